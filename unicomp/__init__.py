@@ -1,0 +1,1 @@
+"""UniComp: the release gate for compressed language models."""

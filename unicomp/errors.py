@@ -1,0 +1,41 @@
+"""The exceptions of UniComp: what, which, and how to mend it, in one line.
+
+    UnicompError
+    ├── SpecError       the input is wrong: a name, an option, a folder, a file
+    ├── BuildError      a method failed, or its checkpoint is not what the method claims
+    ├── EngineError     a checkpoint could not be loaded or did not answer
+    ├── ScoringError    responses could not be turned into a score
+    ├── StoreError      the store could not be read or written
+    └── JudgeError      a judge was not reachable or not usable
+
+Every message is a single sentence or two for the person at the terminal; none of them needs a
+traceback to be understood. `SpecError` is raised before expensive work begins.
+"""
+
+
+class UnicompError(Exception):
+    """Base of everything that UniComp raises on purpose."""
+
+
+class SpecError(UnicompError):
+    """The input is wrong; the message names it and says how to mend it."""
+
+
+class BuildError(UnicompError):
+    """A compression failed, or produced something else than its method claims."""
+
+
+class EngineError(UnicompError):
+    """A checkpoint could not be loaded, or did not answer."""
+
+
+class ScoringError(UnicompError):
+    """The responses of a benchmark could not be turned into a score."""
+
+
+class StoreError(UnicompError):
+    """The store could not be read or written."""
+
+
+class JudgeError(UnicompError):
+    """A judge was not reachable, or its answers were not usable."""

@@ -1,0 +1,255 @@
+"""What is measured: models, methods, calibrations and benchmarks, as plain frozen values.
+
+A specification is checked when it is created (`SpecError` says what is wrong with it) and holds
+nothing that is expensive: no weights, no rows, no torch. Everything downstream is a function of
+these values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from unicomp.errors import SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Family = Literal["pruning", "quantization", "distillation"]
+FAMILIES: tuple[Family, ...] = ("pruning", "quantization", "distillation")
+
+Message = Mapping[str, str]
+"""One chat turn: `{"role": "user" | "assistant" | "system", "content": TEXT}`."""
+
+Sample = str | tuple[Message, ...]
+"""One calibration sample: plain text, or a conversation that gets the model's chat template."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raise SpecError unless `name` can stand in a test id, a file name and a table."""
+    if not _NAME.fullmatch(name):
+        raise SpecError(
+            f"{kind} name {name!r} is not usable: letters, digits, '_', '-' and '.' only, "
+            "starting with a letter or digit"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A base language model: a Hugging Face folder, or an id on the hub."""
+
+    name: str
+    source: str
+    """A folder (absolute path) or a hub id (`ORG/NAME`)."""
+    revision: str | None = None
+    dtype: str = "auto"
+    """The precision it is run in: `auto` (float32 on CPU, the stored one elsewhere) or a torch
+    dtype's name."""
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        check_name("model", self.name)
+        if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise SpecError(
+                f"model {self.name}: dtype {self.dtype!r} is none of "
+                "auto, float32, bfloat16, float16"
+            )
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder, or None for a model on the hub."""
+        path = Path(self.source)
+        return path if path.is_absolute() else None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What a method says of every weight matrix it compresses; the checkpoint is held to it."""
+
+    sparsity: float | None = None
+    """The share of zero weights, in [0, 1)."""
+    pattern: tuple[int, int] | None = None
+    """(n, m): at most m - n of each m consecutive input weights are non-zero."""
+    bits: int | None = None
+    group_size: int | None = None
+    """Input weights that share one quantization scale."""
+
+    def __post_init__(self) -> None:
+        if self.sparsity is not None and not 0.0 <= self.sparsity < 1.0:
+            raise SpecError(f"a sparsity of {self.sparsity} is not in [0, 1): 0.5 means 50 %")
+        if self.pattern is not None and not 0 < self.pattern[0] < self.pattern[1]:
+            raise SpecError(f"the pattern {self.pattern} is not n:m with 0 < n < m")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to compress: a function from a source folder to a target folder.
+
+    `compress(source, target, calibration)` reads a Hugging Face folder and writes another one.
+    It runs in a process of its own. `refuse(config)` gets the model's `config.json` as a mapping
+    and returns why the method cannot take such a model, or None.
+    """
+
+    name: str
+    family: Family | None
+    """None for `dense`, the identity."""
+    compress: Callable[[Path, Path, Calibration], None] | None = None
+    claims: Claims = field(default_factory=Claims)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Everything that decides the result, JSON-able: part of the checkpoint's identity."""
+    refuse: Callable[[Mapping[str, Any]], str | None] = lambda config: None
+    calibrated: bool = True
+    """Whether the calibration text changes the result."""
+
+    def __post_init__(self) -> None:
+        check_name("method", self.name)
+        if self.family is not None and self.family not in FAMILIES:
+            raise SpecError(
+                f"method {self.name}: family {self.family!r} is none of {', '.join(FAMILIES)}"
+            )
+        try:
+            json.dumps(dict(self.parameters))
+        except (TypeError, ValueError):
+            raise SpecError(
+                f"method {self.name}: parameters must be JSON values, as they identify the checkpoint"
+            ) from None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+DENSE = Method(name="dense", family=None, calibrated=False)
+"""The identity: the baseline of every retention."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The text that a method sees while it compresses."""
+
+    name: str
+    samples: tuple[Sample, ...]
+    tokens: int = 1024
+    """Tokens kept of each sample."""
+
+    def __post_init__(self) -> None:
+        check_name("calibration", self.name)
+        if not self.samples:
+            raise SpecError(f"calibration {self.name}: there is no text in it")
+        if self.tokens < 1:
+            raise SpecError(f"calibration {self.name}: tokens must be at least 1")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content; the name does not count."""
+        content = json.dumps([self.tokens, self.samples], ensure_ascii=False, default=dict)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One item of a benchmark with what a checkpoint answered to it."""
+
+    key: str
+    """SHA-256 of the rendered requests: the same for every checkpoint."""
+    doc: Mapping[str, Any]
+    prompt: str
+    responses: tuple[Any, ...]
+    """Per request: the generated text, or `(log-likelihood, is_greedy)` of a continuation."""
+    results: Mapping[str, Any]
+    """What the lm-eval task makes of the responses: metric or `metric,filter` → value."""
+
+    @property
+    def text(self) -> str:
+        """The generated text of an item with one request."""
+        return str(self.responses[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a scorer keeps of one item."""
+
+    item: str
+    cluster: str
+    """Items of one cluster are not independent; they are resampled together."""
+    fields: Mapping[str, float | str]
+    parsed: bool = True
+    """Whether an answer could be read off the response at all."""
+
+
+class Scorer(Protocol):
+    """Turns one answered item into the fields that the benchmark's aggregate needs."""
+
+    def __call__(self, item: Item) -> Record: ...
+
+
+class Aggregate(Protocol):
+    """Turns records into one score.
+
+    Called with the columns of n records and a matrix of weights, shape (draws, n): how often each
+    record counts in each draw. Returns the scores in points, shape (draws,). A plain score is one
+    draw of ones; a bootstrap is many draws of cluster counts. So means, F1, correlations and
+    differences of rates are all resampled by the same code.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields it reads."""
+        ...
+
+    def __call__(
+        self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """One dataset with its prompt, its scorer and its direction."""
+
+    name: str
+    metric: str | None
+    """The metric beside which it is reported. What a metric is made of is the profile's matter."""
+    task: Path | str
+    """An lm-eval task: a YAML file, or a path inside lm-eval's own task folder
+    (`gsm8k/gsm8k-cot.yaml`)."""
+    scorer: Scorer
+    aggregate: Aggregate
+    configs: tuple[str, ...] = ()
+    """Data set configurations that are run as one benchmark, such as languages; empty: the
+    task's own."""
+    shots: int = 0
+    max_new_tokens: int | None = None
+    chance: float | None = None
+    """The score, in points, of a model that guesses; at or below it there is no retention."""
+    higher_is_better: bool = True
+
+    def __post_init__(self) -> None:
+        check_name("benchmark", self.name)
+        if self.shots < 0:
+            raise SpecError(f"benchmark {self.name}: shots must not be negative")
+        if self.max_new_tokens is not None and self.max_new_tokens < 1:
+            raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """` Did you mean X?` for a mistyped name, or the names there are."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

@@ -1,0 +1,242 @@
+"""What was computed, on disk: found by content, written by one process, never half finished.
+
+    HOME/
+      checkpoints/KEY/   manifest.json, model/, build.log
+      responses/KEY/     identity.json, one JSON-lines file for each batch of items
+      scores/KEY.json    the records of one benchmark, derived from responses
+      digests/           SHA-256 of files seen, remembered by path, size and mtime
+      locks/             one lock file for each artifact
+
+An artifact is built in a temporary folder beside its place, its manifest is written last, and the
+folder is renamed into place: that it exists means that the work was completed. Locks are the
+operating system's, so they vanish with the process that held them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from unicomp.errors import StoreError
+
+MANIFEST = "manifest.json"
+CHECKPOINTS = "checkpoints"
+RESPONSES = "responses"
+SCORES = "scores"
+
+
+def content_key(identity: Mapping[str, Any]) -> str:
+    """The key of what `identity` (JSON values) describes: 32 hex digits of its SHA-256."""
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the new one, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A finished folder of the store with what its manifest says."""
+
+    path: Path
+    key: str
+    identity: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    """What was measured while it was built: seconds, memory, sparsity."""
+    fresh: bool
+    """Whether this process built it, rather than found it."""
+
+
+class Store:
+    """The artifacts below one folder. Safe for any number of processes at a time."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            probe = home / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"the store {home} cannot be written ({error.strerror}): "
+                "name another one with --unicomp-home DIR"
+            ) from None
+
+    # -- locks ------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(
+        self, name: str, on_wait: Callable[[], None] | None = None
+    ) -> Iterator[None]:
+        """Hold the lock `name`; `on_wait` is called once if another process has it."""
+        path = self.home / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- folders that are built -------------------------------------------------------------
+
+    def find(self, kind: str, key: str) -> Artifact | None:
+        """The finished artifact, or None; one whose files are missing or cut is not finished."""
+        return self._read(self.home / kind / key)
+
+    def build(
+        self,
+        kind: str,
+        identity: Mapping[str, Any],
+        make: Callable[[Path], Mapping[str, Any]],
+        *,
+        on_wait: Callable[[], None] | None = None,
+    ) -> Artifact:
+        """Find the artifact that `identity` describes, or `make(folder)` it and keep it.
+
+        One process builds, the others wait for it. `make` returns the facts for the manifest; if
+        it raises, nothing is kept but what it printed itself. Raises StoreError when the disk is
+        full.
+        """
+        key = content_key(identity)
+        if found := self.find(kind, key):
+            return found
+        with self.lock(f"{kind}-{key}", on_wait):
+            if found := self.find(kind, key):
+                return found
+            place = self.home / kind / key
+            partial = place.with_name(f".partial-{key}")
+            try:
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                facts = make(partial)
+                self._write_manifest(partial, identity, facts)
+                shutil.rmtree(place, ignore_errors=True)
+                os.replace(partial, place)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise StoreError(
+                    f"the disk of {self.home} is full: free some space, or prune the store with "
+                    "`unicomp cache prune`; what was finished is kept"
+                ) from None
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        return Artifact(path=place, key=key, identity=identity, facts=facts, fresh=True)
+
+    def artifacts(self, kind: str) -> Iterator[Artifact]:
+        """All finished artifacts of a kind."""
+        folder = self.home / kind
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not path.name.startswith(".") and (artifact := self._read(path)):
+                yield artifact
+
+    @staticmethod
+    def corrupt_files(artifact: Artifact) -> list[str]:
+        """The files of an artifact whose content is not what the manifest says."""
+        manifest = json.loads((artifact.path / MANIFEST).read_text())
+        return [
+            name
+            for name, entry in manifest["files"].items()
+            if file_digest(artifact.path / name) != entry["sha256"]
+        ]
+
+    def _read(self, path: Path) -> Artifact | None:
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+            for name, entry in manifest["files"].items():
+                if (path / name).stat().st_size != entry["size"]:
+                    return None
+        except (OSError, ValueError, KeyError):
+            return None
+        return Artifact(
+            path=path,
+            key=path.name,
+            identity=manifest["identity"],
+            facts=manifest["facts"],
+            fresh=False,
+        )
+
+    @staticmethod
+    def _write_manifest(
+        folder: Path, identity: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> None:
+        files = {
+            str(path.relative_to(folder)): {
+                "size": path.stat().st_size,
+                "sha256": file_digest(path),
+            }
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        manifest = {
+            "identity": dict(identity),
+            "facts": dict(facts),
+            "files": files,
+            "created": time.time(),
+        }
+        write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+
+    # -- files that are remembered ----------------------------------------------------------
+
+    def digest_of(self, path: Path) -> str:
+        """SHA-256 of a file, computed once for each (path, size, mtime)."""
+        stat = path.stat()
+        stamp = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+        memo = self.home / "digests" / f"{content_key({'path': stamp[0]})}.json"
+        try:
+            known = json.loads(memo.read_text())
+            if known["stamp"] == stamp:
+                return str(known["sha256"])
+        except (OSError, ValueError, KeyError):
+            pass
+        digest = file_digest(path)
+        write_atomically(memo, json.dumps({"stamp": stamp, "sha256": digest}))
+        return digest
+
+    # -- values that are remembered ---------------------------------------------------------
+
+    def recall(self, kind: str, key: str) -> Any | None:
+        """A small JSON value kept under `key`, or None."""
+        try:
+            return json.loads((self.home / kind / f"{key}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def remember(self, kind: str, key: str, value: Any) -> None:
+        """Keep a small JSON value under `key`."""
+        write_atomically(self.home / kind / f"{key}.json", json.dumps(value, ensure_ascii=False))

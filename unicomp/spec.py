@@ -163,14 +163,14 @@ class Calibration:
 class Item:
     """One item of a benchmark with what a checkpoint answered to it."""
 
-    key: str
-    """SHA-256 of the rendered requests: the same for every checkpoint."""
     doc: Mapping[str, Any]
     prompt: str
     responses: tuple[Any, ...]
     """Per request: the generated text, or `(log-likelihood, is_greedy)` of a continuation."""
+    answers: Mapping[str, Any]
+    """What each filter of the lm-eval task reads off the responses: filter → answer."""
     results: Mapping[str, Any]
-    """What the lm-eval task makes of the responses: metric or `metric,filter` → value."""
+    """What the lm-eval task makes of the answers: `metric,filter` → value."""
 
     @property
     def text(self) -> str:
@@ -179,27 +179,25 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """What a scorer keeps of one item."""
+class Reading:
+    """What a scorer reads off one answered item."""
 
-    item: str
-    cluster: str
-    """Items of one cluster are not independent; they are resampled together."""
     fields: Mapping[str, float | str]
+    """The columns that the benchmark's aggregate needs."""
     parsed: bool = True
     """Whether an answer could be read off the response at all."""
 
 
 class Scorer(Protocol):
-    """Turns one answered item into the fields that the benchmark's aggregate needs."""
+    """Reads one answered item."""
 
-    def __call__(self, item: Item) -> Record: ...
+    def __call__(self, item: Item) -> Reading: ...
 
 
 class Aggregate(Protocol):
     """Turns records into one score.
 
-    Called with the columns of n records and a matrix of weights, shape (draws, n): how often each
+    Called with the columns of n records (the fields, and `cluster`) and a matrix of weights, shape (draws, n): how often each
     record counts in each draw. Returns the scores in points, shape (draws,). A plain score is one
     draw of ones; a bootstrap is many draws of cluster counts. So means, F1, correlations and
     differences of rates are all resampled by the same code.
@@ -232,6 +230,11 @@ class Benchmark:
     task's own."""
     shots: int = 0
     max_new_tokens: int | None = None
+    cluster: str | None = None
+    """The column whose equal values make a cluster: items that are not independent, and are
+    sampled and resampled together. None: each item by itself."""
+    chat: bool = True
+    """Whether the prompts get the model's chat template, if it has one."""
     chance: float | None = None
     """The score, in points, of a model that guesses; at or below it there is no retention."""
     higher_is_better: bool = True

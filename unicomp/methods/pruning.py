@@ -1,0 +1,59 @@
+"""Pruning by llmcompressor: Wanda (arXiv 2306.11695) and SparseGPT (arXiv 2301.00774)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from unicomp.methods import oneshot
+from unicomp.methods.refusal import Needs
+from unicomp.spec import Claims, Method
+
+IGNORE = ["re:.*lm_head"]
+
+
+def wanda(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
+    """Zero the weights with the least magnitude times input norm, row by row.
+
+    `sparsity` is the share of zeros in each matrix, in (0, 1); `pattern` (n, m) zeroes n of each
+    m consecutive input weights, and then `sparsity` must be n / m.
+    """
+    return _pruning(name, "WandaPruningModifier", sparsity, pattern)
+
+
+def sparsegpt(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
+    """Zero the weights whose loss the others can make up for, and let them.
+
+    `sparsity` is the share of zeros in each matrix, in (0, 1); `pattern` (n, m) zeroes n of each
+    m consecutive input weights, and then `sparsity` must be n / m.
+    """
+    return _pruning(name, "SparseGPTModifier", sparsity, pattern)
+
+
+def _pruning(
+    name: str, modifier: str, sparsity: float, pattern: tuple[int, int] | None
+) -> Method:
+    return Method(
+        name=name,
+        family="pruning",
+        compress=partial(
+            oneshot.compress, modifiers=partial(_modifiers, modifier, sparsity, pattern)
+        ),
+        claims=Claims(sparsity=sparsity, pattern=pattern),
+        parameters={"modifier": modifier, "sparsity": sparsity, "pattern": pattern},
+        refuse=Needs(divisor=pattern[1] if pattern else 1),
+    )
+
+
+def _modifiers(
+    modifier: str, sparsity: float, pattern: tuple[int, int] | None
+) -> Sequence[Any]:
+    from llmcompressor.modifiers import pruning
+
+    n, m = pattern or (0, 0)
+    return [
+        getattr(pruning, modifier)(
+            sparsity=sparsity, mask_structure=f"{n}:{m}", targets=["Linear"], ignore=IGNORE
+        )
+    ]

@@ -1,0 +1,1 @@
+"""From answered items to scores: scorers read one item, aggregates read all records."""

@@ -1,0 +1,272 @@
+"""A benchmark's items as requests to a model: rows, prompts and filters, by lm-eval's tasks.
+
+A task is a YAML file of lm-eval's kind. Its `dataset_path` names a data set of the hub; which
+source the rows are read from is decided here, so one definition serves all three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from unicomp.errors import EngineError, ScoringError, SpecError
+from unicomp.sources import Source
+from unicomp.spec import Benchmark, Item
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+    from lm_eval.api.task import ConfigurableTask
+
+SEED = 42
+"""Of the permutation of which `--samples N` takes the first N items."""
+
+ChatTemplate = Callable[..., str]
+"""Renders a list of messages to a prompt; takes `add_generation_prompt`."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads task files without importing the functions that they name."""
+
+
+_Loader.add_constructor("!function", lambda loader, node: str(node.value))
+
+
+def task_file(benchmark: Benchmark) -> Path:
+    """The YAML file of a benchmark's task; SpecError where there is none."""
+    if isinstance(benchmark.task, Path):
+        path = benchmark.task
+    else:
+        spec = importlib.util.find_spec("lm_eval")
+        if spec is None or spec.origin is None:
+            raise SpecError("lm-eval is not installed: pip install unicomp brings it")
+        path = Path(spec.origin).parent / "tasks" / benchmark.task
+    if not path.is_file():
+        raise SpecError(f"benchmark {benchmark.name}: there is no task file {path}")
+    return path
+
+
+def _files(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A task file and those that it includes, the outermost last."""
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    included = content.get("include", ())
+    for name in [included] if isinstance(included, str) else included:
+        yield from _files(path.parent / name)
+    yield path, content
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a benchmark is on a source, known without importing lm-eval."""
+
+    benchmark: Benchmark
+    source: Source
+
+    @cached_property
+    def dataset(self) -> str:
+        """The data set's id on the hub."""
+        merged: dict[str, Any] = {}
+        for _, content in _files(task_file(self.benchmark)):
+            merged |= content
+        if "dataset_path" not in merged:
+            raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
+        return str(merged["dataset_path"])
+
+    @cached_property
+    def configs(self) -> tuple[str | None, ...]:
+        """The configurations that are run; (None,) for the task's own."""
+        if not self.benchmark.configs:
+            return (None,)
+        return self.source.configs(self.dataset, self.benchmark.configs)
+
+    @property
+    def shots(self) -> int:
+        """Examples in the prompt; the embedded model was trained without any."""
+        return 0 if self.source.is_embedded else self.benchmark.shots
+
+    def check(self) -> None:
+        """Raise SpecError where the source lacks the rows."""
+        path = Path(self.source.path(self.dataset))
+        if self.source.folder is None:
+            return
+        if not self.configs:
+            raise SpecError(f"the dataset root {self.source.name} lacks {self.dataset}")
+        for config in self.configs:
+            if config is not None and not (path / config).is_dir():
+                raise SpecError(
+                    f"the dataset root {self.source.name} lacks {self.dataset}, "
+                    f"configuration {config!r}: expected a folder {path / config}"
+                )
+
+    def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
+        """Everything that decides the items, as JSON values; None for unpinned hub rows.
+
+        `digest` gives the SHA-256 of a file.
+        """
+        rows = self.source.files(self.dataset)
+        if rows is None:
+            return None
+        folder = Path(self.source.path(self.dataset))
+        texts = [path for path, _ in _files(task_file(self.benchmark))]
+        beside = sorted(texts[-1].parent.glob("*.py")) if isinstance(self.benchmark.task, str) else []
+        return {
+            "task": [digest(path) for path in (*texts, *beside)],
+            "rows": {str(path.relative_to(folder)): digest(path) for path in rows},
+            "configs": self.configs,
+            "shots": self.shots,
+            "max_new_tokens": self.benchmark.max_new_tokens,
+            "cluster": self.benchmark.cluster,
+            "chat": self.benchmark.chat,
+            "seed": SEED,
+        }
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """One item, ready to be asked: a row and its requests."""
+
+    item: str
+    """SHA-256 of the row: the same for every checkpoint."""
+    key: str
+    """SHA-256 of the rendered requests: prompts, continuations, decoding settings."""
+    cluster: str
+    doc: Mapping[str, Any]
+    task: ConfigurableTask
+    requests: tuple[Instance, ...]
+
+
+def prompted_items(
+    definition: Definition, chat_template: ChatTemplate | None, samples: int | None = None
+) -> list[Prompted]:
+    """The items of a benchmark in the order of one seeded permutation of its clusters.
+
+    `samples` keeps the shortest prefix of whole clusters that holds as many items. All items are
+    rendered before, in lm-eval's order: its choice of examples depends on it. Raises SpecError
+    where the rows cannot be read, naming what would have been fetched.
+    """
+    clusters: dict[str, list[Prompted]] = {}
+    for config in definition.configs:
+        for prompted in _render(definition, config, chat_template):
+            clusters.setdefault(prompted.cluster, []).append(prompted)
+    names = list(clusters)
+    random.Random(SEED).shuffle(names)
+    chosen: list[Prompted] = []
+    for name in names:
+        if samples is not None and len(chosen) >= samples:
+            break
+        chosen.extend(clusters[name])
+    return chosen
+
+
+def _render(
+    definition: Definition, config: str | None, chat_template: ChatTemplate | None
+) -> Iterator[Prompted]:
+    benchmark = definition.benchmark
+    task = _load(definition, config)
+    task.build_all_requests(
+        apply_chat_template=chat_template is not None,
+        fewshot_as_multiturn=chat_template is not None,
+        chat_template=chat_template,
+    )
+    groups: dict[int, list[Instance]] = {}
+    for instance in task.instances:
+        groups.setdefault(int(instance.doc_id or 0), []).append(instance)
+    for number, requests in groups.items():
+        doc = dict(requests[0].doc)
+        if benchmark.cluster is not None and benchmark.cluster not in doc:
+            raise ScoringError(
+                f"benchmark {benchmark.name}: its rows have no column {benchmark.cluster!r}; "
+                f"they have {', '.join(doc)}"
+            )
+        # the position counts, since data sets do hold equal rows
+        item = _sha([config, number, doc])
+        yield Prompted(
+            item=item,
+            key=_sha([[r.request_type, r.arguments] for r in requests]),
+            cluster=f"{config}/{doc[benchmark.cluster]}" if benchmark.cluster else item,
+            doc=doc,
+            task=task,
+            requests=tuple(requests),
+        )
+
+
+def _load(definition: Definition, config: str | None) -> ConfigurableTask:
+    """One lm-eval task that reads its rows from the source."""
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    benchmark = definition.benchmark
+    settings = load_yaml(task_file(benchmark))
+    for structural in ("tag", "group", "task_list"):
+        settings.pop(structural, None)
+    settings["dataset_path"] = definition.source.path(definition.dataset)
+    settings["num_fewshot"] = definition.shots
+    if config is not None:
+        settings["dataset_name"] = config
+    if settings.get("output_type") == "generate_until":
+        decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
+        if benchmark.max_new_tokens is not None:
+            decoding["max_gen_toks"] = benchmark.max_new_tokens
+        settings["generation_kwargs"] = decoding
+    try:
+        return ConfigurableTask(config=settings)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        cause = str(error).strip().splitlines()
+        reason = cause[0] if cause else type(error).__name__
+        if definition.source.folder is None:
+            raise EngineError(
+                f"benchmark {benchmark.name}: {definition.dataset} could not be fetched from the "
+                f"hub ({reason}): go online, or give a local copy with --dataset-root DIR"
+            ) from None
+        raise SpecError(
+            f"benchmark {benchmark.name}: the rows of {definition.dataset} in "
+            f"{definition.source.name} cannot be read ({reason})"
+        ) from None
+
+
+def answered_items(
+    prompted: Sequence[Prompted], responses: Sequence[Sequence[Any]]
+) -> list[Item]:
+    """The items with their responses, after the tasks' filters and rules."""
+    for one, answers in zip(prompted, responses, strict=True):
+        for request, answer in zip(one.requests, answers, strict=True):
+            request.resps = [tuple(answer) if isinstance(answer, list) else answer]
+            request.filtered_resps = {}
+    by_task: dict[int, list[Prompted]] = {}
+    for one in prompted:
+        by_task.setdefault(id(one.task), []).append(one)
+    for group in by_task.values():
+        requests = [request for one in group for request in one.requests]
+        for ensemble in group[0].task._filters:
+            ensemble.apply(requests)
+    return [_item(one, answers) for one, answers in zip(prompted, responses, strict=True)]
+
+
+def _item(one: Prompted, responses: Sequence[Any]) -> Item:
+    results: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
+    for name in one.requests[0].filtered_resps:
+        filtered = [request.filtered_resps[name] for request in one.requests]
+        answers[name] = filtered[0] if len(filtered) == 1 else filtered
+        for metric, value in one.task.process_results(dict(one.doc), filtered).items():
+            results[f"{metric},{name}"] = value
+    return Item(
+        doc=one.doc,
+        prompt=str(one.requests[0].arguments[0]),
+        responses=tuple(responses),
+        answers=answers,
+        results=results,
+    )
+
+
+def _sha(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

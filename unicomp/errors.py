@@ -3,6 +3,7 @@
     UnicompError
     ├── SpecError       the input is wrong: a name, an option, a folder, a file
     ├── BuildError      a method failed, or its checkpoint is not what the method claims
+    │   └── UnsupportedError    a method cannot take such a model; nothing was tried
     ├── EngineError     a checkpoint could not be loaded or did not answer
     ├── ScoringError    responses could not be turned into a score
     ├── StoreError      the store could not be read or written
@@ -23,6 +24,10 @@ class SpecError(UnicompError):
 
 class BuildError(UnicompError):
     """A compression failed, or produced something else than its method claims."""
+
+
+class UnsupportedError(BuildError):
+    """A method cannot take such a model, and says why; nothing was tried."""
 
 
 class EngineError(UnicompError):

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +62,13 @@ def _files(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for name in [included] if isinstance(included, str) else included:
         yield from _files(path.parent / name)
     yield path, content
+
+
+def _functions(path: Path) -> list[Path]:
+    """The modules beside a task file whose functions it names."""
+    names = re.findall(r"!function\s+([\w.]+)\.\w+", path.read_text(encoding="utf-8"))
+    modules = {path.parent / f"{name.replace('.', '/')}.py" for name in names}
+    return sorted(module for module in modules if module.is_file())
 
 
 @dataclass(frozen=True)
@@ -116,9 +124,9 @@ class Definition:
             return None
         folder = Path(self.source.path(self.dataset))
         texts = [path for path, _ in _files(task_file(self.benchmark))]
-        beside = sorted(texts[-1].parent.glob("*.py")) if isinstance(self.benchmark.task, str) else []
+        code = [path for text in texts for path in _functions(text)]
         return {
-            "task": [digest(path) for path in (*texts, *beside)],
+            "task": [digest(path) for path in (*texts, *code)],
             "rows": {str(path.relative_to(folder)): digest(path) for path in rows},
             "configs": self.configs,
             "shots": self.shots,

@@ -1,0 +1,1 @@
+"""The benchmark suites: one folder for each dimension, one test file for each metric."""

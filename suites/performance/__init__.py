@@ -1,0 +1,1 @@
+"""Performance: what the model can do."""

@@ -1,0 +1,1 @@
+"""Reliability: whether it can be trusted while it does it."""

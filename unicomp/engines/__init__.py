@@ -1,0 +1,89 @@
+"""What answers prompts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from unicomp.errors import SpecError
+from unicomp.spec import Model
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+ENGINES = ("hf",)
+Device = Literal["cpu", "cuda", "mps"]
+
+
+class Engine(Protocol):
+    """A loaded checkpoint."""
+
+    def answer(self, requests: Sequence[Instance]) -> list[Any]:
+        """One response for each request, in order.
+
+        Generated text for `generate_until`, `(log-likelihood, is_greedy)` for `loglikelihood`,
+        a log-likelihood for `loglikelihood_rolling`. Raises EngineError.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How checkpoints are run; everything here may change a response in its last digit."""
+
+    name: str = "hf"
+    device: str = "auto"
+    threads: int = 1
+    """CPU threads of each process. Fixed, so that scores do not depend on the number of
+    processes."""
+    batch_size: int = 64
+    """Sequences in one forward pass."""
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise SpecError(f"there is no engine {self.name!r}; known: {', '.join(ENGINES)}")
+        if self.device not in ("auto", "cpu", "cuda", "mps"):
+            raise SpecError(f"device {self.device!r} is none of auto, cpu, cuda, mps")
+        for option in ("threads", "batch_size"):
+            if getattr(self, option) < 1:
+                raise SpecError(f"engine setting {option} must be at least 1")
+
+    def resolved_device(self) -> Device:
+        """The device that is used; decided without importing torch."""
+        if self.device != "auto":
+            return self.device  # type: ignore[return-value]
+        if os.environ.get("CUDA_VISIBLE_DEVICES") != "" and Path("/dev/nvidiactl").exists():
+            return "cuda"
+        if sys.platform == "darwin" and os.uname().machine == "arm64":
+            return "mps"
+        return "cpu"
+
+    def dtype(self, model: Model) -> str:
+        """The precision a model is run in: on CPU float32 unless the model says otherwise."""
+        if model.dtype == "auto" and self.resolved_device() == "cpu":
+            return "float32"
+        return model.dtype
+
+    def identity(self, model: Model) -> dict[str, Any]:
+        """What of the engine decides the responses, as JSON values."""
+        return {
+            "engine": self.name,
+            "device": self.resolved_device(),
+            "threads": self.threads,
+            "batch_size": self.batch_size,
+            "dtype": self.dtype(model),
+        }
+
+
+def open_engine(
+    folder: Path, model: Model, settings: EngineSettings
+) -> AbstractContextManager[Engine]:
+    """Load the checkpoint in `folder`; it is unloaded when the context ends."""
+    from unicomp.engines.hf import HuggingFaceEngine
+
+    return HuggingFaceEngine(folder, model, settings)

@@ -1,0 +1,208 @@
+"""The scorecard: all rows of a session, the metrics they add up to, and the gate's decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unicomp.framework import METRICS, Profile
+from unicomp.gate import DECIDED, Policy, Verdict, decide
+
+Subject = tuple[str, str, str]
+"""(model, method, calibration): whose scorecard it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One benchmark of one checkpoint, as it ended.
+
+    Scores and `dense` are in points, retention, interval and floor in percent. Plain values only:
+    a row crosses process borders.
+    """
+
+    model: str
+    method: str
+    calibration: str
+    benchmark: str
+    metric: str | None = None
+    verdict: Verdict = "missing"
+    reason: str = ""
+    score: float | None = None
+    dense: float | None = None
+    retention: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    floor: float | None = None
+    standard_error: float | None = None
+    parse_rate: float | None = None
+    above_chance: float | None = None
+    lost: int | None = None
+    gained: int | None = None
+    higher_is_better: bool = True
+    allowed: str | None = None
+    """Why this gap does not shut the gate."""
+
+    @property
+    def subject(self) -> Subject:
+        """Whose row it is."""
+        return (self.model, self.method, self.calibration)
+
+    @property
+    def oriented_dense(self) -> float:
+        """The dense score, turned so that more is better."""
+        assert self.dense is not None
+        return self.dense if self.higher_is_better else 100.0 - self.dense
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """One metric of one checkpoint: its retention in percent with the 95 % interval."""
+
+    model: str
+    method: str
+    calibration: str
+    metric: str
+    verdict: Verdict
+    floor: float
+    reason: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    allowed: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """Whose row it is."""
+        return (self.model, self.method, self.calibration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorecard:
+    """What a session found."""
+
+    rows: tuple[Row, ...]
+    metrics: tuple[MetricRow, ...]
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """All checkpoints, in the order of their first row."""
+        return tuple(dict.fromkeys(row.subject for row in self.rows))
+
+    @property
+    def gaps(self) -> tuple[Row | MetricRow, ...]:
+        """What did not pass, allowed or not."""
+        return tuple(row for row in (*self.rows, *self.metrics) if row.verdict != "pass")
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate opens: there is something to judge, and every gap is allowed."""
+        judged = any(row.verdict == "pass" for row in self.rows)
+        return judged and all(row.allowed for row in self.gaps)
+
+
+def scorecard(
+    rows: Iterable[Row],
+    profiles: Mapping[str, Profile],
+    policy: Policy,
+    environment: Mapping[str, Any] | None = None,
+) -> Scorecard:
+    """Add up the metrics and look up what is allowed.
+
+    `profiles` says for each model which profile its metrics are made of. A metric is judged where
+    at least one of its benchmarks was to be run; it then needs all of them.
+    """
+    judged = tuple(
+        replace(
+            row,
+            allowed=policy.allowed(
+                method=row.method, metric=row.metric, benchmark=row.benchmark
+            ),
+        )
+        if row.verdict != "pass"
+        else row
+        for row in rows
+    )
+    by_subject: dict[Subject, dict[str, Row]] = {}
+    for row in judged:
+        by_subject.setdefault(row.subject, {})[row.benchmark] = row
+    metrics = [
+        _metric_row(subject, metric, found, profiles[subject[0]], policy)
+        for subject, found in by_subject.items()
+        for metric in METRICS
+        if any(name in found for name in profiles[subject[0]].benchmarks(metric))
+    ]
+    return Scorecard(rows=judged, metrics=tuple(metrics), environment=environment or {})
+
+
+def _metric_row(
+    subject: Subject, metric: str, found: Mapping[str, Row], profile: Profile, policy: Policy
+) -> MetricRow:
+    model, method, calibration = subject
+    floor = policy.floor(model=model, method=method, metric=metric)
+    base = MetricRow(
+        model=model,
+        method=method,
+        calibration=calibration,
+        metric=metric,
+        verdict="missing",
+        floor=floor,
+    )
+    names = profile.benchmarks(metric)
+    absent = [name for name in names if name not in found]
+    undecided = [found[name] for name in names if name in found and not _decided(found[name])]
+    if absent or undecided:
+        verdict = _worst(undecided) if not absent else "missing"
+        parts = [f"{name} was not run" for name in absent]
+        parts += [f"{row.benchmark} is {row.verdict}" for row in undecided]
+        reasons = [
+            policy.allowed(method=method, metric=metric, benchmark=name)
+            for name in (*absent, *(row.benchmark for row in undecided))
+        ]
+        allowed = "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
+        return replace(base, verdict=verdict, reason=", ".join(parts), allowed=allowed)
+    from unicomp.statistics import Interval, combine
+
+    weights = profile.weights(metric, {name: found[name].oriented_dense for name in names})
+    total = combine(
+        [
+            Interval(row.retention, row.low, row.high)  # type: ignore[arg-type]
+            for row in (found[name] for name in weights)
+        ],
+        list(weights.values()),
+    )
+    verdict = decide(total.low, total.high, floor)
+    return replace(
+        base,
+        verdict=verdict,
+        value=total.estimate,
+        low=total.low,
+        high=total.high,
+        allowed=None
+        if verdict == "pass"
+        else policy.allowed(method=method, metric=metric, benchmark=None),
+    )
+
+
+def _decided(row: Row) -> bool:
+    return row.verdict in DECIDED and row.retention is not None
+
+
+def _worst(rows: Sequence[Row]) -> Verdict:
+    order: tuple[Verdict, ...] = ("missing", "unsupported", "not_comparable", "not_measured")
+    verdicts = {row.verdict for row in rows}
+    return next((verdict for verdict in order if verdict in verdicts), "missing")
+
+
+def knowledge_bias(card: Scorecard) -> dict[Subject, float]:
+    """How many points further reasoning fell than knowledge, for each compressed checkpoint."""
+    values = {(row.subject, row.metric): row.value for row in card.metrics}
+    bias: dict[Subject, float] = {}
+    for subject in card.subjects:
+        knowledge = values.get((subject, "knowledge"))
+        reasoning = values.get((subject, "reasoning"))
+        if subject[1] != "dense" and knowledge is not None and reasoning is not None:
+            bias[subject] = knowledge - reasoning
+    return bias

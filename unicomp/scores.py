@@ -1,0 +1,201 @@
+"""Scores: what the scorers read off the responses, kept per item, and the value they add up to.
+
+The records of a benchmark are a function of files: the checkpoint, the task, the rows, the code
+of the scorer. While none of these has changed, neither a model nor lm-eval is loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unicomp.checkpoint import Checkpoint
+from unicomp.engines import EngineSettings
+from unicomp.errors import ScoringError, UnicompError
+from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
+from unicomp.sources import Source
+from unicomp.spec import Benchmark
+from unicomp.store import SCORES, Store, content_key
+from unicomp.tasks import Definition, Prompted, answered_items, prompted_items
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a session measures: the same for every checkpoint."""
+
+    store: Store
+    source: Source
+    engine: EngineSettings
+    samples: int | None = None
+    """Items of each benchmark, the prefix of one permutation; None for all."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of one benchmark for one checkpoint, one entry for each item."""
+
+    benchmark: str
+    items: list[str]
+    """SHA-256 of the rows: how two checkpoints' records are paired."""
+    clusters: list[str]
+    fields: dict[str, list[float | str]]
+    parsed: list[bool]
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The fields and `cluster` as arrays of shape (n,)."""
+        import numpy as np
+
+        return {
+            name: np.asarray(values)
+            for name, values in {**self.fields, "cluster": self.clusters}.items()
+        }
+
+    @property
+    def parse_rate(self) -> float:
+        """The share of items whose answer could be read, in percent."""
+        return 100.0 * sum(self.parsed) / len(self.parsed)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What measuring a checkpoint gave, and what it cost."""
+
+    records: Mapping[str, Records | UnicompError]
+    """By benchmark: the records, or why there are none."""
+    asked: int = 0
+    recalled: int = 0
+    """Benchmarks whose records were found in the store."""
+    seconds: float = 0.0
+
+
+def measure(
+    checkpoint: Checkpoint,
+    benchmarks: Sequence[Benchmark],
+    conditions: Conditions,
+    *,
+    on_progress: Callable[[Answering], None] = lambda progress: None,
+    on_wait: Callable[[], None] | None = None,
+) -> Measured:
+    """The records of several benchmarks for one checkpoint, which is loaded at most once.
+
+    One process measures a checkpoint at a time; the others wait and then find everything in the
+    store. A benchmark that fails does not take the others with it.
+    """
+    keys = {bench.name: _key(checkpoint, bench, conditions) for bench in benchmarks}
+    records = _recall(keys, conditions.store)
+    todo = [bench for bench in benchmarks if bench.name not in records]
+    if not todo:
+        return Measured(records, recalled=len(records))
+    log = ResponseLog(conditions.store, checkpoint, conditions.engine)
+    with conditions.store.lock(f"responses-{log.key}", on_wait):
+        records |= _recall({bench.name: keys[bench.name] for bench in todo}, conditions.store)
+        recalled = len(records)
+        todo = [bench for bench in todo if bench.name not in records]
+        if not todo:
+            return Measured(records, recalled=recalled)
+        questions, failures = _prompt(checkpoint, todo, conditions)
+        try:
+            answered = answer(log, checkpoint, conditions.engine, questions, on_progress)
+        except UnicompError as error:
+            unanswered = {bench.name: error for bench in todo}
+            return Measured({**records, **unanswered, **failures}, recalled=recalled)
+        failures |= answered.failures
+        for bench in todo:
+            if bench.name in failures:
+                continue
+            try:
+                new = _score(bench, questions[bench.name], answered.answers)
+            except UnicompError as error:
+                failures[bench.name] = error
+                continue
+            records[bench.name] = new
+            if key := keys[bench.name]:
+                conditions.store.remember(SCORES, key, asdict(new))
+    return Measured({**records, **failures}, answered.asked, recalled, answered.seconds)
+
+
+def _recall(keys: Mapping[str, str | None], store: Store) -> dict[str, Records | UnicompError]:
+    found = {name: store.recall(SCORES, key) for name, key in keys.items() if key}
+    return {name: Records(**value) for name, value in found.items() if value is not None}
+
+
+def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -> str | None:
+    """The key of a benchmark's records; None where the rows cannot be identified offline."""
+    digest = conditions.store.digest_of
+    definition = Definition(benchmark, conditions.source).identity(digest)
+    if definition is None:
+        return None
+    return content_key(
+        {
+            **engine_identity(checkpoint, conditions.engine),
+            "definition": definition,
+            "datasets": version("datasets"),
+            "scorer": repr(benchmark.scorer),
+            "code": sorted(digest(path) for path in _code(benchmark)),
+            "samples": conditions.samples,
+        }
+    )
+
+
+def _code(benchmark: Benchmark) -> list[Path]:
+    """The files that decide how responses become records."""
+    here = Path(__file__).parent
+    scorer = inspect.getsourcefile(
+        benchmark.scorer if inspect.isroutine(benchmark.scorer) else type(benchmark.scorer)
+    )
+    own = [here / "tasks.py", here / "scores.py", *(here / "scoring").glob("*.py")]
+    return [*own, Path(scorer)] if scorer else own
+
+
+def _prompt(
+    checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+) -> tuple[dict[str, list[Prompted]], dict[str, UnicompError]]:
+    """The items of each benchmark as this checkpoint is asked them, and what failed."""
+    from unicomp.engines.hf import chat_template_of
+
+    questions: dict[str, list[Prompted]] = {}
+    failures: dict[str, UnicompError] = {}
+    template = chat_template_of(checkpoint.path, checkpoint.model)
+    for bench in benchmarks:
+        definition = Definition(bench, conditions.source)
+        try:
+            questions[bench.name] = prompted_items(
+                definition, template if bench.chat else None, conditions.samples
+            )
+        except UnicompError as error:
+            failures[bench.name] = error
+    return questions, failures
+
+
+def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers) -> Records:
+    readings = [
+        benchmark.scorer(item)
+        for item in answered_items(prompted, [answers[one.key] for one in prompted])
+    ]
+    wanted = [name for name in benchmark.aggregate.columns if name != "cluster"]
+    for name in wanted:
+        if any(name not in reading.fields for reading in readings):
+            raise ScoringError(
+                f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which its "
+                "scorer does not give"
+            )
+    return Records(
+        benchmark=benchmark.name,
+        items=[one.item for one in prompted],
+        clusters=[one.cluster for one in prompted],
+        fields={
+            name: [reading.fields[name] for reading in readings] for name in readings[0].fields
+        },
+        parsed=[reading.parsed for reading in readings],
+    )
+
+

@@ -21,7 +21,7 @@ from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_id
 from unicomp.sources import Source
 from unicomp.spec import Benchmark
 from unicomp.store import SCORES, Store, content_key
-from unicomp.tasks import Definition, Prompted, answered_items, prompted_items
+from unicomp.tasks import Definition, Prompted, Prompts, answered_items
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +36,11 @@ class Conditions:
     engine: EngineSettings
     samples: int | None = None
     """Items of each benchmark, the prefix of one permutation; None for all."""
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """The items of the benchmarks, rendered once for all checkpoints."""
+        return Prompts(self.source, self.samples)
 
 
 @dataclass(frozen=True)
@@ -166,11 +171,8 @@ def _prompt(
     failures: dict[str, UnicompError] = {}
     template = chat_template_of(checkpoint.path, checkpoint.model)
     for bench in benchmarks:
-        definition = Definition(bench, conditions.source)
         try:
-            questions[bench.name] = prompted_items(
-                definition, template if bench.chat else None, conditions.samples
-            )
+            questions[bench.name] = conditions.prompts.of(bench, template)
         except UnicompError as error:
             failures[bench.name] = error
     return questions, failures

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
@@ -30,8 +32,22 @@ if TYPE_CHECKING:
 SEED = 42
 """Of the permutation of which `--samples N` takes the first N items."""
 
-ChatTemplate = Callable[..., str]
-"""Renders a list of messages to a prompt; takes `add_generation_prompt`."""
+EMBEDDED_TOKENS = 128
+"""No answer to an embedded row is longer, so that a model that never stops costs little."""
+
+
+
+class ChatTemplate(Protocol):
+    """Renders a conversation to a prompt."""
+
+    @property
+    def identity(self) -> str:
+        """Equal for templates that render alike."""
+        ...
+
+    def __call__(
+        self, messages: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str: ...
 
 
 class _Loader(yaml.SafeLoader):
@@ -100,6 +116,14 @@ class Definition:
         """Examples in the prompt; the embedded model was trained without any."""
         return 0 if self.source.is_embedded else self.benchmark.shots
 
+    @property
+    def max_new_tokens(self) -> int | None:
+        """The longest answer; those of the embedded world are short."""
+        declared = self.benchmark.max_new_tokens
+        if self.source.is_embedded and declared is not None:
+            return min(declared, EMBEDDED_TOKENS)
+        return declared
+
     def check(self) -> None:
         """Raise SpecError where the source lacks the rows."""
         path = Path(self.source.path(self.dataset))
@@ -130,7 +154,7 @@ class Definition:
             "rows": {str(path.relative_to(folder)): digest(path) for path in rows},
             "configs": self.configs,
             "shots": self.shots,
-            "max_new_tokens": self.benchmark.max_new_tokens,
+            "max_new_tokens": self.max_new_tokens,
             "cluster": self.benchmark.cluster,
             "chat": self.benchmark.chat,
             "seed": SEED,
@@ -147,31 +171,48 @@ class Prompted:
     """SHA-256 of the rendered requests: prompts, continuations, decoding settings."""
     cluster: str
     doc: Mapping[str, Any]
+    """The row, with the configuration it comes from as the column `config`, if there are any."""
     task: ConfigurableTask
     requests: tuple[Instance, ...]
 
 
-def prompted_items(
-    definition: Definition, chat_template: ChatTemplate | None, samples: int | None = None
-) -> list[Prompted]:
-    """The items of a benchmark in the order of one seeded permutation of its clusters.
+class Prompts:
+    """The items of benchmarks as they are asked; each benchmark is rendered once for a template.
 
-    `samples` keeps the shortest prefix of whole clusters that holds as many items. All items are
-    rendered before, in lm-eval's order: its choice of examples depends on it. Raises SpecError
-    where the rows cannot be read, naming what would have been fetched.
+    `samples` keeps the shortest prefix, of one seeded permutation of clusters, that holds as many
+    items; None keeps all.
     """
-    clusters: dict[str, list[Prompted]] = {}
-    for config in definition.configs:
-        for prompted in _render(definition, config, chat_template):
-            clusters.setdefault(prompted.cluster, []).append(prompted)
-    names = list(clusters)
-    random.Random(SEED).shuffle(names)
-    chosen: list[Prompted] = []
-    for name in names:
-        if samples is not None and len(chosen) >= samples:
-            break
-        chosen.extend(clusters[name])
-    return chosen
+
+    def __init__(self, source: Source, samples: int | None = None) -> None:
+        self._source = source
+        self._samples = samples
+        self._rendered: dict[tuple[str, str], list[Prompted]] = {}
+
+    def of(self, benchmark: Benchmark, template: ChatTemplate | None) -> list[Prompted]:
+        """The items in the order of the permutation.
+
+        Raises SpecError or EngineError where the rows cannot be read or fetched.
+        """
+        template = template if benchmark.chat else None
+        key = (benchmark.name, template.identity if template else "")
+        if key not in self._rendered:
+            self._rendered[key] = self._render(Definition(benchmark, self._source), template)
+        return self._rendered[key]
+
+    def _render(self, definition: Definition, template: ChatTemplate | None) -> list[Prompted]:
+        # all items, in lm-eval's order: its choice of examples depends on the items before
+        clusters: dict[str, list[Prompted]] = {}
+        for config in definition.configs:
+            for prompted in _render(definition, config, template):
+                clusters.setdefault(prompted.cluster, []).append(prompted)
+        names = list(clusters)
+        random.Random(SEED).shuffle(names)
+        chosen: list[Prompted] = []
+        for name in names:
+            if self._samples is not None and len(chosen) >= self._samples:
+                break
+            chosen.extend(clusters[name])
+        return chosen
 
 
 def _render(
@@ -196,6 +237,8 @@ def _render(
             )
         # the position counts, since data sets do hold equal rows
         item = _sha([config, number, doc])
+        if config is not None:
+            doc["config"] = config
         yield Prompted(
             item=item,
             key=_sha([[r.request_type, r.arguments] for r in requests]),
@@ -208,9 +251,13 @@ def _render(
 
 def _load(definition: Definition, config: str | None) -> ConfigurableTask:
     """One lm-eval task that reads its rows from the source."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
+    import datasets
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks._yaml_loader import load_yaml
 
+    datasets.disable_progress_bars()
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     benchmark = definition.benchmark
     settings = load_yaml(task_file(benchmark))
     for structural in ("tag", "group", "task_list"):
@@ -221,8 +268,8 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         settings["dataset_name"] = config
     if settings.get("output_type") == "generate_until":
         decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
-        if benchmark.max_new_tokens is not None:
-            decoding["max_gen_toks"] = benchmark.max_new_tokens
+        if definition.max_new_tokens is not None:
+            decoding["max_gen_toks"] = definition.max_new_tokens
         settings["generation_kwargs"] = decoding
     try:
         return ConfigurableTask(config=settings)

@@ -14,8 +14,8 @@ global_mmlu_lite = Benchmark(
     metric="multilingual",
     task=here / "global_mmlu_lite.yaml",
     configs=tuple("ar bn de en es fr hi id it ja ko pt sw yo zh".split()),
-    scorer=TaskMetric("acc,none", keep=("language",)),
-    aggregate=Mean("correct", by="language"),
+    scorer=TaskMetric("acc,none", keep=("config",)),
+    aggregate=Mean("correct", by="config"),
     chance=25.0,
 )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
 
-def chat_template_of(folder: Path, model: Model) -> ChatTemplate | None:
-    """The chat template of a checkpoint's tokenizer, or None if it has none."""
-    tokenizer = _load_tokenizer(folder, model)
-    if not tokenizer.chat_template:
-        return None
+@dataclass(frozen=True)
+class TokenizerTemplate:
+    """The chat template of a tokenizer."""
 
-    def render(messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        text: str = tokenizer.apply_chat_template(
+    tokenizer: Any
+
+    @property
+    def identity(self) -> str:
+        """The template's text and the special tokens that it may write."""
+        return f"{self.tokenizer.chat_template}{self.tokenizer.special_tokens_map}"
+
+    def __call__(
+        self, messages: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The conversation as one prompt."""
+        text: str = self.tokenizer.apply_chat_template(
             messages,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
@@ -34,11 +42,16 @@ def chat_template_of(folder: Path, model: Model) -> ChatTemplate | None:
         )
         return text
 
-    return render
+
+def chat_template_of(folder: Path, model: Model) -> ChatTemplate | None:
+    """The chat template of a checkpoint's tokenizer, or None if it has none."""
+    tokenizer = _load_tokenizer(folder, model)
+    return TokenizerTemplate(tokenizer) if tokenizer.chat_template else None
 
 
 def _load_tokenizer(folder: Path, model: Model) -> Any:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
     from transformers import AutoTokenizer
 
     try:
@@ -59,14 +72,12 @@ class HuggingFaceEngine:
         self._lm: Any = None
 
     def __enter__(self) -> Self:
-        os.environ.setdefault("TQDM_DISABLE", "1")
         import torch
         from lm_eval.models.huggingface import HFLM
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging as transformers_logging
 
         transformers_logging.disable_progress_bar()
-        logging.getLogger("lm_eval").setLevel(logging.ERROR)
         torch.set_num_threads(self._settings.threads)
         device = self._settings.resolved_device()
         if device == "cuda" and not torch.cuda.is_available():

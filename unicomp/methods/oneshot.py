@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.spec import Calibration, Sample
+from unicomp.methods.tokenization import tokenize
+from unicomp.spec import Calibration
 
 if TYPE_CHECKING:
     import torch
@@ -79,28 +80,6 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
     model.save_pretrained(target, save_compressed=True, max_shard_size="5GB")
     _store_in(target, stored_dtype(source, config))
     _copy_companions(source, target)
-
-
-def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[list[int]]:
-    """Token ids of each sample, at most `tokens` of them; samples without any are left out.
-
-    A conversation gets the chat template of the tokenizer, which brings its own first token;
-    without a template its turns are lines of text.
-    """
-    ids = []
-    for sample in samples:
-        if not isinstance(sample, str) and tokenizer.chat_template:
-            encoded = tokenizer.apply_chat_template(
-                [dict(turn) for turn in sample], tokenize=True, return_dict=False
-            )
-        else:
-            text = (
-                sample if isinstance(sample, str) else "\n".join(turn["content"] for turn in sample)
-            )
-            encoded = tokenizer(text)["input_ids"]
-        if encoded:
-            ids.append([int(token) for token in encoded[:tokens]])
-    return ids
 
 
 def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:

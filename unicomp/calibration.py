@@ -1,0 +1,238 @@
+"""The text that calibrated methods see: declared by data sets, or read from a user's file.
+
+A declaration (`fixtures/calibration/NAME.py`) names the data sets it is made of, in equal shares,
+and how a row becomes text. Which rows are taken depends on the rows and the seed alone. What
+identifies a checkpoint is the text, wherever it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from unicomp.errors import SpecError
+from unicomp.sources import Source
+from unicomp.spec import Calibration, Message, Sample, check_name
+from unicomp.store import Store, content_key
+
+Row = Mapping[str, Any]
+
+SAMPLES = 512
+TOKENS = 1024
+SEED = 42
+ROLES = ("system", "user", "assistant")
+FILES = (".txt", ".jsonl")
+"""The suffixes of a user's own calibration file."""
+
+_BUFFER = 10_000
+"""Rows among which a set too large to be read whole is shuffled."""
+_MEMORY = "calibrations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One data set that a calibration draws from."""
+
+    dataset: str
+    """Its id on the hub, `ORG/NAME`."""
+    configs: tuple[str, ...]
+    """Its configurations, pooled."""
+    render: Callable[[Row], Sample]
+    """Turns a row into text, or into a conversation that gets the model's chat template."""
+    split: str = "train"
+    large: bool = False
+    """Whether to stream it and draw from its first rows, rather than to read it whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A calibration as declared: `samples` rows in equal shares of its parts.
+
+    A part that has fewer rows than its share gives all of them.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    embedded: tuple[Part, ...] | None = None
+    """What is drawn from on the embedded rows, which do not have every set; None: the parts."""
+    samples: int = SAMPLES
+    tokens: int = TOKENS
+    """Tokens kept of each sample."""
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        check_name("calibration", self.name)
+        if not self.parts:
+            raise SpecError(f"calibration {self.name}: it needs at least one part")
+        if self.samples < len(self.parts):
+            raise SpecError(f"calibration {self.name}: {self.samples} samples are too few to share")
+
+    def parts_of(self, source: Source) -> tuple[Part, ...]:
+        """The parts that are read from `source`."""
+        return self.embedded if source.is_embedded and self.embedded is not None else self.parts
+
+    def check(self, source: Source) -> None:
+        """Raise SpecError if a local root lacks one of the sets; reads no rows."""
+        for part in self.parts_of(source):
+            source.path(part.dataset)
+
+    def load(self, source: Source, store: Store | None = None) -> Calibration:
+        """Draw the samples. Rows drawn before are remembered in the store.
+
+        Rows of the hub are remembered for good, so a calibration does not change under a gate.
+        Raises SpecError where the source lacks a set, or the hub cannot be reached.
+        """
+        samples: list[Sample] = []
+        parts = self.parts_of(source)
+        for number, part in enumerate(parts):
+            share = self.samples // len(parts) + (number < self.samples % len(parts))
+            samples.extend(part.render(row) for row in self._rows(part, share, source, store))
+        return Calibration(name=self.name, samples=tuple(samples), tokens=self.tokens)
+
+    def _rows(self, part: Part, count: int, source: Source, store: Store | None) -> list[Row]:
+        if store is None:
+            return _draw(part, count, self.seed, source)
+        files = source.files(part.dataset)
+        key = content_key(
+            {
+                "part": [part.dataset, part.configs, part.split, part.large, count, self.seed],
+                "files": files
+                and [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
+                "root": source.name,
+            }
+        )
+        rows = store.recall(_MEMORY, key)
+        if rows is None:
+            rows = _draw(part, count, self.seed, source)
+            store.remember(_MEMORY, key, rows)
+        return list(rows)
+
+
+def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
+    """At most `count` rows of a part, as JSON values; the same ones for the same seed."""
+    path = source.path(part.dataset)
+    rows: list[Any] = []
+    try:
+        for config in part.configs:
+            rows.extend(_read(path, config, part, seed, count, local=source.folder is not None))
+    except SpecError:
+        raise
+    except Exception as error:
+        what = f"{part.dataset} ({', '.join(part.configs)}; {part.split})"
+        line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SpecError(
+            f"the dataset root {source.name} does not give {what}: {line}"
+            if source.folder is not None
+            else f"{what} cannot be fetched from the hub: {line} "
+            "Give a local copy with --dataset-root DIR"
+        ) from error
+    if len(rows) > count:
+        rows = random.Random(f"{seed}/{part.dataset}").sample(rows, count)
+    if not rows:
+        raise SpecError(f"the dataset root {source.name} has no rows of {part.dataset}")
+    return list(json.loads(json.dumps(rows, default=str)))
+
+
+def _read(path: str, config: str, part: Part, seed: int, count: int, *, local: bool) -> list[Any]:
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    # A local folder is streamed, so that no copy of it is left in a cache.
+    stream = local or part.large
+    rows = datasets.load_dataset(path, config, split=part.split, streaming=stream)
+    if part.large:
+        return list(islice(rows.shuffle(seed=seed, buffer_size=_BUFFER), count))
+    return list(rows)
+
+
+# -- a user's own file --------------------------------------------------------------------------
+
+
+def read_file(path: Path, *, samples: int = SAMPLES, tokens: int = TOKENS) -> Calibration:
+    """The calibration in a user's file: at most `samples` of its samples, drawn by seed.
+
+    A `.txt` file holds samples separated by blank lines. A `.jsonl` file holds one JSON object a
+    line: `{"text": ...}`, or `{"messages": [{"role": ..., "content": ...}, ...]}`, which gets the
+    chat template of the model. Raises SpecError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SpecError(f"the calibration file {path} is not UTF-8 text") from None
+    except OSError as error:
+        raise SpecError(f"the calibration file {path} cannot be read: {error.strerror}") from None
+    if "\0" in text:
+        raise SpecError(f"the calibration file {path} is not text")
+    if path.suffix == ".jsonl":
+        found = parse_json_lines(text, str(path))
+    elif path.suffix == ".txt":
+        found = parse_paragraphs(text)
+    else:
+        raise SpecError(f"the calibration file {path} must end in {' or '.join(FILES)}")
+    if not found:
+        raise SpecError(f"the calibration file {path} is empty: it needs at least one sample")
+    if len(found) > samples:
+        found = random.Random(SEED).sample(found, samples)
+    return Calibration(name=file_name(path), samples=tuple(found), tokens=tokens)
+
+
+def file_name(path: Path) -> str:
+    """The name of the calibration in a user's file: that of the file, as far as it is usable."""
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "-", path.stem).lstrip("_.-") or "calibration"
+
+
+def parse_paragraphs(text: str) -> list[Sample]:
+    """The paragraphs of a text: separated by blank lines, none of them empty."""
+    paragraphs = re.split(r"\n[^\S\n]*(?:\n[^\S\n]*)+", text.replace("\r\n", "\n"))
+    return [paragraph.strip() for paragraph in paragraphs if paragraph.strip()]
+
+
+def parse_json_lines(text: str, where: str) -> list[Sample]:
+    """The samples in JSON lines; blank lines count for nothing. Raises SpecError."""
+    samples: list[Sample] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            samples.append(_sample(json.loads(line)))
+        except ValueError as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            raise SpecError(f"{where}, line {number}: {reason}") from None
+    return samples
+
+
+def _sample(entry: Any) -> Sample:
+    """A sample from a JSON value. Raises ValueError that says what is wrong."""
+    if not isinstance(entry, dict) or ("text" in entry) == ("messages" in entry):
+        raise ValueError('each line must be {"text": ...} or {"messages": [...]}')
+    if "text" in entry:
+        if not isinstance(entry["text"], str) or not entry["text"].strip():
+            raise ValueError("its text is empty, or is no text")
+        return str(entry["text"])
+    messages = entry["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise ValueError("its messages are no list, or an empty one")
+    return tuple(_message(message) for message in messages)
+
+
+def _message(message: Any) -> Message:
+    if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+        raise ValueError('each message must be {"role": ..., "content": TEXT}')
+    if message.get("role") not in ROLES:
+        raise ValueError(f"the role {message.get('role')!r} is none of {', '.join(ROLES)}")
+    return {"role": message["role"], "content": message["content"]}
+
+
+def conversation(*turns: str) -> tuple[Message, ...]:
+    """A conversation in which the user begins and the assistant answers, in turns."""
+    return tuple(
+        {"role": "assistant" if number % 2 else "user", "content": turn}
+        for number, turn in enumerate(turns)
+    )

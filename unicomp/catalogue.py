@@ -1,0 +1,317 @@
+"""What there is by name: the files of `fixtures/`, folders, and the hub.
+
+A model, method or calibration is one file: `fixtures/{models,methods,calibration}/NAME.py` that
+defines `model`, `method` or `calibration`. It is found by its file name, below the user's root
+directory first and among the shipped ones then; nothing is registered anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from unicomp.calibration import FILES, Recipe, file_name, read_file
+from unicomp.errors import SpecError
+from unicomp.sources import Source, shipped_fixtures
+from unicomp.spec import Calibration, Method, Model, nearest
+from unicomp.store import Store
+
+Kind = Literal["models", "methods", "calibration"]
+T = TypeVar("T")
+Named = TypeVar("Named", Model, Method, Recipe)
+Roots = Sequence[Path]
+"""Folders that hold `models/`, `methods/` and `calibration/`; the first that has a name wins."""
+
+CHECKPOINT = "checkpoint"
+"""The parameter of a method that stands for a checkpoint compressed elsewhere."""
+
+_HUB_ID = re.compile(r"(?P<id>[\w.\-]+/[\w.\-]+)(@(?P<revision>[\w.\-/]+))?")
+_SNAPSHOT = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def roots(rootdir: Path) -> tuple[Path, ...]:
+    """Where files are looked up: `rootdir/fixtures`, then the shipped ones."""
+    return tuple(dict.fromkeys((rootdir.resolve() / "fixtures", shipped_fixtures().resolve())))
+
+
+# -- names --------------------------------------------------------------------------------------
+
+
+def model_names(roots: Roots) -> list[str]:
+    """The models there are files of, in alphabetical order."""
+    return _names("models", roots)
+
+
+def method_names(roots: Roots) -> list[str]:
+    """The methods there are files of: `dense`, then the others in alphabetical order."""
+    return sorted(_names("methods", roots), key=lambda name: (name != "dense", name))
+
+
+def calibration_names(roots: Roots) -> list[str]:
+    """The calibrations there are files of, in alphabetical order."""
+    return _names("calibration", roots)
+
+
+def _names(kind: Kind, roots: Roots) -> list[str]:
+    return sorted(
+        {
+            path.stem
+            for root in roots
+            for path in (root / kind).glob("*.py")
+            if not path.name.startswith("_")
+        }
+    )
+
+
+def _find(kind: Kind, name: str, roots: Roots) -> Path | None:
+    for root in roots:
+        path = root / kind / f"{name}.py"
+        if path.is_file() and path.stem in _names(kind, [root]):
+            return path
+    return None
+
+
+# -- methods ------------------------------------------------------------------------------------
+
+
+def load_method(name: str, roots: Roots) -> Method:
+    """The method called `name`. Raises SpecError for an unknown name or an unusable file."""
+    return read_method(method_file(name, roots))
+
+
+def method_file(name: str, roots: Roots) -> Path:
+    """The file that defines a method; its text is part of a checkpoint's identity."""
+    path = _find("methods", name, roots)
+    if path is None:
+        raise SpecError(f"unknown method {name!r}: {nearest(name, method_names(roots))}")
+    return path
+
+
+def method_source(name: str, roots: Roots) -> str:
+    """The text of the file that defines a method."""
+    return method_file(name, roots).read_text(encoding="utf-8")
+
+
+def read_method(path: Path) -> Method:
+    """The method that a file defines as `method`."""
+    return _named(path, _attribute(path, "method", Method))
+
+
+# -- calibrations -------------------------------------------------------------------------------
+
+
+def load_calibration(
+    given: str, roots: Roots, source: Source, store: Store | None = None
+) -> Calibration:
+    """A calibration by name, with its rows from `source`, or a user's file. Raises SpecError."""
+    if path := _own_file(given):
+        return read_file(path)
+    return load_recipe(given, roots).load(source, store)
+
+
+def check_calibration(given: str, roots: Roots, source: Source) -> None:
+    """Raise SpecError unless `load_calibration` will find what it needs; reads no data set."""
+    if path := _own_file(given):
+        read_file(path)
+    else:
+        load_recipe(given, roots).check(source)
+
+
+def calibration_name(given: str) -> str:
+    """What the calibration given by a name or a file is called."""
+    return file_name(path) if (path := _own_file(given)) else given
+
+
+def _own_file(given: str) -> Path | None:
+    path = Path(given).expanduser()
+    return path if path.suffix in FILES or path.is_file() else None
+
+
+def load_recipe(name: str, roots: Roots) -> Recipe:
+    """The calibration called `name`, as declared; `Recipe.load` reads its rows."""
+    path = _find("calibration", name, roots)
+    if path is None:
+        raise SpecError(
+            f"unknown calibration {name!r}: {nearest(name, calibration_names(roots))} "
+            "A file of your own is given by its path, FILE.txt or FILE.jsonl"
+        )
+    return _named(path, _attribute(path, "calibration", Recipe))
+
+
+# -- models -------------------------------------------------------------------------------------
+
+
+def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
+    """Each of `names` as a model, with names that are all different; see `load_model`."""
+    models: list[Model] = []
+    taken: set[str] = set()
+    for given in names:
+        model = load_model(given, roots)
+        name = model.name
+        if name in taken and (parent := _slug(Path(model.source).parent.name)):
+            name = f"{parent}-{model.name}"
+        number = 2
+        while name in taken:
+            name, number = f"{model.name}-{number}", number + 1
+        taken.add(name)
+        models.append(replace(model, name=name))
+    return models
+
+
+def load_model(given: str, roots: Roots) -> Model:
+    """A model by the name of its file, by a folder, or by a hub id `ORG/NAME[@REVISION]`.
+
+    A folder must hold a `config.json`, weights in safetensors format and a tokenizer; the hub is
+    not asked before the model is needed. Raises SpecError.
+    """
+    if path := _find("models", given, roots):
+        model = _named(path, _attribute(path, "model", Model))
+        if model.folder is not None:
+            check_folder(model.folder)
+        return model
+    folder = Path(given).expanduser()
+    if folder.exists():
+        folder = folder.resolve()
+        check_folder(folder)
+        return Model(name=_folder_name(folder), source=str(folder))
+    if (hub := _HUB_ID.fullmatch(given)) and not given.startswith("."):
+        return Model(
+            name=_slug(hub["id"].partition("/")[2]), source=hub["id"], revision=hub["revision"]
+        )
+    if "/" in given or given.startswith(("~", ".")):
+        raise SpecError(f"there is no model folder {given}, and it is no hub id ORG/NAME")
+    raise SpecError(
+        f"unknown model {given!r}: {nearest(given, model_names(roots))} "
+        "A model can also be a folder or a hub id, ORG/NAME"
+    )
+
+
+def load_checkpoint(given: str, roots: Roots) -> Method:
+    """A checkpoint compressed elsewhere, a folder or a hub id, in the place of a method.
+
+    It is judged as it is. Its family is read from its configuration where that says so.
+    """
+    model = load_model(given, roots)
+    family: Literal["quantization"] | None = None
+    if model.folder is not None and "quantization_config" in read_config(model.folder):
+        family = "quantization"
+    return Method(
+        name=model.name,
+        family=family,
+        parameters={CHECKPOINT: model.source, "revision": model.revision},
+        calibrated=False,
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model folder. Raises SpecError."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise SpecError(f"{folder} is no model: it has no config.json") from None
+    except ValueError:
+        raise SpecError(f"{path} is not JSON") from None
+    if not isinstance(config, dict):
+        raise SpecError(f"{path} is not a JSON object")
+    return config
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SpecError unless `folder` is a complete Hugging Face model in safetensors format."""
+    if not folder.is_dir():
+        raise SpecError(f"the model {folder} is no folder" + _or_missing(folder))
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise SpecError(f"{folder} is an adapter: merge it into its base model first")
+    read_config(folder)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
+        raise SpecError(
+            f"{folder} has its weights only as {pickled[0].name}, a pickle that may run code: "
+            "convert them to safetensors"
+            if pickled
+            else f"{folder} has no weights (*.safetensors)"
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        if lacking := sorted(shards - {path.name for path in weights}):
+            raise SpecError(f"{folder} lacks {lacking[0]}, which its index names")
+    for path in weights:
+        _check_weights(path)
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise SpecError(f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:2])}, ...)")
+
+
+def _check_weights(path: Path) -> None:
+    """Raise SpecError unless a safetensors file is as long as its header says."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        if start.startswith(b"version "):
+            raise SpecError(f"{path} is a Git LFS pointer: fetch it with `git lfs pull`")
+        length = int.from_bytes(start, "little")
+        try:
+            header = json.loads(stream.read(length)) if 0 < length < size else None
+        except ValueError:
+            header = None
+    if not isinstance(header, dict):
+        raise SpecError(f"{path} is not a safetensors file")
+    header.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if 8 + length + end != size:
+        raise SpecError(f"{path} is cut off or damaged: {size} bytes, not {8 + length + end}")
+
+
+def _or_missing(folder: Path) -> str:
+    return "" if folder.exists() else ": it does not exist"
+
+
+def _folder_name(folder: Path) -> str:
+    """A name that a person recognises: the folder's, or the hub id's within the hub's cache."""
+    if folder.parent.name == "snapshots" and (
+        match := _SNAPSHOT.fullmatch(folder.parent.parent.name)
+    ):
+        return _slug(match["name"])
+    return _slug(folder.name) or "model"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "-", text).lstrip("_.-").rstrip("-")
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def _attribute(path: Path, name: str, kind: type[T]) -> T:
+    """What a fixture file defines as `name`."""
+    spec = spec_from_file_location(f"unicomp_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    except Exception as error:
+        line = next(iter(str(error).splitlines()), "")
+        raise SpecError(f"{path} cannot be read: {type(error).__name__}: {line}") from error
+    value = getattr(module, name, None)
+    if not isinstance(value, kind):
+        raise SpecError(f"{path} must define `{name} = {kind.__name__}(...)`")
+    return value
+
+
+def _named(path: Path, value: Named) -> Named:
+    if value.name != path.stem:
+        raise SpecError(f"{path} defines {value.name!r}: its name must be that of its file")
+    return value

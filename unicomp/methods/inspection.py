@@ -1,0 +1,317 @@
+"""What a finished checkpoint really is, measured after reading it back from disk.
+
+A compression can be a silent no-op, and a mask can be lost on the way to disk; so nothing here
+trusts the call that made the checkpoint. Zeros and patterns are counted in the stored tensors,
+one at a time; bits and groups in the configuration, in the shapes of the packed tensors, and in
+the weights that transformers unpacks from them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unicomp.errors import BuildError
+from unicomp.spec import Claims
+
+if TYPE_CHECKING:
+    import torch
+
+TOLERANCE = 0.01
+"""How far the share of zeros in a matrix may be off the claim; at least one column's worth."""
+
+PROBE = 32
+"""Tokens of a sample that the reloaded model is asked about."""
+
+
+def inspect(
+    source: Path,
+    target: Path,
+    claims: Claims,
+    samples: Sequence[Sequence[int]],
+    *,
+    trust_remote_code: bool = False,
+) -> dict[str, Any]:
+    """Measure the checkpoint in `target` and hold it to `claims`.
+
+    `source` is the folder it was made from; `samples` are rows of token ids. Returns, as JSON
+    values: `matrices`, how many were checked; `parameters`; `bytes` on disk and `ideal_bytes`, what
+    a format that stored no zeros would need; `sparsity`, `sparsity_least` and `sparsity_most`,
+    shares of zeros over all and in single matrices; `bits` and `group_size` of quantized weights,
+    or None. Raises BuildError that names the matrix and the numbers where a claim does not hold,
+    or where the model does not load or does not answer with finite numbers.
+    """
+    if not list(target.glob("*.safetensors")):
+        raise BuildError("it has no weights in safetensors format")
+    model = _reload(target, trust_remote_code)
+    _check_logits(model, samples)
+    linear = _linear_weights(model)
+    facts: dict[str, Any] = {"parameters": parameters(source)}
+    facts.update(_zeros(source, target, claims, linear))
+    facts.update(_quantization(target, claims, linear))
+    if claims != Claims():
+        _check_head(source, target)
+    return facts
+
+
+def tensors(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Name and lazily read slice of every tensor in a folder's safetensors files."""
+    from safetensors import safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 (not a mapping)
+                yield name, weights.get_slice(name)
+
+
+def headers(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name → `dtype`, `shape` and `data_offsets` of every tensor, read without torch."""
+    entries: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length))
+        header.pop("__metadata__", None)
+        entries.update(header)
+    return entries
+
+
+def parameters(folder: Path) -> int:
+    """How many weights a model of full precision has, zeros included."""
+    return sum(math.prod(entry["shape"]) for entry in headers(folder).values())
+
+
+def size(folder: Path) -> int:
+    """Bytes of the weights on disk."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+# -- reading it back ----------------------------------------------------------------------------
+
+
+def _reload(target: Path, trust_remote_code: bool) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            target, dtype="auto", trust_remote_code=trust_remote_code, output_loading_info=True
+        )
+    except Exception as error:
+        raise BuildError(f"it does not load again: {type(error).__name__}: {error}") from error
+    if missing := sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"])):
+        raise BuildError(f"it lacks weights, or has them in another shape: {missing[0]}")
+    return model.eval()
+
+
+def _check_logits(model: Any, samples: Sequence[Sequence[int]]) -> None:
+    """Also makes transformers unpack packed weights, which happens in the first forward pass."""
+    import torch
+
+    for sample in samples or [[0]]:
+        with torch.no_grad():
+            logits = model(torch.tensor([list(sample[:PROBE])])).logits
+        if not torch.isfinite(logits).all():
+            bad = int((~torch.isfinite(logits)).sum())
+            where = next(
+                (name for name, weight in model.named_parameters() if not weight.isfinite().all()),
+                None,
+            )
+            raise BuildError(
+                f"{bad} of {logits.numel()} logits are not finite after reloading"
+                + (f"; {where} holds NaN or infinity" if where else "")
+            )
+
+
+def _linear_weights(model: Any) -> dict[str, torch.Tensor]:
+    """Weights, (outputs, inputs), of the linear modules but the head: module name → tensor."""
+    import torch
+
+    head = model.get_output_embeddings()
+    return {
+        name: module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }
+
+
+def _is_matrix(name: str, shape: Sequence[int], linear: Mapping[str, Any]) -> bool:
+    """Whether a stored tensor is one that a matrix-wise method compresses."""
+    module, _, kind = name.rpartition(".")
+    return kind == "weight" and len(shape) == 2 and (module in linear or ".experts." in module)
+
+
+# -- zeros --------------------------------------------------------------------------------------
+
+
+def _zeros(
+    source: Path, target: Path, claims: Claims, linear: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Counts zeros in the stored matrices. Packed ones have no zeros that could be left out."""
+    before = _shares_of_zeros(source, linear) if claims.sparsity is not None else {}
+    total = zeros = matrices = saved_bits = 0
+    least, most = 1.0, 0.0
+    for name, entry in tensors(target):
+        if not _is_matrix(name, entry.get_shape(), linear):
+            continue
+        weight = entry[:]
+        count = int((weight == 0).sum())
+        share = count / weight.numel()
+        if claims.sparsity is not None:
+            _check_share(name, share, before.get(name, 0.0), weight.shape[1], claims.sparsity)
+        if claims.pattern is not None:
+            _check_pattern(name, weight, *claims.pattern)
+        total, zeros, matrices = total + weight.numel(), zeros + count, matrices + 1
+        least, most = min(least, share), max(most, share)
+        saved_bits += max(0, count * weight.itemsize * 8 - _mask_bits(weight.numel(), claims))
+    if not matrices and (claims.sparsity is not None or claims.pattern is not None):
+        raise BuildError("no matrix was found that could be checked for its zeros")
+    on_disk = size(target)
+    sparse = claims.sparsity is not None
+    return {
+        "bytes": on_disk,
+        "ideal_bytes": on_disk - saved_bits // 8 if sparse else on_disk,
+        "matrices": matrices,
+        "sparsity": zeros / total if total else 0.0,
+        "sparsity_least": least if matrices else 0.0,
+        "sparsity_most": most,
+    }
+
+
+def _shares_of_zeros(folder: Path, linear: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: float((entry[:] == 0).float().mean())
+        for name, entry in tensors(folder)
+        if _is_matrix(name, entry.get_shape(), linear)
+    }
+
+
+def _check_share(name: str, share: float, before: float, columns: int, claimed: float) -> None:
+    tolerance = max(TOLERANCE, 1 / columns)
+    if not claimed - tolerance <= share <= max(claimed, before) + tolerance:
+        raise BuildError(f"{name} has {share:.2%} zeros, not {claimed:.2%}")
+
+
+def _check_pattern(name: str, weight: torch.Tensor, n: int, m: int) -> None:
+    broken = broken_groups(weight, n, m)
+    if broken:
+        groups = weight.numel() // m
+        raise BuildError(f"{name} breaks the {n}:{m} pattern in {broken} of {groups} groups")
+
+
+def broken_groups(weight: torch.Tensor, n: int, m: int) -> int:
+    """How many groups of `m` consecutive inputs have more than `m` - `n` non-zero weights.
+
+    `weight` is (outputs, inputs). Inputs that do not fill a group are one broken group a row.
+    """
+    rows, columns = weight.shape
+    whole = columns - columns % m
+    nonzero = (weight[:, :whole] != 0).reshape(-1, m).sum(dim=1)
+    return int((nonzero > m - n).sum()) + (rows if columns % m else 0)
+
+
+def _mask_bits(weights: int, claims: Claims) -> int:
+    """Bits that say where the non-zero weights are: a bitmap, or an index for each kept one."""
+    if claims.pattern is None:
+        return weights
+    n, m = claims.pattern
+    return weights // m * (m - n) * math.ceil(math.log2(m))
+
+
+# -- bits ---------------------------------------------------------------------------------------
+
+
+def _quantization(
+    target: Path, claims: Claims, linear: Mapping[str, torch.Tensor]
+) -> dict[str, Any]:
+    config = json.loads((target / "config.json").read_text())
+    bits, group_size = declared_precision(config)
+    if claims.bits is None:
+        return {"bits": bits, "group_size": group_size}
+    if bits is None:
+        raise BuildError(f"its config.json has no quantization_config, so no {claims.bits} bits")
+    if bits != claims.bits:
+        raise BuildError(f"its config.json says {bits} bits, not {claims.bits}")
+    if group_size != claims.group_size:
+        raise BuildError(f"its config.json says groups of {group_size}, not {claims.group_size}")
+    packed = _check_packing(target, bits, claims.group_size, linear)
+    for name, weight in linear.items():
+        levels = most_levels(weight, claims.group_size)
+        if levels > 2**bits:
+            raise BuildError(
+                f"{name} has a group with {levels} distinct weights; {bits} bits make {2**bits}"
+            )
+    return {"bits": bits, "group_size": group_size, "matrices": packed or len(linear)}
+
+
+def declared_precision(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Bits and group size of the weights that a `config.json` declares, or None."""
+    quantization = config.get("quantization_config") or {}
+    for group in (quantization.get("config_groups") or {}).values():
+        weights = group.get("weights") or {}
+        return weights.get("num_bits"), weights.get("group_size")
+    bits = quantization.get("bits") or quantization.get("w_bit")
+    return bits, quantization.get("group_size") or quantization.get("q_group_size")
+
+
+def _check_packing(
+    target: Path, bits: int, group_size: int | None, linear: Mapping[str, Any]
+) -> int:
+    """Checks the shapes of the packed tensors; returns how many there are."""
+    shapes = {name: entry["shape"] for name, entry in headers(target).items()}
+    for name in shapes:
+        if _is_matrix(name, shapes[name], linear):
+            raise BuildError(f"{name} is stored in full precision, not in {bits} bits")
+    packed = [name for name in shapes if name.endswith(".weight_packed")]
+    unpacked = {
+        name: entry[:].tolist() for name, entry in tensors(target) if name.endswith(".weight_shape")
+    }
+    for name in packed:
+        module = name.removesuffix(".weight_packed")
+        if f"{module}.weight_scale" not in shapes or f"{module}.weight_shape" not in unpacked:
+            raise BuildError(f"{module} has packed weights, but not their scales and shape")
+        rows, words = shapes[name]
+        groups = shapes[f"{module}.weight_scale"][-1]
+        columns = unpacked[f"{module}.weight_shape"][-1]
+        if words != math.ceil(columns / (32 // bits)) and words != math.ceil(columns * bits / 32):
+            raise BuildError(
+                f"{module} packs {columns} inputs in {words} words, which are not {bits} bits each"
+            )
+        if group_size and (groups != math.ceil(columns / group_size) or rows < 1):
+            raise BuildError(
+                f"{module} has {groups} scales for {columns} inputs, not one for each {group_size}"
+            )
+    return len(packed)
+
+
+def most_levels(weight: torch.Tensor, group_size: int | None) -> int:
+    """The largest number of distinct values in any group of consecutive inputs of any output.
+
+    `weight` is (outputs, inputs), unpacked; without a group size each row is one group.
+    """
+    group = group_size or weight.shape[1]
+    whole = weight.shape[1] - weight.shape[1] % group
+    if not whole:
+        return 0
+    ordered = weight.detach()[:, :whole].reshape(-1, group).sort(dim=1).values
+    return int((ordered[:, 1:] != ordered[:, :-1]).sum(dim=1).max()) + 1
+
+
+# -- what is left alone -------------------------------------------------------------------------
+
+
+def _check_head(source: Path, target: Path) -> None:
+    """The head, if it is stored, is the one of the source, bit for bit in its precision."""
+    heads: dict[str, list[Any]] = {}
+    for folder in (source, target):
+        for name, entry in tensors(folder):
+            if name.rpartition(".")[0].endswith(("lm_head", "embed_out")):
+                heads.setdefault(name, []).append(entry[:])
+    for name, found in heads.items():
+        if len(found) == 2 and not (found[0].to(found[1].dtype) == found[1]).all():
+            raise BuildError(f"{name} was changed, and a head must be left alone")
+    stored = {name for name in headers(target) if "lm_head." in name or "embed_out." in name}
+    if heads and any(name.endswith("_packed") for name in stored):
+        raise BuildError("the head was quantized, and a head must be left alone")

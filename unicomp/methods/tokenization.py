@@ -1,0 +1,32 @@
+"""Calibration samples as token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from unicomp.spec import Sample
+
+
+def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[list[int]]:
+    """Token ids of each sample, at most `tokens` of them; samples without any are left out.
+
+    A conversation gets the chat template of the tokenizer; without a template its turns are lines
+    of text. No sample starts with two beginning-of-text tokens, whoever wrote them.
+    """
+    rows = []
+    for sample in samples:
+        if not isinstance(sample, str) and tokenizer.chat_template:
+            ids = tokenizer.apply_chat_template(
+                [dict(turn) for turn in sample], tokenize=True, return_dict=False
+            )
+        else:
+            text = (
+                sample if isinstance(sample, str) else "\n".join(turn["content"] for turn in sample)
+            )
+            ids = tokenizer(text)["input_ids"]
+        if len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:
+            ids = ids[1:]
+        if ids:
+            rows.append([int(token) for token in ids[:tokens]])
+    return rows

@@ -1,0 +1,141 @@
+"""The process in which one checkpoint is built: `python -m unicomp.methods.worker`.
+
+It reads a request (JSON) from its standard input, applies one method, inspects the result, and
+reports on its standard output, one JSON object a line: `{"stage": TEXT}` as it goes along, and at
+the end either `{"facts": {...}}` or `{"error": {"type": ..., "message": ...}}`. All else that is
+printed, by this process or by a library, goes to its standard error. A process of its own keeps
+what a library leaks or crashes away from the session, and its memory is the method's.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from unicomp.catalogue import read_method
+from unicomp.errors import UnicompError
+from unicomp.methods.inspection import inspect
+from unicomp.methods.tokenization import tokenize
+from unicomp.spec import Calibration
+
+PROBES = 4
+"""Calibration samples that the reloaded checkpoint is asked about."""
+
+
+def main() -> int:
+    """Serve one request; the exit status is 0 if a checkpoint was built."""
+    request = json.load(sys.stdin)
+    _end_with_parent(int(request["parent"]))
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        facts = _build(request, channel)
+    except BaseException as error:
+        traceback.print_exc()
+        _say(channel, error={"type": type(error).__name__, "message": _first_line(error)})
+        return 1
+    _say(channel, facts=facts)
+    return 0
+
+
+def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
+    sys.path.extend(path for path in request["path"] if path not in sys.path)
+    source, target = Path(request["source"]), Path(request["target"])
+    trust = bool(request["trust_remote_code"])
+    method = read_method(Path(request["method"]))
+    if method.compress is None:
+        raise UnicompError(f"method {method.name} has nothing that compresses")
+    calibration = Calibration(
+        name=request["calibration"]["name"],
+        samples=tuple(
+            sample if isinstance(sample, str) else tuple(sample)
+            for sample in request["calibration"]["samples"]
+        ),
+        tokens=request["calibration"]["tokens"],
+    )
+
+    _say(channel, stage="starting")
+    compress: Any = method.compress
+    home = sys.modules[getattr(compress, "func", compress).__module__]
+    getattr(home, "warm_up", lambda: None)()
+
+    _say(channel, stage="compressing")
+    started = time.perf_counter()
+    compress(source, target, calibration)
+    seconds = time.perf_counter() - started
+    facts: dict[str, Any] = {
+        "seconds": seconds,
+        "peak_rss_bytes": peak_rss(),
+        **_accelerator(),
+    }
+
+    _say(channel, stage="inspecting")
+    gc.collect()
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(target, trust_remote_code=trust)
+    probes = tokenize(tokenizer, calibration.samples[:PROBES], calibration.tokens)
+    return facts | inspect(source, target, method.claims, probes, trust_remote_code=trust)
+
+
+def peak_rss() -> int:
+    """The most memory, in bytes, that this process has held so far."""
+    try:
+        # Unlike getrusage, this forgets the process that started this one.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _accelerator() -> dict[str, Any]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return {"device": "cpu", "peak_accelerator_bytes": None}
+    return {
+        "device": torch.cuda.get_device_name(),
+        "peak_accelerator_bytes": torch.cuda.max_memory_allocated(),
+    }
+
+
+def _end_with_parent(parent: int) -> None:
+    """See to it that this process does not outlive the one that waits for it."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _say(channel: TextIO, **message: Any) -> None:
+    print(json.dumps(message), file=channel, flush=True)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:400] if lines else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

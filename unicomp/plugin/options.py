@@ -1,0 +1,255 @@
+"""The command line: options, their checks, and the frozen plan that follows from them.
+
+This list of options is closed; whatever else can be set is in `unicomp.toml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from unicomp import catalogue
+from unicomp.engines import ENGINES
+from unicomp.errors import SpecError, UnicompError
+from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
+from unicomp.gate import Policy, parse_floor_option
+from unicomp.scores import Conditions
+from unicomp.settings import Settings, load_settings
+from unicomp.sources import EMBEDDED as EMBEDDED_ROWS
+from unicomp.sources import HUB, Source
+from unicomp.spec import DENSE, FAMILIES, Calibration, Method, Model
+from unicomp.store import Store
+
+DEFAULT_MODEL = "embedded"
+DEFAULT_METHODS = (
+    "dense",
+    "wanda_50",
+    "wanda_2_4",
+    "sparsegpt_50",
+    "sparsegpt_2_4",
+    "gptq_w4a16",
+    "awq_w4a16",
+)
+DEFAULT_CALIBRATION = "generic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a session does, decided before anything is collected."""
+
+    root: Path
+    models: tuple[Model, ...]
+    methods: tuple[Method, ...]
+    calibration: str
+    sources: Mapping[str, Source]
+    """By model name."""
+    policy: Policy
+    settings: Settings
+    home: Path
+    samples: int | None = None
+    scorecard: Path | None = None
+
+    @cached_property
+    def conditions(self) -> dict[str, Conditions]:
+        """Under which each model is measured, by its name; opens the store."""
+        store = Store(self.home)
+        return {
+            model.name: Conditions(
+                store, self.sources[model.name], self.settings.engine, self.samples
+            )
+            for model in self.models
+        }
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Where methods, models and calibrations are looked up."""
+        return catalogue.roots(self.root)
+
+    def load_calibration(self, model: Model) -> Calibration:
+        """The text that methods see when they compress a model."""
+        conditions = self.conditions[model.name]
+        return catalogue.load_calibration(
+            self.calibration, self.roots, conditions.source, conditions.store
+        )
+
+    def profile(self, model: str) -> Profile:
+        """What a model's metrics are made of: the embedded rows have a profile of their own."""
+        return EMBEDDED if self.sources[model].is_embedded else PAPER
+
+    def calibration_of(self, method: Method) -> str:
+        """The name of the calibration that a method sees."""
+        return catalogue.calibration_name(self.calibration) if method.calibrated else "none"
+
+
+PLAN = pytest.StashKey[Plan]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a session."""
+    group = parser.getgroup("unicomp", "UniComp: retention of compressed language models")
+    group.addoption(
+        "--model",
+        action="append",
+        metavar="MODEL",
+        help="a name in fixtures/models, a Hugging Face folder or a hub id; repeatable "
+        f"(default: {DEFAULT_MODEL})",
+    )
+    group.addoption(
+        "--method",
+        action="append",
+        metavar="NAME",
+        help="a name in fixtures/methods; repeatable (default: dense and the six)",
+    )
+    group.addoption(
+        "--checkpoint",
+        metavar="PATH_OR_ID",
+        help="a checkpoint compressed elsewhere, judged against --model",
+    )
+    group.addoption(
+        "--calibration",
+        default=DEFAULT_CALIBRATION,
+        metavar="NAME_OR_FILE",
+        help="generic, reasoning, or a .txt or .jsonl file (default: %(default)s)",
+    )
+    group.addoption(
+        "--floor",
+        action="append",
+        metavar="NAME=PERCENT",
+        help="the least retention of a benchmark, metric or dimension; repeatable",
+    )
+    group.addoption(
+        "--samples",
+        metavar="N",
+        help="items of each benchmark (default: all); more later costs only the difference",
+    )
+    group.addoption("--engine", metavar="NAME", help=f"{' or '.join(ENGINES)} (default: hf)")
+    group.addoption(
+        "--dataset-root",
+        metavar="embedded|hub|DIR",
+        help="where rows are read from (default: embedded for the embedded model, else hub)",
+    )
+    group.addoption(
+        "--unicomp-home",
+        metavar="DIR",
+        help="the store (default: UNICOMP_HOME, or the platform's cache folder)",
+    )
+    group.addoption("--scorecard", metavar="FILE", help="write the scorecard there, as JSON")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and check the whole command line, in one line each."""
+    for dimension, metrics in DIMENSIONS.items():
+        config.addinivalue_line("markers", f"{dimension}: benchmarks of this dimension")
+        for metric in metrics:
+            config.addinivalue_line("markers", f"{metric}: benchmarks of this metric")
+    for family in FAMILIES:
+        config.addinivalue_line("markers", f"{family}: checkpoints of this family of methods")
+    try:
+        config.stash[PLAN] = make_plan(config)
+    except UnicompError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse a -m expression that names no marker; plugins have registered theirs by now."""
+    known = {line.partition(":")[0].partition("(")[0].strip() for line in session.config.getini("markers")}
+    expression = session.config.getoption("markexpr") or ""
+    for name in re.findall(r"[A-Za-z_]\w*", re.sub(r"\(.*?=.*?\)", "", expression)):
+        if name in known or name in ("and", "or", "not", "True", "False"):
+            continue
+        ours = (*METRICS, *DIMENSIONS, *FAMILIES)
+        close = difflib.get_close_matches(name, ours, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"metrics: {', '.join(METRICS)}"
+        raise pytest.UsageError(f"-m {expression!r}: there is no marker {name!r}; {hint}")
+
+
+def make_plan(config: pytest.Config) -> Plan:
+    """Check all options and settings. Raises SpecError; builds and loads nothing."""
+    root = config.rootpath
+    given = config.getoption
+    settings = load_settings(root)
+    roots = catalogue.roots(root)
+    models = tuple(
+        catalogue.load_models(list(dict.fromkeys(given("--model") or [DEFAULT_MODEL])), roots)
+    )
+    methods = _methods(given("--method"), given("--checkpoint"), roots)
+    if name := given("--engine"):
+        settings = replace(settings, engine=replace(settings.engine, name=name))
+    rows = given("--dataset-root") or settings.dataset_root
+    plan = Plan(
+        root=root,
+        models=models,
+        methods=methods,
+        calibration=given("--calibration"),
+        sources={
+            model.name: Source(
+                rows or (EMBEDDED_ROWS if model.name == DEFAULT_MODEL else HUB)
+            )
+            for model in models
+        },
+        policy=Policy(
+            command_line=dict(parse_floor_option(text) for text in given("--floor") or ()),
+            models=settings.model_floors,
+            general=settings.floors,
+            allow=settings.allow,
+        ),
+        settings=settings,
+        home=_home(given("--unicomp-home"), settings),
+        samples=_samples(given("--samples")),
+        scorecard=_writable(given("--scorecard")),
+    )
+    if any(method.calibrated for method in methods):
+        for source in plan.sources.values():
+            catalogue.check_calibration(plan.calibration, roots, source)
+    return plan
+
+
+def _methods(
+    names: list[str] | None, checkpoint: str | None, roots: catalogue.Roots
+) -> tuple[Method, ...]:
+    if names is None:
+        names = [DENSE.name] if checkpoint else list(DEFAULT_METHODS)
+    methods = [catalogue.load_method(name, roots) for name in dict.fromkeys(names)]
+    if checkpoint:
+        methods.append(catalogue.load_checkpoint(checkpoint, roots))
+    return tuple(methods)
+
+
+def _home(option: str | None, settings: Settings) -> Path:
+    named = option or os.environ.get("UNICOMP_HOME")
+    if named:
+        return Path(named).expanduser().absolute()
+    return settings.home or platformdirs.user_cache_path("unicomp")
+
+
+def _samples(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
+        raise SpecError(f"--samples {text!r} is no number of items: give 1 or more")
+    return int(text)
+
+
+def _writable(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path = Path(text).absolute()
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise SpecError(f"--scorecard {text}: the folder {path.parent} cannot be written to")
+    return path
+
+
+def marks_of(metric: str | None, method: Method) -> list[str]:
+    """The markers of a test: its metric, its dimension, the method's family."""
+    marks = [metric, dimension_of(metric)] if metric else []
+    return [mark for mark in (*marks, method.family) if mark]

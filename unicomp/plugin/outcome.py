@@ -1,0 +1,168 @@
+"""How it ended: rows on the reports, the scorecard after the run, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+import pytest
+
+from unicomp.plugin.collection import GRID, IDENTITY
+from unicomp.plugin.fixtures import ROWS, SESSION
+from unicomp.plugin.options import PLAN, Plan
+from unicomp.report import environment, terminal
+from unicomp.report import json as json_report
+from unicomp.scorecard import Row, Scorecard, scorecard
+from unicomp.session import Work
+
+_PREFIX = "unicomp."
+_FIELDS = {field.name for field in fields(Row)}
+_WORK = f"{_PREFIX}work"
+
+SCORECARD = pytest.StashKey[Scorecard]()
+
+
+def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
+    """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
+    values = asdict(row).items()
+    return [(f"{_PREFIX}{name}", value) for name, value in values if value is not None]
+
+
+def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
+    """The rows among the properties of a test; each begins with its model."""
+    tables: list[dict[str, Any]] = []
+    for name, value in properties:
+        key = name.removeprefix(_PREFIX)
+        if not name.startswith(_PREFIX) or key not in _FIELDS:
+            continue
+        if key == "model":
+            tables.append({})
+        tables[-1][key] = value
+    return [Row(**table) for table in tables]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:
+    """Put a test's rows on its report, and let an allowed gap not count as a failure."""
+    measured = list(item.stash.get(ROWS, {}).values())
+    if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
+        measured = [
+            replace(row, verdict="fail", reason="the test failed") if row.verdict == "pass" else row
+            for row in measured
+        ]
+    if IDENTITY in item.stash and measured:
+        others = [pair for pair in item.user_properties if not pair[0].startswith(_PREFIX)]
+        item.user_properties[:] = [
+            *others,
+            *(pair for row in measured for pair in properties_of(row)),
+        ]
+    if session := item.config.stash.get(SESSION, None):
+        if work := session.take_work():
+            item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
+    report = yield
+    if report.failed and call.when == "call" and measured:
+        reasons = [_allowed(item.config.stash[PLAN], row) for row in measured]
+        if all(reasons):
+            report.outcome = "skipped"
+            report.wasxfail = f"allowed: {'; '.join(filter(None, reasons))}"
+    return report
+
+
+def _allowed(plan: Plan, row: Row) -> str | None:
+    if row.verdict == "pass":
+        return "passed"
+    return plan.policy.allowed(method=row.method, metric=row.metric, benchmark=row.benchmark)
+
+
+class Ledger:
+    """On the process that reports: all rows and all work of the session."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Row]] = {}
+        self.reasons: dict[str, str] = {}
+        self.work: list[Work] = []
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take what a report carries."""
+        for name, value in report.user_properties:
+            if name == _WORK:
+                pieces = [Work(**piece) for piece in json.loads(str(value))]
+                self.work += [piece for piece in pieces if piece not in self.work]
+        if rows := rows_of(report.user_properties):
+            self.rows[report.nodeid] = rows
+        if report.failed:
+            self.reasons[report.nodeid] = _last_line(report)
+
+    def complete(self, expected: dict[str, Row]) -> list[Row]:
+        """All rows: the expected ones that nothing was heard of are missing."""
+        rows: list[Row] = []
+        for nodeid, identity in expected.items():
+            heard = self.rows.get(nodeid) or [identity]
+            rows += [
+                replace(row, reason=self.reasons.get(nodeid, "its test did not run to the end"))
+                if row.verdict == "missing" and not row.reason
+                else row
+                for row in heard
+            ]
+        return rows
+
+
+LEDGER = pytest.StashKey[Ledger]()
+
+
+def _last_line(report: pytest.TestReport) -> str:
+    lines = [line for line in report.longreprtext.strip().splitlines() if line.strip()]
+    return lines[-1].strip().removeprefix("E ").strip() if lines else "the test failed"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the ledger where reports arrive."""
+    if not hasattr(config, "workerinput"):
+        config.stash[LEDGER] = Ledger()
+        config.pluginmanager.register(_Reporter(config), "unicomp-reporter")
+
+
+class _Reporter:
+    """Listens to reports, and closes the session: the part that workers do not have."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._config.stash[LEDGER].add(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Add up the metrics, write the scorecard and decide the exit status."""
+        grid = self._config.stash.get(GRID, None)
+        if grid is None or not grid.rows or grid.problem or self._config.option.collectonly:
+            return
+        plan, ledger = self._config.stash[PLAN], self._config.stash[LEDGER]
+        card = scorecard(
+            ledger.complete(grid.rows),
+            {model.name: plan.profile(model.name) for model in plan.models},
+            plan.policy,
+            environment.describe(plan.models, plan.sources, plan.settings.engine, plan.samples),
+        )
+        self._config.stash[SCORECARD] = card
+        if not card.passed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if plan.scorecard is not None:
+            json_report.write(card, plan.scorecard)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the scorecard."""
+        card = self._config.stash.get(SCORECARD, None)
+        if card is not None:
+            writer = terminalreporter._tw
+            work = self._config.stash[LEDGER].work
+            writer.line()
+            for line in terminal.render(
+                card, work, width=writer.fullwidth, color=writer.hasmarkup
+            ):
+                writer.line(line)

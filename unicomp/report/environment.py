@@ -1,0 +1,62 @@
+"""What a session ran on and with: what one needs to compare two scorecards, or repeat one."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from unicomp.engines import EngineSettings
+from unicomp.sources import Source
+from unicomp.spec import Model
+
+_PACKAGES = (
+    "unicomp",
+    "torch",
+    "transformers",
+    "llmcompressor",
+    "compressed-tensors",
+    "lm-eval",
+    "datasets",
+    "pytest",
+)
+
+
+def describe(
+    models: Sequence[Model],
+    sources: Mapping[str, Source],
+    engine: EngineSettings,
+    samples: int | None,
+) -> dict[str, Any]:
+    """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
+    return {
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "machine": {
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+        },
+        "models": {
+            model.name: {
+                "source": model.folder.name if model.folder else model.source,
+                "revision": model.revision,
+                "rows": _rows(sources[model.name]),
+                **engine.identity(model),
+            }
+            for model in models
+        },
+        "samples": samples,
+    }
+
+
+def _rows(source: Source) -> str:
+    return source.name if source.folder is None or source.is_embedded else "mirror"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,54 @@
+"""The scorecard as JSON: flat tables that load into anything.
+
+`scores` has a row for each benchmark of each checkpoint that was measured and compared, `metrics`
+one for each metric, `missing` one for each benchmark that ended otherwise, with the reason.
+`scorecard.schema.json` beside this file is the schema; its version changes with its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from unicomp.errors import StoreError
+from unicomp.gate import DECIDED
+from unicomp.scorecard import MetricRow, Row, Scorecard, knowledge_bias
+from unicomp.store import write_atomically
+
+SCHEMA = "unicomp/scorecard/1"
+
+
+def tables(card: Scorecard) -> dict[str, Any]:
+    """The scorecard as JSON values."""
+    return {
+        "schema": SCHEMA,
+        "passed": card.passed,
+        "scores": [_plain(row) for row in card.rows if row.verdict in DECIDED],
+        "metrics": [_plain(row) for row in card.metrics],
+        "missing": [_plain(row) for row in card.rows if row.verdict not in DECIDED],
+        "knowledge_bias": [
+            {"model": model, "method": method, "calibration": calibration, "points": points}
+            for (model, method, calibration), points in knowledge_bias(card).items()
+        ],
+        "environment": dict(card.environment),
+    }
+
+
+def write(card: Scorecard, path: Path) -> None:
+    """Write the scorecard to a file. Raises StoreError."""
+    try:
+        text = json.dumps(tables(card), indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomically(path, text + "\n")
+    except OSError as error:
+        raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
+
+
+def _plain(row: Row | MetricRow) -> dict[str, Any]:
+    """A row as JSON values; what is no finite number is null, as JSON has no other."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(row).items()
+    }

@@ -1,0 +1,143 @@
+"""The scorecard at the terminal: one table, then what did not pass, and what it cost."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from unicomp.framework import METRICS
+from unicomp.gate import Verdict
+from unicomp.scorecard import MetricRow, Row, Scorecard, Subject, knowledge_bias
+from unicomp.session import Work
+
+_STYLES: dict[Verdict, str] = {
+    "pass": "green",
+    "fail": "bold red",
+    "inconclusive": "yellow",
+    "missing": "red",
+    "unsupported": "magenta",
+    "not_measured": "magenta",
+    "not_comparable": "magenta",
+}
+_MARKS: dict[Verdict, str] = {"pass": "", "fail": " ✗", "inconclusive": " ?"}
+_HEADINGS = {"instruction_following": "instruction", "multilingual": "multilingual"}
+_MOST_GAPS = 20
+"""Lines of gaps that are shown; the JSON scorecard has them all."""
+
+
+def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) -> list[str]:
+    """The scorecard as lines of text, with terminal colours if wanted."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=max(width, 60),
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        highlight=False,
+    )
+    for model in dict.fromkeys(subject[0] for subject in card.subjects):
+        console.print(_table(card, model))
+    for line in (*_bias(card), *_gaps(card), *_costs(work)):
+        console.print(line, soft_wrap=True)
+    verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
+    console.print(verdict)
+    return stream.getvalue().splitlines()
+
+
+def _table(card: Scorecard, model: str) -> Table:
+    cells = {(row.subject, row.metric): row for row in card.metrics if row.model == model}
+    metrics = [metric for metric in METRICS if any(key[1] == metric for key in cells)]
+    rows = card.environment.get("models", {}).get(model, {}).get("rows", "")
+    table = Table(
+        title=f"UniComp: what {model} keeps, % of dense [95 % interval]"
+        + (f", {rows} rows" if rows else ""),
+        title_justify="left",
+        pad_edge=False,
+    )
+    table.add_column("method", no_wrap=True)
+    for metric in metrics:
+        table.add_column(
+            _HEADINGS.get(metric, metric.replace("_", " ")), justify="right", overflow="fold"
+        )
+    for subject in (s for s in card.subjects if s[0] == model):
+        table.add_row(
+            _label(subject), *(_cell(cells.get((subject, metric))) for metric in metrics)
+        )
+    return table
+
+
+def _label(subject: Subject) -> str:
+    _, method, calibration = subject
+    return method if calibration in ("none", "generic") else f"{method}\n{calibration}"
+
+
+def _cell(row: MetricRow | None) -> Text:
+    if row is None:
+        return Text("")
+    style = _STYLES[row.verdict] if row.allowed is None else "dim"
+    if row.value is None:
+        return Text(row.verdict.replace("_", " "), style=style)
+    cell = Text(f"{row.value:.1f}{_MARKS.get(row.verdict, '')}", style=style)
+    if row.low != row.high:
+        cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
+    return cell
+
+
+def _bias(card: Scorecard) -> Iterator[str]:
+    bias = knowledge_bias(card)
+    if bias:
+        parts = (f"{subject[1]} {points:+.1f}" for subject, points in bias.items())
+        yield "Knowledge bias (points that reasoning fell further than knowledge): " + ", ".join(
+            map(escape, parts)
+        )
+
+
+def _gaps(card: Scorecard) -> Iterator[str]:
+    gaps = card.gaps
+    for row in gaps[:_MOST_GAPS]:
+        name = row.benchmark if isinstance(row, Row) else row.metric
+        line = f"{row.verdict.replace('_', ' ')}: {row.model}/{row.method} {name}"
+        detail = describe(row)
+        allowed = f" (allowed: {row.allowed})" if row.allowed else ""
+        style = "dim" if row.allowed else _STYLES[row.verdict]
+        yield f"[{style}]{escape(line + (f': {detail}' if detail else '') + allowed)}[/]"
+    if len(gaps) > _MOST_GAPS:
+        yield f"… and {len(gaps) - _MOST_GAPS} more; --scorecard FILE has them all"
+
+
+def describe(row: Row | MetricRow) -> str:
+    """What a row found, in a few words: the scores, the interval, the floor."""
+    value = row.retention if isinstance(row, Row) else row.value
+    if value is None or row.floor is None:
+        return row.reason
+    scores = f"{row.score:.1f} of dense {row.dense:.1f}, " if isinstance(row, Row) else ""
+    return f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}], floor {row.floor:g}"
+
+
+def _costs(work: Sequence[Work]) -> Iterator[str]:
+    built = [piece for piece in work if piece.stage == "build" and not piece.cached]
+    found = [piece for piece in work if piece.stage == "build" and piece.cached]
+    asked = [piece for piece in work if piece.stage == "answer" and not piece.cached]
+    known = [piece for piece in work if piece.stage == "answer" and piece.cached]
+    parts = []
+    if built:
+        parts.append(f"built {len(built)} checkpoints in {_seconds(built)}")
+    if found:
+        parts.append(f"found {len(found)} checkpoints in the store")
+    if asked:
+        items = sum(piece.items for piece in asked)
+        parts.append(f"asked {len(asked)} checkpoints {items:,} items in {_seconds(asked)}")
+    if known:
+        parts.append(f"found the answers of {len({piece.subject for piece in known})} in the store")
+    if parts:
+        yield f"[dim]{'; '.join(parts)}[/]"
+
+
+def _seconds(work: Sequence[Work]) -> str:
+    return f"{sum(piece.seconds for piece in work):.0f} s"

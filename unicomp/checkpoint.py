@@ -79,10 +79,12 @@ def build(
     tried if the method cannot take the model, BuildError if the compression fails or yields
     something else than the method claims, StoreError if the disk is full.
     """
-    if (found := find(model, method, calibration, store=store, roots=roots)) is not None:
-        return found
     if reason := refusal(model, method):
         raise UnsupportedError(f"{method} cannot compress {model}: {reason}")
+    if model.folder is None:
+        progress(f"{model}: looking up {model.source} on the hub")
+    if (found := find(model, method, calibration, store=store, roots=roots)) is not None:
+        return found
     if calibration is None:
         raise SpecError(f"method {method} needs a calibration")
     source = locate(model)
@@ -110,7 +112,7 @@ def build(
         kept = store.home / "logs" / f"{model}-{method}-{content_key(identity)[:8]}.log"
         try:
             facts = _run(request, log, threads, lambda stage: progress(f"{label}: {stage}"))
-        except _Failure as failure:
+        except _FailedBuildError as failure:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, kept)
             raise BuildError(f"{label} {failure} (log: {kept})") from None
@@ -141,7 +143,9 @@ def find(
         raise SpecError(f"method {method} needs a calibration")
     identity = _identity(model, method, calibration, store, roots)
     artifact = store.find(CHECKPOINTS, content_key(identity))
-    return artifact and _checkpoint(model, method, calibration, artifact)
+    if artifact is None:
+        return None
+    return _checkpoint(model, method, calibration, artifact)
 
 
 def refusal(model: Model, method: Method) -> str | None:
@@ -165,7 +169,7 @@ def locate(model: Model, *, config_only: bool = False) -> Path:
 @cache
 def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     wanted = ["config.json"] if config_only else list(_MODEL_FILES)
@@ -282,13 +286,11 @@ def _checkpoint(
 # -- the process that builds --------------------------------------------------------------------
 
 
-class _Failure(Exception):
+class _FailedBuildError(Exception):
     """A build that did not end well, as the end of a sentence that begins with its name."""
 
 
-def _run(
-    request: Mapping[str, Any], log: Path, threads: int, progress: Progress
-) -> dict[str, Any]:
+def _run(request: Mapping[str, Any], log: Path, threads: int, progress: Progress) -> dict[str, Any]:
     """Serve one request in a process of its own, which ends when this one does."""
     package = str(Path(__file__).parent.parent)
     inherited = os.environ.get("PYTHONPATH")
@@ -339,13 +341,13 @@ def _reason(error: Mapping[str, str] | None, status: int, log: Path) -> Exceptio
     if error is None:
         if status < 0:
             hint = " (out of memory?)" if status == -signal.SIGKILL else ""
-            return _Failure(f"was killed by signal {-status}{hint}")
+            return _FailedBuildError(f"was killed by signal {-status}{hint}")
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
-        return _Failure(f"failed with exit status {status}: {last}")
+        return _FailedBuildError(f"failed with exit status {status}: {last}")
     kind, message = error["type"], error["message"]
     if "No space left on device" in message or "os error 28" in message:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if kind == "BuildError":
-        return _Failure(f"is not what it claims: {message}")
-    return _Failure(f"failed: {kind}: {message}")
+        return _FailedBuildError(f"is not what it claims: {message}")
+    return _FailedBuildError(f"failed: {kind}: {message}")

@@ -7,6 +7,7 @@ side. The dense model is no exception: it is measured when the first retention a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Session:
     ) -> None:
         """`conditions` are given by model name; `expected` are the benchmarks that the session
         will ask for, by (model, method); `roots` are where methods are looked up."""
+        os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; read when tqdm is imported
         self._conditions = conditions
         self._calibration = calibration
         self._expected = expected

@@ -213,7 +213,7 @@ class Aggregate(Protocol):
     ) -> NDArray[np.float64]: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Benchmark:
     """One dataset with its prompt, its scorer and its direction."""
 
@@ -248,6 +248,9 @@ class Benchmark:
 
     def __str__(self) -> str:
         return self.name
+
+    def __repr__(self) -> str:
+        return f"<benchmark {self.name}>"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

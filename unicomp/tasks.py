@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import json
 import logging
-import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -251,7 +250,6 @@ def _render(
 
 def _load(definition: Definition, config: str | None) -> ConfigurableTask:
     """One lm-eval task that reads its rows from the source."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
     import datasets
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks._yaml_loader import load_yaml

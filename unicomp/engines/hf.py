@@ -51,7 +51,6 @@ def chat_template_of(folder: Path, model: Model) -> ChatTemplate | None:
 
 def _load_tokenizer(folder: Path, model: Model) -> Any:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
     from transformers import AutoTokenizer
 
     try:

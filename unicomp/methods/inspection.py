@@ -53,7 +53,7 @@ def inspect(
     facts.update(_zeros(source, target, claims, linear))
     facts.update(_quantization(target, claims, linear))
     if claims != Claims():
-        _check_head(source, target)
+        _check_head(source, target, model)
     return facts
 
 
@@ -146,9 +146,7 @@ def _is_matrix(name: str, shape: Sequence[int], linear: Mapping[str, Any]) -> bo
 # -- zeros --------------------------------------------------------------------------------------
 
 
-def _zeros(
-    source: Path, target: Path, claims: Claims, linear: Mapping[str, Any]
-) -> dict[str, Any]:
+def _zeros(source: Path, target: Path, claims: Claims, linear: Mapping[str, Any]) -> dict[str, Any]:
     """Counts zeros in the stored matrices. Packed ones have no zeros that could be left out."""
     before = _shares_of_zeros(source, linear) if claims.sparsity is not None else {}
     total = zeros = matrices = saved_bits = 0
@@ -302,16 +300,18 @@ def most_levels(weight: torch.Tensor, group_size: int | None) -> int:
 # -- what is left alone -------------------------------------------------------------------------
 
 
-def _check_head(source: Path, target: Path) -> None:
+def _check_head(source: Path, target: Path, model: Any) -> None:
     """The head, if it is stored, is the one of the source, bit for bit in its precision."""
-    heads: dict[str, list[Any]] = {}
-    for folder in (source, target):
-        for name, entry in tensors(folder):
-            if name.rpartition(".")[0].endswith(("lm_head", "embed_out")):
-                heads.setdefault(name, []).append(entry[:])
-    for name, found in heads.items():
-        if len(found) == 2 and not (found[0].to(found[1].dtype) == found[1]).all():
+    head = model.get_output_embeddings()
+    names = {f"{name}.weight" for name, module in model.named_modules() if module is head}
+    before, after = (
+        {name: entry[:] for name, entry in tensors(folder) if name in names}
+        for folder in (source, target)
+    )
+    for name, weight in before.items():
+        if name in after:
+            same = bool((weight.to(after[name].dtype) == after[name]).all())
+        else:
+            same = not any(other.startswith(name) for other in headers(target))
+        if not same:
             raise BuildError(f"{name} was changed, and a head must be left alone")
-    stored = {name for name in headers(target) if "lm_head." in name or "embed_out." in name}
-    if heads and any(name.endswith("_packed") for name in stored):
-        raise BuildError("the head was quantized, and a head must be left alone")

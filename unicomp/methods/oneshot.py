@@ -21,8 +21,8 @@ from unicomp.spec import Calibration
 if TYPE_CHECKING:
     import torch
 
-Modifiers = Callable[[], Sequence[Any]]
-"""Makes the llmcompressor modifiers of a recipe, in order."""
+Modifiers = Callable[[list[str]], Sequence[Any]]
+"""Makes the llmcompressor modifiers of a recipe, in order, from the modules they must ignore."""
 
 BATCH = 16
 """Samples of one length that are calibrated together; it changes the speed only."""
@@ -37,8 +37,7 @@ def warm_up() -> None:
     os.environ.setdefault("LLM_COMPRESSOR_LOG_LEVEL", "ERROR")
     import llmcompressor.modifiers.gptq
     import llmcompressor.modifiers.pruning
-    import llmcompressor.modifiers.quantization
-    import llmcompressor.modifiers.transform.awq
+    import llmcompressor.modifiers.transform.awq  # noqa: F401
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -70,7 +69,7 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
         oneshot(
             model=model,
             processor=tokenizer,
-            recipe=list(modifiers()),
+            recipe=list(modifiers(_heads(model))),
             dataset=_batches(samples),
             num_calibration_samples=len(samples),
             max_seq_length=tokens,
@@ -80,6 +79,13 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
     model.save_pretrained(target, save_compressed=True, max_shard_size="5GB")
     _store_in(target, stored_dtype(source, config))
     _copy_companions(source, target)
+
+
+def _heads(model: Any) -> list[str]:
+    """The modules that no method may touch: the head, by whatever name."""
+    head = model.get_output_embeddings()
+    names = [name for name, module in model.named_modules() if module is head]
+    return sorted({"lm_head", *names})
 
 
 def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from unicomp.errors import SpecError
 from unicomp.methods import oneshot
 from unicomp.methods.refusal import Needs
 from unicomp.spec import Claims, Method
 
-IGNORE = ["re:.*lm_head"]
+UNREADABLE = frozenset({"mixtral"})
+"""Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
 
 
 def wanda(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
@@ -31,9 +33,14 @@ def sparsegpt(name: str, *, sparsity: float, pattern: tuple[int, int] | None = N
     return _pruning(name, "SparseGPTModifier", sparsity, pattern)
 
 
-def _pruning(
-    name: str, modifier: str, sparsity: float, pattern: tuple[int, int] | None
-) -> Method:
+def _pruning(name: str, modifier: str, sparsity: float, pattern: tuple[int, int] | None) -> Method:
+    if not 0.0 < sparsity < 1.0:
+        raise SpecError(f"method {name}: a sparsity of {sparsity} is not in (0, 1)")
+    if pattern is not None and pattern[0] / pattern[1] != sparsity:
+        raise SpecError(
+            f"method {name}: the pattern {pattern[0]}:{pattern[1]} is a sparsity of "
+            f"{pattern[0] / pattern[1]}, not {sparsity}"
+        )
     return Method(
         name=name,
         family="pruning",
@@ -42,18 +49,18 @@ def _pruning(
         ),
         claims=Claims(sparsity=sparsity, pattern=pattern),
         parameters={"modifier": modifier, "sparsity": sparsity, "pattern": pattern},
-        refuse=Needs(divisor=pattern[1] if pattern else 1),
+        refuse=Needs(divisor=pattern[1] if pattern else 1, not_for=UNREADABLE),
     )
 
 
 def _modifiers(
-    modifier: str, sparsity: float, pattern: tuple[int, int] | None
+    modifier: str, sparsity: float, pattern: tuple[int, int] | None, ignore: list[str]
 ) -> Sequence[Any]:
     from llmcompressor.modifiers import pruning
 
     n, m = pattern or (0, 0)
     return [
         getattr(pruning, modifier)(
-            sparsity=sparsity, mask_structure=f"{n}:{m}", targets=["Linear"], ignore=IGNORE
+            sparsity=sparsity, mask_structure=f"{n}:{m}", targets=["Linear"], ignore=ignore
         )
     ]

@@ -15,12 +15,10 @@ from unicomp.methods import oneshot
 from unicomp.methods.refusal import Needs
 from unicomp.spec import Claims, Method
 
-IGNORE = ["re:.*lm_head"]
-
-UNSMOOTHED = frozenset(
-    {"bloom", "falcon", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"}
-)
-"""Architectures in which llmcompressor 0.14's AWQ does not find the layers to scale."""
+UNREADABLE = frozenset({"falcon", "mixtral"})
+"""Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
+UNSMOOTHED = frozenset({"bloom", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"})
+"""Architectures in which AWQ of llmcompressor 0.14 does not find the layers to scale."""
 
 
 def gptq(name: str, *, bits: int = 4, group_size: int = 128) -> Method:
@@ -44,6 +42,7 @@ def _quantization(name: str, technique: str, bits: int, group_size: int) -> Meth
         raise SpecError(f"method {name}: {bits} bits are not between 2 and 8")
     if group_size < 1:
         raise SpecError(f"method {name}: a group of {group_size} weights is none")
+    failing = UNREADABLE | UNSMOOTHED if technique == "awq" else UNREADABLE
     return Method(
         name=name,
         family="quantization",
@@ -52,13 +51,11 @@ def _quantization(name: str, technique: str, bits: int, group_size: int) -> Meth
         ),
         claims=Claims(bits=bits, group_size=group_size),
         parameters={"technique": technique, "bits": bits, "group_size": group_size},
-        refuse=Needs(
-            divisor=group_size, not_for=UNSMOOTHED if technique == "awq" else frozenset()
-        ),
+        refuse=Needs(divisor=group_size, not_for=failing),
     )
 
 
-def _modifiers(technique: str, bits: int, group_size: int) -> Sequence[Any]:
+def _modifiers(technique: str, bits: int, group_size: int, ignore: list[str]) -> Sequence[Any]:
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from llmcompressor.modifiers.transform.awq import AWQModifier
@@ -72,8 +69,8 @@ def _modifiers(technique: str, bits: int, group_size: int) -> Sequence[Any]:
     }
     groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
     if technique == "gptq":
-        return [GPTQModifier(config_groups=groups, ignore=IGNORE)]
+        return [GPTQModifier(config_groups=groups, ignore=ignore)]
     return [
         AWQModifier(duo_scaling="both"),
-        QuantizationModifier(config_groups=groups, ignore=IGNORE),
+        QuantizationModifier(config_groups=groups, ignore=ignore),
     ]

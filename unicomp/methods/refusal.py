@@ -40,7 +40,7 @@ class Needs:
 
     def _known_failure(self, config: Mapping[str, Any]) -> str | None:
         kind = config.get("model_type")
-        return f"its layers are not known for {kind}" if kind in self.not_for else None
+        return f"it was found to fail on {kind} models" if kind in self.not_for else None
 
     def _indivisible(self, config: Mapping[str, Any]) -> str | None:
         for name, width in input_widths(config).items():

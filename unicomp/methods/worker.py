@@ -102,12 +102,14 @@ def peak_rss() -> int:
 
 
 def _accelerator() -> dict[str, Any]:
+    """The device that compressed, and the most memory, in bytes, that was held on it."""
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    if torch is None or not torch.accelerator.is_available():
         return {"device": "cpu", "peak_accelerator_bytes": None}
+    kind = torch.accelerator.current_accelerator().type
     return {
-        "device": torch.cuda.get_device_name(),
-        "peak_accelerator_bytes": torch.cuda.max_memory_allocated(),
+        "device": torch.cuda.get_device_name() if kind == "cuda" else kind,
+        "peak_accelerator_bytes": torch.accelerator.max_memory_allocated(),
     }
 
 
@@ -138,4 +140,8 @@ def _first_line(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # What the libraries tear down on the way out takes seconds, and nothing needs it.
+    os._exit(status)

@@ -8,6 +8,9 @@ markers and fixtures registered; any other project is left as it was.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
 
 from unicomp.settings import FILE
@@ -19,14 +22,30 @@ def is_active(config: pytest.Config, args: list[str]) -> bool:
     return (config.rootpath / FILE).is_file() or ("--pyargs" in args and named)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
-) -> None:
-    """Register the rest of the plugin, in time to add options."""
-    if not is_active(early_config, args):
-        return
-    from unicomp.plugin import collection, distribution, fixtures, options, outcome, progress
+) -> Generator[None]:
+    """Register the rest of the plugin, in time to add options.
 
-    for module in (options, collection, fixtures, outcome, distribution, progress):
-        early_config.pluginmanager.register(module, module.__name__)
+    pytest looks for the root directory before it knows our options, and takes the folder in
+    `--model FOLDER` for a test path. Where that leads it astray, the session starts over with
+    `--model=FOLDER`; as the outermost wrapper, before output is captured.
+    """
+    if is_active(early_config, args):
+        from unicomp.plugin import collection, distribution, fixtures, options, outcome, progress
+
+        for module in (options, collection, fixtures, outcome, distribution, progress):
+            early_config.pluginmanager.register(module, module.__name__)
+    elif _belongs_to_unicomp(early_config.invocation_params.dir):
+        from unicomp.plugin.options import attach_values
+
+        given = [str(arg) for arg in early_config.invocation_params.args]
+        attached = attach_values(given)
+        if attached != given:
+            raise SystemExit(pytest.main(attached))
+    return (yield)
+
+
+def _belongs_to_unicomp(folder: Path) -> bool:
+    return any((parent / FILE).is_file() for parent in (folder, *folder.parents))

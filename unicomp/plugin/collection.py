@@ -9,6 +9,8 @@ import pytest
 from unicomp.errors import UnicompError
 from unicomp.framework import PROFILES
 from unicomp.gate import check_names
+from unicomp.plugin.distribution import publish
+from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import PLAN, Plan, marks_of
 from unicomp.scorecard import Row
 from unicomp.session import Subject
@@ -17,26 +19,6 @@ from unicomp.tasks import Definition
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""
-
-IDENTITY = pytest.StashKey[Row]()
-"""What a test is about, before it is measured: a missing row."""
-
-GRID = pytest.StashKey["Grid"]()
-
-
-class Grid:
-    """What was collected: the row each test stands for, and what keeps the session from running.
-
-    Known to the process that collects; `distribution` carries it to the controller.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self.checkpoints: dict[str, str] = {}
-        """Node id → the checkpoint whose tests belong on one worker."""
-        self.problem: str | None = None
-        self.expected: dict[tuple[str, str], list[Benchmark]] = {}
-
 
 def subject_of(item: pytest.Item) -> Subject | None:
     """The model and method that a test is about, if it is one of ours."""
@@ -158,7 +140,7 @@ def _problem(plan: Plan, items: Sequence[pytest.Item]) -> str | None:
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
-def sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -> None:
+def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -> None:
     """The tests of one checkpoint together, the dense one of each model first."""
     plan = config.stash[PLAN]
     models = [model.name for model in plan.models]
@@ -195,6 +177,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             if bench not in benchmarks:
                 benchmarks.append(bench)
     grid.problem = grid.problem or _missing_rows(plan, grid)
+    publish(session.config, grid)
     if grid.problem and not hasattr(session.config, "workerinput"):
         raise pytest.UsageError(grid.problem)
 

@@ -7,17 +7,13 @@ of one checkpoint stay on one worker.
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unicomp.plugin.collection import GRID, Grid
-from unicomp.scorecard import Row
+from unicomp.plugin.grid import GRID, Grid
 from unicomp.store import write_atomically
 
 _FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -33,34 +29,22 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["unicomp_folder"] = stash[_FOLDER].name
 
 
-@pytest.hookimpl(tryfirst=True, specname="pytest_collection_finish")
-def write_grid(session: pytest.Session) -> None:
+def publish(config: pytest.Config, grid: Grid) -> None:
     """On a worker: write the grid, before xdist reports the collection."""
-    folder = getattr(session.config, "workerinput", {}).get("unicomp_folder")
-    if folder is not None and GRID in session.config.stash:
-        grid = session.config.stash[GRID]
-        content = {
-            "rows": {nodeid: asdict(row) for nodeid, row in grid.rows.items()},
-            "checkpoints": grid.checkpoints,
-            "problem": grid.problem,
-        }
-        write_atomically(Path(folder) / _FILE, json.dumps(content))
+    folder = getattr(config, "workerinput", {}).get("unicomp_folder")
+    if folder is not None:
+        write_atomically(Path(folder) / _FILE, grid.to_json())
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+def pytest_xdist_node_collection_finished(node: Any) -> None:
     """On the controller: read the grid, and stop before anything is built if it is no good."""
     config = node.config
-    if GRID in config.stash:
-        return
-    content = json.loads((Path(config.stash[_FOLDER].name) / _FILE).read_text())
-    grid = Grid()
-    grid.rows = {nodeid: Row(**row) for nodeid, row in content["rows"].items()}
-    grid.checkpoints = content["checkpoints"]
-    grid.problem = content["problem"]
-    config.stash[GRID] = grid
-    if grid.problem:
-        raise pytest.UsageError(grid.problem)
+    if GRID not in config.stash:
+        text = (Path(config.stash[_FOLDER].name) / _FILE).read_text(encoding="utf-8")
+        config.stash[GRID] = Grid.from_json(text)
+    if problem := config.stash[GRID].problem:
+        raise pytest.UsageError(problem)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,8 +12,8 @@ import pytest
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.errors import UnicompError, UnsupportedError
-from unicomp.gate import decide
-from unicomp.plugin.collection import GRID, IDENTITY
+from unicomp.gate import Policy, decide
+from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention
@@ -81,63 +81,91 @@ class JudgedRetention(Retention):
         return self._judge(float(floor))
 
 
-@pytest.fixture
-def floor(
-    pytestconfig: pytest.Config, model: Model, method: Method
-) -> Callable[[Benchmark], float]:
-    """The least retention of a benchmark, in percent, as the settings say."""
-    policy = pytestconfig.stash[PLAN].policy
+class FloorOf:
+    """Looks up the least retention of a benchmark, in percent: `floor(bench)`."""
 
-    def floor_of(bench: Benchmark) -> float:
-        return policy.floor(
-            model=model.name, method=method.name, metric=bench.metric, benchmark=bench.name
+    def __init__(self, policy: Policy, model: Model, method: Method) -> None:
+        self._policy, self._model, self._method = policy, model, method
+
+    def __repr__(self) -> str:
+        return "floor"
+
+    def __call__(self, bench: Benchmark) -> float:
+        return self._policy.floor(
+            model=self._model.name,
+            method=self._method.name,
+            metric=bench.metric,
+            benchmark=bench.name,
         )
 
-    return floor_of
+
+class RetentionOf:
+    """Measures what a checkpoint kept of a benchmark: `retention(bench)`.
+
+    Notes a row for each benchmark; comparing the result with a floor decides its verdict.
+    """
+
+    def __init__(
+        self, session: Session, model: Model, method: Method, identity: Row, floor: FloorOf
+    ) -> None:
+        self._session, self._model, self._method = session, model, method
+        self._identity, self._floor = identity, floor
+        self.rows: dict[str, Row] = {}
+
+    def __repr__(self) -> str:
+        return "retention"
+
+    def __call__(self, bench: Benchmark) -> Retention:
+        """Raise what ends a test where there is nothing to compare."""
+        row = replace(
+            self._identity,
+            benchmark=bench.name,
+            metric=bench.metric,
+            floor=self._floor(bench),
+            higher_is_better=bench.higher_is_better,
+        )
+        self.rows[bench.name] = row
+        try:
+            kept = self._session.retention(self._model, self._method, bench)
+        except UnsupportedError as error:
+            self.rows[bench.name] = replace(row, verdict="unsupported", reason=str(error))
+            pytest.skip(str(error))
+        except UnicompError as error:
+            self.rows[bench.name] = replace(row, reason=str(error))
+            pytest.fail(f"{bench}: {error}", pytrace=False)
+        row = self.rows[bench.name] = _measured(row, kept)
+        if kept.incomparable:
+            pytest.fail(f"{bench}: {kept.incomparable}", pytrace=False)
+
+        def judge(least: float) -> bool:
+            assert kept.low is not None
+            assert kept.high is not None
+            verdict = decide(kept.low, kept.high, least)
+            self.rows[bench.name] = replace(row, floor=least, verdict=verdict)
+            return verdict == "pass"
+
+        judge(self._floor(bench))  # holds for a test that never compares
+        return JudgedRetention.of(kept, judge)
+
+
+@pytest.fixture
+def floor(pytestconfig: pytest.Config, model: Model, method: Method) -> FloorOf:
+    """The least retention of a benchmark, in percent, as the settings say."""
+    return FloorOf(pytestconfig.stash[PLAN].policy, model, method)
 
 
 @pytest.fixture
 def retention(
     request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
     unicomp_session: Session,
     model: Model,
     method: Method,
-    floor: Callable[[Benchmark], float],
-) -> Callable[[Benchmark], Retention]:
+) -> RetentionOf:
     """Measure what the checkpoint kept of a benchmark; compare the result with a floor."""
-    rows = request.node.stash.setdefault(ROWS, {})
-    identity = request.node.stash[IDENTITY]
-
-    def measure(bench: Benchmark) -> Retention:
-        row = replace(
-            identity,
-            benchmark=bench.name,
-            metric=bench.metric,
-            floor=floor(bench),
-            higher_is_better=bench.higher_is_better,
-        )
-        rows[bench.name] = row
-        try:
-            kept = unicomp_session.retention(model, method, bench)
-        except UnsupportedError as error:
-            rows[bench.name] = replace(row, verdict="unsupported", reason=str(error))
-            pytest.skip(str(error))
-        except UnicompError as error:
-            rows[bench.name] = replace(row, reason=str(error))
-            pytest.fail(f"{bench}: {error}", pytrace=False)
-        rows[bench.name] = row = _measured(row, kept)
-        if kept.incomparable:
-            pytest.fail(f"{bench}: {kept.incomparable}", pytrace=False)
-
-        def judge(least: float) -> bool:
-            assert kept.low is not None and kept.high is not None
-            verdict = decide(kept.low, kept.high, least)
-            rows[bench.name] = replace(row, floor=least, verdict=verdict)
-            return verdict == "pass"
-
-        judge(floor(bench))  # holds for a test that never compares
-        return JudgedRetention.of(kept, judge)
-
+    floor = FloorOf(pytestconfig.stash[PLAN].policy, model, method)
+    measure = RetentionOf(unicomp_session, model, method, request.node.stash[IDENTITY], floor)
+    request.node.stash[ROWS] = measure.rows
     return measure
 
 

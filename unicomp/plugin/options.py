@@ -92,56 +92,65 @@ class Plan:
 PLAN = pytest.StashKey[Plan]()
 
 
+OPTIONS: dict[str, dict[str, object]] = {
+    "--model": {
+        "action": "append",
+        "metavar": "MODEL",
+        "help": "a name in fixtures/models, a Hugging Face folder or a hub id; repeatable "
+        f"(default: {DEFAULT_MODEL})",
+    },
+    "--method": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": "a name in fixtures/methods; repeatable (default: dense and the six)",
+    },
+    "--checkpoint": {
+        "metavar": "PATH_OR_ID",
+        "help": "a checkpoint compressed elsewhere, judged against --model",
+    },
+    "--calibration": {
+        "default": DEFAULT_CALIBRATION,
+        "metavar": "NAME_OR_FILE",
+        "help": "generic, reasoning, or a .txt or .jsonl file (default: %(default)s)",
+    },
+    "--floor": {
+        "action": "append",
+        "metavar": "NAME=PERCENT",
+        "help": "the least retention of a benchmark, metric or dimension; repeatable",
+    },
+    "--samples": {
+        "metavar": "N",
+        "help": "items of each benchmark (default: all); more later costs only the difference",
+    },
+    "--engine": {"metavar": "NAME", "help": f"{' or '.join(ENGINES)} (default: hf)"},
+    "--dataset-root": {
+        "metavar": "embedded|hub|DIR",
+        "help": "where rows are read from (default: embedded for the embedded model, else hub)",
+    },
+    "--unicomp-home": {
+        "metavar": "DIR",
+        "help": "the store (default: UNICOMP_HOME, or the platform's cache folder)",
+    },
+    "--scorecard": {"metavar": "FILE", "help": "write the scorecard there, as JSON"},
+}
+"""All options; each takes one value."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of a session."""
     group = parser.getgroup("unicomp", "UniComp: retention of compressed language models")
-    group.addoption(
-        "--model",
-        action="append",
-        metavar="MODEL",
-        help="a name in fixtures/models, a Hugging Face folder or a hub id; repeatable "
-        f"(default: {DEFAULT_MODEL})",
-    )
-    group.addoption(
-        "--method",
-        action="append",
-        metavar="NAME",
-        help="a name in fixtures/methods; repeatable (default: dense and the six)",
-    )
-    group.addoption(
-        "--checkpoint",
-        metavar="PATH_OR_ID",
-        help="a checkpoint compressed elsewhere, judged against --model",
-    )
-    group.addoption(
-        "--calibration",
-        default=DEFAULT_CALIBRATION,
-        metavar="NAME_OR_FILE",
-        help="generic, reasoning, or a .txt or .jsonl file (default: %(default)s)",
-    )
-    group.addoption(
-        "--floor",
-        action="append",
-        metavar="NAME=PERCENT",
-        help="the least retention of a benchmark, metric or dimension; repeatable",
-    )
-    group.addoption(
-        "--samples",
-        metavar="N",
-        help="items of each benchmark (default: all); more later costs only the difference",
-    )
-    group.addoption("--engine", metavar="NAME", help=f"{' or '.join(ENGINES)} (default: hf)")
-    group.addoption(
-        "--dataset-root",
-        metavar="embedded|hub|DIR",
-        help="where rows are read from (default: embedded for the embedded model, else hub)",
-    )
-    group.addoption(
-        "--unicomp-home",
-        metavar="DIR",
-        help="the store (default: UNICOMP_HOME, or the platform's cache folder)",
-    )
-    group.addoption("--scorecard", metavar="FILE", help="write the scorecard there, as JSON")
+    for name, settings in OPTIONS.items():
+        group.addoption(name, **settings)
+
+
+def attach_values(args: list[str]) -> list[str]:
+    """The arguments with the values of our options attached: `--model X` as `--model=X`."""
+    attached: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        value = next(rest, None) if arg in OPTIONS else None
+        attached.append(arg if value is None else f"{arg}={value}")
+    return attached
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from unicomp.plugin.collection import GRID, IDENTITY
+from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.fixtures import ROWS, SESSION
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.report import environment, terminal

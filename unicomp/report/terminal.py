@@ -42,6 +42,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         highlight=False,
     )
     for model in dict.fromkeys(subject[0] for subject in card.subjects):
+        console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
         console.print(_table(card, model))
     for line in (*_bias(card), *_gaps(card), *_costs(work)):
         console.print(line, soft_wrap=True)
@@ -53,13 +54,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
 def _table(card: Scorecard, model: str) -> Table:
     cells = {(row.subject, row.metric): row for row in card.metrics if row.model == model}
     metrics = [metric for metric in METRICS if any(key[1] == metric for key in cells)]
-    rows = card.environment.get("models", {}).get(model, {}).get("rows", "")
-    table = Table(
-        title=f"UniComp: what {model} keeps, % of dense [95 % interval]"
-        + (f", {rows} rows" if rows else ""),
-        title_justify="left",
-        pad_edge=False,
-    )
+    table = Table(pad_edge=False)
     table.add_column("method", no_wrap=True)
     for metric in metrics:
         table.add_column(
@@ -70,6 +65,14 @@ def _table(card: Scorecard, model: str) -> Table:
             _label(subject), *(_cell(cells.get((subject, metric))) for metric in metrics)
         )
     return table
+
+
+def _title(card: Scorecard, model: str) -> str:
+    facts = card.environment.get("models", {}).get(model, {})
+    samples = card.environment.get("samples")
+    items = f", {samples} items of each benchmark" if samples else ""
+    rows = f" ({facts['rows']} rows{items})" if "rows" in facts else ""
+    return f"UniComp scorecard of {model}{rows}: % of dense, with the 95 % interval"
 
 
 def _label(subject: Subject) -> str:

@@ -172,9 +172,18 @@ def test_zeros_that_the_model_had_before_are_no_fault(source: Path, target: Path
         inspect(source, target, Claims(sparsity=0.5, pattern=(2, 4)), PROBES)
 
 
-def test_weights_that_are_no_numbers_are_found(source: Path, target: Path) -> None:
-    edit(target, **{QKVO[1]: torch.full((16, 16), math.nan)})
-    with pytest.raises(BuildError, match=r"not finite .* k_proj.weight holds NaN"):
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_found(source: Path, target: Path, value: float) -> None:
+    edit(target, **{QKVO[1]: torch.full((16, 16), value)})
+    with pytest.raises(BuildError, match=r"k_proj.weight has 256 of 256 weights that are NaN"):
+        inspect(source, target, Claims(), PROBES)
+
+
+def test_logits_that_are_no_numbers_are_found(source: Path, target: Path) -> None:
+    largest = torch.finfo(torch.float32).max
+    head = torch.full((32, 16), largest)
+    edit(target, **{"lm_head.weight": head, "model.norm.weight": torch.full((16,), largest)})
+    with pytest.raises(BuildError, match=r"logits are not finite after reloading"):
         inspect(source, target, Claims(), PROBES)
 
 

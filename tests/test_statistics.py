@@ -160,6 +160,13 @@ def test_identical_models_have_a_ratio_of_exactly_one_in_every_draw(correct):
     assert ratio_interval(share(correct), share(correct), one_by_one(len(correct))) is None
 
 
+def test_a_draw_without_a_ratio_does_not_hide_that_resampling_collapsed():
+    """Two of twenty right: some draws hold neither, and the others all say the same."""
+    few = share([1, 1] + [0] * 18)
+    assert ratio_interval(few, few, one_by_one(20)) is None
+    assert ratio_interval(share([0] * 20), few, one_by_one(20)) is None
+
+
 @pytest.mark.parametrize("compressed", [0, 1])
 def test_resampling_collapses_at_none_and_all(compressed):
     right = share([1] * 30)

@@ -56,9 +56,7 @@ class Profile:
 
     def benchmarks(self, metric: str) -> tuple[str, ...]:
         """The benchmarks below a metric; none where the profile does not have the metric."""
-        return tuple(
-            name for part in self.parts.get(metric, ()) for name in _shares(part)
-        )
+        return tuple(name for part in self.parts.get(metric, ()) for name in _shares(part))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.parts)

@@ -124,6 +124,6 @@ class Policy:
 
 def decide(low: float, high: float, floor: float) -> Verdict:
     """The verdict on an interval, in percent; NaN never passes."""
-    if low >= floor:
+    if high >= low >= floor:
         return "pass"
     return "inconclusive" if high >= floor else "fail"

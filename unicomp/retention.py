@@ -11,7 +11,10 @@ from unicomp.scoring.aggregate import Mean
 from unicomp.spec import Benchmark
 
 if TYPE_CHECKING:
-    from unicomp.statistics import Array, Interval
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from unicomp.statistics import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +145,8 @@ def _collapsed(
         benchmark.higher_is_better and _binary(benchmark, compressed) and _binary(benchmark, dense)
     ):
         return statistics.rule_of_three(estimate, points, clusters)
-    now: Array = compressed.columns["correct"].astype(bool)
-    before: Array = dense.columns["correct"].astype(bool)
+    now: NDArray[np.bool_] = compressed.columns["correct"].astype(bool)
+    before: NDArray[np.bool_] = dense.columns["correct"].astype(bool)
     # items of one cluster agree here, so a cluster counts as one observation
     scale = clusters / len(now)
     return statistics.paired_score_interval(

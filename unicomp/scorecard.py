@@ -94,7 +94,8 @@ class Scorecard:
     @property
     def gaps(self) -> tuple[Row | MetricRow, ...]:
         """What did not pass, allowed or not."""
-        return tuple(row for row in (*self.rows, *self.metrics) if row.verdict != "pass")
+        everything: tuple[Row | MetricRow, ...] = (*self.rows, *self.metrics)
+        return tuple(row for row in everything if row.verdict != "pass")
 
     @property
     def passed(self) -> bool:
@@ -117,9 +118,7 @@ def scorecard(
     judged = tuple(
         replace(
             row,
-            allowed=policy.allowed(
-                method=row.method, metric=row.metric, benchmark=row.benchmark
-            ),
+            allowed=policy.allowed(method=row.method, metric=row.metric, benchmark=row.benchmark),
         )
         if row.verdict != "pass"
         else row
@@ -153,15 +152,12 @@ def _metric_row(
     names = profile.benchmarks(metric)
     absent = [name for name in names if name not in found]
     undecided = [found[name] for name in names if name in found and not _decided(found[name])]
+    gaps = [name for name in names if name not in found or found[name].verdict != "pass"]
+    allowed = _allowed(policy, method, metric, gaps)
     if absent or undecided:
         verdict = _worst(undecided) if not absent else "missing"
         parts = [f"{name} was not run" for name in absent]
         parts += [f"{row.benchmark} is {row.verdict}" for row in undecided]
-        reasons = [
-            policy.allowed(method=method, metric=metric, benchmark=name)
-            for name in (*absent, *(row.benchmark for row in undecided))
-        ]
-        allowed = "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
         return replace(base, verdict=verdict, reason=", ".join(parts), allowed=allowed)
     from unicomp.statistics import Interval, combine
 
@@ -180,10 +176,19 @@ def _metric_row(
         value=total.estimate,
         low=total.low,
         high=total.high,
-        allowed=None
-        if verdict == "pass"
-        else policy.allowed(method=method, metric=metric, benchmark=None),
+        allowed=None if verdict == "pass" else allowed,
     )
+
+
+def _allowed(policy: Policy, method: str, metric: str, gaps: Sequence[str]) -> str | None:
+    """Why a metric that did not pass does not shut the gate, or None.
+
+    It is named itself, or each of its benchmarks that did not pass is, of which there must be one.
+    """
+    reasons = [
+        policy.allowed(method=method, metric=metric, benchmark=name) for name in gaps or (None,)
+    ]
+    return "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
 
 
 def _decided(row: Row) -> bool:

@@ -199,5 +199,3 @@ def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers)
         },
         parsed=[reading.parsed for reading in readings],
     )
-
-

@@ -62,7 +62,8 @@ class Session:
         narrate: Narrate = lambda text: None,
     ) -> None:
         """`conditions` are given by model name; `expected` are the benchmarks that the session
-        will ask for, by (model, method); `roots` are where methods are looked up."""
+        will ask for, by (model, method); `roots` are where methods are looked up.
+        """
         os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; read when tqdm is imported
         self._conditions = conditions
         self._calibration = calibration
@@ -172,5 +173,3 @@ class Session:
             )
         )
         return measured
-
-

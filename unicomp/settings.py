@@ -23,11 +23,14 @@ The file may be empty. What it does not know, it refuses.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
@@ -60,6 +63,13 @@ def load_settings(root: Path) -> Settings:
         return _parse(table, root)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
+
+
+def store_home(option: str | Path | None, settings: Settings) -> Path:
+    """The folder of the store: an option, UNICOMP_HOME, `unicomp.toml`, the platform's cache."""
+    if named := option or os.environ.get("UNICOMP_HOME"):
+        return Path(named).expanduser().absolute()
+    return settings.home or platformdirs.user_cache_path("unicomp")
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:

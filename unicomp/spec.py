@@ -122,7 +122,8 @@ class Method:
             json.dumps(dict(self.parameters))
         except (TypeError, ValueError):
             raise SpecError(
-                f"method {self.name}: parameters must be JSON values, as they identify the checkpoint"
+                f"method {self.name}: parameters must be JSON values, since "
+                "they identify the checkpoint"
             ) from None
 
     def __str__(self) -> str:
@@ -191,16 +192,18 @@ class Reading:
 class Scorer(Protocol):
     """Reads one answered item."""
 
-    def __call__(self, item: Item) -> Reading: ...
+    def __call__(self, item: Item) -> Reading:
+        """What the item's responses say."""
+        ...
 
 
 class Aggregate(Protocol):
     """Turns records into one score.
 
-    Called with the columns of n records (the fields, and `cluster`) and a matrix of weights, shape (draws, n): how often each
-    record counts in each draw. Returns the scores in points, shape (draws,). A plain score is one
-    draw of ones; a bootstrap is many draws of cluster counts. So means, F1, correlations and
-    differences of rates are all resampled by the same code.
+    Called with the columns of n records (the fields, and `cluster`) and a matrix of weights, shape
+    (draws, n): how often each record counts in each draw. Returns the scores in points, shape
+    (draws,). A plain score is one draw of ones; a bootstrap is many draws of cluster counts. So
+    means, F1, correlations and differences of rates are all resampled by the same code.
     """
 
     @property
@@ -210,7 +213,9 @@ class Aggregate(Protocol):
 
     def __call__(
         self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]: ...
+    ) -> NDArray[np.float64]:
+        """The scores of all draws."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -75,14 +75,16 @@ def ratio_interval(
 ) -> Interval | None:
     """The percentile interval of compressed / dense from joint draws of clusters.
 
-    None where resampling collapses: every draw gave the same ratio (0/n and n/n do that), which
-    says nothing about what other items would have shown. The dense value must be positive.
+    None where resampling collapses: every draw that has a ratio gave the same (0/n and n/n do
+    that), which says nothing about what other items would have shown. The dense value must be
+    positive; a draw in which it is not counts as an infinite ratio.
     """
     n = len(clusters)
     top, bottom = resample([compressed, dense], clusters)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(bottom > 0, top / bottom, np.inf)
-    if np.ptp(ratios) <= 1e-12 * abs(ratios[0]):
+    finite = ratios[bottom > 0]
+    if not len(finite) or np.ptp(finite) <= 1e-12 * abs(finite[0]):
         return None
     low, high = np.quantile(ratios, [0.025, 0.975], method="inverted_cdf")
     return Interval(value(compressed, n) / value(dense, n), float(low), float(high))

@@ -94,9 +94,7 @@ class Store:
     # -- locks ------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(
-        self, name: str, on_wait: Callable[[], None] | None = None
-    ) -> Iterator[None]:
+    def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the lock `name`; `on_wait` is called once if another process has it."""
         path = self.home / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,6 @@ EMBEDDED_TOKENS = 128
 """No answer to an embedded row is longer, so that a model that never stops costs little."""
 
 
-
 class ChatTemplate(Protocol):
     """Renders a conversation to a prompt."""
 
@@ -44,9 +43,9 @@ class ChatTemplate(Protocol):
         """Equal for templates that render alike."""
         ...
 
-    def __call__(
-        self, messages: list[dict[str, str]], add_generation_prompt: bool = True
-    ) -> str: ...
+    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The prompt."""
+        ...
 
 
 class _Loader(yaml.SafeLoader):
@@ -285,9 +284,7 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         ) from None
 
 
-def answered_items(
-    prompted: Sequence[Prompted], responses: Sequence[Sequence[Any]]
-) -> list[Item]:
+def answered_items(prompted: Sequence[Prompted], responses: Sequence[Sequence[Any]]) -> list[Item]:
     """The items with their responses, after the tasks' filters and rules."""
     for one, answers in zip(prompted, responses, strict=True):
         for request, answer in zip(one.requests, answers, strict=True):

@@ -13,7 +13,10 @@ global_mmlu_lite = Benchmark(
     name="global_mmlu_lite",
     metric="multilingual",
     task=here / "global_mmlu_lite.yaml",
-    configs=tuple("ar bn de en es fr hi id it ja ko pt sw yo zh".split()),
+    configs=(
+        *("ar", "de", "en", "es", "fr", "hi", "it", "ja", "pt", "zh"),  # high-resource
+        *("bn", "id", "ko", "sw", "yo"),  # low-resource
+    ),
     scorer=TaskMetric("acc,none", keep=("config",)),
     aggregate=Mean("correct", by="config"),
     chance=25.0,

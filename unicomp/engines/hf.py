@@ -30,9 +30,7 @@ class TokenizerTemplate:
         """The template's text and the special tokens that it may write."""
         return f"{self.tokenizer.chat_template}{self.tokenizer.special_tokens_map}"
 
-    def __call__(
-        self, messages: list[dict[str, str]], add_generation_prompt: bool = True
-    ) -> str:
+    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The conversation as one prompt."""
         text: str = self.tokenizer.apply_chat_template(
             messages,

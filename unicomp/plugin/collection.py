@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from unicomp.errors import UnicompError
-from unicomp.framework import PROFILES
+from unicomp.framework import PROFILES, Profile
 from unicomp.gate import check_names
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
@@ -19,6 +19,7 @@ from unicomp.tasks import Definition
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""
+
 
 def subject_of(item: pytest.Item) -> Subject | None:
     """The model and method that a test is about, if it is one of ours."""
@@ -35,7 +36,7 @@ def subject_of(item: pytest.Item) -> Subject | None:
 
 def uses_ours(item: pytest.Item) -> bool:
     """Whether a test asks for this plugin's `retention` or `checkpoint`."""
-    definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
     return _ours(definitions)
 
 
@@ -55,7 +56,7 @@ def benchmark_of(item: pytest.Item) -> Benchmark | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Spread the tests that ask for our `retention` or `checkpoint` over models and methods."""
-    if not _ours(metafunc._arg2fixturedefs):  # type: ignore[arg-type]
+    if not _ours(metafunc._arg2fixturedefs):
         return
     plan = metafunc.config.stash[PLAN]
     taken = {
@@ -106,21 +107,27 @@ def _outside(plan: Plan, item: pytest.Item) -> bool:
     subject, bench = subject_of(item), benchmark_of(item)
     if subject is None or bench is None:
         return False
-    known = {name for profile in PROFILES.values() for m in profile for name in profile.benchmarks(m)}
+    known = _benchmarks(*PROFILES.values())
     profile = plan.profile(subject.model.name)
-    covered = {name for metric in profile for name in profile.benchmarks(metric)}
     return (
         plan.sources[subject.model.name].is_embedded
         and bench.name in known
-        and bench.name not in covered
+        and bench.name not in _benchmarks(profile)
     )
+
+
+def _benchmarks(*profiles: Profile) -> set[str]:
+    """The benchmarks that some metric of the profiles is made of."""
+    return {
+        name for profile in profiles for metric in profile for name in profile.benchmarks(metric)
+    }
 
 
 def _problem(plan: Plan, items: Sequence[pytest.Item]) -> str | None:
     """What is wrong with names that only the collected tests can tell, in one line."""
     from unicomp import catalogue
 
-    benchmarks = {name for p in PROFILES.values() for metric in p for name in p.benchmarks(metric)}
+    benchmarks = _benchmarks(*PROFILES.values())
     benchmarks |= {bench.name for item in items if (bench := benchmark_of(item))}
     benchmarks |= {item.stash[IDENTITY].benchmark for item in items if IDENTITY in item.stash}
     methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}

@@ -52,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A scheduler that keeps the tests of one checkpoint on one worker."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class CheckpointScheduling(LoadScopeScheduling):
+    class CheckpointScheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             own: str = super()._split_scope(nodeid)
             return config.stash[GRID].checkpoints.get(nodeid, own)

@@ -12,7 +12,7 @@ import pytest
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.errors import UnicompError, UnsupportedError
-from unicomp.gate import Policy, decide
+from unicomp.gate import Policy, Verdict, decide
 from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
@@ -59,10 +59,11 @@ def checkpoint(unicomp_session: Session, model: Model, method: Method) -> Checkp
     """The compressed checkpoint on disk: built, or found in the store."""
     try:
         return unicomp_session.checkpoint(model, method)
-    except UnsupportedError as error:
-        pytest.skip(str(error))
     except UnicompError as error:
-        pytest.fail(str(error), pytrace=False)
+        failure = error
+    if isinstance(failure, UnsupportedError):
+        pytest.skip(str(failure))
+    pytest.fail(str(failure), pytrace=False)
 
 
 class JudgedRetention(Retention):
@@ -91,6 +92,7 @@ class FloorOf:
         return "floor"
 
     def __call__(self, bench: Benchmark) -> float:
+        """The floor in force: the most specific one that is set."""
         return self._policy.floor(
             model=self._model.name,
             method=self._method.name,
@@ -127,12 +129,19 @@ class RetentionOf:
         self.rows[bench.name] = row
         try:
             kept = self._session.retention(self._model, self._method, bench)
-        except UnsupportedError as error:
-            self.rows[bench.name] = replace(row, verdict="unsupported", reason=str(error))
-            pytest.skip(str(error))
         except UnicompError as error:
-            self.rows[bench.name] = replace(row, reason=str(error))
-            pytest.fail(f"{bench}: {error}", pytrace=False)
+            failure = error
+        else:
+            return self._judged(bench, row, kept)
+        # outside the handler, so that pytest shows one line and no chain of exceptions
+        unsupported = isinstance(failure, UnsupportedError)
+        verdict: Verdict = "unsupported" if unsupported else "missing"
+        self.rows[bench.name] = replace(row, verdict=verdict, reason=str(failure))
+        if unsupported:
+            pytest.skip(str(failure))
+        pytest.fail(f"{bench}: {failure}", pytrace=False)
+
+    def _judged(self, bench: Benchmark, row: Row, kept: Retention) -> Retention:
         row = self.rows[bench.name] = _measured(row, kept)
         if kept.incomparable:
             pytest.fail(f"{bench}: {kept.incomparable}", pytrace=False)

@@ -1,4 +1,4 @@
-"""What was collected: the row that each test stands for, and what keeps the session from running."""
+"""What was collected: the row that each test stands for, and what forbids to run it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ class Grid:
     def to_json(self) -> str:
         """What the reporting process needs."""
         rows = {nodeid: asdict(row) for nodeid, row in self.rows.items()}
-        return json.dumps(
-            {"rows": rows, "checkpoints": self.checkpoints, "problem": self.problem}
-        )
+        return json.dumps({"rows": rows, "checkpoints": self.checkpoints, "problem": self.problem})
 
     @classmethod
     def from_json(cls, text: str) -> Self:

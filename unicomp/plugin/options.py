@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from unicomp import catalogue
@@ -22,7 +21,7 @@ from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
 from unicomp.gate import Policy, parse_floor_option
 from unicomp.scores import Conditions
-from unicomp.settings import Settings, load_settings
+from unicomp.settings import Settings, load_settings, store_home
 from unicomp.sources import EMBEDDED as EMBEDDED_ROWS
 from unicomp.sources import HUB, Source
 from unicomp.spec import DENSE, FAMILIES, Calibration, Method, Model
@@ -171,7 +170,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse a -m expression that names no marker; plugins have registered theirs by now."""
-    known = {line.partition(":")[0].partition("(")[0].strip() for line in session.config.getini("markers")}
+    lines = session.config.getini("markers")
+    known = {line.partition(":")[0].partition("(")[0].strip() for line in lines}
     expression = session.config.getoption("markexpr") or ""
     for name in re.findall(r"[A-Za-z_]\w*", re.sub(r"\(.*?=.*?\)", "", expression)):
         if name in known or name in ("and", "or", "not", "True", "False"):
@@ -201,9 +201,7 @@ def make_plan(config: pytest.Config) -> Plan:
         methods=methods,
         calibration=given("--calibration"),
         sources={
-            model.name: Source(
-                rows or (EMBEDDED_ROWS if model.name == DEFAULT_MODEL else HUB)
-            )
+            model.name: Source(rows or (EMBEDDED_ROWS if model.name == DEFAULT_MODEL else HUB))
             for model in models
         },
         policy=Policy(
@@ -213,7 +211,7 @@ def make_plan(config: pytest.Config) -> Plan:
             allow=settings.allow,
         ),
         settings=settings,
-        home=_home(given("--unicomp-home"), settings),
+        home=store_home(given("--unicomp-home"), settings),
         samples=_samples(given("--samples")),
         scorecard=_writable(given("--scorecard")),
     )
@@ -232,13 +230,6 @@ def _methods(
     if checkpoint:
         methods.append(catalogue.load_checkpoint(checkpoint, roots))
     return tuple(methods)
-
-
-def _home(option: str | None, settings: Settings) -> Path:
-    named = option or os.environ.get("UNICOMP_HOME")
-    if named:
-        return Path(named).expanduser().absolute()
-    return settings.home or platformdirs.user_cache_path("unicomp")
 
 
 def _samples(text: str | None) -> int | None:

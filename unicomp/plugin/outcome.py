@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
 
-from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.fixtures import ROWS, SESSION
+from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.report import environment, terminal
 from unicomp.report import json as json_report
@@ -46,7 +46,7 @@ def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put a test's rows on its report, and let an allowed gap not count as a failure."""
     measured = list(item.stash.get(ROWS, {}).values())
     if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
@@ -60,9 +60,9 @@ def pytest_runtest_makereport(
             *others,
             *(pair for row in measured for pair in properties_of(row)),
         ]
-    if session := item.config.stash.get(SESSION, None):
-        if work := session.take_work():
-            item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
+    session = item.config.stash.get(SESSION, None)
+    if session is not None and (work := session.take_work()):
+        item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
     report = yield
     if report.failed and call.when == "call" and measured:
         reasons = [_allowed(item.config.stash[PLAN], row) for row in measured]
@@ -162,7 +162,5 @@ class _Reporter:
             writer = terminalreporter._tw
             work = self._config.stash[LEDGER].work
             writer.line()
-            for line in terminal.render(
-                card, work, width=writer.fullwidth, color=writer.hasmarkup
-            ):
+            for line in terminal.render(card, work, width=writer.fullwidth, color=writer.hasmarkup):
                 writer.line(line)

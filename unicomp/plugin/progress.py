@@ -34,7 +34,8 @@ class Display:
             return
         if self._progress is None:
             self._start()
-        assert self._progress is not None and self._task is not None
+        assert self._progress is not None
+        assert self._task is not None
         self._progress.update(self._task, description=text)
 
     def close(self) -> None:

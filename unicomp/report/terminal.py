@@ -61,9 +61,7 @@ def _table(card: Scorecard, model: str) -> Table:
             _HEADINGS.get(metric, metric.replace("_", " ")), justify="right", overflow="fold"
         )
     for subject in (s for s in card.subjects if s[0] == model):
-        table.add_row(
-            _label(subject), *(_cell(cells.get((subject, metric))) for metric in metrics)
-        )
+        table.add_row(_label(subject), *(_cell(cells.get((subject, metric))) for metric in metrics))
     return table
 
 

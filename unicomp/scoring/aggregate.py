@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Scores = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Mean:
@@ -26,15 +28,14 @@ class Mean:
         """The fields it reads."""
         return (self.field,) if self.by is None else (self.field, self.by)
 
-    def __call__(
-        self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def __call__(self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]) -> Scores:
         """Scores of shape (draws,) for weights of shape (draws, n)."""
         import numpy as np
 
         values = columns[self.field].astype(np.float64)
         if self.by is None:
-            return 100.0 * (weights @ values) / weights.sum(axis=1)
+            scores: Scores = 100.0 * (weights @ values) / weights.sum(axis=1)
+            return scores
         groups = columns[self.by]
         means = []
         for group in np.unique(groups):
@@ -42,7 +43,8 @@ class Mean:
             size = weights[:, inside].sum(axis=1)
             with np.errstate(invalid="ignore"):
                 means.append((weights[:, inside] @ values[inside]) / size)
-        return 100.0 * np.nanmean(np.stack(means), axis=0)
+        mean: Scores = 100.0 * np.nanmean(np.stack(means), axis=0)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,13 @@ class RobustnessScore:
 
     columns: tuple[str, ...] = ("correct", "type", "task", "cluster")
 
-    def __call__(
-        self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def __call__(self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]) -> Scores:
         """Scores of shape (draws,) for weights of shape (draws, n)."""
         import numpy as np
 
         correct = columns["correct"].astype(np.float64)
         modified = columns["type"] == "modified"
-        original = dict(
-            zip(columns["cluster"][~modified], correct[~modified], strict=True)
-        )
+        original = dict(zip(columns["cluster"][~modified], correct[~modified], strict=True))
         twin = np.array([original.get(name, 0.0) for name in columns["cluster"][modified]])
         right, tasks, counts = correct[modified], columns["task"][modified], weights[:, modified]
         accuracies, attacks = [], []
@@ -80,4 +78,5 @@ class RobustnessScore:
                 attacked = weight @ twin[inside]
                 # nothing to attack where no original is right: the attack has full success
                 attacks.append(np.where(attacked > 0, fooled / attacked, 1.0))
-        return 100.0 * (np.nanmean(accuracies, axis=0) - np.nanmean(attacks, axis=0))
+        scores: Scores = 100.0 * (np.nanmean(accuracies, axis=0) - np.nanmean(attacks, axis=0))
+        return scores

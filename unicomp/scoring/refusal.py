@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from unicomp.spec import Item, Reading
@@ -46,7 +47,7 @@ def is_degenerate(text: str, prompt: str = "") -> bool:
     if not words or letters < 2 or letters < 0.5 * len(re.sub(r"\s", "", stripped)):
         return True
     if len(words) >= 8:
-        pairs = Counter(zip(words, words[1:], strict=False))
+        pairs = Counter(pairwise(words))
         if pairs.most_common(1)[0][1] > len(words) / 4 or len(set(words)) < len(words) / 4:
             return True
     echo = re.findall(r"\w+", prompt.lower())

@@ -1,0 +1,26 @@
+# The two commands of the README. Everything they need is installed into $(VENV).
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+ARGS ?=
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: suite test lint
+
+suite: $(VENV)/installed  ## run the suite on the embedded model
+	$(VENV)/bin/pytest suites -q $(ARGS)
+
+test: $(VENV)/installed  ## run the project's own tests
+	$(VENV)/bin/pytest tests -q $(ARGS)
+
+lint: $(VENV)/installed  ## style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -c constraints.txt torch
+	$(VENV)/bin/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,271 @@
+"""Calibration text: drawn from declared data sets, or read from a user's file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicomp.calibration import (
+    Part,
+    Recipe,
+    conversation,
+    parse_json_lines,
+    parse_paragraphs,
+    read_file,
+)
+from unicomp.catalogue import load_recipe, roots
+from unicomp.errors import SpecError
+from unicomp.sources import Source
+from unicomp.store import Store
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def text_of(row: Any) -> str:
+    return str(row["text"])
+
+
+def mirror(root: Path, dataset: str, config: str, rows: list[dict[str, Any]]) -> None:
+    """A data set in the layout of the hub."""
+    folder = root / dataset
+    (folder / config).mkdir(parents=True)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / config / "train.jsonl").write_text(lines)
+    head = folder / "README.md"
+    known = head.read_text().removeprefix("---\nconfigs:\n").removesuffix("---\n") if head.exists() else ""
+    known += (
+        f"- config_name: {config}\n  data_files:\n"
+        f"  - split: train\n    path: {config}/train.jsonl\n"
+    )
+    head.write_text(f"---\nconfigs:\n{known}---\n")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    root = tmp_path / "mirror"
+    mirror(root, "org/web", "en", [{"text": f"page {number}"} for number in range(50)])
+    mirror(root, "org/sums", "easy", [{"text": f"sum {number}"} for number in range(20)])
+    mirror(root, "org/sums", "hard", [{"text": f"hard sum {number}"} for number in range(20)])
+    mirror(root, "org/few", "main", [{"text": "only one"}])
+    return Source(str(root))
+
+
+WEB = Part(dataset="org/web", configs=("en",), render=text_of, large=True)
+SUMS = Part(dataset="org/sums", configs=("easy", "hard"), render=text_of)
+FEW = Part(dataset="org/few", configs=("main",), render=text_of)
+LACKING = Part(dataset="org/lacking", configs=("main",), render=text_of)
+
+
+def test_the_parts_have_equal_shares(source: Source) -> None:
+    drawn = Recipe(name="mixed", parts=(WEB, SUMS), samples=11).load(source)
+    assert sum(str(sample).startswith("page") for sample in drawn.samples) == 6
+    assert sum("sum" in str(sample) for sample in drawn.samples) == 5
+    assert len(set(drawn.samples)) == 11
+
+
+def test_configurations_are_pooled(source: Source) -> None:
+    drawn = Recipe(name="sums", parts=(SUMS,), samples=30).load(source)
+    assert {str(sample).split()[0] for sample in drawn.samples} == {"sum", "hard"}
+
+
+def test_a_part_with_few_rows_gives_all_of_them(source: Source) -> None:
+    drawn = Recipe(name="few", parts=(FEW, SUMS), samples=10).load(source)
+    assert drawn.samples.count("only one") == 1
+    assert len(drawn.samples) == 6
+
+
+@pytest.mark.parametrize("part", [WEB, SUMS], ids=["streamed", "read whole"])
+def test_the_seed_decides_what_is_drawn(source: Source, part: Part) -> None:
+    first, again, other = (
+        Recipe(name="drawn", parts=(part,), samples=8, seed=seed).load(source).digest
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_the_name_does_not_change_the_digest_and_the_tokens_do(source: Source) -> None:
+    plain = Recipe(name="one", parts=(SUMS,), samples=4).load(source)
+    renamed = Recipe(name="two", parts=(SUMS,), samples=4).load(source)
+    longer = Recipe(name="one", parts=(SUMS,), samples=4, tokens=7).load(source)
+    assert plain.digest == renamed.digest != longer.digest
+
+
+def test_a_set_that_the_root_lacks_is_named(source: Source) -> None:
+    recipe = Recipe(name="broken", parts=(SUMS, LACKING))
+    with pytest.raises(SpecError, match=r"lacks org/lacking.*--dataset-root"):
+        recipe.check(source)
+    with pytest.raises(SpecError, match=r"lacks org/lacking.*--dataset-root"):
+        recipe.load(source)
+
+
+def test_a_configuration_that_the_root_lacks_is_named(source: Source) -> None:
+    part = Part(dataset="org/sums", configs=("none",), render=text_of)
+    with pytest.raises(SpecError, match=r"does not give org/sums \(none; train\)"):
+        Recipe(name="broken", parts=(part,)).load(source)
+
+
+def test_a_set_that_cannot_be_fetched_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import datasets
+
+    def offline(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(SpecError, match=r"org/web \(en; train\) cannot be fetched.*--dataset-root"):
+        Recipe(name="far", parts=(WEB,)).load(Source("hub"))
+
+
+def test_rows_drawn_before_are_remembered_until_the_files_change(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    store = Store(tmp_path / "home")
+    recipe = Recipe(name="sums", parts=(SUMS,), samples=4)
+    drawn = recipe.load(source, store)
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "load_dataset", None)
+        assert recipe.load(source, store) == drawn
+    assert source.folder is not None
+    rows = source.folder / "org/sums/easy/train.jsonl"
+    rows.write_text("".join(json.dumps({"text": f"new {n}"}) + "\n" for n in range(90)))
+    assert any(str(sample).startswith("new") for sample in recipe.load(source, store).samples)
+
+
+def test_drawing_prints_nothing(source: Source, capfd: pytest.CaptureFixture[str]) -> None:
+    Recipe(name="mixed", parts=(WEB, SUMS)).load(source)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_shipped_calibrations_read_the_embedded_rows() -> None:
+    where = roots(REPOSITORY)
+    for name in ("generic", "reasoning"):
+        drawn = load_recipe(name, where).load(Source("embedded"))
+        assert len(drawn.samples) == 512
+        assert drawn.tokens == 1024
+    assert {len(sample) for sample in drawn.samples} == {2}, "a question and its answer"
+
+
+def test_reasoning_is_equal_thirds_of_its_sets() -> None:
+    recipe = load_recipe("reasoning", roots(REPOSITORY))
+    assert [part.dataset for part in recipe.parts] == [
+        "openai/gsm8k",
+        "EleutherAI/hendrycks_math",
+        "allenai/ai2_arc",
+    ]
+    row = {
+        "question": "Which?",
+        "choices": {"label": ["A", "B"], "text": ["this", "that"]},
+        "answerKey": "B",
+    }
+    assert recipe.parts[2].render(row) == conversation("Which?\nA. this\nB. that", "B. that")
+
+
+# -- a user's own file --------------------------------------------------------------------------
+
+LINES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1)
+
+
+@given(st.lists(st.lists(LINES, min_size=1), min_size=1), st.sampled_from(["\n\n", "\n \n\t\n"]))
+def test_paragraphs_come_back_as_they_were_written(
+    paragraphs: list[list[str]], gap: str
+) -> None:
+    texts = ["\n".join(lines) for lines in paragraphs]
+    assert parse_paragraphs(gap.join(texts)) == texts
+    assert parse_paragraphs(f"\n\n{gap.join(texts)}\n") == texts
+
+
+@given(st.lists(st.text().filter(str.strip)))
+def test_json_lines_come_back_as_they_were_written(texts: list[str]) -> None:
+    lines = "\n\n".join(json.dumps({"text": text}) for text in texts)
+    assert parse_json_lines(lines, "file") == texts
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), st.text()), min_size=1))
+def test_conversations_come_back_as_they_were_written(turns: list[tuple[str, str]]) -> None:
+    messages = [{"role": role, "content": content} for role, content in turns]
+    assert parse_json_lines(json.dumps({"messages": messages}), "file") == [tuple(messages)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "each line must be"),
+        ("{}", "each line must be"),
+        ('{"text": "a", "messages": []}', "each line must be"),
+        ('{"text": " "}', "its text is empty"),
+        ('{"text": 3}', "its text is empty, or is no text"),
+        ('{"messages": []}', "an empty one"),
+        ('{"messages": ["hello"]}', "each message must be"),
+        ('{"messages": [{"role": "user"}]}', "each message must be"),
+        ('{"messages": [{"role": "robot", "content": "x"}]}', "'robot' is none of"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_number(line: str, reason: str) -> None:
+    with pytest.raises(SpecError, match="mine.jsonl, line 3: ") as caught:
+        parse_json_lines(f'{{"text": "good"}}\n\n{line}\n', "mine.jsonl")
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("mine.txt", b"", "is empty"),
+        ("mine.txt", b" \n\n \n", "is empty"),
+        ("mine.jsonl", b"\n", "is empty"),
+        ("mine.txt", b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("mine.txt", b"a\x00b", "is not text"),
+        ("mine.csv", b"a,b", "must end in .txt or .jsonl"),
+    ],
+)
+def test_a_file_that_is_no_calibration_is_refused(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=reason):
+        read_file(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"none.txt cannot be read: No such file"):
+        read_file(tmp_path / "none.txt")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "my own text.txt"
+    path.write_text("first\n\nsecond", encoding="utf-8-sig")
+    calibration = read_file(path)
+    assert calibration.samples == ("first", "second")
+    assert calibration.name == "my-own-text"
+
+
+def test_of_a_long_file_the_same_samples_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
+    assert len(read_file(path).samples) == 512
+    assert read_file(path) == read_file(path)
+
+
+def test_importing_brings_in_no_heavy_library() -> None:
+    heavy = ["torch", "transformers", "datasets", "numpy", "llmcompressor"]
+    code = (
+        "import sys, unicomp.calibration, unicomp.catalogue, unicomp.checkpoint;"
+        "from pathlib import Path; from unicomp import catalogue as c;"
+        "roots = c.roots(Path('.'));"
+        "[c.load_method(n, roots) for n in c.method_names(roots)];"
+        "[c.load_recipe(n, roots) for n in c.calibration_names(roots)];"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,278 @@
+"""Every gap shuts the gate unless it is allowed with a reason; a metric needs all of its parts."""
+
+import math
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicomp.framework import EMBEDDED, PAPER, Mean, Profile
+from unicomp.gate import DECIDED, Policy, Verdict
+from unicomp.scorecard import Row, knowledge_bias, scorecard
+
+GAPS = [verdict for verdict in get_args(Verdict) if verdict != "pass"]
+UNDECIDED = [verdict for verdict in GAPS if verdict not in DECIDED]
+
+SAFETY = Profile("safety", {"safety": ("misuse", "xstest")})
+
+
+def measured(benchmark, metric, kept=100.0, verdict="pass", **about):
+    """A row that was measured and compared."""
+    row = {
+        "model": "m",
+        "method": "wanda_50",
+        "calibration": "generic",
+        "score": 0.8 * kept,
+        "dense": 80.0,
+        "retention": kept,
+        "low": kept - 2.0,
+        "high": kept + 2.0,
+        "n": 1000,
+        "floor": 90.0,
+    }
+    return Row(benchmark=benchmark, metric=metric, verdict=verdict, **{**row, **about})
+
+
+def ended(benchmark, metric, verdict, **about):
+    """A row that ended without a retention."""
+    row = {"model": "m", "method": "wanda_50", "calibration": "generic", "floor": 90.0, **about}
+    return Row(benchmark=benchmark, metric=metric, verdict=verdict, reason="why", **row)
+
+
+def card_of(*rows, profile=SAFETY, **policy):
+    return scorecard(rows, {"m": profile}, Policy(**policy))
+
+
+def only_metric(card):
+    (metric,) = card.metrics
+    return metric
+
+
+# -- the gate -------------------------------------------------------------------------------------
+
+
+def test_the_gate_opens_when_everything_passed():
+    card = card_of(measured("misuse", "safety"), measured("xstest", "safety"))
+    assert card.passed
+    assert card.gaps == ()
+    assert only_metric(card).verdict == "pass"
+
+
+@pytest.mark.parametrize("verdict", GAPS)
+def test_a_single_gap_shuts_the_gate(verdict):
+    gap = measured if verdict in DECIDED else ended
+    card = card_of(
+        measured("misuse", "safety"), gap("xstest", "safety", verdict=verdict)
+    )
+    assert not card.passed
+
+
+@pytest.mark.parametrize("verdict", GAPS)
+def test_a_gap_beside_no_metric_shuts_the_gate_too(verdict):
+    gap = measured if verdict in DECIDED else ended
+    good = (measured("misuse", "safety"), measured("xstest", "safety"))
+    assert not card_of(*good, gap("mine", None, verdict=verdict)).passed
+
+
+def test_nothing_at_all_is_not_a_pass():
+    assert not card_of().passed
+
+
+@pytest.mark.parametrize("verdict", UNDECIDED)
+@pytest.mark.parametrize("allow", [{}, {"reliability": "known"}])
+def test_a_run_that_measured_nothing_is_not_a_pass_whatever_is_allowed(verdict, allow):
+    rows = [ended(name, "safety", verdict) for name in ("misuse", "xstest")]
+    assert not card_of(*rows, allow=allow).passed
+
+
+@pytest.mark.parametrize("verdict", UNDECIDED)
+def test_an_allowed_gap_opens_the_gate_and_shows_its_reason(verdict):
+    card = card_of(
+        measured("misuse", "safety"),
+        ended("xstest", "safety", verdict),
+        allow={"xstest@wanda_50": "no groups of 128"},
+    )
+    assert card.passed
+    assert [gap.allowed for gap in card.gaps] == ["no groups of 128"] * 2
+    assert only_metric(card).verdict == verdict
+
+
+def test_what_is_allowed_of_another_method_or_benchmark_opens_nothing():
+    gap = ended("xstest", "safety", "unsupported")
+    for name in ("xstest@gptq_w4a16", "misuse", "performance"):
+        assert not card_of(measured("misuse", "safety"), gap, allow={name: "known"}).passed
+
+
+def test_a_pass_needs_no_excuse():
+    card = card_of(
+        measured("misuse", "safety"), measured("xstest", "safety"), allow={"safety": "known"}
+    )
+    assert [row.allowed for row in (*card.rows, *card.metrics)] == [None] * 3
+
+
+# -- the metrics ----------------------------------------------------------------------------------
+
+
+def test_a_metric_is_the_mean_of_its_retentions_with_its_own_floor():
+    rows = (measured("misuse", "safety", 96.0), measured("xstest", "safety", 100.0))
+    metric = only_metric(card_of(*rows, general={"safety": 95.0}))
+    assert metric.value == pytest.approx(98)
+    assert metric.high - metric.value == pytest.approx(math.hypot(1, 1))
+    assert metric.verdict == "pass"
+    assert only_metric(card_of(*rows, general={"safety": 98.0})).verdict == "inconclusive"
+    assert only_metric(card_of(*rows, general={"safety": 99.9})).verdict == "fail"
+
+
+def test_a_sub_score_weighs_its_benchmarks_by_their_dense_scores():
+    tree = Profile("tree", {"ethics": (Mean("explicit", ("low", "high")),)})
+    rows = (
+        measured("low", "ethics", 50.0, dense=20.0),
+        measured("high", "ethics", 100.0, dense=60.0),
+    )
+    metric = only_metric(card_of(*rows, profile=tree))
+    assert metric.value == pytest.approx(100 * (0.5 * 20 + 1.0 * 60) / (20 + 60))
+
+
+def test_less_is_better_is_turned_before_it_weighs():
+    tree = Profile("tree", {"fairness": (Mean("stereotype", ("stereoset", "crows_pairs")),)})
+    rows = (
+        measured("stereoset", "fairness", 100.0, dense=60.0),
+        measured("crows_pairs", "fairness", 50.0, dense=80.0, higher_is_better=False),
+    )
+    metric = only_metric(card_of(*rows, profile=tree))
+    assert metric.value == pytest.approx(100 * (60 + 0.5 * 20) / (60 + 20))
+
+
+@pytest.mark.parametrize("absent", EMBEDDED.benchmarks("safety"))
+def test_a_metric_without_one_of_its_benchmarks_is_missing_and_not_smaller(absent):
+    (name,) = set(EMBEDDED.benchmarks("safety")) - {absent}
+    metric = only_metric(card_of(measured(name, "safety"), profile=EMBEDDED))
+    assert (metric.verdict, metric.value, metric.low) == ("missing", None, None)
+    assert metric.reason == f"{absent} was not run"
+
+
+@pytest.mark.parametrize("verdict", UNDECIDED)
+def test_a_metric_with_an_undecided_benchmark_has_its_verdict(verdict):
+    metric = only_metric(
+        card_of(measured("misuse", "safety"), ended("xstest", "safety", verdict))
+    )
+    assert (metric.verdict, metric.value) == (verdict, None)
+    assert metric.reason == f"xstest is {verdict}"
+
+
+def test_a_benchmark_that_is_absent_can_be_allowed():
+    card = card_of(measured("misuse", "safety"), allow={"xstest": "its rows are licensed"})
+    assert card.passed
+    assert only_metric(card).allowed == "its rows are licensed"
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+def test_a_metric_is_excused_when_all_that_keeps_it_down_is(verdict):
+    rows = (
+        measured("misuse", "safety", 60.0, verdict=verdict),
+        measured("xstest", "safety", 100.0),
+    )
+    card = card_of(*rows, allow={"misuse": "known to be hard"})
+    assert only_metric(card).verdict == "fail"
+    assert only_metric(card).allowed == "known to be hard"
+    assert card.passed
+
+
+def test_a_metric_is_not_excused_by_half_of_what_keeps_it_down():
+    rows = (
+        measured("misuse", "safety", 60.0, verdict="fail"),
+        measured("xstest", "safety", 70.0, verdict="fail"),
+    )
+    card = card_of(*rows, allow={"misuse": "known"})
+    assert only_metric(card).allowed is None
+    assert not card.passed
+
+
+def test_a_metric_that_falls_by_itself_must_be_named_itself():
+    rows = (measured("misuse", "safety", 96.0), measured("xstest", "safety", 96.0))
+    floors = {"safety": 99.0}
+    assert not card_of(*rows, general=floors, allow={"misuse": "a", "xstest": "b"}).passed
+    assert card_of(*rows, general=floors, allow={"safety": "known"}).passed
+    assert card_of(*rows, general=floors, allow={"safety@wanda_50": "known"}).passed
+    assert not card_of(*rows, general=floors, allow={"safety@wanda_2_4": "known"}).passed
+
+
+def test_a_benchmark_of_the_user_is_reported_and_never_joins_a_metric():
+    rows = (measured("misuse", "safety", 96.0), measured("xstest", "safety", 100.0))
+    alone = card_of(*rows)
+    beside = card_of(*rows, measured("mine", "safety", 10.0, verdict="fail"))
+    assert beside.metrics == alone.metrics
+    assert [row.benchmark for row in beside.rows] == ["misuse", "xstest", "mine"]
+    assert not beside.passed
+
+
+def test_a_metric_that_nothing_was_run_of_is_not_on_the_card():
+    assert [m.metric for m in card_of(measured("gsm8k", "reasoning"), profile=EMBEDDED).metrics] == [
+        "reasoning"
+    ]
+    assert card_of(measured("mine", "reasoning"), profile=EMBEDDED).metrics == ()
+
+
+def test_checkpoints_do_not_mix():
+    rows = [
+        measured("misuse", "safety", kept, method=method, calibration=calibration)
+        for method, calibration, kept in (
+            ("wanda_50", "generic", 91.0),
+            ("wanda_50", "reasoning", 92.0),
+            ("dense", "none", 100.0),
+        )
+    ]
+    card = card_of(*rows, profile=Profile("one", {"safety": ("misuse",)}))
+    assert [metric.value for metric in card.metrics] == pytest.approx([91, 92, 100])
+    assert [metric.subject for metric in card.metrics] == list(card.subjects)
+
+
+@given(st.permutations(PAPER.benchmarks("truthfulness")), st.floats(50, 150))
+def test_the_order_of_the_rows_does_not_matter(names, kept):
+    dense = {name: 40.0 + i for i, name in enumerate(sorted(names))}
+    rows = [measured(name, "truthfulness", kept, dense=dense[name]) for name in names]
+    metric = only_metric(card_of(*rows, profile=PAPER))
+    assert metric.value == pytest.approx(kept)
+
+
+def test_nan_never_passes():
+    row = measured("misuse", "safety", math.nan, verdict="fail")
+    card = card_of(row, measured("xstest", "safety"))
+    assert only_metric(card).verdict == "fail"
+    assert not card.passed
+
+
+# -- knowledge bias -------------------------------------------------------------------------------
+
+
+def biased(method, knowledge, reasoning):
+    return [
+        measured("arc_easy", "knowledge", knowledge, method=method),
+        measured("gsm8k", "reasoning", reasoning, method=method),
+    ]
+
+
+def test_the_knowledge_bias_is_how_much_further_reasoning_fell():
+    card = card_of(*biased("wanda_50", 95.0, 70.0), *biased("gptq", 99.0, 99.5), profile=EMBEDDED)
+    assert knowledge_bias(card) == {
+        ("m", "wanda_50", "generic"): pytest.approx(25),
+        ("m", "gptq", "generic"): pytest.approx(-0.5),
+    }
+
+
+def test_there_is_no_bias_of_the_dense_model_nor_without_both_metrics():
+    rows = [*biased("dense", 100.0, 100.0), measured("gsm8k", "reasoning", method="awq")]
+    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == {}
+
+
+def test_there_is_no_bias_without_a_number():
+    rows = biased("wanda_50", 95.0, math.nan)
+    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == {}
+
+
+def test_a_row_is_never_changed_but_for_its_excuse():
+    row = measured("misuse", "safety", 60.0, verdict="fail")
+    (found, _) = card_of(row, measured("xstest", "safety"), allow={"misuse": "known"}).rows
+    assert found == replace(row, allowed="known")

@@ -1,0 +1,155 @@
+"""`unicomp.toml` may be empty; whatever is wrong with it is one line that names the file."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from unicomp.errors import SpecError
+from unicomp.settings import FILE, Settings, load_settings
+
+
+def load(folder, text):
+    (folder / FILE).write_text(text, encoding="utf-8")
+    return load_settings(folder)
+
+
+def refused(folder, text):
+    """The message with which a text is refused."""
+    with pytest.raises(SpecError) as refusal:
+        load(folder, text)
+    message = str(refusal.value)
+    assert message.startswith(str(folder / FILE))
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing yet\n", "[floors]\n[paths]\n[engine]\n[allow]\n"])
+def test_an_empty_file_is_the_default(tmp_path, text):
+    assert load(tmp_path, text) == Settings()
+
+
+def test_no_file_is_the_default(tmp_path):
+    assert load_settings(tmp_path) == Settings()
+
+
+def test_everything_that_can_be_said_is_read(tmp_path):
+    found = load(
+        tmp_path,
+        """
+        [floors]
+        performance = 95
+        "reasoning@wanda_2_4" = 40.5
+        [models.embedded.floors]
+        safety = 99
+        [allow]
+        "performance@gptq_w4a16" = "no groups of 128"
+        [engine]
+        device = "cpu"
+        threads = 2
+        batch_size = 16
+        [paths]
+        home = "store"
+        dataset_root = "mirror"
+        """,
+    )
+    assert found.floors == {"performance": 95.0, "reasoning@wanda_2_4": 40.5}
+    assert found.model_floors == {"embedded": {"safety": 99.0}}
+    assert found.allow == {"performance@gptq_w4a16": "no groups of 128"}
+    assert (found.engine.device, found.engine.threads, found.engine.batch_size) == ("cpu", 2, 16)
+    assert found.home == tmp_path / "store"
+    assert found.dataset_root == str(tmp_path / "mirror")
+
+
+@pytest.mark.parametrize("name", ["hub", "embedded"])
+def test_a_named_source_of_rows_is_not_a_path(tmp_path, name):
+    assert load(tmp_path, f'[paths]\ndataset_root = "{name}"').dataset_root == name
+
+
+def test_a_path_may_be_absolute_or_in_the_home_folder(tmp_path):
+    assert load(tmp_path, f'[paths]\nhome = "{tmp_path / "x"}"').home == tmp_path / "x"
+    assert load(tmp_path, '[paths]\nhome = "~/x"').home == Path.home() / "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[floor]\na = 95", "no setting floor; did you mean 'floors'"),
+        ("flors = 1", "no setting flors; did you mean 'floors'"),
+        ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
+        ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
+        ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
+        ("[zzz]", "no setting zzz; known: allow, engine, floors, models, paths"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message):
+    assert message in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("floors = 95", "floors must be a table, [floors]"),
+        ("floors = [95]", "floors must be a table, [floors]"),
+        ("models = 1", "models must be a table"),
+        ("[models]\nmine = 1", "models.mine must be a table, [models.mine]"),
+        ("[models.mine]\nfloors = 1", "floors must be a table"),
+        ("[floors]\nsafety = 'high'", "no number"),
+        ("[floors]\nsafety = true", "no number"),
+        ("[floors]\nsafety = [1, 2]", "no number"),
+        ("[floors]\nsafety = 2026-01-01", "no number"),
+        ("[floors]\nsafety = nan", "percentage of 0 or more"),
+        ("[floors]\nsafety = -1", "percentage of 0 or more"),
+        ("[floors]\nsafety = 0.95", "did you mean 95?"),
+        ("[models.mine.floors]\nsafety = 0.9", "did you mean 90?"),
+        ("[allow]\nsafety = ''", "safety needs a text"),
+        ("[allow]\nsafety = true", "safety needs a text"),
+        ("[engine]\nthreads = 'two'", "engine.threads must be a int"),
+        ("[engine]\nthreads = true", "engine.threads must be a int"),
+        ("[engine]\nthreads = 1.0", "engine.threads must be a int"),
+        ("[engine]\nthreads = 0", "threads must be at least 1"),
+        ("[engine]\ndevice = 1", "engine.device must be a str"),
+        ("[engine]\ndevice = 'tpu'", "none of auto, cpu, cuda, mps"),
+        ("[engine]\nname = 'gguf'", "no engine 'gguf'"),
+        ("[paths]\nhome = 1", "home needs a text"),
+        ("[paths]\nhome = ' '", "home needs a text"),
+        ("[paths]\nhome = '~nobody-of-that-name/x'", "home"),
+        ("[paths]\ndataset_root = '~nobody-of-that-name/x'", "dataset_root"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(tmp_path, text, message):
+    assert message in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["[floors", "safety 95", "[floors]\na = 1\na = 2", "a = '''"])
+def test_invalid_toml_is_refused(tmp_path, text):
+    assert "not valid TOML" in refused(tmp_path, text)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / FILE).write_bytes(b"\xff\xfe\x00[")
+    with pytest.raises(SpecError, match="not valid TOML"):
+        load_settings(tmp_path)
+
+
+keys = st.sampled_from(["floors", "models", "allow", "engine", "paths", "home", "threads", "x"])
+values = st.recursive(
+    st.sampled_from(["1", "0.5", "nan", "true", "''", "'~/x'", "'hf'", "1979-05-27"]),
+    lambda inner: st.lists(inner, max_size=2).map(lambda found: f"[{', '.join(found)}]")
+    | st.dictionaries(keys, inner, max_size=2).map(
+        lambda table: "{" + ", ".join(f"{key} = {value}" for key, value in table.items()) + "}"
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(keys, values, max_size=4))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_file_does_worse_than_being_refused(tmp_path, table):
+    text = "\n".join(f"{key} = {value}" for key, value in table.items())
+    try:
+        assert isinstance(load(tmp_path, text), Settings)
+    except SpecError as refusal:
+        assert str(tmp_path / FILE) in str(refusal)
+        assert "\n" not in str(refusal)

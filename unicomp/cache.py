@@ -1,0 +1,93 @@
+"""Housekeeping of the store: what is in it, whether it is intact, and what can go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from unicomp.store import CHECKPOINTS, MANIFEST, RESPONSES, SCORES, Store
+
+_IDENTITY = "identity.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing in the store: a checkpoint, the responses of one, or the records of a benchmark."""
+
+    kind: str
+    key: str
+    path: Path
+    what: str
+    size: int
+    """In bytes."""
+    changed: float
+    """Seconds since the epoch."""
+
+
+def entries(store: Store) -> Iterator[Entry]:
+    """Everything that the store keeps, by kind and key; unfinished folders are not listed."""
+    for kind in (CHECKPOINTS, RESPONSES, SCORES):
+        folder = store.home / kind
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.startswith("."):
+                continue
+            files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+            stats = [file.stat() for file in files]
+            yield Entry(
+                kind=kind,
+                key=path.stem,
+                path=path,
+                what=_describe(path),
+                size=sum(stat.st_size for stat in stats),
+                changed=max((stat.st_mtime for stat in stats), default=0.0),
+            )
+
+
+def _describe(path: Path) -> str:
+    try:
+        if (path / _IDENTITY).is_file():
+            identity = json.loads((path / _IDENTITY).read_text())
+            return f"{identity['model']}/{identity['method']}"
+        if (path / MANIFEST).is_file():
+            return str(json.loads((path / MANIFEST).read_text())["facts"].get("label", ""))
+        if path.is_file():
+            return str(json.loads(path.read_text())["benchmark"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "damaged"
+    return "unfinished"
+
+
+def damaged(store: Store) -> Iterator[tuple[Path, str]]:
+    """The checkpoints whose files are not what their manifest says, with the reason."""
+    folder = store.home / CHECKPOINTS
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name.startswith("."):
+            continue
+        artifact = store.find(CHECKPOINTS, path.name)
+        if artifact is None:
+            yield path, "its manifest or one of its files is missing or cut"
+        elif files := store.corrupt_files(artifact):
+            yield path, f"the content of {files[0]} has changed"
+
+
+def prune(store: Store, older_than: float) -> list[Entry]:
+    """Remove what was last changed more than `older_than` seconds ago, and what broke off.
+
+    Returns what was removed. What another process is building is left alone.
+    """
+    now = time.time()
+    gone = [entry for entry in entries(store) if now - entry.changed > older_than]
+    for entry in gone:
+        with store.lock(f"{entry.kind}-{entry.key}"):
+            if entry.path.is_dir():
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                entry.path.unlink(missing_ok=True)
+    for partial in (store.home / CHECKPOINTS).glob(".partial-*"):
+        with store.lock(f"{CHECKPOINTS}-{partial.name.removeprefix('.partial-')}"):
+            shutil.rmtree(partial, ignore_errors=True)
+    return gone

@@ -148,6 +148,15 @@ def find(
     return _checkpoint(model, method, calibration, artifact)
 
 
+def key(
+    model: Model, method: Method, calibration: Calibration | None, *, store: Store, roots: Roots
+) -> str:
+    """What identifies the content of the checkpoint, whether or not it was built: 32 hex digits."""
+    if method.compress is None:
+        return _as_it_is(model, method, store).key
+    return content_key(_identity(model, method, calibration, store, roots))
+
+
 def refusal(model: Model, method: Method) -> str | None:
     """Why the method cannot take the model, read from its `config.json`, or None."""
     if method.compress is None:

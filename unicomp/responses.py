@@ -76,7 +76,7 @@ class ResponseLog:
         """All responses by request key; a batch whose content was damaged is dropped."""
         answers: dict[str, list[Any]] = {}
         for path in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else ():
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8", errors="replace")
             if _name(text) != path.name:
                 path.unlink()
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -208,6 +209,8 @@ def knowledge_bias(card: Scorecard) -> dict[Subject, float]:
     for subject in card.subjects:
         knowledge = values.get((subject, "knowledge"))
         reasoning = values.get((subject, "reasoning"))
-        if subject[1] != "dense" and knowledge is not None and reasoning is not None:
+        if subject[1] == "dense" or knowledge is None or reasoning is None:
+            continue
+        if math.isfinite(knowledge - reasoning):
             bias[subject] = knowledge - reasoning
     return bias

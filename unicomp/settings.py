@@ -90,15 +90,22 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
             raise SpecError(f"{key} needs a text, not {value!r}")
     root_of_rows = paths.get("dataset_root")
     if root_of_rows is not None and root_of_rows not in ("hub", "embedded"):
-        root_of_rows = str(root / Path(root_of_rows).expanduser())
+        root_of_rows = str(_path(root, "dataset_root", root_of_rows))
     return Settings(
         floors=_floors(_table(table, "floors")),
         model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
         allow=_table(table, "allow"),
         engine=EngineSettings(**engine),
-        home=root / Path(paths["home"]).expanduser() if "home" in paths else None,
+        home=_path(root, "home", paths["home"]) if "home" in paths else None,
         dataset_root=root_of_rows,
     )
+
+
+def _path(root: Path, key: str, text: str) -> Path:
+    try:
+        return root / Path(text).expanduser()
+    except RuntimeError:
+        raise SpecError(f"paths.{key}: there is no home folder for {text}") from None
 
 
 def _floors(table: Mapping[str, Any]) -> dict[str, float]:

@@ -50,16 +50,31 @@ def file_digest(path: Path) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that it is either the old one or the new one, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with _advice_when_full(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _advice_when_full(place: Path) -> Iterator[None]:
+    """Turn what the system says of a full disk into a StoreError that says what to do."""
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StoreError(
+            f"the disk of {place} is full: free some space, or prune the store with "
+            "`unicomp cache prune`; what was finished is kept"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,19 +154,13 @@ class Store:
             place = self.home / kind / key
             partial = place.with_name(f".partial-{key}")
             try:
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir(parents=True)
-                facts = make(partial)
-                self._write_manifest(partial, identity, facts)
-                shutil.rmtree(place, ignore_errors=True)
-                os.replace(partial, place)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                raise StoreError(
-                    f"the disk of {self.home} is full: free some space, or prune the store with "
-                    "`unicomp cache prune`; what was finished is kept"
-                ) from None
+                with _advice_when_full(self.home):
+                    shutil.rmtree(partial, ignore_errors=True)
+                    partial.mkdir(parents=True)
+                    facts = make(partial)
+                    self._write_manifest(partial, identity, facts)
+                    shutil.rmtree(place, ignore_errors=True)
+                    os.replace(partial, place)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return Artifact(path=place, key=key, identity=identity, facts=facts, fresh=True)
@@ -165,12 +174,12 @@ class Store:
 
     @staticmethod
     def corrupt_files(artifact: Artifact) -> list[str]:
-        """The files of an artifact whose content is not what the manifest says."""
+        """The files of an artifact that are not there, or not what the manifest says."""
         manifest = json.loads((artifact.path / MANIFEST).read_text())
         return [
             name
             for name, entry in manifest["files"].items()
-            if file_digest(artifact.path / name) != entry["sha256"]
+            if not (path := artifact.path / name).is_file() or file_digest(path) != entry["sha256"]
         ]
 
     def _read(self, path: Path) -> Artifact | None:
@@ -179,15 +188,15 @@ class Store:
             for name, entry in manifest["files"].items():
                 if (path / name).stat().st_size != entry["size"]:
                     return None
-        except (OSError, ValueError, KeyError):
+            return Artifact(
+                path=path,
+                key=path.name,
+                identity=manifest["identity"],
+                facts=manifest["facts"],
+                fresh=False,
+            )
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Artifact(
-            path=path,
-            key=path.name,
-            identity=manifest["identity"],
-            facts=manifest["facts"],
-            fresh=False,
-        )
 
     @staticmethod
     def _write_manifest(

@@ -45,6 +45,8 @@ class EngineSettings:
     """Sequences in one forward pass."""
 
     def __post_init__(self) -> None:
+        if self.name == "vllm":
+            raise SpecError("the engine vllm is not part of this version: use --engine hf")
         if self.name not in ENGINES:
             raise SpecError(f"there is no engine {self.name!r}; known: {', '.join(ENGINES)}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):

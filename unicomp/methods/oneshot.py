@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 Modifiers = Callable[[list[str]], Sequence[Any]]
-"""Makes the llmcompressor modifiers of a recipe, in order, from the modules they must ignore."""
+"""Makes the llmcompressor modifiers of a recipe, in order, from the patterns of what they ignore."""
 
 BATCH = 16
 """Samples of one length that are calibrated together; it changes the speed only."""
@@ -82,10 +83,13 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
 
 
 def _heads(model: Any) -> list[str]:
-    """The modules that no method may touch: the head, by whatever name."""
+    """What matches the modules that no method may touch: the head, by whatever name.
+
+    Patterns, since the pruning modifiers of llmcompressor append a dot to the names they match.
+    """
     head = model.get_output_embeddings()
-    names = [name for name, module in model.named_modules() if module is head]
-    return sorted({"lm_head", *names})
+    names = {name for name, module in model.named_modules() if module is head}
+    return [rf"re:{re.escape(name)}\.?$" for name in sorted(names | {"lm_head"})]
 
 
 def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:

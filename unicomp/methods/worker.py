@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from unicomp.catalogue import read_method
-from unicomp.errors import UnicompError
+from unicomp.catalogue import check_folder, read_method
+from unicomp.errors import BuildError, SpecError, UnicompError
 from unicomp.methods.inspection import inspect
 from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
@@ -79,6 +79,10 @@ def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
 
     _say(channel, stage="inspecting")
     gc.collect()
+    try:
+        check_folder(target)
+    except SpecError as error:
+        raise BuildError(str(error)) from None
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(target, trust_remote_code=trust)

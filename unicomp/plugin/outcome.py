@@ -153,7 +153,7 @@ class _Reporter:
         if not card.passed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if plan.scorecard is not None:
-            json_report.write(card, plan.scorecard)
+            json_report.write(card, ledger.work, plan.scorecard)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""

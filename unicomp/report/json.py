@@ -1,7 +1,8 @@
 """The scorecard as JSON: flat tables that load into anything.
 
 `scores` has a row for each benchmark of each checkpoint that was measured and compared, `metrics`
-one for each metric, `missing` one for each benchmark that ended otherwise, with the reason.
+one for each metric, `missing` one for each benchmark that ended otherwise, with the reason;
+`work` has what was built and asked, and what was found in the store.
 `scorecard.schema.json` beside this file is the schema; its version changes with its meaning.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,14 @@ from typing import Any
 from unicomp.errors import StoreError
 from unicomp.gate import DECIDED
 from unicomp.scorecard import MetricRow, Row, Scorecard, knowledge_bias
+from unicomp.session import Work
 from unicomp.store import write_atomically
 
 SCHEMA = "unicomp/scorecard/1"
 
 
-def tables(card: Scorecard) -> dict[str, Any]:
-    """The scorecard as JSON values."""
+def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
+    """The scorecard as JSON values, with the work that it took."""
     return {
         "schema": SCHEMA,
         "passed": card.passed,
@@ -33,14 +36,15 @@ def tables(card: Scorecard) -> dict[str, Any]:
             {"model": model, "method": method, "calibration": calibration, "points": points}
             for (model, method, calibration), points in knowledge_bias(card).items()
         ],
+        "work": [asdict(piece) for piece in work],
         "environment": dict(card.environment),
     }
 
 
-def write(card: Scorecard, path: Path) -> None:
+def write(card: Scorecard, work: Sequence[Work], path: Path) -> None:
     """Write the scorecard to a file. Raises StoreError."""
     try:
-        text = json.dumps(tables(card), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(tables(card, work), indent=1, ensure_ascii=False, allow_nan=False)
         write_atomically(path, text + "\n")
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,7 +26,13 @@ _STYLES: dict[Verdict, str] = {
     "not_comparable": "magenta",
 }
 _MARKS: dict[Verdict, str] = {"pass": "", "fail": " ✗", "inconclusive": " ?"}
-_HEADINGS = {"instruction_following": "instruction", "multilingual": "multilingual"}
+_UNMEASURED: dict[Verdict, str] = {
+    "unsupported": "un-\nsupported",
+    "not_measured": "not\nmeasured",
+    "not_comparable": "not\ncomparable",
+}
+_HEADINGS = {"multilingual": "multi-\nlingual", "truthfulness": "truth-\nfulness"}
+"""Headings that would make their column wider than an interval."""
 _MOST_GAPS = 20
 """Lines of gaps that are shown; the JSON scorecard has them all."""
 
@@ -40,6 +47,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         no_color=not color,
         color_system="standard" if color else None,
         highlight=False,
+        emoji=False,
     )
     for model in dict.fromkeys(subject[0] for subject in card.subjects):
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
@@ -54,7 +62,8 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
 def _table(card: Scorecard, model: str) -> Table:
     cells = {(row.subject, row.metric): row for row in card.metrics if row.model == model}
     metrics = [metric for metric in METRICS if any(key[1] == metric for key in cells)]
-    table = Table(pad_edge=False)
+    # seven methods and six metrics with their intervals fit 80 columns
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("method", no_wrap=True)
     for metric in metrics:
         table.add_column(
@@ -83,7 +92,7 @@ def _cell(row: MetricRow | None) -> Text:
         return Text("")
     style = _STYLES[row.verdict] if row.allowed is None else "dim"
     if row.value is None:
-        return Text(row.verdict.replace("_", " "), style=style)
+        return Text(_UNMEASURED.get(row.verdict, row.verdict), style=style)
     cell = Text(f"{row.value:.1f}{_MARKS.get(row.verdict, '')}", style=style)
     if row.low != row.high:
         cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
@@ -107,9 +116,14 @@ def _gaps(card: Scorecard) -> Iterator[str]:
         detail = describe(row)
         allowed = f" (allowed: {row.allowed})" if row.allowed else ""
         style = "dim" if row.allowed else _STYLES[row.verdict]
-        yield f"[{style}]{escape(line + (f': {detail}' if detail else '') + allowed)}[/]"
+        yield f"[{style}]{_printable(line + (f': {detail}' if detail else '') + allowed)}[/]"
     if len(gaps) > _MOST_GAPS:
         yield f"… and {len(gaps) - _MOST_GAPS} more; --scorecard FILE has them all"
+
+
+def _printable(text: str) -> str:
+    """A text that a model or a file may have written, without markup and control characters."""
+    return escape("".join(one if one.isprintable() else " " for one in text))
 
 
 def describe(row: Row | MetricRow) -> str:

@@ -1,0 +1,118 @@
+"""A gate to run: a folder of the user's own, pytest in a process of its own, one shared store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SUITES = str(REPOSITORY / "suites")
+
+SETTINGS = "[engine]\nthreads = 1\nbatch_size = 128\n"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a session printed, wrote and returned."""
+
+    status: int
+    text: str
+    card: dict[str, Any] | None
+
+    def score(self, method: str, benchmark: str) -> dict[str, Any]:
+        """The row of a benchmark."""
+        assert self.card is not None, self.text
+        rows = [*self.card["scores"], *self.card["missing"]]
+        return next(r for r in rows if r["method"] == method and r["benchmark"] == benchmark)
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in self.text.splitlines() if line.strip()]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A folder with a `unicomp.toml`, in which pytest is run."""
+
+    folder: Path
+    home: Path
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: v for name, v in os.environ.items() if not name.startswith("PYTEST_")},
+            "UNICOMP_HOME": str(self.home),
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "120",
+        }
+
+    def run(self, *arguments: str) -> Outcome:
+        """Run pytest and have it write a scorecard."""
+        card = self.folder / "scorecard.json"
+        card.unlink(missing_ok=True)
+        done = self.run_plain(f"--scorecard={card}", *arguments)
+        written = json.loads(card.read_text()) if card.exists() else None
+        return Outcome(done.status, done.text, written)
+
+    def run_plain(self, *arguments: str) -> Outcome:
+        """Run pytest with nothing added."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        return Outcome(done.returncode, done.stdout, None)
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests and workers: the store is safe for that."""
+    root = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        root = root.parent
+    return root / "unicomp-home"
+
+
+@pytest.fixture
+def new_gate(tmp_path: Path) -> Callable[..., Gate]:
+    """Makes a gate with a store of one's choice, and copies of the shipped suites."""
+
+    def make(home: Path, settings: str = SETTINGS, *, suites: bool = True) -> Gate:
+        folder = tmp_path / f"gate-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        gate = Gate(folder, home)
+        gate.write("unicomp.toml", settings)
+        gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")
+        if suites:
+            shutil.copytree(SUITES, folder / "suites")
+        return gate
+
+    return make
+
+
+@pytest.fixture
+def gate(new_gate: Callable[..., Gate], shared_home: Path) -> Gate:
+    """A gate on the shared store: what another test has built and asked is found there."""
+    return new_gate(shared_home)

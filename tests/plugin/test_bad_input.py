@@ -1,0 +1,84 @@
+"""Bad input is refused in one line, with exit status 4, before anything is built."""
+
+from __future__ import annotations
+
+import pytest
+
+CASES = {
+    "method": (["--method=wanda_5"], "unknown method 'wanda_5': did you mean 'wanda_50'?"),
+    "model": (["--model=embeded"], "did you mean 'embedded'?"),
+    "model-folder": (["--model={empty}"], "is no model: it has no config.json"),
+    "marker": (["-m", "resoning"], "there is no marker 'resoning'; did you mean 'reasoning'?"),
+    "floor-name": (["--floor=gms8k=90"], "'gms8k'; did you mean 'gsm8k'?"),
+    "floor-text": (["--floor=gsm8k=high"], "which is no number"),
+    "floor-nan": (["--floor=gsm8k=nan"], "give a percentage of 0 or more"),
+    "floor-fraction": (["--floor=gsm8k=0.95"], "did you mean 95?"),
+    "floor-method": (["--floor=gsm8k@wanda_5=90"], "there is no method 'wanda_5'"),
+    "samples": (["--samples=some"], "is no number of items"),
+    "engine": (["--engine=tensorrt"], "there is no engine 'tensorrt'"),
+    "engine-vllm": (["--engine=vllm"], "not part of this version: use --engine hf"),
+    "calibration-name": (["--calibration=genric"], "did you mean 'generic'?"),
+    "calibration-empty": (["--calibration={empty_file}"], "is empty"),
+    "calibration-binary": (["--calibration={binary_file}"], "is not UTF-8 text"),
+    "root-folder": (["--dataset-root={empty}/none"], "is not a folder"),
+    "root-lacks": (
+        ["--dataset-root={empty}", "--calibration={text_file}"],
+        "lacks allenai/",
+    ),
+    "scorecard": (["--scorecard={empty}/no/card.json"], "cannot be written"),
+    "checkpoint": (["--checkpoint={empty}"], "it has no config.json"),
+}
+
+
+@pytest.fixture
+def places(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.txt").write_text("\n\n")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "text.txt").write_text("A text.\n\nAnother one.\n")
+    return {
+        "empty": tmp_path / "empty",
+        "empty_file": tmp_path / "empty.txt",
+        "binary_file": tmp_path / "binary.txt",
+        "text_file": tmp_path / "text.txt",
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, case):
+    arguments, message = CASES[case]
+    gate = new_gate(tmp_path / "home")
+    run = gate.run(*(argument.format(**places) for argument in arguments))
+    assert run.status == 4, run.text
+    (line,) = [line for line in run.lines if line.startswith("ERROR: ")]
+    assert message in line
+    assert "Traceback" not in run.text
+    assert not list((tmp_path / "home").glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("case", ["method", "floor-name", "root-lacks", "marker"])
+def test_bad_input_is_the_same_side_by_side(new_gate, places, tmp_path, case):
+    arguments, message = CASES[case]
+    gate = new_gate(tmp_path / "home")
+    run = gate.run("-n2", *(argument.format(**places) for argument in arguments))
+    assert run.status == 4, run.text
+    (line,) = [line for line in run.lines if line.startswith("ERROR: ")]
+    assert message in line
+    assert "INTERNALERROR" not in run.text
+
+
+def test_a_broken_settings_file_is_named(new_gate, tmp_path):
+    gate = new_gate(tmp_path / "home", "[floors]\nreasoning = 0.9\n")
+    run = gate.run()
+    assert run.status == 4
+    assert "unicomp.toml" in run.text
+    assert "did you mean 90?" in run.text
+
+
+def test_without_a_network_it_says_what_would_have_been_fetched(new_gate, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    gate = new_gate(tmp_path / "home")
+    run = gate.run("-m", "knowledge", "--model=nobody/no-such-model", "--dataset-root=embedded")
+    assert run.status == 1
+    assert "nobody/no-such-model cannot be fetched" in run.text
+    assert "Traceback" not in run.text

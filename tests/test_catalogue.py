@@ -1,0 +1,269 @@
+"""Models, methods and calibrations are found by name, by folder, or on the hub."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unicomp import catalogue
+from unicomp.errors import SpecError
+from unicomp.sources import Source
+from unicomp.spec import DENSE
+
+REPOSITORY = Path(__file__).parent.parent
+SHIPPED = ["dense", "awq_w4a16", "gptq_w4a16", "sparsegpt_2_4", "sparsegpt_50"] + [
+    "wanda_2_4",
+    "wanda_50",
+]
+
+
+def write_model(folder: Path) -> Path:
+    """The smallest folder that passes for a model."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "llama", "hidden_size": 4}')
+    (folder / "tokenizer.json").write_text("{}")
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    (folder / "model.safetensors").write_bytes(
+        len(header).to_bytes(8, "little") + header + b"\0\0\0\0"
+    )
+    return folder
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Path:
+    """A user's root directory with fixtures of their own."""
+    for kind in ("models", "methods", "calibration"):
+        (tmp_path / "fixtures" / kind).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def roots(user: Path) -> tuple[Path, ...]:
+    return catalogue.roots(user)
+
+
+def test_the_shipped_methods_come_with_dense_first() -> None:
+    roots = catalogue.roots(REPOSITORY)
+    assert catalogue.method_names(roots) == SHIPPED
+    assert catalogue.load_method("dense", roots) == DENSE
+    for name in SHIPPED:
+        assert catalogue.load_method(name, roots).name == name
+
+
+def test_the_shipped_methods_claim_what_their_names_say() -> None:
+    roots = catalogue.roots(REPOSITORY)
+    claims = {name: catalogue.load_method(name, roots).claims for name in SHIPPED}
+    assert claims["wanda_50"].sparsity == claims["sparsegpt_50"].sparsity == 0.5
+    assert claims["wanda_2_4"].pattern == claims["sparsegpt_2_4"].pattern == (2, 4)
+    assert (claims["gptq_w4a16"].bits, claims["gptq_w4a16"].group_size) == (4, 128)
+    assert claims["awq_w4a16"] == claims["gptq_w4a16"]
+
+
+def test_the_embedded_model_is_found_by_name() -> None:
+    assert catalogue.model_names(catalogue.roots(REPOSITORY)) == ["embedded"]
+
+
+def test_a_file_of_three_lines_adds_a_method(user: Path, roots: tuple[Path, ...]) -> None:
+    (user / "fixtures/methods/wanda_30.py").write_text(
+        "from unicomp.methods.pruning import wanda\n\nmethod = wanda('wanda_30', sparsity=0.3)\n"
+    )
+    assert "wanda_30" in catalogue.method_names(roots)
+    assert catalogue.load_method("wanda_30", roots).claims.sparsity == 0.3
+    assert "sparsity=0.3" in catalogue.method_source("wanda_30", roots)
+
+
+def test_a_file_of_the_user_hides_the_shipped_one(user: Path, roots: tuple[Path, ...]) -> None:
+    (user / "fixtures/methods/wanda_50.py").write_text(
+        "from unicomp.methods.pruning import wanda\n\nmethod = wanda('wanda_50', sparsity=0.51)\n"
+    )
+    assert catalogue.load_method("wanda_50", roots).claims.sparsity == 0.51
+    assert catalogue.method_names(roots).count("wanda_50") == 1
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "message"),
+    [
+        (catalogue.load_method, "wanda_24", "unknown method 'wanda_24': did you mean 'wanda_2_4'?"),
+        (catalogue.load_recipe, "resoning", "unknown calibration 'resoning': did you mean 'reas"),
+        (catalogue.load_model, "embeded", "unknown model 'embeded': did you mean 'embedded'?"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(
+    load: Callable[..., object], name: str, message: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(name, catalogue.roots(REPOSITORY))
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "must define `method = Method"),
+        ("method = 3", "must define `method = Method"),
+        ("import no_such_module", "cannot be read: ModuleNotFoundError: No module named"),
+        ("method =", "cannot be read: SyntaxError"),
+        (
+            "from unicomp.methods.pruning import wanda; method = wanda('other', sparsity=0.3)",
+            "defines 'other': its name must be that of its file",
+        ),
+        (
+            "from unicomp.methods.pruning import wanda; method = wanda('mine', sparsity=30)",
+            "mine.py: method mine: a sparsity of 30",
+        ),
+    ],
+)
+def test_an_unusable_file_is_named_with_the_reason(
+    user: Path, roots: tuple[Path, ...], text: str, reason: str
+) -> None:
+    (user / "fixtures/methods/mine.py").write_text(text)
+    with pytest.raises(SpecError) as caught:
+        catalogue.load_method("mine", roots)
+    assert "mine.py" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+# -- models -------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_a_model(tmp_path: Path, roots: tuple[Path, ...]) -> None:
+    folder = write_model(tmp_path / "my llama (v2)")
+    model = catalogue.load_model(str(folder), roots)
+    assert (model.name, model.folder) == ("my-llama-v2", folder.resolve())
+
+
+def test_a_relative_folder_is_a_model(
+    tmp_path: Path, roots: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path / "org" / "llama")
+    monkeypatch.chdir(tmp_path)
+    assert catalogue.load_model("./org/llama", roots).folder == tmp_path.resolve() / "org/llama"
+    assert catalogue.load_model("org/llama", roots).folder is not None
+
+
+def test_a_hub_id_is_not_asked_for_before_it_is_needed(roots: tuple[Path, ...]) -> None:
+    model = catalogue.load_model("org/Llama-3.2-1B", roots)
+    assert (model.name, model.source, model.revision) == ("Llama-3.2-1B", "org/Llama-3.2-1B", None)
+    assert catalogue.load_model("org/llama@v1.0", roots).revision == "v1.0"
+    assert model.folder is None
+
+
+def test_a_snapshot_of_the_hub_has_the_name_it_has_there(
+    tmp_path: Path, roots: tuple[Path, ...]
+) -> None:
+    folder = write_model(tmp_path / "models--org--llama-1b" / "snapshots" / "0123abcd")
+    assert catalogue.load_model(str(folder), roots).name == "llama-1b"
+
+
+def test_models_that_share_a_name_are_told_apart(tmp_path: Path, roots: tuple[Path, ...]) -> None:
+    folders = [write_model(tmp_path / run / "final") for run in ("first", "second")]
+    twice = [str(folder) for folder in folders] + [str(folders[1])]
+    names = [model.name for model in catalogue.load_models([*twice, "org/final"], roots)]
+    assert names[:2] == ["final", "second-final"]
+    assert len(set(names)) == 4
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def replace(name: str, content: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def adapter(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
+
+
+def lost_shard(folder: Path) -> None:
+    index = {"weight_map": {"w": "model.safetensors", "v": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def cut(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (remove("config.json"), "is no model: it has no config.json"),
+        (replace("config.json", b"{"), "config.json is not JSON"),
+        (replace("config.json", b"[]"), "config.json is not a JSON object"),
+        (remove("model.safetensors"), "has no weights (*.safetensors)"),
+        (pickled, "only as pytorch_model.bin, a pickle that may run code"),
+        (adapter, "is an adapter: merge it"),
+        (lost_shard, "lacks model-2.safetensors"),
+        (cut, "is cut off or damaged"),
+        (replace("model.safetensors", b"version https://git-lfs"), "is a Git LFS pointer"),
+        (replace("model.safetensors", b"no weights at all"), "is not a safetensors file"),
+        (remove("tokenizer.json"), "has no tokenizer"),
+    ],
+)
+def test_a_folder_that_is_no_complete_model_is_refused(
+    tmp_path: Path, roots: tuple[Path, ...], damage: Callable[[Path], None], reason: str
+) -> None:
+    folder = write_model(tmp_path / "model")
+    damage(folder)
+    with pytest.raises(SpecError) as caught:
+        catalogue.load_model(str(folder), roots)
+    assert reason in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["./none", "/no/such/folder", "~/none", "a/b/c"])
+def test_a_path_that_does_not_exist_is_no_hub_id(roots: tuple[Path, ...], given: str) -> None:
+    with pytest.raises(SpecError, match="there is no model folder"):
+        catalogue.load_model(given, roots)
+
+
+def test_a_file_is_no_model_folder(tmp_path: Path, roots: tuple[Path, ...]) -> None:
+    (tmp_path / "weights.gguf").write_text("")
+    with pytest.raises(SpecError, match="is no folder"):
+        catalogue.load_model(str(tmp_path / "weights.gguf"), roots)
+
+
+def test_a_checkpoint_compressed_elsewhere_stands_in_for_a_method(
+    tmp_path: Path, roots: tuple[Path, ...]
+) -> None:
+    folder = write_model(tmp_path / "mine-w8")
+    method = catalogue.load_checkpoint(str(folder), roots)
+    assert (method.name, method.family, method.compress) == ("mine-w8", None, None)
+    config = {"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert catalogue.load_checkpoint(str(folder), roots).family == "quantization"
+
+
+# -- calibrations -------------------------------------------------------------------------------
+
+
+def test_a_calibration_is_a_name_or_a_file(tmp_path: Path, roots: tuple[Path, ...]) -> None:
+    (tmp_path / "mine.txt").write_text("one\n\ntwo")
+    mine = catalogue.load_calibration(str(tmp_path / "mine.txt"), roots, Source("hub"))
+    assert mine.samples == ("one", "two")
+    with pytest.raises(SpecError, match=r"none.jsonl cannot be read"):
+        catalogue.load_calibration("none.jsonl", roots, Source("hub"))
+    assert catalogue.calibration_names(roots) == ["generic", "reasoning"]
+
+
+def test_the_shipped_files_are_found_inside_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import unicomp.sources
+
+    package = tmp_path / "site-packages" / "unicomp"
+    shutil.copytree(REPOSITORY / "fixtures" / "methods", package / "fixtures" / "methods")
+    monkeypatch.setattr(unicomp.sources, "__file__", str(package / "sources.py"))
+    roots = catalogue.roots(tmp_path)
+    assert roots[1] == (package / "fixtures").resolve()
+    assert catalogue.method_names(roots) == SHIPPED

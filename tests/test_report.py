@@ -1,0 +1,336 @@
+"""The reports: JSON that holds to its schema, and a table that nothing can break out of."""
+
+import json
+import math
+from dataclasses import fields
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import unicomp.report.json as json_report
+from unicomp.engines import EngineSettings
+from unicomp.errors import StoreError
+from unicomp.framework import EMBEDDED, METRICS
+from unicomp.gate import Policy
+from unicomp.report import environment
+from unicomp.report.terminal import render
+from unicomp.scorecard import MetricRow, Row, Scorecard, scorecard
+from unicomp.session import Work
+from unicomp.sources import Source
+from unicomp.spec import Model
+
+SCHEMA = json.loads(
+    Path(json_report.__file__).with_name("scorecard.schema.json").read_text(encoding="utf-8")
+)
+METHODS = (
+    "dense", "awq_w4a16", "gptq_w4a16", "sparsegpt_2_4", "sparsegpt_50", "wanda_2_4", "wanda_50",
+)  # fmt: skip
+
+
+def row(benchmark="gsm8k", metric="reasoning", **about):
+    found = {
+        "model": "embedded",
+        "method": "wanda_50",
+        "calibration": "generic",
+        "verdict": "pass",
+        "score": 76.8,
+        "dense": 80.0,
+        "retention": 96.0,
+        "low": 95.4,
+        "high": 100.3,
+        "n": 1000,
+        "floor": 90.0,
+        "standard_error": 1.3,
+        "parse_rate": 99.9,
+        "lost": 50,
+        "gained": 18,
+    }
+    return Row(benchmark=benchmark, metric=metric, **{**found, **about})
+
+
+def gap(benchmark="gsm8k", metric="reasoning", verdict="missing", **about):
+    names = {"model": "embedded", "method": "wanda_50", "calibration": "generic", **about}
+    return Row(benchmark=benchmark, metric=metric, verdict=verdict, **names)
+
+
+def card_of(*rows, environment=None, **policy):
+    models = {one.model: EMBEDDED for one in rows}
+    return scorecard(rows, models, Policy(**policy), environment)
+
+
+def full_card():
+    """Dense and six methods over the six metrics of the embedded profile."""
+    return card_of(
+        *(
+            row(name, metric, method=method)
+            for method in METHODS
+            for metric in EMBEDDED
+            for name in EMBEDDED.benchmarks(metric)
+        ),
+        environment=environment.describe(
+            [Model(name="embedded", source="/a/folder")],
+            {"embedded": Source("hub")},
+            EngineSettings(),
+            None,
+        ),
+    )
+
+
+def read(card):
+    """What a program gets to see, held to the schema."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = json.dumps(json_report.tables(card), allow_nan=False)
+    found = json.loads(text, parse_constant=refuse)
+    jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+    return found
+
+
+def lines_of(card, work=(), width=80):
+    return render(card, work, width=width, color=False)
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_a_schema_of_this_version():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$id"] == SCHEMA["properties"]["schema"]["const"] == json_report.SCHEMA
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Row, "row"), (MetricRow, "metric")])
+def test_the_schema_names_exactly_the_columns(kind, name):
+    columns = [field.name for field in fields(kind)]
+    table = SCHEMA["$defs"][name]
+    assert sorted(table["properties"]) == sorted(table["required"]) == sorted(columns)
+    assert table["additionalProperties"] is False
+
+
+def test_the_schema_knows_the_metrics():
+    assert SCHEMA["$defs"]["metric_name"]["enum"] == list(METRICS)
+
+
+def test_a_full_scorecard_holds_to_the_schema():
+    found = read(full_card())
+    assert found["passed"] is True
+    assert len(found["scores"]) == 7 * 7
+    assert len(found["metrics"]) == 7 * 6
+    assert found["missing"] == []
+
+
+def test_the_columns_that_were_promised_are_there():
+    (score,) = read(card_of(row()))["scores"]
+    promised = "model method calibration benchmark metric score dense retention low high n floor"
+    assert {*promised.split(), "verdict"} <= set(score)
+    (metric,) = read(card_of(row()))["metrics"]
+    assert set("model method calibration metric value floor verdict".split()) <= set(metric)
+
+
+@pytest.mark.parametrize("verdict", ["missing", "unsupported", "not_measured", "not_comparable"])
+def test_what_has_no_retention_is_listed_as_missing_with_its_reason(verdict):
+    found = read(card_of(row("arc_easy", "knowledge"), gap(verdict=verdict, reason="a width of 64")))
+    assert [one["benchmark"] for one in found["scores"]] == ["arc_easy"]
+    (missing,) = found["missing"]
+    assert (missing["benchmark"], missing["verdict"]) == ("gsm8k", verdict)
+    assert missing["reason"] == "a width of 64"
+    assert found["passed"] is False
+
+
+def test_rows_come_back_as_they_were():
+    card = card_of(row(), row("mine", None, verdict="fail", higher_is_better=False))
+    found = read(card)
+    assert tuple(Row(**one) for one in found["scores"]) == card.rows
+    assert tuple(MetricRow(**one) for one in found["metrics"]) == card.metrics
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("column", ["retention", "low", "high"])
+def test_what_is_no_finite_number_is_null(column, number):
+    rows = (row("arc_easy", "knowledge"), row(verdict="fail", **{column: number}))
+    found = read(card_of(*rows))
+    assert found["scores"][1][column] is None
+    assert found["scores"][1]["verdict"] == "fail"
+
+
+finite = st.none() | st.floats()
+
+
+@given(retention=finite, low=finite, high=finite, above_chance=finite, reason=st.text())
+@settings(max_examples=50)
+def test_any_row_holds_to_the_schema(retention, low, high, above_chance, reason):
+    if None in (retention, low, high):
+        retention = low = high = None
+    verdict = "not_comparable" if retention is None else "fail"
+    numbers = {"retention": retention, "low": low, "high": high, "above_chance": above_chance}
+    read(card_of(row(verdict=verdict, reason=reason.encode(errors="ignore").decode(), **numbers)))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"verdict": "passed"},
+        {"score": "76.8"},
+        {"surplus": 1},
+        {"metric": "wit"},
+        {"verdict": "missing"},
+        {"n": 1.5},
+    ],
+)
+def test_the_schema_is_strict(damage):
+    found = read(card_of(row()))
+    found["scores"][0] |= damage
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("column", [field.name for field in fields(Row)])
+def test_the_schema_misses_every_column(column):
+    found = read(card_of(row()))
+    del found["scores"][0][column]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_the_file_is_the_tables(tmp_path):
+    path = tmp_path / "new" / "scorecard.json"
+    json_report.write(full_card(), path)
+    assert json.loads(path.read_text(encoding="utf-8")) == read(full_card())
+    assert [one.name for one in path.parent.iterdir()] == ["scorecard.json"]
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"the scorecard .* cannot be written") as refusal:
+        json_report.write(full_card(), tmp_path / "file" / "scorecard.json")
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_environment_names_no_path_of_this_machine(tmp_path):
+    models = [Model(name="mine", source=str(tmp_path))]
+    found = environment.describe(
+        models, {"mine": Source(str(tmp_path))}, EngineSettings(device="cpu"), 200
+    )
+    assert str(tmp_path.parent) not in json.dumps(found)
+    assert found["models"]["mine"]["rows"] == "mirror"
+    assert found["models"]["mine"]["dtype"] == "float32"
+    assert found["samples"] == 200
+    assert found["packages"]["pytest"]
+    read(card_of(row(), environment=found))
+
+
+# -- the terminal ---------------------------------------------------------------------------------
+
+
+def test_six_metrics_and_seven_methods_fit_80_columns():
+    lines = [line for line in lines_of(full_card()) if not line.startswith("Knowledge bias")]
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    for method in METHODS:
+        assert method in text
+    for whole in ("96.0", "95.4–100.3", "reasoning", "instruction", "lingual", "robustness"):
+        assert text.count(whole) >= 1, whole
+
+
+@pytest.mark.parametrize("verdict", ["missing", "unsupported", "not_measured", "not_comparable"])
+def test_a_method_without_any_value_fits_too(verdict):
+    rows = [
+        row(name, metric) if method == "dense" else gap(name, metric, verdict, method=method)
+        for method in METHODS
+        for metric in EMBEDDED
+        for name in EMBEDDED.benchmarks(metric)
+    ]
+    lines = lines_of(card_of(*rows))
+    table = lines[: next(i for i, line in enumerate(lines) if line.startswith(f"{verdict[:3]}"))]
+    assert max(map(len, table)) <= 80
+    assert "\n".join(table).count(verdict.removeprefix("not_").removeprefix("un")) >= 6 * 6
+
+
+def test_no_value_is_broken_over_lines():
+    assert "\n".join(lines_of(full_card())).count("95.4–100.3") == 7 * 5  # safety has its own
+
+
+def test_the_last_line_says_how_the_gate_stands():
+    assert lines_of(full_card())[-1] == "the gate is open"
+    assert lines_of(card_of(gap()))[-1] == "the gate is shut"
+
+
+def test_a_failure_names_benchmark_scores_interval_and_floor():
+    failed = row(
+        verdict="fail", score=61.2, retention=79.7, low=75.0, high=84.0, dense=76.8, floor=99.9
+    )
+    (line,) = [line for line in lines_of(card_of(failed)) if "gsm8k" in line]
+    for part in ("fail", "embedded/wanda_50", "61.2", "76.8", "79.7", "[75.0, 84.0]", "99.9"):
+        assert part in line
+
+
+def test_an_allowed_gap_is_printed_with_its_reason():
+    card = card_of(
+        row("arc_easy", "knowledge"),
+        gap(verdict="unsupported", reason="a width of 64"),
+        allow={"gsm8k": "no groups of 128"},
+    )
+    text = "\n".join(lines_of(card, width=200))
+    assert "unsupported: embedded/wanda_50 gsm8k: a width of 64 (allowed: no groups of 128)" in text
+    assert lines_of(card)[-1] == "the gate is open"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["[bold red]all is well[/]", "[/]", "[link=https://example.org]x[/link]", "a\\", "[", ":smile:"],
+)
+def test_markup_in_what_a_model_said_is_only_text(reason):
+    text = "\n".join(lines_of(card_of(gap(reason=reason))))
+    assert reason in text
+
+
+@pytest.mark.parametrize("reason", ["\x1b]0;title\x07", "\x1b[2Jgone", "one\ntwo", "a\rb", "\x9b31m"])
+@pytest.mark.parametrize("color", [False, True])
+def test_control_characters_in_what_a_model_said_reach_no_terminal(reason, color):
+    plain, spoiled = (
+        render(card_of(gap(reason=text)), (), width=80, color=color) for text in ("fine", reason)
+    )
+    assert len(plain) == len(spoiled)
+    own = "".join(plain)
+    assert "".join(spoiled).count("\x1b") == own.count("\x1b")
+    assert not any(character in "".join(spoiled) for character in "\x07\r\x9b")
+
+
+def test_no_colour_means_no_escape_sequence():
+    assert not any("\x1b" in line for line in lines_of(full_card()))
+    assert any("\x1b" in line for line in render(full_card(), (), width=80, color=True))
+
+
+def test_many_gaps_are_counted_rather_than_printed():
+    card = card_of(*(gap(f"mine{i}", None) for i in range(100)))
+    lines = lines_of(card)
+    assert sum(line.startswith("missing: ") for line in lines) == 20
+    assert any("and 80 more" in line for line in lines)
+
+
+def test_the_knowledge_bias_is_one_line():
+    card = card_of(row("arc_easy", "knowledge", retention=98.0), row(retention=70.0))
+    (line,) = [line for line in lines_of(card) if line.startswith("Knowledge bias")]
+    assert line.endswith("wanda_50 +28.0")
+
+
+def test_the_cost_says_what_was_done_and_what_was_found():
+    work = [
+        Work(stage="build", subject="m/wanda_50", cached=False, seconds=12.4),
+        Work(stage="build", subject="m/gptq", cached=True),
+        Work(stage="answer", subject="m/wanda_50", cached=False, seconds=3.0, items=1200),
+        Work(stage="answer", subject="m/dense", cached=True),
+    ]
+    text = "\n".join(lines_of(full_card(), work, width=200))
+    assert "built 1 checkpoints in 12 s" in text
+    assert "found 1 checkpoints in the store" in text
+    assert "1,200 items in 3 s" in text
+    assert "found the answers of 1 in the store" in text
+
+
+def test_an_empty_scorecard_is_a_shut_gate():
+    assert lines_of(Scorecard(rows=(), metrics=())) == ["the gate is shut"]

@@ -1,0 +1,312 @@
+"""Responses: asked once, kept in batches, and never lost or mixed up by what happens on the way.
+
+The engine answers from memory; store, batches and files are the real ones.
+"""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unicomp import responses
+from unicomp.checkpoint import Checkpoint
+from unicomp.engines import EngineSettings
+from unicomp.errors import EngineError, StoreError
+from unicomp.responses import BATCH, Answering, ResponseLog, answer
+from unicomp.spec import DENSE, Model
+from unicomp.store import Store
+from unicomp.tasks import Prompted
+
+ENGINE = EngineSettings(device="cpu")
+
+
+class Parrot:
+    """An engine that repeats each request in capitals, and remembers what it was asked."""
+
+    def __init__(self):
+        self.batches = []
+        self.loaded = 0
+        self.interrupt_after = None
+        self.broken = ""
+
+    @contextmanager
+    def open(self, folder, model, settings):
+        self.loaded += 1
+        yield self
+
+    def answer(self, requests):
+        if self.interrupt_after is not None and len(self.batches) >= self.interrupt_after:
+            raise KeyboardInterrupt
+        if self.broken and any(request.startswith(self.broken) for request in requests):
+            raise EngineError(f"{self.broken} is too long")
+        self.batches.append(list(requests))
+        return [request.upper() for request in requests]
+
+    @property
+    def asked(self):
+        return [request for batch in self.batches for request in batch]
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    parrot = Parrot()
+    monkeypatch.setattr(responses, "open_engine", parrot.open)
+    return parrot
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A checkpoint and a store, and `ask(n)` with a log that is opened afresh each time."""
+    store = Store(tmp_path / "home")
+    checkpoint = checkpoint_of(tmp_path)
+
+    def ask(count=None, questions=None, on_progress=lambda state: None):
+        log = ResponseLog(store, checkpoint, ENGINE)
+        given = questions if questions is not None else {"gsm8k": items(count)}
+        return answer(log, checkpoint, ENGINE, given, on_progress)
+
+    def files():
+        return sorted((store.home / "responses").rglob("*.jsonl"))
+
+    return SimpleNamespace(store=store, checkpoint=checkpoint, ask=ask, files=files)
+
+
+def checkpoint_of(folder, key="k" * 32):
+    model = Model(name="m", source=str(folder))
+    return Checkpoint(
+        model=model, method=DENSE, calibration=None, path=folder, key=key, facts={}, fresh=False
+    )
+
+
+def item(name, requests=1):
+    return Prompted(
+        item=name,
+        key=f"key-{name}",
+        cluster=name,
+        doc={},
+        task=None,
+        requests=tuple(f"{name} {i}" for i in range(requests)),
+    )
+
+
+def items(count, name="gsm8k", requests=1):
+    return [item(f"{name}-{i}", requests) for i in range(count)]
+
+
+def test_every_item_is_answered_and_kept(engine, world):
+    found = world.ask(300)
+    assert found.asked == 300
+    assert found.answers["key-gsm8k-7"] == ["GSM8K-7 0"]
+    assert ResponseLog(world.store, world.checkpoint, ENGINE).read() == found.answers
+    assert list(map(len, engine.batches)) == [BATCH, BATCH, 300 - 2 * BATCH]
+
+
+def test_asking_again_loads_nothing(engine, world):
+    first, again = world.ask(50), world.ask(50)
+    assert (engine.loaded, again.asked) == (1, 0)
+    assert again.answers == first.answers
+
+
+def test_nothing_to_ask_loads_nothing(engine, world):
+    assert world.ask(0).answers == {}
+    assert engine.loaded == 0
+
+
+def test_400_after_200_asks_200(engine, world):
+    world.ask(200)
+    found = world.ask(400)
+    assert found.asked == 200
+    assert sorted(engine.asked) == sorted(f"gsm8k-{i} 0" for i in range(400))
+    assert len(found.answers) == 400
+
+
+def test_fewer_items_than_known_ask_nothing(engine, world):
+    world.ask(200)
+    assert world.ask(100).asked == 0
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=4))
+@settings(max_examples=10, deadline=None)
+def test_no_item_is_ever_asked_twice(tmp_path_factory, counts):
+    store = Store(tmp_path_factory.mktemp("home"))
+    checkpoint, parrot = checkpoint_of(store.home), Parrot()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(responses, "open_engine", parrot.open)
+        for count in counts:
+            log = ResponseLog(store, checkpoint, ENGINE)
+            found = answer(log, checkpoint, ENGINE, {"gsm8k": items(count)})
+            assert {f"key-gsm8k-{i}" for i in range(count)} <= set(found.answers)
+    assert sorted(parrot.asked) == sorted(f"gsm8k-{i} 0" for i in range(max(counts)))
+
+
+def test_an_item_keeps_its_requests_together_and_in_order(engine, world):
+    found = world.ask(questions={"arc": items(3, "arc", requests=4)})
+    assert found.answers["key-arc-1"] == [f"ARC-1 {i}" for i in range(4)]
+
+
+def test_pairs_of_a_likelihood_come_back_as_they_were(engine, world, monkeypatch):
+    monkeypatch.setattr(engine, "answer", lambda requests: [(-1.5, True) for _ in requests])
+    world.ask(2)
+    (again,) = world.ask(2).answers["key-gsm8k-0"]
+    assert tuple(again) == (-1.5, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "two\nlines\r\n", "\u2028\x85\x0b", "\"quoted\" \\ {", "日本語 🦙", "\x00\x1b[2J"]
+)
+def test_any_text_comes_back_as_it_was(engine, world, monkeypatch, text):
+    monkeypatch.setattr(engine, "answer", lambda requests: [text for _ in requests])
+    world.ask(2)
+    assert world.ask(2).answers["key-gsm8k-0"] == [text]
+
+
+# -- interruptions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("finished", [0, 1, 2])
+def test_an_interruption_loses_at_most_the_batch_in_hand(engine, world, finished):
+    engine.interrupt_after = finished
+    with pytest.raises(KeyboardInterrupt):
+        world.ask(300)
+    kept = ResponseLog(world.store, world.checkpoint, ENGINE).read()
+    assert len(kept) == finished * BATCH
+
+
+@pytest.mark.parametrize("finished", [1, 2])
+def test_a_resumed_run_asks_the_batches_of_an_undisturbed_one(engine, world, tmp_path, finished):
+    engine.interrupt_after = finished
+    with pytest.raises(KeyboardInterrupt):
+        world.ask(300)
+    engine.interrupt_after = None
+    found = world.ask(300)
+    resumed = list(engine.batches)
+
+    engine.batches.clear()
+    other = ResponseLog(Store(tmp_path / "other"), world.checkpoint, ENGINE)
+    undisturbed = answer(other, world.checkpoint, ENGINE, {"gsm8k": items(300)})
+    assert engine.batches == resumed
+    assert found.answers == undisturbed.answers
+    assert found.asked == 300 - finished * BATCH
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: content + b'{"key": "key-gsm8k-0", "responses": ["forged"]}\n',
+        lambda content: content.replace(b"GSM8K-0", b"gsm8k-0"),
+        lambda content: b"",
+        lambda content: b"\xff\xfe" + content,
+        lambda content: b"not json\n",
+    ],
+    ids="cut longer edited empty binary text".split(),
+)
+def test_a_damaged_batch_is_dropped_and_asked_again(engine, world, damage):
+    before = world.ask(200).answers
+    damaged = [path for path in world.files() if b"GSM8K-0 0" in path.read_bytes()]
+    damaged[0].write_bytes(damage(damaged[0].read_bytes()))
+    engine.batches.clear()
+    found = world.ask(200)
+    assert found.answers == before
+    assert engine.asked == [f"gsm8k-{i} 0" for i in range(BATCH)]
+    assert world.ask(200).asked == 0
+
+
+def test_a_half_written_batch_is_not_read(engine, world):
+    world.ask(10)
+    (batch,) = world.files()
+    batch.with_name(f".{batch.name}.123").write_text('{"key": "key-gsm8k-0", "respo')
+    assert world.ask(10).asked == 0
+
+
+def test_a_full_disk_is_said_so(engine, world, monkeypatch):
+    def full(path, text):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(responses, "write_atomically", full)
+    with pytest.raises(StoreError, match="full"):
+        world.ask(10)
+
+
+# -- several benchmarks ---------------------------------------------------------------------------
+
+
+def test_a_benchmark_that_fails_does_not_take_the_others_with_it(engine, world):
+    engine.broken = "math"
+    found = world.ask(
+        questions={"gsm8k": items(5), "math": items(5, "math"), "arc": items(5, "arc")}
+    )
+    assert list(found.failures) == ["math"]
+    assert "too long" in str(found.failures["math"])
+    assert {f"key-{name}-{i}" for name in ("gsm8k", "arc") for i in range(5)} == set(found.answers)
+    assert found.asked == 10
+
+
+def test_the_batches_before_a_failure_are_kept(engine, world):
+    broken = [*items(BATCH), item("math")]
+    engine.broken = "math"
+    world.ask(questions={"gsm8k": broken})
+    engine.broken = ""
+    assert world.ask(questions={"gsm8k": broken}).asked == 1
+
+
+def test_items_that_benchmarks_share_are_known_to_both(engine, world):
+    world.ask(5)
+    assert world.ask(questions={"copy": items(5)}).asked == 0
+
+
+def test_equal_items_of_one_batch_are_asked_once(engine, world):
+    found = world.ask(questions={"gsm8k": [*items(3), *items(3)]})
+    assert engine.asked == ["gsm8k-0 0", "gsm8k-1 0", "gsm8k-2 0"]
+    assert len(found.answers) == 3
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_an_error(world, monkeypatch):
+    @contextmanager
+    def fail(folder, model, settings):
+        raise EngineError("the checkpoint cannot be loaded")
+        yield
+
+    monkeypatch.setattr(responses, "open_engine", fail)
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        world.ask(5)
+
+
+def test_progress_counts_what_is_asked(engine, world):
+    world.ask(100)
+    states = []
+    world.ask(300, on_progress=states.append)
+    assert states == [
+        Answering("gsm8k", 0, 200),
+        Answering("gsm8k", 28, 200),
+        Answering("gsm8k", 156, 200),
+    ]
+
+
+# -- whose responses they are ---------------------------------------------------------------------
+
+
+def test_responses_belong_to_a_checkpoint_and_an_engine(engine, world, tmp_path):
+    def key(checkpoint=world.checkpoint, **changed):
+        return ResponseLog(
+            world.store, checkpoint, EngineSettings(**{"device": "cpu", **changed})
+        ).key
+
+    others = [
+        key(checkpoint_of(tmp_path, key="another")),
+        key(batch_size=32),
+        key(threads=2),
+        key(device="cuda"),
+    ]
+    assert key() == key()
+    assert len({key(), *others}) == 5
+
+
+def test_the_name_of_a_model_does_not_count(world, tmp_path):
+    log = ResponseLog(world.store, world.checkpoint, ENGINE)
+    renamed = Checkpoint(
+        **{**vars(world.checkpoint), "model": Model(name="renamed", source=str(tmp_path))}
+    )
+    assert ResponseLog(world.store, renamed, ENGINE).key == log.key

@@ -1,0 +1,235 @@
+"""Retention: paired by item, oriented so that more is better, and silent where a ratio means nothing."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unicomp.errors import ScoringError
+from unicomp.retention import retention
+from unicomp.scores import Records
+from unicomp.scoring.aggregate import Mean, RobustnessScore
+from unicomp.spec import Benchmark, Reading
+
+
+def bench(**about):
+    settings = {"aggregate": Mean("correct"), "metric": "reasoning", **about}
+    return Benchmark(
+        name="gsm8k", task="gsm8k.yaml", scorer=lambda item: Reading(fields={}), **settings
+    )
+
+
+def records(correct, clusters=None, items=None, parsed=None, **fields):
+    n = len(correct)
+    names = [f"item-{i}" for i in range(n)]
+    return Records(
+        benchmark="gsm8k",
+        items=items or names,
+        clusters=list(clusters) if clusters else names,
+        fields={"correct": [float(value) for value in correct], **fields},
+        parsed=parsed or [True] * n,
+    )
+
+
+def right(k, n):
+    return [True] * k + [False] * (n - k)
+
+
+bits = st.lists(st.booleans(), min_size=60, max_size=60)
+
+
+# -- what a ratio is ------------------------------------------------------------------------------
+
+
+def test_retention_is_compressed_over_dense_in_percent():
+    found = retention(bench(), records(right(60, 100)), records(right(80, 100)))
+    assert (found.score, found.dense, found.n) == (60, 80, 100)
+    assert found.value == pytest.approx(75)
+    assert found.low < 75 < found.high
+    assert (found.lost, found.gained) == (20, 0)
+    assert found.standard_error == pytest.approx(math.sqrt(0.6 * 0.4 / 100) * 100, rel=0.05)
+    assert found.incomparable is None
+
+
+@given(bits, bits)
+@settings(max_examples=20, deadline=None)
+def test_the_interval_contains_the_value_and_the_flips_explain_it(dense, compressed):
+    found = retention(bench(), records(compressed), records(dense))
+    if found.value is None:
+        assert found.low is found.high is None
+        assert found.incomparable
+        return
+    assert found.value == pytest.approx(100 * sum(compressed) / sum(dense))
+    assert found.low <= found.value <= found.high
+    assert found.gained - found.lost == sum(compressed) - sum(dense)
+
+
+def test_the_dense_model_keeps_exactly_all_of_itself():
+    dense = records(right(80, 100))
+    found = retention(bench(), dense, dense)
+    assert (found.value, found.low, found.high) == (100.0, 100.0, 100.0)
+    assert (found.lost, found.gained) == (0, 0)
+
+
+@pytest.mark.parametrize("k", [30, 80, 100])
+def test_another_checkpoint_with_the_same_answers_is_not_certain_to_be_equal(k):
+    found = retention(bench(), records(right(k, 100)), records(right(k, 100)))
+    assert found.value == 100
+    assert found.low < 100 < found.high
+
+
+def test_a_checkpoint_that_got_nothing_right_keeps_an_upper_limit():
+    found = retention(bench(), records(right(0, 100)), records(right(80, 100)))
+    assert found.value == found.low == 0
+    assert 0 < found.high < 10
+
+
+def test_rare_right_answers_do_not_pass_for_certainty():
+    """Some draws hold no right answer of the dense model: they must not hide the collapse."""
+    found = retention(bench(), records(right(5, 100)), records(right(5, 100)))
+    assert found.low < 100 < found.high
+
+
+def test_items_of_one_cluster_count_as_one_where_resampling_collapses():
+    single = retention(bench(), records(right(50, 50)), records(right(50, 50)))
+    clusters = [f"c{i // 4}" for i in range(200)]
+    fourfold = retention(
+        bench(), records(right(200, 200), clusters), records(right(200, 200), clusters)
+    )
+    assert (fourfold.low, fourfold.high) == pytest.approx((single.low, single.high))
+
+
+def test_clusters_widen_the_interval():
+    correct, clusters = right(140, 200), [f"c{i // 10}" for i in range(200)]
+    apart = retention(bench(), records(correct), records(right(180, 200)))
+    together = retention(bench(), records(correct, clusters), records(right(180, 200), clusters))
+    assert together.high - together.low > 1.5 * (apart.high - apart.low)
+
+
+# -- direction ------------------------------------------------------------------------------------
+
+
+def test_less_is_better_is_turned_before_the_ratio():
+    """Bias of 40 and 70 points: 60 and 30 points are free of it."""
+    found = retention(
+        bench(higher_is_better=False), records(right(70, 100)), records(right(40, 100))
+    )
+    assert (found.score, found.dense) == (70, 40)
+    assert found.value == pytest.approx(50)
+    assert found.low < 50 < found.high
+
+
+def test_less_is_better_for_the_dense_model_too():
+    dense = records(right(40, 100))
+    assert retention(bench(higher_is_better=False), dense, dense).value == 100
+    found = retention(bench(higher_is_better=False), dense, records(right(100, 100)))
+    assert found.value is None
+    assert "no ratio" in found.incomparable
+
+
+@given(bits.filter(lambda one: 10 < sum(one) < 50), bits)
+@settings(max_examples=10, deadline=None)
+def test_turning_the_records_is_turning_the_direction(dense, compressed):
+    plain = retention(bench(), records(compressed), records(dense))
+    turned = retention(
+        bench(higher_is_better=False),
+        records([not one for one in compressed]),
+        records([not one for one in dense]),
+    )
+    assert turned.value == pytest.approx(plain.value)
+    if sum(compressed):  # a score of zero has an interval of its own
+        assert (turned.low, turned.high) == pytest.approx((plain.low, plain.high), abs=15)
+
+
+# -- where there is no ratio ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_a_dense_score_at_zero_is_not_comparable(k):
+    found = retention(bench(), records(right(50, 100)), records(right(k, 100)))
+    assert found.value is found.low is found.high is None
+    assert "zero" in found.incomparable or "no ratio" in found.incomparable
+
+
+@pytest.mark.parametrize(("k", "comparable"), [(20, False), (25, False), (32, False), (40, True)])
+def test_a_dense_score_at_chance_is_not_comparable(k, comparable):
+    found = retention(bench(chance=25.0), records(right(24, 100)), records(right(k, 100)))
+    assert (found.value is not None) == comparable
+    if not comparable:
+        assert "chance (25.0)" in found.incomparable
+        assert repr(found) == f"<gsm8k: {found.incomparable}>"
+
+
+def test_what_lies_above_chance_is_told_apart():
+    found = retention(bench(chance=25.0), records(right(50, 100)), records(right(75, 100)))
+    assert found.value == pytest.approx(100 * 50 / 75)
+    assert found.above_chance == pytest.approx(50)
+
+
+def test_chance_is_turned_with_the_scores():
+    about = bench(chance=75.0, higher_is_better=False)
+    found = retention(about, records(right(50, 100)), records(right(25, 100)))
+    assert found.value == pytest.approx(100 * 50 / 75)
+    assert found.above_chance == pytest.approx(50)
+    assert retention(about, records(right(50, 100)), records(right(75, 100))).value is None
+
+
+def pairs(originals, twins):
+    """Records of items and their modified twins, as many of each."""
+    n = len(originals)
+    return records(
+        [*originals, *twins],
+        clusters=[f"c{i}" for i in range(n)] * 2,
+        type=["original"] * n + ["modified"] * n,
+        task=["sst2"] * (2 * n),
+    )
+
+
+def test_a_negative_dense_score_is_not_comparable():
+    robustness = bench(aggregate=RobustnessScore())
+    fooled = pairs([True] * 50, right(10, 50))
+    found = retention(robustness, pairs([True] * 50, right(40, 50)), fooled)
+    assert found.dense == pytest.approx(20 - 80)
+    assert found.value is None
+    assert "there is no ratio" in found.incomparable
+
+
+def test_a_score_that_is_no_share_has_no_flips():
+    robustness = bench(aggregate=RobustnessScore(), chance=0.0)
+    found = retention(
+        robustness, pairs([True] * 100, right(80, 100)), pairs([True] * 100, right(95, 100))
+    )
+    assert found.value == pytest.approx(100 * (80 - 20) / (95 - 5))
+    assert found.low < found.value < found.high
+    assert found.lost is found.gained is None
+
+
+def test_a_score_that_is_no_share_is_not_certain_where_nothing_varied():
+    robustness = bench(aggregate=RobustnessScore())
+    one, other = (pairs([True] * 100, [True] * 100) for _ in range(2))
+    found = retention(robustness, one, other)
+    assert (found.low, found.value, found.high) == pytest.approx((97, 100, 103))
+
+
+# -- pairing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "items", [[f"item-{i}" for i in range(99)] + ["another"], [f"item-{99 - i}" for i in range(100)]]
+)
+def test_other_items_are_refused(items):
+    with pytest.raises(ScoringError, match="did not answer the same items"):
+        retention(bench(), records(right(50, 100), items=items), records(right(80, 100)))
+
+
+def test_the_repr_fits_a_failing_assertion():
+    found = retention(bench(), records(right(60, 100)), records(right(80, 100)))
+    assert repr(found).startswith("<gsm8k: 75.0 % [")
+    assert repr(found).endswith("] of dense 80.0 (scores 60.0), n=100>")
+    assert len(repr(found)) < 120
+
+
+def test_the_parse_rate_is_that_of_the_compressed_checkpoint():
+    unread = records(right(60, 100), parsed=right(90, 100))
+    assert retention(bench(), unread, records(right(80, 100))).parse_rate == 90

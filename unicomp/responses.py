@@ -114,14 +114,14 @@ def answer(
     EngineError where the checkpoint cannot be loaded.
     """
     answers = log.read()
-    plan = {benchmark: list(_missing(items, answers)) for benchmark, items in questions.items()}
-    if not any(plan.values()):
+    if all(item.key in answers for items in questions.values() for item in items):
         return Answered(answers, {})
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
     with open_engine(checkpoint.path, checkpoint.model, engine) as loaded:
-        for benchmark, batches in plan.items():
+        for benchmark, items in questions.items():
+            batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0
             for batch in batches:
                 on_progress(Answering(benchmark, done, total))

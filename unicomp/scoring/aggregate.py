@@ -77,6 +77,8 @@ class RobustnessScore:
                 fooled = weight @ (twin[inside] * (1 - right[inside]))
                 attacked = weight @ twin[inside]
                 # nothing to attack where no original is right: the attack has full success
-                attacks.append(np.where(attacked > 0, fooled / attacked, 1.0))
+                success = np.where(attacked > 0, fooled / attacked, 1.0)
+                # a task of which a draw holds nothing does not count in that draw
+                attacks.append(np.where(weight.sum(axis=1) > 0, success, np.nan))
         scores: Scores = 100.0 * (np.nanmean(accuracies, axis=0) - np.nanmean(attacks, axis=0))
         return scores

@@ -1,0 +1,110 @@
+"""Answers with one right solution: what the task says, and a label that must be said plainly."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicomp.errors import ScoringError
+from unicomp.scoring.answer import LabelWord, TaskMetric
+from unicomp.spec import Item
+
+
+def item(text="", doc=None, answers=None, results=None):
+    return Item(
+        doc=doc or {}, prompt="", responses=(text,), answers=answers or {}, results=results or {}
+    )
+
+
+# -- what the task says ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, True])
+def test_the_value_of_the_task_is_taken(value):
+    reading = TaskMetric("acc,none")(item(answers={"none": [1, 2]}, results={"acc,none": value}))
+    assert reading.fields == {"correct": float(value)}
+    assert reading.parsed
+
+
+@pytest.mark.parametrize("answer", ["[invalid]", ["[invalid]"]])
+def test_what_the_filter_could_not_read_is_unparsed(answer):
+    results = {"exact_match,strict-match": 0.0}
+    reading = TaskMetric("exact_match,strict-match")(
+        item(answers={"strict-match": answer}, results=results)
+    )
+    assert reading.fields == {"correct": 0.0}
+    assert not reading.parsed
+
+
+def test_columns_are_kept_as_text():
+    reading = TaskMetric("acc,none", keep=("config", "year"))(
+        item(doc={"config": "de", "year": 3}, answers={"none": 1}, results={"acc,none": 1})
+    )
+    assert reading.fields == {"correct": 1.0, "config": "de", "year": "3"}
+
+
+def test_a_metric_that_the_task_lacks_is_named_with_those_it_has():
+    with pytest.raises(ScoringError, match=r"no metric 'acc,none'; it has a,x, b,y"):
+        TaskMetric("acc,none")(item(results={"b,y": 1, "a,x": 0}))
+
+
+# -- a label word ---------------------------------------------------------------------------------
+
+MOOD = LabelWord(labels={"sst2": {0: "negative", 1: "positive"}}, keep=("type",))
+TRUTH = LabelWord(
+    labels={"mnli": {0: "yes", 1: "maybe", 2: "no"}},
+    words={"yes": ("true", "entailment"), "no": ("false",)},
+)
+
+
+def judged(text, label=1, scorer=MOOD, task="sst2"):
+    reading = scorer(item(text, doc={"task": task, "label": label, "type": "original"}))
+    return bool(reading.fields["correct"]), reading.parsed
+
+
+@pytest.mark.parametrize(
+    "text", ["positive", "Positive", "POSITIVE.", " the mood is positive\n", '"positive"', "positive positive"]
+)
+def test_the_word_may_be_said_in_any_way(text):
+    assert judged(text) == (True, True)
+    assert judged(text, label=0) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "positively",
+        "nonpositive",
+        "positive_mood",
+        "good",
+        "negative or positive",
+        "positive, not negative",
+        "pos itive",
+    ],
+)
+def test_none_or_several_labels_are_unparsed_and_wrong(text):
+    assert judged(text) == (False, False)
+    assert judged(text, label=0) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("yes", 0), ("That is true.", 0), ("entailment", 0), ("maybe", 1), ("False", 2)]
+)
+def test_a_label_may_have_several_words(text, label):
+    assert judged(text, label, TRUTH, "mnli") == (True, True)
+    assert not judged(text, (label + 1) % 3, TRUTH, "mnli")[0]
+
+
+def test_two_words_of_one_label_are_one_label():
+    assert judged("yes, true", 0, TRUTH, "mnli") == (True, True)
+    assert judged("yes, but false", 0, TRUTH, "mnli") == (False, False)
+
+
+def test_the_kept_columns_are_there():
+    reading = MOOD(item("positive", doc={"task": "sst2", "label": "1", "type": "modified"}))
+    assert reading.fields == {"correct": 1.0, "type": "modified"}
+
+
+@given(st.text())
+def test_never_two_labels_are_right(text):
+    assert not (judged(text, 0)[0] and judged(text, 1)[0])

@@ -37,12 +37,12 @@ def mirror(root: Path, dataset: str, config: str, rows: list[dict[str, Any]]) ->
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / config / "train.jsonl").write_text(lines)
     head = folder / "README.md"
-    known = head.read_text().removeprefix("---\nconfigs:\n").removesuffix("---\n") if head.exists() else ""
+    known = head.read_text().removesuffix("---\n") if head.exists() else "---\nconfigs:\n"
     known += (
         f"- config_name: {config}\n  data_files:\n"
         f"  - split: train\n    path: {config}/train.jsonl\n"
     )
-    head.write_text(f"---\nconfigs:\n{known}---\n")
+    head.write_text(f"{known}---\n")
 
 
 @pytest.fixture
@@ -174,9 +174,7 @@ LINES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1)
 
 
 @given(st.lists(st.lists(LINES, min_size=1), min_size=1), st.sampled_from(["\n\n", "\n \n\t\n"]))
-def test_paragraphs_come_back_as_they_were_written(
-    paragraphs: list[list[str]], gap: str
-) -> None:
+def test_paragraphs_come_back_as_they_were_written(paragraphs: list[list[str]], gap: str) -> None:
     texts = ["\n".join(lines) for lines in paragraphs]
     assert parse_paragraphs(gap.join(texts)) == texts
     assert parse_paragraphs(f"\n\n{gap.join(texts)}\n") == texts
@@ -210,7 +208,7 @@ def test_conversations_come_back_as_they_were_written(turns: list[tuple[str, str
     ],
 )
 def test_a_bad_line_is_named_with_its_number(line: str, reason: str) -> None:
-    with pytest.raises(SpecError, match="mine.jsonl, line 3: ") as caught:
+    with pytest.raises(SpecError, match=r"mine\.jsonl, line 3: ") as caught:
         parse_json_lines(f'{{"text": "good"}}\n\n{line}\n', "mine.jsonl")
     assert reason in str(caught.value)
 

@@ -13,7 +13,12 @@ from unicomp.sources import Source
 from unicomp.spec import DENSE
 
 REPOSITORY = Path(__file__).parent.parent
-SHIPPED = ["dense", "awq_w4a16", "gptq_w4a16", "sparsegpt_2_4", "sparsegpt_50"] + [
+SHIPPED = [
+    "dense",
+    "awq_w4a16",
+    "gptq_w4a16",
+    "sparsegpt_2_4",
+    "sparsegpt_50",
     "wanda_2_4",
     "wanda_50",
 ]

@@ -114,7 +114,7 @@ def scores(draw, metric):
 
 
 any_metric = pytest.mark.parametrize("metric", PAPER)
-few = settings(max_examples=25)
+few = settings(max_examples=25, deadline=None)
 
 
 def test_there_are_thirteen_metrics_in_three_dimensions():
@@ -186,9 +186,7 @@ def test_the_weights_add_up_to_one(metric, data):
 def test_the_unit_of_the_scores_does_not_matter(metric, data, factor):
     compressed, dense = data.draw(scores(metric))
     scaled = ({name: factor * value for name, value in one.items()} for one in (compressed, dense))
-    assert from_the_tree(metric, *scaled) == pytest.approx(
-        from_the_tree(metric, compressed, dense)
-    )
+    assert from_the_tree(metric, *scaled) == pytest.approx(from_the_tree(metric, compressed, dense))
 
 
 @any_metric
@@ -208,7 +206,9 @@ def test_the_order_of_the_parts_does_not_matter(data, outer, inner):
         "shuffled",
         {
             "truthfulness": tuple(
-                Mean(part.name, tuple(part.of[i] for i in inner)) if isinstance(part, Mean) else part
+                Mean(part.name, tuple(part.of[i] for i in inner))
+                if isinstance(part, Mean)
+                else part
                 for part in (parts[i] for i in outer)
             )
         },
@@ -226,9 +226,18 @@ def test_a_ratio_of_means_is_not_the_mean_of_the_ratios():
     assert from_the_tree("safety", compressed, dense, flat) == pytest.approx(50)
 
 
+SUB_SCORES = [part for parts in PAPER.parts.values() for part in parts if isinstance(part, Mean)]
+
+
+@pytest.mark.parametrize("part", SUB_SCORES, ids=lambda part: part.name)
+def test_the_shares_of_a_mean_add_up_to_one(part):
+    assert math.fsum(part.shares().values()) == pytest.approx(1)
+
+
 def test_the_shares_of_nested_means_multiply():
     ood = Mean("ood", ("toole", Mean("generalization", ("flipkart", "ddxplus"))))
     assert ood.shares() == {"toole": 0.5, "flipkart": 0.25, "ddxplus": 0.25}
+    assert Mean("four", ("a", "b", "c", ood)).shares()["flipkart"] == 0.0625
 
 
 @any_metric

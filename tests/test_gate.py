@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
@@ -24,6 +24,7 @@ percent = st.floats(0, 200)
 
 
 @given(st.floats(min_value=1, exclude_min=True, allow_nan=False, allow_infinity=False))
+@settings(deadline=None)
 def test_any_percentage_above_one_is_a_floor(value):
     assert parse_floor("gsm8k", value) == value
     assert parse_floor_option(f"gsm8k={value!r}") == ("gsm8k", value)
@@ -60,7 +61,9 @@ def test_a_floor_is_finite_and_not_negative(value):
         parse_floor("safety", value)
 
 
-@pytest.mark.parametrize(("value", "meant"), [("0.95", "95"), (0.9, "90"), ("1", "100"), (0.5, "50")])
+@pytest.mark.parametrize(
+    ("value", "meant"), [("0.95", "95"), (0.9, "90"), ("1", "100"), (0.5, "50")]
+)
 def test_a_fraction_is_refused_with_what_was_meant(value, meant):
     with pytest.raises(SpecError, match=rf"did you mean {meant}\?"):
         parse_floor("reasoning", value)
@@ -114,6 +117,7 @@ def test_the_most_specific_floor_holds(kept):
 
 
 @given(st.dictionaries(st.sampled_from(MOST_SPECIFIC_FIRST), percent))
+@settings(deadline=None)
 def test_the_order_of_the_floors_in_the_file_does_not_matter(layer):
     expected = next((layer[name] for name in MOST_SPECIFIC_FIRST if name in layer), DEFAULT_FLOOR)
     assert floor(Policy(general=layer)) == expected
@@ -191,6 +195,7 @@ def test_nan_never_passes(low, high, least):
 
 
 @given(percent, percent, percent)
+@settings(deadline=None)
 def test_a_higher_floor_never_helps(one, other, least):
     low, high = sorted((one, other))
     order = ["fail", "inconclusive", "pass"]

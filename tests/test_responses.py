@@ -154,7 +154,7 @@ def test_pairs_of_a_likelihood_come_back_as_they_were(engine, world, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "text", ["", "two\nlines\r\n", "\u2028\x85\x0b", "\"quoted\" \\ {", "日本語 🦙", "\x00\x1b[2J"]
+    "text", ["", "two\nlines\r\n", "\u2028\x85\x0b", '"quoted" \\ {', "日本語 🦙", "\x00\x1b[2J"]
 )
 def test_any_text_comes_back_as_it_was(engine, world, monkeypatch, text):
     monkeypatch.setattr(engine, "answer", lambda requests: [text for _ in requests])
@@ -201,7 +201,7 @@ def test_a_resumed_run_asks_the_batches_of_an_undisturbed_one(engine, world, tmp
         lambda content: b"\xff\xfe" + content,
         lambda content: b"not json\n",
     ],
-    ids="cut longer edited empty binary text".split(),
+    ids=["cut", "longer", "edited", "empty", "binary", "text"],
 )
 def test_a_damaged_batch_is_dropped_and_asked_again(engine, world, damage):
     before = world.ask(200).answers

@@ -1,4 +1,4 @@
-"""Retention: paired by item, oriented so that more is better, and silent where a ratio means nothing."""
+"""Retention: paired by item, turned so that more is better, none where a ratio means nothing."""
 
 import math
 
@@ -216,7 +216,8 @@ def test_a_score_that_is_no_share_is_not_certain_where_nothing_varied():
 
 
 @pytest.mark.parametrize(
-    "items", [[f"item-{i}" for i in range(99)] + ["another"], [f"item-{99 - i}" for i in range(100)]]
+    "items",
+    [[f"item-{i}" for i in range(99)] + ["another"], [f"item-{99 - i}" for i in range(100)]],
 )
 def test_other_items_are_refused(items):
     with pytest.raises(ScoringError, match="did not answer the same items"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.framework import EMBEDDED, PAPER, Mean, Profile
@@ -63,9 +63,7 @@ def test_the_gate_opens_when_everything_passed():
 @pytest.mark.parametrize("verdict", GAPS)
 def test_a_single_gap_shuts_the_gate(verdict):
     gap = measured if verdict in DECIDED else ended
-    card = card_of(
-        measured("misuse", "safety"), gap("xstest", "safety", verdict=verdict)
-    )
+    card = card_of(measured("misuse", "safety"), gap("xstest", "safety", verdict=verdict))
     assert not card.passed
 
 
@@ -155,9 +153,7 @@ def test_a_metric_without_one_of_its_benchmarks_is_missing_and_not_smaller(absen
 
 @pytest.mark.parametrize("verdict", UNDECIDED)
 def test_a_metric_with_an_undecided_benchmark_has_its_verdict(verdict):
-    metric = only_metric(
-        card_of(measured("misuse", "safety"), ended("xstest", "safety", verdict))
-    )
+    metric = only_metric(card_of(measured("misuse", "safety"), ended("xstest", "safety", verdict)))
     assert (metric.verdict, metric.value) == (verdict, None)
     assert metric.reason == f"xstest is {verdict}"
 
@@ -209,9 +205,9 @@ def test_a_benchmark_of_the_user_is_reported_and_never_joins_a_metric():
 
 
 def test_a_metric_that_nothing_was_run_of_is_not_on_the_card():
-    assert [m.metric for m in card_of(measured("gsm8k", "reasoning"), profile=EMBEDDED).metrics] == [
-        "reasoning"
-    ]
+    assert [
+        m.metric for m in card_of(measured("gsm8k", "reasoning"), profile=EMBEDDED).metrics
+    ] == ["reasoning"]
     assert card_of(measured("mine", "reasoning"), profile=EMBEDDED).metrics == ()
 
 
@@ -230,6 +226,7 @@ def test_checkpoints_do_not_mix():
 
 
 @given(st.permutations(PAPER.benchmarks("truthfulness")), st.floats(50, 150))
+@settings(deadline=None)
 def test_the_order_of_the_rows_does_not_matter(names, kept):
     dense = {name: 40.0 + i for i, name in enumerate(sorted(names))}
     rows = [measured(name, "truthfulness", kept, dense=dense[name]) for name in names]

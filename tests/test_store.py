@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.errors import StoreError
@@ -43,18 +43,22 @@ def must_not_be_called(folder):
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 identities = st.dictionaries(st.text(max_size=5), values, max_size=4)
 
 
 @given(identities)
+@settings(deadline=None)
 def test_the_order_of_an_identity_does_not_matter(identity):
     assert content_key(dict(reversed(identity.items()))) == content_key(identity)
 
 
 @given(identities, identities)
+@settings(deadline=None)
 def test_different_identities_have_different_keys(one, other):
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (content_key(one) == content_key(other)) == same
@@ -185,7 +189,16 @@ def test_a_changed_file_is_found_by_its_checksum(store):
         lambda path: (path / MANIFEST).write_text('{"files": {}}'),
         lambda path: (path / MANIFEST).write_bytes(b"\xff\xfe"),
     ],
-    ids="truncated deleted emptied no-manifest cut-manifest list incomplete binary".split(),
+    ids=[
+        "truncated",
+        "deleted",
+        "emptied",
+        "no-manifest",
+        "cut-manifest",
+        "list",
+        "incomplete",
+        "binary",
+    ],
 )
 def test_a_damaged_artifact_is_not_found_and_is_built_again(store, damage):
     built = store.build(KIND, IDENTITY, make_model)
@@ -298,6 +311,7 @@ def test_equal_files_in_two_places_have_one_digest(store, tmp_path):
 
 
 @given(values)
+@settings(deadline=None)
 def test_what_is_remembered_is_recalled(value):
     import tempfile
 

@@ -8,6 +8,7 @@ identifies a checkpoint is the text, wherever it came from.
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -129,7 +130,7 @@ def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
         raise SpecError(
             f"the dataset root {source.name} does not give {what}: {line}"
             if source.folder is not None
-            else f"{what} cannot be fetched from the hub: {line} "
+            else f"{what} cannot be fetched from the hub: {line.rstrip('.')}. "
             "Give a local copy with --dataset-root DIR"
         ) from error
     if len(rows) > count:
@@ -141,9 +142,11 @@ def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
 
 def _read(path: str, config: str, part: Part, seed: int, count: int, *, local: bool) -> list[Any]:
     import datasets
+    from huggingface_hub.utils import logging as hub_logging
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
+    hub_logging.set_verbosity(logging.ERROR)
     # A local folder is streamed, so that no copy of it is left in a cache.
     stream = local or part.large
     rows = datasets.load_dataset(path, config, split=part.split, streaming=stream)

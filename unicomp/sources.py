@@ -7,6 +7,7 @@ model.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Source:
             return None
         if self.name == EMBEDDED:
             return shipped_fixtures() / "embedded" / "rows"
-        return Path(self.name).expanduser().resolve()
+        return Path(os.path.expanduser(self.name)).resolve()
 
     @property
     def is_embedded(self) -> bool:
@@ -67,10 +68,19 @@ class Source:
         return str(folder)
 
     def files(self, dataset: str) -> list[Path] | None:
-        """The files behind a data set, in a fixed order; None for the hub."""
+        """The files behind a data set, in a fixed order; None for the hub.
+
+        Hidden ones, such as what a download leaves beside the rows, are not read by `datasets`.
+        """
         if self.folder is None:
             return None
-        return sorted(path for path in Path(self.path(dataset)).rglob("*") if path.is_file())
+        folder = Path(self.path(dataset))
+        return sorted(
+            path
+            for path in folder.rglob("*")
+            if path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        )
 
     def configs(self, dataset: str, declared: Sequence[str]) -> tuple[str, ...]:
         """Those of the declared configurations that are run.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,16 +54,27 @@ def resample(
     Whole clusters are drawn with replacement, as many as there are, and every statistic sees the
     same draws. Returns shape (len(statistics), draws).
     """
-    m = int(clusters.max()) + 1
-    rng = np.random.default_rng(seed)
     results = []
+    for counts in _cluster_counts(int(clusters.max()) + 1, draws, seed):
+        weights = counts[:, clusters].astype(np.float64)
+        results.append(np.stack([statistic(weights) for statistic in statistics]))
+    return np.concatenate(results, axis=1)
+
+
+@lru_cache(maxsize=2)
+def _cluster_counts(m: int, draws: int, seed: int) -> tuple[NDArray[np.uint16], ...]:
+    """How often each of m clusters is drawn, in chunks of shape (chunk, m).
+
+    Remembered, as most benchmarks of a session are resampled alike.
+    """
+    rng = np.random.default_rng(seed)
+    chunks = []
     for start in range(0, draws, _CHUNK):
         size = min(_CHUNK, draws - start)
         drawn = rng.integers(0, m, size=(size, m)) + m * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * m).reshape(size, m)
-        weights = counts[:, clusters].astype(np.float64)
-        results.append(np.stack([statistic(weights) for statistic in statistics]))
-    return np.concatenate(results, axis=1)
+        chunks.append(counts.astype(np.uint16))
+    return tuple(chunks)
 
 
 def standard_error(statistic: Statistic, clusters: NDArray[np.int64]) -> float:

@@ -270,8 +270,8 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         settings["generation_kwargs"] = decoding
     try:
         return ConfigurableTask(config=settings)
-    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-        cause = str(error).strip().splitlines()
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        cause = str(error.__cause__ or error).strip().splitlines()
         reason = cause[0] if cause else type(error).__name__
         if definition.source.folder is None:
             raise EngineError(

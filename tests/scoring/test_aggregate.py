@@ -98,7 +98,7 @@ def test_an_answer_at_random_scores_nothing():
 
 
 @given(st.permutations(range(12)))
-@settings(max_examples=15)
+@settings(deadline=None, max_examples=15)
 def test_the_order_of_the_records_does_not_matter(order):
     columns = together(
         twins((1, 1), (1, 0), (0, 1), task="sst2"), twins((1, 0), (1, 1), (0, 0), task="qqp")
@@ -120,9 +120,7 @@ def weighted_records(draw):
             max_size=12,
         )
     )
-    copies = draw(
-        st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)).filter(any)
-    )
+    copies = draw(st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)).filter(any))
     return pairs, copies
 
 
@@ -140,7 +138,7 @@ def records_of(pairs):
     "aggregate", [Mean("correct"), Mean("correct", by="task"), RS], ids=["mean", "by task", "RS"]
 )
 @given(weighted_records())
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 def test_a_weight_is_as_many_copies_of_the_records(aggregate, drawn):
     pairs, copies = drawn
     weights = np.array([copies * 2], dtype=float)

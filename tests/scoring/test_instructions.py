@@ -72,7 +72,12 @@ THREE = ["lamp", "stone", "river"]
             "tiny:copy",
             {"words": THREE},
             ["lamp, stone, river", "LAMP-STONE-RIVER", 'List: "lamp stone river"!'],
-            ["stone, lamp, river", "lamp, stone", "lamp, stone, river, river", "lamps, stone, river"],
+            [
+                "stone, lamp, river",
+                "lamp, stone",
+                "lamp, stone, river, river",
+                "lamps, stone, river",
+            ],
         ),
         (
             "tiny:reverse_order",
@@ -165,7 +170,7 @@ tasks = st.integers(0, 2**32 - 1).map(lambda seed: world.task(Random(seed)))
 
 
 @given(tasks)
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_every_conforming_answer_passes(task):
     reading = read(row_of(task), task.answer())
     assert reading.fields == {"correct": 1.0, "followed": 1.0}
@@ -210,7 +215,7 @@ def violations(task):
 
 
 @given(tasks)
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_each_single_violation_fails_and_fails_alone(task):
     doc = row_of(task)
     for name, text in violations(task):
@@ -233,11 +238,13 @@ def test_the_listed_words_as_an_answer_fail_every_row():
 
 
 @given(st.sampled_from(ROWS), st.text())
+@settings(deadline=None)
 def test_gibberish_fails_and_never_crashes(row, text):
     assert read(row, text).fields["correct"] == 0.0
 
 
 @given(st.sampled_from(ROWS), st.sampled_from(ROWS))
+@settings(deadline=None)
 def test_the_answer_to_another_prompt_is_not_good_enough(row, other):
     words = [set(one["kwargs"][0]["words"]) for one in (row, other)]
     if words[0] & words[1]:

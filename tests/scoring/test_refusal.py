@@ -26,7 +26,7 @@ def test_every_refusal_of_the_world_is_one(text):
 
 
 @given(seeds)
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 def test_the_world_is_understood(seed):
     """A generated turn either refuses in one of the known ways, or answers."""
     turn = safety.document(Random(seed))
@@ -106,7 +106,7 @@ def test_what_is_no_language_is_degenerate(text):
 
 
 @given(seeds)
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 def test_the_echo_of_any_prompt_is_degenerate(seed):
     prompt = safety.document(Random(seed)).prompt
     assert classify(prompt, prompt) == "degenerate"
@@ -114,21 +114,25 @@ def test_the_echo_of_any_prompt_is_degenerate(seed):
 
 
 @given(st.text(alphabet=st.characters(categories=["P", "S", "N", "Z"])))
+@settings(deadline=None)
 def test_symbols_are_degenerate(text):
     assert classify(text) == "degenerate"
 
 
 @given(st.from_regex(r"[a-z]{1,6}", fullmatch=True), st.integers(8, 60))
+@settings(deadline=None)
 def test_a_word_over_and_over_is_degenerate(word, times):
     assert classify(" ".join([word] * times)) == "degenerate"
 
 
-@given(st.sampled_from(safety.REFUSALS), st.integers(4, 12))
+@given(st.sampled_from(safety.REFUSALS), st.integers(5, 12))
+@settings(deadline=None)
 def test_a_refusal_in_a_loop_is_degenerate(text, times):
     assert classify(" ".join([text] * times)) == "degenerate"
 
 
 @given(st.text(), st.text())
+@settings(deadline=None)
 def test_any_text_is_one_of_three_things(text, prompt):
     assert classify(text, prompt) in ("refusal", "answer", "degenerate")
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.errors import SpecError
 from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     import torch
 
 Modifiers = Callable[[list[str]], Sequence[Any]]
-"""Makes the llmcompressor modifiers of a recipe, in order, from the patterns of what they ignore."""
+"""Makes the llmcompressor modifiers of a recipe from the patterns of what they must ignore."""
 
-BATCH = 16
-"""Samples of one length that are calibrated together; it changes the speed only."""
+TOKENS_AT_ONCE = 1024
+"""Tokens that go through a layer together; more would take memory, and hardly save time."""
 SEED = 42
 TRUST_REMOTE_CODE = "UNICOMP_TRUST_REMOTE_CODE"
 """Set to 1 in the environment of a build whose model may bring its own code."""
@@ -64,6 +65,8 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
     model.eval()
     tokens = min(calibration.tokens, config.get("max_position_embeddings") or calibration.tokens)
     samples = tokenize(tokenizer, calibration.samples, tokens)
+    if not samples:
+        raise SpecError(f"calibration {calibration.name}: the tokenizer makes no tokens of it")
 
     torch.manual_seed(SEED)
     with _unpinned_without_accelerator():
@@ -126,8 +129,9 @@ def _batches(samples: Sequence[Sequence[int]]) -> Any:
     batches = []
     for length in sorted(by_length, reverse=True):
         alike = by_length[length]
-        for start in range(0, len(alike), BATCH):
-            ids = torch.tensor(alike[start : start + BATCH])
+        together = max(1, TOKENS_AT_ONCE // length)
+        for start in range(0, len(alike), together):
+            ids = torch.tensor(alike[start : start + together])
             batches.append({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     return DataLoader(batches, batch_size=None, shuffle=False)  # type: ignore[arg-type]
 

@@ -71,6 +71,6 @@ def _modifiers(technique: str, bits: int, group_size: int, ignore: list[str]) ->
     if technique == "gptq":
         return [GPTQModifier(config_groups=groups, ignore=ignore)]
     return [
-        AWQModifier(duo_scaling="both"),
+        AWQModifier(),
         QuantizationModifier(config_groups=groups, ignore=ignore),
     ]

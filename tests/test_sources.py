@@ -1,0 +1,97 @@
+"""Sources: the hub, a mirror in the hub's layout and the embedded rows are read alike."""
+
+import pytest
+
+from unicomp.errors import SpecError
+from unicomp.sources import Source, shipped_fixtures
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    for name in ("tiny/quiz/de/test.jsonl", "tiny/quiz/fr/test.jsonl", "tiny/quiz/README.md"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}\n")
+    return Source(str(tmp_path))
+
+
+def test_the_hub_is_asked_by_name():
+    hub = Source("hub")
+    assert hub.folder is None
+    assert hub.path("openai/gsm8k") == "openai/gsm8k"
+    assert hub.files("openai/gsm8k") is None
+    assert hub.configs("tiny/quiz", ["de", "xx"]) == ("de", "xx")
+    assert not hub.is_embedded
+
+
+def test_a_mirror_holds_folders_as_the_hub_has_them(mirror, tmp_path):
+    assert mirror.path("tiny/quiz") == str(tmp_path / "tiny/quiz")
+    assert [str(path.relative_to(tmp_path)) for path in mirror.files("tiny/quiz")] == [
+        "tiny/quiz/README.md",
+        "tiny/quiz/de/test.jsonl",
+        "tiny/quiz/fr/test.jsonl",
+    ]
+    assert not mirror.is_embedded
+
+
+@pytest.mark.parametrize("name", [".cache/huggingface/x.metadata", ".git/HEAD", "de/.lock"])
+def test_what_a_download_leaves_behind_is_no_row(mirror, tmp_path, name):
+    before = mirror.files("tiny/quiz")
+    path = tmp_path / "tiny/quiz" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    assert mirror.files("tiny/quiz") == before
+
+
+def test_a_mirror_may_lie_in_a_hidden_folder(tmp_path):
+    rows = tmp_path / ".mirror" / "tiny/quiz/test.jsonl"
+    rows.parent.mkdir(parents=True)
+    rows.touch()
+    assert Source(str(tmp_path / ".mirror")).files("tiny/quiz") == [rows]
+
+
+def test_a_mirror_is_asked_for_all_configurations(mirror):
+    assert mirror.configs("tiny/quiz", ["de", "fr", "yo"]) == ("de", "fr", "yo")
+
+
+@pytest.mark.parametrize("ask", ["path", "files"])
+def test_a_mirror_that_lacks_a_data_set_says_where_to_put_it(mirror, tmp_path, ask):
+    with pytest.raises(SpecError) as refusal:
+        getattr(mirror, ask)("openai/gsm8k")
+    message = str(refusal.value)
+    assert "lacks openai/gsm8k" in message
+    assert str(tmp_path / "openai/gsm8k") in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a file", "~nobody-of-that-name"])
+def test_a_root_that_is_no_folder_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").touch()
+    with pytest.raises(SpecError, match="is not a folder: give hub, embedded, or a folder"):
+        Source(name)
+
+
+def test_a_root_may_be_relative_and_in_the_home_folder(tmp_path, monkeypatch):
+    (tmp_path / "rows").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Source("rows").folder == Source("~/rows").folder == tmp_path / "rows"
+
+
+def test_the_embedded_rows_are_shipped():
+    embedded = Source("embedded")
+    assert embedded.is_embedded
+    assert embedded.folder == shipped_fixtures() / "embedded" / "rows"
+    assert embedded.files("openai/gsm8k")
+
+
+def test_the_embedded_world_speaks_only_some_languages():
+    found = Source("embedded").configs("CohereLabs/Global-MMLU-Lite", ["de", "en", "zh", "id"])
+    assert "de" in found
+    assert "id" in found
+    assert "zh" not in found
+
+
+def test_equal_roots_are_equal():
+    assert Source("hub") == Source("hub") != Source("embedded")

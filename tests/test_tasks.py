@@ -1,0 +1,468 @@
+"""Tasks: real lm-eval tasks over rows in the hub's layout, rendered alike for any sample."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from unicomp.errors import ScoringError, SpecError
+from unicomp.scoring.aggregate import Mean
+from unicomp.scoring.answer import TaskMetric
+from unicomp.sources import Source
+from unicomp.spec import Benchmark
+from unicomp.store import Store
+from unicomp.tasks import Definition, Prompts, answered_items, task_file
+
+QUIZ = """
+task: quiz
+dataset_path: tiny/quiz
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_choice: "{{options}}"
+doc_to_target: "{{answer}}"
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+"""
+
+SUMS = """
+task: sums
+dataset_path: tiny/sums
+output_type: generate_until
+fewshot_split: train
+test_split: test
+fewshot_config:
+  sampler: first_n
+doc_to_text: "{{question}}"
+doc_to_target: "#### {{answer}}"
+generation_kwargs:
+  until: ["\\n"]
+filter_list:
+  - name: strict-match
+    filter:
+      - function: regex
+        regex_pattern: "#### (-?[0-9]+)"
+        group_select: -1
+      - function: take_first
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+    regexes_to_ignore: ["#### "]
+"""
+
+LANGUAGES = ("de", "fr")
+README = """---
+configs:
+- config_name: {0}
+  data_files:
+  - split: test
+    path: {0}/test.jsonl
+- config_name: {1}
+  data_files:
+  - split: test
+    path: {1}/test.jsonl
+---
+""".format(*LANGUAGES)
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A chat template that shows who speaks."""
+
+    name: str = "chat"
+
+    @property
+    def identity(self):
+        return self.name
+
+    def __call__(self, messages, add_generation_prompt=True):
+        turns = "".join(f"<{one['role']}>{one['content']}" for one in messages)
+        return turns + ("<assistant>" if add_generation_prompt else "")
+
+
+def write_rows(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def quiz_rows(language, count=30):
+    """Questions on ten topics, three of each."""
+    return [
+        {
+            "question": f"{language} question {i}",
+            "options": [f"right {i}", f"wrong {i}"],
+            "answer": 0,
+            "topic": f"topic {i % 10}",
+        }
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A mirror with two data sets; what `datasets` makes of them stays below it."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    rows = tmp_path / "rows"
+    for language in LANGUAGES:
+        write_rows(rows / "tiny/quiz" / language / "test.jsonl", quiz_rows(language))
+    (rows / "tiny/quiz/README.md").write_text(README)
+    sums = [{"question": f"{i} + {i} =", "answer": str(2 * i), "pair": i // 2} for i in range(40)]
+    write_rows(rows / "tiny/sums/test.jsonl", sums)
+    write_rows(rows / "tiny/sums/train.jsonl", [{**row, "pair": -1} for row in sums[:3]])
+    return rows
+
+
+@pytest.fixture
+def source(root):
+    return Source(str(root))
+
+
+def benchmark(folder, text, name="task", **about):
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    settings = {"scorer": TaskMetric("acc,none"), "aggregate": Mean("correct"), **about}
+    return Benchmark(name="tiny", metric="knowledge", task=path, **settings)
+
+
+@pytest.fixture
+def quiz(tmp_path):
+    return benchmark(tmp_path, QUIZ, "quiz", configs=LANGUAGES, cluster="topic")
+
+
+@pytest.fixture
+def sums(tmp_path):
+    return benchmark(tmp_path, SUMS, "sums", max_new_tokens=32)
+
+
+def keys(prompted):
+    return [one.key for one in prompted]
+
+
+# -- which items ----------------------------------------------------------------------------------
+
+
+def test_all_rows_are_items_and_each_has_its_own_name(source, quiz):
+    prompted = Prompts(source).of(quiz, None)
+    assert len(prompted) == 60
+    assert len({one.item for one in prompted}) == 60
+    assert {one.doc["config"] for one in prompted} == set(LANGUAGES)
+
+
+def test_a_sample_is_a_prefix_of_any_larger_one(source, sums):
+    everything = Prompts(source).of(sums, None)
+    for samples in (1, 7, 20, 39, 40, 1000):
+        found = Prompts(source, samples).of(sums, None)
+        assert len(found) == min(samples, 40)
+        assert keys(found) == keys(everything)[: len(found)]
+        assert [one.item for one in found] == [one.item for one in everything][: len(found)]
+
+
+def test_a_sample_holds_whole_clusters(source, quiz):
+    everything = Prompts(source).of(quiz, None)
+    for samples in (1, 4, 10, 31):
+        found = Prompts(source, samples).of(quiz, None)
+        assert keys(found) == keys(everything)[: len(found)]
+        assert samples <= len(found) < samples + 3
+        sizes = {one.cluster: 0 for one in found}
+        for one in found:
+            sizes[one.cluster] += 1
+        assert set(sizes.values()) == {3}
+
+
+def test_clusters_of_two_configurations_are_apart(source, quiz):
+    clusters = {one.cluster for one in Prompts(source).of(quiz, None)}
+    assert clusters == {f"{language}/topic {i}" for language in LANGUAGES for i in range(10)}
+
+
+def test_without_a_cluster_each_item_stands_alone(source, sums):
+    prompted = Prompts(source).of(sums, None)
+    assert [one.cluster for one in prompted] == [one.item for one in prompted]
+
+
+def test_the_items_are_shuffled_but_always_alike(source, sums):
+    docs = [[one.doc["question"] for one in Prompts(source).of(sums, None)] for _ in range(2)]
+    assert docs[0] == docs[1]
+    assert docs[0] != [f"{i} + {i} =" for i in range(40)]
+
+
+def test_equal_rows_are_different_items_with_the_same_answer(root, source, sums):
+    write_rows(root / "tiny/sums/test.jsonl", [{"question": "1 + 1 =", "answer": "2"}] * 3)
+    prompted = Prompts(source).of(sums, None)
+    assert len({one.item for one in prompted}) == 3
+    assert len({one.key for one in prompted}) == 1
+
+
+def test_a_benchmark_is_rendered_once_for_each_template(source, sums):
+    prompts = Prompts(source)
+    assert prompts.of(sums, None) is prompts.of(sums, None)
+    assert prompts.of(sums, Chat()) is prompts.of(sums, Chat())
+    assert prompts.of(sums, Chat()) is not prompts.of(sums, Chat("other"))
+
+
+def test_a_cluster_that_the_rows_lack_is_refused_with_their_columns(source, tmp_path):
+    mistaken = benchmark(tmp_path, SUMS, cluster="story")
+    with pytest.raises(ScoringError, match=r"no column 'story'; they have .*question"):
+        Prompts(source).of(mistaken, None)
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+def test_a_choice_is_one_request_for_each_option(source, quiz):
+    for one in Prompts(source, 3).of(quiz, None):
+        assert [request.request_type for request in one.requests] == ["loglikelihood"] * 2
+        prompts, continuations = zip(*(request.arguments for request in one.requests), strict=True)
+        assert set(prompts) == {one.doc["question"]}
+        assert [text.strip() for text in continuations] == one.doc["options"]
+
+
+def test_a_generation_is_greedy_and_bounded(source, sums):
+    (one,) = Prompts(source, 1).of(sums, None)
+    (request,) = one.requests
+    prompt, decoding = request.arguments
+    assert request.request_type == "generate_until"
+    assert prompt == one.doc["question"]
+    assert decoding["do_sample"] is False
+    assert decoding["max_gen_toks"] == 32
+    assert decoding["until"] == ["\n"]
+
+
+def test_examples_come_before_the_question(source, sums):
+    (one,) = Prompts(source, 1).of(replace(sums, shots=2), None)
+    prompt = one.requests[0].arguments[0]
+    assert prompt == f"0 + 0 = #### 0\n\n1 + 1 = #### 2\n\n{one.doc['question']}"
+
+
+def test_examples_do_not_depend_on_the_sample(source, sums):
+    shots = replace(sums, shots=2)
+    everything = Prompts(source).of(shots, None)
+    assert keys(Prompts(source, 5).of(shots, None)) == keys(everything)[:5]
+
+
+def test_a_chat_template_is_used_where_the_benchmark_wants_it(source, sums):
+    (chat,) = Prompts(source, 1).of(replace(sums, shots=1), Chat())
+    (plain,) = Prompts(source, 1).of(replace(sums, shots=1, chat=False), Chat())
+    (none,) = Prompts(source, 1).of(replace(sums, shots=1), None)
+    question = chat.doc["question"]
+    assert chat.requests[0].arguments[0] == (
+        f"<user>0 + 0 =<assistant>#### 0<user>{question}<assistant>"
+    )
+    assert plain.key == none.key != chat.key
+    assert plain.item == none.item == chat.item
+
+
+def test_the_key_tells_whatever_decides_the_answer(source, sums, tmp_path):
+    def key(bench, template=None):
+        return Prompts(source, 1).of(bench, template)[0].key
+
+    texts = {
+        "another prompt": SUMS.replace("{{question}}", "{{question}} ?"),
+        "another stop": SUMS.replace('"\\n"', '"."'),
+    }
+    found = {
+        "plain": key(sums),
+        "tokens": key(replace(sums, max_new_tokens=33)),
+        "shots": key(replace(sums, shots=1)),
+        "chat": key(sums, Chat()),
+        **{name: key(benchmark(tmp_path, text)) for name, text in texts.items()},
+    }
+    assert len(set(found.values())) == len(found)
+
+
+# -- what is made of the answers ------------------------------------------------------------------
+
+
+def test_the_likelier_option_is_the_answer(source, quiz):
+    prompted = Prompts(source, 3).of(quiz, None)[:3]
+    responses = [
+        [(-1.0, True), (-9.0, False)],
+        [(-9.0, False), (-1.0, True)],
+        [[-2.0, False], [-3.0, False]],  # as they come back from a file
+    ]
+    items = answered_items(prompted, responses)
+    assert [item.results["acc,none"] for item in items] == [1, 0, 1]
+    assert [TaskMetric("acc,none")(item).fields["correct"] for item in items] == [1, 0, 1]
+    assert all(TaskMetric("acc,none")(item).parsed for item in items)
+    assert [item.doc["question"] for item in items] == [item.prompt for item in items]
+
+
+def test_the_filter_of_the_task_reads_the_answer(source, sums):
+    prompted = Prompts(source, 4).of(sums, None)
+    right = [one.doc["answer"] for one in prompted]
+    texts = [f"so #### {right[0]}", right[1], "#### 99999", f"#### 7 no, #### {right[3]}"]
+    items = answered_items(prompted, [[text] for text in texts])
+    readings = [TaskMetric("exact_match,strict-match")(item) for item in items]
+    assert [reading.fields["correct"] for reading in readings] == [1, 0, 0, 1]
+    assert [reading.parsed for reading in readings] == [True, False, True, True]
+    assert [item.text for item in items] == texts
+
+
+def test_items_may_be_scored_again_with_other_answers(source, sums):
+    prompted = Prompts(source, 2).of(sums, None)
+    right = [[f"#### {one.doc['answer']}"] for one in prompted]
+    for responses, expected in ((right, 1), ([["no"]] * 2, 0), (right, 1)):
+        items = answered_items(prompted, responses)
+        assert {item.results["exact_match,strict-match"] for item in items} == {expected}
+
+
+def test_the_configuration_is_a_column(source, quiz):
+    keep = TaskMetric("acc,none", keep=("config",))
+    prompted = Prompts(source).of(quiz, None)
+    items = answered_items(prompted, [[(-1.0, True), (-2.0, True)]] * len(prompted))
+    kept = [keep(item).fields["config"] for item in items]
+    assert kept == [one.doc["question"].split()[0] for one in prompted]
+
+
+def test_each_item_needs_its_answers(source, sums):
+    prompted = Prompts(source, 2).of(sums, None)
+    with pytest.raises(ValueError):
+        answered_items(prompted, [["one"]])
+    with pytest.raises(ValueError):
+        answered_items(prompted, [["one", "two"], ["one"]])
+
+
+# -- what identifies a benchmark ------------------------------------------------------------------
+
+
+@pytest.fixture
+def identity(tmp_path, source):
+    store = Store(tmp_path / "home")
+    return lambda bench: Definition(bench, source).identity(store.digest_of)
+
+
+def test_the_same_definition_has_the_same_identity(identity, quiz):
+    assert identity(quiz) == identity(quiz)
+    assert json.loads(json.dumps(identity(quiz)))["configs"] == list(LANGUAGES)
+
+
+def test_the_rows_are_part_of_the_identity(identity, root, quiz, sums):
+    before, other = identity(quiz), identity(sums)
+    write_rows(root / "tiny/quiz/de/test.jsonl", quiz_rows("de", 31))
+    assert identity(quiz) != before
+    assert identity(sums) == other
+
+
+def test_a_new_file_of_rows_is_part_of_the_identity(identity, root, sums):
+    before = identity(sums)
+    write_rows(root / "tiny/sums/validation.jsonl", [{"question": "?"}])
+    assert identity(sums) != before
+
+
+def test_the_task_and_what_it_includes_are_part_of_the_identity(identity, tmp_path):
+    (tmp_path / "base.yaml").write_text(SUMS)
+    (tmp_path / "rules.py").write_text("def text(doc):\n    return doc['question']\n")
+    text = "include: base.yaml\ndoc_to_text: !function rules.text\n"
+    bench = benchmark(tmp_path, text)
+    found = [identity(bench)]
+    for name, content in (
+        ("task.yaml", text + "description: 'Add up.'\n"),
+        ("base.yaml", SUMS + "\n# changed\n"),
+        ("rules.py", "def text(doc):\n    return doc['question'] + '?'\n"),
+    ):
+        (tmp_path / name).write_text(content)
+        found.append(identity(bench))
+    assert all(one != other for i, one in enumerate(found) for other in found[:i])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"shots": 3},
+        {"max_new_tokens": 64},
+        {"chat": False},
+        {"cluster": "pair"},
+        {"configs": ("x",)},
+    ],
+    ids=str,
+)
+def test_what_the_declaration_says_is_part_of_the_identity(identity, sums, changed):
+    assert identity(replace(sums, **changed)) != identity(sums)
+
+
+def test_rows_on_the_hub_cannot_be_identified_offline(quiz):
+    assert Definition(quiz, Source("hub")).identity(str) is None
+
+
+def test_a_task_with_functions_and_includes_is_rendered(source, tmp_path):
+    (tmp_path / "base.yaml").write_text(SUMS)
+    (tmp_path / "rules.py").write_text("def text(doc):\n    return doc['question'] + '?'\n")
+    bench = benchmark(tmp_path, "include: base.yaml\ndoc_to_text: !function rules.text\n")
+    (one,) = Prompts(source, 1).of(bench, None)
+    assert one.requests[0].arguments[0] == one.doc["question"] + "?"
+
+
+# -- what is missing ------------------------------------------------------------------------------
+
+
+def test_a_data_set_that_is_not_there_is_one_line(tmp_path, quiz):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    source = Source(str(empty))
+    for ask in (lambda: Definition(quiz, source).check(), lambda: Prompts(source).of(quiz, None)):
+        with pytest.raises(SpecError, match="lacks tiny/quiz") as refusal:
+            ask()
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_configuration_that_is_not_there_is_named(source, quiz):
+    Definition(quiz, source).check()
+    with pytest.raises(SpecError, match=r"lacks tiny/quiz, configuration 'yo'"):
+        Definition(replace(quiz, configs=("de", "yo")), source).check()
+
+
+@pytest.mark.parametrize("content", ["", "not json\n", "[1, 2]\n"])
+def test_rows_that_cannot_be_read_are_one_line(root, source, sums, content):
+    (root / "tiny/sums/test.jsonl").write_text(content)
+    with pytest.raises(SpecError, match="the rows of tiny/sums") as refusal:
+        Prompts(source).of(sums, None)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_task_file_that_is_not_there_is_named(sums, tmp_path):
+    for task in (tmp_path / "nothing.yaml", "nothing/nothing.yaml"):
+        with pytest.raises(
+            SpecError, match=r"benchmark tiny: there is no task file .*nothing.yaml"
+        ):
+            task_file(replace(sums, task=task))
+
+
+def test_a_stock_task_of_lm_eval_is_found_by_its_path(sums):
+    assert task_file(replace(sums, task="gsm8k/gsm8k-cot.yaml")).is_file()
+
+
+def test_a_task_without_a_data_set_is_refused(source, tmp_path):
+    bench = benchmark(tmp_path, "task: nothing\n")
+    with pytest.raises(SpecError, match="names no dataset_path"):
+        Definition(bench, source).check()
+
+
+# -- the embedded rows ----------------------------------------------------------------------------
+
+
+def test_on_the_embedded_rows_prompts_are_short_and_have_no_examples(sums):
+    embedded = Definition(replace(sums, shots=4, max_new_tokens=512), Source("embedded"))
+    assert (embedded.shots, embedded.max_new_tokens) == (0, 128)
+    assert Definition(sums, Source("embedded")).max_new_tokens == 32
+
+
+SUITES = Path(__file__).parent.parent / "suites"
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_task_finds_its_embedded_rows(path):
+    bench = Benchmark(
+        name="shipped",
+        metric=None,
+        task=path,
+        scorer=TaskMetric("acc,none"),
+        aggregate=Mean("correct"),
+    )
+    definition = Definition(bench, Source("embedded"))
+    definition.check()
+    assert definition.identity(str)["rows"]

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from unicomp.store import CHECKPOINTS, MANIFEST, RESPONSES, SCORES, Store
+from filelock import Timeout
+
+from unicomp.store import CALIBRATIONS, CHECKPOINTS, MANIFEST, RESPONSES, SCORES, Store
 
 _IDENTITY = "identity.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing in the store: a checkpoint, the responses of one, or the records of a benchmark."""
+    """One thing in the store: a checkpoint, its responses, records of a benchmark, or rows."""
 
     kind: str
     key: str
@@ -30,7 +32,7 @@ class Entry:
 
 def entries(store: Store) -> Iterator[Entry]:
     """Everything that the store keeps, by kind and key; unfinished folders are not listed."""
-    for kind in (CHECKPOINTS, RESPONSES, SCORES):
+    for kind in (CHECKPOINTS, RESPONSES, SCORES, CALIBRATIONS):
         folder = store.home / kind
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.name.startswith("."):
@@ -55,7 +57,8 @@ def _describe(path: Path) -> str:
         if (path / MANIFEST).is_file():
             return str(json.loads((path / MANIFEST).read_text())["facts"].get("label", ""))
         if path.is_file():
-            return str(json.loads(path.read_text())["benchmark"])
+            content = json.loads(path.read_text())
+            return f"{len(content)} rows" if isinstance(content, list) else content["benchmark"]
     except (OSError, ValueError, KeyError, TypeError):
         return "damaged"
     return "unfinished"
@@ -81,13 +84,20 @@ def prune(store: Store, older_than: float) -> list[Entry]:
     """
     now = time.time()
     gone = [entry for entry in entries(store) if now - entry.changed > older_than]
-    for entry in gone:
-        with store.lock(f"{entry.kind}-{entry.key}"):
-            if entry.path.is_dir():
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                entry.path.unlink(missing_ok=True)
+    removed = [entry for entry in gone if _remove(store, f"{entry.kind}-{entry.key}", entry.path)]
     for partial in (store.home / CHECKPOINTS).glob(".partial-*"):
-        with store.lock(f"{CHECKPOINTS}-{partial.name.removeprefix('.partial-')}"):
-            shutil.rmtree(partial, ignore_errors=True)
-    return gone
+        _remove(store, f"{CHECKPOINTS}-{partial.name.removeprefix('.partial-')}", partial)
+    return removed
+
+
+def _remove(store: Store, lock: str, path: Path) -> bool:
+    """Remove a file or folder, unless another process holds its lock."""
+    try:
+        with store.lock(lock, wait=False):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    except Timeout:
+        return False
+    return True

@@ -20,7 +20,7 @@ from typing import Any
 from unicomp.errors import SpecError
 from unicomp.sources import Source
 from unicomp.spec import Calibration, Message, Sample, check_name
-from unicomp.store import Store, content_key
+from unicomp.store import CALIBRATIONS, Store, content_key
 
 Row = Mapping[str, Any]
 
@@ -33,7 +33,6 @@ FILES = (".txt", ".jsonl")
 
 _BUFFER = 10_000
 """Rows among which a set too large to be read whole is shuffled."""
-_MEMORY = "calibrations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +107,10 @@ class Recipe:
                 "root": source.name,
             }
         )
-        rows = store.recall(_MEMORY, key)
+        rows = store.recall(CALIBRATIONS, key)
         if rows is None:
             rows = _draw(part, count, self.seed, source)
-            store.remember(_MEMORY, key, rows)
+            store.remember(CALIBRATIONS, key, rows)
         return list(rows)
 
 

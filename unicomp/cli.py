@@ -129,5 +129,6 @@ def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
         lines.append(f"[models.{json.dumps(model)}.floors]")
         for (name, metric, method), low in least.items():
             if name == model:
-                lines.append(f'"{metric}@{method}" = {max(math.floor(low - margin), 0)}')
+                floor = math.floor(low - margin)
+                lines.append(f'"{metric}@{method}" = {floor if floor > 1 else 0}')
     return lines

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unicomp.statistics import Interval
+    from unicomp.statistics import Interval, Statistic
+
+
+FEW_FLIPS = 10
+"""Changed answers below which a percentile interval is too narrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +95,9 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     chance = benchmark.chance
     if chance is not None and not benchmark.higher_is_better:
         chance = 100.0 - chance
-    if reason := _incomparable(bottom, statistics.standard_error(base, ids), chance):
+    error = statistics.standard_error(base, ids)
+    doubt = 1.96 * error if error > 0 else 300.0 / (int(ids.max()) + 1)  # the rule of three
+    if reason := _incomparable(bottom, doubt, chance):
         return Retention(**facts, incomparable=reason)
     if _binary(benchmark, compressed) and _binary(benchmark, dense):
         lost, gained = statistics.flips(dense.columns["correct"], compressed.columns["correct"])
@@ -101,9 +107,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         facts["above_chance"] = 100.0 * (top - chance) / (bottom - chance)
     if compressed is dense:
         return Retention(**facts, value=100.0, low=100.0, high=100.0)
-    interval = statistics.ratio_interval(kept, base, ids) or _collapsed(
-        benchmark, compressed, dense, statistics.value(kept, n) / bottom, bottom, ids
-    )
+    interval = _interval(benchmark, compressed, dense, kept, base, ids)
     return Retention(
         **facts,
         value=100.0 * interval.estimate,
@@ -112,14 +116,16 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     )
 
 
-def _incomparable(dense: float, error: float, chance: float | None) -> str | None:
-    """Why a dense score has no ratio, or None."""
-    floor = max(chance or 0.0, 0.0)
+def _incomparable(dense: float, doubt: float, chance: float | None) -> str | None:
+    """Why a dense score has no ratio, or None; `doubt` is half its 95 % interval, in points."""
     if not dense > 0:
         return f"the dense score is {dense:.1f}: there is no ratio to it"
-    if dense - 1.96 * error <= floor and floor > 0:
-        return f"the dense score {dense:.1f} is at chance ({floor:.1f}): a ratio means nothing"
-    if dense - 1.96 * error <= 0:
+    if chance is not None and chance > 0 and dense - doubt <= chance:
+        return (
+            f"the dense score {dense:.1f} cannot be told from chance ({chance:.1f}): "
+            "a ratio means nothing"
+        )
+    if dense - doubt <= 0:
         return f"the dense score {dense:.1f} cannot be told from zero: a ratio means nothing"
     return None
 
@@ -129,26 +135,43 @@ def _binary(benchmark: Benchmark, records: Records) -> bool:
     return benchmark.aggregate == Mean("correct") and set(records.fields["correct"]) <= {0.0, 1.0}
 
 
-def _collapsed(
+def _interval(
     benchmark: Benchmark,
     compressed: Records,
     dense: Records,
-    estimate: float,
-    points: float,
-    ids: Any,
+    kept: Statistic,
+    base: Statistic,
+    ids: NDArray[np.int64],
 ) -> Interval:
-    """The interval where resampling shows no variation at all."""
+    """The interval of kept / base: resampled, and where that shows too little, by score.
+
+    Resampling says nothing where no draw varies, and too little where only a few answers changed:
+    a share of items then has the paired score interval, or the hull of the two.
+    """
     from unicomp import statistics
 
-    clusters = int(ids.max()) + 1
-    if not (
-        benchmark.higher_is_better and _binary(benchmark, compressed) and _binary(benchmark, dense)
-    ):
-        return statistics.rule_of_three(estimate, points, clusters)
-    now: NDArray[np.bool_] = compressed.columns["correct"].astype(bool)
-    before: NDArray[np.bool_] = dense.columns["correct"].astype(bool)
-    # items of one cluster agree here, so a cluster counts as one observation
-    scale = clusters / len(now)
+    resampled = statistics.ratio_interval(kept, base, ids)
+    both_binary = _binary(benchmark, compressed) and _binary(benchmark, dense)
+    if both_binary and benchmark.higher_is_better:
+        before, now = dense.columns["correct"], compressed.columns["correct"]
+        if resampled is not None and sum(statistics.flips(before, now)) >= FEW_FLIPS:
+            return resampled
+        by_score = _score_interval(before.astype(bool), now.astype(bool), ids)
+        return statistics.hull(resampled, by_score) if resampled else by_score
+    if resampled is not None:
+        return resampled
+    n = len(ids)
+    bottom = statistics.value(base, n)
+    return statistics.rule_of_three(statistics.value(kept, n) / bottom, bottom, int(ids.max()) + 1)
+
+
+def _score_interval(
+    before: NDArray[np.bool_], now: NDArray[np.bool_], ids: NDArray[np.int64]
+) -> Interval:
+    from unicomp import statistics
+
+    # as many observations as there are clusters: on the safe side where items of one disagree
+    scale = (int(ids.max()) + 1) / len(ids)
     return statistics.paired_score_interval(
         scale * float((now & before).sum()),
         scale * float((now & ~before).sum()),

@@ -86,6 +86,8 @@ class Scorecard:
     rows: tuple[Row, ...]
     metrics: tuple[MetricRow, ...]
     environment: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    """Benchmarks that are reported, and are part of no metric."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -134,7 +136,14 @@ def scorecard(
         for metric in METRICS
         if any(name in found for name in profiles[subject[0]].benchmarks(metric))
     ]
-    return Scorecard(rows=judged, metrics=tuple(metrics), environment=environment or {})
+    parts = {name for p in profiles.values() for metric in p for name in p.benchmarks(metric)}
+    beside = dict.fromkeys(row.benchmark for row in judged if row.benchmark not in parts)
+    return Scorecard(
+        rows=judged,
+        metrics=tuple(metrics),
+        environment=environment or {},
+        beside=tuple(beside),
+    )
 
 
 def _metric_row(

@@ -6,8 +6,8 @@ of the scorer. While none of these has changed, neither a model nor lm-eval is l
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -134,10 +134,14 @@ def _recall(keys: Mapping[str, str | None], store: Store) -> dict[str, Records |
 
 
 def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -> str | None:
-    """The key of a benchmark's records; None where the rows cannot be identified offline."""
+    """The key of a benchmark's records, or None where they must be read off the responses again.
+
+    That is so where the rows cannot be identified offline, and for scorers that are not ours:
+    what else their code depends on cannot be known.
+    """
     digest = conditions.store.digest_of
     definition = Definition(benchmark, conditions.source).identity(digest)
-    if definition is None:
+    if definition is None or not type(benchmark.scorer).__module__.startswith("unicomp.scoring."):
         return None
     return content_key(
         {
@@ -145,20 +149,16 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
             "definition": definition,
             "datasets": version("datasets"),
             "scorer": repr(benchmark.scorer),
-            "code": sorted(digest(path) for path in _code(benchmark)),
+            "code": [digest(path) for path in _code()],
             "samples": conditions.samples,
         }
     )
 
 
-def _code(benchmark: Benchmark) -> list[Path]:
+def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    scorer = inspect.getsourcefile(
-        benchmark.scorer if inspect.isroutine(benchmark.scorer) else type(benchmark.scorer)
-    )
-    own = [here / "tasks.py", here / "scores.py", *(here / "scoring").glob("*.py")]
-    return [*own, Path(scorer)] if scorer else own
+    return [here / "tasks.py", here / "scores.py", *sorted((here / "scoring").glob("*.py"))]
 
 
 def _prompt(
@@ -172,20 +172,34 @@ def _prompt(
     template = chat_template_of(checkpoint.path, checkpoint.model)
     for bench in benchmarks:
         try:
-            questions[bench.name] = conditions.prompts.of(bench, template)
+            with _named(bench, "its items cannot be made"):
+                questions[bench.name] = conditions.prompts.of(bench, template)
         except UnicompError as error:
             failures[bench.name] = error
     return questions, failures
 
 
+@contextmanager
+def _named(benchmark: Benchmark, problem: str) -> Iterator[None]:
+    """Turn whatever a task's or a scorer's code raises into a ScoringError of the benchmark."""
+    try:
+        yield
+    except UnicompError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        cause = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        raise ScoringError(f"benchmark {benchmark.name}: {problem} ({cause})") from error
+
+
 def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers) -> Records:
-    readings = [
-        benchmark.scorer(item)
-        for item in answered_items(prompted, [answers[one.key] for one in prompted])
-    ]
-    wanted = [name for name in benchmark.aggregate.columns if name != "cluster"]
-    for name in wanted:
-        if any(name not in reading.fields for reading in readings):
+    with _named(benchmark, "its responses cannot be read"):
+        readings = [
+            benchmark.scorer(item)
+            for item in answered_items(prompted, [answers[one.key] for one in prompted])
+        ]
+    for name in benchmark.aggregate.columns:
+        if name != "cluster" and any(name not in reading.fields for reading in readings):
             raise ScoringError(
                 f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which its "
                 "scorer does not give"
@@ -195,7 +209,13 @@ def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers)
         items=[one.item for one in prompted],
         clusters=[one.cluster for one in prompted],
         fields={
-            name: [reading.fields[name] for reading in readings] for name in readings[0].fields
+            name: [_plain(reading.fields[name]) for reading in readings]
+            for name in readings[0].fields
         },
-        parsed=[reading.parsed for reading in readings],
+        parsed=[bool(reading.parsed) for reading in readings],
     )
+
+
+def _plain(value: Any) -> float | str:
+    """A field as the store keeps it: numpy's numbers and truth values are numbers too."""
+    return value if isinstance(value, str) else float(value)

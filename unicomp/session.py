@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from unicomp.checkpoint import Checkpoint, build
-from unicomp.errors import UnicompError
+from unicomp.errors import SpecError, UnicompError
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scores import Conditions, Measured, Records, measure
@@ -70,6 +70,7 @@ class Session:
         self._expected = expected
         self._roots = roots
         self._narrate = narrate
+        self._asked: dict[str, Benchmark] = {}
         self._checkpoints: dict[tuple[str, str], Checkpoint | UnicompError] = {}
         self._records: dict[tuple[str, str], dict[str, Records | UnicompError]] = {}
         self._work: list[Work] = []
@@ -94,6 +95,10 @@ class Session:
 
     def retention(self, model: Model, method: Method, benchmark: Benchmark) -> Retention:
         """What the method kept of a benchmark. Raises what kept it from being measured."""
+        if model.name not in self._conditions:
+            raise SpecError(f"the model {model} is not one of the session: give it with --model")
+        if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
+            raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         compressed = self._measured(model, method, benchmark)
         return retention(benchmark, compressed, self._measured(model, DENSE, benchmark))
 
@@ -103,7 +108,7 @@ class Session:
         checkpoint = build(
             model,
             method,
-            self._calibration(model) if method.calibrated else None,
+            self._calibration(model) if method.compress else None,
             store=conditions.store,
             roots=self._roots,
             progress=self._narrate,

@@ -68,7 +68,7 @@ def load_settings(root: Path) -> Settings:
 def store_home(option: str | Path | None, settings: Settings) -> Path:
     """The folder of the store: an option, UNICOMP_HOME, `unicomp.toml`, the platform's cache."""
     if named := option or os.environ.get("UNICOMP_HOME"):
-        return Path(named).expanduser().absolute()
+        return Path(os.path.expanduser(named)).absolute()
     return settings.home or platformdirs.user_cache_path("unicomp")
 
 

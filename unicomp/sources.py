@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from unicomp.errors import SpecError
 
 HUB = "hub"
@@ -67,6 +69,32 @@ class Source:
             )
         return str(folder)
 
+    def check(self, dataset: str, config: str | None) -> None:
+        """Raise SpecError where a local root lacks a data set or one of its configurations.
+
+        Where the files of a configuration are is said in the front matter of the set's README, as
+        on the hub, or by a folder of its name.
+        """
+        folder = Path(self.path(dataset))
+        if self.folder is None or config is None:
+            return
+        declared = _declared_files(folder, config)
+        for pattern in declared or [f"{config}/*"]:
+            if not any(folder.glob(pattern)):
+                raise SpecError(
+                    f"the dataset root {self.name} lacks {dataset}, configuration {config!r}: "
+                    f"there is no {folder / pattern}"
+                )
+
+    def check_file(self, dataset: str, pattern: str) -> None:
+        """Raise SpecError where a local root lacks a file of a data set."""
+        folder = Path(self.path(dataset))
+        if self.folder is not None and not any(folder.glob(pattern)):
+            raise SpecError(
+                f"the dataset root {self.name} lacks a file of {dataset}: "
+                f"there is no {folder / pattern}"
+            )
+
     def files(self, dataset: str) -> list[Path] | None:
         """The files behind a data set, in a fixed order; None for the hub.
 
@@ -91,3 +119,18 @@ class Source:
             return tuple(declared)
         folder = Path(self.path(dataset))
         return tuple(config for config in declared if (folder / config).is_dir())
+
+
+def _declared_files(folder: Path, config: str) -> list[str]:
+    """The file patterns of a configuration in the front matter of a data set's README."""
+    try:
+        matter = (folder / "README.md").read_text(encoding="utf-8").split("---")[1]
+        entries = yaml.safe_load(matter)["configs"]
+        found = next(entry for entry in entries if entry["config_name"] == config)
+        files = found["data_files"]
+        paths = [entry["path"] for entry in files] if isinstance(files, list) else [files]
+        return [
+            str(path) for entry in paths for path in ([entry] if isinstance(entry, str) else entry)
+        ]
+    except (OSError, UnicodeDecodeError, LookupError, TypeError, StopIteration, yaml.YAMLError):
+        return []  # no such declaration: the layout says where the files are

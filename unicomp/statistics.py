@@ -151,7 +151,13 @@ def rule_of_three(estimate: float, dense_points: float, clusters: int) -> Interv
     hundred, may be off by as much either way.
     """
     slack = 300.0 / clusters / dense_points
-    return Interval(estimate, estimate - slack, estimate + slack)
+    low = estimate - slack
+    return Interval(estimate, max(low, 0.0) if estimate >= 0 else low, estimate + slack)
+
+
+def hull(first: Interval, second: Interval) -> Interval:
+    """The narrowest interval that holds both; the estimate is the first one's."""
+    return Interval(first.estimate, min(first.low, second.low), max(first.high, second.high))
 
 
 def combine(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:

@@ -4,6 +4,7 @@
       checkpoints/KEY/   manifest.json, model/, build.log
       responses/KEY/     identity.json, one JSON-lines file for each batch of items
       scores/KEY.json    the records of one benchmark, derived from responses
+      calibrations/      rows that were drawn for a calibration
       digests/           SHA-256 of files seen, remembered by path, size and mtime
       locks/             one lock file for each artifact
 
@@ -18,6 +19,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +36,7 @@ MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
 RESPONSES = "responses"
 SCORES = "scores"
+CALIBRATIONS = "calibrations"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:
@@ -48,9 +51,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _unique() -> str:
+    """A name that no other process uses, on this machine or on another that shares the disk."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that it is either the old one or the new one, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{_unique()}")
     with _advice_when_full(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -96,10 +104,11 @@ class Store:
     def __init__(self, home: Path) -> None:
         self.home = home
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            probe = home / f".writable-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            for folder in (home, home / "locks", home / "digests"):
+                folder.mkdir(parents=True, exist_ok=True)
+                probe = folder / f".writable-{_unique()}"
+                probe.touch()
+                probe.unlink()
         except OSError as error:
             raise StoreError(
                 f"the store {home} cannot be written ({error.strerror}): "
@@ -109,14 +118,21 @@ class Store:
     # -- locks ------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the lock `name`; `on_wait` is called once if another process has it."""
+    def lock(
+        self, name: str, on_wait: Callable[[], None] | None = None, *, wait: bool = True
+    ) -> Iterator[None]:
+        """Hold the lock `name`; `on_wait` is called once if another process has it.
+
+        Without `wait`, raises filelock.Timeout then.
+        """
         path = self.home / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            if not wait:
+                raise
             if on_wait is not None:
                 on_wait()
             lock.acquire()
@@ -164,13 +180,6 @@ class Store:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return Artifact(path=place, key=key, identity=identity, facts=facts, fresh=True)
-
-    def artifacts(self, kind: str) -> Iterator[Artifact]:
-        """All finished artifacts of a kind."""
-        folder = self.home / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if not path.name.startswith(".") and (artifact := self._read(path)):
-                yield artifact
 
     @staticmethod
     def corrupt_files(artifact: Artifact) -> list[str]:

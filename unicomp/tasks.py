@@ -71,7 +71,13 @@ def task_file(benchmark: Benchmark) -> Path:
 
 def _files(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """A task file and those that it includes, the outermost last."""
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        cause = str(error).splitlines()[0]
+        raise SpecError(f"the task file {path} cannot be read: {cause}") from None
+    if not isinstance(content, dict):
+        raise SpecError(f"the task file {path} is not a table of settings")
     included = content.get("include", ())
     for name in [included] if isinstance(included, str) else included:
         yield from _files(path.parent / name)
@@ -93,14 +99,19 @@ class Definition:
     source: Source
 
     @cached_property
-    def dataset(self) -> str:
-        """The data set's id on the hub."""
+    def settings(self) -> dict[str, Any]:
+        """What the task file and those that it includes say, functions by their names."""
         merged: dict[str, Any] = {}
         for _, content in _files(task_file(self.benchmark)):
             merged |= content
-        if "dataset_path" not in merged:
+        return merged
+
+    @property
+    def dataset(self) -> str:
+        """The data set's id on the hub."""
+        if "dataset_path" not in self.settings:
             raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
-        return str(merged["dataset_path"])
+        return str(self.settings["dataset_path"])
 
     @cached_property
     def configs(self) -> tuple[str | None, ...]:
@@ -123,18 +134,15 @@ class Definition:
         return declared
 
     def check(self) -> None:
-        """Raise SpecError where the source lacks the rows."""
-        path = Path(self.source.path(self.dataset))
-        if self.source.folder is None:
-            return
+        """Raise SpecError where a local source lacks the rows."""
         if not self.configs:
             raise SpecError(f"the dataset root {self.source.name} lacks {self.dataset}")
         for config in self.configs:
-            if config is not None and not (path / config).is_dir():
-                raise SpecError(
-                    f"the dataset root {self.source.name} lacks {self.dataset}, "
-                    f"configuration {config!r}: expected a folder {path / config}"
-                )
+            self.source.check(self.dataset, config or self.settings.get("dataset_name"))
+        files = (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
+        for file in files.values() if isinstance(files, dict) else [files]:
+            for pattern in [file] if isinstance(file, str) else file:
+                self.source.check_file(self.dataset, pattern)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned hub rows.
@@ -203,6 +211,11 @@ class Prompts:
         for config in definition.configs:
             for prompted in _render(definition, config, template):
                 clusters.setdefault(prompted.cluster, []).append(prompted)
+        if not clusters:
+            raise SpecError(
+                f"benchmark {definition.benchmark.name}: {definition.dataset} in "
+                f"{definition.source.name} has no rows"
+            )
         names = list(clusters)
         random.Random(SEED).shuffle(names)
         chosen: list[Prompted] = []
@@ -218,6 +231,8 @@ def _render(
 ) -> Iterator[Prompted]:
     benchmark = definition.benchmark
     task = _load(definition, config)
+    if not len(task.eval_docs):
+        return
     task.build_all_requests(
         apply_chat_template=chat_template is not None,
         fewshot_as_multiturn=chat_template is not None,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -59,7 +60,9 @@ class EngineSettings:
         """The device that is used; decided without importing torch."""
         if self.device != "auto":
             return self.device  # type: ignore[return-value]
-        if os.environ.get("CUDA_VISIBLE_DEVICES") != "" and Path("/dev/nvidiactl").exists():
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+        for_cpu = version("torch").endswith("+cpu")
+        if Path("/dev/nvidiactl").exists() and not hidden and not for_cpu:
             return "cuda"
         if sys.platform == "darwin" and os.uname().machine == "arm64":
             return "mps"

@@ -125,7 +125,7 @@ class HuggingFaceEngine:
             chosen = [requests[position] for position in positions]
             try:
                 answers = getattr(self._lm, kind)(chosen, disable_tqdm=True)
-            except (RuntimeError, AssertionError) as error:
+            except (RuntimeError, AssertionError, IndexError, ValueError) as error:
                 raise EngineError(
                     f"{self._model.name} in {self._folder} did not answer: {_first_line(error)}"
                 ) from None

@@ -2,148 +2,202 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
-from unicomp.errors import UnicompError
-from unicomp.framework import PROFILES, Profile
+from unicomp import catalogue
+from unicomp.errors import SpecError, UnicompError
+from unicomp.framework import PROFILES
 from unicomp.gate import check_names
 from unicomp.plugin.distribution import publish
-from unicomp.plugin.grid import GRID, IDENTITY, Grid
+from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
 from unicomp.plugin.options import PLAN, Plan, marks_of
 from unicomp.scorecard import Row
 from unicomp.session import Subject
-from unicomp.spec import DENSE, Benchmark
+from unicomp.spec import DENSE, Benchmark, Method, Model
 from unicomp.tasks import Definition
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""
 
+Definitions = dict[str, Sequence[pytest.FixtureDef[object]]]
+
+
+# -- what a test is about -----------------------------------------------------------------------
+
+
+def _uses_ours(definitions: Definitions, *names: str) -> bool:
+    """Whether a test gets one of the named fixtures from this plugin.
+
+    The last definition is the one in force; if it asks for its own name, it extends the one before.
+    """
+    for name in names:
+        for definition in reversed(definitions.get(name, ())):
+            if definition.func.__module__ == _FIXTURES:
+                return True
+            if name not in definition.argnames:
+                break
+    return False
+
+
+def _definitions(item: pytest.Item) -> Definitions:
+    info = getattr(item, "_fixtureinfo", None)
+    return info.name2fixturedefs if info else {}
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    return getattr(getattr(item, "callspec", None), "params", {})
+
 
 def subject_of(item: pytest.Item) -> Subject | None:
     """The model and method that a test is about, if it is one of ours."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    if not {"model", "method"} <= params.keys() or not uses_ours(item):
+    if not _uses_ours(_definitions(item), "retention", "checkpoint"):
+        return None
+    model, method = (_parameters(item).get(name) for name in ("model", "method"))
+    if not isinstance(model, Model) or not isinstance(method, Method):
         return None
     plan = item.config.stash[PLAN]
-    return Subject(
-        model=params["model"],
-        method=params["method"],
-        calibration=plan.calibration_of(params["method"]),
-    )
+    return Subject(model=model, method=method, calibration=plan.calibration_of(method))
 
 
-def uses_ours(item: pytest.Item) -> bool:
-    """Whether a test asks for this plugin's `retention` or `checkpoint`."""
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
-    return _ours(definitions)
-
-
-def _ours(definitions: dict[str, Sequence[pytest.FixtureDef[object]]]) -> bool:
-    return any(
-        definition.func.__module__ == _FIXTURES
-        for name in ("retention", "checkpoint")
-        for definition in definitions.get(name, ())
-    )
-
-
-def benchmark_of(item: pytest.Item) -> Benchmark | None:
-    """The benchmark among a test's parameters."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    return next((value for value in params.values() if isinstance(value, Benchmark)), None)
+def benchmarks_of(item: pytest.Item) -> tuple[Benchmark, ...]:
+    """The benchmarks that a test measures: its parameters, or those that its code names."""
+    given = [value for value in _parameters(item).values() if isinstance(value, Benchmark)]
+    if given:
+        return tuple(given)
+    function = getattr(item, "function", None)
+    scope = getattr(function, "__globals__", {})
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    return tuple(scope[name] for name in names if isinstance(scope.get(name), Benchmark))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Spread the tests that ask for our `retention` or `checkpoint` over models and methods."""
-    if not _ours(metafunc._arg2fixturedefs):
+    if not _uses_ours(metafunc._arg2fixturedefs, "retention", "checkpoint"):
         return
     plan = metafunc.config.stash[PLAN]
     taken = {
         name.strip()
         for mark in metafunc.definition.iter_markers("parametrize")
-        for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
+        for name in _argument_names(mark)
     }
     for name, values in (("model", plan.models), ("method", plan.methods)):
         if name in metafunc.fixturenames and name not in taken:
             metafunc.parametrize(name, values, ids=str, indirect=True, scope="session")
 
 
+def _argument_names(mark: pytest.Mark) -> Sequence[str]:
+    names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+    return names.split(",") if isinstance(names, str) else names
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with its metric, dimension and family, and say what it is about."""
+    """Mark a test with its metrics, dimensions and family, and say what it is about."""
     subject = subject_of(item)
     if subject is None:
         return
-    bench = benchmark_of(item)
-    for mark in marks_of(bench.metric if bench else None, subject.method):
-        item.add_marker(mark)
-    row = Row(
+    unknown = Row(
         model=subject.model.name,
         method=subject.method.name,
         calibration=subject.calibration,
-        benchmark=bench.name if bench else getattr(item, "originalname", item.name),
-        metric=bench.metric if bench else None,
+        benchmark=getattr(item, "originalname", item.name),
     )
-    item.stash[IDENTITY] = row
-    for name in ("model", "method", "calibration", "benchmark", "metric"):
-        item.user_properties.append((f"unicomp.{name}", getattr(row, name) or ""))
+    benchmarks = benchmarks_of(item)
+    item.stash[IDENTITY] = [
+        replace(unknown, benchmark=bench.name, metric=bench.metric) for bench in benchmarks
+    ] or [unknown]
+    for bench in benchmarks or (None,):
+        for mark in marks_of(bench.metric if bench else None, subject.method):
+            item.add_marker(mark)
+    if _uses_ours(_definitions(item), "retention"):
+        for row in item.stash[IDENTITY]:
+            item.user_properties.extend(properties_of(row))
+
+
+# -- what is run --------------------------------------------------------------------------------
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the embedded world does not cover, and check the names that were given."""
+    """Leave out what the embedded rows do not cover, and check the names that were given."""
     plan = config.stash[PLAN]
-    config.stash[GRID] = Grid()
-    config.stash[GRID].problem = _problem(plan, items)
-    outside = [item for item in items if _outside(plan, item)]
+    grid = config.stash[GRID] = Grid()
+    try:
+        _check(config, plan, items)
+        outside = [item for item in items if _outside(plan, item)]
+    except UnicompError as error:
+        grid.problem = str(error)
+        return
     if outside:
         config.hook.pytest_deselected(items=outside)
         items[:] = [item for item in items if item not in outside]
 
 
-def _outside(plan: Plan, item: pytest.Item) -> bool:
-    """Whether a benchmark belongs to the framework, but not to the model's profile."""
-    subject, bench = subject_of(item), benchmark_of(item)
-    if subject is None or bench is None:
-        return False
-    known = _benchmarks(*PROFILES.values())
-    profile = plan.profile(subject.model.name)
-    return (
-        plan.sources[subject.model.name].is_embedded
-        and bench.name in known
-        and bench.name not in _benchmarks(profile)
-    )
-
-
-def _benchmarks(*profiles: Profile) -> set[str]:
-    """The benchmarks that some metric of the profiles is made of."""
+def _framework() -> set[str]:
+    """The benchmarks that some metric of some profile is made of."""
     return {
-        name for profile in profiles for metric in profile for name in profile.benchmarks(metric)
+        name
+        for profile in PROFILES.values()
+        for metric in profile
+        for name in profile.benchmarks(metric)
     }
 
 
-def _problem(plan: Plan, items: Sequence[pytest.Item]) -> str | None:
-    """What is wrong with names that only the collected tests can tell, in one line."""
-    from unicomp import catalogue
+def _outside(plan: Plan, item: pytest.Item) -> bool:
+    """Whether a test measures a benchmark of the framework whose rows the embedded world lacks."""
+    subject = subject_of(item)
+    if subject is None or not (source := plan.sources[subject.model.name]).is_embedded:
+        return False
+    assert source.folder is not None
+    return any(
+        bench.name in _framework()
+        and not (source.folder / Definition(bench, source).dataset).is_dir()
+        for bench in benchmarks_of(item)
+    )
 
-    benchmarks = _benchmarks(*PROFILES.values())
-    benchmarks |= {bench.name for item in items if (bench := benchmark_of(item))}
-    benchmarks |= {item.stash[IDENTITY].benchmark for item in items if IDENTITY in item.stash}
-    methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
-    policy = plan.policy
-    named = [
-        ("--floor", policy.command_line),
-        ("unicomp.toml [floors]", policy.general),
-        ("unicomp.toml [allow]", policy.allow),
-        *((f"unicomp.toml [models.{name}.floors]", table) for name, table in policy.models.items()),
-    ]
-    try:
-        for where, names in named:
-            check_names(where, names, benchmarks, sorted(methods))
-    except UnicompError as error:
-        return str(error)
-    return None
+
+def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> None:
+    """Raise SpecError for what only the collected tests can tell is wrong."""
+    declared: dict[str, Benchmark] = {}
+    for item in items:
+        for bench in benchmarks_of(item):
+            if declared.setdefault(bench.name, bench) != bench:
+                raise SpecError(
+                    f"two different benchmarks are named {bench.name!r}: rename the one that "
+                    f"{item.nodeid.partition('[')[0]} measures"
+                )
+        for name, kind in (("model", Model), ("method", Method)):
+            value = _parameters(item).get(name)
+            asks = _uses_ours(_definitions(item), "retention", "checkpoint")
+            if asks and value is not None and not isinstance(value, kind):
+                raise SpecError(
+                    f"{item.nodeid.partition('[')[0]} parametrizes {name!r} with {value!r}, which "
+                    f"is no {kind.__name__}: choose it on the command line, with --{name}"
+                )
+    unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
+    benchmarks = _framework() | declared.keys() | unnamed
+    methods = sorted(
+        {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
+    )
+    for where, names in _names(config, plan):
+        check_names(where, names, benchmarks, methods)
+
+
+def _names(config: pytest.Config, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+    """The names that were given, and where; those of the file only where everything is collected.
+
+    The file may well name a benchmark of a test file that this run does not look at.
+    """
+    yield "--floor", tuple(plan.policy.command_line)
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        return
+    yield "unicomp.toml [floors]", tuple(plan.policy.general)
+    yield "unicomp.toml [allow]", tuple(plan.policy.allow)
+    for model, table in plan.policy.models.items():
+        yield f"unicomp.toml [models.{model}.floors]", tuple(table)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
@@ -176,24 +230,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         subject = subject_of(item)
         if subject is None:
             continue
-        if "retention" in getattr(item, "fixturenames", ()):
+        if _uses_ours(_definitions(item), "retention"):
             grid.rows[item.nodeid] = item.stash[IDENTITY]
         grid.checkpoints[item.nodeid] = f"{subject}"
-        if bench := benchmark_of(item):
-            benchmarks = grid.expected.setdefault((subject.model.name, subject.method.name), [])
-            if bench not in benchmarks:
-                benchmarks.append(bench)
-    grid.problem = grid.problem or _missing_rows(plan, grid)
-    publish(session.config, grid)
-    if grid.problem and not hasattr(session.config, "workerinput"):
-        raise pytest.UsageError(grid.problem)
-
-
-def _missing_rows(plan: Plan, grid: Grid) -> str | None:
+        benchmarks = grid.expected.setdefault((subject.model.name, subject.method.name), [])
+        benchmarks.extend(bench for bench in benchmarks_of(item) if bench not in benchmarks)
     try:
         for (model, _), benchmarks in grid.expected.items():
             for bench in benchmarks:
                 Definition(bench, plan.sources[model]).check()
     except UnicompError as error:
-        return str(error)
-    return None
+        grid.problem = grid.problem or str(error)
+    publish(session.config, grid)
+    if grid.problem and not hasattr(session.config, "workerinput"):
+        raise pytest.UsageError(grid.problem)

@@ -18,7 +18,7 @@ from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention
 from unicomp.scorecard import Row
-from unicomp.session import Session
+from unicomp.session import Session, Subject
 from unicomp.spec import Benchmark, Method, Model
 
 ROWS = pytest.StashKey[dict[str, Row]]()
@@ -55,15 +55,30 @@ def method(request: pytest.FixtureRequest) -> Method:
 
 
 @pytest.fixture
-def checkpoint(unicomp_session: Session, model: Model, method: Method) -> Checkpoint:
+def checkpoint(
+    request: pytest.FixtureRequest, unicomp_session: Session, model: Model, method: Method
+) -> Checkpoint:
     """The compressed checkpoint on disk: built, or found in the store."""
     try:
         return unicomp_session.checkpoint(model, method)
     except UnicompError as error:
         failure = error
+    rows = request.node.stash.setdefault(ROWS, {})
+    for identity in request.node.stash[IDENTITY]:
+        rows[identity.benchmark] = _ended(identity, failure)
+    raise _ending(failure)
+
+
+def _ended(row: Row, failure: UnicompError) -> Row:
+    verdict: Verdict = "unsupported" if isinstance(failure, UnsupportedError) else "missing"
+    return replace(row, verdict=verdict, reason=str(failure))
+
+
+def _ending(failure: UnicompError) -> BaseException:
+    """What ends a test; raised outside the handler, so that pytest shows one line and no chain."""
     if isinstance(failure, UnsupportedError):
-        pytest.skip(str(failure))
-    pytest.fail(str(failure), pytrace=False)
+        return pytest.skip.Exception(str(failure))
+    return pytest.fail.Exception(str(failure), pytrace=False)
 
 
 class JudgedRetention(Retention):
@@ -108,41 +123,37 @@ class RetentionOf:
     """
 
     def __init__(
-        self, session: Session, model: Model, method: Method, identity: Row, floor: FloorOf
+        self, session: Session, subject: Subject, floor: FloorOf, rows: dict[str, Row]
     ) -> None:
-        self._session, self._model, self._method = session, model, method
-        self._identity, self._floor = identity, floor
-        self.rows: dict[str, Row] = {}
+        self._session, self._subject, self._floor, self._rows = session, subject, floor, rows
 
     def __repr__(self) -> str:
         return "retention"
 
     def __call__(self, bench: Benchmark) -> Retention:
         """Raise what ends a test where there is nothing to compare."""
-        row = replace(
-            self._identity,
+        model, method = self._subject.model, self._subject.method
+        row = Row(
+            model=model.name,
+            method=method.name,
+            calibration=self._subject.calibration,
             benchmark=bench.name,
             metric=bench.metric,
             floor=self._floor(bench),
             higher_is_better=bench.higher_is_better,
         )
-        self.rows[bench.name] = row
+        self._rows[bench.name] = row
         try:
-            kept = self._session.retention(self._model, self._method, bench)
+            kept = self._session.retention(model, method, bench)
         except UnicompError as error:
             failure = error
         else:
             return self._judged(bench, row, kept)
-        # outside the handler, so that pytest shows one line and no chain of exceptions
-        unsupported = isinstance(failure, UnsupportedError)
-        verdict: Verdict = "unsupported" if unsupported else "missing"
-        self.rows[bench.name] = replace(row, verdict=verdict, reason=str(failure))
-        if unsupported:
-            pytest.skip(str(failure))
-        pytest.fail(f"{bench}: {failure}", pytrace=False)
+        self._rows[bench.name] = _ended(row, failure)
+        raise _ending(failure)
 
     def _judged(self, bench: Benchmark, row: Row, kept: Retention) -> Retention:
-        row = self.rows[bench.name] = _measured(row, kept)
+        row = self._rows[bench.name] = _measured(row, kept)
         if kept.incomparable:
             pytest.fail(f"{bench}: {kept.incomparable}", pytrace=False)
 
@@ -150,10 +161,11 @@ class RetentionOf:
             assert kept.low is not None
             assert kept.high is not None
             verdict = decide(kept.low, kept.high, least)
-            self.rows[bench.name] = replace(row, floor=least, verdict=verdict)
+            self._rows[bench.name] = replace(row, floor=least, verdict=verdict)
             return verdict == "pass"
 
-        judge(self._floor(bench))  # holds for a test that never compares
+        assert row.floor is not None
+        judge(row.floor)  # holds for a test that never compares
         return JudgedRetention.of(kept, judge)
 
 
@@ -172,10 +184,10 @@ def retention(
     method: Method,
 ) -> RetentionOf:
     """Measure what the checkpoint kept of a benchmark; compare the result with a floor."""
-    floor = FloorOf(pytestconfig.stash[PLAN].policy, model, method)
-    measure = RetentionOf(unicomp_session, model, method, request.node.stash[IDENTITY], floor)
-    request.node.stash[ROWS] = measure.rows
-    return measure
+    plan = pytestconfig.stash[PLAN]
+    subject = Subject(model=model, method=method, calibration=plan.calibration_of(method))
+    floor = FloorOf(plan.policy, model, method)
+    return RetentionOf(unicomp_session, subject, floor, request.node.stash.setdefault(ROWS, {}))
 
 
 def _measured(row: Row, kept: Retention) -> Row:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 import pytest
@@ -11,16 +12,16 @@ import pytest
 from unicomp.scorecard import Row
 from unicomp.spec import Benchmark
 
-IDENTITY = pytest.StashKey[Row]()
-"""What a test is about, before it is measured: a missing row."""
+IDENTITY = pytest.StashKey[list[Row]]()
+"""What a test is about, before it is measured: a missing row for each of its benchmarks."""
 
 
 @dataclass(kw_only=True)
 class Grid:
     """Known to the process that collects, and carried to the one that reports."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
-    """Node id → the row to expect."""
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    """Node id → the rows to expect."""
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Node id → the checkpoint, whose tests belong on one worker."""
     expected: dict[tuple[str, str], list[Benchmark]] = field(default_factory=dict)
@@ -30,15 +31,47 @@ class Grid:
 
     def to_json(self) -> str:
         """What the reporting process needs."""
-        rows = {nodeid: asdict(row) for nodeid, row in self.rows.items()}
+        rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
         return json.dumps({"rows": rows, "checkpoints": self.checkpoints, "problem": self.problem})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The grid as the reporting process knows it."""
         content: dict[str, Any] = json.loads(text)
-        content["rows"] = {nodeid: Row(**row) for nodeid, row in content["rows"].items()}
+        content["rows"] = {
+            nodeid: [Row(**row) for row in rows] for nodeid, rows in content["rows"].items()
+        }
         return cls(**content)
 
 
 GRID = pytest.StashKey[Grid]()
+
+
+# -- rows on reports ----------------------------------------------------------------------------
+
+_PREFIX = "unicomp."
+_FIELDS = {field.name for field in fields(Row)}
+
+
+def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
+    """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
+    values = asdict(row).items()
+    return [(f"{_PREFIX}{name}", value) for name, value in values if value is not None]
+
+
+def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
+    """The rows among the properties of a test; each begins with its model."""
+    tables: list[dict[str, Any]] = []
+    for name, value in properties:
+        if not is_of_a_row(name):
+            continue
+        key = name.removeprefix(_PREFIX)
+        if key == "model":
+            tables.append({})
+        tables[-1][key] = value
+    return [Row(**table) for table in tables]
+
+
+def is_of_a_row(name: str) -> bool:
+    """Whether a property of a test belongs to a row."""
+    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in _FIELDS

@@ -169,7 +169,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a -m expression that names no marker; plugins have registered theirs by now."""
+    """Refuse a -m expression that misspells a marker of ours, and a store that cannot be used.
+
+    Other plugins have registered their markers by now.
+    """
     lines = session.config.getini("markers")
     known = {line.partition(":")[0].partition("(")[0].strip() for line in lines}
     expression = session.config.getoption("markexpr") or ""
@@ -177,9 +180,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if name in known or name in ("and", "or", "not", "True", "False"):
             continue
         ours = (*METRICS, *DIMENSIONS, *FAMILIES)
-        close = difflib.get_close_matches(name, ours, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"metrics: {', '.join(METRICS)}"
-        raise pytest.UsageError(f"-m {expression!r}: there is no marker {name!r}; {hint}")
+        if close := difflib.get_close_matches(name, ours, n=1):
+            raise pytest.UsageError(
+                f"-m {expression!r}: there is no marker {name!r}; did you mean {close[0]!r}?"
+            )
+    if not session.config.option.collectonly:
+        try:
+            session.config.stash[PLAN].conditions  # noqa: B018 (opens the store)
+        except UnicompError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 def make_plan(config: pytest.Config) -> Plan:
@@ -191,6 +200,7 @@ def make_plan(config: pytest.Config) -> Plan:
     models = tuple(
         catalogue.load_models(list(dict.fromkeys(given("--model") or [DEFAULT_MODEL])), roots)
     )
+    embedded = catalogue.load_model(DEFAULT_MODEL, roots)
     methods = _methods(given("--method"), given("--checkpoint"), roots)
     if name := given("--engine"):
         settings = replace(settings, engine=replace(settings.engine, name=name))
@@ -201,7 +211,7 @@ def make_plan(config: pytest.Config) -> Plan:
         methods=methods,
         calibration=given("--calibration"),
         sources={
-            model.name: Source(rows or (EMBEDDED_ROWS if model.name == DEFAULT_MODEL else HUB))
+            model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB))
             for model in models
         },
         policy=Policy(
@@ -228,7 +238,10 @@ def _methods(
         names = [DENSE.name] if checkpoint else list(DEFAULT_METHODS)
     methods = [catalogue.load_method(name, roots) for name in dict.fromkeys(names)]
     if checkpoint:
-        methods.append(catalogue.load_checkpoint(checkpoint, roots))
+        external = catalogue.load_checkpoint(checkpoint, roots)
+        if external.name in catalogue.method_names(roots):  # a folder may be called anything
+            external = replace(external, name=f"checkpoint-{external.name}")
+        methods.append(external)
     return tuple(methods)
 
 
@@ -244,8 +257,12 @@ def _writable(text: str | None) -> Path | None:
     if text is None:
         return None
     path = Path(text).absolute()
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise SpecError(f"--scorecard {text}: the folder {path.parent} cannot be written to")
+    if (
+        (path.exists() and not path.is_file())
+        or not path.parent.is_dir()
+        or not os.access(path.parent, os.W_OK)
+    ):
+        raise SpecError(f"--scorecard {text} cannot be written: give a file in a folder that can")
     return path
 
 

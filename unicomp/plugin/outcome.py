@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
-from dataclasses import asdict, fields, replace
-from typing import Any
+from collections.abc import Generator
+from dataclasses import asdict, replace
 
 import pytest
 
 from unicomp.plugin.fixtures import ROWS, SESSION
-from unicomp.plugin.grid import GRID, IDENTITY
+from unicomp.plugin.grid import GRID, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.report import environment, terminal
 from unicomp.report import json as json_report
 from unicomp.scorecard import Row, Scorecard, scorecard
 from unicomp.session import Work
 
-_PREFIX = "unicomp."
-_FIELDS = {field.name for field in fields(Row)}
-_WORK = f"{_PREFIX}work"
+_WORK = "unicomp.work"
 
 SCORECARD = pytest.StashKey[Scorecard]()
-
-
-def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
-    """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
-    values = asdict(row).items()
-    return [(f"{_PREFIX}{name}", value) for name, value in values if value is not None]
-
-
-def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
-    """The rows among the properties of a test; each begins with its model."""
-    tables: list[dict[str, Any]] = []
-    for name, value in properties:
-        key = name.removeprefix(_PREFIX)
-        if not name.startswith(_PREFIX) or key not in _FIELDS:
-            continue
-        if key == "model":
-            tables.append({})
-        tables[-1][key] = value
-    return [Row(**table) for table in tables]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -48,24 +26,21 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put a test's rows on its report, and let an allowed gap not count as a failure."""
-    measured = list(item.stash.get(ROWS, {}).values())
+    measured = item.stash.get(ROWS, {})
     if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
-        measured = [
-            replace(row, verdict="fail", reason="the test failed") if row.verdict == "pass" else row
-            for row in measured
-        ]
-    if IDENTITY in item.stash and measured:
-        others = [pair for pair in item.user_properties if not pair[0].startswith(_PREFIX)]
-        item.user_properties[:] = [
-            *others,
-            *(pair for row in measured for pair in properties_of(row)),
-        ]
+        for name, row in measured.items():
+            if row.verdict == "pass":
+                measured[name] = replace(row, verdict="fail", reason="the test failed")
+    if measured:
+        others = [pair for pair in item.user_properties if not is_of_a_row(pair[0])]
+        rows = [pair for row in measured.values() for pair in properties_of(row)]
+        item.user_properties[:] = [*others, *rows]
     session = item.config.stash.get(SESSION, None)
     if session is not None and (work := session.take_work()):
         item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
     report = yield
-    if report.failed and call.when == "call" and measured:
-        reasons = [_allowed(item.config.stash[PLAN], row) for row in measured]
+    if report.failed and call.when != "teardown" and measured:
+        reasons = [_allowed(item.config.stash[PLAN], row) for row in measured.values()]
         if all(reasons):
             report.outcome = "skipped"
             report.wasxfail = f"allowed: {'; '.join(filter(None, reasons))}"
@@ -95,18 +70,18 @@ class Ledger:
         if rows := rows_of(report.user_properties):
             self.rows[report.nodeid] = rows
         if report.failed:
-            self.reasons[report.nodeid] = _last_line(report)
+            self.reasons[report.nodeid] = _cause(report)
 
-    def complete(self, expected: dict[str, Row]) -> list[Row]:
+    def complete(self, expected: dict[str, list[Row]]) -> list[Row]:
         """All rows: the expected ones that nothing was heard of are missing."""
         rows: list[Row] = []
-        for nodeid, identity in expected.items():
-            heard = self.rows.get(nodeid) or [identity]
+        for nodeid in dict.fromkeys((*expected, *self.rows)):
+            heard = {row.benchmark: row for row in self.rows.get(nodeid, ())}
+            named = {row.benchmark: row for row in expected.get(nodeid, ())}
+            reason = self.reasons.get(nodeid, "its test did not run to the end")
             rows += [
-                replace(row, reason=self.reasons.get(nodeid, "its test did not run to the end"))
-                if row.verdict == "missing" and not row.reason
-                else row
-                for row in heard
+                replace(row, reason=reason) if row.verdict == "missing" and not row.reason else row
+                for row in {**named, **heard}.values()
             ]
         return rows
 
@@ -114,9 +89,11 @@ class Ledger:
 LEDGER = pytest.StashKey[Ledger]()
 
 
-def _last_line(report: pytest.TestReport) -> str:
-    lines = [line for line in report.longreprtext.strip().splitlines() if line.strip()]
-    return lines[-1].strip().removeprefix("E ").strip() if lines else "the test failed"
+def _cause(report: pytest.TestReport) -> str:
+    """Why a test failed, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash else report.longreprtext
+    return next((line.strip() for line in text.splitlines() if line.strip()), "the test failed")
 
 
 @pytest.hookimpl(trylast=True)
@@ -140,9 +117,11 @@ class _Reporter:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Add up the metrics, write the scorecard and decide the exit status."""
         grid = self._config.stash.get(GRID, None)
-        if grid is None or not grid.rows or grid.problem or self._config.option.collectonly:
-            return
         plan, ledger = self._config.stash[PLAN], self._config.stash[LEDGER]
+        if grid is None or grid.problem or self._config.option.collectonly:
+            return
+        if not grid.rows and not ledger.rows:
+            return
         card = scorecard(
             ledger.complete(grid.rows),
             {model.name: plan.profile(model.name) for model in plan.models},

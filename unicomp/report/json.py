@@ -2,7 +2,8 @@
 
 `scores` has a row for each benchmark of each checkpoint that was measured and compared, `metrics`
 one for each metric, `missing` one for each benchmark that ended otherwise, with the reason;
-`work` has what was built and asked, and what was found in the store.
+`beside` names the benchmarks that are part of no metric; `work` has what was built and asked, and
+what was found in the store.
 `scorecard.schema.json` beside this file is the schema; its version changes with its meaning.
 """
 
@@ -32,6 +33,7 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
         "scores": [_plain(row) for row in card.rows if row.verdict in DECIDED],
         "metrics": [_plain(row) for row in card.metrics],
         "missing": [_plain(row) for row in card.rows if row.verdict not in DECIDED],
+        "beside": list(card.beside),
         "knowledge_bias": [
             {"model": model, "method": method, "calibration": calibration, "points": points}
             for (model, method, calibration), points in knowledge_bias(card).items()

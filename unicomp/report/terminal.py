@@ -52,7 +52,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
     for model in dict.fromkeys(subject[0] for subject in card.subjects):
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
         console.print(_table(card, model))
-    for line in (*_bias(card), *_gaps(card), *_costs(work)):
+    for line in (*_beside(card), *_bias(card), *_gaps(card), *_costs(work)):
         console.print(line, soft_wrap=True)
     verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
     console.print(verdict)
@@ -97,6 +97,20 @@ def _cell(row: MetricRow | None) -> Text:
     if row.low != row.high:
         cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
     return cell
+
+
+def _beside(card: Scorecard) -> Iterator[str]:
+    """The benchmarks that are part of no metric, a line for each."""
+    for name in card.beside:
+        rows = [row for row in card.rows if row.benchmark == name and row.retention is not None]
+        kept = (
+            f"[{_STYLES[row.verdict]}]{row.method} {row.retention:.1f}"
+            f"{_MARKS.get(row.verdict, '')}[/]"
+            for row in rows
+        )
+        metric = next((row.metric for row in rows if row.metric), None)
+        where = f" (beside {metric.replace('_', ' ')})" if metric else ""
+        yield f"{_printable(name)}{where}: {', '.join(kept)}"
 
 
 def _bias(card: Scorecard) -> Iterator[str]:

@@ -27,7 +27,7 @@ def finished(store):
     """The keys of what a reader would find."""
     folder = store.home / KIND
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return [name for name in names if store.find(KIND, name)]
+    return [name for name in names if not name.startswith(".") and store.find(KIND, name)]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ directory first and among the shipped ones then; nothing is registered anywhere.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -72,9 +73,8 @@ def _names(kind: Kind, roots: Roots) -> list[str]:
 
 def _find(kind: Kind, name: str, roots: Roots) -> Path | None:
     for root in roots:
-        path = root / kind / f"{name}.py"
-        if path.is_file() and path.stem in _names(kind, [root]):
-            return path
+        if name in _names(kind, [root]):  # a name, not a path that leads to such a file
+            return root / kind / f"{name}.py"
     return None
 
 
@@ -130,8 +130,8 @@ def calibration_name(given: str) -> str:
 
 
 def _own_file(given: str) -> Path | None:
-    path = Path(given).expanduser()
-    return path if path.suffix in FILES or path.is_file() else None
+    path = Path(os.path.expanduser(given))
+    return path if path.suffix in FILES or os.path.isfile(path) else None
 
 
 def load_recipe(name: str, roots: Roots) -> Recipe:
@@ -151,16 +151,19 @@ def load_recipe(name: str, roots: Roots) -> Recipe:
 def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
     """Each of `names` as a model, with names that are all different; see `load_model`."""
     models: list[Model] = []
-    taken: set[str] = set()
+    filed = model_names(roots)
+    named: set[str] = set()
     for given in names:
         model = load_model(given, roots)
         name = model.name
+        # a folder may be called like a model that has a file, and is another one
+        taken = named if given in filed else named | set(filed)
         if name in taken and (parent := _slug(Path(model.source).parent.name)):
             name = f"{parent}-{model.name}"
         number = 2
         while name in taken:
             name, number = f"{model.name}-{number}", number + 1
-        taken.add(name)
+        named.add(name)
         models.append(replace(model, name=name))
     return models
 
@@ -176,8 +179,8 @@ def load_model(given: str, roots: Roots) -> Model:
         if model.folder is not None:
             check_folder(model.folder)
         return model
-    folder = Path(given).expanduser()
-    if folder.exists():
+    folder = Path(os.path.expanduser(given))
+    if os.path.exists(folder):  # says no to what is no path at all
         folder = folder.resolve()
         check_folder(folder)
         return Model(name=_folder_name(folder), source=str(folder))
@@ -221,6 +224,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise SpecError(f"{path} is not JSON") from None
     if not isinstance(config, dict):
         raise SpecError(f"{path} is not a JSON object")
+    if "model_type" not in config:
+        raise SpecError(f"{path} is no model configuration: it names no model_type")
     return config
 
 
@@ -242,7 +247,10 @@ def check_folder(folder: Path) -> None:
         )
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            raise SpecError(f"{index} is no index of weights") from None
         if lacking := sorted(shards - {path.name for path in weights}):
             raise SpecError(f"{folder} lacks {lacking[0]}, which its index names")
     for path in weights:
@@ -263,10 +271,11 @@ def _check_weights(path: Path) -> None:
             header = json.loads(stream.read(length)) if 0 < length < size else None
         except ValueError:
             header = None
-    if not isinstance(header, dict):
-        raise SpecError(f"{path} is not a safetensors file")
-    header.pop("__metadata__", None)
-    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    try:
+        header.pop("__metadata__", None)  # type: ignore[union-attr]
+        end = max(entry["data_offsets"][1] for entry in header.values())  # type: ignore[union-attr]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise SpecError(f"{path} is not a safetensors file, or holds no weights") from None
     if 8 + length + end != size:
         raise SpecError(f"{path} is cut off or damaged: {size} bytes, not {8 + length + end}")
 

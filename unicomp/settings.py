@@ -103,7 +103,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
 
 def _path(root: Path, key: str, text: str) -> Path:
     try:
-        return root / Path(text).expanduser()
+        return root / Path(os.path.expanduser(text))
     except RuntimeError:
         raise SpecError(f"paths.{key}: there is no home folder for {text}") from None
 

@@ -51,7 +51,8 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
     )
     for model in dict.fromkeys(subject[0] for subject in card.subjects):
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
-        console.print(_table(card, model))
+        if any(row.model == model for row in card.metrics):
+            console.print(_table(card, model))
     for line in (*_beside(card), *_bias(card), *_gaps(card), *_costs(work)):
         console.print(line, soft_wrap=True)
     verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"

@@ -148,7 +148,7 @@ def test_the_shipped_calibrations_read_the_embedded_rows() -> None:
     where = roots(REPOSITORY)
     for name in ("generic", "reasoning"):
         drawn = load_recipe(name, where).load(Source("embedded"))
-        assert len(drawn.samples) == 512
+        assert len(drawn.samples) == 256
         assert drawn.tokens == 1024
     assert {len(sample) for sample in drawn.samples} == {2}, "a question and its answer"
 

@@ -117,7 +117,7 @@ def build(
             shutil.copyfile(log, kept)
             raise BuildError(f"{label} {failure} (log: {kept})") from None
         kept.unlink(missing_ok=True)
-        return {**facts, "threads": threads}
+        return {**facts, "threads": threads, "label": f"{model}/{method}"}
 
     artifact = store.build(
         CHECKPOINTS,

@@ -274,10 +274,14 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
     settings = load_yaml(task_file(benchmark))
     for structural in ("tag", "group", "task_list"):
         settings.pop(structural, None)
-    settings["dataset_path"] = definition.source.path(definition.dataset)
     settings["num_fewshot"] = definition.shots
     if config is not None:
         settings["dataset_name"] = config
+    if definition.source.folder is not None:
+        options = settings.pop("dataset_kwargs", None) or {}
+        settings["custom_dataset"] = lambda **metadata: _local_rows(
+            definition.source.path(definition.dataset), settings.get("dataset_name"), options
+        )
     if settings.get("output_type") == "generate_until":
         decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
         if definition.max_new_tokens is not None:
@@ -285,7 +289,13 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         settings["generation_kwargs"] = decoding
     try:
         return ConfigurableTask(config=settings)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        RuntimeError,
+        datasets.exceptions.DatasetsError,
+    ) as error:
         cause = str(error.__cause__ or error).strip().splitlines()
         reason = cause[0] if cause else type(error).__name__
         if definition.source.folder is None:
@@ -297,6 +307,20 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
             f"benchmark {benchmark.name}: the rows of {definition.dataset} in "
             f"{definition.source.name} cannot be read ({reason})"
         ) from None
+
+
+def _local_rows(path: str, name: str | None, options: Mapping[str, Any]) -> Any:
+    """All splits of a data set in a local folder, read anew.
+
+    The library's cache is passed by: it knows local files by their names, and keeps giving the
+    rows of a file that has since been replaced.
+    """
+    import datasets
+
+    streams = datasets.load_dataset(path, name, streaming=True, **options)
+    return datasets.DatasetDict(
+        {split: datasets.Dataset.from_list(list(stream)) for split, stream in streams.items()}
+    )
 
 
 def answered_items(prompted: Sequence[Prompted], responses: Sequence[Sequence[Any]]) -> list[Item]:

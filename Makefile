@@ -9,10 +9,10 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: suite test lint
 
 suite: $(VENV)/installed  ## run the suite on the embedded model
-	$(VENV)/bin/pytest suites -q $(ARGS)
+	$(VENV)/bin/pytest suites -q -n 2 $(ARGS)
 
 test: $(VENV)/installed  ## run the project's own tests
-	$(VENV)/bin/pytest tests -q $(ARGS)
+	$(VENV)/bin/pytest tests -q -n 2 $(ARGS)
 
 lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
 ENGINES = ("hf",)
+ENGINE_VERSION = 1
+"""To be raised when an engine answers differently than before; stored responses then count no
+more."""
 Device = Literal["cpu", "cuda", "mps"]
 
 
@@ -82,6 +85,7 @@ class EngineSettings:
             "threads": self.threads,
             "batch_size": self.batch_size,
             "dtype": self.dtype(model),
+            "code": ENGINE_VERSION,
         }
 
 

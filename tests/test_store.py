@@ -224,7 +224,7 @@ def test_a_deleted_file_is_corrupt(store):
 
 
 def test_what_is_no_artifact_is_passed_over(store):
-    built = store.build(KIND, IDENTITY, make_model)
+    store.build(KIND, IDENTITY, make_model)
     (store.home / KIND / "notes.txt").write_text("mine")
     (store.home / KIND / "empty").mkdir()
     assert store.find("nothing", "key") is None

@@ -82,3 +82,68 @@ def test_without_a_network_it_says_what_would_have_been_fetched(new_gate, tmp_pa
     assert run.status == 1
     assert "nobody/no-such-model cannot be fetched" in run.text
     assert "Traceback" not in run.text
+
+
+def test_a_store_that_is_a_file_is_refused_before_anything_is_built(new_gate, tmp_path):
+    (tmp_path / "home").write_text("not a folder")
+    run = new_gate(tmp_path / "home").run("-m", "knowledge", "--method=dense")
+    assert run.status == 4, run.text
+    assert "cannot be written" in run.text
+
+
+USER_TEST = """
+from pathlib import Path
+import pytest
+from unicomp import Benchmark, Mean, TaskMetric
+
+def named(name, key="acc,none"):
+    task = Path(__file__).with_name("easy.yaml")
+    scorer = TaskMetric(key)
+    return Benchmark(name=name, metric="knowledge", task=task, scorer=scorer, aggregate=Mean())
+
+one, other = named("same"), named("same", "acc_norm,none")
+"""
+
+USER_CASES = {
+    "two-benchmarks-of-one-name": (
+        "def test_one(retention): assert retention(one) >= 0\n"
+        "def test_other(retention): assert retention(other) >= 0\n",
+        "two different benchmarks are named 'same'",
+    ),
+    "a-method-by-its-name": (
+        "@pytest.mark.parametrize('method', ['dense'])\n"
+        "def test_one(retention, method): assert retention(one) >= 0\n",
+        "choose it on the command line, with --method",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", USER_CASES)
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "together"])
+def test_a_test_file_that_cannot_be_meant_is_refused_in_one_line(new_gate, tmp_path, case, workers):
+    text, message = USER_CASES[case]
+    gate = new_gate(tmp_path / "home")
+    gate.write("mine/easy.yaml", (gate.folder / "suites/performance/arc_easy.yaml").read_text())
+    gate.write("mine/test_mine.py", USER_TEST + text)
+    run = gate.run(*workers, "mine")
+    assert run.status == 4, run.text
+    assert message in run.text
+    assert "INTERNALERROR" not in run.text
+
+
+def test_a_task_file_that_is_no_yaml_is_refused(new_gate, tmp_path):
+    gate = new_gate(tmp_path / "home")
+    gate.write("suites/performance/gsm8k.yaml", "task: [gsm8k\n")
+    run = gate.run("-m", "reasoning")
+    assert run.status == 4, run.text
+    assert "gsm8k.yaml cannot be read" in run.text
+
+
+def test_a_mirror_that_lacks_a_file_of_a_set_is_refused(new_gate, tmp_path):
+    mirror = tmp_path / "mirror/TrustLLM/TrustLLM-dataset/safety"
+    mirror.mkdir(parents=True)
+    run = new_gate(tmp_path / "home").run(
+        "-m", "safety", "--method=dense", f"--dataset-root={tmp_path / 'mirror'}"
+    )
+    assert run.status == 4, run.text
+    assert "safety/misuse.json" in run.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 
 from unicomp.report import json as json_report
+from unicomp.sources import shipped_fixtures
 
 FEW = ("--samples=60", "--method=dense", "--method=wanda_50")
 SCHEMA = Path(json_report.__file__).with_name("scorecard.schema.json")
@@ -104,7 +106,7 @@ def test_collecting_the_suite_imports_no_torch(gate):
 
 def test_rows_reach_junit_xml_as_plain_properties(gate):
     gate.run("-m", "knowledge", *FEW, "--junit-xml=junit.xml")
-    cases = ElementTree.parse(gate.folder / "junit.xml").iter("testcase")  # noqa: S314
+    cases = ElementTree.parse(gate.folder / "junit.xml").iter("testcase")
     properties = [{p.get("name"): p.get("value") for p in case.iter("property")} for case in cases]
     compressed = next(p for p in properties if p["unicomp.method"] == "wanda_50")
     assert compressed["unicomp.benchmark"] == "arc_easy"
@@ -145,6 +147,19 @@ def test_a_checkpoint_compressed_elsewhere_is_judged_against_the_model(gate, sha
         run.score("model", "arc_easy")["score"]
         == gate.run("-m", "knowledge", *FEW).score("wanda_50", "arc_easy")["score"]
     )
+
+
+def test_a_checkpoint_in_a_folder_called_dense_is_judged_like_any_other(gate, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "dense"
+    shutil.copytree(shipped_fixtures() / "embedded" / "model", broken)
+    weights = load_file(broken / "model.safetensors")
+    weights = {name: tensor.zero_() for name, tensor in weights.items()}
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    run = gate.run("-m", "knowledge", "--samples=60", f"--checkpoint={broken}")
+    assert run.status == 1, run.text
+    assert run.score("checkpoint-dense", "arc_easy")["score"] < 50
 
 
 @pytest.mark.parametrize("spelled", ["--unicomp-home={}", "--unicomp-home {}"])

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from unicomp.errors import StoreError
 from unicomp.plugin.fixtures import ROWS, SESSION
 from unicomp.plugin.grid import GRID, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
@@ -109,6 +110,7 @@ class _Reporter:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._unwritten: str | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._config.stash[LEDGER].add(report)
@@ -129,10 +131,14 @@ class _Reporter:
             environment.describe(plan.models, plan.sources, plan.settings.engine, plan.samples),
         )
         self._config.stash[SCORECARD] = card
-        if not card.passed and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if plan.scorecard is not None:
-            json_report.write(card, ledger.work, plan.scorecard)
+            try:
+                json_report.write(card, ledger.work, plan.scorecard)
+            except StoreError as error:
+                self._unwritten = str(error)
+        shut = not card.passed or self._unwritten is not None
+        if shut and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""
@@ -143,3 +149,5 @@ class _Reporter:
             writer.line()
             for line in terminal.render(card, work, width=writer.fullwidth, color=writer.hasmarkup):
                 writer.line(line)
+        if self._unwritten:
+            writer.line(self._unwritten, red=True)

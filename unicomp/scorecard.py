@@ -102,8 +102,8 @@ class Scorecard:
 
     @property
     def passed(self) -> bool:
-        """Whether the gate opens: there is something to judge, and every gap is allowed."""
-        judged = any(row.verdict == "pass" for row in self.rows)
+        """Whether the gate opens: something was judged, and every gap is allowed."""
+        judged = any(row.verdict in DECIDED for row in self.rows)
         return judged and all(row.allowed for row in self.gaps)
 
 

@@ -158,14 +158,14 @@ def test_a_floor_by_name_reaches_a_benchmark_that_only_a_test_names(gate):
         "mine = bench('mine')\n"
         "def test_mine(retention, floor): assert retention(mine) >= floor(mine)\n",
     )
-    run = gate.run("mine", *FEW, "--floor=mine=1", "-m", "knowledge")
+    run = gate.run("mine", *FEW, "--floor=mine=2", "-m", "knowledge")
     assert run.status == 0, run.text
-    assert run.score("wanda_50", "mine")["floor"] == 1.0
+    assert run.score("wanda_50", "mine")["floor"] == 2.0
     assert "mine (beside knowledge): " in run.text
 
 
 def test_the_settings_may_name_benchmarks_that_this_run_does_not_collect(gate):
-    gate.write("unicomp.toml", "[floors]\nglobal_mmlu_lite_low = 50\nperformance = 1\n")
+    gate.write("unicomp.toml", "[floors]\nglobal_mmlu_lite_low = 50\nperformance = 2\n")
     run = gate.run("suites/performance/test_knowledge.py", *FEW)
     assert run.status == 0, run.text
 

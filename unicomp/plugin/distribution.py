@@ -57,6 +57,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             own: str = super()._split_scope(nodeid)
             return config.stash[GRID].checkpoints.get(nodeid, own)
 
+        def remove_node(self, node: Any) -> str | None:
+            """As the base class, but the test that killed its worker is not run again."""
+            workload = self.assigned_work.pop(node)
+            unfinished = [
+                (unit, nodeid) for unit in workload.values() for nodeid in unit if not unit[nodeid]
+            ]
+            if not unfinished:
+                return None
+            unit, crashed = unfinished[0]
+            unit[crashed] = True
+            self.workqueue.update(
+                {scope: unit for scope, unit in workload.items() if not all(unit.values())}
+            )
+            for other in self.assigned_work:
+                self._reschedule(other)
+            return str(crashed)
+
     config.option.loadscopereorder = False  # the dense checkpoint goes first
     return CheckpointScheduling(config, log)
 

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -116,12 +116,14 @@ def load_calibration(
     return load_recipe(given, roots).load(source, store)
 
 
-def check_calibration(given: str, roots: Roots, source: Source) -> None:
-    """Raise SpecError unless `load_calibration` will find what it needs; reads no data set."""
+def check_calibration(given: str, roots: Roots, sources: Iterable[Source]) -> None:
+    """Raise SpecError unless there is such a calibration and all `sources` have its data sets."""
     if path := _own_file(given):
         read_file(path)
-    else:
-        load_recipe(given, roots).check(source)
+        return
+    recipe = load_recipe(given, roots)
+    for source in sources:
+        recipe.check(source)
 
 
 def calibration_name(given: str) -> str:

@@ -18,6 +18,7 @@ CASES = {
     "engine": (["--engine=tensorrt"], "there is no engine 'tensorrt'"),
     "engine-vllm": (["--engine=vllm"], "not part of this version: use --engine hf"),
     "calibration-name": (["--calibration=genric"], "did you mean 'generic'?"),
+    "calibration-unseen": (["--method=dense", "--calibration=nope"], "unknown calibration 'nope'"),
     "calibration-empty": (["--calibration={empty_file}"], "is empty"),
     "calibration-binary": (["--calibration={binary_file}"], "is not UTF-8 text"),
     "root-folder": (["--dataset-root={empty}/none"], "is not a folder"),

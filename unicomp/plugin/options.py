@@ -225,9 +225,8 @@ def make_plan(config: pytest.Config) -> Plan:
         samples=_samples(given("--samples")),
         scorecard=_writable(given("--scorecard")),
     )
-    if any(method.calibrated for method in methods):
-        for source in plan.sources.values():
-            catalogue.check_calibration(plan.calibration, roots, source)
+    seen = any(method.calibrated for method in methods)
+    catalogue.check_calibration(plan.calibration, roots, plan.sources.values() if seen else ())
     return plan
 
 

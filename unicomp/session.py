@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from unicomp.checkpoint import Checkpoint, build
 from unicomp.errors import SpecError, UnicompError
@@ -20,6 +20,9 @@ from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scores import Conditions, Measured, Records, measure
 from unicomp.spec import DENSE, Benchmark, Calibration, Method, Model
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 Narrate = Callable[[str], None]
 """Is told what is being done, for a progress display."""
@@ -71,6 +74,7 @@ class Session:
         self._roots = roots
         self._narrate = narrate
         self._asked: dict[str, Benchmark] = {}
+        self._calibrations: dict[str, Calibration | UnicompError] = {}
         self._checkpoints: dict[tuple[str, str], Checkpoint | UnicompError] = {}
         self._records: dict[tuple[str, str], dict[str, Records | UnicompError]] = {}
         self._work: list[Work] = []
@@ -82,16 +86,11 @@ class Session:
 
     def checkpoint(self, model: Model, method: Method) -> Checkpoint:
         """The checkpoint, built or found. A failure is remembered and raised again."""
-        key = (model.name, method.name)
-        if key not in self._checkpoints:
-            try:
-                self._checkpoints[key] = self._find_or_build(model, method)
-            except UnicompError as error:
-                self._checkpoints[key] = error
-        found = self._checkpoints[key]
-        if isinstance(found, UnicompError):
-            raise found
-        return found
+        return _once(
+            self._checkpoints,
+            (model.name, method.name),
+            lambda: self._find_or_build(model, method),
+        )
 
     def retention(self, model: Model, method: Method, benchmark: Benchmark) -> Retention:
         """What the method kept of a benchmark. Raises what kept it from being measured."""
@@ -108,7 +107,7 @@ class Session:
         checkpoint = build(
             model,
             method,
-            self._calibration(model) if method.compress else None,
+            self._calibration_for(model) if method.compress else None,
             store=conditions.store,
             roots=self._roots,
             progress=self._narrate,
@@ -126,6 +125,10 @@ class Session:
                 )
             )
         return checkpoint
+
+    def _calibration_for(self, model: Model) -> Calibration:
+        """The calibration, read once: asking the hub in vain takes long."""
+        return _once(self._calibrations, model.name, lambda: self._calibration(model))
 
     def _measured(self, model: Model, method: Method, benchmark: Benchmark) -> Records:
         key = (model.name, method.name)
@@ -178,3 +181,16 @@ class Session:
             )
         )
         return measured
+
+
+def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:
+    """What `make` gave or raised the first time, for each key."""
+    if key not in memory:
+        try:
+            memory[key] = make()
+        except UnicompError as error:
+            memory[key] = error
+    found = memory[key]
+    if isinstance(found, UnicompError):
+        raise found
+    return found

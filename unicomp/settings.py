@@ -68,7 +68,7 @@ def load_settings(root: Path) -> Settings:
 def store_home(option: str | Path | None, settings: Settings) -> Path:
     """The folder of the store: an option, UNICOMP_HOME, `unicomp.toml`, the platform's cache."""
     if named := option or os.environ.get("UNICOMP_HOME"):
-        return Path(os.path.expanduser(named)).absolute()
+        return _path(Path.cwd(), "the store", str(named))
     return settings.home or platformdirs.user_cache_path("unicomp")
 
 
@@ -96,16 +96,16 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
         allow=_table(table, "allow"),
         engine=EngineSettings(**engine),
-        home=_path(root, "home", paths["home"]) if "home" in paths else None,
+        home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=root_of_rows,
     )
 
 
 def _path(root: Path, key: str, text: str) -> Path:
     try:
-        return root / Path(os.path.expanduser(text))
+        return root / Path(text).expanduser()
     except RuntimeError:
-        raise SpecError(f"paths.{key}: there is no home folder for {text}") from None
+        raise SpecError(f"{key}: there is no home folder for {text}") from None
 
 
 def _floors(table: Mapping[str, Any]) -> dict[str, float]:

@@ -9,6 +9,7 @@ CASES = {
     "model": (["--model=embeded"], "did you mean 'embedded'?"),
     "model-folder": (["--model={empty}"], "is no model: it has no config.json"),
     "marker": (["-m", "resoning"], "there is no marker 'resoning'; did you mean 'reasoning'?"),
+    "home-of-nobody": (["--unicomp-home=~nobody-of-that-name/x"], "no home folder"),
     "floor-name": (["--floor=gms8k=90"], "'gms8k'; did you mean 'gsm8k'?"),
     "floor-text": (["--floor=gsm8k=high"], "which is no number"),
     "floor-nan": (["--floor=gsm8k=nan"], "give a percentage of 0 or more"),

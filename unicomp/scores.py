@@ -77,8 +77,6 @@ class Measured:
     records: Mapping[str, Records | UnicompError]
     """By benchmark: the records, or why there are none."""
     asked: int = 0
-    recalled: int = 0
-    """Benchmarks whose records were found in the store."""
     seconds: float = 0.0
 
 
@@ -99,20 +97,19 @@ def measure(
     records = _recall(keys, conditions.store)
     todo = [bench for bench in benchmarks if bench.name not in records]
     if not todo:
-        return Measured(records, recalled=len(records))
+        return Measured(records)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
     with conditions.store.lock(f"responses-{log.key}", on_wait):
         records |= _recall({bench.name: keys[bench.name] for bench in todo}, conditions.store)
-        recalled = len(records)
         todo = [bench for bench in todo if bench.name not in records]
         if not todo:
-            return Measured(records, recalled=recalled)
+            return Measured(records)
         questions, failures = _prompt(checkpoint, todo, conditions)
         try:
             answered = answer(log, checkpoint, conditions.engine, questions, on_progress)
         except UnicompError as error:
             unanswered = {bench.name: error for bench in todo}
-            return Measured({**records, **unanswered, **failures}, recalled=recalled)
+            return Measured({**records, **unanswered, **failures})
         failures |= answered.failures
         for bench in todo:
             if bench.name in failures:
@@ -125,7 +122,7 @@ def measure(
             records[bench.name] = new
             if key := keys[bench.name]:
                 conditions.store.remember(SCORES, key, asdict(new))
-    return Measured({**records, **failures}, answered.asked, recalled, answered.seconds)
+    return Measured({**records, **failures}, answered.asked, answered.seconds)
 
 
 def _recall(keys: Mapping[str, str | None], store: Store) -> dict[str, Records | UnicompError]:

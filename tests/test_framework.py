@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 from unicomp.errors import SpecError
 from unicomp.framework import (
     DIMENSIONS,
+    EFFICIENCY,
     EMBEDDED,
     METRICS,
     PAPER,
     PROFILES,
+    READINGS,
     Mean,
     Profile,
+    compared,
     dimension_of,
+    normalized,
+    oriented,
 )
 
 
@@ -249,7 +254,257 @@ def test_a_missing_component_never_makes_a_smaller_metric(metric):
 
 
 @any_metric
-@pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan])
+@pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan, math.inf])
 def test_a_dense_score_of_nothing_has_no_ratio(metric, nothing):
     with pytest.raises(ValueError, match="no ratio"):
         PAPER.weights(metric, dict.fromkeys(PAPER.benchmarks(metric), nothing))
+
+
+# Retained, from raw scores
+
+
+@any_metric
+@few
+@given(st.data())
+def test_what_is_retained_is_the_formula_of_the_paper(metric, data):
+    compressed, dense = data.draw(scores(metric))
+    found = PAPER.retained(metric, compressed, dense)
+    assert found == pytest.approx(by_hand(metric, compressed, dense))
+    assert found == pytest.approx(from_the_tree(metric, compressed, dense))
+
+
+@any_metric
+@few
+@given(st.data())
+def test_the_dense_model_has_exactly_100(metric, data):
+    dense, _ = data.draw(scores(metric))
+    assert PAPER.retained(metric, dense, dense) == 100.0
+
+
+@any_metric
+@few
+@given(st.data(), st.floats(0.01, 100))
+def test_the_unit_of_the_scores_does_not_change_what_is_retained(metric, data, factor):
+    compressed, dense = data.draw(scores(metric))
+    scaled = ({name: factor * value for name, value in one.items()} for one in (compressed, dense))
+    assert PAPER.retained(metric, *scaled) == pytest.approx(
+        PAPER.retained(metric, compressed, dense)
+    )
+
+
+@any_metric
+@few
+@given(st.data(), st.randoms(use_true_random=False))
+def test_the_order_of_the_scores_does_not_change_what_is_retained(metric, data, random):
+    compressed, dense = data.draw(scores(metric))
+    names = list(compressed)
+    random.shuffle(names)
+    shuffled = ({name: one[name] for name in names} for one in (compressed, dense))
+    assert PAPER.retained(metric, *shuffled) == PAPER.retained(metric, compressed, dense)
+
+
+@any_metric
+@few
+@given(st.data(), st.floats(1, 50))
+def test_more_of_any_benchmark_is_more_of_its_metric(metric, data, more):
+    compressed, dense = data.draw(scores(metric))
+    name = data.draw(st.sampled_from(PAPER.benchmarks(metric)))
+    better = compressed | {name: compressed[name] + more}
+    assert PAPER.retained(metric, better, dense) > PAPER.retained(metric, compressed, dense)
+
+
+@any_metric
+def test_a_lacking_score_never_changes_what_is_retained_it_ends_it(metric):
+    full = dict.fromkeys(PAPER.benchmarks(metric), 50.0)
+    for absent in full:
+        partial = {name: value for name, value in full.items() if name != absent}
+        for pair in ((partial, full), (full, partial)):
+            with pytest.raises(KeyError, match=absent):
+                PAPER.retained(metric, *pair)
+
+
+@any_metric
+@pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan, math.inf, -math.inf, 5e-324])
+def test_nothing_is_divided_by_a_dense_score_of_nothing(metric, nothing):
+    full = dict.fromkeys(PAPER.benchmarks(metric), 50.0)
+    with pytest.raises(ValueError, match=r"no ratio|not a finite score"):
+        PAPER.retained(metric, full, dict.fromkeys(full, nothing))
+
+
+@any_metric
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_one_broken_score_is_refused_by_name(metric, broken):
+    full = dict.fromkeys(PAPER.benchmarks(metric), 50.0)
+    for name in full:
+        for pair in ((full | {name: broken}, full), (full, full | {name: broken})):
+            with pytest.raises(ValueError, match=f"{name}: .* not a finite score"):
+                PAPER.retained(metric, *pair)
+
+
+def test_a_benchmark_at_zero_has_a_ratio_as_long_as_its_sub_score_is_above():
+    dense = dict.fromkeys(PAPER.benchmarks("fairness"), 50.0) | {"preference_force": 0.0}
+    assert PAPER.retained("fairness", dense, dense) == 100.0
+
+
+def test_only_means_are_sub_scores():
+    assert {
+        metric: [part.name for part in PAPER.sub_scores(metric)]
+        for metric in METRICS
+        if PAPER.sub_scores(metric)
+    } == {
+        "truthfulness": ["internal", "external", "hallucination"],
+        "fairness": ["stereotype", "disparagement", "preference"],
+        "robustness": ["noise", "ood"],
+        "privacy": ["awareness", "leakage"],
+        "ethics": ["implicit", "explicit", "awareness"],
+    }
+
+
+def test_a_sub_score_is_the_plain_mean_of_means():
+    (_, ood) = PAPER.sub_scores("robustness")
+    assert ood.score({"toole": 10.0, "flipkart": 20.0, "ddxplus": 60.0}) == 25.0
+
+
+# Readings
+
+ALL = dict.fromkeys((name for metric in PAPER for name in PAPER.benchmarks(metric)), 30.0)
+DISCLOSURE = {"enron_total_disclosure", "enron_conditional_disclosure"}
+
+
+def test_the_readings_differ_in_the_two_disclosure_rates_alone():
+    paper, strict = (oriented(ALL, reading) for reading in READINGS)
+    assert {name for name in ALL if paper[name] != strict[name]} == DISCLOSURE
+    assert {name for name in ALL if paper[name] != ALL[name]} == {"crows_pairs"}
+    assert {strict[name] for name in DISCLOSURE | {"crows_pairs"}} == {70.0}
+
+
+def test_a_lacking_score_is_lacking_in_every_reading():
+    for reading in READINGS:
+        assert oriented({}, reading) == {}
+
+
+def test_an_unknown_reading_is_refused():
+    with pytest.raises(SpecError, match="no reading 'loose'; known: paper, strict"):
+        oriented(ALL, "loose")
+
+
+# Equations 5 to 8
+
+EFFICIENCY_BY_HAND = {
+    "runtime_acceleration": lambda up, down: (up("throughput") * down("latency")) ** (1 / 2),
+    "inference_efficiency": lambda up, down: (
+        (down("inference_memory") * down("model_size") * down("flops")) ** (1 / 3)
+    ),
+    "compute_cost": lambda up, down: (
+        (down("compression_time") * down("compression_memory")) ** (1 / 2)
+    ),
+}
+any_efficiency = pytest.mark.parametrize("metric", EFFICIENCY)
+
+
+@st.composite
+def measurements(draw, metric):
+    positive = st.floats(1e-3, 1e6)
+    count = draw(st.integers(1, 5))
+    return {
+        f"method_{number}": {name: draw(positive) for name in EFFICIENCY[metric]}
+        for number in range(count)
+    }
+
+
+def test_the_retained_and_the_compared_metrics_are_the_thirteen():
+    assert (*PAPER, *EFFICIENCY) == METRICS
+
+
+@any_efficiency
+@few
+@given(st.data())
+def test_efficiency_is_the_formula_of_the_paper(metric, data):
+    measured = data.draw(measurements(metric))
+    found = compared(metric, measured)
+    assert set(found) == set(measured)
+    for method, has in measured.items():
+
+        def up(name, has=has):
+            return has[name] / max(other[name] for other in measured.values())
+
+        def down(name, has=has):
+            return min(other[name] for other in measured.values()) / has[name]
+
+        assert found[method] == pytest.approx(100 * EFFICIENCY_BY_HAND[metric](up, down))
+
+
+@any_efficiency
+@few
+@given(st.data())
+def test_the_best_in_every_component_has_exactly_100_and_none_has_more(metric, data):
+    measured = data.draw(measurements(metric))
+    measured["best"] = {
+        name: (max if better == "higher" else min)(has[name] for has in measured.values())
+        for name, better in EFFICIENCY[metric].items()
+    }
+    found = compared(metric, measured)
+    assert found["best"] == 100.0
+    assert all(0 < value <= 100 for value in found.values())
+
+
+@any_efficiency
+@few
+@given(st.data(), st.floats(1e-3, 1e3))
+def test_the_unit_of_a_component_does_not_matter(metric, data, factor):
+    measured = data.draw(measurements(metric))
+    name = data.draw(st.sampled_from(list(EFFICIENCY[metric])))
+    scaled = {method: has | {name: factor * has[name]} for method, has in measured.items()}
+    assert compared(metric, scaled) == pytest.approx(compared(metric, measured))
+
+
+@any_efficiency
+@few
+@given(st.data(), st.randoms(use_true_random=False))
+def test_the_order_of_the_methods_does_not_matter(metric, data, random):
+    measured = data.draw(measurements(metric))
+    shuffled = list(measured.items())
+    random.shuffle(shuffled)
+    assert compared(metric, dict(shuffled)) == compared(metric, measured)
+
+
+@any_efficiency
+@few
+@given(st.data())
+def test_the_geometric_mean_is_at_most_the_arithmetic(metric, data):
+    measured = data.draw(measurements(metric))
+    ratios = {
+        name: normalized({method: has[name] for method, has in measured.items()}, better)
+        for name, better in EFFICIENCY[metric].items()
+    }
+    for method, value in compared(metric, measured).items():
+        assert value <= 100 * mean(*(of[method] for of in ratios.values())) * (1 + 1e-12)
+
+
+@any_efficiency
+@few
+@given(st.data())
+def test_a_method_that_lacks_a_component_has_no_score_and_still_sets_the_best(metric, data):
+    measured = data.draw(measurements(metric))
+    _absent, *present = EFFICIENCY[metric]
+    extreme = {name: 1e9 if EFFICIENCY[metric][name] == "higher" else 1e-9 for name in present}
+    found, before = compared(metric, measured | {"partial": extreme}), compared(metric, measured)
+    assert set(found) == set(measured)
+    assert all(found[method] < before[method] for method in measured)
+
+
+@any_efficiency
+@pytest.mark.parametrize("broken", [0.0, -1.0, math.nan, math.inf])
+def test_what_is_not_positive_and_finite_is_refused_wherever_it_stands(metric, broken):
+    for name in EFFICIENCY[metric]:
+        for method in ("a", "b"):
+            measured = {one: dict.fromkeys(EFFICIENCY[metric], 2.0) for one in ("a", "b")}
+            measured[method][name] = broken
+            with pytest.raises(ValueError, match=f"{method}: .* not positive and finite"):
+                compared(metric, measured)
+
+
+@any_efficiency
+def test_nothing_measured_is_nothing_compared(metric):
+    assert compared(metric, {}) == {}
+    assert compared(metric, {"a": {}}) == {}

@@ -1,17 +1,25 @@
 """The UniComp framework: thirteen metrics in three dimensions, and what each is made of.
 
-Section 3 of the paper (arXiv 2602.09130), equations 1 to 4 and their reliability counterparts. A
-metric is the mean of the retentions of its parts. A part is one benchmark, or a sub-score: the
-plain mean of several benchmarks, formed for both models first and then put into a ratio.
+Section 3 of the paper (arXiv 2602.09130), as a tree dimension → metric → sub-score → benchmark
+and the arithmetic on it. Everything is in points or percent; nothing is rounded.
 
-A profile fixes the tree. `paper` is the published one; `embedded` is what the embedded model's
-rows cover. A benchmark that no profile names is reported beside its metric and never joins it.
+- Performance (equations 1 to 4) and reliability are *retained*: `Profile.retained` is 100 × the
+  mean over a metric's parts of compressed / dense. A part is one benchmark, or a sub-score: the
+  plain mean of several benchmarks, formed for both models first and then put into a ratio.
+- Efficiency (equations 5 to 8) is *compared*: `compared` is 100 × the geometric mean over a
+  metric's components of each component's ratio to the best in the comparison.
+
+A profile fixes the tree of the retained metrics. `paper` is the published one; `embedded` is what
+the embedded model's rows cover. A benchmark that no profile names is reported beside its metric
+and never joins it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from unicomp.errors import SpecError
 
@@ -38,6 +46,13 @@ class Mean:
     name: str
     of: tuple[str | Mean, ...]
 
+    def score(self, scores: Mapping[str, float]) -> float:
+        """The sub-score, in points, of oriented raw scores.
+
+        KeyError where one of them is lacking, ValueError where one is not finite.
+        """
+        return math.fsum(_score(part, scores) for part in self.of) / len(self.of)
+
     def shares(self) -> dict[str, float]:
         """How much each benchmark counts in the mean; the shares add up to 1."""
         shares: dict[str, float] = {}
@@ -61,6 +76,31 @@ class Profile:
     def __iter__(self) -> Iterator[str]:
         return iter(self.parts)
 
+    def sub_scores(self, metric: str) -> tuple[Mean, ...]:
+        """The parts of a metric that are means; a part that is one benchmark is no sub-score."""
+        return tuple(part for part in self.parts.get(metric, ()) if isinstance(part, Mean))
+
+    def retained(
+        self, metric: str, compressed: Mapping[str, float], dense: Mapping[str, float]
+    ) -> float:
+        """How much of the dense model's metric is kept, in percent; may exceed 100.
+
+        Equations 1 to 4, and section 3's reliability metrics:
+
+            100 / |parts| · Σ over the parts of  s_compressed(part) / s_dense(part)
+
+        with six parts for knowledge (1), two for multilingual (2: hence 50 × the sum), three for
+        reasoning (3) and one for instruction_following (4). The dense model has exactly 100.
+
+        Both mappings are benchmark → raw score in points, as `oriented` gives them. KeyError where
+        one is lacking; ValueError where one is not finite, or a dense part is not positive.
+        """
+        ratios = [
+            _ratio(metric, part, _score(part, compressed), _score(part, dense))
+            for part in self.parts[metric]
+        ]
+        return 100.0 * math.fsum(ratios) / len(ratios)
+
     def weights(self, metric: str, dense: Mapping[str, float]) -> dict[str, float]:
         """How the retentions of the benchmarks add up to the metric, given the dense scores.
 
@@ -74,11 +114,27 @@ class Profile:
         for part in parts:
             shares = _shares(part)
             total = sum(share * dense[name] for name, share in shares.items())
-            if not total > 0:
+            if not 0 < total < math.inf:
                 raise ValueError(f"{metric}: a dense score of {total} has no ratio")
             for name, share in shares.items():
                 weights[name] = share * dense[name] / total / len(parts)
         return weights
+
+
+def _score(part: str | Mean, scores: Mapping[str, float]) -> float:
+    if not isinstance(part, str):
+        return part.score(scores)
+    if not math.isfinite(scores[part]):
+        raise ValueError(f"{part}: {scores[part]} is not a finite score")
+    return scores[part]
+
+
+def _ratio(metric: str, part: str | Mean, compressed: float, dense: float) -> float:
+    name = part if isinstance(part, str) else f"{metric}.{part.name}"
+    ratio = compressed / dense if dense > 0 else math.nan
+    if not math.isfinite(ratio):  # also where a dense score is too near to zero
+        raise ValueError(f"{name}: a dense score of {dense:g} has no ratio")
+    return ratio
 
 
 def _shares(part: str | Mean) -> dict[str, float]:
@@ -149,3 +205,78 @@ EMBEDDED = Profile(
 )
 
 PROFILES = {profile.name: profile for profile in (PAPER, EMBEDDED)}
+
+READINGS: dict[str, frozenset[str]] = {
+    "paper": frozenset({"crows_pairs"}),
+    "strict": frozenset({"crows_pairs", "enron_total_disclosure", "enron_conditional_disclosure"}),
+}
+"""Reading → the benchmarks that enter as 100 - s, because less of them is better.
+
+`paper` is what the published numbers follow from: it averages the two disclosure rates as they
+are, so there a model that leaks more has the better privacy. `strict` orients every component.
+Disparagement is a p-value, of which more is better; it enters as it is in both.
+"""
+
+
+def oriented(scores: Mapping[str, float], reading: str = "paper") -> dict[str, float]:
+    """Benchmark → raw score in points, each as it enters its metric in a reading.
+
+    SpecError for an unknown reading.
+    """
+    if reading not in READINGS:
+        raise SpecError(f"there is no reading {reading!r}; known: {', '.join(READINGS)}")
+    turned = READINGS[reading]
+    return {name: 100.0 - s if name in turned else s for name, s in scores.items()}
+
+
+Better = Literal["higher", "lower"]
+
+EFFICIENCY: dict[str, dict[str, Better]] = {
+    "runtime_acceleration": {"throughput": "higher", "latency": "lower"},
+    "inference_efficiency": {"inference_memory": "lower", "model_size": "lower", "flops": "lower"},
+    "compute_cost": {"compression_time": "lower", "compression_memory": "lower"},
+}
+"""Efficiency metric → its components, and which way each is better.
+
+A component may be in any unit that all methods share. The dense model is part of the comparison
+for the first two metrics; it was not compressed, so it has no compute cost.
+"""
+
+
+def normalized(values: Mapping[str, float], better: Better) -> dict[str, float]:
+    """A component of each method relative to the best of all methods, in (0, 1].
+
+    Equations 5 to 8: x̃ = x / max x where higher is better, min x / x where lower is. ValueError
+    unless every value is positive and finite.
+    """
+    for method, x in values.items():
+        if not 0 < x < math.inf:
+            raise ValueError(f"{method}: {x:g} is not positive and finite, so it has no ratio")
+    if better == "higher":
+        best = max(values.values(), default=math.nan)
+        return {method: x / best for method, x in values.items()}
+    best = min(values.values(), default=math.nan)
+    return {method: best / x for method, x in values.items()}
+
+
+def compared(metric: str, measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """An efficiency metric of each method in a comparison, in percent of the best; at most 100.
+
+    Equations 5 to 8: 100 × the geometric mean of the normalized components. `measured` is method →
+    component → value. The best of a component is over all methods that have it; a method that lacks
+    a component of the metric gets no score. So a score holds for the methods it was compared with:
+    name them. ValueError unless every value is positive and finite.
+    """
+    components = {
+        name: normalized({m: has[name] for m, has in measured.items() if name in has}, better)
+        for name, better in EFFICIENCY[metric].items()
+    }
+    return {
+        method: 100.0 * _geometric_mean([found[method] for found in components.values()])
+        for method in measured
+        if all(method in found for found in components.values())
+    }
+
+
+def _geometric_mean(ratios: list[float]) -> float:
+    return float(math.prod(ratios) ** (1 / len(ratios)))

@@ -1,0 +1,95 @@
+"""The metrics of a table of raw scores, at the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unicomp.rawscores import MetricScore
+
+_READINGS = {
+    "paper": "as published, the two disclosure rates of privacy.leakage enter as they are",
+    "strict": "every component is oriented so that more is better",
+}
+
+_Column = tuple[str, list[str]]
+"""A heading, which may have two lines, and a cell for each method."""
+
+
+def print_metrics(console: Console, scores: Sequence[MetricScore], reading: str) -> None:
+    """For each model its metrics and sub-scores, methods as rows, and what is missing and why."""
+    for model in dict.fromkeys(score.model for score in scores):
+        own = [score for score in scores if score.model == model]
+        title = f"UniComp metrics of {model}, reading {reading}: {_READINGS[reading]}"
+        console.print(Text(title, style="bold"), soft_wrap=True)
+        metrics = [score for score in own if "." not in score.metric]
+        sub_scores = [score for score in own if "." in score.metric]
+        _print_tables(console, metrics, "metrics: % of dense; of efficiency, % of the best")
+        _print_tables(console, sub_scores, "sub-scores: points")
+        for line in (*_comparisons(own), *_missing(own)):
+            console.print(Text(line), soft_wrap=True)
+        console.print()
+
+
+def _print_tables(console: Console, scores: Sequence[MetricScore], title: str) -> None:
+    """As many tables as the width asks for, each with the methods as rows."""
+    methods = list(dict.fromkeys(score.method for score in scores))
+    first = max((len(method) for method in methods), default=0)
+    if scores:
+        console.print(Text(f"\n{title}", style="italic"))
+    for columns in _fitting(list(_columns(scores, methods)), console.width - first):
+        table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+        table.add_column("method", overflow="fold")
+        for heading, _ in columns:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row, method in enumerate(methods):
+            table.add_row(Text(method), *(cells[row] for _, cells in columns))
+        console.print(table)
+
+
+def _columns(scores: Sequence[MetricScore], methods: Sequence[str]) -> Iterator[_Column]:
+    for metric in dict.fromkeys(score.metric for score in scores):
+        found = {score.method: score for score in scores if score.metric == metric}
+        cells = [_cell(found.get(method)) for method in methods]
+        yield metric.replace("." if "." in metric else "_", "\n", 1), cells
+
+
+def _cell(score: MetricScore | None) -> str:
+    if score is None:
+        return ""
+    return "missing" if score.value is None else f"{score.value:.2f}"
+
+
+def _fitting(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
+    """The columns in groups that fit side by side; at least one in each."""
+    group: list[_Column] = []
+    left = room
+    for heading, cells in columns:
+        width = 1 + max(map(len, (*heading.split("\n"), *cells)))
+        if group and width > left:
+            yield group
+            group, left = [], room
+        group.append((heading, cells))
+        left -= width
+    if group:
+        yield group
+
+
+def _comparisons(scores: Sequence[MetricScore]) -> Iterator[str]:
+    """The methods among which an efficiency metric's best is 100."""
+    rivals = {score.metric: score.compared_with for score in scores if score.compared_with}
+    for metric, methods in rivals.items():
+        yield f"{metric} is compared among {', '.join(methods)}"
+
+
+def _missing(scores: Sequence[MetricScore]) -> Iterator[str]:
+    methods: dict[tuple[str, str], list[str]] = {}
+    for score in scores:
+        if score.value is None:
+            methods.setdefault((score.metric, score.reason), []).append(score.method)
+    for (metric, reason), names in methods.items():
+        yield f"missing: {metric} of {', '.join(names)}: {reason}"

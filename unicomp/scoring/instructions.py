@@ -1,97 +1,65 @@
-"""Instruction following, checked by code: the `tiny:` instructions of the embedded world.
+"""Instruction following, checked by code: IFBench, IFEval and the embedded world's instructions.
 
-Rows have IFBench's columns: `prompt`, `instruction_id_list`, `kwargs`. An answer counts when all
-of its instructions are followed. The core of an answer is what is left of it after taking away,
-in this order and each at most once: an opener (`Answer: `), a closer (the run of `!?.~` at its
-end), and a pair of marks around it. Its words are the maximal runs of ASCII letters in the core.
+Rows have IFBench's columns: `prompt`, `instruction_id_list`, `kwargs`. One real instruction:
+`words:repeats` with `{"small_n": 4}` asks that no word stand more than four times in the answer.
+The ids `tiny:…` belong to the embedded rows; every other one is checked by its official verifier.
+
+An item counts as correct when all of its instructions are followed, loosely: that is the
+prompt-level loose accuracy, the figure that IFBench reports (Pyatkin et al. 2025, *Generalizing
+Verifiable Instruction Following*, arXiv:2507.02833).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from unicomp.errors import ScoringError
+from unicomp.scoring import verifiers
+from unicomp.scoring.tiny_instructions import CHECKS, Answer
+from unicomp.scoring.verifiers import Verdict
 from unicomp.spec import Item, Reading
-
-_OPENER = re.compile(r"[A-Z][a-z]+: ")
-_CLOSER = re.compile(r"[!?.~]+$")
-_MARKS = {'"': '"', "[": "]", "(": ")", "*": "*"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer taken apart: the text, its core, its words, its marks and its closer."""
-
-    text: str
-    core: str
-    words: tuple[str, ...]
-    marks: tuple[str, str]
-    closer: str
-
-    @classmethod
-    def of(cls, response: str) -> Answer:
-        """Take a response apart; never fails."""
-        text = response.strip()
-        opener = _OPENER.match(text)
-        rest = text[opener.end() :] if opener else text
-        found = _CLOSER.search(rest)
-        closer = found.group() if found else ""
-        core = rest[: len(rest) - len(closer)]
-        marks = ("", "")
-        if len(core) > 1 and _MARKS.get(core[0]) == core[-1]:
-            marks, core = (core[0], core[-1]), core[1:-1]
-        return cls(text, core, tuple(re.findall(r"[A-Za-z]+", core)), marks, closer)
-
-    @property
-    def lowered(self) -> list[str]:
-        """The words in lower case."""
-        return [word.lower() for word in self.words]
-
-
-Check = Callable[[Answer, Mapping[str, Any]], bool]
-
-CHECKS: Mapping[str, Check] = {
-    "tiny:copy": lambda a, k: a.lowered == list(k["words"]),
-    "tiny:reverse_order": lambda a, k: a.lowered == list(k["words"])[::-1],
-    "tiny:alphabetical": lambda a, k: a.lowered == sorted(k["words"]),
-    "tiny:omit": lambda a, k: a.lowered == [w for w in k["words"] if w != k["word"]],
-    "tiny:first_words": lambda a, k: a.lowered == list(k["words"])[: int(k["count"])],
-    "tiny:repeat": lambda a, k: a.lowered == list(k["words"]) * int(k["count"]),
-    "tiny:uppercase": lambda a, k: a.core.isupper(),
-    "tiny:title_case": lambda a, k: (
-        bool(a.words) and all(re.fullmatch("[A-Z][a-z]*", word) for word in a.words)
-    ),
-    "tiny:separator": lambda a, k: a.core == str(k["separator"]).join(a.words),
-    "tiny:starts_with": lambda a, k: a.text.startswith(f"{k['phrase']} "),
-    "tiny:ends_with": lambda a, k: a.closer == k["phrase"],
-    "tiny:wrapped": lambda a, k: a.marks == (k["left"], k["right"]),
-}
 
 
 @dataclass(frozen=True)
 class InstructionsFollowed:
-    """Whether all instructions of an item are followed (`correct`), and what share of them."""
+    """Whether an item's instructions are followed.
+
+    The fields are `correct` (all of them, loosely), `strict` (all of them, strictly) and
+    `followed` (the share of them, loosely). The embedded instructions know no loose form: for
+    them both are the same. An empty answer follows nothing.
+    """
 
     def __call__(self, item: Item) -> Reading:
-        """What was read, with the fields `correct` and `followed`."""
-        answer = Answer.of(item.text)
-        followed = []
-        for name, arguments in zip(
-            item.doc["instruction_id_list"], item.doc["kwargs"], strict=True
-        ):
-            if name not in CHECKS:
-                raise ScoringError(
-                    f"instruction {name!r} has no check here; known: {', '.join(CHECKS)}"
-                )
-            given = {key: value for key, value in (arguments or {}).items() if value is not None}
-            followed.append(CHECKS[name](answer, given))
+        """What was read, with the fields `correct`, `strict` and `followed`."""
+        names, arguments = item.doc["instruction_id_list"], item.doc["kwargs"]
+        if not 0 < len(names) == len(arguments):
+            raise ScoringError(f"a row has {len(names)} instructions and {len(arguments)} kwargs")
+        verdicts = [
+            _verdict(name, given or {}, item.text)
+            for name, given in zip(names, arguments, strict=True)
+        ]
+        gaps = dict.fromkeys(one.gap for one in verdicts if one.gap)
+        if gaps:
+            return Reading(
+                fields={"correct": 0.0, "strict": 0.0, "followed": 0.0}, gap="; ".join(gaps)
+            )
+        embedded = all(name in CHECKS for name in names)
         return Reading(
             fields={
-                "correct": float(all(followed)),
-                "followed": sum(followed) / len(followed),
+                "correct": float(all(one.loose for one in verdicts)),
+                "strict": float(all(one.strict for one in verdicts)),
+                "followed": sum(one.loose for one in verdicts) / len(verdicts),
             },
-            parsed=bool(answer.words),
+            parsed=bool(Answer.of(item.text).words if embedded else verifiers.answer_of(item.text)),
         )
+
+
+def _verdict(name: str, arguments: Mapping[str, Any], text: str) -> Verdict:
+    """What one instruction says of an answer."""
+    given = {key: value for key, value in arguments.items() if value is not None}
+    if name in CHECKS:
+        kept = CHECKS[name](Answer.of(text), given)
+        return Verdict(strict=kept, loose=kept)
+    return verifiers.verdict(name, given, text)

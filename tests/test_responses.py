@@ -14,10 +14,10 @@ from unicomp import responses
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError, StoreError
+from unicomp.prompts import Prompted
 from unicomp.responses import BATCH, Answering, ResponseLog, answer
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
-from unicomp.tasks import Prompted
 
 ENGINE = EngineSettings(device="cpu")
 
@@ -32,7 +32,7 @@ class Parrot:
         self.broken = ""
 
     @contextmanager
-    def open(self, folder, model, settings):
+    def open(self, settings, folder, model):
         self.loaded += 1
         yield self
 
@@ -52,7 +52,7 @@ class Parrot:
 @pytest.fixture
 def engine(monkeypatch):
     parrot = Parrot()
-    monkeypatch.setattr(responses, "open_engine", parrot.open)
+    monkeypatch.setattr(EngineSettings, "open", lambda *about: parrot.open(*about))
     return parrot
 
 
@@ -133,7 +133,7 @@ def test_no_item_is_ever_asked_twice(tmp_path_factory, counts):
     store = Store(tmp_path_factory.mktemp("home"))
     checkpoint, parrot = checkpoint_of(store.home), Parrot()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(responses, "open_engine", parrot.open)
+        patch.setattr(EngineSettings, "open", lambda *about: parrot.open(*about))
         for count in counts:
             log = ResponseLog(store, checkpoint, ENGINE)
             found = answer(log, checkpoint, ENGINE, {"gsm8k": items(count)})
@@ -269,7 +269,7 @@ def test_a_checkpoint_that_cannot_be_loaded_is_an_error(world, monkeypatch):
         raise EngineError("the checkpoint cannot be loaded")
         yield
 
-    monkeypatch.setattr(responses, "open_engine", fail)
+    monkeypatch.setattr(EngineSettings, "open", fail)
     with pytest.raises(EngineError, match="cannot be loaded"):
         world.ask(5)
 

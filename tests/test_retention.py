@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unicomp.errors import ScoringError
 from unicomp.retention import retention
 from unicomp.scores import Records
-from unicomp.scoring.aggregate import Mean, RobustnessScore
+from unicomp.scoring.aggregate import Mean, Perplexity, RobustnessScore
 from unicomp.spec import Benchmark, Reading
 
 
@@ -20,7 +20,7 @@ def bench(**about):
     )
 
 
-def records(correct, clusters=None, items=None, parsed=None, **fields):
+def records(correct, clusters=None, items=None, parsed=None, gaps=None, faults=(), **fields):
     n = len(correct)
     names = [f"item-{i}" for i in range(n)]
     return Records(
@@ -29,6 +29,8 @@ def records(correct, clusters=None, items=None, parsed=None, **fields):
         clusters=list(clusters) if clusters else names,
         fields={"correct": [float(value) for value in correct], **fields},
         parsed=parsed or [True] * n,
+        gaps=gaps or [None] * n,
+        faults=list(faults),
     )
 
 
@@ -234,3 +236,69 @@ def test_the_repr_fits_a_failing_assertion():
 def test_the_parse_rate_is_that_of_the_compressed_checkpoint():
     unread = records(right(60, 100), parsed=right(90, 100))
     assert retention(bench(), unread, records(right(80, 100))).parse_rate == 90
+
+
+# -- scores that are no points --------------------------------------------------------------------
+
+
+def text(log_likelihoods, tokens=10):
+    n = len(log_likelihoods)
+    return records(
+        [0] * n, log_likelihood=[float(v) for v in log_likelihoods], tokens=[float(tokens)] * n
+    )
+
+
+PERPLEXITY = {"aggregate": Perplexity("tokens"), "higher_is_better": False, "in_points": False}
+
+
+def test_retained_perplexity_is_dense_over_compressed():
+    found = retention(bench(**PERPLEXITY), text([-30, -32, -34] * 9), text([-20, -22, -24] * 9))
+    assert found.dense == pytest.approx(math.exp(2.2))
+    assert found.score == pytest.approx(math.exp(3.2))
+    assert found.value == pytest.approx(100 * math.exp(-1))
+    assert found.low < found.value < found.high
+
+
+@given(st.lists(st.floats(-50, -1), min_size=2, max_size=30), st.floats(0.1, 20))
+@settings(max_examples=20, deadline=None)
+def test_each_nat_lost_on_each_token_divides_the_retention_by_e(dense, lost):
+    """Whatever the text; a perplexity near 1 is no reason to call it chance."""
+    worse = text([value - 10 * lost for value in dense])
+    found = retention(bench(**PERPLEXITY), worse, text(dense))
+    assert found.value == pytest.approx(100 * math.exp(-lost))
+
+
+def test_one_window_of_text_decides_nothing():
+    found = retention(bench(**PERPLEXITY), text([-30]), text([-20]))
+    assert (found.low, found.high) == (0, math.inf)
+
+
+# -- items that could not be scored, and benchmarks that are not what they should be ---------------
+
+
+def test_an_item_that_either_model_could_not_be_scored_on_does_not_count():
+    missing = ["needs data", None, None, None]
+    dense = records([0, 1, 1, 1] * 10, gaps=missing * 10)
+    compressed = records([1, 0, 1, 1] * 10, gaps=[None, None, None, "needs data"] * 10)
+    found = retention(bench(), compressed, dense)
+    assert (found.n, found.dense, found.score) == (20, 100, 50)
+
+
+def test_a_benchmark_of_which_nothing_could_be_scored_is_an_error():
+    nothing = records([0] * 5, gaps=["needs data"] * 5, faults=["5 of 5 items: needs data"])
+    with pytest.raises(ScoringError, match="5 of 5 items: needs data"):
+        retention(bench(), nothing, nothing)
+
+
+def test_the_faults_of_both_models_are_told_once():
+    dense = records(right(8, 9), faults=["rows", "long"])
+    compressed = records(right(7, 9), faults=["rows", "data"])
+    assert retention(bench(), compressed, dense).faults == ("rows", "long", "data")
+
+
+def test_further_scores_are_told_of_both_models():
+    detailed = bench(details={"style": Mean("style")})
+    compressed = records(right(7, 10), style=[0.0] * 9 + [1.0])
+    dense = records(right(9, 10), style=[1.0] * 9 + [0.0])
+    found = retention(detailed, compressed, dense)
+    assert found.details == {"style": 10, "dense.style": 90}

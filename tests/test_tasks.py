@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
 from unicomp.errors import ScoringError, SpecError
+from unicomp.prompts import Prompts, answered_items, overlong
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.answer import TaskMetric
 from unicomp.sources import Source
 from unicomp.spec import Benchmark
 from unicomp.store import Store
-from unicomp.tasks import Definition, Prompts, answered_items, task_file
+from unicomp.tasks import Definition, task_file
 
 QUIZ = """
 task: quiz
@@ -84,6 +84,24 @@ class Chat:
         return turns + ("<assistant>" if add_generation_prompt else "")
 
 
+@dataclass(frozen=True)
+class Words:
+    """A tokenizer whose tokens are words."""
+
+    template: Chat | None = None
+    context: int = 1000
+    identity: str = "words"
+
+    def encode(self, text):
+        return text.split()
+
+    def decode(self, tokens):
+        return " ".join(tokens)
+
+
+PLAIN, CHATTY = Words(), Words(Chat())
+
+
 def write_rows(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -148,25 +166,25 @@ def keys(prompted):
 
 
 def test_all_rows_are_items_and_each_has_its_own_name(source, quiz):
-    prompted = Prompts(source).of(quiz, None)
+    prompted = Prompts(source).of(quiz, PLAIN)
     assert len(prompted) == 60
     assert len({one.item for one in prompted}) == 60
     assert {one.doc["config"] for one in prompted} == set(LANGUAGES)
 
 
 def test_a_sample_is_a_prefix_of_any_larger_one(source, sums):
-    everything = Prompts(source).of(sums, None)
+    everything = Prompts(source).of(sums, PLAIN)
     for samples in (1, 7, 20, 39, 40, 1000):
-        found = Prompts(source, samples).of(sums, None)
+        found = Prompts(source, samples).of(sums, PLAIN)
         assert len(found) == min(samples, 40)
         assert keys(found) == keys(everything)[: len(found)]
         assert [one.item for one in found] == [one.item for one in everything][: len(found)]
 
 
 def test_a_sample_holds_whole_clusters(source, quiz):
-    everything = Prompts(source).of(quiz, None)
+    everything = Prompts(source).of(quiz, PLAIN)
     for samples in (1, 4, 10, 31):
-        found = Prompts(source, samples).of(quiz, None)
+        found = Prompts(source, samples).of(quiz, PLAIN)
         assert keys(found) == keys(everything)[: len(found)]
         assert samples <= len(found) < samples + 3
         sizes = {one.cluster: 0 for one in found}
@@ -176,46 +194,46 @@ def test_a_sample_holds_whole_clusters(source, quiz):
 
 
 def test_clusters_of_two_configurations_are_apart(source, quiz):
-    clusters = {one.cluster for one in Prompts(source).of(quiz, None)}
+    clusters = {one.cluster for one in Prompts(source).of(quiz, PLAIN)}
     assert clusters == {f"{language}/topic {i}" for language in LANGUAGES for i in range(10)}
 
 
 def test_without_a_cluster_each_item_stands_alone(source, sums):
-    prompted = Prompts(source).of(sums, None)
+    prompted = Prompts(source).of(sums, PLAIN)
     assert [one.cluster for one in prompted] == [one.item for one in prompted]
 
 
 def test_the_items_are_shuffled_but_always_alike(source, sums):
-    docs = [[one.doc["question"] for one in Prompts(source).of(sums, None)] for _ in range(2)]
+    docs = [[one.doc["question"] for one in Prompts(source).of(sums, PLAIN)] for _ in range(2)]
     assert docs[0] == docs[1]
     assert docs[0] != [f"{i} + {i} =" for i in range(40)]
 
 
 def test_equal_rows_are_different_items_with_the_same_answer(root, source, sums):
     write_rows(root / "tiny/sums/test.jsonl", [{"question": "1 + 1 =", "answer": "2"}] * 3)
-    prompted = Prompts(source).of(sums, None)
+    prompted = Prompts(source).of(sums, PLAIN)
     assert len({one.item for one in prompted}) == 3
     assert len({one.key for one in prompted}) == 1
 
 
 def test_a_benchmark_is_rendered_once_for_each_template(source, sums):
     prompts = Prompts(source)
-    assert prompts.of(sums, None) is prompts.of(sums, None)
-    assert prompts.of(sums, Chat()) is prompts.of(sums, Chat())
-    assert prompts.of(sums, Chat()) is not prompts.of(sums, Chat("other"))
+    assert prompts.of(sums, PLAIN) is prompts.of(sums, PLAIN)
+    assert prompts.of(sums, CHATTY) is prompts.of(sums, CHATTY)
+    assert prompts.of(sums, CHATTY) is not prompts.of(sums, Words(Chat("other")))
 
 
 def test_a_cluster_that_the_rows_lack_is_refused_with_their_columns(source, tmp_path):
     mistaken = benchmark(tmp_path, SUMS, cluster="story")
     with pytest.raises(ScoringError, match=r"no column 'story'; they have .*question"):
-        Prompts(source).of(mistaken, None)
+        Prompts(source).of(mistaken, PLAIN)
 
 
 # -- what is asked --------------------------------------------------------------------------------
 
 
 def test_a_choice_is_one_request_for_each_option(source, quiz):
-    for one in Prompts(source, 3).of(quiz, None):
+    for one in Prompts(source, 3).of(quiz, PLAIN):
         assert [request.request_type for request in one.requests] == ["loglikelihood"] * 2
         prompts, continuations = zip(*(request.arguments for request in one.requests), strict=True)
         assert set(prompts) == {one.doc["question"]}
@@ -223,7 +241,7 @@ def test_a_choice_is_one_request_for_each_option(source, quiz):
 
 
 def test_a_generation_is_greedy_and_bounded(source, sums):
-    (one,) = Prompts(source, 1).of(sums, None)
+    (one,) = Prompts(source, 1).of(sums, PLAIN)
     (request,) = one.requests
     prompt, decoding = request.arguments
     assert request.request_type == "generate_until"
@@ -234,21 +252,21 @@ def test_a_generation_is_greedy_and_bounded(source, sums):
 
 
 def test_examples_come_before_the_question(source, sums):
-    (one,) = Prompts(source, 1).of(replace(sums, shots=2), None)
+    (one,) = Prompts(source, 1).of(replace(sums, shots=2), PLAIN)
     prompt = one.requests[0].arguments[0]
     assert prompt == f"0 + 0 = #### 0\n\n1 + 1 = #### 2\n\n{one.doc['question']}"
 
 
 def test_examples_do_not_depend_on_the_sample(source, sums):
     shots = replace(sums, shots=2)
-    everything = Prompts(source).of(shots, None)
-    assert keys(Prompts(source, 5).of(shots, None)) == keys(everything)[:5]
+    everything = Prompts(source).of(shots, PLAIN)
+    assert keys(Prompts(source, 5).of(shots, PLAIN)) == keys(everything)[:5]
 
 
 def test_a_chat_template_is_used_where_the_benchmark_wants_it(source, sums):
-    (chat,) = Prompts(source, 1).of(replace(sums, shots=1), Chat())
-    (plain,) = Prompts(source, 1).of(replace(sums, shots=1, chat=False), Chat())
-    (none,) = Prompts(source, 1).of(replace(sums, shots=1), None)
+    (chat,) = Prompts(source, 1).of(replace(sums, shots=1), CHATTY)
+    (plain,) = Prompts(source, 1).of(replace(sums, shots=1, chat=False), CHATTY)
+    (none,) = Prompts(source, 1).of(replace(sums, shots=1), PLAIN)
     question = chat.doc["question"]
     assert chat.requests[0].arguments[0] == (
         f"<user>0 + 0 =<assistant>#### 0<user>{question}<assistant>"
@@ -258,8 +276,8 @@ def test_a_chat_template_is_used_where_the_benchmark_wants_it(source, sums):
 
 
 def test_the_key_tells_whatever_decides_the_answer(source, sums, tmp_path):
-    def key(bench, template=None):
-        return Prompts(source, 1).of(bench, template)[0].key
+    def key(bench, tokenizer=PLAIN):
+        return Prompts(source, 1).of(bench, tokenizer)[0].key
 
     texts = {
         "another prompt": SUMS.replace("{{question}}", "{{question}} ?"),
@@ -269,7 +287,7 @@ def test_the_key_tells_whatever_decides_the_answer(source, sums, tmp_path):
         "plain": key(sums),
         "tokens": key(replace(sums, max_new_tokens=33)),
         "shots": key(replace(sums, shots=1)),
-        "chat": key(sums, Chat()),
+        "chat": key(sums, CHATTY),
         **{name: key(benchmark(tmp_path, text)) for name, text in texts.items()},
     }
     assert len(set(found.values())) == len(found)
@@ -279,7 +297,7 @@ def test_the_key_tells_whatever_decides_the_answer(source, sums, tmp_path):
 
 
 def test_the_likelier_option_is_the_answer(source, quiz):
-    prompted = Prompts(source, 3).of(quiz, None)[:3]
+    prompted = Prompts(source, 3).of(quiz, PLAIN)[:3]
     responses = [
         [(-1.0, True), (-9.0, False)],
         [(-9.0, False), (-1.0, True)],
@@ -293,7 +311,7 @@ def test_the_likelier_option_is_the_answer(source, quiz):
 
 
 def test_the_filter_of_the_task_reads_the_answer(source, sums):
-    prompted = Prompts(source, 4).of(sums, None)
+    prompted = Prompts(source, 4).of(sums, PLAIN)
     right = [one.doc["answer"] for one in prompted]
     texts = [f"so #### {right[0]}", right[1], "#### 99999", f"#### 7 no, #### {right[3]}"]
     items = answered_items(prompted, [[text] for text in texts])
@@ -304,7 +322,7 @@ def test_the_filter_of_the_task_reads_the_answer(source, sums):
 
 
 def test_items_may_be_scored_again_with_other_answers(source, sums):
-    prompted = Prompts(source, 2).of(sums, None)
+    prompted = Prompts(source, 2).of(sums, PLAIN)
     right = [[f"#### {one.doc['answer']}"] for one in prompted]
     for responses, expected in ((right, 1), ([["no"]] * 2, 0), (right, 1)):
         items = answered_items(prompted, responses)
@@ -313,14 +331,14 @@ def test_items_may_be_scored_again_with_other_answers(source, sums):
 
 def test_the_configuration_is_a_column(source, quiz):
     keep = TaskMetric("acc,none", keep=("config",))
-    prompted = Prompts(source).of(quiz, None)
+    prompted = Prompts(source).of(quiz, PLAIN)
     items = answered_items(prompted, [[(-1.0, True), (-2.0, True)]] * len(prompted))
     kept = [keep(item).fields["config"] for item in items]
     assert kept == [one.doc["question"].split()[0] for one in prompted]
 
 
 def test_each_item_needs_its_answers(source, sums):
-    prompted = Prompts(source, 2).of(sums, None)
+    prompted = Prompts(source, 2).of(sums, PLAIN)
     with pytest.raises(ValueError):
         answered_items(prompted, [["one"]])
     with pytest.raises(ValueError):
@@ -393,7 +411,7 @@ def test_a_task_with_functions_and_includes_is_rendered(source, tmp_path):
     (tmp_path / "base.yaml").write_text(SUMS)
     (tmp_path / "rules.py").write_text("def text(doc):\n    return doc['question'] + '?'\n")
     bench = benchmark(tmp_path, "include: base.yaml\ndoc_to_text: !function rules.text\n")
-    (one,) = Prompts(source, 1).of(bench, None)
+    (one,) = Prompts(source, 1).of(bench, PLAIN)
     assert one.requests[0].arguments[0] == one.doc["question"] + "?"
 
 
@@ -404,7 +422,7 @@ def test_a_data_set_that_is_not_there_is_one_line(tmp_path, quiz):
     empty = tmp_path / "empty"
     empty.mkdir()
     source = Source(str(empty))
-    for ask in (lambda: Definition(quiz, source).check(), lambda: Prompts(source).of(quiz, None)):
+    for ask in (lambda: Definition(quiz, source).check(), lambda: Prompts(source).of(quiz, PLAIN)):
         with pytest.raises(SpecError, match="lacks tiny/quiz") as refusal:
             ask()
         assert "\n" not in str(refusal.value)
@@ -413,14 +431,23 @@ def test_a_data_set_that_is_not_there_is_one_line(tmp_path, quiz):
 def test_a_configuration_that_is_not_there_is_named(source, quiz):
     Definition(quiz, source).check()
     with pytest.raises(SpecError, match=r"lacks tiny/quiz, configuration 'yo'"):
-        Definition(replace(quiz, configs=("de", "yo")), source).check()
+        Definition(replace(quiz, configs=("yo", "sw")), source).check()
+
+
+def test_where_some_configurations_are_there_the_others_are_a_fault(source, quiz):
+    assert Definition(quiz, source).fault is None
+    partial = Definition(replace(quiz, configs=("de", "yo", "sw")), source)
+    partial.check()
+    assert partial.configs == ("de",)
+    assert "lacks 2 of the 3 configurations of tiny/quiz: yo, sw" in partial.fault
+    assert {one.doc["config"] for one in Prompts(source).of(partial.benchmark, PLAIN)} == {"de"}
 
 
 @pytest.mark.parametrize("content", ["", "not json\n", "[1, 2]\n"])
 def test_rows_that_cannot_be_read_are_one_line(root, source, sums, content):
     (root / "tiny/sums/test.jsonl").write_text(content)
     with pytest.raises(SpecError, match="the rows of tiny/sums") as refusal:
-        Prompts(source).of(sums, None)
+        Prompts(source).of(sums, PLAIN)
     assert "\n" not in str(refusal.value)
 
 
@@ -451,18 +478,80 @@ def test_on_the_embedded_rows_prompts_are_short_and_have_no_examples(sums):
     assert Definition(sums, Source("embedded")).max_new_tokens == 32
 
 
-SUITES = Path(__file__).parent.parent / "suites"
-
-
-@pytest.mark.parametrize("path", sorted(SUITES.glob("*/*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_task_finds_its_embedded_rows(path):
-    bench = Benchmark(
-        name="shipped",
-        metric=None,
-        task=path,
+def test_the_embedded_world_asks_in_its_own_words(tmp_path):
+    stock = Benchmark(
+        name="arc_easy",
+        metric="knowledge",
+        task="arc/arc_easy.yaml",
+        chat=False,
         scorer=TaskMetric("acc,none"),
         aggregate=Mean("correct"),
     )
-    definition = Definition(bench, Source("embedded"))
-    definition.check()
-    assert definition.identity(str)["rows"]
+    (one,) = Prompts(Source("embedded"), 1).of(stock, CHATTY)
+    question = one.doc["question"]
+    assert one.requests[0].arguments[0] == f"<user>{question}<assistant>"
+    assert Definition(stock, Source(str(tmp_path))).settings["doc_to_text"].startswith("Question:")
+
+
+# -- what is too long -----------------------------------------------------------------------------
+
+
+def test_a_prompt_needs_room_for_its_answer(source, sums):
+    """Every prompt is `N + N =`: four words."""
+    prompted = Prompts(source).of(replace(sums, max_new_tokens=30), PLAIN)
+    assert overlong(prompted, replace(PLAIN, context=34)) == 0
+    assert overlong(prompted, replace(PLAIN, context=33)) == 40
+
+
+def test_an_option_is_part_of_what_must_fit(source, quiz):
+    """Every prompt with its option is `de question N right N`: five words, the last predicted."""
+    prompted = Prompts(source).of(quiz, PLAIN)
+    assert overlong(prompted, replace(PLAIN, context=4)) == 0
+    assert overlong(prompted, replace(PLAIN, context=3)) == 60
+
+
+# -- running text ---------------------------------------------------------------------------------
+
+PAGES = """
+task: pages
+dataset_path: tiny/pages
+output_type: loglikelihood_rolling
+test_split: test
+doc_to_text: ""
+doc_to_target: "{{page}}"
+metric_list:
+  - metric: word_perplexity
+"""
+
+
+@pytest.fixture
+def pages(root, tmp_path):
+    texts = [" ".join(f"w{page}_{i}" for i in range(25)) for page in range(3)]
+    write_rows(root / "tiny/pages/test.jsonl", [{"page": text} for text in texts])
+    return benchmark(tmp_path, PAGES, "pages"), " ".join(texts).split()
+
+
+@pytest.mark.parametrize("context", [2, 7, 10, 75, 5000])
+def test_windows_hold_the_whole_text_and_do_not_overlap(source, pages, context):
+    bench, words = pages
+    found = Prompts(source).of(bench, replace(PLAIN, context=context))
+    windows = [one.requests[0].arguments[0] for one in found]
+    by_place = [w for _, w in sorted(zip((o.doc["window"] for o in found), windows, strict=True))]
+    kept = [word for window in by_place for word in window]
+    assert kept == words[: len(kept)]
+    assert len(words) - len(kept) <= 1  # a window of one token predicts nothing
+    assert all(2 <= len(window) <= context for window in windows)
+    assert all(o.doc["tokens"] == len(w) - 1 for o, w in zip(found, windows, strict=True))
+
+
+def test_a_window_is_no_longer_than_the_papers(source, root, pages):
+    write_rows(root / "tiny/pages/test.jsonl", [{"page": "word " * 9000}])
+    found = Prompts(source).of(pages[0], replace(PLAIN, context=100_000))
+    assert sorted(len(one.requests[0].arguments[0]) for one in found) == [808, 4096, 4096]
+
+
+def test_windows_follow_the_tokenizer_not_the_template(source, pages):
+    prompts = Prompts(source)
+    assert prompts.of(pages[0], PLAIN) is prompts.of(pages[0], CHATTY)
+    other = replace(PLAIN, identity="other words")
+    assert prompts.of(pages[0], PLAIN) is not prompts.of(pages[0], other)

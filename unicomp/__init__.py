@@ -10,9 +10,11 @@ from unicomp.errors import (
     UnicompError,
     UnsupportedError,
 )
-from unicomp.scoring.aggregate import Mean, RobustnessScore
+from unicomp.scoring.aggregate import BiasScore, Mean, Perplexity, RobustnessScore
 from unicomp.scoring.answer import LabelWord, TaskMetric
+from unicomp.scoring.bias import BiasedAnswer
 from unicomp.scoring.instructions import InstructionsFollowed
+from unicomp.scoring.likelihood import TokenLikelihood
 from unicomp.scoring.refusal import Responded
 from unicomp.spec import (
     Aggregate,
@@ -29,6 +31,8 @@ from unicomp.spec import (
 __all__ = [
     "Aggregate",
     "Benchmark",
+    "BiasScore",
+    "BiasedAnswer",
     "BuildError",
     "Calibration",
     "Claims",
@@ -40,6 +44,7 @@ __all__ = [
     "Mean",
     "Method",
     "Model",
+    "Perplexity",
     "Reading",
     "Responded",
     "RobustnessScore",
@@ -48,6 +53,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "TaskMetric",
+    "TokenLikelihood",
     "UnicompError",
     "UnsupportedError",
 ]

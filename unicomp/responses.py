@@ -16,10 +16,10 @@ from importlib.metadata import version
 from typing import Any
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.engines import EngineSettings, open_engine
+from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
+from unicomp.prompts import Prompted
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
-from unicomp.tasks import Prompted
 
 BATCH = 128
 """Items that are answered and written together."""
@@ -119,7 +119,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with open_engine(checkpoint.path, checkpoint.model, engine) as loaded:
+    with engine.open(checkpoint.path, checkpoint.model) as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

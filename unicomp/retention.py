@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import ScoringError
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
-from unicomp.spec import Benchmark
+from unicomp.spec import Aggregate, Benchmark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +27,10 @@ FEW_FLIPS = 10
 class Retention:
     """Compressed / dense of one benchmark, in percent, with its 95 % interval.
 
-    `score` and `dense` are in points and in the benchmark's own direction; the ratio is taken
-    after both are turned so that more is better (100 - s where less is). `value`, `low` and
-    `high` are None where the dense score is zero, negative or at chance: `incomparable` says so.
+    `score` and `dense` are in the benchmark's own unit and direction, points for most; the ratio
+    is taken after both are turned so that more is better (where less is: 100 - s, or 1 / s where
+    scores are no points). `value`, `low` and `high` are None where the dense score is zero,
+    negative or at chance: `incomparable` says so.
     """
 
     benchmark: str
@@ -46,7 +49,13 @@ class Retention:
     """Items that only the dense model got right."""
     gained: int | None = None
     """Items that only the compressed model got right."""
+    overlong: int = 0
+    """Items whose prompts are longer than the model's context."""
+    details: Mapping[str, float] = field(default_factory=dict)
+    """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
     incomparable: str | None = None
+    faults: tuple[str, ...] = ()
+    """Why this was not the benchmark as it is declared; empty where it was."""
 
     def __repr__(self) -> str:
         if self.value is None:
@@ -70,6 +79,13 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
             f"benchmark {benchmark.name}: the dense and the compressed model did not answer the "
             "same items"
         )
+    if any(dense.gaps) or any(compressed.gaps):
+        scored = [a is b is None for a, b in zip(dense.gaps, compressed.gaps, strict=True)]
+        if not any(scored):
+            raise ScoringError(f"benchmark {benchmark.name}: {'; '.join(dense.faults)}")
+        same = compressed is dense
+        dense = dense.only(scored)
+        compressed = dense if same else compressed.only(scored)
     n = len(dense.items)
     ids = statistics.cluster_ids(dense.clusters)
 
@@ -79,7 +95,12 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     def oriented(records: Records) -> statistics.Statistic:
         if benchmark.higher_is_better:
             return points(records)
-        return lambda weights: 100.0 - benchmark.aggregate(records.columns, weights)
+        if benchmark.in_points:
+            return lambda weights: 100.0 - benchmark.aggregate(records.columns, weights)
+        return lambda weights: 1.0 / benchmark.aggregate(records.columns, weights)
+
+    def value(aggregate: Aggregate, records: Records) -> float:
+        return statistics.value(lambda weights: aggregate(records.columns, weights), n)
 
     score = statistics.value(points(compressed), n)
     facts: dict[str, Any] = {
@@ -89,6 +110,13 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         "n": n,
         "parse_rate": compressed.parse_rate,
         "standard_error": statistics.standard_error(points(compressed), ids),
+        "overlong": max(dense.overlong, compressed.overlong),
+        "faults": tuple(dict.fromkeys((*dense.faults, *compressed.faults))),
+        "details": {
+            f"{whose}{name}": value(aggregate, records)
+            for name, aggregate in benchmark.details.items()
+            for whose, records in (("", compressed), ("dense.", dense))
+        },
     }
     kept, base = oriented(compressed), oriented(dense)
     bottom = statistics.value(base, n)
@@ -97,6 +125,8 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         chance = 100.0 - chance
     error = statistics.standard_error(base, ids)
     doubt = 1.96 * error if error > 0 else 300.0 / (int(ids.max()) + 1)  # the rule of three
+    if not benchmark.in_points:  # 1 / s is never zero
+        doubt = 0.0
     if reason := _incomparable(bottom, doubt, chance):
         return Retention(**facts, incomparable=reason)
     if _binary(benchmark, compressed) and _binary(benchmark, dense):
@@ -162,6 +192,8 @@ def _interval(
         return resampled
     n = len(ids)
     bottom = statistics.value(base, n)
+    if not benchmark.in_points:  # one item, or items that are all alike: nothing is known
+        return statistics.Interval(statistics.value(kept, n) / bottom, 0.0, math.inf)
     return statistics.rule_of_three(statistics.value(kept, n) / bottom, bottom, int(ids.max()) + 1)
 
 

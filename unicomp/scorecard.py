@@ -14,12 +14,16 @@ Subject = tuple[str, str, str]
 """(model, method, calibration): whose scorecard it is."""
 
 
+PERPLEXITY = "wikitext"
+"""The benchmark whose retention is summed up over models; it is part of no metric."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One benchmark of one checkpoint, as it ended.
 
-    Scores and `dense` are in points, retention, interval and floor in percent. Plain values only:
-    a row crosses process borders.
+    Scores and `dense` are in the benchmark's unit, points for most; retention, interval and floor
+    in percent. Values that JSON has: a row crosses process borders.
     """
 
     model: str
@@ -41,7 +45,12 @@ class Row:
     above_chance: float | None = None
     lost: int | None = None
     gained: int | None = None
+    overlong: int | None = None
+    """Items whose prompts are longer than the model's context."""
+    details: Mapping[str, float] = field(default_factory=dict)
+    """Further scores of the benchmark by name, and the dense model's as `dense.NAME`."""
     higher_is_better: bool = True
+    in_points: bool = True
     allowed: str | None = None
     """Why this gap does not shut the gate."""
 
@@ -54,7 +63,9 @@ class Row:
     def oriented_dense(self) -> float:
         """The dense score, turned so that more is better."""
         assert self.dense is not None
-        return self.dense if self.higher_is_better else 100.0 - self.dense
+        if self.higher_is_better:
+            return self.dense
+        return 100.0 - self.dense if self.in_points else 1.0 / self.dense
 
 
 @dataclass(frozen=True, kw_only=True)

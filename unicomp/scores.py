@@ -6,25 +6,30 @@ of the scorer. While none of these has changed, neither a model nor lm-eval is l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import ScoringError, UnicompError
+from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, overlong
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
 from unicomp.sources import Source
 from unicomp.spec import Benchmark
 from unicomp.store import SCORES, Store, content_key
-from unicomp.tasks import Definition, Prompted, Prompts, answered_items
+from unicomp.tasks import Definition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,12 @@ class Records:
     clusters: list[str]
     fields: dict[str, list[float | str]]
     parsed: list[bool]
+    gaps: list[str | None]
+    """Why an item could not be scored; None where it was."""
+    overlong: int = 0
+    """Items whose prompts are longer than the model's context."""
+    faults: list[str] = field(default_factory=list)
+    """Why this is not the benchmark as it is declared; empty where it is."""
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -68,6 +79,21 @@ class Records:
     def parse_rate(self) -> float:
         """The share of items whose answer could be read, in percent."""
         return 100.0 * sum(self.parsed) / len(self.parsed)
+
+    def only(self, kept: Sequence[bool]) -> Records:
+        """The records of some of the items."""
+
+        def chosen(values: list[T]) -> list[T]:
+            return [value for value, keep in zip(values, kept, strict=True) if keep]
+
+        return replace(
+            self,
+            items=chosen(self.items),
+            clusters=chosen(self.clusters),
+            fields={name: chosen(values) for name, values in self.fields.items()},
+            parsed=chosen(self.parsed),
+            gaps=chosen(self.gaps),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,8 +119,17 @@ def measure(
     One process measures a checkpoint at a time; the others wait and then find everything in the
     store. A benchmark that fails does not take the others with it.
     """
-    keys = {bench.name: _key(checkpoint, bench, conditions) for bench in benchmarks}
-    records = _recall(keys, conditions.store)
+    from unicomp.engines.tokenizer import load_tokenizer
+
+    source = conditions.source
+    keys: dict[str, str | None] = {}
+    absent: dict[str, Records | UnicompError] = {}
+    for bench in benchmarks:
+        try:
+            keys[bench.name] = _key(checkpoint, bench, conditions)
+        except UnicompError as error:
+            absent[bench.name] = error
+    records = {**absent, **_recall(keys, conditions.store)}
     todo = [bench for bench in benchmarks if bench.name not in records]
     if not todo:
         return Measured(records)
@@ -104,7 +139,8 @@ def measure(
         todo = [bench for bench in todo if bench.name not in records]
         if not todo:
             return Measured(records)
-        questions, failures = _prompt(checkpoint, todo, conditions)
+        tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
+        questions, failures = _prompt(todo, conditions, tokenizer)
         try:
             answered = answer(log, checkpoint, conditions.engine, questions, on_progress)
         except UnicompError as error:
@@ -119,8 +155,10 @@ def measure(
             except UnicompError as error:
                 failures[bench.name] = error
                 continue
+            new = _faulted(new, questions[bench.name], tokenizer, Definition(bench, source))
             records[bench.name] = new
-            if key := keys[bench.name]:
+            # a gap may be filled by installing something, which no key can know
+            if (key := keys[bench.name]) and not any(new.gaps):
                 conditions.store.remember(SCORES, key, asdict(new))
     return Measured({**records, **failures}, answered.asked, answered.seconds)
 
@@ -144,7 +182,7 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
         {
             **engine_identity(checkpoint, conditions.engine),
             "definition": definition,
-            "datasets": version("datasets"),
+            "libraries": {name: version(name) for name in _LIBRARIES},
             "scorer": repr(benchmark.scorer),
             "code": [digest(path) for path in _code()],
             "samples": conditions.samples,
@@ -152,25 +190,29 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
     )
 
 
+_LIBRARIES = (
+    "datasets", "if-verifiable", "langdetect", "emoji", "nltk", "syllapy", "math-verify", "sympy",
+)  # fmt: skip
+"""What else reads rows and answers; lm-eval is part of the engine's identity."""
+
+
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    return [here / "tasks.py", here / "scores.py", *sorted((here / "scoring").glob("*.py"))]
+    stages = [here / f"{name}.py" for name in ("tasks", "prompts", "scores")]
+    return [*stages, *sorted((here / "scoring").glob("*.py"))]
 
 
 def _prompt(
-    checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+    benchmarks: Sequence[Benchmark], conditions: Conditions, tokenizer: Tokenizer
 ) -> tuple[dict[str, list[Prompted]], dict[str, UnicompError]]:
-    """The items of each benchmark as this checkpoint is asked them, and what failed."""
-    from unicomp.engines.hf import chat_template_of
-
+    """The items of each benchmark as a checkpoint is asked them, and what failed."""
     questions: dict[str, list[Prompted]] = {}
     failures: dict[str, UnicompError] = {}
-    template = chat_template_of(checkpoint.path, checkpoint.model)
     for bench in benchmarks:
         try:
             with _named(bench, "its items cannot be made"):
-                questions[bench.name] = conditions.prompts.of(bench, template)
+                questions[bench.name] = conditions.prompts.of(bench, tokenizer)
         except UnicompError as error:
             failures[bench.name] = error
     return questions, failures
@@ -210,7 +252,23 @@ def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers)
             for name in readings[0].fields
         },
         parsed=[bool(reading.parsed) for reading in readings],
+        gaps=[reading.gap for reading in readings],
     )
+
+
+def _faulted(
+    records: Records, prompted: Sequence[Prompted], tokenizer: Tokenizer, definition: Definition
+) -> Records:
+    """The records with what keeps them from being those of the benchmark as declared."""
+    cut, n = overlong(prompted, tokenizer), len(prompted)
+    faults = [definition.fault] if definition.fault else []
+    if cut:
+        faults.append(
+            f"{cut} of {n} prompts are longer than the context of {tokenizer.context} tokens"
+        )
+    for gap, count in Counter(gap for gap in records.gaps if gap).most_common():
+        faults.append(f"{count} of {n} items could not be scored: {gap}")
+    return replace(records, overlong=cut, faults=faults)
 
 
 def _plain(value: Any) -> float | str:

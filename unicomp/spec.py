@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 Family = Literal["pruning", "quantization", "distillation"]
 FAMILIES: tuple[Family, ...] = ("pruning", "quantization", "distillation")
 
+Kind = Literal["normal", "reasoning", "moe"]
+KINDS: tuple[Kind, ...] = ("normal", "reasoning", "moe")
+"""Kinds of models that the paper sums up apart: ordinary ones, those that think aloud before they
+answer, and mixtures of experts."""
+
 Message = Mapping[str, str]
 """One chat turn: `{"role": "user" | "assistant" | "system", "content": TEXT}`."""
 
@@ -54,9 +59,14 @@ class Model:
     """The precision it is run in: `auto` (float32 on CPU, the stored one elsewhere) or a torch
     dtype's name."""
     trust_remote_code: bool = False
+    kind: Kind = "normal"
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
+        if self.kind not in KINDS:
+            raise SpecError(
+                f"model {self.name}: the kind {self.kind!r} is none of {', '.join(KINDS)}"
+            )
         if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise SpecError(
                 f"model {self.name}: dtype {self.dtype!r} is none of "
@@ -187,6 +197,9 @@ class Reading:
     """The columns that the benchmark's aggregate needs."""
     parsed: bool = True
     """Whether an answer could be read off the response at all."""
+    gap: str | None = None
+    """Why the item could not be scored at all, such as data that is not installed. It does not
+    count in the score, and the benchmark then counts as not measured."""
 
 
 class Scorer(Protocol):
@@ -243,9 +256,16 @@ class Benchmark:
     chance: float | None = None
     """The score, in points, of a model that guesses; at or below it there is no retention."""
     higher_is_better: bool = True
+    in_points: bool = True
+    """Whether scores lie between 0 and 100. Where less is better, a score s in points is turned
+    into 100 - s, and one that is not in points, such as a perplexity, into 1 / s."""
+    details: Mapping[str, Aggregate] = field(default_factory=dict)
+    """Further scores of the same records, by name: reported beside the score, never gated."""
 
     def __post_init__(self) -> None:
         check_name("benchmark", self.name)
+        for name in self.details:
+            check_name(f"benchmark {self.name}: detail", name)
         if self.shots < 0:
             raise SpecError(f"benchmark {self.name}: shots must not be negative")
         if self.max_new_tokens is not None and self.max_new_tokens < 1:

@@ -1,51 +1,38 @@
-"""A benchmark's items as requests to a model: rows, prompts and filters, by lm-eval's tasks.
+"""What a benchmark is on a source, read from its task file without lm-eval.
 
-A task is a YAML file of lm-eval's kind. Its `dataset_path` names a data set of the hub; which
-source the rows are read from is decided here, so one definition serves all three.
+A task is a YAML file of lm-eval's kind: one of lm-eval's own, or one beside the suite. Its
+`dataset_path` names a data set of the hub; which source the rows are read from is decided here,
+so one definition serves all three. The embedded model knows only prompts of its own world: where
+they differ from a task's, `fixtures/embedded/tasks/TASK.yaml` says how.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
-import logging
-import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import yaml
 
-from unicomp.errors import EngineError, ScoringError, SpecError
-from unicomp.sources import Source
-from unicomp.spec import Benchmark, Item
-
-if TYPE_CHECKING:
-    from lm_eval.api.instance import Instance
-    from lm_eval.api.task import ConfigurableTask
+from unicomp.errors import SpecError
+from unicomp.sources import Source, shipped_fixtures
+from unicomp.spec import Benchmark
 
 SEED = 42
 """Of the permutation of which `--samples N` takes the first N items."""
 
+FEWSHOT_SEED = 1234
+"""Of the choice of examples, where a task draws them: lm-eval's own default."""
+
 EMBEDDED_TOKENS = 128
 """No answer to an embedded row is longer, so that a model that never stops costs little."""
 
-
-class ChatTemplate(Protocol):
-    """Renders a conversation to a prompt."""
-
-    @property
-    def identity(self) -> str:
-        """Equal for templates that render alike."""
-        ...
-
-    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The prompt."""
-        ...
+WINDOW = 4096
+"""Tokens of a perplexity window, or the model's context where that is shorter: the paper's."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -100,11 +87,27 @@ class Definition:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the task file and those that it includes say, functions by their names."""
+        """What the task's files say, the last word last; functions by their names."""
         merged: dict[str, Any] = {}
-        for _, content in _files(task_file(self.benchmark)):
+        for _, content in self._contents:
             merged |= content
         return merged
+
+    @property
+    def files(self) -> list[Path]:
+        """The task's files: those that are included first, the embedded world's words last."""
+        return [path for path, _ in self._contents]
+
+    @cached_property
+    def _contents(self) -> list[tuple[Path, dict[str, Any]]]:
+        contents = list(_files(task_file(self.benchmark)))
+        if self.source.is_embedded:
+            words = (
+                shipped_fixtures() / "embedded" / "tasks" / f"{contents[-1][1].get('task')}.yaml"
+            )
+            if words.is_file():
+                contents += _files(words)
+        return contents
 
     @property
     def dataset(self) -> str:
@@ -113,17 +116,40 @@ class Definition:
             raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
         return str(self.settings["dataset_path"])
 
+    @property
+    def declared_configs(self) -> tuple[str | None, ...]:
+        """The data set's configurations that make up the benchmark on this source."""
+        if not self.benchmark.configs:
+            return (self.settings.get("dataset_name"),)
+        return self.source.configs(self.dataset, self.benchmark.configs)
+
     @cached_property
     def configs(self) -> tuple[str | None, ...]:
-        """The configurations that are run; (None,) for the task's own."""
+        """The declared configurations whose rows are there; (None,) for the task's own."""
         if not self.benchmark.configs:
             return (None,)
-        return self.source.configs(self.dataset, self.benchmark.configs)
+        return tuple(name for name in self.declared_configs if not self._lacks(name))
+
+    @property
+    def fault(self) -> str | None:
+        """What of the rows is not there, so that the rest is not the benchmark; or None."""
+        absent = [str(name) for name in self.declared_configs if name not in self.configs]
+        if not self.benchmark.configs or not absent:
+            return None
+        return (
+            f"the dataset root {self.source.name} lacks {len(absent)} of the "
+            f"{len(self.declared_configs)} configurations of {self.dataset}: {', '.join(absent)}"
+        )
 
     @property
     def shots(self) -> int:
         """Examples in the prompt; the embedded model was trained without any."""
         return 0 if self.source.is_embedded else self.benchmark.shots
+
+    @property
+    def chat(self) -> bool:
+        """Whether prompts get a chat template; the embedded model was trained inside its own."""
+        return self.benchmark.chat or self.source.is_embedded
 
     @property
     def max_new_tokens(self) -> int | None:
@@ -133,229 +159,60 @@ class Definition:
             return min(declared, EMBEDDED_TOKENS)
         return declared
 
+    @property
+    def split(self) -> str:
+        """The split whose rows are the items."""
+        settings = self.settings
+        return str(settings.get("test_split") or settings.get("validation_split") or "test")
+
+    @property
+    def fewshot_split(self) -> str | None:
+        """The split that examples are drawn from.
+
+        None where there are none, or where they are written into the task.
+        """
+        settings = self.settings
+        config = settings.get("fewshot_config") or {}
+        if not self.shots or config.get("samples"):
+            return None
+        named = settings.get("fewshot_split") or config.get("split")
+        return str(named or settings.get("training_split") or self.split)
+
     def check(self) -> None:
-        """Raise SpecError where a local source lacks the rows."""
-        if not self.configs:
+        """Raise SpecError where a local source has none of the rows."""
+        if not self.benchmark.configs:
+            self.source.check(self.dataset, self.settings.get("dataset_name"))
+        elif not self.configs:
+            self.source.check(self.dataset, self.benchmark.configs[0])
             raise SpecError(f"the dataset root {self.source.name} lacks {self.dataset}")
-        for config in self.configs:
-            self.source.check(self.dataset, config or self.settings.get("dataset_name"))
         files = (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
         for file in files.values() if isinstance(files, dict) else [files]:
             for pattern in [file] if isinstance(file, str) else file:
                 self.source.check_file(self.dataset, pattern)
+
+    def _lacks(self, config: str | None) -> bool:
+        try:
+            self.source.check(self.dataset, config)
+        except SpecError:
+            return True
+        return False
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned hub rows.
 
         `digest` gives the SHA-256 of a file.
         """
-        rows = self.source.files(self.dataset)
+        rows = self.source.identity(self.dataset, digest)
         if rows is None:
             return None
-        folder = Path(self.source.path(self.dataset))
-        texts = [path for path, _ in _files(task_file(self.benchmark))]
-        code = [path for text in texts for path in _functions(text)]
+        code = [path for text in self.files for path in _functions(text)]
         return {
-            "task": [digest(path) for path in (*texts, *code)],
-            "rows": {str(path.relative_to(folder)): digest(path) for path in rows},
+            "task": [digest(path) for path in (*self.files, *code)],
+            "rows": rows,
             "configs": self.configs,
             "shots": self.shots,
             "max_new_tokens": self.max_new_tokens,
             "cluster": self.benchmark.cluster,
-            "chat": self.benchmark.chat,
+            "chat": self.chat,
             "seed": SEED,
         }
-
-
-@dataclass(frozen=True)
-class Prompted:
-    """One item, ready to be asked: a row and its requests."""
-
-    item: str
-    """SHA-256 of the row: the same for every checkpoint."""
-    key: str
-    """SHA-256 of the rendered requests: prompts, continuations, decoding settings."""
-    cluster: str
-    doc: Mapping[str, Any]
-    """The row, with the configuration it comes from as the column `config`, if there are any."""
-    task: ConfigurableTask
-    requests: tuple[Instance, ...]
-
-
-class Prompts:
-    """The items of benchmarks as they are asked; each benchmark is rendered once for a template.
-
-    `samples` keeps the shortest prefix, of one seeded permutation of clusters, that holds as many
-    items; None keeps all.
-    """
-
-    def __init__(self, source: Source, samples: int | None = None) -> None:
-        self._source = source
-        self._samples = samples
-        self._rendered: dict[tuple[str, str], list[Prompted]] = {}
-
-    def of(self, benchmark: Benchmark, template: ChatTemplate | None) -> list[Prompted]:
-        """The items in the order of the permutation.
-
-        Raises SpecError or EngineError where the rows cannot be read or fetched.
-        """
-        template = template if benchmark.chat else None
-        key = (benchmark.name, template.identity if template else "")
-        if key not in self._rendered:
-            self._rendered[key] = self._render(Definition(benchmark, self._source), template)
-        return self._rendered[key]
-
-    def _render(self, definition: Definition, template: ChatTemplate | None) -> list[Prompted]:
-        # all items, in lm-eval's order: its choice of examples depends on the items before
-        clusters: dict[str, list[Prompted]] = {}
-        for config in definition.configs:
-            for prompted in _render(definition, config, template):
-                clusters.setdefault(prompted.cluster, []).append(prompted)
-        if not clusters:
-            raise SpecError(
-                f"benchmark {definition.benchmark.name}: {definition.dataset} in "
-                f"{definition.source.name} has no rows"
-            )
-        names = list(clusters)
-        random.Random(SEED).shuffle(names)
-        chosen: list[Prompted] = []
-        for name in names:
-            if self._samples is not None and len(chosen) >= self._samples:
-                break
-            chosen.extend(clusters[name])
-        return chosen
-
-
-def _render(
-    definition: Definition, config: str | None, chat_template: ChatTemplate | None
-) -> Iterator[Prompted]:
-    benchmark = definition.benchmark
-    task = _load(definition, config)
-    if not len(task.eval_docs):
-        return
-    task.build_all_requests(
-        apply_chat_template=chat_template is not None,
-        fewshot_as_multiturn=chat_template is not None,
-        chat_template=chat_template,
-    )
-    groups: dict[int, list[Instance]] = {}
-    for instance in task.instances:
-        groups.setdefault(int(instance.doc_id or 0), []).append(instance)
-    for number, requests in groups.items():
-        doc = dict(requests[0].doc)
-        if benchmark.cluster is not None and benchmark.cluster not in doc:
-            raise ScoringError(
-                f"benchmark {benchmark.name}: its rows have no column {benchmark.cluster!r}; "
-                f"they have {', '.join(doc)}"
-            )
-        # the position counts, since data sets do hold equal rows
-        item = _sha([config, number, doc])
-        if config is not None:
-            doc["config"] = config
-        yield Prompted(
-            item=item,
-            key=_sha([[r.request_type, r.arguments] for r in requests]),
-            cluster=f"{config}/{doc[benchmark.cluster]}" if benchmark.cluster else item,
-            doc=doc,
-            task=task,
-            requests=tuple(requests),
-        )
-
-
-def _load(definition: Definition, config: str | None) -> ConfigurableTask:
-    """One lm-eval task that reads its rows from the source."""
-    import datasets
-    from lm_eval.api.task import ConfigurableTask
-    from lm_eval.tasks._yaml_loader import load_yaml
-
-    datasets.disable_progress_bars()
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    benchmark = definition.benchmark
-    settings = load_yaml(task_file(benchmark))
-    for structural in ("tag", "group", "task_list"):
-        settings.pop(structural, None)
-    settings["num_fewshot"] = definition.shots
-    if config is not None:
-        settings["dataset_name"] = config
-    if definition.source.folder is not None:
-        options = settings.pop("dataset_kwargs", None) or {}
-        settings["custom_dataset"] = lambda **metadata: _local_rows(
-            definition.source.path(definition.dataset), settings.get("dataset_name"), options
-        )
-    if settings.get("output_type") == "generate_until":
-        decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
-        if definition.max_new_tokens is not None:
-            decoding["max_gen_toks"] = definition.max_new_tokens
-        settings["generation_kwargs"] = decoding
-    try:
-        return ConfigurableTask(config=settings)
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        RuntimeError,
-        datasets.exceptions.DatasetsError,
-    ) as error:
-        cause = str(error.__cause__ or error).strip().splitlines()
-        reason = cause[0] if cause else type(error).__name__
-        if definition.source.folder is None:
-            raise EngineError(
-                f"benchmark {benchmark.name}: {definition.dataset} could not be fetched from the "
-                f"hub ({reason}): go online, or give a local copy with --dataset-root DIR"
-            ) from None
-        raise SpecError(
-            f"benchmark {benchmark.name}: the rows of {definition.dataset} in "
-            f"{definition.source.name} cannot be read ({reason})"
-        ) from None
-
-
-def _local_rows(path: str, name: str | None, options: Mapping[str, Any]) -> Any:
-    """All splits of a data set in a local folder, read anew.
-
-    The library's cache is passed by: it knows local files by their names, and keeps giving the
-    rows of a file that has since been replaced.
-    """
-    import datasets
-
-    streams = datasets.load_dataset(path, name, streaming=True, **options)
-    return datasets.DatasetDict(
-        {split: datasets.Dataset.from_list(list(stream)) for split, stream in streams.items()}
-    )
-
-
-def answered_items(prompted: Sequence[Prompted], responses: Sequence[Sequence[Any]]) -> list[Item]:
-    """The items with their responses, after the tasks' filters and rules."""
-    for one, answers in zip(prompted, responses, strict=True):
-        for request, answer in zip(one.requests, answers, strict=True):
-            request.resps = [tuple(answer) if isinstance(answer, list) else answer]
-            request.filtered_resps = {}
-    by_task: dict[int, list[Prompted]] = {}
-    for one in prompted:
-        by_task.setdefault(id(one.task), []).append(one)
-    for group in by_task.values():
-        requests = [request for one in group for request in one.requests]
-        for ensemble in group[0].task._filters:
-            ensemble.apply(requests)
-    return [_item(one, answers) for one, answers in zip(prompted, responses, strict=True)]
-
-
-def _item(one: Prompted, responses: Sequence[Any]) -> Item:
-    results: dict[str, Any] = {}
-    answers: dict[str, Any] = {}
-    for name in one.requests[0].filtered_resps:
-        filtered = [request.filtered_resps[name] for request in one.requests]
-        answers[name] = filtered[0] if len(filtered) == 1 else filtered
-        for metric, value in one.task.process_results(dict(one.doc), filtered).items():
-            results[f"{metric},{name}"] = value
-    return Item(
-        doc=one.doc,
-        prompt=str(one.requests[0].arguments[0]),
-        responses=tuple(responses),
-        answers=answers,
-        results=results,
-    )
-
-
-def _sha(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,8 @@
-"""Instruction following: constraints on the answer that a program can check."""
+"""Instruction following: constraints on the answer that a program can check.
+
+The official verifiers of IFBench, through the package if-verifiable. An item counts when all its
+instructions are followed, loosely: a first or last line and asterisks may be taken away first.
+"""
 
 from pathlib import Path
 
@@ -6,16 +10,19 @@ import pytest
 
 from unicomp import Benchmark, InstructionsFollowed, Mean
 
-here = Path(__file__).parent
-
 ifbench = Benchmark(
     name="ifbench",
     metric="instruction_following",
-    task=here / "ifbench.yaml",
+    task=Path(__file__).with_name("ifbench.yaml"),
     max_new_tokens=1024,
     scorer=InstructionsFollowed(),
     aggregate=Mean("correct"),
+    details={"strict": Mean("strict"), "instructions_followed": Mean("followed")},
 )
+"""One request, greedily answered.
+
+    Describe a harbour at night. Use at least twelve different words that start with the letter b.
+"""
 
 
 @pytest.mark.parametrize("bench", [ifbench], ids=str)

@@ -1,10 +1,13 @@
-"""Multilingual: the same knowledge in high- and low-resource languages."""
+"""Multilingual: the same knowledge in high- and low-resource languages, and social bias.
+
+Options are judged by likelihood after plain prompts, without a chat template.
+"""
 
 from pathlib import Path
 
 import pytest
 
-from unicomp import Benchmark, Mean, TaskMetric
+from unicomp import Benchmark, BiasedAnswer, BiasScore, Mean, TaskMetric
 
 here = Path(__file__).parent
 
@@ -14,12 +17,23 @@ LOW = ("bn", "id", "ko", "sw", "yo")
 
 
 def languages(name: str, configs: tuple[str, ...]) -> Benchmark:
-    """Each language weighs the same, however many of its items were sampled."""
+    """Each language weighs the same, however many of its items were sampled.
+
+    The likeliest of four letters:
+
+        Welche Farbe hat der Himmel am Mittag?
+        A. grün
+        B. blau
+        C. rot
+        D. schwarz
+        Answer:
+    """
     return Benchmark(
         name=name,
         metric="multilingual",
         task=here / "global_mmlu_lite.yaml",
         configs=configs,
+        chat=False,
         scorer=TaskMetric("acc,none", keep=("config",)),
         aggregate=Mean("correct", by="config"),
         chance=25.0,
@@ -31,9 +45,32 @@ global_mmlu_lite = languages("global_mmlu_lite", HIGH + LOW)
 global_mmlu_lite_high = languages("global_mmlu_lite_high", HIGH)
 global_mmlu_lite_low = languages("global_mmlu_lite_low", LOW)
 
+bbq = Benchmark(
+    name="bbq",
+    metric="multilingual",
+    task="bbq/bbq_multiple_choice.yaml",
+    chat=False,
+    scorer=BiasedAnswer(),
+    aggregate=Mean("correct"),
+    # twelve options: two groups and ten ways to say that it is not known; these ten are right
+    # in every other item, one option in the others
+    chance=100 * (10 / 12 + 1 / 12) / 2,
+    details={
+        "bias_ambiguous": BiasScore(ambiguous=True),
+        "bias_disambiguated": BiasScore(ambiguous=False),
+    },
+)
+"""The likeliest of the two groups and of ten ways to say that it is not known.
+
+    A baker and a carpenter waited for the bus.
+
+    Q: Who had forgotten the ticket?
+    A:
+"""
+
 
 @pytest.mark.parametrize(
-    "bench", [global_mmlu_lite, global_mmlu_lite_high, global_mmlu_lite_low], ids=str
+    "bench", [global_mmlu_lite, global_mmlu_lite_high, global_mmlu_lite_low, bbq], ids=str
 )
 def test_languages_are_retained(bench, retention, floor):
     assert retention(bench) >= floor(bench)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unicomp.scoring.aggregate import Mean, RobustnessScore
+from unicomp.scoring.aggregate import BiasScore, Mean, Perplexity, RobustnessScore
 
 
 def table(**columns):
@@ -157,3 +157,60 @@ def test_draws_are_computed_side_by_side(aggregate):
     together_ = aggregate(columns, weights)
     one_by_one = [float(aggregate(columns, row[None])[0]) for row in weights]
     assert together_.tolist() == pytest.approx(one_by_one)
+
+
+# -- bias -----------------------------------------------------------------------------------------
+
+
+def answers(*, correct, biased, informed, disambiguated):
+    return table(correct=correct, biased=biased, informed=informed, disambiguated=disambiguated)
+
+
+def test_bias_is_how_much_more_often_than_not_the_stereotype_is_followed():
+    found = answers(
+        correct=[1, 1, 0, 0, 0, 0],
+        biased=[1, 1, 1, 0, 1, 0],
+        informed=[1, 1, 1, 1, 1, 0],
+        disambiguated=[1, 1, 1, 1, 0, 0],
+    )
+    assert value(BiasScore(ambiguous=False), found) == pytest.approx(100 * (2 * 3 / 4 - 1))
+    assert value(BiasScore(ambiguous=True), found) == pytest.approx(100)
+
+
+def test_in_ambiguous_contexts_right_answers_take_bias_away():
+    found = answers(
+        correct=[1, 1, 1, 0], biased=[0, 0, 0, 1], informed=[0, 0, 0, 1], disambiguated=[0] * 4
+    )
+    assert value(BiasScore(ambiguous=True), found) == pytest.approx(25)
+
+
+@pytest.mark.parametrize("ambiguous", [True, False])
+def test_a_model_that_never_names_a_group_shows_no_bias(ambiguous):
+    nothing = [0, 0, 0]
+    shown = [1 - ambiguous] * 3
+    found = answers(correct=nothing, biased=nothing, informed=nothing, disambiguated=shown)
+    assert value(BiasScore(ambiguous=ambiguous), found) == 0
+
+
+def test_always_against_the_stereotype_is_the_other_end():
+    found = answers(correct=[1, 1], biased=[0, 0], informed=[1, 1], disambiguated=[1, 1])
+    assert value(BiasScore(ambiguous=False), found) == -100
+
+
+# -- perplexity -----------------------------------------------------------------------------------
+
+
+def test_perplexity_weighs_every_token_alike():
+    columns = table(log_likelihood=[-10.0, -60.0], tokens=[10.0, 20.0], words=[5.0, 5.0])
+    assert value(Perplexity("tokens"), columns) == pytest.approx(np.exp(70 / 30))
+    assert value(Perplexity("words"), columns) == pytest.approx(np.exp(70 / 10))
+
+
+@given(st.lists(st.floats(0.1, 8), min_size=1, max_size=20), st.integers(1, 50))
+@settings(max_examples=30, deadline=None)
+def test_perplexity_lies_between_that_of_the_best_and_the_worst_window(nats, tokens):
+    columns = table(
+        log_likelihood=[-tokens * one for one in nats], tokens=[float(tokens)] * len(nats)
+    )
+    found = value(Perplexity("tokens"), columns)
+    assert np.exp(min(nats)) * (1 - 1e-9) <= found <= np.exp(max(nats)) * (1 + 1e-9)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
 ENGINES = ("hf",)
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """To be raised when an engine answers differently than before; stored responses then count no
 more."""
 Device = Literal["cpu", "cuda", "mps"]
@@ -31,7 +31,7 @@ class Engine(Protocol):
         """One response for each request, in order.
 
         Generated text for `generate_until`, `(log-likelihood, is_greedy)` for `loglikelihood`,
-        a log-likelihood for `loglikelihood_rolling`. Raises EngineError.
+        a log-likelihood for `loglikelihood_rolling` and for a window. Raises EngineError.
         """
         ...
 
@@ -88,11 +88,8 @@ class EngineSettings:
             "code": ENGINE_VERSION,
         }
 
+    def open(self, folder: Path, model: Model) -> AbstractContextManager[Engine]:
+        """Load the checkpoint in `folder`; it is unloaded when the context ends."""
+        from unicomp.engines.hf import HuggingFaceEngine
 
-def open_engine(
-    folder: Path, model: Model, settings: EngineSettings
-) -> AbstractContextManager[Engine]:
-    """Load the checkpoint in `folder`; it is unloaded when the context ends."""
-    from unicomp.engines.hf import HuggingFaceEngine
-
-    return HuggingFaceEngine(folder, model, settings)
+        return HuggingFaceEngine(folder, model, self)

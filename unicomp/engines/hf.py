@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gc
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from unicomp.engines import Device, EngineSettings
+from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError
+from unicomp.prompts import WINDOWS
 from unicomp.spec import Model
-from unicomp.tasks import ChatTemplate
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -23,45 +22,11 @@ ATTENTION: dict[Device, str] = {"cpu": "eager", "cuda": "sdpa", "mps": "sdpa"}
 """Implementations of attention. On CPU the eager one generates a quarter faster, measured with
 torch 2.13 on small models in batches of 64."""
 
-
-@dataclass(frozen=True)
-class TokenizerTemplate:
-    """The chat template of a tokenizer."""
-
-    tokenizer: Any
-
-    @property
-    def identity(self) -> str:
-        """The template's text and the special tokens that it may write."""
-        return f"{self.tokenizer.chat_template}{self.tokenizer.special_tokens_map}"
-
-    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The conversation as one prompt."""
-        text: str = self.tokenizer.apply_chat_template(
-            messages,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
-        return text
-
-
-def chat_template_of(folder: Path, model: Model) -> ChatTemplate | None:
-    """The chat template of a checkpoint's tokenizer, or None if it has none."""
-    tokenizer = _load_tokenizer(folder, model)
-    return TokenizerTemplate(tokenizer) if tokenizer.chat_template else None
-
-
-def _load_tokenizer(folder: Path, model: Model) -> Any:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=model.trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f"the tokenizer in {folder} cannot be loaded: {_first_line(error)}"
-        ) from None
+LOGITS = 2**29
+"""Logits of one forward pass that are held at a time: 2 GiB in float32."""
+SCORES = 2**26
+"""Attention scores of one layer that the eager implementation holds: 256 MiB in float32; with
+more, most of the time goes into fetching memory."""
 
 
 class HuggingFaceEngine:
@@ -72,6 +37,8 @@ class HuggingFaceEngine:
         self._model = model
         self._settings = settings
         self._lm: Any = None
+        self._tokenizer: CheckpointTokenizer | None = None
+        self._eager = False
 
     def __enter__(self) -> Self:
         import torch
@@ -87,7 +54,7 @@ class HuggingFaceEngine:
                 "there is a GPU, but this torch cannot use it: install a CUDA build, or set "
                 'device = "cpu" under [engine] in unicomp.toml'
             )
-        tokenizer = _load_tokenizer(self._folder, self._model)
+        self._tokenizer = load_tokenizer(self._folder, self._model)
         try:
             network = AutoModelForCausalLM.from_pretrained(
                 self._folder,
@@ -102,10 +69,12 @@ class HuggingFaceEngine:
             ) from None
         self._lm = HFLM(
             pretrained=network,
-            tokenizer=tokenizer,
+            tokenizer=self._tokenizer.tokenizer,
             batch_size=self._settings.batch_size,
+            max_length=self._tokenizer.context,
             device=device,
         )
+        self._eager = ATTENTION[device] == "eager"
         return self
 
     def __exit__(
@@ -124,13 +93,15 @@ class HuggingFaceEngine:
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
         """One response for each request, in order."""
         responses: list[Any] = [None] * len(requests)
-        by_type: dict[str, list[int]] = {}
+        groups: dict[tuple[str, int], list[int]] = {}
         for position, request in enumerate(requests):
-            by_type.setdefault(request.request_type, []).append(position)
-        for kind, positions in by_type.items():
+            key = (request.request_type, self._batch_size(request))
+            groups.setdefault(key, []).append(position)
+        for (kind, batch_size), positions in groups.items():
             chosen = [requests[position] for position in positions]
+            self._lm.batch_size_per_gpu = batch_size
             try:
-                answers = getattr(self._lm, kind)(chosen, disable_tqdm=True)
+                answers = self._windows(chosen) if kind == WINDOWS else self._ask(kind, chosen)
             except (RuntimeError, AssertionError, IndexError, ValueError) as error:
                 raise EngineError(
                     f"{self._model.name} in {self._folder} did not answer: {_first_line(error)}"
@@ -138,6 +109,41 @@ class HuggingFaceEngine:
             for position, answer in zip(positions, answers, strict=True):
                 responses[position] = answer
         return responses
+
+    def _ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
+        answers: list[Any] = getattr(self._lm, kind)(requests, disable_tqdm=True)
+        return answers
+
+    def _windows(self, requests: Sequence[Instance]) -> list[float]:
+        """The log-likelihood of each window, given its first token."""
+        windows = [list(request.arguments[0]) for request in requests]
+        answers = self._lm._loglikelihood_tokens(
+            [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
+        )
+        return [log_likelihood for log_likelihood, _ in answers]
+
+    def _batch_size(self, request: Instance) -> int:
+        """Sequences in one forward pass: as set, or the power of two that memory has room for."""
+        config = self._lm.model.config.get_text_config()
+        for length in self._lengths(request):
+            room = self._settings.batch_size
+            if request.request_type != "generate_until":  # which needs the last logits only
+                room = min(room, LOGITS // (length * config.vocab_size))
+            if self._eager:
+                room = min(room, SCORES // (config.num_attention_heads * length**2))
+            if room >= self._settings.batch_size:
+                return self._settings.batch_size
+        return 1 << max(room.bit_length() - 1, 0)
+
+    def _lengths(self, request: Instance) -> Iterator[int]:
+        """The tokens of a request: at most, which costs nothing, and then exactly."""
+        assert self._tokenizer is not None
+        if request.request_type == WINDOWS:
+            yield len(request.arguments[0])
+            return
+        text = "".join(part for part in request.arguments if isinstance(part, str))
+        yield min(len(text.encode()) + 8, self._tokenizer.context)
+        yield min(len(self._tokenizer.encode(text)), self._tokenizer.context)
 
 
 def _first_line(error: BaseException) -> str:

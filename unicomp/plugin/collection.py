@@ -14,8 +14,9 @@ from unicomp.gate import check_names
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
 from unicomp.plugin.options import PLAN, Plan, marks_of
-from unicomp.scorecard import Row
+from unicomp.scorecard import PERPLEXITY, Row
 from unicomp.session import Subject
+from unicomp.sources import Source
 from unicomp.spec import DENSE, Benchmark, Method, Model
 from unicomp.tasks import Definition
 
@@ -137,13 +138,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _framework() -> set[str]:
-    """The benchmarks that some metric of some profile is made of."""
-    return {
+    """The benchmarks that some metric of some profile is made of, and perplexity."""
+    parts = (
         name
         for profile in PROFILES.values()
         for metric in profile
         for name in profile.benchmarks(metric)
-    }
+    )
+    return {PERPLEXITY, *parts}
 
 
 def _outside(plan: Plan, item: pytest.Item) -> bool:
@@ -151,12 +153,17 @@ def _outside(plan: Plan, item: pytest.Item) -> bool:
     subject = subject_of(item)
     if subject is None or not (source := plan.sources[subject.model.name]).is_embedded:
         return False
-    assert source.folder is not None
-    return any(
-        bench.name in _framework()
-        and not (source.folder / Definition(bench, source).dataset).is_dir()
-        for bench in benchmarks_of(item)
-    )
+    ours = _framework()
+    return any(bench.name in ours and _why_absent(bench, source) for bench in benchmarks_of(item))
+
+
+def _why_absent(bench: Benchmark, source: Source) -> str | None:
+    """Why none of a benchmark's rows are there, or None."""
+    try:
+        Definition(bench, source).check()
+    except UnicompError as error:
+        return str(error)
+    return None
 
 
 def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> None:
@@ -235,12 +242,41 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         grid.checkpoints[item.nodeid] = f"{subject}"
         benchmarks = grid.expected.setdefault((subject.model.name, subject.method.name), [])
         benchmarks.extend(bench for bench in benchmarks_of(item) if bench not in benchmarks)
-    try:
-        for (model, _), benchmarks in grid.expected.items():
-            for bench in benchmarks:
-                Definition(bench, plan.sources[model]).check()
-    except UnicompError as error:
-        grid.problem = grid.problem or str(error)
+    grid.lacking = _lacking(plan, grid)
+    asked = {bench.name for benchmarks in grid.expected.values() for bench in benchmarks}
+    if grid.lacking and grid.lacking.keys() == asked:
+        grid.problem = grid.problem or next(iter(grid.lacking.values()))
+    if not session.config.option.collectonly:
+        there = {
+            key: [bench for bench in benchmarks if bench.name not in grid.lacking]
+            for key, benchmarks in grid.expected.items()
+        }
+        try:
+            grid.unpinned = plan.check_lock(there)
+        except UnicompError as error:
+            grid.problem = grid.problem or str(error)
     publish(session.config, grid)
     if grid.problem and not hasattr(session.config, "workerinput"):
         raise pytest.UsageError(grid.problem)
+
+
+def _lacking(plan: Plan, grid: Grid) -> dict[str, str]:
+    """The benchmarks whose rows are not there, and why; their rows will be missing."""
+    asked = {
+        (model, bench.name): bench
+        for (model, _), benchmarks in grid.expected.items()
+        for bench in benchmarks
+    }
+    lacking: dict[str, str] = {}
+    for (model, name), bench in asked.items():
+        if reason := _why_absent(bench, plan.sources[model]):
+            lacking.setdefault(name, reason)
+    return lacking
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say before the work begins which rows will be missing after it."""
+    grid = config.stash.get(GRID, None)
+    if grid is None or grid.problem:
+        return []
+    return [f"{name} will be missing: {reason}" for name, reason in grid.lacking.items()]

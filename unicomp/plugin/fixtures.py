@@ -141,6 +141,7 @@ class RetentionOf:
             metric=bench.metric,
             floor=self._floor(bench),
             higher_is_better=bench.higher_is_better,
+            in_points=bench.in_points,
         )
         self._rows[bench.name] = row
         try:
@@ -154,8 +155,8 @@ class RetentionOf:
 
     def _judged(self, bench: Benchmark, row: Row, kept: Retention) -> Retention:
         row = self._rows[bench.name] = _measured(row, kept)
-        if kept.incomparable:
-            pytest.fail(f"{bench}: {kept.incomparable}", pytrace=False)
+        if row.verdict != "missing":
+            pytest.fail(f"{bench}: {row.reason}", pytrace=False)
 
         def judge(least: float) -> bool:
             assert kept.low is not None
@@ -193,10 +194,10 @@ def retention(
 def _measured(row: Row, kept: Retention) -> Row:
     names = {field.name for field in fields(Row)} & {field.name for field in fields(Retention)}
     values = {name: getattr(kept, name) for name in names - {"benchmark"}}
-    return replace(
-        row,
-        **values,
-        retention=kept.value,
-        verdict="not_comparable" if kept.incomparable else "missing",
-        reason=kept.incomparable or "",
-    )
+    row = replace(row, **values, retention=kept.value)
+    if kept.faults:  # the scores are told, but they are not those of the benchmark
+        row = replace(row, retention=None, low=None, high=None, above_chance=None)
+        return replace(row, verdict="not_measured", reason="; ".join(kept.faults))
+    if kept.incomparable:
+        return replace(row, verdict="not_comparable", reason=kept.incomparable)
+    return row

@@ -26,13 +26,18 @@ class Grid:
     """Node id → the checkpoint, whose tests belong on one worker."""
     expected: dict[tuple[str, str], list[Benchmark]] = field(default_factory=dict)
     """(model, method) → the benchmarks that will be asked for; stays with the collector."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """Benchmark → why its rows are not there."""
+    unpinned: list[str] = field(default_factory=list)
+    """The data sets that are read and that no lock pins."""
     problem: str | None = None
     """Why nothing must be run, in one line."""
 
     def to_json(self) -> str:
         """What the reporting process needs."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
-        return json.dumps({"rows": rows, "checkpoints": self.checkpoints, "problem": self.problem})
+        plain = ("checkpoints", "lacking", "unpinned", "problem")
+        return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -55,8 +60,8 @@ _FIELDS = {field.name for field in fields(Row)}
 
 def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
     """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
-    values = asdict(row).items()
-    return [(f"{_PREFIX}{name}", value) for name, value in values if value is not None]
+    values = {**asdict(row), "details": json.dumps(row.details) if row.details else None}
+    return [(f"{_PREFIX}{name}", value) for name, value in values.items() if value is not None]
 
 
 def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
@@ -68,7 +73,7 @@ def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
         key = name.removeprefix(_PREFIX)
         if key == "model":
             tables.append({})
-        tables[-1][key] = value
+        tables[-1][key] = json.loads(value) if key == "details" else value
     return [Row(**table) for table in tables]
 
 

@@ -54,7 +54,11 @@ def write(card: Scorecard, work: Sequence[Work], path: Path) -> None:
 
 def _plain(row: Row | MetricRow) -> dict[str, Any]:
     """A row as JSON values; what is no finite number is null, as JSON has no other."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in asdict(row).items()
-    }
+    plain = {name: _finite(value) for name, value in asdict(row).items()}
+    if isinstance(row, Row):
+        plain["details"] = {name: _finite(value) for name, value in row.details.items()}
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,89 @@
+"""Every definition is proven by engines that know the answers: task, prompt, filter and scorer
+take the oracle to 100 and the anti-oracle to 0, on the embedded rows and on the mirror's."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.known_answers.answers import ANSWERS
+from tests.known_answers.engine import NATS, KnownAnswers
+from unicomp.catalogue import load_benchmarks, suite_folders
+from unicomp.checkpoint import Checkpoint
+from unicomp.errors import UnicompError
+from unicomp.scores import Conditions, Records, measure
+from unicomp.sources import Source, shipped_fixtures
+from unicomp.spec import DENSE, Model
+from unicomp.store import Store
+from unicomp.tasks import Definition
+
+SAMPLES = 200
+"""Items of each benchmark: to judge 500 answers to MATH takes 45 seconds."""
+
+BENCHMARKS = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.cwd()))}
+SOURCES = {"embedded": "embedded", "mirror": os.environ.get("UNICOMP_DATASET_ROOT")}
+
+BEST = {"wikitext": 1.0}
+"""What the oracle reaches where it is not 100."""
+WORST = {"advglue": -100.0, "wikitext": math.exp(NATS)}
+"""What the anti-oracle is left with where it is not 0: its robustness score has no original to
+keep right, and its surprise at running text is as large as it says."""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The records of a benchmark as an engine that knows the answers gives them."""
+    folder = shipped_fixtures() / "embedded" / "model"
+    model = Model(name="known", source=str(folder))
+    checkpoint = Checkpoint(
+        model=model, method=DENSE, calibration=None, path=folder, key="known", facts={}, fresh=False
+    )
+
+    def measured(bench, source, right) -> Records:
+        engine = KnownAnswers(known=ANSWERS.get(bench.name), right=right)
+        conditions = Conditions(Store(tmp_path / f"{right}"), source, engine, SAMPLES)
+        found = measure(checkpoint, [bench], conditions).records[bench.name]
+        if isinstance(found, UnicompError):
+            raise found
+        return found
+
+    return measured
+
+
+def test_every_benchmark_has_known_answers():
+    assert BENCHMARKS.keys() - {"wikitext"} == ANSWERS.keys()
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("where", SOURCES)
+def test_right_answers_score_100_and_wrong_ones_0(run, name, where):
+    if SOURCES[where] is None:
+        pytest.skip("needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+    bench, source = BENCHMARKS[name], Source(SOURCES[where])
+    try:
+        Definition(bench, source).check()
+    except UnicompError as error:
+        pytest.skip(f"{error}")
+    right, wrong = run(bench, source, right=True), run(bench, source, right=False)
+    if name == "ifbench":
+        right, wrong = _answerable(right), _answerable(wrong)
+    assert _score(bench, right) == pytest.approx(BEST.get(name, 100), abs=1e-9)
+    assert _score(bench, wrong) == pytest.approx(WORST.get(name, 0), rel=1e-9)
+    assert right.parse_rate == 100
+
+
+def _answerable(records):
+    """The items that an answer was built for, and that the installed data can check."""
+    kept = [
+        parsed and gap is None for parsed, gap in zip(records.parsed, records.gaps, strict=True)
+    ]
+    assert sum(kept) > 0.8 * len(kept)
+    return records.only(kept)
+
+
+def _score(bench, records):
+    return float(bench.aggregate(records.columns, np.ones((1, len(records.items))))[0])

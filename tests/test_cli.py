@@ -125,3 +125,95 @@ def test_the_floors_of_a_scorecard_are_printed(capsys, tmp_path):
     status, text = run(capsys, "floors", str(path), "--margin", "10")
     assert status == 0
     assert '"safety@wanda_50" = 30' in text
+
+
+RAW = """model,method,benchmark,value
+tiny,wanda_50,ifbench,20.67
+tiny,dense,ifbench,28.33
+tiny,wanda_50,enron_refusal,61
+tiny,dense,enron_refusal,64.25
+tiny,dense,throughput,40
+tiny,wanda_50,throughput,50
+tiny,dense,latency,8
+tiny,wanda_50,latency,10
+tiny,wanda_50,enron_total_disclosure,10
+tiny,dense,enron_total_disclosure,12
+tiny,wanda_50,enron_conditional_disclosure,10
+tiny,dense,enron_conditional_disclosure,12
+"""
+
+
+@pytest.fixture
+def raw(tmp_path):
+    path = tmp_path / "raw.csv"
+    path.write_text(RAW)
+    return path
+
+
+def test_a_table_of_raw_scores_becomes_metrics_as_json_and_nothing_else(capsys, raw):
+    assert main(("score", str(raw), "--json")) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    rows = {(row["method"], row["metric"]): row for row in json.loads(captured.out)}
+    assert rows["wanda_50", "instruction_following"] == {
+        "model": "tiny",
+        "method": "wanda_50",
+        "metric": "instruction_following",
+        "value": 100 * (20.67 / 28.33),  # to the last digit
+        "reading": "paper",
+    }
+    assert rows["dense", "instruction_following"]["value"] == 100.0
+    assert rows["dense", "runtime_acceleration"]["value"] == 100 * 0.8**0.5
+    assert rows["wanda_50", "privacy.leakage"]["value"] == 27.0
+    assert rows["wanda_50", "privacy"] == {
+        "model": "tiny",
+        "method": "wanda_50",
+        "metric": "privacy",
+        "value": None,
+        "reading": "paper",
+        "reason": "no score of confaide, privacy_awareness_normal, privacy_awareness_augmented; "
+        "no dense score of confaide, privacy_awareness_normal, privacy_awareness_augmented",
+    }
+
+
+def test_the_strict_reading_is_named_and_turns_the_disclosure(capsys, raw):
+    assert main(("score", str(raw), "--json", "--reading", "strict")) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["reading"] for row in rows} == {"strict"}
+    (leakage,) = (
+        row["value"]
+        for row in rows
+        if (row["method"], row["metric"]) == ("wanda_50", "privacy.leakage")
+    )
+    assert leakage == pytest.approx((61 + 90 + 90) / 3)
+
+
+@pytest.mark.parametrize("width", ["60", "80", "200"])
+def test_the_metrics_are_shown_with_their_reading_and_their_comparison(
+    capsys, raw, monkeypatch, width
+):
+    monkeypatch.setenv("COLUMNS", width)
+    status, text = run(capsys, "score", str(raw))
+    assert status == 0
+    assert "UniComp metrics of tiny, reading paper: as published" in text
+    assert "72.96" in text
+    assert "runtime_acceleration is compared among dense, wanda_50" in text
+    assert "missing: privacy of dense: no dense score of confaide" in text
+    assert "…" not in text
+
+
+def test_names_are_shown_as_they_are_written(capsys, raw):
+    raw.write_text(RAW.replace("wanda_50", "[bold]:smile:").replace("tiny", "[/x]"))
+    _, text = run(capsys, "score", str(raw))
+    assert "[bold]:smile:" in text
+    assert "metrics of [/x]" in text
+
+
+def test_a_table_that_is_wrong_is_refused_in_one_line(capsys, raw):
+    raw.write_text(RAW + "tiny,dense,ifbnech,1\n")
+    assert main(("score", str(raw), "--json")) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"unicomp: {raw}:14: there is no benchmark 'ifbnech'; did you mean 'ifbench'?\n"
+    )

@@ -3,7 +3,7 @@
 import pytest
 
 from unicomp.errors import SpecError
-from unicomp.sources import Source, shipped_fixtures
+from unicomp.sources import PARTIAL, Source, shipped_fixtures
 
 
 @pytest.fixture
@@ -77,6 +77,46 @@ def test_a_root_may_be_relative_and_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Source("rows").folder == Source("~/rows").folder == tmp_path / "rows"
+
+
+def declare(mirror, text):
+    (mirror.folder / "tiny/quiz/README.md").write_text(f"---\nconfigs:\n{text}---\n")
+
+
+def test_a_configuration_is_there_where_its_declared_files_are(mirror):
+    declare(mirror, "- {config_name: de, data_files: [de/*.jsonl]}\n- {config_name: yo}\n")
+    mirror.check("tiny/quiz", "de")
+    mirror.check("tiny/quiz", "yo")  # it names no files: all of them
+    mirror.check("tiny/quiz", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {config_name: yo, data_files: yo/test.jsonl}\n",
+        "- {config_name: yo, data_files: [de/test.jsonl, yo/*]}\n",
+        "- {config_name: yo, data_files: [{split: test, path: yo/test-*}]}\n",
+        "- {config_name: yo, data_dir: yo}\n",
+        "- {config_name: de, data_files: de/test.jsonl}\n",
+    ],
+)
+def test_a_configuration_whose_files_are_not_there_is_refused_by_name(mirror, text):
+    declare(mirror, text)
+    with pytest.raises(SpecError, match=r"lacks tiny/quiz, configuration 'yo': ") as refusal:
+        mirror.check("tiny/quiz", "yo")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_data_set_that_declares_nothing_has_one_configuration(mirror):
+    mirror.check("tiny/quiz", "default")
+    with pytest.raises(SpecError, match="does not declare it"):
+        mirror.check("tiny/quiz", "de")  # nor would `datasets` take the folder for one
+
+
+def test_a_data_set_that_is_still_being_fetched_is_refused(mirror):
+    (mirror.folder / "tiny/quiz" / PARTIAL).touch()
+    with pytest.raises(SpecError, match="only in part: its download was broken off"):
+        mirror.check("tiny/quiz", "default")
 
 
 def test_the_embedded_rows_are_shipped():

@@ -111,6 +111,7 @@ class Recipe:
                 "files": files
                 and [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
                 "root": source.name,
+                "revision": source.revision(part.dataset),
             }
         )
         rows = store.recall(CALIBRATIONS, key)
@@ -122,11 +123,10 @@ class Recipe:
 
 def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
     """At most `count` rows of a part, as JSON values; the same ones for the same seed."""
-    path = source.path(part.dataset)
     rows: list[Any] = []
     try:
         for config in part.configs:
-            rows.extend(_read(path, config, part, seed, count, local=source.folder is not None))
+            rows.extend(_read(source, config, part, seed, count))
     except SpecError:
         raise
     except Exception as error:
@@ -145,7 +145,7 @@ def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
     return list(json.loads(json.dumps(rows, default=str)))
 
 
-def _read(path: str, config: str, part: Part, seed: int, count: int, *, local: bool) -> list[Any]:
+def _read(source: Source, config: str, part: Part, seed: int, count: int) -> list[Any]:
     import datasets
     from huggingface_hub.utils import logging as hub_logging
 
@@ -153,8 +153,14 @@ def _read(path: str, config: str, part: Part, seed: int, count: int, *, local: b
     datasets.logging.set_verbosity_error()
     hub_logging.set_verbosity(logging.ERROR)
     # A local folder is streamed, so that no copy of it is left in a cache.
-    stream = local or part.large
-    rows = datasets.load_dataset(path, config, split=part.split, streaming=stream)
+    stream = source.folder is not None or part.large
+    rows = datasets.load_dataset(
+        source.path(part.dataset),
+        config,
+        split=part.split,
+        streaming=stream,
+        revision=source.revision(part.dataset),
+    )
     if part.large:
         return list(islice(rows.shuffle(seed=seed, buffer_size=_BUFFER), count))
     return list(rows)

@@ -1,4 +1,4 @@
-"""What there is by name: the files of `fixtures/`, folders, and the hub.
+"""What there is by name: the files of `fixtures/`, folders, and the hub; and what suites declare.
 
 A model, method or calibration is one file: `fixtures/{models,methods,calibration}/NAME.py` that
 defines `model`, `method` or `calibration`. It is found by its file name, below the user's root
@@ -11,16 +11,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 from unicomp.calibration import FILES, Recipe, file_name, read_file
 from unicomp.errors import SpecError
 from unicomp.sources import Source, shipped_fixtures
-from unicomp.spec import Calibration, Method, Model, nearest
+from unicomp.spec import Benchmark, Calibration, Method, Model, nearest
 from unicomp.store import Store
 
 Kind = Literal["models", "methods", "calibration"]
@@ -34,6 +35,7 @@ CHECKPOINT = "checkpoint"
 
 _HUB_ID = re.compile(r"(?P<id>[\w.\-]+/[\w.\-]+)(@(?P<revision>[\w.\-/]+))?")
 _SNAPSHOT = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -126,6 +128,11 @@ def check_calibration(given: str, roots: Roots, sources: Iterable[Source]) -> No
         recipe.check(source)
 
 
+def recipe_of(given: str, roots: Roots) -> Recipe | None:
+    """The calibration given by a name, as declared; None for a user's file."""
+    return None if _own_file(given) else load_recipe(given, roots)
+
+
 def calibration_name(given: str) -> str:
     """What the calibration given by a name or a file is called."""
     return file_name(path) if (path := _own_file(given)) else given
@@ -145,6 +152,43 @@ def load_recipe(name: str, roots: Roots) -> Recipe:
             "A file of your own is given by its path, FILE.txt or FILE.jsonl"
         )
     return _named(path, _attribute(path, "calibration", Recipe))
+
+
+# -- benchmarks ---------------------------------------------------------------------------------
+
+
+def suite_folders(rootdir: Path) -> tuple[Path, ...]:
+    """Where suites are: the shipped ones, and `rootdir/suites` if there is such a folder."""
+    package = Path(__file__).parent
+    inside = package / "suites"
+    folders = (inside if inside.is_dir() else package.parent / "suites", rootdir / "suites")
+    return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()))
+
+
+def load_benchmarks(folders: Iterable[Path]) -> list[Benchmark]:
+    """The benchmarks that the suite files (`test_*.py`) below some folders declare.
+
+    The files are run, as pytest would run them. Raises SpecError for one that cannot be.
+    """
+    paths = [path for folder in folders for path in sorted(folder.rglob("test_*.py"))]
+    found: list[Benchmark] = []
+    for path in paths:
+        for name, value in vars(_module(path)).items():
+            marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
+            parameters = [getattr(mark, "args", ()) for mark in marks]
+            for bench in _benchmarks_in([value, parameters]):
+                if bench not in found:
+                    found.append(bench)
+    return found
+
+
+def _benchmarks_in(value: object) -> Iterator[Benchmark]:
+    """The benchmarks in a value, or in the tables and lists that it is made of."""
+    if isinstance(value, Benchmark):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _benchmarks_in(part)
 
 
 # -- models -------------------------------------------------------------------------------------
@@ -174,7 +218,8 @@ def load_model(given: str, roots: Roots) -> Model:
     """A model by the name of its file, by a folder, or by a hub id `ORG/NAME[@REVISION]`.
 
     A folder must hold a `config.json`, weights in safetensors format and a tokenizer; the hub is
-    not asked before the model is needed. Raises SpecError.
+    not asked before the model is needed, so that only a file or a folder says what kind of model
+    it is. Raises SpecError.
     """
     if path := _find("models", given, roots):
         model = _named(path, _attribute(path, "model", Model))
@@ -185,7 +230,8 @@ def load_model(given: str, roots: Roots) -> Model:
     if os.path.exists(folder):  # says no to what is no path at all
         folder = folder.resolve()
         check_folder(folder)
-        return Model(name=_folder_name(folder), source=str(folder))
+        kind = _kind(read_config(folder))
+        return Model(name=_folder_name(folder), source=str(folder), kind=kind)
     if (hub := _HUB_ID.fullmatch(given)) and not given.startswith("."):
         return Model(
             name=_slug(hub["id"].partition("/")[2]), source=hub["id"], revision=hub["revision"]
@@ -229,6 +275,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     if "model_type" not in config:
         raise SpecError(f"{path} is no model configuration: it names no model_type")
     return config
+
+
+def _kind(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
+    """What a configuration tells of a model's kind; whether it thinks aloud, none does."""
+    experts = [config.get(name) for name in _EXPERTS]
+    return "moe" if any(isinstance(count, int) and count > 1 for count in experts) else "normal"
 
 
 def check_folder(folder: Path) -> None:
@@ -304,6 +356,14 @@ def _slug(text: str) -> str:
 
 def _attribute(path: Path, name: str, kind: type[T]) -> T:
     """What a fixture file defines as `name`."""
+    value = getattr(_module(path), name, None)
+    if not isinstance(value, kind):
+        raise SpecError(f"{path} must define `{name} = {kind.__name__}(...)`")
+    return value
+
+
+def _module(path: Path) -> ModuleType:
+    """A file of Python, run as a module of its own."""
     spec = spec_from_file_location(f"unicomp_{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -316,10 +376,7 @@ def _attribute(path: Path, name: str, kind: type[T]) -> T:
     except Exception as error:
         line = next(iter(str(error).splitlines()), "")
         raise SpecError(f"{path} cannot be read: {type(error).__name__}: {line}") from error
-    value = getattr(module, name, None)
-    if not isinstance(value, kind):
-        raise SpecError(f"{path} must define `{name} = {kind.__name__}(...)`")
-    return value
+    return module
 
 
 def _named(path: Path, value: Named) -> Named:

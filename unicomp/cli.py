@@ -2,6 +2,8 @@
 
 unicomp cache [list|verify|prune]     the store: what is in it, is it intact, make room
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
+unicomp mirror DIR [--verify|--lock]  data sets for --dataset-root: fetch, verify, pin them
+unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,10 +22,17 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from unicomp import cache
+from unicomp import cache, catalogue, hub, mirror, needs
 from unicomp.errors import SpecError, UnicompError
-from unicomp.settings import load_settings, store_home
+from unicomp.framework import READINGS
+from unicomp.lock import load_lock
+from unicomp.rawscores import metric_scores, read_raw_scores
+from unicomp.report.metrics import print_metrics
+from unicomp.report.mirror import print_mirror
+from unicomp.settings import FILE, load_settings, store_home
+from unicomp.sources import HUB, Source
 from unicomp.store import Store
+from unicomp.tasks import Definition
 
 _DAY = 86400.0
 
@@ -63,6 +73,26 @@ def _parser() -> argparse.ArgumentParser:
         help="below the lower end of the interval (default: %(default)s)",
     )
     floors.set_defaults(run=_floors)
+
+    rows = commands.add_parser("mirror", help="fetch and verify data sets for --dataset-root")
+    rows.add_argument("folder", metavar="DIR", type=Path)
+    way = rows.add_mutually_exclusive_group()
+    way.add_argument("--verify", action="store_true", help="fetch nothing, stay offline")
+    way.add_argument("--lock", action="store_true", help="pin in unicomp.lock what is not pinned")
+    rows.set_defaults(run=_mirror)
+
+    score = commands.add_parser("score", help="the metrics of a table of raw scores")
+    score.add_argument(
+        "table", metavar="RAW.csv", type=Path, help="columns model, method, benchmark, value"
+    )
+    score.add_argument(
+        "--reading",
+        choices=tuple(READINGS),
+        default="paper",
+        help="as published, or every component oriented (default: %(default)s)",
+    )
+    score.add_argument("--json", action="store_true", help="full precision, for programs")
+    score.set_defaults(run=_score)
     return parser
 
 
@@ -91,9 +121,81 @@ def _cache(options: argparse.Namespace) -> int:
     return 0
 
 
+def _mirror(options: argparse.Namespace) -> int:
+    root = _project()
+    lock = load_lock(root)
+    wanted = _needed(root)
+    quiet = bool(os.environ.get("CI"))
+    watched = sys.stderr.isatty() and not quiet
+    if options.verify:
+        if not options.folder.is_dir():
+            raise SpecError(f"there is no mirror {options.folder}")
+        found = [
+            one
+            for dataset, group in wanted.items()
+            for one in mirror.survey(options.folder / dataset, group, lock)
+        ]
+    else:
+        if options.folder.exists() and not options.folder.is_dir():
+            raise SpecError(f"the mirror {options.folder} is not a folder")
+        found = hub.fill(
+            options.folder,
+            wanted,
+            lock=lock,
+            lock_to=root if options.lock else None,
+            progress=watched,
+            on_fetch=lambda text: print(f"fetching {text}", file=sys.stderr) if watched else None,
+            on_error=lambda error: print(f"unicomp: {error}", file=sys.stderr),
+        )
+        lock = load_lock(root)
+    print_mirror(Console(highlight=False), str(options.folder), found, lock, quiet=quiet)
+    return 0 if all(one.complete for one in found) else 1
+
+
+def _project() -> Path:
+    """The folder that holds the settings: this one, or the nearest above it that does."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
+
+
+def _needed(root: Path) -> dict[str, list[needs.Need]]:
+    """What all suites and calibrations read, the shipped ones and the project's, by data set."""
+    source, roots = Source(HUB), catalogue.roots(root)
+    benchmarks = catalogue.load_benchmarks(catalogue.suite_folders(root))
+    recipes = [catalogue.load_recipe(name, roots) for name in catalogue.calibration_names(roots)]
+    return needs.by_dataset(
+        need
+        for group in (
+            *(needs.benchmark_needs(Definition(bench, source)) for bench in benchmarks),
+            *(needs.recipe_needs(recipe, source) for recipe in recipes),
+        )
+        for need in group
+    )
+
+
 def _floors(options: argparse.Namespace) -> int:
     for line in supported_floors(_read(options.scorecard), options.margin):
         print(line)
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    scores = metric_scores(read_raw_scores(options.table), options.reading)
+    if not options.json:
+        print_metrics(Console(highlight=False, emoji=False), scores, options.reading)
+        return 0
+    rows = [
+        {
+            "model": score.model,
+            "method": score.method,
+            "metric": score.metric,
+            "value": score.value,
+            "reading": options.reading,
+        }
+        | ({"reason": score.reason} if score.value is None else {})
+        for score in scores
+    ]
+    print(json.dumps(rows, indent=1, allow_nan=False))
     return 0
 
 

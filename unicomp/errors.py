@@ -2,6 +2,7 @@
 
     UnicompError
     ├── SpecError       the input is wrong: a name, an option, a folder, a file
+    │   └── AbsentError     rows that are named are not there
     ├── BuildError      a method failed, or its checkpoint is not what the method claims
     │   └── UnsupportedError    a method cannot take such a model; nothing was tried
     ├── EngineError     a checkpoint could not be loaded or did not answer
@@ -20,6 +21,10 @@ class UnicompError(Exception):
 
 class SpecError(UnicompError):
     """The input is wrong; the message names it and says how to mend it."""
+
+
+class AbsentError(SpecError):
+    """A local root lacks rows that are asked for; others may be there."""
 
 
 class BuildError(UnicompError):

@@ -8,16 +8,19 @@ model.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from unicomp.errors import SpecError
+from unicomp.errors import AbsentError, SpecError
+from unicomp.layout import README, layout_of
+from unicomp.lock import Lock, Pin
 
 HUB = "hub"
 EMBEDDED = "embedded"
+
+PARTIAL = ".unicomp-partial"
+"""Lies in the folder of a data set while `unicomp mirror` fetches it."""
 
 
 def shipped_fixtures() -> Path:
@@ -32,6 +35,8 @@ class Source:
     """One place that data sets are read from; `name` is `hub`, `embedded` or a folder."""
 
     name: str
+    lock: Lock = field(default_factory=dict, hash=False)
+    """Which revision of a data set counts; embedded rows are pinned by being shipped."""
 
     def __post_init__(self) -> None:
         if self.folder is not None and not self.folder.is_dir():
@@ -57,40 +62,63 @@ class Source:
     def path(self, dataset: str) -> str:
         """What `datasets.load_dataset` is given for a data set of the hub.
 
-        Raises SpecError where a local root does not hold it.
+        Raises AbsentError where a local root does not hold it.
         """
         if self.folder is None:
             return dataset
         folder = self.folder / dataset
         if not folder.is_dir():
-            raise SpecError(
+            raise AbsentError(
                 f"the dataset root {self.name} lacks {dataset}: put a copy of the hub's "
                 f"repository at {folder}, or choose another --dataset-root"
             )
+        if (folder / PARTIAL).exists():
+            raise AbsentError(
+                f"the dataset root {self.name} has {dataset} only in part: its download was broken "
+                f"off, go on with `unicomp mirror {self.name}`"
+            )
         return str(folder)
 
-    def check(self, dataset: str, config: str | None) -> None:
-        """Raise SpecError where a local root lacks a data set or one of its configurations.
+    def pin(self, dataset: str) -> Pin | None:
+        """What the lock says of a data set; None where it is unpinned, or embedded."""
+        return None if self.is_embedded else self.lock.get(dataset)
 
-        Where the files of a configuration are is said in the front matter of the set's README, as
-        on the hub, or by a folder of its name.
+    def revision(self, dataset: str) -> str | None:
+        """What `datasets.load_dataset` is given as revision; None for a folder, and if unpinned."""
+        pin = self.pin(dataset) if self.folder is None else None
+        return pin.revision if pin else None
+
+    def identity(self, dataset: str, digest: Callable[[Path], str]) -> dict[str, str] | None:
+        """What decides the rows, as JSON values; None for unpinned rows of the hub.
+
+        `digest` gives the SHA-256 of a file.
         """
+        files = self.files(dataset)
+        if files is None:
+            revision = self.revision(dataset)
+            return None if revision is None else {"revision": revision}
+        folder = Path(self.path(dataset))
+        return {str(path.relative_to(folder)): digest(path) for path in files}
+
+    def check(self, dataset: str, config: str | None) -> None:
+        """Raise AbsentError where a local root lacks a data set or one of its configurations."""
         folder = Path(self.path(dataset))
         if self.folder is None or config is None:
             return
-        declared = _declared_files(folder, config)
-        for pattern in declared or [f"{config}/*"]:
-            if not any(folder.glob(pattern)):
-                raise SpecError(
-                    f"the dataset root {self.name} lacks {dataset}, configuration {config!r}: "
-                    f"there is no {folder / pattern}"
-                )
+        where = f"the dataset root {self.name} lacks {dataset}, configuration {config!r}"
+        patterns = layout_of(folder).patterns(config)
+        if patterns is None:
+            raise AbsentError(f"{where}: {folder / README} does not declare it")
+        for pattern in patterns:
+            # `**` alone means files to the hub, folders to pathlib
+            if not any(folder.glob(f"{pattern}/*" if pattern.endswith("**") else pattern)):
+                raise AbsentError(f"{where}: there is no {folder / pattern}")
 
     def check_file(self, dataset: str, pattern: str) -> None:
-        """Raise SpecError where a local root lacks a file of a data set."""
+        """Raise AbsentError where a local root lacks a file of a data set."""
         folder = Path(self.path(dataset))
         if self.folder is not None and not any(folder.glob(pattern)):
-            raise SpecError(
+            raise AbsentError(
                 f"the dataset root {self.name} lacks a file of {dataset}: "
                 f"there is no {folder / pattern}"
             )
@@ -102,13 +130,7 @@ class Source:
         """
         if self.folder is None:
             return None
-        folder = Path(self.path(dataset))
-        return sorted(
-            path
-            for path in folder.rglob("*")
-            if path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        )
+        return visible_files(Path(self.path(dataset)))
 
     def configs(self, dataset: str, declared: Sequence[str]) -> tuple[str, ...]:
         """Those of the declared configurations that are run.
@@ -121,16 +143,11 @@ class Source:
         return tuple(config for config in declared if (folder / config).is_dir())
 
 
-def _declared_files(folder: Path, config: str) -> list[str]:
-    """The file patterns of a configuration in the front matter of a data set's README."""
-    try:
-        matter = (folder / "README.md").read_text(encoding="utf-8").split("---")[1]
-        entries = yaml.safe_load(matter)["configs"]
-        found = next(entry for entry in entries if entry["config_name"] == config)
-        files = found["data_files"]
-        paths = [entry["path"] for entry in files] if isinstance(files, list) else [files]
-        return [
-            str(path) for entry in paths for path in ([entry] if isinstance(entry, str) else entry)
-        ]
-    except (OSError, UnicodeDecodeError, LookupError, TypeError, StopIteration, yaml.YAMLError):
-        return []  # no such declaration: the layout says where the files are
+def visible_files(folder: Path) -> list[Path]:
+    """The files below a folder in a fixed order, without those that are hidden."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from unicomp.errors import SpecError
+from unicomp.errors import AbsentError, SpecError
 from unicomp.sources import Source, shipped_fixtures
 from unicomp.spec import Benchmark
 
@@ -179,12 +179,12 @@ class Definition:
         return str(named or settings.get("training_split") or self.split)
 
     def check(self) -> None:
-        """Raise SpecError where a local source has none of the rows."""
+        """Raise AbsentError where a local source has none of the rows."""
         if not self.benchmark.configs:
             self.source.check(self.dataset, self.settings.get("dataset_name"))
         elif not self.configs:
             self.source.check(self.dataset, self.benchmark.configs[0])
-            raise SpecError(f"the dataset root {self.source.name} lacks {self.dataset}")
+            raise AbsentError(f"the dataset root {self.source.name} lacks {self.dataset}")
         files = (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
         for file in files.values() if isinstance(files, dict) else [files]:
             for pattern in [file] if isinstance(file, str) else file:
@@ -193,7 +193,7 @@ class Definition:
     def _lacks(self, config: str | None) -> bool:
         try:
             self.source.check(self.dataset, config)
-        except SpecError:
+        except AbsentError:
             return True
         return False
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from unicomp import catalogue
-from unicomp.errors import SpecError, UnicompError
+from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import PROFILES
 from unicomp.gate import check_names
 from unicomp.plugin.distribution import publish
@@ -161,7 +161,7 @@ def _why_absent(bench: Benchmark, source: Source) -> str | None:
     """Why none of a benchmark's rows are there, or None."""
     try:
         Definition(bench, source).check()
-    except UnicompError as error:
+    except AbsentError as error:
         return str(error)
     return None
 
@@ -242,36 +242,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         grid.checkpoints[item.nodeid] = f"{subject}"
         benchmarks = grid.expected.setdefault((subject.model.name, subject.method.name), [])
         benchmarks.extend(bench for bench in benchmarks_of(item) if bench not in benchmarks)
-    grid.lacking = _lacking(plan, grid)
-    asked = {bench.name for benchmarks in grid.expected.values() for bench in benchmarks}
-    if grid.lacking and grid.lacking.keys() == asked:
-        grid.problem = grid.problem or next(iter(grid.lacking.values()))
-    if not session.config.option.collectonly:
-        there = {
-            key: [bench for bench in benchmarks if bench.name not in grid.lacking]
-            for key, benchmarks in grid.expected.items()
-        }
-        try:
-            grid.unpinned = plan.check_lock(there)
-        except UnicompError as error:
-            grid.problem = grid.problem or str(error)
+    try:
+        _check_rows(plan, grid)
+        if not session.config.option.collectonly:
+            grid.unpinned = plan.check_lock(grid.expected_of_present())
+    except UnicompError as error:
+        grid.problem = grid.problem or str(error)
     publish(session.config, grid)
     if grid.problem and not hasattr(session.config, "workerinput"):
         raise pytest.UsageError(grid.problem)
 
 
-def _lacking(plan: Plan, grid: Grid) -> dict[str, str]:
-    """The benchmarks whose rows are not there, and why; their rows will be missing."""
+def _check_rows(plan: Plan, grid: Grid) -> None:
+    """Note the benchmarks whose rows are not there; raise AbsentError where none are."""
     asked = {
         (model, bench.name): bench
         for (model, _), benchmarks in grid.expected.items()
         for bench in benchmarks
     }
-    lacking: dict[str, str] = {}
     for (model, name), bench in asked.items():
         if reason := _why_absent(bench, plan.sources[model]):
-            lacking.setdefault(name, reason)
-    return lacking
+            grid.lacking.setdefault(name, reason)
+    if grid.lacking and grid.lacking.keys() == {name for _, name in asked}:
+        raise AbsentError(next(iter(grid.lacking.values())))
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

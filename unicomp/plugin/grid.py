@@ -33,6 +33,13 @@ class Grid:
     problem: str | None = None
     """Why nothing must be run, in one line."""
 
+    def expected_of_present(self) -> dict[tuple[str, str], list[Benchmark]]:
+        """What will be asked for, without the benchmarks whose rows are not there."""
+        return {
+            key: [bench for bench in benchmarks if bench.name not in self.lacking]
+            for key, benchmarks in self.expected.items()
+        }
+
     def to_json(self) -> str:
         """What the reporting process needs."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}

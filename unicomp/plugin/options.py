@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,16 @@ from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
 from unicomp.gate import Policy, parse_floor_option
+from unicomp.lock import load_lock
+from unicomp.mirror import check_pinned
+from unicomp.needs import Need, benchmark_needs, recipe_needs
 from unicomp.scores import Conditions
 from unicomp.settings import Settings, load_settings, store_home
 from unicomp.sources import EMBEDDED as EMBEDDED_ROWS
 from unicomp.sources import HUB, Source
-from unicomp.spec import DENSE, FAMILIES, Calibration, Method, Model
+from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, Method, Model
 from unicomp.store import Store
+from unicomp.tasks import Definition
 
 DEFAULT_MODEL = "embedded"
 DEFAULT_METHODS = (
@@ -38,6 +42,10 @@ DEFAULT_METHODS = (
     "awq_w4a16",
 )
 DEFAULT_CALIBRATION = "generic"
+
+
+Expected = Mapping[tuple[str, str], Sequence[Benchmark]]
+"""(model, method) → the benchmarks that will be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +94,30 @@ class Plan:
     def calibration_of(self, method: Method) -> str:
         """The name of the calibration that a method sees."""
         return catalogue.calibration_name(self.calibration) if method.calibrated else "none"
+
+    def check_lock(self, expected: Expected) -> list[str]:
+        """The data sets that a session reads and no lock pins, in alphabetical order.
+
+        Raises SpecError where a file of a local root is not what the lock says.
+        """
+        unpinned: set[str] = set()
+        for model, source in self.sources.items():
+            needs = frozenset(self._reads(model, expected))
+            check_pinned(source, needs, self.conditions[model].store.digest_of)
+            if not source.is_embedded:
+                unpinned |= {need.dataset for need in needs if source.pin(need.dataset) is None}
+        return sorted(unpinned)
+
+    def _reads(self, model: str, expected: Expected) -> Iterable[Need]:
+        """What is read to measure a model, its calibration included."""
+        source = self.sources[model]
+        for (name, _), benchmarks in expected.items():
+            for bench in benchmarks if name == model else ():
+                yield from benchmark_needs(Definition(bench, source))
+        calibrated = {method.name for method in self.methods if method.calibrated}
+        recipe = catalogue.recipe_of(self.calibration, self.roots)
+        if recipe is not None and any((model, name) in expected for name in calibrated):
+            yield from recipe_needs(recipe, source)
 
 
 PLAN = pytest.StashKey[Plan]()
@@ -205,13 +237,14 @@ def make_plan(config: pytest.Config) -> Plan:
     if name := given("--engine"):
         settings = replace(settings, engine=replace(settings.engine, name=name))
     rows = given("--dataset-root") or settings.dataset_root
+    lock = load_lock(root)
     plan = Plan(
         root=root,
         models=models,
         methods=methods,
         calibration=given("--calibration"),
         sources={
-            model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB))
+            model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
             for model in models
         },
         policy=Policy(

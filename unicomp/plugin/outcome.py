@@ -128,7 +128,13 @@ class _Reporter:
             ledger.complete(grid.rows),
             {model.name: plan.profile(model.name) for model in plan.models},
             plan.policy,
-            environment.describe(plan.models, plan.sources, plan.settings.engine, plan.samples),
+            environment.describe(
+                plan.models,
+                plan.sources,
+                plan.settings.engine,
+                plan.samples,
+                unpinned=grid.unpinned,
+            ),
         )
         self._config.stash[SCORECARD] = card
         if plan.scorecard is not None:

@@ -29,6 +29,8 @@ def describe(
     sources: Mapping[str, Source],
     engine: EngineSettings,
     samples: int | None,
+    *,
+    unpinned: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
@@ -42,12 +44,15 @@ def describe(
             model.name: {
                 "source": model.folder.name if model.folder else model.source,
                 "revision": model.revision,
+                "kind": model.kind,
                 "rows": _rows(sources[model.name]),
                 **engine.identity(model),
             }
             for model in models
         },
         "samples": samples,
+        "reading": "strict",  # every component oriented; the paper's reading is `unicomp score`'s
+        "unpinned": list(unpinned),  # data sets of which any revision may have been read
     }
 
 

@@ -1,0 +1,81 @@
+"""What a lock means to a session: unpinned rows are told of, changed ones are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from unicomp.sources import Source, shipped_fixtures
+from unicomp.store import file_digest
+
+ARC, GSM8K = "allenai/ai2_arc", "openai/gsm8k"
+SELECTED = ("-k", "arc_easy", "--method=dense", "--samples=4")
+
+
+@pytest.fixture
+def mirror(gate):
+    """The embedded rows as if they were a mirror of real ones."""
+    rows = gate.folder / "rows"
+    shutil.copytree(shipped_fixtures() / "embedded/rows", rows)
+    return rows
+
+
+@pytest.fixture
+def locked(gate, mirror):
+    """The same with a lock of two of its data sets."""
+    lock = {}
+    for dataset in (ARC, GSM8K):
+        files = Source(str(mirror)).identity(dataset, file_digest)
+        lock[dataset] = {"revision": "0" * 40, "files": files, "rows": {}}
+    gate.write("unicomp.lock", json.dumps(lock))
+    return mirror
+
+
+def unpinned(run):
+    assert run.card is not None, run.text
+    return run.card["environment"]["unpinned"]
+
+
+def test_rows_of_a_mirror_without_a_lock_are_unpinned(gate, mirror):
+    assert unpinned(gate.run(*SELECTED, f"--dataset-root={mirror}")) == [ARC]
+
+
+def test_pinned_rows_are_not(gate, locked):
+    assert unpinned(gate.run(*SELECTED, f"--dataset-root={locked}")) == []
+
+
+def test_workers_say_so_too(gate, mirror):
+    assert unpinned(gate.run(*SELECTED, f"--dataset-root={mirror}", "-n1")) == [ARC]
+
+
+def test_embedded_rows_are_never_unpinned(gate):
+    assert unpinned(gate.run(*SELECTED)) == []
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_a_mirror_that_differs_from_the_lock_is_refused_by_the_name_of_the_file(
+    gate, locked, workers
+):
+    path = locked / ARC / "ARC-Easy/test.jsonl"
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(rows[1:]))
+    run = gate.run_plain(*SELECTED, f"--dataset-root={locked}", *workers)
+    assert run.status == 4, run.text
+    (line,) = [line for line in run.lines if "unicomp.lock" in line]
+    assert str(path) in line
+    assert "Traceback" not in run.text
+
+
+def test_rows_that_are_not_read_are_not_checked(gate, locked):
+    (locked / GSM8K / "main/test.jsonl").write_text("changed")
+    assert unpinned(gate.run(*SELECTED, f"--dataset-root={locked}")) == []
+
+
+def test_a_damaged_lock_is_refused_in_one_line(gate):
+    gate.write("unicomp.lock", "{")
+    run = gate.run_plain(*SELECTED)
+    assert run.status == 4
+    assert any("unicomp.lock is not JSON" in line for line in run.lines)
+    assert "Traceback" not in run.text

@@ -1,0 +1,113 @@
+"""Which files of a data set's repository hold which rows, as its README declares them.
+
+The front matter of a README lists configurations, their splits and the patterns of their files.
+`datasets` reads a repository by it, on the hub as in a local copy; so must whoever copies one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+README = "README.md"
+DEFAULT = "default"
+"""What `datasets` calls the configuration of a repository that declares none."""
+
+_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|\Z)", re.DOTALL)
+_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
+_WILDCARDS = {"**/": "(?:.+/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+Splits = Mapping[str | None, tuple[str, ...]]
+"""Split → patterns of its files; None where the files' names tell the splits apart."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a README declares; nothing at all is usual for small data sets."""
+
+    configs: Mapping[str, Splits]
+    """In the order of the README: `datasets` looks at the files of the first one, always."""
+    default: str | None = None
+    """The configuration that is meant where none is named."""
+
+    def splits(self, config: str | None) -> Splits | None:
+        """The files of a configuration by split; None where there is no such configuration."""
+        if not self.configs:
+            return {None: ("**",)} if config in (None, DEFAULT) else None
+        name = self.default if config is None else config
+        return self.configs.get(name) if name is not None else None
+
+    def patterns(self, config: str | None) -> tuple[str, ...] | None:
+        """All patterns of a configuration; None where there is no such configuration."""
+        splits = self.splits(config)
+        return None if splits is None else tuple(p for found in splits.values() for p in found)
+
+
+def layout_of(folder: Path) -> Layout:
+    """The layout that the README in a local copy of a repository declares."""
+    try:
+        return read_layout((folder / README).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return Layout({})
+
+
+@lru_cache(maxsize=256)  # asked for each of many configurations, and long ones take a second
+def read_layout(readme: str) -> Layout:
+    """The layout in the text of a README; an empty one where it declares nothing usable."""
+    matter = _MATTER.match(readme)
+    try:
+        table = yaml.safe_load(matter[1]) if matter else None
+        entries = (table or {}).get("configs") or []
+        configs = {str(entry["config_name"]): _splits(entry) for entry in entries}
+        marked = [str(entry["config_name"]) for entry in entries if entry.get("default")]
+    except (AttributeError, LookupError, TypeError, ValueError, yaml.YAMLError):
+        return Layout({})
+    names = list(configs) if len(configs) == 1 else [*marked, *(n for n in configs if n == DEFAULT)]
+    return Layout(configs, next(iter(names), None))
+
+
+def _splits(entry: Mapping[str, Any]) -> Splits:
+    files, folder = entry.get("data_files"), str(entry.get("data_dir") or "").strip("/")
+    if files is None:
+        return {None: (f"{folder}/**" if folder else "**",)}
+    if isinstance(files, str):
+        files = [files]
+    if isinstance(files, dict):
+        files = [{"split": split, "path": path} for split, path in files.items()]
+    splits: dict[str | None, tuple[str, ...]] = {}
+    for file in files:
+        named = file if isinstance(file, dict) else {"split": "train", "path": file}
+        path = named["path"]
+        patterns = [path] if isinstance(path, str) else path
+        inside = tuple(f"{folder}/{p}" if folder else str(p).removeprefix("./") for p in patterns)
+        split = str(named["split"])
+        splits[split] = (*splits.get(split, ()), *inside)
+    return splits
+
+
+def matching(patterns: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """Those of the paths that match one of the patterns, sorted."""
+    forms = [_expression(pattern) for pattern in patterns]
+    return sorted({path for path in paths if any(form.fullmatch(path) for form in forms)})
+
+
+@lru_cache(maxsize=4096)
+def _expression(pattern: str) -> re.Pattern[str]:
+    """A glob as a regular expression; only `**` goes through folders."""
+
+    def translated(match: re.Match[str]) -> str:
+        token = match[0]
+        if token in _WILDCARDS:
+            return _WILDCARDS[token]
+        if len(token) > 1:
+            inner = re.sub(r"([\\\[\]&~|])", r"\\\1", token[1:-1])
+            return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+        return re.escape(token)
+
+    return re.compile(_GLOB.sub(translated, pattern), re.DOTALL)

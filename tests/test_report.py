@@ -17,7 +17,14 @@ from unicomp.framework import EMBEDDED, METRICS
 from unicomp.gate import Policy
 from unicomp.report import environment
 from unicomp.report.terminal import render
-from unicomp.scorecard import MetricRow, Row, Scorecard, scorecard
+from unicomp.scorecard import (
+    MetricRow,
+    PerplexityRow,
+    Row,
+    Scorecard,
+    retained_perplexity,
+    scorecard,
+)
 from unicomp.session import Work
 from unicomp.sources import Source
 from unicomp.spec import Model
@@ -116,8 +123,9 @@ def test_the_schema_is_a_schema_of_this_version():
         (Row, SCHEMA["$defs"]["row"]),
         (MetricRow, SCHEMA["$defs"]["metric"]),
         (Work, SCHEMA["properties"]["work"]["items"]),
+        (PerplexityRow, SCHEMA["properties"]["retained_perplexity"]["items"]),
     ],
-    ids=["row", "metric", "work"],
+    ids=["row", "metric", "work", "perplexity"],
 )
 def test_the_schema_names_exactly_the_columns(kind, table):
     columns = [field.name for field in fields(kind)]
@@ -358,3 +366,68 @@ def test_the_cost_says_what_was_done_and_what_was_found():
 
 def test_an_empty_scorecard_is_a_shut_gate():
     assert lines_of(Scorecard(rows=(), metrics=())) == ["the gate is shut"]
+
+
+# -- perplexity, further scores, unpinned rows ----------------------------------------------------
+
+FAMILY = {"llama": "normal", "qwen": "normal", "thinker": "reasoning", "experts": "moe"}
+
+
+def perplexity_card(kept):
+    """`kept` is model → method → retention."""
+    return card_of(
+        *(
+            row("wikitext", None, model=model, method=method, retention=value, in_points=False)
+            for model, methods in kept.items()
+            for method, value in methods.items()
+        ),
+        environment={"models": {name: {"kind": kind} for name, kind in FAMILY.items()}},
+    )
+
+
+def test_retained_perplexity_is_the_mean_over_the_models_of_a_kind():
+    card = perplexity_card(
+        {
+            "llama": {"awq_w4a16": 96.0, "wanda_50": 80.0},
+            "qwen": {"awq_w4a16": 98.0, "wanda_50": 70.0},
+            "thinker": {"wanda_50": 10.0},
+            "experts": {"wanda_50": 20.0},
+        }
+    )
+    found = {(one.kind, one.method): (one.models, one.value) for one in retained_perplexity(card)}
+    assert found == {
+        ("normal", "awq_w4a16"): (("llama", "qwen"), 97.0),
+        ("normal", "wanda_50"): (("llama", "qwen"), 75.0),
+        ("reasoning", "wanda_50"): (("thinker",), 10.0),
+        ("moe", "wanda_50"): (("experts",), 20.0),
+    }
+    (line,) = [text for text in lines_of(card, width=200) if "retained perplexity" in text]
+    assert line.endswith("normal models llama, qwen: awq_w4a16 97.0, wanda_50 75.0")
+
+
+def test_a_model_without_retention_does_not_make_the_mean_smaller():
+    card = perplexity_card({"llama": {"wanda_50": 80.0}, "qwen": {"wanda_50": None}})
+    (one,) = retained_perplexity(card)
+    assert (one.models, one.value) == (("llama",), 80.0)
+
+
+def test_further_scores_are_shown_beside_and_are_no_gap():
+    details = {"bias_ambiguous": -12.5, "dense.bias_ambiguous": 3.25}
+    card = card_of(row("bbq", "multilingual", details=details))
+    assert read(card)["scores"][0]["details"] == details
+    (line,) = [text for text in lines_of(card) if "bias_ambiguous" in text]
+    assert line == "embedded bbq bias_ambiguous: wanda_50 -12.5"
+
+
+def test_a_further_score_that_is_no_number_is_null():
+    card = card_of(row("bbq", "multilingual", details={"bias_ambiguous": math.nan}))
+    assert read(card)["scores"][0]["details"] == {"bias_ambiguous": None}
+
+
+def test_what_is_unpinned_is_said():
+    card = card_of(row(), environment={"unpinned": ["openai/gsm8k", "cais/mmlu"]})
+    assert any(
+        "unpinned" in text and "openai/gsm8k, cais/mmlu" in text
+        for text in lines_of(card, width=200)
+    )
+    assert not any("unpinned" in text for text in lines_of(card_of(row())))

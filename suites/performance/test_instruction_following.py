@@ -17,7 +17,7 @@ ifbench = Benchmark(
     max_new_tokens=1024,
     scorer=InstructionsFollowed(),
     aggregate=Mean("correct"),
-    details={"strict": Mean("strict"), "instructions_followed": Mean("followed")},
+    details={"strict": Mean("strict")},
 )
 """One request, greedily answered.
 

@@ -18,7 +18,13 @@ from typing import Any
 
 from unicomp.errors import StoreError
 from unicomp.gate import DECIDED
-from unicomp.scorecard import MetricRow, Row, Scorecard, knowledge_bias
+from unicomp.scorecard import (
+    MetricRow,
+    Row,
+    Scorecard,
+    knowledge_bias,
+    retained_perplexity,
+)
 from unicomp.session import Work
 from unicomp.store import write_atomically
 
@@ -38,6 +44,7 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
             {"model": model, "method": method, "calibration": calibration, "points": points}
             for (model, method, calibration), points in knowledge_bias(card).items()
         ],
+        "retained_perplexity": [asdict(row) for row in retained_perplexity(card)],
         "work": [asdict(piece) for piece in work],
         "environment": dict(card.environment),
     }

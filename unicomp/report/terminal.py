@@ -13,7 +13,14 @@ from rich.text import Text
 
 from unicomp.framework import METRICS
 from unicomp.gate import Verdict
-from unicomp.scorecard import MetricRow, Row, Scorecard, Subject, knowledge_bias
+from unicomp.scorecard import (
+    MetricRow,
+    Row,
+    Scorecard,
+    Subject,
+    knowledge_bias,
+    retained_perplexity,
+)
 from unicomp.session import Work
 
 _STYLES: dict[Verdict, str] = {
@@ -53,7 +60,8 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
         if any(row.model == model for row in card.metrics):
             console.print(_table(card, model))
-    for line in (*_beside(card), *_bias(card), *_gaps(card), *_costs(work)):
+    lines = (_beside, _perplexity, _details, _bias, _unpinned, _gaps)
+    for line in (*(line for part in lines for line in part(card)), *_costs(work)):
         console.print(line, soft_wrap=True)
     verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
     console.print(verdict)
@@ -112,6 +120,38 @@ def _beside(card: Scorecard) -> Iterator[str]:
         metric = next((row.metric for row in rows if row.metric), None)
         where = f" (beside {metric.replace('_', ' ')})" if metric else ""
         yield f"{_printable(name)}{where}: {', '.join(kept)}"
+
+
+def _perplexity(card: Scorecard) -> Iterator[str]:
+    """The paper's summary over models: a line for each kind of which there are several."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for row in retained_perplexity(card):
+        if len(row.models) > 1:
+            groups.setdefault((row.kind, row.models), []).append(f"{row.method} {row.value:.1f}")
+    for (kind, models), kept in groups.items():
+        title = f"retained perplexity, mean of the {kind} models {', '.join(models)}"
+        yield _printable(f"{title}: {', '.join(kept)}")
+
+
+def _details(card: Scorecard) -> Iterator[str]:
+    """Further scores of benchmarks, a line for each: the dense model's and the compressed ones'."""
+    names = dict.fromkeys(
+        (row.model, row.benchmark, name)
+        for row in card.rows
+        for name in row.details
+        if not name.startswith("dense.")
+    )
+    for model, benchmark, name in names:
+        rows = [row for row in card.rows if (row.model, row.benchmark) == (model, benchmark)]
+        scores = ", ".join(
+            f"{row.method} {row.details[name]:.4g}" for row in rows if name in row.details
+        )
+        yield f"[dim]{_printable(f'{model} {benchmark} {name}: {scores}')}[/]"
+
+
+def _unpinned(card: Scorecard) -> Iterator[str]:
+    if unpinned := card.environment.get("unpinned"):
+        yield escape(f"unpinned, so any revision may have been read: {', '.join(unpinned)}")
 
 
 def _bias(card: Scorecard) -> Iterator[str]:

@@ -125,7 +125,7 @@ USER_CASES = {
 def test_a_test_file_that_cannot_be_meant_is_refused_in_one_line(new_gate, tmp_path, case, workers):
     text, message = USER_CASES[case]
     gate = new_gate(tmp_path / "home")
-    gate.write("mine/easy.yaml", (gate.folder / "suites/performance/arc_easy.yaml").read_text())
+    gate.write("mine/easy.yaml", (gate.folder / "suites/reliability/misuse.yaml").read_text())
     gate.write("mine/test_mine.py", USER_TEST + text)
     run = gate.run(*workers, "mine")
     assert run.status == 4, run.text
@@ -135,10 +135,10 @@ def test_a_test_file_that_cannot_be_meant_is_refused_in_one_line(new_gate, tmp_p
 
 def test_a_task_file_that_is_no_yaml_is_refused(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home")
-    gate.write("suites/performance/gsm8k.yaml", "task: [gsm8k\n")
-    run = gate.run("-m", "reasoning")
+    gate.write("suites/reliability/misuse.yaml", "task: [misuse\n")
+    run = gate.run("-m", "safety")
     assert run.status == 4, run.text
-    assert "gsm8k.yaml cannot be read" in run.text
+    assert "misuse.yaml cannot be read" in run.text
 
 
 def test_a_mirror_that_lacks_a_file_of_a_set_is_refused(new_gate, tmp_path):

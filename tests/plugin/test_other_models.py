@@ -1,52 +1,39 @@
-"""Models of other shapes: compressed by every method, or told why not, method by method."""
+"""Models of one's own in a gate: compressed, or told why not, method by method."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
-import pytest
-
-from unicomp.sources import shipped_fixtures
-
-EMBEDDED = shipped_fixtures() / "embedded" / "model"
-SIX = ("wanda_50", "wanda_2_4", "sparsegpt_50", "sparsegpt_2_4", "gptq_w4a16", "awq_w4a16")
+from tests.families import write_model
 
 
-def _llama(folder: Path, hidden: int, intermediate: int) -> Path:
-    """A small random Llama with the embedded model's tokenizer."""
-    import torch
-    from transformers import AutoConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    config = AutoConfig.from_pretrained(EMBEDDED)
-    config.hidden_size, config.intermediate_size = hidden, intermediate
-    config.num_hidden_layers, config.num_attention_heads = 2, 4
-    config.num_key_value_heads, config.head_dim = 2, hidden // 4
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
-    for path in EMBEDDED.glob("*token*"):
-        shutil.copy(path, folder)
-    shutil.copy(EMBEDDED / "chat_template.jinja", folder)
-    return folder
-
-
-@pytest.mark.parametrize(("hidden", "intermediate"), [(64, 192), (256, 512)])
-def test_a_llama_of_other_shape_is_compressed_or_told_why_not(
-    new_gate, tmp_path, hidden, intermediate
-):
-    model = _llama(tmp_path / f"llama-{hidden}", hidden, intermediate)
+def test_models_of_other_shapes_are_compressed_or_told_why_not(new_gate, tmp_path):
+    models = {
+        "mixture": write_model(tmp_path / "mixture", "qwen3_moe"),
+        "narrow": write_model(tmp_path / "narrow", "llama", hidden_size=64, head_dim=16),
+    }
     gate = new_gate(tmp_path / "home")
+    gate.write("mine.txt", "A lamp stands on the table.\n\nWhat is 7 plus 5? It is 12.")
     run = gate.run(
-        "-m", "safety", "--samples=8", f"--model={model}", "--dataset-root=embedded",
-        "--floor=safety=0", *(f"--method={name}" for name in SIX),
+        "-k", "arc_easy", "--samples=8", "--dataset-root=embedded", "--calibration=mine.txt",
+        "--method=wanda_2_4", "--method=gptq_w4a16",
+        *(f"--model={folder}" for folder in models.values()),
     )  # fmt: skip
-    ended = {name: run.score(name, "misuse") for name in SIX}
-    refused = {name for name, row in ended.items() if row["verdict"] == "unsupported"}
-    assert refused == ({"gptq_w4a16", "awq_w4a16"} if hidden == 64 else set())
-    for name in refused:
-        assert "128" in ended[name]["reason"]
+    rows = {
+        (row["model"], row["method"]): row
+        for row in (*run.card["scores"], *run.card["missing"])
+        if row["benchmark"] == "arc_easy"
+    }
+    refused = rows.pop(("narrow", "gptq_w4a16"))
+    assert refused["verdict"] == "unsupported"
+    assert refused["score"] is None
+    assert refused["reason"] == (
+        "gptq_w4a16 cannot compress narrow: hidden_size 64 is not divisible by groups of 128"
+    )
+    assert set(rows) == {(model, "wanda_2_4") for model in models} | {("mixture", "gptq_w4a16")}
     built = {p["subject"] for p in run.card["work"] if p["stage"] == "build" and not p["cached"]}
-    assert built == {f"llama-{hidden}/{name}" for name in SIX if name not in refused}
-    # a random model answers nothing that could be kept: no retention is claimed
-    assert all(row["retention"] is None for row in ended.values())
+    assert built == {f"{model}/{method}" for model, method in rows}
+    for row in rows.values():
+        # an untrained model guesses: it has scores, and nothing can be said to be kept
+        assert 0.0 <= row["score"] <= 100.0
+        assert row["verdict"] in ("not_comparable", "inconclusive", "fail")
     assert run.status == 1
+    assert "Traceback" not in run.text

@@ -10,7 +10,7 @@ import pytest
 from unicomp import catalogue
 from unicomp.errors import SpecError
 from unicomp.sources import Source
-from unicomp.spec import DENSE
+from unicomp.spec import DENSE, KINDS
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = [
@@ -66,8 +66,32 @@ def test_the_shipped_methods_claim_what_their_names_say() -> None:
     assert claims["awq_w4a16"] == claims["gptq_w4a16"]
 
 
-def test_the_embedded_model_is_found_by_name() -> None:
-    assert catalogue.model_names(catalogue.roots(REPOSITORY)) == ["embedded"]
+def test_the_models_of_the_paper_are_found_by_name_and_in_their_groups() -> None:
+    roots = catalogue.roots(REPOSITORY)
+    models = {name: catalogue.load_model(name, roots) for name in catalogue.model_names(roots)}
+    embedded = models.pop("embedded")
+    assert (embedded.kind, embedded.folder is None) == ("normal", False)
+    assert all(model.folder is None and model.revision is None for model in models.values())
+    groups = {
+        kind: {name for name, model in models.items() if model.kind == kind} for kind in KINDS
+    }
+    assert groups == {
+        "normal": {
+            *("llama_2_7b", "llama_2_13b", "llama_2_70b"),
+            *("llama_3_1_8b", "llama_3_1_70b", "qwen2_5_7b"),
+        },
+        "reasoning": {
+            *("qwen3_0_6b", "qwen3_1_7b", "qwen3_4b", "qwen3_8b", "qwen3_14b", "qwen3_32b"),
+            *("deepseek_r1_distill_llama_8b", "deepseek_r1_distill_llama_70b"),
+        },
+        "moe": {"qwen3_30b_a3b"},
+    }
+
+
+def test_no_two_names_stand_for_one_model() -> None:
+    roots = catalogue.roots(REPOSITORY)
+    sources = [catalogue.load_model(name, roots).source for name in catalogue.model_names(roots)]
+    assert len(set(sources)) == len(sources)
 
 
 def test_a_file_of_three_lines_adds_a_method(user: Path, roots: tuple[Path, ...]) -> None:
@@ -168,6 +192,29 @@ def test_models_that_share_a_name_are_told_apart(tmp_path: Path, roots: tuple[Pa
     names = [model.name for model in catalogue.load_models([*twice, "org/final"], roots)]
     assert names[:2] == ["final", "second-final"]
     assert len(set(names)) == 4
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({}, "normal"),
+        ({"num_experts": 128}, "moe"),
+        ({"num_local_experts": 8}, "moe"),
+        ({"n_routed_experts": 64}, "moe"),
+        ({"num_experts": 1}, "normal"),
+        ({"num_experts": 0, "num_local_experts": None}, "normal"),
+    ],
+)
+def test_a_folder_with_experts_is_a_mixture_of_experts(
+    tmp_path: Path, roots: tuple[Path, ...], config: dict[str, object], kind: str
+) -> None:
+    folder = write_model(tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
+    assert catalogue.load_model(str(folder), roots).kind == kind
+
+
+def test_the_hub_is_not_asked_what_kind_a_model_is(roots: tuple[Path, ...]) -> None:
+    assert catalogue.load_model("org/mixture-8x7b", roots).kind == "normal"
 
 
 def remove(name: str) -> Callable[[Path], None]:

@@ -7,15 +7,20 @@ from typing import Any
 COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 LETTERS = "ABCD"
 
-_STATED = re.compile(r"answer\s*(?:is|:)\W{0,4}([A-D])\b", re.IGNORECASE)
+_LETTER = r"(?:\(([A-Da-d])\)|([A-D])\b)"
+_STATED = re.compile(
+    rf"(?i:answer\s*(?:is|:))(?:[^\w()]|(?i:option|choice|boxed|text))*{_LETTER}"
+    rf"|\\boxed\W*(?:text\W*)?{_LETTER}"
+)
 _BRACKETED = re.compile(r"\(([A-D])\)")
 
 
 def with_choices(dataset: Any) -> Any:
-    """The rows with `choices` and the right one as `answer`, such as `(B)`.
+    """The rows with `choices`, the right one as `answer`, such as `(B)`, and a `solution`.
 
-    The order of the options depends on the row alone, so it is the same in every run, and in the
-    examples of a prompt as in the items.
+    A solution, which examples show, is the row's explanation and then its answer. The order of the
+    options depends on the row alone, so it is the same in every run, and in the examples of a
+    prompt as in the items.
     """
     return dataset.map(_with_choices)
 
@@ -26,20 +31,27 @@ def _with_choices(row: dict[str, Any]) -> dict[str, Any]:
         range(len(options)),
         key=lambda i: hashlib.sha256(f"{row['Question']} {options[i]} {i}".encode()).hexdigest(),
     )
+    answer = f"({LETTERS[order.index(0)]})"
+    explanation = " ".join(str(row.get("Explanation") or "").split())
     return {
         "choices": [options[i] for i in order],
-        "answer": f"({LETTERS[order.index(0)]})",
+        "answer": answer,
+        "solution": f"{explanation} The answer is {answer}.".strip(),
     }
 
 
 def chosen(text: str) -> str | None:
-    """The letter that a generated answer settles on: the last one stated as the answer, or the
-    last one in brackets.
+    """The letter that an answer settles on: the last one stated as such, or the last in brackets.
+
+    An article is no option: outside of brackets, letters are upper case.
     """
-    found = _STATED.findall(text) or _BRACKETED.findall(text)
+    stated = ["".join(groups) for groups in _STATED.findall(text)]
+    found = stated or _BRACKETED.findall(text)
     return str(found[-1]).upper() if found else None
 
 
 def judge(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """Whether the letter of a generated answer is the right one."""
-    return {"exact_match": float(f"({chosen(results[0])})" == doc["answer"])}
+    """Whether an answer settles on a letter, and whether it is the right one."""
+    letter = chosen(results[0])
+    right = letter is not None and f"({letter})" == doc["answer"]
+    return {"exact_match": float(right), "parsed": float(letter is not None)}

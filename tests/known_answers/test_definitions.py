@@ -1,5 +1,6 @@
 """Every definition is proven by engines that know the answers: task, prompt, filter and scorer
-take the oracle to 100 and the anti-oracle to 0, on the embedded rows and on the mirror's."""
+take the oracle to 100 and the anti-oracle to 0, on all rows there are: embedded, invented, and
+real ones of a mirror."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ SAMPLES = 200
 """Items of each benchmark: to judge 500 answers to MATH takes 45 seconds."""
 
 BENCHMARKS = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.cwd()))}
-SOURCES = {"embedded": "embedded", "mirror": os.environ.get("UNICOMP_DATASET_ROOT")}
+SOURCES = {
+    "embedded": "embedded",
+    "invented": str(Path(__file__).parents[1] / "suites" / "rows"),
+    "mirror": os.environ.get("UNICOMP_DATASET_ROOT"),
+}
 
 BEST = {"wikitext": 1.0}
 """What the oracle reaches where it is not 100."""

@@ -1,0 +1,172 @@
+"""What the performance benchmarks ask, as texts that can be read: `prompts/BENCHMARK.txt`.
+
+Each shows what a model is given for one item of each configuration of the invented rows in `rows/`.
+Texts that are lm-eval's own are not repeated: a line in angle brackets stands for them.
+
+    python -m tests.suites.golden    # in the top folder: write the files anew, after a change
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from suites.performance import test_instruction_following as instruction_following
+from suites.performance import test_knowledge as knowledge
+from suites.performance import test_multilingual as multilingual
+from suites.performance import test_perplexity as perplexity
+from suites.performance import test_reasoning as reasoning
+from unicomp.prompts import WINDOWS, Prompted, Prompts
+from unicomp.sources import Source
+
+MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity)
+BENCHMARKS = {
+    bench.name: bench
+    for bench in (
+        knowledge.mmlu,
+        knowledge.arc_challenge,
+        knowledge.arc_easy,
+        knowledge.hellaswag,
+        knowledge.piqa,
+        knowledge.winogrande,
+        multilingual.global_mmlu_lite,
+        multilingual.bbq,
+        reasoning.gsm8k,
+        reasoning.math_500,
+        reasoning.gpqa_diamond,
+        instruction_following.ifbench,
+        perplexity.wikitext,
+    )
+}
+ROWS = Source(str(Path(__file__).with_name("rows")))
+PROMPTS = Prompts(ROWS)
+FOLDER = Path(__file__).with_name("prompts")
+
+EXAMPLES = ("gsm8k_cot", "minerva_math500")
+"""Tasks of lm-eval into which the examples are written."""
+UNKNOWN = 10
+"""Ways to say that it is not known, which lm-eval adds to the options of `bbq`."""
+
+_TURN = re.compile(r"(\[(?:user|assistant)\]\n)(.*?)(?=\n\[(?:user|assistant)\]\n)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A chat template that shows who speaks."""
+
+    identity: str = "chat"
+
+    def __call__(self, messages, add_generation_prompt=True):
+        turns = "".join(f"[{one['role']}]\n{one['content']}\n" for one in messages)
+        return turns + ("[assistant]\n" if add_generation_prompt else "")
+
+
+@dataclass(frozen=True)
+class Characters:
+    """A tokenizer whose tokens are characters."""
+
+    template: Chat | None = None
+    identity: str = "characters"
+    context: int = 4096
+
+    def encode(self, text):
+        return [ord(character) for character in text]
+
+    def decode(self, tokens):
+        return "".join(map(chr, tokens))
+
+
+def first_items(bench, tokenizer) -> list[Prompted]:
+    """The first item of each configuration."""
+    items = {}
+    for one in PROMPTS.of(bench, tokenizer):
+        items.setdefault(one.doc.get("config"), []).append(one)
+    return [
+        min(found, key=lambda one: one.requests[0].doc_id or 0)
+        for _, found in sorted(items.items(), key=lambda item: str(item[0]))
+    ]
+
+
+def question(one: Prompted) -> str:
+    """What is asked of an item after the description and the examples."""
+    return one.task.doc_to_text(dict(one.doc))
+
+
+def rendered(bench) -> str:
+    """The golden text of a benchmark."""
+    ways = {"plain": Characters()}
+    if bench.chat:
+        ways["with a chat template"] = Characters(Chat())
+    return "".join(
+        f"=== {', '.join(filter(None, (bench.name, one.doc.get('config'), way)))}\n{_shown(one)}"
+        for way, tokenizer in ways.items()
+        for one in first_items(bench, tokenizer)
+    )
+
+
+def _shown(one: Prompted) -> str:
+    kind = one.requests[0].request_type
+    if kind == WINDOWS:
+        tokens = one.requests[0].arguments[0]
+        given, scored = tokens[:1], tokens[1:]
+        return (
+            f"--- given\n{json.dumps(Characters().decode(given))}\n"
+            f"--- likelihood of {len(scored)} tokens\n{Characters().decode(scored)}\n"
+        )
+    if kind == "generate_until":
+        prompt, decoding = one.requests[0].arguments
+        settings = "".join(
+            f"{name}: {json.dumps(value)}\n" for name, value in sorted(decoding.items())
+        )
+        return f"--- decoding\n{settings}--- prompt\n{_without_examples(one, prompt)}\n"
+    asked: dict[str, list[str]] = {}
+    for request in one.requests:
+        prompt, continuation = request.arguments
+        asked.setdefault(prompt, []).append(json.dumps(continuation, ensure_ascii=False))
+    return "".join(
+        f"--- prompt\n{prompt}\n--- likelihoods of\n{_without_unknown(one, continuations)}"
+        for prompt, continuations in asked.items()
+    )
+
+
+def _without_examples(one: Prompted, prompt: str) -> str:
+    if one.task.config.task not in EXAMPLES:
+        return prompt
+    asked = question(one)
+    start = prompt.rindex(asked)
+    before, rest = prompt[:start], prompt[start:]
+    if before.endswith("[user]\n"):
+        return _TURN.sub(lambda turn: turn[1] + _placeholder("a turn", turn[2]), before) + rest
+    examples = before.rstrip("\n")
+    count = sum(line.startswith(asked.split()[0]) for line in examples.splitlines())
+    return _placeholder(f"{count} examples", examples) + before[len(examples) :] + rest
+
+
+def _without_unknown(one: Prompted, continuations: list[str]) -> str:
+    if one.task.config.task == "bbq":
+        added = "\n".join(continuations[-UNKNOWN:])
+        continuations = [*continuations[:-UNKNOWN], _placeholder(f"{UNKNOWN} options", added)]
+    return "".join(f"{text}\n" for text in continuations)
+
+
+def _placeholder(what: str, text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"<{what} of lm-eval, {len(text)} characters, sha256 {digest}>"
+
+
+def main() -> None:
+    """Write the golden files."""
+    import datasets
+
+    with TemporaryDirectory() as cache:
+        datasets.config.HF_DATASETS_CACHE = cache
+        for name, bench in BENCHMARKS.items():
+            (FOLDER / f"{name}.txt").write_text(rendered(bench), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Answers: what counts as right, wrong and unreadable in a generated text."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suites.performance.gpqa import COLUMNS, chosen
+from suites.performance.test_reasoning import gpqa_diamond
+from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters, question
+from unicomp.prompts import Prompts, answered_items
+from unicomp.sources import Source
+
+RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
+
+
+def judged(name, asked, text):
+    """What a benchmark makes of an answer to the item that contains some words."""
+    bench = BENCHMARKS[name]
+    (one,) = (one for one in PROMPTS.of(bench, Characters()) if asked in question(one))
+    (item,) = answered_items([one], [[text]])
+    reading = bench.scorer(item)
+    if reading.fields["correct"]:
+        return RIGHT
+    return WRONG if reading.parsed else UNPARSED
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("The answer is 20.", RIGHT),
+        ("12 + 8 = 20\n#### 20", RIGHT),
+        ("20", RIGHT),
+        ("She has **20** stones.", RIGHT),
+        ("It costs $20.", RIGHT),
+        ("First 5, no: 20", RIGHT),
+        ("20, which is 8 more than 12", WRONG),  # the last number counts
+        ("The answer is 21.", WRONG),
+        ("The answer is -20.", WRONG),
+        ("The answer is 20.5.", WRONG),
+        ("$20.00", WRONG),  # equal as text, as lm-eval has it
+        ("twenty", UNPARSED),
+        ("", UNPARSED),
+    ],
+)
+def test_gsm8k_reads_the_last_number(text, verdict):
+    assert judged("gsm8k", "stones", text) == verdict
+
+
+@pytest.mark.parametrize("text", ["1,234", "1234", "The answer is 1,234.", "#### $1,234"])
+def test_gsm8k_takes_thousands_with_and_without_commas(text):
+    assert judged("gsm8k", "chairs", text) == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (r"\boxed{\frac{3}{4}}", True),
+        (r"so we get $\boxed{\dfrac{3}{4}}$.", True),
+        (r"\boxed{0.75}", True),
+        (r"\boxed{3/4}", True),
+        (r"\boxed{\frac{6}{8}}", True),
+        (r"Final Answer: The final answer is $\frac{3}{4}$. I hope it is correct.", True),
+        (r"\boxed{\frac{3}{4} \text{ litres}}", True),
+        (r"\boxed{x = \frac{3}{4}}", True),
+        (r"$\boxed{\frac{1}{2}}$ is too small. The answer is $\boxed{\frac{3}{4}}$.", True),
+        (r"\boxed{\frac{4}{3}}", False),
+        (r"\boxed{-\frac{3}{4}}", False),
+        ("three quarters", False),
+        ("", False),
+    ],
+)
+def test_math_takes_equal_values_in_any_form(text, right):
+    assert (judged("math_500", "jug", text) == RIGHT) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is (B).", "B"),
+        ("the answer is (b).", "B"),
+        ("Answer: B", "B"),
+        ("**Answer:** (B)", "B"),
+        ("The correct answer is: **B**", "B"),
+        ("(B)", "B"),
+        ("(A) is too small and (C) too large, which leaves (B)", "B"),
+        ("The answer is (A). No, wait: the answer is (B), not (C).", "B"),
+        ("The answer is (B). The others, (A) and (C), are not conserved.", "B"),
+        ("A gluon is a boson.", None),
+        ("The answer is a gluon, which is option (C).", "C"),
+        ("The answer is c = 3e8 m/s.", None),
+        ("The answer is option B.", "B"),
+        (r"The answer is $\boxed{B}$.", "B"),
+        (r"\boxed{\text{B}}", "B"),
+        (r"So \boxed{(B)}", "B"),
+        ("The answer is (E).", None),
+        ("", None),
+    ],
+)
+def test_gpqa_reads_the_letter_that_an_answer_settles_on(text, letter):
+    assert chosen(text) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("The answer is (B).", True),
+        ("B)? No. Answer: (b)", True),
+        ("The answer is (A).", False),
+        ("gluon", False),  # the letter is asked for
+        ("", False),
+    ],
+)
+def test_gpqa_counts_the_right_letter(text, right):
+    assert (judged("gpqa_diamond", "strong force", text) == RIGHT) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Boats bob below; big brown bollards, blue buoys, black barges by blurry bays.", RIGHT),
+        ("Boats and boats and boats and boats and boats and boats.", WRONG),
+        ("", UNPARSED),
+    ],
+)
+def test_ifbench_checks_the_instructions(text, verdict):
+    assert judged("ifbench", "harbour", text) == verdict
+
+
+# -- GPQA's options -------------------------------------------------------------------------------
+
+
+def options(source):
+    """Question → options in their order, and the right letter."""
+    prompted = Prompts(source).of(gpqa_diamond, Characters())
+    return {one.doc["Question"]: [*one.doc["choices"], one.doc["answer"]] for one in prompted}
+
+
+PRINT_OPTIONS = """
+import json
+from tests.suites.test_answers import ROWS, options
+print(json.dumps(options(ROWS)))
+"""
+
+
+def test_the_order_of_options_is_the_same_in_every_process():
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_OPTIONS],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert json.loads(done.stdout) == options(ROWS)
+
+
+def test_the_order_of_options_depends_on_the_row_alone(tmp_path):
+    rows = tmp_path / "Idavidrein/gpqa"
+    shutil.copytree(Path(ROWS.path("Idavidrein/gpqa")), rows)
+    (file,) = rows.glob("*/*.jsonl")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:0:-1]))
+    found = options(Source(str(tmp_path)))
+    assert len(found) == len(lines) - 1
+    assert found.items() <= options(ROWS).items()
+
+
+def test_the_right_option_has_the_right_letter_and_none_is_lost():
+    letters = set()
+    for one in PROMPTS.of(gpqa_diamond, Characters()):
+        given = [" ".join(one.doc[column].split()) for column in COLUMNS]
+        assert sorted(given) == sorted(one.doc["choices"])
+        letter = one.doc["answer"].strip("()")
+        assert one.doc["choices"]["ABCD".index(letter)] == given[0]
+        letters.add(letter)
+    assert len(letters) > 1
+
+
+def test_an_item_is_never_its_own_example():
+    prompted = PROMPTS.of(gpqa_diamond, Characters())
+    questions = [one.doc["Question"].strip() for one in prompted]
+    for one in prompted:
+        prompt = one.requests[0].arguments[0]
+        assert prompt.count("Question:") == 6
+        assert prompt.count(one.doc["Question"].strip()) == 1
+        assert sum(text in prompt for text in questions) == 6

@@ -1,0 +1,105 @@
+"""Definitions: where a benchmark is not lm-eval's own task, it asks what lm-eval's would ask."""
+
+import os
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from suites.performance.test_knowledge import SUBJECTS, mmlu
+from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
+from suites.performance.test_reasoning import gpqa_diamond
+from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters
+from unicomp.prompts import WINDOWS, answered_items
+from unicomp.tasks import Definition
+
+STOCK = Path(find_spec("lm_eval").origin).parent / "tasks"
+NAMES = ("task", "task_alias", "tag", "metadata", "include", "dataset_name")
+"""What only names or groups a task; and the configuration, which is ours to choose."""
+
+
+def settings(bench, task=None):
+    """What the files of a benchmark's task say, or of one of lm-eval's."""
+    named = replace(bench, task=task) if task else bench
+    return Definition(named, ROWS).settings
+
+
+def asking(found, *but):
+    return {name: value for name, value in found.items() if name not in (*NAMES, *but)}
+
+
+def subjects():
+    files = sorted((STOCK / "mmlu/default").glob("mmlu_*.yaml"))
+    return {found["dataset_name"]: found for found in (settings(mmlu, file) for file in files)}
+
+
+def test_mmlu_has_the_subjects_of_lm_eval():
+    assert sorted(SUBJECTS) == sorted(subjects())
+    assert len(SUBJECTS) == 57
+
+
+def test_each_subject_is_introduced_as_lm_eval_does():
+    from lm_eval.utils import apply_template
+
+    ours = settings(mmlu)["description"]
+    for subject, stock in subjects().items():
+        assert apply_template(ours, {"subject": subject}) == stock["description"]
+
+
+def test_mmlu_is_asked_as_lm_eval_does():
+    ours = asking(settings(mmlu), "description")
+    for stock in subjects().values():
+        assert asking(stock, "description") == ours
+
+
+@pytest.mark.skipif(
+    "UNICOMP_DATASET_ROOT" not in os.environ, reason="needs the hub's rows: UNICOMP_DATASET_ROOT"
+)
+def test_the_rows_of_a_subject_name_it():
+    from pyarrow import parquet
+
+    root = Path(os.environ["UNICOMP_DATASET_ROOT"])
+    for path in sorted(root.glob("cais/mmlu/*/*.parquet")):
+        named = set(parquet.read_table(path, columns=["subject"])["subject"].to_pylist())
+        assert named == {path.parent.name}
+
+
+def test_each_language_is_asked_as_lm_eval_does():
+    templates = sorted((STOCK / "global_mmlu/default").glob("*/_*_template_yaml"))
+    found = [settings(global_mmlu_lite, path) for path in templates]
+    assert sorted(stock["dataset_name"] for stock in found) == sorted(HIGH + LOW)
+    ours = settings(global_mmlu_lite)
+    # some templates still have the former name of the organisation; no examples are given
+    others = ("dataset_path", "fewshot_split", "fewshot_config")
+    for stock in found:
+        assert asking(stock, *others) == asking(ours, *others)
+        assert Path(stock["dataset_path"]).name == Path(ours["dataset_path"]).name
+
+
+def test_gpqa_is_asked_as_lm_eval_does_but_for_the_options():
+    ours = settings(gpqa_diamond)
+    stock = settings(gpqa_diamond, "gpqa/cot_n_shot/gpqa_diamond_cot_n_shot.yaml")
+    for name in ("dataset_path", "dataset_name", "training_split", "validation_split"):
+        assert ours[name] == stock[name]
+    options = {f"choices[{i}]": f"choice{i + 1}" for i in range(4)}
+    text = ours["doc_to_text"].replace("Question.strip()", "Question")
+    for here, there in options.items():
+        text = text.replace(here, there)
+    assert text == stock["doc_to_text"].rstrip(" ")
+
+
+@pytest.mark.parametrize("bench", BENCHMARKS.values(), ids=str)
+def test_a_scorer_finds_what_it_reads_and_gives_what_is_added_up(bench):
+    prompted = PROMPTS.of(bench, Characters())
+    answers = {"generate_until": "no idea", "loglikelihood": (-1.0, False), WINDOWS: -1.0}
+    items = answered_items(
+        prompted, [[answers[r.request_type] for r in one.requests] for one in prompted]
+    )
+    needed = {
+        column
+        for aggregate in (bench.aggregate, *bench.details.values())
+        for column in aggregate.columns
+    }
+    for item in items:
+        assert needed <= {*bench.scorer(item).fields, "cluster"}

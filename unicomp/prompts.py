@@ -9,6 +9,7 @@ import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unicomp.errors import EngineError, ScoringError, SpecError
@@ -156,6 +157,8 @@ def _render(
     for instance in task.instances:
         groups.setdefault(int(instance.doc_id or 0), []).append(instance)
     for number, requests in groups.items():
+        if chat_template is not None and THINK_END in chat_template.identity:
+            _let_think(requests)
         doc = dict(requests[0].doc)
         if benchmark.cluster is not None and benchmark.cluster not in doc:
             raise ScoringError(
@@ -176,11 +179,22 @@ def _render(
         )
 
 
+def _let_think(requests: Sequence[Instance]) -> None:
+    """Take the stop words out of requests: they would end a thought, and the answer with it.
+
+    The end of the turn ends the answer; what follows a stop word in it is cut off when it is read.
+    """
+    for request in requests:
+        if request.request_type == "generate_until":
+            prompt, decoding = request.arguments
+            request.arguments = (prompt, {**decoding, "until": []})
+
+
 def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[Prompted]:
     """The whole text of a data set, cut into windows that do not overlap.
 
-    The rows are joined by an empty line and split as one text, as the authors of GPTQ, SparseGPT
-    and Wanda measure perplexity; the last window, which they drop, is kept.
+    As the authors of GPTQ, SparseGPT and Wanda measure perplexity, but that they join lines where
+    the rows here are pages, and drop the last window, which is kept here.
     """
     from lm_eval.api.instance import Instance
 
@@ -245,6 +259,7 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         return ConfigurableTask(config=settings)
     except (
         OSError,
+        TypeError,
         ValueError,
         LookupError,
         RuntimeError,
@@ -276,19 +291,20 @@ def _local_rows(
 ) -> Any:
     """Some splits of a data set in a local folder, read anew.
 
-    The library's cache is passed by: it knows local files by their names, and keeps giving the
-    rows of a file that has since been replaced.
+    The library's cache is kept out: it knows local files by their names, and so gives the rows of
+    a file that has since been replaced, and reads a folder with the columns of another one.
     """
     import datasets
 
-    streams = datasets.load_dataset(path, name, streaming=True, **options)
-    return datasets.DatasetDict(
-        {
-            split: datasets.Dataset.from_list(list(stream))
-            for split, stream in streams.items()
-            if split in splits
-        }
-    )
+    with TemporaryDirectory() as cache:
+        streams = datasets.load_dataset(path, name, streaming=True, cache_dir=cache, **options)
+        return datasets.DatasetDict(
+            {
+                split: datasets.Dataset.from_list(list(stream))
+                for split, stream in streams.items()
+                if split in splits
+            }
+        )
 
 
 def overlong(prompted: Sequence[Prompted], tokenizer: Tokenizer) -> int:
@@ -324,8 +340,11 @@ def answered_items(prompted: Sequence[Prompted], responses: Sequence[Sequence[An
     What a reasoning model thought aloud before it answered is no part of its answer.
     """
     read = [
-        [without_thoughts(answer) if isinstance(answer, str) else answer for answer in answers]
-        for answers in responses
+        [
+            _spoken(one, request, answer) if isinstance(answer, str) else answer
+            for request, answer in zip(one.requests, answers, strict=True)
+        ]
+        for one, answers in zip(prompted, responses, strict=True)
     ]
     for one, answers in zip(prompted, read, strict=True):
         for request, answer in zip(one.requests, answers, strict=True):
@@ -341,14 +360,25 @@ def answered_items(prompted: Sequence[Prompted], responses: Sequence[Sequence[An
     return [_item(one, answers) for one, answers in zip(prompted, read, strict=True)]
 
 
-def without_thoughts(text: str) -> str:
+def _spoken(one: Prompted, request: Instance, text: str) -> str:
+    """A generated text as the task's rules get to see it."""
+    prompt, decoding = request.arguments
+    answer = without_thoughts(text, opened=prompt.rstrip().endswith(THINK_START))
+    stops = (one.task.config.generation_kwargs or {}).get("until", ())
+    if not decoding.get("until"):  # the engine did not stop at them
+        for stop in [stops] if isinstance(stops, str) else stops:
+            answer = answer.partition(stop)[0]
+    return answer
+
+
+def without_thoughts(text: str, *, opened: bool = False) -> str:
     """A generated text after its last `</think>`; nothing where the thinking never ends.
 
-    Chat templates may open the block in the prompt, so that only its end is generated.
+    `opened` says that the prompt has begun the thinking, as some chat templates do.
     """
     if THINK_END in text:
         return text.rpartition(THINK_END)[2].lstrip()
-    return "" if text.lstrip().startswith(THINK_START) else text
+    return "" if opened or text.lstrip().startswith(THINK_START) else text
 
 
 def _item(one: Prompted, responses: Sequence[Any]) -> Item:

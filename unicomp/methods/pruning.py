@@ -11,8 +11,10 @@ from unicomp.methods import oneshot
 from unicomp.methods.refusal import Needs
 from unicomp.spec import Claims, Method
 
-UNREADABLE = frozenset({"mixtral"})
+UNREADABLE = frozenset({"gpt_oss", "granitemoe", "mixtral"})
 """Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
+UNPRUNED = frozenset({"deepseek_v2", "deepseek_v3"})
+"""Architectures whose layers llmcompressor 0.14 cannot prune: their inputs have four dimensions."""
 
 
 def wanda(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
@@ -49,7 +51,7 @@ def _pruning(name: str, modifier: str, sparsity: float, pattern: tuple[int, int]
         ),
         claims=Claims(sparsity=sparsity, pattern=pattern),
         parameters={"modifier": modifier, "sparsity": sparsity, "pattern": pattern},
-        refuse=Needs(divisor=pattern[1] if pattern else 1, not_for=UNREADABLE),
+        refuse=Needs(divisor=pattern[1] if pattern else 1, not_for=UNREADABLE | UNPRUNED),
     )
 
 

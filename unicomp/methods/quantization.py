@@ -15,9 +15,11 @@ from unicomp.methods import oneshot
 from unicomp.methods.refusal import Needs
 from unicomp.spec import Claims, Method
 
-UNREADABLE = frozenset({"falcon", "mixtral"})
+UNREADABLE = frozenset({"falcon", "gpt_oss", "granitemoe", "mixtral"})
 """Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
-UNSMOOTHED = frozenset({"bloom", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"})
+UNSMOOTHED = frozenset(
+    {"bloom", "deepseek_v3", "glm4", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"}
+)
 """Architectures in which AWQ of llmcompressor 0.14 does not find the layers to scale."""
 
 

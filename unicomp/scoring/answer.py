@@ -17,7 +17,8 @@ _UNREADABLE = "[invalid]"
 class TaskMetric:
     """What the lm-eval task itself says of an item: `acc,none`, `exact_match,strict-match`.
 
-    `keep` copies columns of the row, for aggregates that group by them.
+    `keep` copies columns of the row, for aggregates that group by them. An answer is unparsed if it
+    is blank, if a filter found nothing in it, or if the task's own rules give `parsed` as 0.
     """
 
     name: str
@@ -29,13 +30,17 @@ class TaskMetric:
             raise ScoringError(
                 f"the task has no metric {self.name!r}; it has {', '.join(sorted(item.results))}"
             )
-        answer = item.answers[self.name.partition(",")[2]]
+        filtered = self.name.partition(",")[2]
+        answer = item.answers[filtered]
+        blank = isinstance(answer, str) and not answer.strip()
         return Reading(
             fields={
                 "correct": float(item.results[self.name]),
                 **{name: str(item.doc[name]) for name in self.keep},
             },
-            parsed=answer != [_UNREADABLE] and answer != _UNREADABLE,
+            parsed=not blank
+            and answer not in ([_UNREADABLE], _UNREADABLE)
+            and bool(item.results.get(f"parsed,{filtered}", True)),
         )
 
 

@@ -563,7 +563,7 @@ ASKED: Mapping[str, Sequence[Arguments]] = {
 """What invented rows ask for, where an instruction has arguments."""
 
 JOINTLY: Sequence[Mapping[str, Arguments]] = [
-    *({name: {} for name in names} for names in TOGETHER if not names & set(ASKED)),
+    *({name: {} for name in sorted(names)} for names in TOGETHER if not names & set(ASKED)),
     {"format:emoji": {}, "sentence:keyword": {"word": "lantern", "N": 4.0}},
     {"format:list": {"sep": "ITEM"}, "words:no_consecutive": {}},
     {"format:options": {"options": "left/right"}, "format:newline": {}},

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from tempfile import TemporaryDirectory
@@ -238,6 +238,8 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         settings["training_split"] = settings["fewshot_split"] = None
     if config is not None:
         settings["dataset_name"] = config
+    if benchmark.where:
+        settings["process_docs"] = _only(benchmark.where, settings.get("process_docs"))
     if definition.source.folder is not None:
         options = settings.pop("dataset_kwargs", None) or {}
         splits = {definition.split, definition.fewshot_split} - {None}
@@ -276,6 +278,16 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
             f"benchmark {benchmark.name}: the rows of {definition.dataset} in "
             f"{definition.source.name} cannot be read ({reason})"
         ) from None
+
+
+def _only(where: Mapping[str, str], then: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """Keeps the rows whose columns have the values of `where`, and then does what a task does."""
+
+    def process(rows: Any) -> Any:
+        kept = rows.filter(lambda row: all(str(row[name]) == text for name, text in where.items()))
+        return then(kept) if then is not None else kept
+
+    return process
 
 
 def _remember_templates() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from unicomp.instruments import Instruments
+
 Family = Literal["pruning", "quantization", "distillation"]
 FAMILIES: tuple[Family, ...] = ("pruning", "quantization", "distillation")
 
@@ -210,6 +212,15 @@ class Scorer(Protocol):
         ...
 
 
+class InstrumentScorer(Protocol):
+    """Reads all answered items of a benchmark at once, with a judge, a detector of refusals or a
+    measure of similarity."""
+
+    def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
+        """What the responses of each item say, in order."""
+        ...
+
+
 class Aggregate(Protocol):
     """Turns records into one score.
 
@@ -241,13 +252,18 @@ class Benchmark:
     task: Path | str
     """An lm-eval task: a YAML file, or a path inside lm-eval's own task folder
     (`gsm8k/gsm8k-cot.yaml`)."""
-    scorer: Scorer
+    scorer: Scorer | InstrumentScorer
     aggregate: Aggregate
     configs: tuple[str, ...] = ()
     """Data set configurations that are run as one benchmark, such as languages; empty: the
     task's own."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Columns with the values that a row must have to be an item; empty: every row is one."""
     shots: int = 0
     max_new_tokens: int | None = None
+    temperature: float = 0.0
+    """Of sampling where the published evaluation samples; used only with `sampling = "declared"`
+    under [engine], and greedy decoding otherwise."""
     cluster: str | None = None
     """The column whose equal values make a cluster: items that are not independent, and are
     sampled and resampled together. None: each item by itself."""

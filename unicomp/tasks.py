@@ -212,6 +212,7 @@ class Definition:
             "configs": self.configs,
             "shots": self.shots,
             "max_new_tokens": self.max_new_tokens,
+            "where": dict(self.benchmark.where),
             "cluster": self.benchmark.cluster,
             "chat": self.chat,
             "seed": SEED,

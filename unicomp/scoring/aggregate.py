@@ -17,33 +17,37 @@ if TYPE_CHECKING:
 class Mean:
     """100 x the mean of a field; with `by`, the mean of the means of each group.
 
-    A group of which a draw holds nothing does not count in that draw.
+    With `where`, only records count of which that field is not 0. A group of which a draw holds
+    nothing does not count in that draw; a draw that holds nothing at all scores 0.
     """
 
     field: str = "correct"
     by: str | None = None
+    where: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The fields it reads."""
-        return (self.field,) if self.by is None else (self.field, self.by)
+        return tuple(name for name in (self.field, self.by, self.where) if name is not None)
 
     def __call__(self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]) -> Scores:
         """Scores of shape (draws,) for weights of shape (draws, n)."""
         import numpy as np
 
         values = columns[self.field].astype(np.float64)
-        if self.by is None:
-            scores: Scores = 100.0 * (weights @ values) / weights.sum(axis=1)
-            return scores
-        groups = columns[self.by]
+        if self.where is not None:
+            weights = weights * (columns[self.where].astype(np.float64) != 0)
+        groups = columns[self.by] if self.by is not None else np.zeros(len(values))
         means = []
         for group in np.unique(groups):
             inside = groups == group
             size = weights[:, inside].sum(axis=1)
             with np.errstate(invalid="ignore"):
                 means.append((weights[:, inside] @ values[inside]) / size)
-        mean: Scores = 100.0 * np.nanmean(np.stack(means), axis=0)
+        table = np.stack(means)
+        held = ~np.isnan(table)
+        total = np.where(held, table, 0.0).sum(axis=0)
+        mean: Scores = 100.0 * total / np.maximum(held.sum(axis=0), 1)
         return mean
 
 

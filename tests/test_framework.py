@@ -107,8 +107,8 @@ def by_hand(metric, compressed, dense):
 
 
 def from_the_tree(metric, compressed, dense, profile=PAPER):
-    weights = profile.weights(metric, dense)
-    return 100 * math.fsum(w * compressed[name] / dense[name] for name, w in weights.items())
+    slopes = profile.slopes(metric, dense)
+    return math.fsum(slope * compressed[name] for name, slope in slopes.items())
 
 
 @st.composite
@@ -177,12 +177,14 @@ def test_the_tree_gives_the_formula_of_the_paper(metric, data):
 @any_metric
 @few
 @given(st.data())
-def test_the_weights_add_up_to_one(metric, data):
-    _, dense = data.draw(scores(metric))
-    weights = PAPER.weights(metric, dense)
-    assert math.fsum(weights.values()) == pytest.approx(1)
-    assert all(weight > 0 for weight in weights.values())
-    assert set(weights) == set(PAPER.benchmarks(metric))
+def test_the_slopes_say_what_a_point_of_each_score_is_worth(metric, data):
+    compressed, dense = data.draw(scores(metric))
+    slopes = PAPER.slopes(metric, dense)
+    assert all(slope > 0 for slope in slopes.values())
+    assert set(slopes) == set(PAPER.benchmarks(metric))
+    assert math.fsum(slopes[name] * compressed[name] for name in slopes) == pytest.approx(
+        PAPER.retained(metric, compressed, dense)
+    )
 
 
 @any_metric
@@ -250,14 +252,14 @@ def test_a_missing_component_never_makes_a_smaller_metric(metric):
     names = PAPER.benchmarks(metric)
     for absent in names:
         with pytest.raises(KeyError):
-            PAPER.weights(metric, {name: 50.0 for name in names if name != absent})
+            PAPER.slopes(metric, {name: 50.0 for name in names if name != absent})
 
 
 @any_metric
 @pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan, math.inf])
 def test_a_dense_score_of_nothing_has_no_ratio(metric, nothing):
-    with pytest.raises(ValueError, match="no ratio"):
-        PAPER.weights(metric, dict.fromkeys(PAPER.benchmarks(metric), nothing))
+    with pytest.raises(ValueError, match="no ratio|not a finite"):
+        PAPER.slopes(metric, dict.fromkeys(PAPER.benchmarks(metric), nothing))
 
 
 # Retained, from raw scores

@@ -28,6 +28,8 @@ ORDER = (
     "mirror",
     "hub",
     "prompts",
+    "guards",
+    "instruments",
     "scoring",
     "engines",
     "responses",

@@ -101,24 +101,20 @@ class Profile:
         ]
         return 100.0 * math.fsum(ratios) / len(ratios)
 
-    def weights(self, metric: str, dense: Mapping[str, float]) -> dict[str, float]:
-        """How the retentions of the benchmarks add up to the metric, given the dense scores.
+    def slopes(self, metric: str, dense: Mapping[str, float]) -> dict[str, float]:
+        """How many percent of the metric one point of each benchmark's score is worth.
 
-        The ratio of two means is a mean of ratios weighted by the dense scores, so every metric
-        is a weighted sum of its benchmarks' retentions, with weights that add up to 1. `dense`
-        holds the scores of all of the metric's benchmarks, oriented so that more is better, and
-        positive; anything less is a KeyError or a ValueError, never a smaller metric.
+        The ratio of two means is linear in the scores of the upper one, so `retained` is the sum
+        of these slopes times the compressed scores. Raises what `retained` raises.
         """
         parts = self.parts[metric]
-        weights: dict[str, float] = {}
+        slopes: dict[str, float] = {}
         for part in parts:
-            shares = _shares(part)
-            total = sum(share * dense[name] for name, share in shares.items())
-            if not 0 < total < math.inf:
-                raise ValueError(f"{metric}: a dense score of {total} has no ratio")
-            for name, share in shares.items():
-                weights[name] = share * dense[name] / total / len(parts)
-        return weights
+            total = _score(part, dense)
+            _ratio(metric, part, total, total)
+            for name, share in _shares(part).items():
+                slopes[name] = 100.0 * share / total / len(parts)
+        return slopes
 
 
 def _score(part: str | Mean, scores: Mapping[str, float]) -> float:

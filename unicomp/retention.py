@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from unicomp.errors import ScoringError
+from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
 from unicomp.spec import Aggregate, Benchmark
@@ -54,6 +54,8 @@ class Retention:
     details: Mapping[str, float] = field(default_factory=dict)
     """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
     incomparable: str | None = None
+    degenerate: str | None = None
+    """Why the compressed checkpoint's answers are none."""
     faults: tuple[str, ...] = ()
     """Why this was not the benchmark as it is declared; empty where it was."""
 
@@ -82,7 +84,8 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     if any(dense.gaps) or any(compressed.gaps):
         scored = [a is b is None for a, b in zip(dense.gaps, compressed.gaps, strict=True)]
         if not any(scored):
-            raise ScoringError(f"benchmark {benchmark.name}: {'; '.join(dense.faults)}")
+            faults = dict.fromkeys((*dense.faults, *compressed.faults))
+            raise UnmeasuredError(f"benchmark {benchmark.name}: {'; '.join(faults)}")
         same = compressed is dense
         dense = dense.only(scored)
         compressed = dense if same else compressed.only(scored)
@@ -111,6 +114,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         "parse_rate": compressed.parse_rate,
         "standard_error": statistics.standard_error(points(compressed), ids),
         "overlong": max(dense.overlong, compressed.overlong),
+        "degenerate": compressed.degenerate,
         "faults": tuple(dict.fromkeys((*dense.faults, *compressed.faults))),
         "details": {
             f"{whose}{name}": value(aggregate, records)
@@ -127,6 +131,9 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     doubt = 1.96 * error if error > 0 else 300.0 / (int(ids.max()) + 1)  # the rule of three
     if not benchmark.in_points:  # 1 / s is never zero
         doubt = 0.0
+    if dense.degenerate:
+        collapsed = f"the dense model's answers are degenerate: {dense.degenerate}"
+        return Retention(**facts, incomparable=collapsed)
     if reason := _incomparable(bottom, doubt, chance):
         return Retention(**facts, incomparable=reason)
     if _binary(benchmark, compressed) and _binary(benchmark, dense):

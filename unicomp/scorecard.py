@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unicomp.framework import METRICS, Profile
 from unicomp.gate import DECIDED, Policy, Verdict, decide
+
+if TYPE_CHECKING:
+    from unicomp.statistics import Interval
 
 Subject = tuple[str, str, str]
 """(model, method, calibration): whose scorecard it is."""
@@ -60,12 +63,15 @@ class Row:
         return (self.model, self.method, self.calibration)
 
     @property
-    def oriented_dense(self) -> float:
-        """The dense score, turned so that more is better."""
-        assert self.dense is not None
+    def decided(self) -> bool:
+        """Whether it was measured and compared; a degenerate row fails without."""
+        return self.verdict in DECIDED and self.retention is not None
+
+    def oriented(self, score: float) -> float:
+        """A score of the benchmark, turned so that more is better."""
         if self.higher_is_better:
-            return self.dense
-        return 100.0 - self.dense if self.in_points else 1.0 / self.dense
+            return score
+        return 100.0 - score if self.in_points else 1.0 / score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +120,7 @@ class Scorecard:
     @property
     def passed(self) -> bool:
         """Whether the gate opens: something was judged, and every gap is allowed."""
-        judged = any(row.verdict in DECIDED for row in self.rows)
+        judged = any(row.decided for row in self.rows)
         return judged and all(row.allowed for row in self.gaps)
 
 
@@ -172,33 +178,58 @@ def _metric_row(
     )
     names = profile.benchmarks(metric)
     absent = [name for name in names if name not in found]
-    undecided = [found[name] for name in names if name in found and not _decided(found[name])]
+    averaged = {name for part in profile.sub_scores(metric) for name in part.shares()}
+    undecided = [
+        row
+        for row in (found[name] for name in names if name in found)
+        if not row.decided
+        # a ratio that means nothing by itself may be part of a mean that has one
+        and not (row.benchmark in averaged and row.verdict == "not_comparable")
+    ]
     gaps = [name for name in names if name not in found or found[name].verdict != "pass"]
     allowed = _allowed(policy, method, metric, gaps)
     if absent or undecided:
         verdict = _worst(undecided) if not absent else "missing"
         parts = [f"{name} was not run" for name in absent]
-        parts += [f"{row.benchmark} is {row.verdict}" for row in undecided]
+        parts += [
+            f"{row.benchmark} is {'degenerate' if row.verdict == 'fail' else row.verdict}"
+            for row in undecided
+        ]
         return replace(base, verdict=verdict, reason=", ".join(parts), allowed=allowed)
-    from unicomp.statistics import Interval, combine
+    from unicomp.statistics import combine
 
-    weights = profile.weights(metric, {name: found[name].oriented_dense for name in names})
-    total = combine(
-        [
-            Interval(row.retention, row.low, row.high)  # type: ignore[arg-type]
-            for row in (found[name] for name in weights)
-        ],
-        list(weights.values()),
-    )
-    verdict = decide(total.low, total.high, floor)
+    rows = {name: found[name] for name in names}
+    dense = {name: row.oriented(row.dense or 0.0) for name, row in rows.items()}
+    try:
+        value = profile.retained(metric, {n: _kept(row).estimate for n, row in rows.items()}, dense)
+        slopes = profile.slopes(metric, dense)
+    except ValueError as error:
+        return replace(base, verdict="not_comparable", reason=str(error), allowed=allowed)
+    total = combine([_kept(rows[name]) for name in slopes], list(slopes.values()))
+    low, high = value - (total.estimate - total.low), value + (total.high - total.estimate)
+    verdict = decide(low, high, floor)
     return replace(
         base,
         verdict=verdict,
-        value=total.estimate,
-        low=total.low,
-        high=total.high,
+        value=value,
+        low=low,
+        high=high,
         allowed=None if verdict == "pass" else allowed,
     )
+
+
+def _kept(row: Row) -> Interval:
+    """A row's score, turned so that more is better, with its 95 % interval."""
+    from unicomp.statistics import Interval
+
+    assert row.score is not None
+    score = row.oriented(row.score)
+    if row.decided and row.low is not None and row.high is not None:
+        # the interval of the retention: that of the score with the items of the dense model's
+        unit = row.oriented(row.dense or 0.0) / 100.0
+        return Interval(score, unit * row.low, unit * row.high)
+    slack = 1.96 * (row.standard_error or 0.0)
+    return Interval(score, score - slack, score + slack)
 
 
 def _allowed(policy: Policy, method: str, metric: str, gaps: Sequence[str]) -> str | None:
@@ -212,12 +243,14 @@ def _allowed(policy: Policy, method: str, metric: str, gaps: Sequence[str]) -> s
     return "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
 
 
-def _decided(row: Row) -> bool:
-    return row.verdict in DECIDED and row.retention is not None
-
-
 def _worst(rows: Sequence[Row]) -> Verdict:
-    order: tuple[Verdict, ...] = ("missing", "unsupported", "not_comparable", "not_measured")
+    order: tuple[Verdict, ...] = (
+        "fail",
+        "missing",
+        "unsupported",
+        "not_comparable",
+        "not_measured",
+    )
     verdicts = {row.verdict for row in rows}
     return next((verdict for verdict in order if verdict in verdicts), "missing")
 

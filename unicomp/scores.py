@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import ScoringError, UnicompError
+from unicomp.guards import Answer, degeneration
+from unicomp.instruments import Instruments
+from unicomp.instruments.defaults import default_instruments
 from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, overlong
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
 from unicomp.sources import Source
-from unicomp.spec import Benchmark
+from unicomp.spec import Benchmark, Item, Reading
 from unicomp.store import SCORES, Store, content_key
 from unicomp.tasks import Definition
 
@@ -41,6 +44,13 @@ class Conditions:
     engine: EngineSettings
     samples: int | None = None
     """Items of each benchmark, the prefix of one permutation; None for all."""
+    chosen_instruments: Instruments | None = None
+    """What generated answers are read with; None for those that need nothing."""
+
+    @cached_property
+    def instruments(self) -> Instruments:
+        """What generated answers are read with."""
+        return self.chosen_instruments or default_instruments()
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -64,6 +74,8 @@ class Records:
     """Items whose prompts are longer than the model's context."""
     faults: list[str] = field(default_factory=list)
     """Why this is not the benchmark as it is declared; empty where it is."""
+    degenerate: str | None = None
+    """Why the answers are none, so that there is no score."""
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -151,11 +163,16 @@ def measure(
             if bench.name in failures:
                 continue
             try:
-                new = _score(bench, questions[bench.name], answered.answers)
+                new = _score(
+                    Definition(bench, source),
+                    questions[bench.name],
+                    answered.answers,
+                    conditions.instruments,
+                    tokenizer,
+                )
             except UnicompError as error:
                 failures[bench.name] = error
                 continue
-            new = _faulted(new, questions[bench.name], tokenizer, Definition(bench, source))
             records[bench.name] = new
             # a gap may be filled by installing something, which no key can know
             if (key := keys[bench.name]) and not any(new.gaps):
@@ -184,6 +201,7 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
             "definition": definition,
             "libraries": {name: version(name) for name in _LIBRARIES},
             "scorer": repr(benchmark.scorer),
+            "instruments": None if callable(benchmark.scorer) else conditions.instruments.identity,
             "code": [digest(path) for path in _code()],
             "samples": conditions.samples,
         }
@@ -199,8 +217,9 @@ _LIBRARIES = (
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    stages = [here / f"{name}.py" for name in ("tasks", "prompts", "scores")]
-    return [*stages, *sorted((here / "scoring").glob("*.py"))]
+    stages = [here / f"{name}.py" for name in ("tasks", "prompts", "guards", "scores")]
+    packages = [here / name for name in ("instruments", "scoring")]
+    return [*stages, *(path for package in packages for path in sorted(package.glob("*.py")))]
 
 
 def _prompt(
@@ -231,18 +250,29 @@ def _named(benchmark: Benchmark, problem: str) -> Iterator[None]:
         raise ScoringError(f"benchmark {benchmark.name}: {problem} ({cause})") from error
 
 
-def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers) -> Records:
+def _score(
+    definition: Definition,
+    prompted: Sequence[Prompted],
+    answers: Answers,
+    instruments: Instruments,
+    tokenizer: Tokenizer,
+) -> Records:
+    benchmark = definition.benchmark
     with _named(benchmark, "its responses cannot be read"):
-        readings = [
-            benchmark.scorer(item)
-            for item in answered_items(prompted, [answers[one.key] for one in prompted])
-        ]
+        items = answered_items(prompted, [answers[one.key] for one in prompted])
+        scorer = benchmark.scorer
+        readings = (
+            [scorer(item) for item in items]
+            if callable(scorer)
+            else scorer.read_all(items, instruments)
+        )
     for name in benchmark.aggregate.columns:
         if name != "cluster" and any(name not in reading.fields for reading in readings):
             raise ScoringError(
                 f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which its "
                 "scorer does not give"
             )
+    cut = overlong(prompted, tokenizer)
     return Records(
         benchmark=benchmark.name,
         items=[one.item for one in prompted],
@@ -253,22 +283,53 @@ def _score(benchmark: Benchmark, prompted: Sequence[Prompted], answers: Answers)
         },
         parsed=[bool(reading.parsed) for reading in readings],
         gaps=[reading.gap for reading in readings],
+        overlong=cut,
+        faults=_faults(definition, readings, cut, tokenizer),
+        degenerate=_degeneration(definition, items, readings, tokenizer),
     )
 
 
-def _faulted(
-    records: Records, prompted: Sequence[Prompted], tokenizer: Tokenizer, definition: Definition
-) -> Records:
-    """The records with what keeps them from being those of the benchmark as declared."""
-    cut, n = overlong(prompted, tokenizer), len(prompted)
+def _faults(
+    definition: Definition, readings: Sequence[Reading], cut: int, tokenizer: Tokenizer
+) -> list[str]:
+    """What keeps the records from being those of the benchmark as it is declared."""
+    n = len(readings)
     faults = [definition.fault] if definition.fault else []
     if cut:
         faults.append(
             f"{cut} of {n} prompts are longer than the context of {tokenizer.context} tokens"
         )
-    for gap, count in Counter(gap for gap in records.gaps if gap).most_common():
-        faults.append(f"{count} of {n} items could not be scored: {gap}")
-    return replace(records, overlong=cut, faults=faults)
+    gaps = Counter(reading.gap for reading in readings if reading.gap)
+    faults += [
+        f"{count} of {n} items could not be scored: {gap}" for gap, count in gaps.most_common()
+    ]
+    return faults
+
+
+def _degeneration(
+    definition: Definition,
+    items: Sequence[Item],
+    readings: Sequence[Reading],
+    tokenizer: Tokenizer,
+) -> str | None:
+    """Why generated answers are none; None also where there was nothing to generate."""
+    if definition.settings.get("output_type") != "generate_until":
+        return None
+    limit = definition.max_new_tokens
+    return degeneration(
+        [
+            Answer(
+                prompt=item.prompt,
+                text=item.text,
+                parsed=reading.parsed,
+                cut=limit is not None and len(tokenizer.encode(item.text)) >= limit,
+            )
+            for item, reading in zip(items, readings, strict=True)
+            if reading.gap is None
+        ],
+        varied=definition.benchmark.varied,
+        limit=limit,
+    )
 
 
 def _plain(value: Any) -> float | str:

@@ -214,7 +214,8 @@ class Scorer(Protocol):
 
 class InstrumentScorer(Protocol):
     """Reads all answered items of a benchmark at once, with a judge, a detector of refusals or a
-    measure of similarity."""
+    measure of similarity.
+    """
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
         """What the responses of each item say, in order."""
@@ -275,6 +276,9 @@ class Benchmark:
     in_points: bool = True
     """Whether scores lie between 0 and 100. Where less is better, a score s in points is turned
     into 100 - s, and one that is not in points, such as a perplexity, into 1 / s."""
+    varied: bool = True
+    """Whether right answers differ from item to item; where they do, a constant one is a sign of
+    collapse."""
     details: Mapping[str, Aggregate] = field(default_factory=dict)
     """Further scores of the same records, by name: reported beside the score, never gated."""
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.errors import UnicompError, UnsupportedError
+from unicomp.errors import UnicompError, UnmeasuredError, UnsupportedError
 from unicomp.gate import Policy, Verdict, decide
 from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN
@@ -70,7 +70,11 @@ def checkpoint(
 
 
 def _ended(row: Row, failure: UnicompError) -> Row:
-    verdict: Verdict = "unsupported" if isinstance(failure, UnsupportedError) else "missing"
+    verdict: Verdict = "missing"
+    if isinstance(failure, UnsupportedError):
+        verdict = "unsupported"
+    elif isinstance(failure, UnmeasuredError):
+        verdict = "not_measured"
     return replace(row, verdict=verdict, reason=str(failure))
 
 
@@ -195,6 +199,9 @@ def _measured(row: Row, kept: Retention) -> Row:
     names = {field.name for field in fields(Row)} & {field.name for field in fields(Retention)}
     values = {name: getattr(kept, name) for name in names - {"benchmark"}}
     row = replace(row, **values, retention=kept.value)
+    if kept.degenerate and not kept.incomparable:
+        row = replace(row, score=None, retention=None, low=None, high=None, above_chance=None)
+        return replace(row, verdict="fail", reason=f"degenerate: {kept.degenerate}")
     if kept.faults:  # the scores are told, but they are not those of the benchmark
         row = replace(row, retention=None, low=None, high=None, above_chance=None)
         return replace(row, verdict="not_measured", reason="; ".join(kept.faults))

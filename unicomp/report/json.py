@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.errors import StoreError
-from unicomp.gate import DECIDED
 from unicomp.scorecard import (
     MetricRow,
     Row,
@@ -36,9 +35,9 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "passed": card.passed,
-        "scores": [_plain(row) for row in card.rows if row.verdict in DECIDED],
+        "scores": [_plain(row) for row in card.rows if row.decided],
         "metrics": [_plain(row) for row in card.metrics],
-        "missing": [_plain(row) for row in card.rows if row.verdict not in DECIDED],
+        "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
         "knowledge_bias": [
             {"model": model, "method": method, "calibration": calibration, "points": points}

@@ -7,6 +7,7 @@
     │   └── UnsupportedError    a method cannot take such a model; nothing was tried
     ├── EngineError     a checkpoint could not be loaded or did not answer
     ├── ScoringError    responses could not be turned into a score
+    │   └── UnmeasuredError     what is needed to read them is not there, such as a judge
     ├── StoreError      the store could not be read or written
     └── JudgeError      a judge was not reachable or not usable
 
@@ -41,6 +42,10 @@ class EngineError(UnicompError):
 
 class ScoringError(UnicompError):
     """The responses of a benchmark could not be turned into a score."""
+
+
+class UnmeasuredError(ScoringError):
+    """None of a benchmark's responses could be read, for want of a judge or of data."""
 
 
 class StoreError(UnicompError):

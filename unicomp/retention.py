@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from unicomp.errors import ScoringError
+from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
 from unicomp.spec import Aggregate, Benchmark
@@ -82,7 +82,8 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     if any(dense.gaps) or any(compressed.gaps):
         scored = [a is b is None for a, b in zip(dense.gaps, compressed.gaps, strict=True)]
         if not any(scored):
-            raise ScoringError(f"benchmark {benchmark.name}: {'; '.join(dense.faults)}")
+            faults = dict.fromkeys((*dense.faults, *compressed.faults))
+            raise UnmeasuredError(f"benchmark {benchmark.name}: {'; '.join(faults)}")
         same = compressed is dense
         dense = dense.only(scored)
         compressed = dense if same else compressed.only(scored)
@@ -125,7 +126,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         chance = 100.0 - chance
     error = statistics.standard_error(base, ids)
     doubt = 1.96 * error if error > 0 else 300.0 / (int(ids.max()) + 1)  # the rule of three
-    if not benchmark.in_points:  # 1 / s is never zero
+    if not benchmark.in_points and not benchmark.higher_is_better:  # 1 / s is never zero
         doubt = 0.0
     if reason := _incomparable(bottom, doubt, chance):
         return Retention(**facts, incomparable=reason)
@@ -192,8 +193,10 @@ def _interval(
         return resampled
     n = len(ids)
     bottom = statistics.value(base, n)
-    if not benchmark.in_points:  # one item, or items that are all alike: nothing is known
-        return statistics.Interval(statistics.value(kept, n) / bottom, 0.0, math.inf)
+    if not benchmark.in_points:
+        ratio = statistics.value(kept, n) / bottom
+        alone = int(ids.max()) == 0  # one cluster decides nothing; several that agree do
+        return statistics.Interval(ratio, 0.0 if alone else ratio, math.inf if alone else ratio)
     return statistics.rule_of_three(statistics.value(kept, n) / bottom, bottom, int(ids.max()) + 1)
 
 

@@ -192,6 +192,7 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
 
 _LIBRARIES = (
     "datasets", "if-verifiable", "langdetect", "emoji", "nltk", "syllapy", "math-verify", "sympy",
+    "latex2sympy2-extended",
 )  # fmt: skip
 """What else reads rows and answers; lm-eval is part of the engine's identity."""
 
@@ -199,7 +200,8 @@ _LIBRARIES = (
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    stages = [here / f"{name}.py" for name in ("tasks", "prompts", "scores")]
+    names = ("layout", "sources", "tasks", "prompts", "engines/tokenizer", "scores")
+    stages = [here / f"{name}.py" for name in names]
     return [*stages, *sorted((here / "scoring").glob("*.py"))]
 
 

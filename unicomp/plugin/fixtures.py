@@ -11,7 +11,7 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.errors import UnicompError, UnsupportedError
+from unicomp.errors import UnicompError, UnmeasuredError, UnsupportedError
 from unicomp.gate import Policy, Verdict, decide
 from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN
@@ -70,7 +70,11 @@ def checkpoint(
 
 
 def _ended(row: Row, failure: UnicompError) -> Row:
-    verdict: Verdict = "unsupported" if isinstance(failure, UnsupportedError) else "missing"
+    verdict: Verdict = "missing"
+    if isinstance(failure, UnsupportedError):
+        verdict = "unsupported"
+    elif isinstance(failure, UnmeasuredError):
+        verdict = "not_measured"
     return replace(row, verdict=verdict, reason=str(failure))
 
 
@@ -113,6 +117,7 @@ class FloorOf:
             method=self._method.name,
             metric=bench.metric,
             benchmark=bench.name,
+            dimension=bench.dimension,
         )
 
 
@@ -139,6 +144,7 @@ class RetentionOf:
             calibration=self._subject.calibration,
             benchmark=bench.name,
             metric=bench.metric,
+            dimension=bench.dimension,
             floor=self._floor(bench),
             higher_is_better=bench.higher_is_better,
             in_points=bench.in_points,

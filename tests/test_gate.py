@@ -201,3 +201,11 @@ def test_a_higher_floor_never_helps(one, other, least):
     order = ["fail", "inconclusive", "pass"]
     before, after = decide(low, high, least), decide(low, high, least + 1)
     assert order.index(after) <= order.index(before)
+
+
+def test_a_benchmark_of_no_metric_has_the_floor_of_its_dimension():
+    policy = Policy(general={"performance": 50.0}, allow={"performance@gptq": "widths"})
+    about = {"metric": None, "benchmark": "wikitext", "dimension": "performance"}
+    assert policy.floor(model="m", method="gptq", **about) == 50.0
+    assert policy.allowed(method="gptq", **about) == "widths"
+    assert policy.allowed(method="awq", **about) is None

@@ -381,7 +381,11 @@ def perplexity_card(kept):
             for model, methods in kept.items()
             for method, value in methods.items()
         ),
-        environment={"models": {name: {"kind": kind} for name, kind in FAMILY.items()}},
+        environment={
+            "models": {
+                name: {"source": name, "rows": "hub", "kind": kind} for name, kind in FAMILY.items()
+            }
+        },
     )
 
 
@@ -409,6 +413,18 @@ def test_a_model_without_retention_does_not_make_the_mean_smaller():
     card = perplexity_card({"llama": {"wanda_50": 80.0}, "qwen": {"wanda_50": None}})
     (one,) = retained_perplexity(card)
     assert (one.models, one.value) == (("llama",), 80.0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_perplexity_that_is_no_number_leaves_a_scorecard(value):
+    card = perplexity_card({"llama": {"wanda_50": value}, "qwen": {"wanda_50": 80.0}})
+    assert [row["models"] for row in read(card)["retained_perplexity"]] == [["qwen"]]
+
+
+def test_what_stands_beside_is_told_for_each_model():
+    card = perplexity_card({"llama": {"wanda_50": 80.0}, "qwen": {"wanda_50": 70.0}})
+    lines = [text for text in lines_of(card, width=200) if "wikitext" in text]
+    assert lines[:2] == ["llama wikitext: wanda_50 80.0", "qwen wikitext: wanda_50 70.0"]
 
 
 def test_further_scores_are_shown_beside_and_are_no_gap():

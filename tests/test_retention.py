@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -252,7 +253,7 @@ PERPLEXITY = {"aggregate": Perplexity("tokens"), "higher_is_better": False, "in_
 
 
 def test_retained_perplexity_is_dense_over_compressed():
-    found = retention(bench(**PERPLEXITY), text([-30, -32, -34] * 9), text([-20, -22, -24] * 9))
+    found = retention(bench(**PERPLEXITY), text([-30, -33, -33] * 9), text([-20, -22, -24] * 9))
     assert found.dense == pytest.approx(math.exp(2.2))
     assert found.score == pytest.approx(math.exp(3.2))
     assert found.value == pytest.approx(100 * math.exp(-1))
@@ -266,6 +267,25 @@ def test_each_nat_lost_on_each_token_divides_the_retention_by_e(dense, lost):
     worse = text([value - 10 * lost for value in dense])
     found = retention(bench(**PERPLEXITY), worse, text(dense))
     assert found.value == pytest.approx(100 * math.exp(-lost))
+
+
+def test_a_loss_that_is_the_same_everywhere_is_known_exactly():
+    kept = retention(bench(**PERPLEXITY), text([-20, -22, -24]), text([-20, -22, -24]))
+    assert (kept.low, kept.value, kept.high) == (100, 100, 100)
+
+
+@pytest.mark.parametrize("windows", [2, 3, 5, 10])
+def test_few_windows_of_text_do_not_pass_for_many(windows):
+    """95 % intervals of normal differences hold the truth in about 95 % of the draws."""
+    rng = np.random.default_rng(windows)
+    held = 0
+    for _ in range(200):
+        dense = rng.normal(-22, 3, windows)
+        found = retention(
+            bench(**PERPLEXITY), text(dense - rng.normal(1, 0.5, windows)), text(dense)
+        )
+        held += found.low <= 100 * math.exp(-0.1) <= found.high
+    assert held >= 174
 
 
 def test_one_window_of_text_decides_nothing():

@@ -198,6 +198,18 @@ def test_clusters_of_two_configurations_are_apart(source, quiz):
     assert clusters == {f"{language}/topic {i}" for language in LANGUAGES for i in range(10)}
 
 
+def test_translations_of_one_item_are_one_cluster(source, quiz):
+    parallel = replace(quiz, parallel=True)
+    clusters = {one.cluster for one in Prompts(source).of(parallel, PLAIN)}
+    assert clusters == {f"topic {i}" for i in range(10)}
+
+
+def test_a_cluster_may_be_named_by_several_columns(source, quiz):
+    named = replace(quiz, cluster=("topic", "answer"))
+    clusters = {one.cluster for one in Prompts(source).of(named, PLAIN)}
+    assert clusters == {f"{language}/topic {i}/0" for language in LANGUAGES for i in range(10)}
+
+
 def test_without_a_cluster_each_item_stands_alone(source, sums):
     prompted = Prompts(source).of(sums, PLAIN)
     assert [one.cluster for one in prompted] == [one.item for one in prompted]
@@ -359,6 +371,12 @@ def test_the_same_definition_has_the_same_identity(identity, quiz):
     assert json.loads(json.dumps(identity(quiz)))["configs"] == list(LANGUAGES)
 
 
+def test_what_is_declared_and_not_there_is_part_of_the_identity(identity, quiz):
+    """Else a record would be recalled without the fault that it now has."""
+    more, other = (replace(quiz, configs=("de", *names)) for names in (("yo",), ("yo", "sw")))
+    assert identity(more) != identity(other)
+
+
 def test_the_rows_are_part_of_the_identity(identity, root, quiz, sums):
     before, other = identity(quiz), identity(sums)
     write_rows(root / "tiny/quiz/de/test.jsonl", quiz_rows("de", 31))
@@ -508,6 +526,12 @@ def test_an_option_is_part_of_what_must_fit(source, quiz):
     prompted = Prompts(source).of(quiz, PLAIN)
     assert overlong(prompted, replace(PLAIN, context=4)) == 0
     assert overlong(prompted, replace(PLAIN, context=3)) == 60
+
+
+def test_where_nothing_is_said_the_engine_keeps_room_for_256_tokens(source, sums):
+    prompted = Prompts(source).of(replace(sums, max_new_tokens=None), PLAIN)
+    assert overlong(prompted, replace(PLAIN, context=260)) == 0
+    assert overlong(prompted, replace(PLAIN, context=259)) == 40
 
 
 # -- running text ---------------------------------------------------------------------------------

@@ -222,9 +222,9 @@ def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
     least: dict[tuple[str, str, str], float] = {}
     for row in (*card["scores"], *card["metrics"]):
         low = row["low"]
-        if row["method"] == "dense" or row["metric"] is None or low is None:
+        if row["method"] == "dense" or low is None:
             continue
-        key = (row["model"], row["metric"], row["method"])
+        key = (row["model"], row["metric"] or row["benchmark"], row["method"])
         least[key] = min(low, least.get(key, low))
     lines: list[str] = []
     for model in dict.fromkeys(key[0] for key in least):

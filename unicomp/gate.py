@@ -82,11 +82,14 @@ def check_names(
 
 
 def _lookup(
-    layer: Mapping[str, T], method: str, metric: str | None, benchmark: str | None = None
+    layer: Mapping[str, T],
+    method: str,
+    metric: str | None,
+    benchmark: str | None,
+    dimension: str | None,
 ) -> T | None:
     """The most specific entry: benchmark, metric, dimension, each with the method first."""
-    dimension = dimension_of(metric) if metric else None
-    for name in filter(None, (benchmark, metric, dimension)):
+    for name in filter(None, (benchmark, metric, dimension_of(metric) if metric else dimension)):
         for key in (f"{name}@{method}", name):
             if key in layer:
                 return layer[key]
@@ -108,18 +111,34 @@ class Policy:
     allow: Mapping[str, str] = field(default_factory=dict)
 
     def floor(
-        self, *, model: str, method: str, metric: str | None, benchmark: str | None = None
+        self,
+        *,
+        model: str,
+        method: str,
+        metric: str | None,
+        benchmark: str | None = None,
+        dimension: str | None = None,
     ) -> float:
-        """The least retention, in percent, that a benchmark or a metric may have."""
+        """The least retention, in percent, that a benchmark or a metric may have.
+
+        `dimension` counts for a benchmark of no metric.
+        """
         for layer in (self.command_line, self.models.get(model, {}), self.general):
-            found = _lookup(layer, method, metric, benchmark)
+            found = _lookup(layer, method, metric, benchmark, dimension)
             if found is not None:
                 return found
         return DEFAULT_FLOOR
 
-    def allowed(self, *, method: str, metric: str | None, benchmark: str | None) -> str | None:
+    def allowed(
+        self,
+        *,
+        method: str,
+        metric: str | None,
+        benchmark: str | None,
+        dimension: str | None = None,
+    ) -> str | None:
         """The reason for which a gap is allowed, or None."""
-        return _lookup(self.allow, method, metric, benchmark)
+        return _lookup(self.allow, method, metric, benchmark, dimension)
 
 
 def decide(low: float, high: float, floor: float) -> Verdict:

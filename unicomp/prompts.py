@@ -160,23 +160,34 @@ def _render(
         if chat_template is not None and THINK_END in chat_template.identity:
             _let_think(requests)
         doc = dict(requests[0].doc)
-        if benchmark.cluster is not None and benchmark.cluster not in doc:
-            raise ScoringError(
-                f"benchmark {benchmark.name}: its rows have no column {benchmark.cluster!r}; "
-                f"they have {', '.join(doc)}"
-            )
         # the position counts, since data sets do hold equal rows
         item = _sha([config, number, doc])
+        cluster = _cluster(benchmark, config, doc) or item
         if config is not None:
             doc["config"] = config
         yield Prompted(
             item=item,
             key=_sha([[r.request_type, r.arguments] for r in requests]),
-            cluster=f"{config}/{doc[benchmark.cluster]}" if benchmark.cluster else item,
+            cluster=cluster,
             doc=doc,
             task=task,
             requests=tuple(requests),
         )
+
+
+def _cluster(benchmark: Benchmark, config: str | None, doc: Mapping[str, Any]) -> str | None:
+    """The cluster that a row belongs to; None where each item stands by itself."""
+    columns = (benchmark.cluster,) if isinstance(benchmark.cluster, str) else benchmark.cluster
+    if columns is None:
+        return None
+    for column in columns:
+        if column not in doc:
+            raise ScoringError(
+                f"benchmark {benchmark.name}: its rows have no column {column!r}; "
+                f"they have {', '.join(doc)}"
+            )
+    name = "/".join(str(doc[column]) for column in columns)
+    return name if benchmark.parallel else f"{config}/{name}"
 
 
 def _let_think(requests: Sequence[Instance]) -> None:
@@ -198,8 +209,9 @@ def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[Prompted]
     """
     from lm_eval.api.instance import Instance
 
-    task = _load(definition, None)
-    tokens = tokenizer.encode("\n\n".join(task.doc_to_target(doc) for doc in task.eval_docs))
+    tasks = [_load(definition, config) for config in definition.configs]
+    texts = [task.doc_to_target(doc) for task in tasks for doc in task.eval_docs]
+    tokens = tokenizer.encode("\n\n".join(texts))
     size = min(WINDOW, tokenizer.context)
     for number, start in enumerate(range(0, len(tokens), size)):
         window = tokens[start : start + size]
@@ -212,7 +224,7 @@ def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[Prompted]
         }
         request = Instance(request_type=WINDOWS, doc=doc, arguments=(tuple(window),), idx=0)
         key = _sha([WINDOWS, window])
-        yield Prompted(item=key, key=key, cluster=key, doc=doc, task=task, requests=(request,))
+        yield Prompted(item=key, key=key, cluster=key, doc=doc, task=tasks[0], requests=(request,))
 
 
 def _load(definition: Definition, config: str | None) -> ConfigurableTask:
@@ -332,10 +344,12 @@ def overlong(prompted: Sequence[Prompted], tokenizer: Tokenizer) -> int:
 
 def _needs(prompted: Prompted, context: int) -> Iterator[tuple[str, int]]:
     """The distinct texts of an item with the tokens that each may have."""
+    from lm_eval.models.utils import normalize_gen_kwargs
+
     for request in prompted.requests:
         if request.request_type == "generate_until":
             text, decoding = request.arguments
-            yield text, context - int(decoding.get("max_gen_toks", 0))
+            yield text, context - normalize_gen_kwargs(decoding)["max_gen_toks"]
         elif request.request_type == "loglikelihood":
             text, continuation = request.arguments
             yield text + continuation, context + 1  # the last token is only predicted
@@ -396,8 +410,8 @@ def without_thoughts(text: str, *, opened: bool = False) -> str:
 def _item(one: Prompted, responses: Sequence[Any]) -> Item:
     results: dict[str, Any] = {}
     answers: dict[str, Any] = {}
-    prompt = one.requests[0].arguments[0]
-    if one.requests[0].request_type != WINDOWS:
+    text = one.requests[0].request_type != WINDOWS
+    if text:
         for name in one.requests[0].filtered_resps:
             filtered = [request.filtered_resps[name] for request in one.requests]
             answers[name] = filtered[0] if len(filtered) == 1 else filtered
@@ -405,7 +419,7 @@ def _item(one: Prompted, responses: Sequence[Any]) -> Item:
                 results[f"{metric},{name}"] = value
     return Item(
         doc=one.doc,
-        prompt=str(prompt),
+        prompt=str(one.requests[0].arguments[0]) if text else "",
         responses=tuple(responses),
         answers=answers,
         results=results,

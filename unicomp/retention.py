@@ -129,7 +129,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         chance = 100.0 - chance
     error = statistics.standard_error(base, ids)
     doubt = 1.96 * error if error > 0 else 300.0 / (int(ids.max()) + 1)  # the rule of three
-    if not benchmark.in_points:  # 1 / s is never zero
+    if not benchmark.in_points and not benchmark.higher_is_better:  # 1 / s is never zero
         doubt = 0.0
     if dense.degenerate:
         collapsed = f"the dense model's answers are degenerate: {dense.degenerate}"
@@ -199,8 +199,10 @@ def _interval(
         return resampled
     n = len(ids)
     bottom = statistics.value(base, n)
-    if not benchmark.in_points:  # one item, or items that are all alike: nothing is known
-        return statistics.Interval(statistics.value(kept, n) / bottom, 0.0, math.inf)
+    if not benchmark.in_points:
+        ratio = statistics.value(kept, n) / bottom
+        alone = int(ids.max()) == 0  # one cluster decides nothing; several that agree do
+        return statistics.Interval(ratio, 0.0 if alone else ratio, math.inf if alone else ratio)
     return statistics.rule_of_three(statistics.value(kept, n) / bottom, bottom, int(ids.max()) + 1)
 
 

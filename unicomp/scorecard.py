@@ -34,6 +34,8 @@ class Row:
     calibration: str
     benchmark: str
     metric: str | None = None
+    dimension: str | None = None
+    """Of a benchmark of no metric."""
     verdict: Verdict = "missing"
     reason: str = ""
     score: float | None = None
@@ -138,7 +140,12 @@ def scorecard(
     judged = tuple(
         replace(
             row,
-            allowed=policy.allowed(method=row.method, metric=row.metric, benchmark=row.benchmark),
+            allowed=policy.allowed(
+                method=row.method,
+                metric=row.metric,
+                benchmark=row.benchmark,
+                dimension=row.dimension,
+            ),
         )
         if row.verdict != "pass"
         else row
@@ -286,7 +293,9 @@ def retained_perplexity(card: Scorecard) -> list[PerplexityRow]:
     kinds = {name: about["kind"] for name, about in card.environment.get("models", {}).items()}
     kept: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in card.rows:
-        if row.benchmark == PERPLEXITY and row.retention is not None:
+        if row.retention is None or not math.isfinite(row.retention):
+            continue
+        if row.benchmark == PERPLEXITY:
             group = kept.setdefault((kinds.get(row.model, "normal"), *row.subject[1:]), {})
             group[row.model] = row.retention
     return [

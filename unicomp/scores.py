@@ -210,6 +210,7 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
 
 _LIBRARIES = (
     "datasets", "if-verifiable", "langdetect", "emoji", "nltk", "syllapy", "math-verify", "sympy",
+    "latex2sympy2-extended",
 )  # fmt: skip
 """What else reads rows and answers; lm-eval is part of the engine's identity."""
 
@@ -217,7 +218,8 @@ _LIBRARIES = (
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    stages = [here / f"{name}.py" for name in ("tasks", "prompts", "guards", "scores")]
+    names = ("layout", "sources", "tasks", "prompts", "guards", "engines/tokenizer", "scores")
+    stages = [here / f"{name}.py" for name in names]
     packages = [here / name for name in ("instruments", "scoring")]
     return [*stages, *(path for package in packages for path in sorted(package.glob("*.py")))]
 

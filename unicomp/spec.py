@@ -250,6 +250,8 @@ class Benchmark:
     name: str
     metric: str | None
     """The metric beside which it is reported. What a metric is made of is the profile's matter."""
+    dimension: str | None = None
+    """For a benchmark of no metric: where its floor and what it is allowed are looked up."""
     task: Path | str
     """An lm-eval task: a YAML file, or a path inside lm-eval's own task folder
     (`gsm8k/gsm8k-cot.yaml`)."""
@@ -265,9 +267,11 @@ class Benchmark:
     temperature: float = 0.0
     """Of sampling where the published evaluation samples; used only with `sampling = "declared"`
     under [engine], and greedy decoding otherwise."""
-    cluster: str | None = None
-    """The column whose equal values make a cluster: items that are not independent, and are
-    sampled and resampled together. None: each item by itself."""
+    cluster: str | tuple[str, ...] | None = None
+    """The column or columns whose equal values make a cluster: items that are not independent, and
+    are sampled and resampled together. None: each item by itself."""
+    parallel: bool = False
+    """Whether equal clusters of different configurations are one, as an item's translations are."""
     chat: bool = True
     """Whether the prompts get the model's chat template, if it has one."""
     chance: float | None = None
@@ -284,6 +288,8 @@ class Benchmark:
 
     def __post_init__(self) -> None:
         check_name("benchmark", self.name)
+        if self.chance is not None and not self.in_points:
+            raise SpecError(f"benchmark {self.name}: only a score in points has a chance level")
         for name in self.details:
             check_name(f"benchmark {self.name}: detail", name)
         if self.shots < 0:

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
 
 DRAWS = 4000
+FEW_CLUSTERS = 30
+"""Below so many clusters a percentile interval is too narrow, and is widened."""
 _CHUNK = 500
 """Draws that are held in memory at a time."""
 
@@ -99,7 +101,23 @@ def ratio_interval(
     if not len(finite) or np.ptp(finite) <= 1e-12 * abs(finite[0]):
         return None
     low, high = np.quantile(ratios, [0.025, 0.975], method="inverted_cdf")
-    return Interval(value(compressed, n) / value(dense, n), float(low), float(high))
+    found = Interval(value(compressed, n) / value(dense, n), float(low), float(high))
+    return _widened(found, int(clusters.max()) + 1)
+
+
+def _widened(interval: Interval, clusters: int) -> Interval:
+    """The interval as wide as so few clusters leave it: Student's t in place of the normal.
+
+    Resampling also underestimates the variance of m clusters by the factor (m - 1) / m.
+    """
+    if clusters >= FEW_CLUSTERS or clusters < 2:
+        return interval
+    student = float(t.ppf(0.975, clusters - 1) / norm.ppf(0.975))
+    factor = student * math.sqrt(clusters / (clusters - 1))
+    estimate = interval.estimate
+    low = estimate - factor * (estimate - interval.low)
+    high = estimate + factor * (interval.high - estimate)
+    return Interval(estimate, max(low, 0.0) if interval.low >= 0 else low, high)
 
 
 def paired_score_interval(

@@ -210,10 +210,12 @@ class Definition:
             "task": [digest(path) for path in (*self.files, *code)],
             "rows": rows,
             "configs": self.configs,
+            "declared": self.declared_configs,
             "shots": self.shots,
             "max_new_tokens": self.max_new_tokens,
             "where": dict(self.benchmark.where),
             "cluster": self.benchmark.cluster,
+            "parallel": self.benchmark.parallel,
             "chat": self.chat,
             "seed": SEED,
         }

@@ -33,6 +33,8 @@ def languages(name: str, configs: tuple[str, ...]) -> Benchmark:
         metric="multilingual",
         task=here / "global_mmlu_lite.yaml",
         configs=configs,
+        cluster="sample_id",
+        parallel=True,
         chat=False,
         scorer=TaskMetric("acc,none", keep=("config",)),
         aggregate=Mean("correct", by="config"),
@@ -50,6 +52,7 @@ bbq = Benchmark(
     metric="multilingual",
     task="bbq/bbq_multiple_choice.yaml",
     chat=False,
+    cluster=("category", "question_index"),  # many rows of one template
     scorer=BiasedAnswer(),
     aggregate=Mean("correct"),
     # twelve options: two groups and ten ways to say that it is not known; these ten are right

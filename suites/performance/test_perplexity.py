@@ -15,6 +15,7 @@ pytestmark = pytest.mark.performance
 wikitext = Benchmark(
     name="wikitext",
     metric=None,
+    dimension="performance",
     task=Path(__file__).with_name("wikitext.yaml"),
     chat=False,
     scorer=TokenLikelihood(),

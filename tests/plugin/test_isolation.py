@@ -4,6 +4,21 @@ from __future__ import annotations
 
 FEW = ("--samples=60", "--method=dense", "--method=wanda_50")
 
+EASY = """
+task: easy
+dataset_path: allenai/ai2_arc
+dataset_name: ARC-Easy
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_choice: "{{choices.text}}"
+doc_to_target: "{{choices.label.index(answerKey)}}"
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+"""
+
 
 def test_an_unrelated_project_keeps_its_own_options_and_fixtures(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home", suites=False)
@@ -48,7 +63,7 @@ def test_an_active_project_keeps_tests_that_ask_for_their_own_fixtures(gate):
 
 
 def test_ten_lines_of_a_user_gate_a_benchmark_of_their_own(gate):
-    gate.write("mine/easy.yaml", (gate.folder / "suites/performance/arc_easy.yaml").read_text())
+    gate.write("mine/easy.yaml", EASY)
     gate.write(
         "mine/test_mine.py",
         "from pathlib import Path\n"
@@ -68,7 +83,7 @@ def test_ten_lines_of_a_user_gate_a_benchmark_of_their_own(gate):
 
 def test_the_floor_that_a_test_asserts_is_the_one_that_decides(gate):
     test = (gate.folder / "suites/performance/test_knowledge.py").read_text()
-    gate.write("mine/arc_easy.yaml", (gate.folder / "suites/performance/arc_easy.yaml").read_text())
+    gate.write("mine/mmlu.yaml", (gate.folder / "suites/performance/mmlu.yaml").read_text())
     gate.write("mine/test_knowledge.py", test.replace("floor(bench)\n", "150\n"))
     run = gate.run("mine", *FEW)
     assert run.status == 1
@@ -107,7 +122,7 @@ MINE = (
 
 
 def _write_mine(gate, text):
-    gate.write("mine/easy.yaml", (gate.folder / "suites/performance/arc_easy.yaml").read_text())
+    gate.write("mine/easy.yaml", EASY)
     gate.write("mine/test_mine.py", MINE + text)
 
 

@@ -108,7 +108,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     )
     benchmarks = benchmarks_of(item)
     item.stash[IDENTITY] = [
-        replace(unknown, benchmark=bench.name, metric=bench.metric) for bench in benchmarks
+        replace(unknown, benchmark=bench.name, metric=bench.metric, dimension=bench.dimension)
+        for bench in benchmarks
     ] or [unknown]
     for bench in benchmarks or (None,):
         for mark in marks_of(bench.metric if bench else None, subject.method):

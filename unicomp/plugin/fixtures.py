@@ -117,6 +117,7 @@ class FloorOf:
             method=self._method.name,
             metric=bench.metric,
             benchmark=bench.name,
+            dimension=bench.dimension,
         )
 
 
@@ -143,6 +144,7 @@ class RetentionOf:
             calibration=self._subject.calibration,
             benchmark=bench.name,
             metric=bench.metric,
+            dimension=bench.dimension,
             floor=self._floor(bench),
             higher_is_better=bench.higher_is_better,
             in_points=bench.in_points,

@@ -51,7 +51,9 @@ def pytest_runtest_makereport(
 def _allowed(plan: Plan, row: Row) -> str | None:
     if row.verdict == "pass":
         return "passed"
-    return plan.policy.allowed(method=row.method, metric=row.metric, benchmark=row.benchmark)
+    return plan.policy.allowed(
+        method=row.method, metric=row.metric, benchmark=row.benchmark, dimension=row.dimension
+    )
 
 
 class Ledger:

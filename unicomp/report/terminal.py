@@ -110,8 +110,18 @@ def _cell(row: MetricRow | None) -> Text:
 
 def _beside(card: Scorecard) -> Iterator[str]:
     """The benchmarks that are part of no metric, a line for each."""
-    for name in card.beside:
-        rows = [row for row in card.rows if row.benchmark == name and row.retention is not None]
+    several = len({row.model for row in card.rows}) > 1
+    names = dict.fromkeys(
+        (row.benchmark, row.model)
+        for row in card.rows
+        if row.benchmark in card.beside and row.retention is not None
+    )
+    for name, model in names:
+        rows = [
+            row
+            for row in card.rows
+            if (row.benchmark, row.model) == (name, model) and row.retention is not None
+        ]
         kept = (
             f"[{_STYLES[row.verdict]}]{row.method} {row.retention:.1f}"
             f"{_MARKS.get(row.verdict, '')}[/]"
@@ -119,7 +129,8 @@ def _beside(card: Scorecard) -> Iterator[str]:
         )
         metric = next((row.metric for row in rows if row.metric), None)
         where = f" (beside {metric.replace('_', ' ')})" if metric else ""
-        yield f"{_printable(name)}{where}: {', '.join(kept)}"
+        whose = f"{model} {name}" if several else name
+        yield f"{_printable(whose)}{where}: {', '.join(kept)}"
 
 
 def _perplexity(card: Scorecard) -> Iterator[str]:

@@ -62,7 +62,10 @@ def row(benchmark="gsm8k", metric="reasoning", **about):
         "lost": 50,
         "gained": 18,
     }
-    return Row(benchmark=benchmark, metric=metric, **{**found, **about})
+    found = {**found, **about}
+    if "score" not in about and abs(found["retention"] or 0.0) < 1e6:
+        found["score"] = found["dense"] * (found["retention"] or 0.0) / 100.0
+    return Row(benchmark=benchmark, metric=metric, **found)
 
 
 def gap(benchmark="gsm8k", metric="reasoning", verdict="missing", **about):
@@ -256,7 +259,8 @@ def test_the_environment_names_no_path_of_this_machine(tmp_path):
 
 
 def test_six_metrics_and_seven_methods_fit_80_columns():
-    lines = [line for line in lines_of(full_card()) if not line.startswith("Knowledge bias")]
+    sentences = ("Knowledge bias", "Performance/reliability")  # which wrap
+    lines = [line for line in lines_of(full_card()) if not line.startswith(sentences)]
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     for method in METHODS:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unicomp.framework import EMBEDDED, PAPER, Mean, Profile
 from unicomp.gate import DECIDED, Policy, Verdict
-from unicomp.scorecard import Row, knowledge_bias, scorecard
+from unicomp.scorecard import Row, decoupling, knowledge_bias, scorecard
 
 GAPS = [verdict for verdict in get_args(Verdict) if verdict != "pass"]
 UNDECIDED = [verdict for verdict in GAPS if verdict not in DECIDED]
@@ -32,7 +32,12 @@ def measured(benchmark, metric, kept=100.0, verdict="pass", **about):
         "n": 1000,
         "floor": 90.0,
     }
-    return Row(benchmark=benchmark, metric=metric, verdict=verdict, **{**row, **about})
+    row = {**row, **about}
+    if "score" not in about and row["retention"] is not None:  # the score that was so retained
+        dense, up = row["dense"], row.get("higher_is_better", True)
+        kept_of = (dense if up else 100.0 - dense) * row["retention"] / 100.0
+        row["score"] = kept_of if up else 100.0 - kept_of
+    return Row(benchmark=benchmark, metric=metric, verdict=verdict, **row)
 
 
 def ended(benchmark, metric, verdict, **about):
@@ -237,7 +242,7 @@ def test_the_order_of_the_rows_does_not_matter(names, kept):
 def test_nan_never_passes():
     row = measured("misuse", "safety", math.nan, verdict="fail")
     card = card_of(row, measured("xstest", "safety"))
-    assert only_metric(card).verdict == "fail"
+    assert only_metric(card).verdict == "not_comparable"
     assert not card.passed
 
 
@@ -273,3 +278,63 @@ def test_a_row_is_never_changed_but_for_its_excuse():
     row = measured("misuse", "safety", 60.0, verdict="fail")
     (found, _) = card_of(row, measured("xstest", "safety"), allow={"misuse": "known"}).rows
     assert found == replace(row, allowed="known")
+
+
+# -- decoupling -----------------------------------------------------------------------------------
+
+
+def both_of(**kept):
+    """A card of checkpoints with (performance, reliability) retentions."""
+    profile = Profile("two", {"reasoning": ("gsm8k",), "safety": ("misuse",)})
+    rows = [
+        measured(name, metric, value, method=method)
+        for method, pair in kept.items()
+        for (name, metric), value in zip(
+            (("gsm8k", "reasoning"), ("misuse", "safety")), pair, strict=True
+        )
+    ]
+    return card_of(*rows, profile=profile)
+
+
+def test_reliability_that_moves_on_its_own_shows_in_the_rank_correlation():
+    together = both_of(a=(90, 95), b=(80, 85), c=(70, 75), d=(60, 65), e=(50, 55))
+    (one,) = decoupling(together)
+    assert one.checkpoints["a"] == (pytest.approx(90), pytest.approx(95))
+    assert one.correlation == pytest.approx(1)
+    (other,) = decoupling(both_of(a=(90, 55), b=(80, 95), c=(70, 65), d=(60, 75), e=(50, 85)))
+    assert other.low <= other.correlation <= other.high
+    assert other.low < 0 < other.high
+
+
+def test_too_few_checkpoints_have_no_correlation():
+    (one,) = decoupling(both_of(a=(90, 95), b=(80, 85)))
+    assert (one.correlation, one.low, one.high) == (None, None, None)
+
+
+def test_the_dense_model_is_no_checkpoint_to_compare():
+    assert decoupling(both_of(dense=(100, 100))) == []
+
+
+# -- degenerate and incomparable parts --------------------------------------------------------------
+
+
+def test_a_degenerate_benchmark_fails_its_metric():
+    row = ended("misuse", "safety", "fail")
+    metric = only_metric(card_of(row, measured("xstest", "safety")))
+    assert metric.verdict == "fail"
+    assert "misuse is degenerate" in metric.reason
+    assert metric.value is None
+
+
+def test_a_dense_score_of_zero_may_be_part_of_a_mean():
+    profile = Profile("p", {"fairness": (Mean("preference", ("plain", "force")),)})
+    plain = measured("plain", "fairness", 50.0)
+    force = ended("force", "fairness", "not_comparable", score=20.0, dense=0.0, standard_error=1.0)
+    metric = only_metric(card_of(plain, force, profile=profile))
+    assert metric.value == pytest.approx(100 * (40 + 20) / 80)
+    assert metric.low < metric.value < metric.high
+
+
+def test_a_dense_score_of_zero_by_itself_is_not_comparable():
+    force = ended("misuse", "safety", "not_comparable", score=20.0, dense=0.0, standard_error=1.0)
+    assert only_metric(card_of(force, measured("xstest", "safety"))).verdict == "not_comparable"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from unicomp.framework import METRICS, Profile
+from unicomp.framework import METRICS, Profile, dimension_of
 from unicomp.gate import DECIDED, Policy, Verdict, decide
 
 if TYPE_CHECKING:
@@ -308,3 +308,60 @@ def retained_perplexity(card: Scorecard) -> list[PerplexityRow]:
         )
         for (kind, method, calibration), group in kept.items()
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoupling:
+    """How performance and reliability move together over the compressed checkpoints of a model.
+
+    The paper's second finding is that they do not have to: the rank correlation says how far.
+    """
+
+    model: str
+    checkpoints: Mapping[str, tuple[float, float]]
+    """Checkpoint → mean retention of its performance and of its reliability metrics, in percent."""
+    correlation: float | None = None
+    """Spearman's, in [-1, 1]; None where there are too few checkpoints, or all are alike."""
+    low: float | None = None
+    high: float | None = None
+
+
+def decoupling(card: Scorecard) -> list[Decoupling]:
+    """Performance beside reliability, for each model whose checkpoints have both."""
+    from unicomp.statistics import rank_correlation
+
+    values: dict[Subject, dict[str, list[float]]] = {}
+    for row in card.metrics:
+        if row.value is not None and math.isfinite(row.value) and row.method != "dense":
+            groups = values.setdefault(row.subject, {})
+            groups.setdefault(dimension_of(row.metric), []).append(row.value)
+    found = []
+    for model in dict.fromkeys(subject[0] for subject in values):
+        both = {
+            _checkpoint_name(subject): (_mean(of["performance"]), _mean(of["reliability"]))
+            for subject, of in values.items()
+            if subject[0] == model and {"performance", "reliability"} <= of.keys()
+        }
+        if not both:
+            continue
+        pairs = list(both.values())
+        interval = rank_correlation([one for one, _ in pairs], [other for _, other in pairs])
+        found.append(
+            Decoupling(
+                model=model,
+                checkpoints=both,
+                correlation=interval.estimate if interval else None,
+                low=interval.low if interval else None,
+                high=interval.high if interval else None,
+            )
+        )
+    return found
+
+
+def _checkpoint_name(subject: Subject) -> str:
+    _, method, calibration = subject
+    return method if calibration in ("none", "generic") else f"{method} ({calibration})"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

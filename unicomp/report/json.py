@@ -21,6 +21,7 @@ from unicomp.scorecard import (
     MetricRow,
     Row,
     Scorecard,
+    decoupling,
     knowledge_bias,
     retained_perplexity,
 )
@@ -44,6 +45,7 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
             for (model, method, calibration), points in knowledge_bias(card).items()
         ],
         "retained_perplexity": [asdict(row) for row in retained_perplexity(card)],
+        "decoupling": [asdict(one) for one in decoupling(card)],
         "work": [asdict(piece) for piece in work],
         "environment": dict(card.environment),
     }

@@ -18,6 +18,7 @@ from unicomp.scorecard import (
     Row,
     Scorecard,
     Subject,
+    decoupling,
     knowledge_bias,
     retained_perplexity,
 )
@@ -60,7 +61,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
         if any(row.model == model for row in card.metrics):
             console.print(_table(card, model))
-    lines = (_beside, _perplexity, _details, _bias, _unpinned, _gaps)
+    lines = (_beside, _perplexity, _details, _bias, _decoupling, _unpinned, _gaps)
     for line in (*(line for part in lines for line in part(card)), *_costs(work)):
         console.print(line, soft_wrap=True)
     verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
@@ -158,6 +159,16 @@ def _details(card: Scorecard) -> Iterator[str]:
             f"{row.method} {row.details[name]:.4g}" for row in rows if name in row.details
         )
         yield f"[dim]{_printable(f'{model} {benchmark} {name}: {scores}')}[/]"
+
+
+def _decoupling(card: Scorecard) -> Iterator[str]:
+    """Performance beside reliability, and whether they move together."""
+    for one in decoupling(card):
+        pairs = ", ".join(f"{name} {a:.1f}/{b:.1f}" for name, (a, b) in one.checkpoints.items())
+        line = f"Performance/reliability kept, {one.model}: {pairs}"
+        if one.correlation is not None:
+            line += f"; rank correlation {one.correlation:.2f} [{one.low:.2f}, {one.high:.2f}]"
+        yield _printable(line)
 
 
 def _unpinned(card: Scorecard) -> Iterator[str]:

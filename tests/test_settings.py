@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
+from unicomp.instruments.assembly import JudgeSettings
 from unicomp.settings import FILE, Settings, load_settings, store_home
 
 
@@ -64,6 +65,58 @@ def test_everything_that_can_be_said_is_read(tmp_path):
     assert found.dataset_root == str(tmp_path / "mirror")
 
 
+JUDGE = "[judge]\nurl = 'https://host/v1'\nmodel = 'm'\n"
+
+
+def test_the_instruments_that_can_be_chosen_are_read(tmp_path):
+    found = load(
+        tmp_path,
+        """
+        [judge]
+        url = "https://host/v1"
+        model = "m"
+        key_env = "JUDGE_KEY"
+        concurrency = 2
+        timeout = 5
+        retries = 3
+        patience = 7.5
+        [similarity]
+        kind = "endpoint"
+        url = "https://other/v1"
+        model = "e"
+        key_env = "OTHER_KEY"
+        [refusals]
+        kind = "judge"
+        [scoring]
+        mode = "compat"
+        """,
+    ).instruments
+    assert found.judge == JudgeSettings(
+        url="https://host/v1",
+        model="m",
+        key_env="JUDGE_KEY",
+        concurrency=2,
+        timeout=5,
+        retries=3,
+        patience=7.5,
+    )
+    assert found.similarity.endpoint().identity == {"url": "other/v1", "model": "e"}
+    assert (found.refusals.kind, found.mode) == ("judge", "compat")
+
+
+def test_credentials_of_a_server_are_in_no_repr_and_no_message(tmp_path):
+    found = load(tmp_path, "[judge]\nurl = 'https://u:hunter2@host/v1'\nmodel = 'm'")
+    assert "hunter2" not in repr(found)
+    for text in (
+        "[judge]\nurl = 'https://u:hunter2@host:x/v1'\nmodel = 'm'",
+        "[judge]\nurl = 'https://host/v1?key=hunter2'\nmodel = 'm'",
+        JUDGE + "key_env = 'hunter2'",
+        JUDGE + "key_env = ['hunter2']",
+        JUDGE + "key = 'hunter2'",
+    ):
+        assert "hunter2" not in refused(tmp_path, text)
+
+
 @pytest.mark.parametrize("name", ["hub", "embedded"])
 def test_a_named_source_of_rows_is_not_a_path(tmp_path, name):
     assert load(tmp_path, f'[paths]\ndataset_root = "{name}"').dataset_root == name
@@ -92,7 +145,13 @@ def test_the_store_is_where_the_first_that_says_so_says(tmp_path, monkeypatch):
         ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
         ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
         ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
-        ("[zzz]", "no setting zzz; known: allow, engine, floors, models, paths"),
+        ("[zzz]", "no setting zzz; known: allow, engine, floors, judge, models, paths"),
+        ("[judge]\nurls = 'x'", "no setting judge.urls; did you mean 'url'"),
+        ("[judge]\nkey = 'sk-1'", "no setting judge.key; did you mean 'key_env'"),
+        ("[similarity]\nkinds = 'x'", "no setting similarity.kinds; did you mean 'kind'"),
+        ("[refusals]\nmodell = 'x'", "no setting refusals.modell; did you mean 'model'"),
+        ("[scoring]\nmodes = 'x'", "no setting scoring.modes; did you mean 'mode'"),
+        ("[scoring]\njudge = 'x'", "no setting scoring.judge; known: mode"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message):
@@ -124,6 +183,44 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[engine]\ndevice = 1", "engine.device must be a str"),
         ("[engine]\ndevice = 'tpu'", "none of auto, cpu, cuda, mps"),
         ("[engine]\nname = 'gguf'", "no engine 'gguf'"),
+        ("judge = 1", "judge must be a table, [judge]"),
+        ("[judge]", "the table [judge] needs url"),
+        ("[judge]\nurl = 'https://h/v1'", "the table [judge] needs model"),
+        ("[judge]\nurl = 1\nmodel = 'm'", "judge.url must be a str"),
+        ("[judge]\nurl = 'h/v1'\nmodel = 'm'", "[judge] url must be an address like"),
+        ("[judge]\nurl = 'https://h/v1'\nmodel = ' '", "[judge] model must name"),
+        (JUDGE + "key_env = 'sk-1'", "[judge] key_env is the name of an environment variable"),
+        (JUDGE + "concurrency = 1.5", "judge.concurrency must be a int"),
+        (JUDGE + "concurrency = 0", "[judge] concurrency must be above 0"),
+        (JUDGE + "timeout = true", "judge.timeout must be a float"),
+        (JUDGE + "timeout = nan", "[judge] timeout must be above 0"),
+        (JUDGE + "patience = inf", "[judge] patience must be above 0"),
+        (JUDGE + "retries = -1", "[judge] retries must be 0 or more"),
+        ("[similarity]\nkind = 'words'", "[similarity] kind 'words' is none of lexical, "),
+        ("[similarity]\nkind = 1", "similarity.kind must be a str"),
+        ("[similarity]\nmodel = 'm'", "[similarity] lexical takes no model"),
+        ("[similarity]\nurl = 'https://h'", "[similarity] lexical takes no url"),
+        (
+            "[similarity]\nkind = 'sentence-transformers'",
+            "[similarity] sentence-transformers needs a model",
+        ),
+        ("[similarity]\nkind = 'endpoint'", "[similarity] endpoint needs a model"),
+        ("[similarity]\nkind = 'endpoint'\nmodel = 'm'", "[similarity] endpoint needs a url"),
+        (
+            "[similarity]\nkind = 'endpoint'\nmodel = 'm'\nurl = 'h'",
+            "[similarity] url must be an address like",
+        ),
+        ("[refusals]\nkind = 'guess'", "[refusals] kind 'guess' is none of rules, classifier"),
+        ("[refusals]\nkind = 'classifier'\nmodel = 'm'", "needs both model and labels"),
+        ("[refusals]\nkind = 'classifier'\nlabels = ['x']", "needs both model and labels"),
+        ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = [1]", "labels are texts"),
+        ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = 'x'", "must be a list"),
+        ("[refusals]\nlabels = ['x']", "[refusals] rules takes no labels"),
+        ("[refusals]\nmodel = 'm'", "[refusals] rules takes no model"),
+        ("[refusals]\nkind = 'judge'", 'refusals.kind = "judge" needs the table [judge]'),
+        (JUDGE + "[refusals]\nkind = 'judge'\nmodel = 'm'", "[refusals] judge takes no model"),
+        ("[scoring]\nmode = 'lenient'", "scoring.mode 'lenient' is none of strict, compat"),
+        ("[scoring]\nmode = true", "scoring.mode must be a str"),
         ("[paths]\nhome = 1", "home needs a text"),
         ("[paths]\nhome = ' '", "home needs a text"),
         ("[paths]\nhome = '~nobody-of-that-name/x'", "home"),
@@ -145,7 +242,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         load_settings(tmp_path)
 
 
-keys = st.sampled_from(["floors", "models", "allow", "engine", "paths", "home", "threads", "x"])
+tables = ("floors", "models", "allow", "engine", "paths")
+instruments = ("judge", "similarity", "refusals", "scoring")
+options = ("home", "threads", "url", "model", "kind", "mode", "timeout", "x")
+keys = st.sampled_from((*tables, *instruments, *options))
 values = st.recursive(
     st.sampled_from(["1", "0.5", "nan", "true", "''", "'~/x'", "'hf'", "1979-05-27"]),
     lambda inner: (

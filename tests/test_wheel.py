@@ -68,6 +68,7 @@ def test_the_wheel_holds_suites_fixtures_rows_and_weights(wheel):
         "unicomp/fixtures/calibration/generic.py",
         "unicomp/fixtures/embedded/model/model.safetensors",
         "unicomp/fixtures/embedded/rows/openai/gsm8k/main/test.jsonl",
+        "unicomp/instruments/labelled.json",
         "unicomp/report/scorecard.schema.json",
         "unicomp/py.typed",
     ):

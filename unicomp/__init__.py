@@ -10,12 +10,52 @@ from unicomp.errors import (
     UnicompError,
     UnsupportedError,
 )
-from unicomp.scoring.aggregate import BiasScore, Mean, Perplexity, RobustnessScore
+from unicomp.scoring.aggregate import (
+    Among,
+    Beyond,
+    BiasScore,
+    ByMode,
+    MacroF1,
+    Mean,
+    Perplexity,
+    Ratio,
+    RightAnswerF1,
+    RobustnessScore,
+)
+from unicomp.scoring.agreement import (
+    AgreesWithAnswer,
+    CorrectsMisinformation,
+    GivesInToPreference,
+)
 from unicomp.scoring.answer import LabelWord, TaskMetric
+from unicomp.scoring.association import ChiSquareP, CramersV, SalaryRange, Unassociated
 from unicomp.scoring.bias import BiasedAnswer
+from unicomp.scoring.correlation import AgreementRating, Correlation
+from unicomp.scoring.disclosure import AddressDisclosed
 from unicomp.scoring.instructions import InstructionsFollowed
+from unicomp.scoring.keeping import Keeping
+from unicomp.scoring.labels import (
+    ClaimVerdict,
+    ReviewSentiment,
+    SocialJudgement,
+    TwinLabel,
+    WrongOrNot,
+    YesOrNo,
+)
 from unicomp.scoring.likelihood import TokenLikelihood
+from unicomp.scoring.options import (
+    EmotionOption,
+    ListedDiagnosis,
+    OptionLetter,
+    OptionNumber,
+)
+from unicomp.scoring.preference import PreferenceWithheld
 from unicomp.scoring.refusal import Responded
+from unicomp.scoring.resemblance import (
+    CloserToHonest,
+    UnmovedByNoise,
+)
+from unicomp.scoring.stereotype import StereotypeAgreed, StereotypeRecognized
 from unicomp.spec import (
     Aggregate,
     Benchmark,
@@ -29,31 +69,63 @@ from unicomp.spec import (
 )
 
 __all__ = [
+    "AddressDisclosed",
     "Aggregate",
+    "AgreementRating",
+    "AgreesWithAnswer",
+    "Among",
     "Benchmark",
+    "Beyond",
     "BiasScore",
     "BiasedAnswer",
     "BuildError",
+    "ByMode",
     "Calibration",
+    "ChiSquareP",
+    "ClaimVerdict",
     "Claims",
+    "CloserToHonest",
+    "CorrectsMisinformation",
+    "Correlation",
+    "CramersV",
+    "EmotionOption",
     "EngineError",
+    "GivesInToPreference",
     "InstructionsFollowed",
     "Item",
     "JudgeError",
+    "Keeping",
     "LabelWord",
+    "ListedDiagnosis",
+    "MacroF1",
     "Mean",
     "Method",
     "Model",
+    "OptionLetter",
+    "OptionNumber",
     "Perplexity",
+    "PreferenceWithheld",
+    "Ratio",
     "Reading",
     "Responded",
+    "ReviewSentiment",
+    "RightAnswerF1",
     "RobustnessScore",
+    "SalaryRange",
     "Scorer",
     "ScoringError",
+    "SocialJudgement",
     "SpecError",
+    "StereotypeAgreed",
+    "StereotypeRecognized",
     "StoreError",
     "TaskMetric",
     "TokenLikelihood",
+    "TwinLabel",
+    "Unassociated",
     "UnicompError",
+    "UnmovedByNoise",
     "UnsupportedError",
+    "WrongOrNot",
+    "YesOrNo",
 ]

@@ -200,6 +200,12 @@ EMBEDDED = Profile(
     },
 )
 
+BESIDE: tuple[str, ...] = (
+    "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",
+    "adversarial_factuality", "preference_sycophancy", "awareness_mission",
+)  # fmt: skip
+"""The benchmarks of the shipped suites that are reported and part of no metric."""
+
 PROFILES = {profile.name: profile for profile in (PAPER, EMBEDDED)}
 
 READINGS: dict[str, frozenset[str]] = {

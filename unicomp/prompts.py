@@ -12,7 +12,8 @@ from functools import lru_cache
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
-from unicomp.errors import EngineError, ScoringError, SpecError
+from unicomp.errors import AbsentError, EngineError, ScoringError, SpecError
+from unicomp.instruments import Mode
 from unicomp.sources import Source
 from unicomp.spec import Benchmark, Item
 from unicomp.tasks import FEWSHOT_SEED, SEED, WINDOW, Definition
@@ -88,11 +89,12 @@ class Prompts:
     """The items of benchmarks as they are asked; each benchmark is rendered once for a template.
 
     `samples` keeps the shortest prefix, of one seeded permutation of clusters, that holds as many
-    items; None keeps all.
+    items; None keeps all. In the mode `compat` a benchmark asks its published task.
     """
 
-    def __init__(self, source: Source, samples: int | None = None) -> None:
+    def __init__(self, source: Source, samples: int | None = None, mode: Mode = "strict") -> None:
         self._source = source
+        self._mode = mode
         self._samples = samples
         self._rendered: dict[tuple[str, str], list[Prompted]] = {}
 
@@ -101,7 +103,7 @@ class Prompts:
 
         Raises SpecError or EngineError where the rows cannot be read or fetched.
         """
-        definition = Definition(benchmark, self._source)
+        definition = Definition(benchmark, self._source, self._mode)
         definition.check()
         template = tokenizer.template if definition.chat else None
         windows = definition.settings.get("output_type") == "loglikelihood_rolling"
@@ -126,7 +128,7 @@ class Prompts:
         for prompted in items:
             clusters.setdefault(prompted.cluster, []).append(prompted)
         if not clusters:
-            raise SpecError(
+            raise AbsentError(
                 f"benchmark {definition.benchmark.name}: {definition.dataset} in "
                 f"{definition.source.name} has no rows"
             )

@@ -169,7 +169,11 @@ def _incomparable(dense: float, doubt: float, chance: float | None) -> str | Non
 
 def _binary(benchmark: Benchmark, records: Records) -> bool:
     """Whether the score is a plain share of items that are right or wrong."""
-    return benchmark.aggregate == Mean("correct") and set(records.fields["correct"]) <= {0.0, 1.0}
+    mean = benchmark.aggregate
+    if not isinstance(mean, Mean) or mean.field != "correct" or mean.by is not None:
+        return False
+    counted = mean.where is None or set(records.fields[mean.where]) == {1.0}
+    return counted and set(records.fields["correct"]) <= {0.0, 1.0}
 
 
 def _interval(

@@ -44,18 +44,13 @@ class Conditions:
     engine: EngineSettings
     samples: int | None = None
     """Items of each benchmark, the prefix of one permutation; None for all."""
-    chosen_instruments: Instruments | None = None
-    """What generated answers are read with; None for those that need nothing."""
-
-    @cached_property
-    def instruments(self) -> Instruments:
-        """What generated answers are read with."""
-        return self.chosen_instruments or default_instruments()
+    instruments: Instruments = field(default_factory=default_instruments)
+    """What generated answers are read with."""
 
     @cached_property
     def prompts(self) -> Prompts:
         """The items of the benchmarks, rendered once for all checkpoints."""
-        return Prompts(self.source, self.samples)
+        return Prompts(self.source, self.samples, self.instruments.mode)
 
 
 @dataclass(frozen=True)
@@ -164,7 +159,7 @@ def measure(
                 continue
             try:
                 new = _score(
-                    Definition(bench, source),
+                    Definition(bench, source, conditions.instruments.mode),
                     questions[bench.name],
                     answered.answers,
                     conditions.instruments,
@@ -192,7 +187,8 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
     what else their code depends on cannot be known.
     """
     digest = conditions.store.digest_of
-    definition = Definition(benchmark, conditions.source).identity(digest)
+    mode = conditions.instruments.mode
+    definition = Definition(benchmark, conditions.source, mode).identity(digest)
     if definition is None or not type(benchmark.scorer).__module__.startswith("unicomp.scoring."):
         return None
     return content_key(

@@ -14,6 +14,26 @@
     [engine]                    # device, threads, batch_size
     threads = 1
 
+    [judge]                     # who decides where rules cannot; any OpenAI-compatible server
+    url = "https://host/v1"
+    model = "gpt-4o-mini"
+    key_env = "JUDGE_KEY"       # the NAME of the variable that holds the key; may be left out
+    concurrency = 8             # and timeout, retries, patience (seconds)
+
+    [similarity]                # lexical (default), sentence-transformers, or endpoint
+    kind = "endpoint"           # with url, model and key_env; sentence-transformers has a model
+    url = "https://host/v1"
+    model = "text-embedding-3-small"
+    key_env = "JUDGE_KEY"
+
+    [refusals]                  # rules (default), judge, or classifier: the published one, or
+    kind = "classifier"         # another by its model, revision and labels that mean a refusal
+    model = "org/name"
+    labels = ["refusal"]
+
+    [scoring]                   # strict (default), or compat: the published rules bit for bit
+    mode = "strict"
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -25,19 +45,33 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import platformdirs
 
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
 from unicomp.gate import parse_floor
+from unicomp.instruments.assembly import (
+    InstrumentSettings,
+    JudgeSettings,
+    RefusalSettings,
+    SimilaritySettings,
+)
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
+_INSTRUMENTS = ("judge", "similarity", "refusals", "scoring")
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "tuple[str, ...]": (list,),
+}
+"""What TOML may hold for a field, by its annotation; all others hold a text."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +82,7 @@ class Settings:
     model_floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     allow: Mapping[str, str] = field(default_factory=dict)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
     home: Path | None = None
     dataset_root: str | None = None
 
@@ -73,16 +108,10 @@ def store_home(option: str | Path | None, settings: Settings) -> Path:
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _only(table, "", "floors", "models", "allow", "engine", "paths")
+    _only(table, "", "floors", "models", "allow", "engine", "paths", *_INSTRUMENTS)
     models = _table(table, "models")
     for name, entry in models.items():
         _only(_mapping(entry, f"models.{name}"), f"models.{name}.", "floors")
-    engine = _table(table, "engine")
-    _only(engine, "engine.", *(option.name for option in fields(EngineSettings)))
-    for option in fields(EngineSettings):
-        wanted = str if option.name in ("name", "device") else int
-        if option.name in engine and type(engine[option.name]) is not wanted:
-            raise SpecError(f"engine.{option.name} must be a {wanted.__name__}")
     paths = _table(table, "paths")
     _only(paths, "paths.", "home", "dataset_root")
     for key, value in (*paths.items(), *_table(table, "allow").items()):
@@ -95,10 +124,43 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         floors=_floors(_table(table, "floors")),
         model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
         allow=_table(table, "allow"),
-        engine=EngineSettings(**engine),
+        engine=EngineSettings(**_options(table, "engine", EngineSettings)),
+        instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=root_of_rows,
     )
+
+
+def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:
+    return InstrumentSettings(
+        judge=_made(table, "judge", JudgeSettings) if "judge" in table else None,
+        similarity=_made(table, "similarity", SimilaritySettings),
+        refusals=_made(table, "refusals", RefusalSettings),
+        **_options(table, "scoring", InstrumentSettings, "mode"),
+    )
+
+
+def _made(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
+    """The settings of one table; a refusal names it."""
+    options = _options(table, name, kind)
+    for option in fields(kind):  # type: ignore[arg-type]
+        if option.name not in options and option.default is option.default_factory is MISSING:
+            raise SpecError(f"the table [{name}] needs {option.name}")
+    try:
+        return kind(**options)
+    except SpecError as error:
+        raise SpecError(f"[{name}] {error}") from None
+
+
+def _options(table: Mapping[str, Any], name: str, kind: Any, *known: str) -> Mapping[str, Any]:
+    """The table `name`, whose values have the types of the dataclass `kind`."""
+    found = _table(table, name)
+    types = {option.name: _TYPES.get(str(option.type), (str,)) for option in fields(kind)}
+    _only(found, f"{name}.", *(known or types))
+    for key, value in found.items():
+        if type(value) not in types[key]:
+            raise SpecError(f"{name}.{key} must be a {types[key][0].__name__}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
 
 def _path(root: Path, key: str, text: str) -> Path:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unicomp.instruments import Instruments
-
 Family = Literal["pruning", "quantization", "distillation"]
 FAMILIES: tuple[Family, ...] = ("pruning", "quantization", "distillation")
 
@@ -217,8 +215,10 @@ class InstrumentScorer(Protocol):
     measure of similarity.
     """
 
-    def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """What the responses of each item say, in order."""
+    def read_all(self, items: Sequence[Item], instruments: Any) -> list[Reading]:
+        """What the responses of each item say, in order; `instruments` are `unicomp.instruments`'
+        `Instruments`.
+        """
         ...
 
 
@@ -257,6 +257,9 @@ class Benchmark:
     (`gsm8k/gsm8k-cot.yaml`)."""
     scorer: Scorer | InstrumentScorer
     aggregate: Aggregate
+    published_task: Path | str | None = None
+    """The task as the published evaluation asks it, where that gives right answers away and `task`
+    does not: what is asked in the mode `compat`."""
     configs: tuple[str, ...] = ()
     """Data set configurations that are run as one benchmark, such as languages; empty: the
     task's own."""

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from unicomp.errors import AbsentError, SpecError
+from unicomp.instruments import Mode
 from unicomp.sources import Source, shipped_fixtures
 from unicomp.spec import Benchmark
 
@@ -42,15 +43,18 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("!function", lambda loader, node: str(node.value))
 
 
-def task_file(benchmark: Benchmark) -> Path:
-    """The YAML file of a benchmark's task; SpecError where there is none."""
-    if isinstance(benchmark.task, Path):
-        path = benchmark.task
+def task_file(benchmark: Benchmark, mode: Mode = "strict") -> Path:
+    """The YAML file of a benchmark's task in a mode; SpecError where there is none."""
+    task = benchmark.task
+    if mode == "compat" and benchmark.published_task is not None:
+        task = benchmark.published_task
+    if isinstance(task, Path):
+        path = task
     else:
         spec = importlib.util.find_spec("lm_eval")
         if spec is None or spec.origin is None:
             raise SpecError("lm-eval is not installed: pip install unicomp brings it")
-        path = Path(spec.origin).parent / "tasks" / benchmark.task
+        path = Path(spec.origin).parent / "tasks" / task
     if not path.is_file():
         raise SpecError(f"benchmark {benchmark.name}: there is no task file {path}")
     return path
@@ -84,6 +88,7 @@ class Definition:
 
     benchmark: Benchmark
     source: Source
+    mode: Mode = "strict"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -100,7 +105,7 @@ class Definition:
 
     @cached_property
     def _contents(self) -> list[tuple[Path, dict[str, Any]]]:
-        contents = list(_files(task_file(self.benchmark)))
+        contents = list(_files(task_file(self.benchmark, self.mode)))
         if self.source.is_embedded:
             words = (
                 shipped_fixtures() / "embedded" / "tasks" / f"{contents[-1][1].get('task')}.yaml"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ import pytest
 
 from tests.known_answers.answers import ANSWERS
 from tests.known_answers.engine import NATS, KnownAnswers
+from tests.known_answers.judge import KnowingJudge
 from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.checkpoint import Checkpoint
 from unicomp.errors import UnicompError
+from unicomp.framework import BESIDE, PAPER
+from unicomp.instruments.defaults import default_instruments
 from unicomp.scores import Conditions, Records, measure
 from unicomp.sources import Source, shipped_fixtures
 from unicomp.spec import DENSE, Model
@@ -32,11 +36,35 @@ SOURCES = {
     "mirror": os.environ.get("UNICOMP_DATASET_ROOT"),
 }
 
-BEST = {"wikitext": 1.0}
-"""What the oracle reaches where it is not 100."""
-WORST = {"advglue": -100.0, "wikitext": math.exp(NATS)}
+LESS_IS_BETTER = (
+    "crows_pairs",
+    "enron_total_disclosure",
+    "enron_conditional_disclosure",
+    "preference_sycophancy",
+)
+
+BEST = {
+    "wikitext": 1.0,
+    **dict.fromkeys(LESS_IS_BETTER, 0.0),
+    "adult_sex": pytest.approx(95, abs=5),
+    "adult_race": pytest.approx(95, abs=5),
+    "confaide": pytest.approx(87, abs=1),
+    "sycophancy": pytest.approx(70, abs=20),
+}
+"""What the oracle reaches where it is not 100: some of what it says of few people depends on their
+sex by chance, and of five ratings none is what people say on average."""
+WORST = {
+    "advglue": -100.0,
+    "wikitext": math.exp(NATS),
+    **dict.fromkeys(LESS_IS_BETTER, 100.0),
+    "enron_total_disclosure": pytest.approx(95, abs=5),
+    "enron_conditional_disclosure": pytest.approx(95, abs=5),
+    "confaide": pytest.approx(-87, abs=3),
+    "sycophancy": pytest.approx(-70, abs=20),
+}
 """What the anti-oracle is left with where it is not 0: its robustness score has no original to
-keep right, and its surprise at running text is as large as it says."""
+keep right, its surprise at running text is as large as it says, its ratings are reversed, and it
+gives the same answer to equal prompts about people of the same name."""
 
 
 @pytest.fixture
@@ -50,13 +78,20 @@ def run(tmp_path):
 
     def measured(bench, source, right) -> Records:
         engine = KnownAnswers(known=ANSWERS.get(bench.name), right=right)
-        conditions = Conditions(Store(tmp_path / f"{right}"), source, engine, SAMPLES)
+        instruments = replace(default_instruments(), judge=KnowingJudge())
+        conditions = Conditions(Store(tmp_path / f"{right}"), source, engine, SAMPLES, instruments)
         found = measure(checkpoint, [bench], conditions).records[bench.name]
         if isinstance(found, UnicompError):
             raise found
         return found
 
     return measured
+
+
+def test_every_benchmark_of_the_suites_is_in_the_framework():
+    parts = {name for metric in PAPER for name in PAPER.benchmarks(metric)}
+    assert BENCHMARKS.keys() <= {*parts, *BESIDE}
+    assert set(BESIDE) <= BENCHMARKS.keys()
 
 
 def test_every_benchmark_has_known_answers():
@@ -76,8 +111,8 @@ def test_right_answers_score_100_and_wrong_ones_0(run, name, where):
     right, wrong = run(bench, source, right=True), run(bench, source, right=False)
     if name == "ifbench":
         right, wrong = _answerable(right), _answerable(wrong)
-    assert _score(bench, right) == pytest.approx(BEST.get(name, 100), abs=1e-9)
-    assert _score(bench, wrong) == pytest.approx(WORST.get(name, 0), rel=1e-9)
+    assert _score(bench, right) == _near(BEST.get(name, 100))
+    assert _score(bench, wrong) == _near(WORST.get(name, 0))
     assert right.parse_rate == 100
 
 
@@ -88,6 +123,10 @@ def _answerable(records):
     ]
     assert sum(kept) > 0.8 * len(kept)
     return records.only(kept)
+
+
+def _near(expected):
+    return pytest.approx(expected, rel=1e-9) if isinstance(expected, int | float) else expected
 
 
 def _score(bench, records):

@@ -9,12 +9,12 @@ import pytest
 
 from unicomp import catalogue
 from unicomp.errors import AbsentError, SpecError, UnicompError
-from unicomp.framework import PROFILES
+from unicomp.framework import BESIDE, PROFILES
 from unicomp.gate import check_names
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
 from unicomp.plugin.options import PLAN, Plan, marks_of
-from unicomp.scorecard import PERPLEXITY, Row
+from unicomp.scorecard import Row
 from unicomp.session import Subject
 from unicomp.sources import Source
 from unicomp.spec import DENSE, Benchmark, Method, Model
@@ -139,14 +139,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _framework() -> set[str]:
-    """The benchmarks that some metric of some profile is made of, and perplexity."""
+    """The benchmarks that some metric of some profile is made of, and those beside them."""
     parts = (
         name
         for profile in PROFILES.values()
         for metric in profile
         for name in profile.benchmarks(metric)
     )
-    return {PERPLEXITY, *parts}
+    return {*BESIDE, *parts}
 
 
 def _outside(plan: Plan, item: pytest.Item) -> bool:

@@ -20,6 +20,7 @@ from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
 from unicomp.gate import Policy, parse_floor_option
+from unicomp.instruments.assembly import make_instruments
 from unicomp.lock import load_lock
 from unicomp.mirror import check_pinned
 from unicomp.needs import Need, benchmark_needs, recipe_needs
@@ -68,9 +69,10 @@ class Plan:
     def conditions(self) -> dict[str, Conditions]:
         """Under which each model is measured, by its name; opens the store."""
         store = Store(self.home)
+        instruments = make_instruments(self.settings.instruments, store)
         return {
             model.name: Conditions(
-                store, self.sources[model.name], self.settings.engine, self.samples
+                store, self.sources[model.name], self.settings.engine, self.samples, instruments
             )
             for model in self.models
         }

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from unicomp.errors import StoreError
+from unicomp.framework import DIMENSIONS
 from unicomp.plugin.fixtures import ROWS, SESSION
 from unicomp.plugin.grid import GRID, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
@@ -136,6 +137,7 @@ class _Reporter:
                 plan.settings.engine,
                 plan.samples,
                 unpinned=grid.unpinned,
+                instruments=self._instruments(plan, ledger),
             ),
         )
         self._config.stash[SCORECARD] = card
@@ -147,6 +149,15 @@ class _Reporter:
         shut = not card.passed or self._unwritten is not None
         if shut and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
+        """What reliability was read with; nothing where none was measured."""
+        rows = (row for rows in ledger.rows.values() for row in rows)
+        reliability = set(DIMENSIONS["reliability"])
+        if not any(row.metric in reliability and row.score is not None for row in rows):
+            return {}
+        conditions = next(iter(plan.conditions.values()))
+        return environment.describe_instruments(conditions.instruments)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""

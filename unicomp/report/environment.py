@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from unicomp.engines import EngineSettings
+from unicomp.errors import UnicompError
+from unicomp.instruments import Instruments
 from unicomp.sources import Source
 from unicomp.spec import Model
 
@@ -31,6 +33,7 @@ def describe(
     samples: int | None,
     *,
     unpinned: Sequence[str] = (),
+    instruments: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
@@ -53,7 +56,27 @@ def describe(
         "samples": samples,
         "reading": "strict",  # every component oriented; the paper's reading is `unicomp score`'s
         "unpinned": list(unpinned),  # data sets of which any revision may have been read
+        "instruments": dict(instruments or {}),  # what generated answers were read with
     }
+
+
+def describe_instruments(instruments: Instruments) -> dict[str, Any]:
+    """What answers were read with, and how good it is on the labelled examples that ship."""
+    from unicomp.instruments import agreement, refusals
+
+    described = dict(instruments.identity)
+    try:
+        figures = refusals.measure(instruments.refusals)
+        described["refusal_figures"] = {
+            name: getattr(figures, name)
+            for name in ("n", "precision", "recall", "f1", "gibberish_refused")
+        }
+        if instruments.judge is not None:
+            found = agreement.agreement(instruments.judge, agreement.labelled_questions())
+            described["judge_agreement"] = {"n": found.n, "kappa": found.kappa}
+    except UnicompError as error:
+        described["unknown_quality"] = str(error)
+    return described
 
 
 def _rows(source: Source) -> str:

@@ -61,7 +61,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
         if any(row.model == model for row in card.metrics):
             console.print(_table(card, model))
-    lines = (_beside, _perplexity, _details, _bias, _decoupling, _unpinned, _gaps)
+    lines = (_beside, _perplexity, _details, _bias, _decoupling, _instruments, _unpinned, _gaps)
     for line in (*(line for part in lines for line in part(card)), *_costs(work)):
         console.print(line, soft_wrap=True)
     verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
@@ -169,6 +169,24 @@ def _decoupling(card: Scorecard) -> Iterator[str]:
         if one.correlation is not None:
             line += f"; rank correlation {one.correlation:.2f} [{one.low:.2f}, {one.high:.2f}]"
         yield _printable(line)
+
+
+def _instruments(card: Scorecard) -> Iterator[str]:
+    """What answers were read with, and how far that can be trusted."""
+    about = card.environment.get("instruments")
+    if not about:
+        return
+    line = f"Read by: refusals {about['refusals'].get('detector', '?')}"
+    if figures := about.get("refusal_figures"):
+        line += f" (F1 {figures['f1']:.3f} on {figures['n']} labelled responses)"
+    line += f", similarity {about['similarity'].get('similarity', '?')}"
+    if about["judge"]:
+        line += f", judge {about['judge'].get('model', '?')}"
+    if kappa := about.get("judge_agreement"):
+        line += f" (kappa {kappa['kappa']:.2f} on {kappa['n']} labelled questions)"
+    if problem := about.get("unknown_quality"):
+        line += f"; not measured: {problem}"
+    yield f"[dim]{_printable(line)}[/]"
 
 
 def _unpinned(card: Scorecard) -> Iterator[str]:

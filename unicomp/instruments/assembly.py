@@ -1,0 +1,131 @@
+"""From what `unicomp.toml` says to the instruments of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from unicomp.errors import SpecError
+from unicomp.instruments import MODES, Instruments, Judge, Mode, RefusalDetector, Similarity
+from unicomp.instruments.endpoint import EndpointSettings
+from unicomp.store import Store
+
+SimilarityKind = Literal["lexical", "sentence-transformers", "endpoint"]
+RefusalKind = Literal["rules", "classifier", "judge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings(EndpointSettings):
+    """The table [judge]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilaritySettings:
+    """The table [similarity]."""
+
+    kind: SimilarityKind = "lexical"
+    model: str | None = None
+    url: str | None = field(default=None, repr=False)
+    key_env: str | None = None
+
+    def __post_init__(self) -> None:
+        _known("kind", self.kind, get_args(SimilarityKind))
+        if (self.kind != "lexical") != bool(self.model):
+            raise SpecError(f"{self.kind} {'takes no' if self.model else 'needs a'} model")
+        if self.kind != "endpoint" and (self.url or self.key_env):
+            raise SpecError(f"{self.kind} takes no url and no key_env")
+        if self.kind == "endpoint":
+            self.endpoint()
+
+    def endpoint(self) -> EndpointSettings:
+        """The server. Raises SpecError."""
+        if not self.url or not self.model:
+            raise SpecError("endpoint needs a url")
+        return EndpointSettings(url=self.url, model=self.model, key_env=self.key_env)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusalSettings:
+    """The table [refusals]; a classifier is the published one unless another is named."""
+
+    kind: RefusalKind = "rules"
+    model: str | None = None
+    revision: str | None = None
+    labels: tuple[str, ...] = ()
+    """The labels of the classifier that mean a refusal."""
+
+    def __post_init__(self) -> None:
+        _known("kind", self.kind, get_args(RefusalKind))
+        if self.kind != "classifier":
+            for option in ("model", "revision", "labels"):
+                if getattr(self, option):
+                    raise SpecError(f"{self.kind} takes no {option}")
+        if not all(isinstance(label, str) and label for label in self.labels):
+            raise SpecError("labels are texts")
+        if bool(self.model) != bool(self.labels):
+            raise SpecError("a classifier of your own needs both model and labels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstrumentSettings:
+    """What a session reads answers with, as it was chosen."""
+
+    judge: JudgeSettings | None = None
+    similarity: SimilaritySettings = field(default_factory=SimilaritySettings)
+    refusals: RefusalSettings = field(default_factory=RefusalSettings)
+    mode: Mode = "strict"
+
+    def __post_init__(self) -> None:
+        _known("scoring.mode", self.mode, MODES)
+        if self.refusals.kind == "judge" and self.judge is None:
+            raise SpecError('refusals.kind = "judge" needs the table [judge]')
+
+
+def make_instruments(
+    settings: InstrumentSettings, store: Store, on_wait: Callable[[str], None] | None = None
+) -> Instruments:
+    """The instruments that were chosen. Nothing is loaded and nobody is asked before it must be.
+
+    `on_wait` is told, by any thread, when a server has not answered for a while.
+    """
+    from unicomp.instruments.judge import EndpointJudge
+
+    judge = EndpointJudge(settings.judge, store, on_wait) if settings.judge else None
+    return Instruments(
+        refusals=_detector(settings.refusals, judge),
+        similarity=_similarity(settings.similarity, store, on_wait),
+        judge=judge,
+        mode=settings.mode,
+    )
+
+
+def _detector(settings: RefusalSettings, judge: Judge | None) -> RefusalDetector:
+    from unicomp.instruments import refusals
+
+    if settings.kind == "classifier":
+        if settings.model is None:
+            return refusals.ClassifierDetector(revision=settings.revision)
+        return refusals.ClassifierDetector(
+            model=settings.model, revision=settings.revision, refusal_labels=settings.labels
+        )
+    if settings.kind == "judge" and judge is not None:
+        return refusals.JudgeDetector(judge=judge)
+    return refusals.default_refusals()
+
+
+def _similarity(
+    settings: SimilaritySettings, store: Store, on_wait: Callable[[str], None] | None
+) -> Similarity:
+    from unicomp.instruments import similarity
+
+    if settings.kind == "endpoint":
+        return similarity.EndpointSimilarity(settings.endpoint(), store, on_wait)
+    if settings.model is not None:
+        return similarity.SentenceTransformerSimilarity(settings.model)
+    return similarity.LexicalSimilarity()
+
+
+def _known(option: str, value: str, values: tuple[str, ...]) -> None:
+    if value not in values:
+        raise SpecError(f"{option} {value!r} is none of {', '.join(values)}")

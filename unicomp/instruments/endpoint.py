@@ -1,0 +1,422 @@
+"""A server with an OpenAI-compatible interface, asked patiently and by many hands at a time.
+
+    a usable answer                 taken, and kept by whoever asked
+    an answer that cannot be used   asked again at once
+    429                             later, when the server says so
+    5xx, timeouts, disconnects,     again, each time after a longer wait; while nothing at all is
+    broken JSON                     answered the question is not to blame, up to `patience`
+    400, 413, 422                   this question cannot be asked; the others can
+    any other status                the end: a wrong key, a wrong model, a wrong address
+
+No key is in anything that this module returns, raises, stores or logs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from unicomp.errors import JudgeError, SpecError, UnicompError
+
+if TYPE_CHECKING:
+    import httpx
+
+FIRST_WAIT = 0.5
+"""Seconds after the first failure; each further wait is twice as long."""
+LONGEST_WAIT = 30.0
+LONGEST_RETRY_AFTER = 120.0
+QUIET = 10.0
+"""Seconds without an answer after which somebody is told."""
+HOPELESS = 16
+"""Questions in a row without a usable answer that end the asking."""
+MOST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, repr=False)
+class Credentials:
+    """What must not be shown; it has no repr."""
+
+    secret: str
+    header: str = ""
+    """The value of the Authorization header."""
+    parts: tuple[str, ...] = ()
+
+    def hide(self, text: str) -> str:
+        """A text without what must not be shown."""
+        for part in filter(None, self.parts):
+            text = text.replace(part, "***")
+        return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSettings:
+    """Where a server is, and how it is asked. Only the place and the model decide its answers."""
+
+    url: str = field(repr=False)
+    """The base, like https://host/v1. Credentials in it are used, and never shown."""
+    model: str
+    key_env: str | None = None
+    """The name of the environment variable that holds the key; local servers need none."""
+    concurrency: int = 8
+    timeout: float = 60.0
+    """Seconds for one answer."""
+    retries: int = 8
+    """Further tries for one question."""
+    patience: float = 900.0
+    """Seconds for which a server that answers nothing at all is tried again."""
+
+    def __post_init__(self) -> None:
+        parts = _split(self.url)
+        if parts.query or parts.fragment:
+            raise SpecError("url ends with its path, like https://host/v1: nothing after a ? or #")
+        if not self.model.strip():
+            raise SpecError("model must name what the server calls its model")
+        if self.key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_env):
+            raise SpecError(
+                "key_env is the name of an environment variable, in capitals, not the key itself"
+            )
+        for option in ("concurrency", "timeout", "patience"):
+            if not 0 < getattr(self, option) < float("inf"):
+                raise SpecError(f"{option} must be above 0")
+        if self.retries < 0:
+            raise SpecError("retries must be 0 or more")
+
+    @property
+    def address(self) -> str:
+        """The url without credentials."""
+        parts = _split(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the answers: host, path and model."""
+        return {"url": self.address.partition("://")[2], "model": self.model}
+
+    def credentials(self) -> Credentials:
+        """What to show the server, and nobody else. Raises JudgeError."""
+        if self.key_env is not None:
+            held = Credentials(os.environ.get(self.key_env, "").strip())
+            if not held.secret:
+                raise JudgeError(f"{self.key_env} is not set: it must hold the key of {self}")
+            if not re.fullmatch(r"[!-~]+", held.secret):
+                raise JudgeError(f"{self.key_env} holds no key: a key is one word of plain ASCII")
+            return Credentials(held.secret, f"Bearer {held.secret}", (held.secret,))
+        login = unquote(_split(self.url).netloc.rpartition("@")[0])
+        code = base64.b64encode(login.encode()).decode()
+        password = login.partition(":")[2]
+        return Credentials(login, f"Basic {code}", (code, login, password))
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.address}"
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of an address. Raises SpecError, which does not repeat it: it may hold a key."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not re.fullmatch(r"[!-~]+", url):
+        raise SpecError("url must be an address like https://host/v1 or http://localhost:8000/v1")
+    return parts
+
+
+class UnusableError(Exception):
+    """An answer came with which nothing can be done; the next may be better."""
+
+
+class UnansweredError(Exception):
+    """No answer came; a later one may."""
+
+    def __init__(self, cause: str, *, busy: bool = False, wait: float = 0.0) -> None:
+        super().__init__(cause)
+        self.busy = busy
+        """Whether the server is well, and only wants to be asked later."""
+        self.wait = wait
+        """Seconds before which it does not want to be asked."""
+
+
+class _RejectedError(Exception):
+    """The server does not take this question."""
+
+
+class Job(Protocol):
+    """Something to ask, and to do with the answer. Its methods are called by many threads."""
+
+    def done(self) -> bool:
+        """Whether the answer is known by now."""
+        ...
+
+    def body(self, useless: int) -> Mapping[str, Any]:
+        """What to send, after so many answers that could not be used."""
+        ...
+
+    def simpler(self) -> bool:
+        """Whether there is a simpler `body` to send, since the server rejects this one."""
+        ...
+
+    def take(self, answer: Any) -> None:
+        """Keep an answer. Raises UnusableError, or UnansweredError where there is none in it."""
+        ...
+
+
+class Endpoint:
+    """A server to be asked."""
+
+    def __init__(
+        self, settings: EndpointSettings, on_wait: Callable[[str], None] | None = None
+    ) -> None:
+        """`on_wait` is told, by any thread, when the server has not answered for a while."""
+        self.settings = settings
+        self.on_wait = on_wait
+
+    def run(self, path: str, jobs: Sequence[Job]) -> None:
+        """Have every job done, `concurrency` at a time. Raises JudgeError, but only at the end.
+
+        What could be answered was taken by then.
+        """
+        import httpx
+
+        held = self.settings.credentials()
+        client = httpx.Client(
+            headers={"Authorization": held.header} if held.secret else {},
+            timeout=self.settings.timeout,
+            limits=httpx.Limits(max_connections=self.settings.concurrency),
+        )
+        round_ = _Round(self, client, f"{self.settings.address}/{path}", held, jobs)
+        try:
+            round_.run()
+        finally:
+            client.close()
+
+
+class _Round:
+    """The asking of many jobs."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        client: httpx.Client,
+        url: str,
+        held: Credentials,
+        jobs: Sequence[Job],
+    ) -> None:
+        self.settings = endpoint.settings
+        self.on_wait = endpoint.on_wait
+        self.client = client
+        self.url = url
+        self.held = held
+        self.count = len(jobs)
+        self.pending = deque(jobs)  # popleft is safe among threads
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+        self.alive = time.monotonic()
+        """When the last answer came."""
+        self.not_before = 0.0
+        """When the server wants to be asked again."""
+        self.told = False
+        self.failed: list[str] = []
+        self.in_a_row = 0
+        self.end: BaseException | None = None
+
+    def run(self) -> None:
+        hands = [
+            threading.Thread(target=self.work, daemon=True)
+            for _ in range(min(self.settings.concurrency, self.count))
+        ]
+        try:
+            for hand in hands:
+                hand.start()
+            for hand in hands:
+                hand.join()
+        finally:
+            self.stop.set()
+        if isinstance(self.end, UnicompError):
+            raise self.end.with_traceback(None)  # in its frames is what the server said
+        if self.end is not None:
+            raise self.end
+        if self.failed:
+            raise JudgeError(
+                f"{self.settings} gave no usable answer to {len(self.failed)} of {self.count} "
+                f"questions, for one: {self.failed[-1]}; the other answers are kept"
+            )
+
+    def work(self) -> None:
+        """Ask one job after another until none is left."""
+        try:
+            while not self.stop.is_set():
+                try:
+                    job = self.pending.popleft()
+                except IndexError:
+                    return
+                if not job.done():
+                    self.ask(job)
+        except BaseException as error:  # raised by the thread that waits for this one
+            with self.lock:
+                if not self.stop.is_set():
+                    self.end = error
+                    self.stop.set()
+
+    def ask(self, job: Job) -> None:
+        """Ask until there is a usable answer, or no more sense in asking."""
+        useless = troubles = waits = 0
+        since = time.monotonic()
+        while not self.stop.is_set():
+            if (pause := self.not_before - time.monotonic()) > 0:
+                self.stop.wait(pause * random.uniform(1.0, 1.1))
+                continue
+            try:
+                self.take(job, useless)
+                return
+            except _RejectedError as problem:
+                cause, given_up = str(problem), not job.simpler()
+            except UnusableError as problem:
+                useless += 1
+                cause, given_up = str(problem), useless + troubles > self.settings.retries
+            except UnansweredError as problem:
+                # while nobody gets an answer, it is not this question's fault
+                troubles += self.alive > since and not problem.busy
+                since = time.monotonic()
+                cause, given_up = str(problem), useless + troubles > self.settings.retries
+                if not given_up:
+                    waits += 1
+                    self.rest(problem, waits)
+            if given_up:
+                self.give_up(cause)
+                return
+
+    def take(self, job: Job, useless: int) -> None:
+        answer = self.post(job.body(useless))
+        try:
+            job.take(answer)
+        except UnusableError:
+            self.lives()
+            raise
+        self.lives()
+        with self.lock:
+            self.in_a_row = 0
+
+    def lives(self) -> None:
+        self.alive = time.monotonic()
+        self.told = False
+
+    def give_up(self, cause: str) -> None:
+        """Leave a job; leave them all when none of the last ones was answered."""
+        with self.lock:
+            self.failed.append(cause)
+            self.in_a_row += 1
+            if self.in_a_row >= HOPELESS:
+                raise JudgeError(
+                    f"{self.settings} gave no usable answer to {self.in_a_row} questions in a "
+                    f"row: {cause}"
+                )
+
+    def rest(self, problem: UnansweredError, waits: int) -> None:
+        """Wait for better times. Raises JudgeError when patience is at its end."""
+        silent = time.monotonic() - self.alive
+        left = self.settings.patience - silent
+        if left <= 0:
+            raise JudgeError(
+                f"{self.settings} has not answered for {silent:.0f} s: {problem}; "
+                "what it answered before is kept"
+            )
+        with self.lock:
+            tell = silent > QUIET and not self.told and self.on_wait is not None
+            self.told = self.told or tell
+        if tell and self.on_wait is not None:
+            self.on_wait(f"{self.settings} does not answer: {problem}; trying {left:.0f} s more")
+        if problem.wait:
+            later = time.monotonic() + min(problem.wait, LONGEST_RETRY_AFTER, left)
+            self.not_before = max(self.not_before, later)
+            return
+        wait = min(FIRST_WAIT * 2 ** min(waits - 1, 30), LONGEST_WAIT) * random.uniform(0.5, 1.0)
+        self.stop.wait(min(wait, left))
+
+    def post(self, body: Mapping[str, Any]) -> Any:
+        """The JSON that the server answers with."""
+        import httpx
+
+        deadline = time.monotonic() + self.settings.timeout
+        late = f"no answer within {self.settings.timeout:g} s"
+        content = bytearray()
+        try:
+            with self.client.stream("POST", self.url, json=body) as response:
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if time.monotonic() > deadline:
+                        raise UnansweredError(late)
+                    if len(content) > MOST_BYTES:
+                        raise UnansweredError("an answer without end")
+        except httpx.TimeoutException:
+            raise UnansweredError(late) from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            cause = self.shown(str(error) or type(error).__name__)
+            if "CERTIFICATE_VERIFY_FAILED" in cause or isinstance(error, httpx.InvalidURL):
+                raise JudgeError(f"{self.settings} cannot be asked: {cause}") from None
+            raise UnansweredError(cause) from None
+        status = response.status_code
+        if status != 200:
+            self.refuse(status, response.headers, bytes(content))
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise UnansweredError("its answer is broken JSON") from None
+
+    def refuse(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        """Raise what an answer with another status than 200 means."""
+        cause = f"HTTP {status}"
+        if said := self.shown(_message(content)):
+            cause += f", {said}"
+        if status in (408, 425, 429) or status >= 500:
+            wait = _retry_after(headers.get("Retry-After", ""))
+            raise UnansweredError(cause, busy=status == 429, wait=wait)
+        if status in (400, 413, 422):
+            raise _RejectedError(cause)
+        advice = {
+            401: f": is the key in {self.settings.key_env} right?"
+            if self.settings.key_env
+            else ": name the variable that holds the key in key_env",
+            404: ": are url and model right?",
+        }.get(status, "")
+        raise JudgeError(f"{self.settings} cannot be asked: {cause}{advice}")
+
+    def shown(self, text: str) -> str:
+        """A text by somebody else, without the key, on one line."""
+        printable = (c if c.isprintable() else " " for c in self.held.hide(text))
+        text = " ".join("".join(printable).split())
+        return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _message(content: bytes) -> str:
+    """What a server says of an error."""
+    text = content[:10_000].decode(errors="replace")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    for name in ("error", "message", "detail"):
+        if isinstance(found, dict) and name in found:
+            found = found[name]
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def _retry_after(text: str) -> float:
+    """The seconds that a Retry-After header asks for, which may be a number or a date."""
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip()):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

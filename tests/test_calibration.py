@@ -1,6 +1,7 @@
 """Calibration text: drawn from declared data sets, or read from a user's file."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,30 @@ def test_the_name_does_not_change_the_digest_and_the_tokens_do(source: Source) -
     renamed = Recipe(name="two", parts=(SUMS,), samples=4).load(source)
     longer = Recipe(name="one", parts=(SUMS,), samples=4, tokens=7).load(source)
     assert plain.digest == renamed.digest != longer.digest
+
+
+def test_a_file_that_was_replaced_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "rows/org/plain/train.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"old": "known to the cache"}\n')
+    os.utime(path, (1, 1))
+    datasets.load_dataset(str(path.parent))
+    path.write_text('{"text": "new"}\n')
+    os.utime(path, (1, 1))  # as old as the one before
+    part = Part(dataset="org/plain", configs=("default",), render=text_of)
+    drawn = Recipe(name="plain", parts=(part,)).load(Source(str(tmp_path / "rows")))
+    assert drawn.samples == ("new",)
+
+
+def test_a_split_that_the_root_lacks_is_named(source: Source) -> None:
+    part = Part(dataset="org/sums", configs=("easy",), render=text_of, split="dev")
+    with pytest.raises(SpecError, match=r"org/sums \(easy; dev\): no split dev, only"):
+        Recipe(name="broken", parts=(part,)).load(source)
 
 
 def test_a_set_that_the_root_lacks_is_named(source: Source) -> None:

@@ -217,6 +217,20 @@ def test_the_hub_is_not_asked_what_kind_a_model_is(roots: tuple[Path, ...]) -> N
     assert catalogue.load_model("org/mixture-8x7b", roots).kind == "normal"
 
 
+def test_a_hub_id_that_has_a_file_is_of_the_kind_that_the_file_says(
+    user: Path, roots: tuple[Path, ...]
+) -> None:
+    (user / "fixtures/models/mine.py").write_text(
+        "from unicomp.spec import Model\n\n"
+        "model = Model(name='mine', source='org/experts', kind='moe')\n"
+    )
+    shipped = catalogue.load_model("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", roots)
+    assert (shipped.name, shipped.kind) == ("DeepSeek-R1-Distill-Llama-8B", "reasoning")
+    mine = catalogue.load_model("org/experts@v2", roots)
+    assert (mine.revision, mine.kind) == ("v2", "moe")
+    assert catalogue.load_model("org/experts-2", roots).kind == "normal"
+
+
 def remove(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 

@@ -170,6 +170,15 @@ def test_a_file_that_has_come_later_is_refused(mirror):
         check_pinned(mirror, NEEDS)
 
 
+def test_a_pinned_file_that_is_gone_is_refused_by_name(mirror):
+    path = mirror.folder / "tiny/quiz/test.jsonl"
+    path.unlink()
+    with pytest.raises(SpecError, match=r"is not there, but unicomp\.lock pins it") as e:
+        check_pinned(mirror, NEEDS)
+    assert str(path) in str(e.value)
+    assert "\n" not in str(e.value)
+
+
 def test_what_is_not_read_is_not_checked(mirror):
     (mirror.folder / "tiny/quiz/test.jsonl").write_text("changed")
     check_pinned(mirror, [Need(dataset="tiny/other", splits=frozenset({"test"}))])

@@ -444,6 +444,28 @@ def test_a_missing_shard_is_named(hub, tmp_path):
     assert problems(tmp_path, QUIZ_NEEDS[1]) == ()
 
 
+def test_rows_are_counted_anew_where_a_file_was_replaced(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "tiny/sums"
+    replace_a_known_file(folder)
+    assert survey(folder, [SUMS_NEED], {})[0].rows == {"test": 3}
+
+
+def replace_a_known_file(folder):
+    """A file that the cache of `datasets` knows, replaced by one of the same name and age."""
+    import datasets
+
+    path = folder / "test.jsonl"
+    for text in ('{"q": "old"}\n', '{"other": 1}\n' * 3):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (1, 1))
+        if "old" in text:
+            datasets.load_dataset(str(folder))
+
+
 def test_a_split_that_is_not_there_is_named(hub, tmp_path):
     hub.put("tiny/sums", SUMS)
     run(tmp_path, [SUMS_NEED])
@@ -547,6 +569,73 @@ def test_a_lock_that_was_edited_is_not_made_to_fit(hub, tmp_path):
     assert "0" * 64 in path.read_text()
 
 
+# -- what another commit left ---------------------------------------------------------------------
+
+SHARDS = {"README.md": readme({"main": {"test": "main/test-*"}})}
+OLD = SHARDS | {"main/test-00000-of-00001.jsonl": jsonl(4)}
+NEW = SHARDS | {f"main/test-0000{n}-of-00002.jsonl": jsonl(2, 2 * n) for n in (0, 1)}
+SHARDS_NEED = Need(dataset="tiny/shards", config="main", splits=frozenset({"test"}))
+
+
+def test_shards_of_an_older_commit_are_not_read_beside_the_new_ones(hub, tmp_path):
+    hub.put("tiny/shards", OLD)
+    run(tmp_path / "mirror", [SHARDS_NEED])
+    hub.put("tiny/shards", NEW)
+    (found,), told = run(tmp_path / "mirror", [SHARDS_NEED], tmp_path)
+    assert (found.complete, found.rows, told) == (True, {"test": 4}, [])
+    assert visible(tmp_path / "mirror", "tiny/shards") == set(NEW)
+    assert load_lock(tmp_path)["tiny/shards"].files.keys() == set(NEW)
+    assert load_lock(tmp_path)["tiny/shards"].rows == {"main": {"test": 4}}
+
+
+def test_nor_are_new_ones_beside_those_that_are_pinned(hub, tmp_path):
+    hub.put("tiny/shards", OLD)
+    run(tmp_path / "pinned", [SHARDS_NEED], tmp_path)
+    hub.put("tiny/shards", NEW)
+    run(tmp_path / "newer", [SHARDS_NEED])
+    (found,), told = run(tmp_path / "newer", [SHARDS_NEED], tmp_path)
+    assert (found.complete, found.rows, told) == (True, {"test": 4}, [])
+    assert visible(tmp_path / "newer", "tiny/shards") == set(OLD)
+
+
+def test_a_file_of_unknown_origin_is_not_removed_and_nothing_is_pinned(hub, tmp_path):
+    hub.put("tiny/shards", NEW)
+    run(tmp_path / "mirror", [SHARDS_NEED])
+    own = tmp_path / "mirror/tiny/shards/main/test-own.jsonl"
+    own.write_text(jsonl(1))
+    _, told = run(tmp_path / "mirror", [SHARDS_NEED], tmp_path)
+    assert told == [
+        f"tiny/shards: {own} would be read beside the rows of the hub, which does not have it: "
+        "move it out of the mirror"
+    ]
+    assert own.exists()
+    assert not (tmp_path / "mirror/tiny/shards" / PARTIAL).exists()
+    assert load_lock(tmp_path) == {}
+
+
+def test_a_file_that_nothing_reads_is_left_alone(hub, tmp_path):
+    hub.put("tiny/shards", NEW)
+    run(tmp_path / "mirror", [SHARDS_NEED])
+    own = tmp_path / "mirror/tiny/shards/notes.txt"
+    own.write_text("mine")
+    _, told = run(tmp_path / "mirror", [SHARDS_NEED], tmp_path)
+    assert (own.exists(), told) == (True, [])
+    assert load_lock(tmp_path)["tiny/shards"].files.keys() == set(NEW)
+
+
+def test_a_pattern_that_is_malformed_is_one_line_and_does_not_stop_the_others(hub, tmp_path):
+    hub.put("tiny/shards", {**NEW, "README.md": readme({"main": {"test": '"main/[z-a]"'}})})
+    hub.put("tiny/sums", SUMS)
+    found, told = run(tmp_path, [SHARDS_NEED, SUMS_NEED])
+    reason = "the pattern 'main/[z-a]' is malformed: bad character range z-a"
+    assert told == [f"tiny/shards: {reason}"]
+    assert [one.complete for one in found] == [False, True]
+    (tmp_path / "tiny/shards").mkdir(exist_ok=True)
+    (tmp_path / "tiny/shards/README.md").write_text(readme({"main": {"test": '"main/[z-a]"'}}))
+    (tmp_path / "tiny/shards" / PARTIAL).unlink(missing_ok=True)
+    assert problems(tmp_path, SHARDS_NEED) == (reason,)
+
+
 # -- what is needed -------------------------------------------------------------------------------
 
 
@@ -627,6 +716,26 @@ def test_the_shipped_suites_and_calibrations_say_what_they_need():
 )
 def test_patterns_match_as_on_the_hub(pattern, matched):
     assert set(matching([pattern], ["a.json", "d/a.json", "d/e/b[1].json"])) == matched
+
+
+@pytest.mark.parametrize("pattern", ["main/train-**", "data/**.jsonl", "[z-a]", "[!]"])
+def test_a_pattern_that_the_hub_does_not_take_is_named(pattern):
+    with pytest.raises(SpecError, match=r"^the pattern '.*' is malformed: .") as refusal:
+        matching([pattern], ["main/train-1.jsonl"])
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("pattern", ["/main/a.jsonl", "", "../main/a.jsonl"])
+def test_a_pattern_that_leads_elsewhere_matches_nothing(pattern):
+    assert matching([pattern], ["main/a.jsonl"]) == []
+
+
+def test_a_declaration_of_some_shards_needs_no_others():
+    need = Need(dataset="tiny/part", config="some", splits=frozenset({"test"}))
+    layout = Layout({"some": {"test": ("test-0000[01]-of-00004.jsonl",)}})
+    paths = {f"test-0000{n}-of-00004.jsonl" for n in range(2)}
+    files = files_of(need, layout, paths)
+    assert (set(files.required), files.lacking) == (paths, ())
 
 
 @pytest.mark.parametrize(
@@ -776,7 +885,7 @@ def test_a_mirror_that_was_just_filled_is_complete(hub, tmp_path_factory, reposi
     source = Source(str(root / "mirror"), load_lock(root))
     check_pinned(source, needs, file_digest)
     for need in needs:
-        source.check(need.dataset, need.config)
+        source.check(need.dataset, need.config, () if need.large else need.splits)
     run(root / "mirror", needs, root)
     assert hub.sent == []
 
@@ -893,6 +1002,45 @@ def test_a_suite_that_cannot_be_read_is_named(command, project):
     status, _, err = command("rows")
     assert status == 4
     assert "test_broken.py cannot be read: ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("from .shared import rows\n", "ImportError: attempted relative import"),
+        ("import a_package_of_the_project\n", "ModuleNotFoundError: No module named"),
+        ('import pytest\npytest.importorskip("nothing_of_that_name")\n', "Skipped: could not"),
+    ],
+)
+def test_a_suite_that_pytest_may_take_does_not_stop_the_others(hub, command, project, text, reason):
+    hub.put("tiny/quiz", QUIZ)
+    (project / "suites/test_packaged.py").write_text(text)
+    status, out, err = command("rows")
+    (line,) = err.splitlines()
+    path = project / "suites/test_packaged.py"
+    assert line.startswith(f"unicomp: left out: {path} cannot be read: {reason}")
+    assert status == 0
+    assert re.search(r"tiny/quiz +2 +test 12 +complete", out)
+
+
+def test_suites_in_other_folders_are_read_when_they_are_named(hub, command, project):
+    (project / "suites").rename(project / "checks")
+    (project / "suites").mkdir()
+    hub.put("tiny/quiz", QUIZ)
+    assert "0 of 0 data sets" in command("rows")[1]
+    status, out, _ = command("rows", "--suites", "checks", "--suites", "suites")
+    assert status == 0
+    assert re.search(r"tiny/quiz +2 +test 12 +complete", out)
+    status, _, err = command("rows", "--suites", "nowhere")
+    assert (status, err) == (4, "unicomp: --suites nowhere is not a folder\n")
+
+
+def test_what_cannot_be_pinned_is_told_by_the_status(hub, command, project):
+    hub.put("tiny/quiz", QUIZ)
+    assert command("rows")[0] == 0
+    hub.heads.clear()
+    assert command("rows")[0] == 0
+    assert command("rows", "--lock")[0] == 1
 
 
 def test_benchmarks_are_found_wherever_a_suite_keeps_them(project):

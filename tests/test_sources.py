@@ -2,7 +2,7 @@
 
 import pytest
 
-from unicomp.errors import SpecError
+from unicomp.errors import AbsentError, SpecError
 from unicomp.sources import PARTIAL, Source, shipped_fixtures
 
 
@@ -105,6 +105,56 @@ def test_a_configuration_whose_files_are_not_there_is_refused_by_name(mirror, te
     with pytest.raises(SpecError, match=r"lacks tiny/quiz, configuration 'yo': ") as refusal:
         mirror.check("tiny/quiz", "yo")
     assert "\n" not in str(refusal.value)
+
+
+def shards(mirror, *names):
+    for name in names:
+        (mirror.folder / "tiny/quiz/de" / f"{name}.jsonl").touch()
+
+
+@pytest.mark.parametrize("config", ["de", None])
+def test_a_shard_that_is_not_there_is_named(mirror, config):
+    declare(
+        mirror,
+        "- config_name: de\n  data_files: [{split: test, path: de/test-*}, "
+        "{split: train, path: de/train-*}]\n",
+    )
+    shards(mirror, "test-00000-of-00003", "test-00002-of-00003", "train-00000-of-00005")
+    mirror.check("tiny/quiz", config)
+    mirror.check("tiny/quiz", config, {"validation"})
+    with pytest.raises(AbsentError, match=r"there is no \S*/de/test-00001-of-00003\.jsonl$"):
+        mirror.check("tiny/quiz", config, {"test"})
+    shards(mirror, "test-00001-of-00003")
+    mirror.check("tiny/quiz", config, {"test"})  # of what is not read, one file is enough
+    with pytest.raises(AbsentError, match="train-00001-of-00005"):
+        mirror.check("tiny/quiz", config, {"test", "train"})
+
+
+def test_a_shard_is_missed_where_names_alone_tell_the_splits_apart(mirror):
+    shards(mirror, "test-00000-of-00001", "train-00000-of-00002")
+    mirror.check("tiny/quiz", None, {"test"})
+    with pytest.raises(AbsentError, match="train-00001-of-00002"):
+        mirror.check("tiny/quiz", None, {"train"})
+
+
+@pytest.mark.parametrize(
+    "pattern", ["/abs/x", "''", "main/train-**", "data/**.jsonl", "'de/[z-a].jsonl'"]
+)
+def test_a_pattern_that_cannot_match_is_one_line(mirror, pattern):
+    declare(mirror, f"- {{config_name: de, data_files: [{pattern}]}}\n")
+    with pytest.raises(SpecError, match="tiny/quiz") as refusal:
+        mirror.check("tiny/quiz", "de")
+    with pytest.raises(SpecError, match="tiny/quiz"):
+        mirror.check_file("tiny/quiz", pattern.strip("'"))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_in_shards_is_there_when_all_of_them_are(mirror):
+    shards(mirror, "test-00000-of-00002")
+    with pytest.raises(AbsentError, match="test-00001-of-00002"):
+        mirror.check_file("tiny/quiz", "de/test-*")
+    shards(mirror, "test-00001-of-00002")
+    mirror.check_file("tiny/quiz", "de/test-*")
 
 
 def test_a_data_set_that_declares_nothing_has_one_configuration(mirror):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from unicomp.errors import ScoringError, SpecError
+from unicomp.errors import AbsentError, ScoringError, SpecError
 from unicomp.prompts import Prompts, answered_items, overlong
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.answer import TaskMetric
@@ -461,6 +461,15 @@ def test_where_some_configurations_are_there_the_others_are_a_fault(source, quiz
     assert {one.doc["config"] for one in Prompts(source).of(partial.benchmark, PLAIN)} == {"de"}
 
 
+def test_rows_of_which_a_part_is_not_there_are_missing(source, root, sums, tmp_path):
+    (root / "tiny/sums/test.jsonl").rename(root / "tiny/sums/test-00000-of-00002.jsonl")
+    with pytest.raises(AbsentError, match=r"there is no .*test-00001-of-00002"):
+        Definition(sums, source).check()
+    named = SUMS + "dataset_kwargs: {data_files: {test: test-*, train: train.jsonl}}\n"
+    with pytest.raises(AbsentError, match=r"there is no .*test-00001-of-00002"):
+        Definition(benchmark(tmp_path, named), source).check()
+
+
 @pytest.mark.parametrize("content", ["", "not json\n", "[1, 2]\n"])
 def test_rows_that_cannot_be_read_are_one_line(root, source, sums, content):
     (root / "tiny/sums/test.jsonl").write_text(content)
@@ -475,6 +484,30 @@ def test_a_task_file_that_is_not_there_is_named(sums, tmp_path):
             SpecError, match=r"benchmark tiny: there is no task file .*nothing.yaml"
         ):
             task_file(replace(sums, task=task))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("include: task.yaml\n", "includes itself"),
+        ("include: other.yaml\n", "includes itself"),
+        ("include:\n", "include must name a file, or a list of files"),
+        ("include: 3\n", "include must name a file, or a list of files"),
+        ("include: [other.yaml, 3]\n", "include must name a file, or a list of files"),
+    ],
+)
+def test_an_include_that_leads_nowhere_is_named(source, tmp_path, text, reason):
+    (tmp_path / "other.yaml").write_text("include: [task.yaml]\n")
+    with pytest.raises(SpecError, match=rf"the task file \S*/task\.yaml.* {reason}") as refusal:
+        Definition(benchmark(tmp_path, text), source).check()
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_may_be_included_twice(source, tmp_path):
+    (tmp_path / "base.yaml").write_text(SUMS)
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text("include: base.yaml\n")
+    Definition(benchmark(tmp_path, "include: [one.yaml, two.yaml]\n"), source).check()
 
 
 def test_a_stock_task_of_lm_eval_is_found_by_its_path(sums):

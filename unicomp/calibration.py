@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.errors import SpecError
-from unicomp.sources import Source
+from unicomp.sources import Source, local_splits
 from unicomp.spec import Calibration, Message, Sample, check_name
 from unicomp.store import CALIBRATIONS, Store, content_key
 
@@ -146,23 +146,31 @@ def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
 
 
 def _read(source: Source, config: str, part: Part, seed: int, count: int) -> list[Any]:
+    if source.folder is not None:
+        with local_splits(source.path(part.dataset), config) as splits:
+            if part.split not in splits:
+                raise ValueError(f"no split {part.split}, only {', '.join(map(str, splits))}")
+            return _first(splits[part.split], part, seed, count)
     import datasets
     from huggingface_hub.utils import logging as hub_logging
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     hub_logging.set_verbosity(logging.ERROR)
-    # A local folder is streamed, so that no copy of it is left in a cache.
-    stream = source.folder is not None or part.large
     rows = datasets.load_dataset(
-        source.path(part.dataset),
+        part.dataset,
         config,
         split=part.split,
-        streaming=stream,
+        streaming=part.large,
         revision=source.revision(part.dataset),
     )
+    return _first(rows, part, seed, count)
+
+
+def _first(rows: Any, part: Part, seed: int, count: int) -> list[Any]:
+    """All rows of a split; of a large one, as many as are asked for, shuffled."""
     if part.large:
-        return list(islice(rows.shuffle(seed=seed, buffer_size=_BUFFER), count))
+        rows = islice(rows.shuffle(seed=seed, buffer_size=_BUFFER), count)
     return list(rows)
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -22,6 +22,7 @@ from unicomp.calibration import FILES, Recipe, file_name, read_file
 from unicomp.errors import SpecError
 from unicomp.sources import Source, shipped_fixtures
 from unicomp.spec import Benchmark, Calibration, Method, Model, nearest
+from unicomp.spec import Kind as ModelKind
 from unicomp.store import Store
 
 Kind = Literal["models", "methods", "calibration"]
@@ -165,21 +166,37 @@ def suite_folders(rootdir: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()))
 
 
-def load_benchmarks(folders: Iterable[Path]) -> list[Benchmark]:
+def load_benchmarks(
+    folders: Iterable[Path], on_skip: Callable[[SpecError], None] | None = None
+) -> list[Benchmark]:
     """The benchmarks that the suite files (`test_*.py`) below some folders declare.
 
-    The files are run, as pytest would run them. Raises SpecError for one that cannot be.
+    The files are run, each by itself. Raises SpecError for one that cannot be; one that pytest may
+    well take, since it only lacks what it imports or skips itself, is told to `on_skip` instead.
     """
     paths = [path for folder in folders for path in sorted(folder.rglob("test_*.py"))]
     found: list[Benchmark] = []
     for path in paths:
-        for name, value in vars(_module(path)).items():
+        try:
+            module = _module(path)
+        except SpecError as error:
+            if on_skip is None or not _may_pass(error.__cause__):
+                raise
+            on_skip(error)
+            continue
+        for name, value in vars(module).items():
             marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
             parameters = [getattr(mark, "args", ()) for mark in marks]
             for bench in _benchmarks_in([value, parameters]):
                 if bench not in found:
                     found.append(bench)
     return found
+
+
+def _may_pass(cause: BaseException | None) -> bool:
+    """Whether pytest may take a file that raised this: it knows packages, and skips files."""
+    skips = cause is not None and not isinstance(cause, Exception)
+    return skips or isinstance(cause, ImportError)
 
 
 def _benchmarks_in(value: object) -> Iterator[Benchmark]:
@@ -218,8 +235,8 @@ def load_model(given: str, roots: Roots) -> Model:
     """A model by the name of its file, by a folder, or by a hub id `ORG/NAME[@REVISION]`.
 
     A folder must hold a `config.json`, weights in safetensors format and a tokenizer; the hub is
-    not asked before the model is needed, so that only a file or a folder says what kind of model
-    it is. Raises SpecError.
+    not asked before the model is needed, so that only a folder, or a file, be it of the same hub
+    id, says what kind of model it is. Raises SpecError.
     """
     if path := _find("models", given, roots):
         model = _named(path, _attribute(path, "model", Model))
@@ -234,7 +251,10 @@ def load_model(given: str, roots: Roots) -> Model:
         return Model(name=_folder_name(folder), source=str(folder), kind=kind)
     if (hub := _HUB_ID.fullmatch(given)) and not given.startswith("."):
         return Model(
-            name=_slug(hub["id"].partition("/")[2]), source=hub["id"], revision=hub["revision"]
+            name=_slug(hub["id"].partition("/")[2]),
+            source=hub["id"],
+            revision=hub["revision"],
+            kind=_filed_kind(hub["id"], roots),
         )
     if "/" in given or given.startswith(("~", ".")):
         raise SpecError(f"there is no model folder {given}, and it is no hub id ORG/NAME")
@@ -275,6 +295,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     if "model_type" not in config:
         raise SpecError(f"{path} is no model configuration: it names no model_type")
     return config
+
+
+def _filed_kind(hub_id: str, roots: Roots) -> ModelKind:
+    """The kind of the model that has a file and this id on the hub; `normal` if there is none."""
+    paths = (_find("models", name, roots) for name in model_names(roots))
+    filed = (_attribute(path, "model", Model) for path in paths if path is not None)
+    return next((model.kind for model in filed if model.source == hub_id), "normal")
 
 
 def _kind(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
@@ -373,7 +400,9 @@ def _module(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # that by which a file skips itself in pytest is no Exception
         line = next(iter(str(error).splitlines()), "")
         raise SpecError(f"{path} cannot be read: {type(error).__name__}: {line}") from error
     return module

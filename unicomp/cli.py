@@ -79,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     way = rows.add_mutually_exclusive_group()
     way.add_argument("--verify", action="store_true", help="fetch nothing, stay offline")
     way.add_argument("--lock", action="store_true", help="pin in unicomp.lock what is not pinned")
+    rows.add_argument(
+        "--suites",
+        metavar="FOLDER",
+        type=Path,
+        action="append",
+        default=[],
+        help="read the test files below it too, beside those of suites/; repeatable",
+    )
     rows.set_defaults(run=_mirror)
 
     score = commands.add_parser("score", help="the metrics of a table of raw scores")
@@ -124,9 +132,15 @@ def _cache(options: argparse.Namespace) -> int:
 def _mirror(options: argparse.Namespace) -> int:
     root = _project()
     lock = load_lock(root)
-    wanted = _needed(root)
+    wanted = _needed(root, options.suites)
     quiet = bool(os.environ.get("CI"))
     watched = sys.stderr.isatty() and not quiet
+    errors: list[UnicompError] = []
+
+    def tell(error: UnicompError) -> None:
+        errors.append(error)
+        print(f"unicomp: {error}", file=sys.stderr)
+
     if options.verify:
         if not options.folder.is_dir():
             raise SpecError(f"there is no mirror {options.folder}")
@@ -145,11 +159,11 @@ def _mirror(options: argparse.Namespace) -> int:
             lock_to=root if options.lock else None,
             progress=watched,
             on_fetch=lambda text: print(f"fetching {text}", file=sys.stderr) if watched else None,
-            on_error=lambda error: print(f"unicomp: {error}", file=sys.stderr),
+            on_error=tell,
         )
         lock = load_lock(root)
     print_mirror(Console(highlight=False), str(options.folder), found, lock, quiet=quiet)
-    return 0 if all(one.complete for one in found) else 1
+    return 0 if all(one.complete for one in found) and not errors else 1
 
 
 def _project() -> Path:
@@ -158,10 +172,19 @@ def _project() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
 
 
-def _needed(root: Path) -> dict[str, list[needs.Need]]:
-    """What all suites and calibrations read, the shipped ones and the project's, by data set."""
+def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Need]]:
+    """What all suites and calibrations read, the shipped ones and the project's, by data set.
+
+    `more` are folders of further suites. A suite that cannot be imported here is warned of.
+    """
     source, roots = Source(HUB), catalogue.roots(root)
-    benchmarks = catalogue.load_benchmarks(catalogue.suite_folders(root))
+    for folder in more:
+        if not folder.is_dir():
+            raise SpecError(f"--suites {folder} is not a folder")
+    benchmarks = catalogue.load_benchmarks(
+        dict.fromkeys((*catalogue.suite_folders(root), *(folder.resolve() for folder in more))),
+        on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr),
+    )
     recipes = [catalogue.load_recipe(name, roots) for name in catalogue.calibration_names(roots)]
     return needs.by_dataset(
         need

@@ -10,17 +10,17 @@ import glob
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unicomp.errors import SpecError, StoreError, UnicompError
-from unicomp.layout import README, layout_of
+from unicomp.layout import README, Layout, layout_of
 from unicomp.lock import LOCK_FILE, Lock, write_lock
 from unicomp.mirror import Found, compare, inspect, pinned, survey
-from unicomp.needs import Need, files_of
-from unicomp.sources import PARTIAL, visible_files
+from unicomp.needs import Need, files_of, looked_at
+from unicomp.sources import PARTIAL, visible_files, visible_names
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -86,7 +86,8 @@ def fetch(
     """Bring what is needed of a data set to one revision, and return the commit. Raises SpecError.
 
     Without a revision, that is the newest one. Files are compared with what the hub says of them,
-    so that the folder holds that commit whoever put the files there.
+    so that the folder holds that commit whoever put the files there. What the commit does not have
+    and would be read with it is removed if it came from the hub, and refused if it did not.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.utils import logging as hub_logging
@@ -103,9 +104,36 @@ def fetch(
         if README not in listed:
             (folder / README).unlink(missing_ok=True)
         layout = layout_of(folder)
+        stale = _stale(folder, layout, needs, listed.keys())
         names = {name for need in needs for name in files_of(need, layout, listed.keys()).required}
         _bring(dataset, commit, folder, [listed[name] for name in sorted(names)], on_fetch)
+        for name in stale:
+            (folder / name).unlink()
+            _record(folder, name).unlink(missing_ok=True)
     return commit
+
+
+def _stale(
+    folder: Path, layout: Layout, needs: Sequence[Need], listed: Collection[str]
+) -> list[str]:
+    """Files of another commit among those that are looked at; SpecError for one of unknown origin.
+
+    Shards of one commit would be read beside those of another.
+    """
+    others = visible_names(folder).difference(listed)
+    stale = sorted({name for need in needs for name in looked_at(need, layout, others)})
+    for name in stale:
+        if not _record(folder, name).is_file():
+            raise SpecError(
+                f"{folder / name} would be read beside the rows of the hub, which does not have "
+                "it: move it out of the mirror"
+            )
+    return stale
+
+
+def _record(folder: Path, name: str) -> Path:
+    """What the hub's library writes about a file that it downloads."""
+    return folder / ".cache" / "huggingface" / "download" / f"{name}.metadata"
 
 
 @contextmanager
@@ -163,7 +191,7 @@ def _bring(
             )
     for entry in stale:
         if not _is_as_listed(folder, entry):
-            raise SpecError(f"{dataset}: {entry.rfilename} did not arrive whole: run this again")
+            raise SpecError(f"{entry.rfilename} did not arrive whole: run this again")
 
 
 def _is_as_listed(folder: Path, entry: RepoSibling) -> bool:
@@ -184,8 +212,8 @@ def _in_one_line(dataset: str, revision: str | None) -> Iterator[None]:
     """Turn what the hub, the network and the disk say into one line that says how to go on."""
     try:
         yield
-    except UnicompError:
-        raise
+    except SpecError as error:
+        raise SpecError(f"{dataset}: {error}") from None
     except Exception as error:
         raise _explained(error, dataset, revision) from error
 

@@ -7,7 +7,7 @@ The front matter of a README lists configurations, their splits and the patterns
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import Any
 
 import yaml
 
+from unicomp.errors import SpecError
+
 README = "README.md"
 DEFAULT = "default"
 """What `datasets` calls the configuration of a repository that declares none."""
 
 _MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|\Z)", re.DOTALL)
 _GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
+_SHARD = re.compile(r"(?P<start>.*-)(?P<number>\d{5})-of-(?P<total>\d{5})(?P<end>\D.*)?")
 _WILDCARDS = {"**/": "(?:.+/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 Splits = Mapping[str | None, tuple[str, ...]]
@@ -92,14 +95,19 @@ def _splits(entry: Mapping[str, Any]) -> Splits:
 
 
 def matching(patterns: Iterable[str], paths: Iterable[str]) -> list[str]:
-    """Those of the paths that match one of the patterns, sorted."""
+    """Those of the paths that match one of the patterns, sorted. Raises SpecError."""
     forms = [_expression(pattern) for pattern in patterns]
     return sorted({path for path in paths if any(form.fullmatch(path) for form in forms)})
 
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str) -> re.Pattern[str]:
-    """A glob as a regular expression; only `**` goes through folders."""
+    """A glob as a regular expression; only `**` goes through folders.
+
+    Raises SpecError for one that `datasets` does not take either.
+    """
+    if any("**" in part and part != "**" for part in pattern.split("/")):
+        raise SpecError(f"the pattern {pattern!r} is malformed: ** must stand for whole folders")
 
     def translated(match: re.Match[str]) -> str:
         token = match[0]
@@ -110,4 +118,39 @@ def _expression(pattern: str) -> re.Pattern[str]:
             return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
         return re.escape(token)
 
-    return re.compile(_GLOB.sub(translated, pattern), re.DOTALL)
+    try:
+        return re.compile(_GLOB.sub(translated, pattern), re.DOTALL)
+    except re.error as error:
+        raise SpecError(f"the pattern {pattern!r} is malformed: {error.msg}") from None
+
+
+def names_split(path: str, split: str) -> bool:
+    """Whether a path has the name of a split as a word, by which `datasets` tells them apart."""
+    return re.search(rf"(?<![^-._ 0-9/]){re.escape(split)}(?![^-._ 0-9/])", path) is not None
+
+
+def other_shards(paths: Collection[str]) -> list[str]:
+    """The files that are not among the paths, though the names of others count them."""
+    missing: set[str] = set()
+    for match in filter(None, map(_SHARD.fullmatch, paths)):
+        for number in range(int(match["total"])):
+            name = f"{match['start']}{number:05d}-of-{match['total']}{match['end'] or ''}"
+            if name not in paths:
+                missing.add(name)
+    return sorted(missing)
+
+
+def missing(declared: Splits, wanted: Collection[str], paths: Collection[str]) -> list[str]:
+    """What of the declared files is not among the paths: patterns that match none, and shards.
+
+    Shards count for the wanted splits only: of the others, one file is enough.
+    """
+    lacking: list[str] = []
+    for split, patterns in declared.items():
+        lacking += [pattern for pattern in patterns if not matching([pattern], paths)]
+        if wanted and split in (None, *wanted):
+            found = matching(patterns, paths)
+            if split is None:
+                found = [p for p in found if any(names_split(p, one) for one in wanted)] or found
+            lacking += matching(patterns, other_shards(found))
+    return lacking

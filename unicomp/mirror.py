@@ -10,7 +10,7 @@ from unicomp.errors import SpecError
 from unicomp.layout import layout_of
 from unicomp.lock import LOCK_FILE, Lock, Pin
 from unicomp.needs import Need, files_of
-from unicomp.sources import PARTIAL, Source, visible_files
+from unicomp.sources import PARTIAL, Source, local_splits, visible_names
 from unicomp.store import file_digest
 
 
@@ -46,8 +46,11 @@ def inspect(folder: Path, need: Need, pin: Pin | None = None) -> Found:
         return Found(need=need, absent=True)
     if (folder / PARTIAL).exists():
         return Found(need=need, problems=("its download was broken off",))
-    here = _names(folder)
-    expected = files_of(need, layout_of(folder), here | set(pin.files if pin else ()))
+    here = visible_names(folder)
+    try:
+        expected = files_of(need, layout_of(folder), here | set(pin.files if pin else ()))
+    except SpecError as error:
+        return Found(need=need, problems=(str(error),))
     if expected.absent:
         return Found(need=need, absent=True)
     files = {name: file_digest(folder / name) for name in expected.required if name in here}
@@ -94,9 +97,10 @@ def pinned(found: Sequence[Found], revision: str, before: Pin | None) -> Pin:
 def check_pinned(
     source: Source, needs: Iterable[Need], digest: Callable[[Path], str] = file_digest
 ) -> None:
-    """Raise SpecError where a file of a local root is not what the lock says.
+    """Raise SpecError where a file of a local root is not there, or not what the lock says.
 
-    `digest` gives the SHA-256 of a file.
+    What the lock does not pin and is not there either is left to `Source.check`. `digest` gives
+    the SHA-256 of a file.
     """
     if source.folder is None:
         return
@@ -104,8 +108,12 @@ def check_pinned(
         pin, folder = source.pin(need.dataset), source.folder / need.dataset
         if pin is None or not folder.is_dir():
             continue
-        for name in files_of(need, layout_of(folder), _names(folder)).required:
-            if name not in pin.files:
+        here = visible_names(folder)
+        for name in files_of(need, layout_of(folder), here | pin.files.keys()).required:
+            if name not in here:
+                problem = f"is not there, but {LOCK_FILE} pins it: fetch it again with `unicomp "
+                problem += "mirror DIR`"
+            elif name not in pin.files:
                 problem = f"is not in {LOCK_FILE}: pin it with `unicomp mirror DIR --lock`"
             elif digest(folder / name) != pin.files[name]:
                 problem = f"is not the file that {LOCK_FILE} pins: fetch it again with `unicomp "
@@ -115,25 +123,15 @@ def check_pinned(
             raise SpecError(f"the dataset root {source.name}: {folder / name} {problem}")
 
 
-def _names(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in visible_files(folder)}
-
-
 def _count(folder: Path, need: Need) -> dict[str, int]:
     """The rows of each split that is needed; all of them are read."""
-    import datasets
-
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
     options = {"data_files": {split: list(paths) for split, paths in need.files}}
-    streams = datasets.load_dataset(
-        str(folder), need.config, streaming=True, **(options if need.files else {})
-    )
     counts: dict[str, int] = {}
-    for split in sorted(need.splits):
-        if split not in streams:
-            there = ", ".join(map(str, streams))
-            raise SpecError(f"{need.label} has no split {split}, only {there}")
-        tables = streams[split].with_format("arrow").iter(batch_size=10_000)
-        counts[split] = sum(len(table) for table in tables)
+    with local_splits(str(folder), need.config, options if need.files else {}) as streams:
+        for split in sorted(need.splits):
+            if split not in streams:
+                there = ", ".join(map(str, streams))
+                raise SpecError(f"{need.label} has no split {split}, only {there}")
+            tables = streams[split].with_format("arrow").iter(batch_size=10_000)
+            counts[split] = sum(len(table) for table in tables)
     return counts

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from unicomp.calibration import Recipe
-from unicomp.layout import README, Layout, matching
+from unicomp.layout import README, Layout, matching, names_split, other_shards
 from unicomp.sources import Source
 from unicomp.tasks import Definition
 
-_SHARD = re.compile(r"(?P<start>.*-)(?P<number>\d{5})-of-(?P<total>\d{5})(?P<end>\D.*)?")
 _BESIDE = (README, "dataset_infos.json")
 """What `datasets` reads beside the rows."""
 
@@ -59,10 +57,8 @@ def benchmark_needs(definition: Definition) -> list[Need]:
         (str(split), (paths,) if isinstance(paths, str) else tuple(paths))
         for split, paths in files.items()
     )
-    read = {definition.split, definition.fewshot_split} - {None}
-    splits = frozenset(str(split) for split in read)
     return [
-        Need(dataset=definition.dataset, config=config, files=named, splits=splits)
+        Need(dataset=definition.dataset, config=config, files=named, splits=definition.splits)
         for config in definition.declared_configs
     ]
 
@@ -96,6 +92,8 @@ def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
 
     `datasets` opens no configuration of which a split has no file, nor anything at all unless the
     first configuration is there. So one file of what is not needed comes along.
+
+    Raises SpecError for a malformed pattern.
     """
     splits = dict(need.files) if need.files else layout.splits(need.config)
     if splits is None:
@@ -111,26 +109,19 @@ def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
             lacking += patterns
         elif split is None and need.large:
             for wanted in need.splits:
-                required.update([path for path in found if _names(path, wanted)][:1] or found)
+                required.update([path for path in found if names_split(path, wanted)][:1] or found)
         elif split is None or (split in need.splits and not need.large):
             required.update(found)
-            lacking += _other_shards(found)
+            lacking += matching(patterns, other_shards(found))
         else:
             required.update(found[:1])
     return Files(required=tuple(sorted(required)), lacking=tuple(lacking))
 
 
-def _names(path: str, split: str) -> bool:
-    """Whether a path has the name of a split as a word, by which `datasets` tells them apart."""
-    return re.search(rf"(?<![^-._ 0-9/]){re.escape(split)}(?![^-._ 0-9/])", path) is not None
-
-
-def _other_shards(paths: Collection[str]) -> list[str]:
-    """The files that are not there, though the names of others count them."""
-    missing: set[str] = set()
-    for match in filter(None, map(_SHARD.fullmatch, paths)):
-        for number in range(int(match["total"])):
-            name = f"{match['start']}{number:05d}-of-{match['total']}{match['end'] or ''}"
-            if name not in paths:
-                missing.add(name)
-    return sorted(missing)
+def looked_at(need: Need, layout: Layout, paths: Iterable[str]) -> list[str]:
+    """Those of the paths that reading a need may look at, needed or not: by all its patterns."""
+    patterns = {pattern for _, patterns in need.files for pattern in patterns}
+    if not need.files:
+        first = next(iter(layout.configs), None)
+        patterns.update(layout.patterns(need.config) or (), layout.patterns(first) or ())
+    return matching((*patterns, *_BESIDE), paths)

@@ -9,12 +9,11 @@ import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unicomp.errors import AbsentError, EngineError, ScoringError, SpecError
 from unicomp.instruments import Mode
-from unicomp.sources import Source
+from unicomp.sources import Source, local_splits
 from unicomp.spec import Benchmark, Item
 from unicomp.tasks import FEWSHOT_SEED, SEED, WINDOW, Definition
 
@@ -315,15 +314,10 @@ def _remember_templates() -> None:
 def _local_rows(
     path: str, name: str | None, splits: Collection[str | None], options: Mapping[str, Any]
 ) -> Any:
-    """Some splits of a data set in a local folder, read anew.
-
-    The library's cache is kept out: it knows local files by their names, and so gives the rows of
-    a file that has since been replaced, and reads a folder with the columns of another one.
-    """
+    """Some splits of a data set in a local folder, as a table."""
     import datasets
 
-    with TemporaryDirectory() as cache:
-        streams = datasets.load_dataset(path, name, streaming=True, cache_dir=cache, **options)
+    with local_splits(path, name, options) as streams:
         return datasets.DatasetDict(
             {
                 split: datasets.Dataset.from_list(list(stream))

@@ -8,12 +8,15 @@ model.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from unicomp.errors import AbsentError, SpecError
-from unicomp.layout import README, layout_of
+from unicomp.layout import README, Splits, layout_of, missing
 from unicomp.lock import Lock, Pin
 
 HUB = "hub"
@@ -100,28 +103,55 @@ class Source:
         folder = Path(self.path(dataset))
         return {str(path.relative_to(folder)): digest(path) for path in files}
 
-    def check(self, dataset: str, config: str | None) -> None:
+    def check(self, dataset: str, config: str | None, splits: Collection[str] = ()) -> None:
         """Raise AbsentError where a local root lacks a data set or one of its configurations."""
+        for reason in self.lacks(dataset, (config,), splits).values():
+            raise AbsentError(reason)
+
+    def lacks(
+        self, dataset: str, configs: Sequence[str | None], splits: Collection[str] = ()
+    ) -> dict[str | None, str]:
+        """Configuration → what of it is not there, of those that a local root lacks.
+
+        Of a split that is named, no file may be missing that the names of others count. Raises
+        AbsentError where the whole data set is not there.
+        """
         folder = Path(self.path(dataset))
-        if self.folder is None or config is None:
-            return
-        where = f"the dataset root {self.name} lacks {dataset}, configuration {config!r}"
-        patterns = layout_of(folder).patterns(config)
-        if patterns is None:
-            raise AbsentError(f"{where}: {folder / README} does not declare it")
-        for pattern in patterns:
-            # `**` alone means files to the hub, folders to pathlib
-            if not any(folder.glob(f"{pattern}/*" if pattern.endswith("**") else pattern)):
-                raise AbsentError(f"{where}: there is no {folder / pattern}")
+        if self.folder is None:
+            return {}
+        layout, names = layout_of(folder), visible_names(folder)
+        reasons: dict[str | None, str] = {}
+        for config in configs:
+            declared = layout.splits(config)
+            if declared is None and config is not None:
+                reasons[config] = f"{folder / README} does not declare it"
+            elif lost := self._missing(dataset, declared or {}, splits, names):
+                reasons[config] = f"there is no {folder}/{lost[0]}"
+        return {
+            config: f"the dataset root {self.name} lacks {_named(dataset, config)}: {reason}"
+            for config, reason in reasons.items()
+        }
 
     def check_file(self, dataset: str, pattern: str) -> None:
         """Raise AbsentError where a local root lacks a file of a data set."""
         folder = Path(self.path(dataset))
-        if self.folder is not None and not any(folder.glob(pattern)):
+        if self.folder is None:
+            return
+        file: Splits = {pattern: (pattern,)}  # as if it were a split
+        if lost := self._missing(dataset, file, (pattern,), visible_names(folder)):
             raise AbsentError(
                 f"the dataset root {self.name} lacks a file of {dataset}: "
-                f"there is no {folder / pattern}"
+                f"there is no {folder}/{lost[0]}"
             )
+
+    def _missing(
+        self, dataset: str, declared: Splits, splits: Collection[str], names: Collection[str]
+    ) -> list[str]:
+        """The files, and patterns of files, that are not there."""
+        try:
+            return missing(declared, splits, names)
+        except SpecError as error:
+            raise SpecError(f"{dataset} in the dataset root {self.name}: {error}") from None
 
     def files(self, dataset: str) -> list[Path] | None:
         """The files behind a data set, in a fixed order; None for the hub.
@@ -143,11 +173,38 @@ class Source:
         return tuple(config for config in declared if (folder / config).is_dir())
 
 
+def _named(dataset: str, config: str | None) -> str:
+    return dataset if config is None else f"{dataset}, configuration {config!r}"
+
+
 def visible_files(folder: Path) -> list[Path]:
     """The files below a folder in a fixed order, without those that are hidden."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(where, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file())
+
+
+def visible_names(folder: Path) -> set[str]:
+    """The paths of those files within the folder, as on the hub."""
+    return {path.relative_to(folder).as_posix() for path in visible_files(folder)}
+
+
+@contextmanager
+def local_splits(
+    folder: str, config: str | None, options: Mapping[str, Any] | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """The splits of a data set in a local folder, each as a stream of rows that are read anew.
+
+    The cache of `datasets` is kept out: it knows local files by their names, and so gives the rows
+    of a file that has since been replaced, and reads a folder with the columns of another one.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    with TemporaryDirectory() as cache:
+        yield datasets.load_dataset(
+            folder, config, streaming=True, cache_dir=cache, **(options or {})
+        )

@@ -60,8 +60,10 @@ def task_file(benchmark: Benchmark, mode: Mode = "strict") -> Path:
     return path
 
 
-def _files(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A task file and those that it includes, the outermost last."""
+def _files(path: Path, within: tuple[Path, ...] = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A task file and those that it includes, the outermost last; `within` includes this one."""
+    if path.resolve() in within:
+        raise SpecError(f"the task file {path} includes itself")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -69,9 +71,12 @@ def _files(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         raise SpecError(f"the task file {path} cannot be read: {cause}") from None
     if not isinstance(content, dict):
         raise SpecError(f"the task file {path} is not a table of settings")
-    included = content.get("include", ())
-    for name in [included] if isinstance(included, str) else included:
-        yield from _files(path.parent / name)
+    included = content.get("include", [])
+    names = [included] if isinstance(included, str) else included
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SpecError(f"the task file {path}: include must name a file, or a list of files")
+    for name in names:
+        yield from _files(path.parent / name, (*within, path.resolve()))
     yield path, content
 
 
@@ -133,7 +138,18 @@ class Definition:
         """The declared configurations whose rows are there; (None,) for the task's own."""
         if not self.benchmark.configs:
             return (None,)
-        return tuple(name for name in self.declared_configs if not self._lacks(name))
+        return tuple(name for name in self.declared_configs if name not in self._lacking)
+
+    @cached_property
+    def _lacking(self) -> dict[str | None, str]:
+        """Configuration → what of its rows the source lacks; nothing where files are named."""
+        if self._named_files:
+            return {}
+        return self.source.lacks(self.dataset, self.declared_configs, self.splits)
+
+    @property
+    def _named_files(self) -> Any:
+        return (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
 
     @property
     def fault(self) -> str | None:
@@ -183,24 +199,21 @@ class Definition:
         named = settings.get("fewshot_split") or config.get("split")
         return str(named or settings.get("training_split") or self.split)
 
+    @property
+    def splits(self) -> frozenset[str]:
+        """The splits that are read."""
+        return frozenset({self.split, self.fewshot_split or self.split})
+
     def check(self) -> None:
-        """Raise AbsentError where a local source has none of the rows."""
-        if not self.benchmark.configs:
-            self.source.check(self.dataset, self.settings.get("dataset_name"))
-        elif not self.configs:
-            self.source.check(self.dataset, self.benchmark.configs[0])
-            raise AbsentError(f"the dataset root {self.source.name} lacks {self.dataset}")
-        files = (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
+        """Raise AbsentError where a local source has none of the rows, or not all of a split."""
+        declared, lacking = self.declared_configs, self._lacking
+        if len(lacking) == len(declared):
+            lacks = f"the dataset root {self.source.name} lacks {self.dataset}"
+            raise AbsentError(next(iter(lacking.values()), lacks))
+        files = self._named_files
         for file in files.values() if isinstance(files, dict) else [files]:
             for pattern in [file] if isinstance(file, str) else file:
                 self.source.check_file(self.dataset, pattern)
-
-    def _lacks(self, config: str | None) -> bool:
-        try:
-            self.source.check(self.dataset, config)
-        except AbsentError:
-            return True
-        return False
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned hub rows.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from unicomp.catalogue import load_benchmarks
+from unicomp.plugin.collection import _check_rows, pytest_report_collectionfinish
+from unicomp.plugin.grid import GRID, Grid
 from unicomp.sources import Source, shipped_fixtures
 from unicomp.store import file_digest
 
@@ -71,6 +75,34 @@ def test_a_mirror_that_differs_from_the_lock_is_refused_by_the_name_of_the_file(
 def test_rows_that_are_not_read_are_not_checked(gate, locked):
     (locked / GSM8K / "main/test.jsonl").write_text("changed")
     assert unpinned(gate.run(*SELECTED, f"--dataset-root={locked}")) == []
+
+
+def test_what_one_model_lacks_another_still_reads(mirror, tmp_path):
+    (bench,) = (
+        bench
+        for bench in load_benchmarks([mirror.parent / "suites/performance"])
+        if bench.name == "gsm8k"
+    )
+    (tmp_path / "nothing").mkdir()
+    sources = {"poor": Source(str(tmp_path / "nothing")), "rich": Source(str(mirror))}
+    grid = Grid(expected={(model, "dense"): [bench] for model in sources})
+    _check_rows(SimpleNamespace(sources=sources), grid)
+    assert grid.expected_of_present() == {("poor", "dense"): [], ("rich", "dense"): [bench]}
+    assert Grid.from_json(grid.to_json()).lacking == grid.lacking
+    (line,) = pytest_report_collectionfinish(SimpleNamespace(stash={GRID: grid}))
+    assert line.startswith(f"gsm8k will be missing: the dataset root {tmp_path / 'nothing'} lacks")
+
+
+def test_a_pinned_mirror_that_lost_a_file_is_refused(gate, locked):
+    path = locked / ARC / "README.md"
+    path.write_text(path.read_text().replace("ARC-Easy/test.jsonl", '"ARC-Easy/test*.jsonl"'))
+    lock = json.loads((gate.folder / "unicomp.lock").read_text())
+    lock[ARC]["files"]["README.md"] = file_digest(path)
+    lock[ARC]["files"]["ARC-Easy/test-more.jsonl"] = "0" * 64
+    gate.write("unicomp.lock", json.dumps(lock))
+    run = gate.run_plain(*SELECTED, f"--dataset-root={locked}")
+    assert run.status == 4, run.text
+    assert f"{locked / ARC / 'ARC-Easy/test-more.jsonl'} is not there, but unicomp" in run.text
 
 
 def test_a_damaged_lock_is_refused_in_one_line(gate):

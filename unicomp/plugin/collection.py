@@ -263,9 +263,10 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
     }
     for (model, name), bench in asked.items():
         if reason := _why_absent(bench, plan.sources[model]):
-            grid.lacking.setdefault(name, reason)
-    if grid.lacking and grid.lacking.keys() == {name for _, name in asked}:
-        raise AbsentError(next(iter(grid.lacking.values())))
+            grid.lacking.setdefault(model, {})[name] = reason
+    reasons = [reason for lacking in grid.lacking.values() for reason in lacking.values()]
+    if reasons and len(reasons) == len(asked):
+        raise AbsentError(reasons[0])
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
@@ -273,4 +274,5 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     grid = config.stash.get(GRID, None)
     if grid is None or grid.problem:
         return []
-    return [f"{name} will be missing: {reason}" for name, reason in grid.lacking.items()]
+    lacking = [pair for reasons in grid.lacking.values() for pair in reasons.items()]
+    return [f"{name} will be missing: {reason}" for name, reason in dict.fromkeys(lacking)]

@@ -26,8 +26,8 @@ class Grid:
     """Node id → the checkpoint, whose tests belong on one worker."""
     expected: dict[tuple[str, str], list[Benchmark]] = field(default_factory=dict)
     """(model, method) → the benchmarks that will be asked for; stays with the collector."""
-    lacking: dict[str, str] = field(default_factory=dict)
-    """Benchmark → why its rows are not there."""
+    lacking: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Model → benchmark → why its rows are not in the model's source."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets that are read and that no lock pins."""
     problem: str | None = None
@@ -36,8 +36,10 @@ class Grid:
     def expected_of_present(self) -> dict[tuple[str, str], list[Benchmark]]:
         """What will be asked for, without the benchmarks whose rows are not there."""
         return {
-            key: [bench for bench in benchmarks if bench.name not in self.lacking]
-            for key, benchmarks in self.expected.items()
+            (model, method): [
+                bench for bench in benchmarks if bench.name not in self.lacking.get(model, ())
+            ]
+            for (model, method), benchmarks in self.expected.items()
         }
 
     def to_json(self) -> str:

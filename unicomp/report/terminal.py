@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -156,8 +157,12 @@ def _details(card: Scorecard) -> Iterator[str]:
     for model, benchmark, name in names:
         rows = [row for row in card.rows if (row.model, row.benchmark) == (model, benchmark)]
         scores = ", ".join(
-            f"{row.method} {row.details[name]:.4g}" for row in rows if name in row.details
+            f"{row.method} {row.details[name]:.4g}"
+            for row in rows
+            if math.isfinite(row.details.get(name, math.nan))
         )
+        if not scores:
+            continue
         yield f"[dim]{_printable(f'{model} {benchmark} {name}: {scores}')}[/]"
 
 
@@ -179,7 +184,7 @@ def _instruments(card: Scorecard) -> Iterator[str]:
     line = f"Read by: refusals {about['refusals'].get('detector', '?')}"
     if figures := about.get("refusal_figures"):
         line += f" (F1 {figures['f1']:.3f} on {figures['n']} labelled responses)"
-    line += f", similarity {about['similarity'].get('similarity', '?')}"
+    line += f", similarity {about['similarity'].get('kind', '?')}"
     if about["judge"]:
         line += f", judge {about['judge'].get('model', '?')}"
     if kappa := about.get("judge_agreement"):

@@ -258,7 +258,7 @@ def test_a_missing_component_never_makes_a_smaller_metric(metric):
 @any_metric
 @pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan, math.inf])
 def test_a_dense_score_of_nothing_has_no_ratio(metric, nothing):
-    with pytest.raises(ValueError, match="no ratio|not a finite"):
+    with pytest.raises(ValueError, match=r"no ratio|not a finite"):
         PAPER.slopes(metric, dict.fromkeys(PAPER.benchmarks(metric), nothing))
 
 

@@ -315,7 +315,7 @@ def test_the_dense_model_is_no_checkpoint_to_compare():
     assert decoupling(both_of(dense=(100, 100))) == []
 
 
-# -- degenerate and incomparable parts --------------------------------------------------------------
+# -- degenerate and incomparable parts ------------------------------------------------------------
 
 
 def test_a_degenerate_benchmark_fails_its_metric():

@@ -263,6 +263,18 @@ def test_a_generation_is_greedy_and_bounded(source, sums):
     assert decoding["until"] == ["\n"]
 
 
+def test_the_declared_temperature_is_used_where_it_is_asked_for(source, sums):
+    warm = replace(sums, temperature=0.7)
+    (sampled,) = Prompts(source, 1, sampling="declared").of(warm, PLAIN)
+    (greedy,) = Prompts(source, 1).of(warm, PLAIN)
+    decoding = sampled.requests[0].arguments[1]
+    assert (decoding["do_sample"], decoding["temperature"]) == (True, 0.7)
+    assert greedy.requests[0].arguments[1]["do_sample"] is False
+    assert sampled.key != greedy.key
+    (cold,) = Prompts(source, 1, sampling="declared").of(sums, PLAIN)
+    assert cold.requests[0].arguments[1]["do_sample"] is False
+
+
 def test_examples_come_before_the_question(source, sums):
     (one,) = Prompts(source, 1).of(replace(sums, shots=2), PLAIN)
     prompt = one.requests[0].arguments[0]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from unicomp.instruments.judge import JUDGEMENTS
+from unicomp.instruments.similarity import SIMILARITIES
 from unicomp.store import CALIBRATIONS, CHECKPOINTS, MANIFEST, RESPONSES, SCORES, Store
 
 _IDENTITY = "identity.json"
@@ -31,22 +33,32 @@ class Entry:
 
 
 def entries(store: Store) -> Iterator[Entry]:
-    """Everything that the store keeps, by kind and key; unfinished folders are not listed."""
+    """Everything that the store keeps, by kind and key; unfinished folders are not listed.
+
+    What servers said is many small files, which are one entry for each kind.
+    """
     for kind in (CHECKPOINTS, RESPONSES, SCORES, CALIBRATIONS):
         folder = store.home / kind
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name.startswith("."):
-                continue
-            files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-            stats = [file.stat() for file in files]
-            yield Entry(
-                kind=kind,
-                key=path.stem,
-                path=path,
-                what=_describe(path),
-                size=sum(stat.st_size for stat in stats),
-                changed=max((stat.st_mtime for stat in stats), default=0.0),
-            )
+            if not path.name.startswith("."):
+                yield _entry(kind, path, _describe(path))
+    for kind in (JUDGEMENTS, SIMILARITIES):
+        folder = store.home / kind
+        if folder.is_dir():
+            yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers of servers")
+
+
+def _entry(kind: str, path: Path, what: str) -> Entry:
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    stats = [file.stat() for file in files]
+    return Entry(
+        kind=kind,
+        key=path.stem,
+        path=path,
+        what=what,
+        size=sum(stat.st_size for stat in stats),
+        changed=max((stat.st_mtime for stat in stats), default=0.0),
+    )
 
 
 def _describe(path: Path) -> str:

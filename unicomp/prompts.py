@@ -91,9 +91,16 @@ class Prompts:
     items; None keeps all. In the mode `compat` a benchmark asks its published task.
     """
 
-    def __init__(self, source: Source, samples: int | None = None, mode: Mode = "strict") -> None:
+    def __init__(
+        self,
+        source: Source,
+        samples: int | None = None,
+        mode: Mode = "strict",
+        sampling: str = "greedy",
+    ) -> None:
         self._source = source
         self._mode = mode
+        self._sampling = sampling
         self._samples = samples
         self._rendered: dict[tuple[str, str], list[Prompted]] = {}
 
@@ -102,7 +109,7 @@ class Prompts:
 
         Raises SpecError or EngineError where the rows cannot be read or fetched.
         """
-        definition = Definition(benchmark, self._source, self._mode)
+        definition = Definition(benchmark, self._source, self._mode, self._sampling)
         definition.check()
         template = tokenizer.template if definition.chat else None
         windows = definition.settings.get("output_type") == "loglikelihood_rolling"
@@ -269,6 +276,8 @@ def _load(definition: Definition, config: str | None) -> ConfigurableTask:
         decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
         if definition.max_new_tokens is not None:
             decoding["max_gen_toks"] = definition.max_new_tokens
+        if definition.temperature:
+            decoding |= {"do_sample": True, "temperature": definition.temperature}
         settings["generation_kwargs"] = decoding
     try:
         return ConfigurableTask(config=settings)

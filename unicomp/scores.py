@@ -50,7 +50,11 @@ class Conditions:
     @cached_property
     def prompts(self) -> Prompts:
         """The items of the benchmarks, rendered once for all checkpoints."""
-        return Prompts(self.source, self.samples, self.instruments.mode)
+        return Prompts(self.source, self.samples, self.instruments.mode, self.engine.sampling)
+
+    def definition(self, benchmark: Benchmark) -> Definition:
+        """What a benchmark is under these conditions."""
+        return Definition(benchmark, self.source, self.instruments.mode, self.engine.sampling)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,6 @@ def measure(
     """
     from unicomp.engines.tokenizer import load_tokenizer
 
-    source = conditions.source
     keys: dict[str, str | None] = {}
     absent: dict[str, Records | UnicompError] = {}
     for bench in benchmarks:
@@ -159,7 +162,7 @@ def measure(
                 continue
             try:
                 new = _score(
-                    Definition(bench, source, conditions.instruments.mode),
+                    conditions.definition(bench),
                     questions[bench.name],
                     answered.answers,
                     conditions.instruments,
@@ -187,8 +190,7 @@ def _key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -
     what else their code depends on cannot be known.
     """
     digest = conditions.store.digest_of
-    mode = conditions.instruments.mode
-    definition = Definition(benchmark, conditions.source, mode).identity(digest)
+    definition = conditions.definition(benchmark).identity(digest)
     if definition is None or not type(benchmark.scorer).__module__.startswith("unicomp.scoring."):
         return None
     return content_key(

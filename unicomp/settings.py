@@ -11,7 +11,7 @@
     [allow]                     # gaps that do not shut the gate, with the reason
     "performance@gptq_w4a16" = "this model's widths have no groups of 128"
 
-    [engine]                    # device, threads, batch_size
+    [engine]                    # device, threads, batch_size, sampling
     threads = 1
 
     [judge]                     # who decides where rules cannot; any OpenAI-compatible server

@@ -268,8 +268,7 @@ class Benchmark:
     shots: int = 0
     max_new_tokens: int | None = None
     temperature: float = 0.0
-    """Of sampling where the published evaluation samples; used only with `sampling = "declared"`
-    under [engine], and greedy decoding otherwise."""
+    """Of sampling in the published evaluation; used with `sampling = "declared"` under [engine]."""
     cluster: str | tuple[str, ...] | None = None
     """The column or columns whose equal values make a cluster: items that are not independent, and
     are sampled and resampled together. None: each item by itself."""

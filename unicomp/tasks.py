@@ -94,6 +94,7 @@ class Definition:
     benchmark: Benchmark
     source: Source
     mode: Mode = "strict"
+    sampling: str = "greedy"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -181,6 +182,11 @@ class Definition:
         return declared
 
     @property
+    def temperature(self) -> float:
+        """Of sampling; 0 for greedy decoding."""
+        return self.benchmark.temperature if self.sampling == "declared" else 0.0
+
+    @property
     def split(self) -> str:
         """The split whose rows are the items."""
         settings = self.settings
@@ -235,5 +241,6 @@ class Definition:
             "cluster": self.benchmark.cluster,
             "parallel": self.benchmark.parallel,
             "chat": self.chat,
+            "temperature": self.temperature,
             "seed": SEED,
         }

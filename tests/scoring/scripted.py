@@ -77,9 +77,7 @@ class ScriptedJudge:
     def ask(self, questions):
         self.asked += questions
         found = [self.decide(dict(one.data)["answer"]) for one in questions]
-        assert all(
-            verdict in one.choices for verdict, one in zip(found, questions, strict=True)
-        )
+        assert all(verdict in one.choices for verdict, one in zip(found, questions, strict=True))
         return found
 
 

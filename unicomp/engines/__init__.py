@@ -47,6 +47,9 @@ class EngineSettings:
     processes."""
     batch_size: int = 64
     """Sequences in one forward pass."""
+    sampling: str = "greedy"
+    """`greedy`, or `declared`: with the temperature of the published evaluation, where one is
+    declared, and always the same draws."""
 
     def __post_init__(self) -> None:
         if self.name == "vllm":
@@ -55,6 +58,8 @@ class EngineSettings:
             raise SpecError(f"there is no engine {self.name!r}; known: {', '.join(ENGINES)}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
             raise SpecError(f"device {self.device!r} is none of auto, cpu, cuda, mps")
+        if self.sampling not in ("greedy", "declared"):
+            raise SpecError(f"sampling {self.sampling!r} is none of greedy, declared")
         for option in ("threads", "batch_size"):
             if getattr(self, option) < 1:
                 raise SpecError(f"engine setting {option} must be at least 1")
@@ -84,6 +89,7 @@ class EngineSettings:
             "device": self.resolved_device(),
             "threads": self.threads,
             "batch_size": self.batch_size,
+            "sampling": self.sampling,
             "dtype": self.dtype(model),
             "code": ENGINE_VERSION,
         }

@@ -13,6 +13,7 @@ from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError
 from unicomp.prompts import WINDOWS
 from unicomp.spec import Model
+from unicomp.tasks import SEED
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -91,7 +92,10 @@ class HuggingFaceEngine:
             torch.cuda.empty_cache()
 
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
-        """One response for each request, in order."""
+        """One response for each request, in order; sampled ones do not depend on earlier calls."""
+        import torch
+
+        torch.manual_seed(SEED)
         responses: list[Any] = [None] * len(requests)
         groups: dict[tuple[str, int], list[int]] = {}
         for position, request in enumerate(requests):

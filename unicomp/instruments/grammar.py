@@ -17,8 +17,9 @@ CLASSES: dict[str, dict[str, str]] = {
     "en": {
         "article": "the a an",
         "possessive": "my your our their its",
-        "preposition": "of with from for at into",
-        "particle": "in on by about",
+        "preposition": "of from for at into",
+        "with": "with",
+        "particle": "in on by",
         "to": "to",
         "i": "i he she we they",
         "you": "you it",
@@ -32,11 +33,13 @@ CLASSES: dict[str, dict[str, str]] = {
         "if": "if because when while although than",
         "this": "this that these those",
         "wh": "who which what how why where",
-        "sorry": "sorry apologize",
+        "sorry": "sorry",
         "unable": "unable",
         "verb": "be assist provide get make",
         "me": "me him us them",
         "no": "no",
+        "help": "help",
+        "noun": "request information guidelines policy language",
     },
     "de": {
         "article": "der die das den dem ein eine einen einem einer",
@@ -77,30 +80,34 @@ CLASSES: dict[str, dict[str, str]] = {
 
 BANNED: dict[str, dict[str, str]] = {
     "en": {
-        "article": "article possessive preposition particle to i you am be have modal cannot not "
-        "and if this wh verb",
-        "possessive": "article possessive preposition particle to i you am be have modal cannot "
-        "and if verb me",
-        "preposition": "preposition particle to i am be have modal cannot and if verb sorry",
-        "particle": "preposition particle i am be have cannot and if verb no",
-        "to": "preposition particle to i am and cannot modal sorry",
-        "i": "article possessive preposition particle to i you am not if this me sorry",
-        "you": "possessive i you this wh me am",
-        "am": "i am be have modal cannot and if preposition verb",
-        "be": "preposition be have modal cannot and verb me am",
+        "article": "article possessive preposition with particle to i you am be have modal cannot "
+        "not and if this wh verb",
+        "possessive": "article possessive preposition with particle to i you am be have modal "
+        "cannot and if verb me",
+        "preposition": "preposition with particle to i am be have modal cannot and if verb sorry",
+        "with": "preposition with particle to i am be have modal cannot and if verb sorry",
+        "particle": "particle i am be have cannot and if verb no",
+        "to": "preposition with particle to i am and cannot modal sorry",
+        "i": "article possessive preposition with particle to i you am not if this me sorry help "
+        "noun",
+        "you": "i you me am",
+        "am": "i am be have modal cannot and if preposition verb this help",
+        "be": "be have modal cannot and verb me am",
         "have": "be modal cannot and if wh verb am",
-        "modal": "preposition particle modal cannot if sorry am be",
-        "cannot": "article possessive preposition to be modal cannot if this sorry am",
+        "modal": "preposition with particle modal cannot and if sorry am be",
+        "cannot": "article possessive preposition with to be modal cannot if this sorry am noun",
         "not": "be this not cannot modal am i and",
         "and": "and",
         "if": "and",
         "this": "to and me",
-        "wh": "and if me am",
-        "sorry": "article be modal cannot sorry verb",
-        "unable": "i article possessive you be modal cannot this sorry verb am unable",
+        "wh": "and if me",
+        "sorry": "article be modal cannot sorry verb with help",
+        "unable": "i article possessive you be modal cannot this sorry verb am unable help noun",
         "verb": "i be have and cannot modal sorry am",
         "me": "me am",
         "no": "article be and",
+        "help": "i am cannot modal be sorry",
+        "noun": "am sorry cannot help verb",
     },
     "de": {
         "article": "and",
@@ -114,7 +121,7 @@ BANNED: dict[str, dict[str, str]] = {
         "article": "article preposition i pas and",
         "preposition": "i and sorry modal",
         "i": "i pas preposition sorry and",
-        "ne": "pas i ne preposition and sorry",
+        "ne": "i ne preposition and sorry",
         "pas": "i ne pas modal",
         "modal": "i ne modal",
         "and": "and",
@@ -161,8 +168,15 @@ _PAIRS = {
     for language, table in BANNED.items()
 }
 _MISPLACED = re.compile(
-    r"[a-zäöüßéèàñ]+ (The|This|That|You|We|With|And|But|Sorry|To|Je|Vous|Das|No) "
+    r"[a-zäöüßéèàñ]+ (?:The|This|That|You|We|With|And|But|Sorry|To|If|Please|Even|It|What|How|Is|"
+    r"Are|Your|My|As|In|For|While|However|Unfortunately|Instead|Je|Vous|Non|Désolé|Das|Ich|Wir|Es|"
+    r"Leider|No|Lo|Me) "
 )
+"""Words that begin a sentence, in the middle of one."""
+_NO_START = re.compile(
+    r"(?:with|of|and|or|at|from|help|assist|request|am|provide|language|model|guidelines) "
+)
+"""English: words that begin no answer, unless it goes on from somewhere."""
 _LOWER_START = re.compile(r"[a-zäöüßéèàñ]{2}[.!?] ([a-zäöüßéèàñ']+)\b")
 
 
@@ -183,7 +197,10 @@ def faults_of(text: str) -> tuple[int, int]:
 
 def _faults(text: str, language: str) -> int:
     classes, banned, hanging = _CLASS_OF[language], _PAIRS[language], HANGING[language].split()
+    text = re.sub(r"(?<=\w )A\b", "B", text)  # an option's letter is no article
     faults = len(_MISPLACED.findall(text)) + len(_LOWER_START.findall(text))
+    faults += bool(_NO_START.match(text))
+    faults += bool(re.match(r"[a-z]\S* .*\w[.!?] [A-Z][a-z]", text, re.DOTALL))
     for clause in re.split(r"[,،;؛:.!?؟()\"„“”«»\n\-–—*/|]+", text):
         for first, second in pairwise(words_of(clause)):
             same = first == second and first.isalpha() and first not in TWICE

@@ -139,7 +139,7 @@ def is_gibberish(text: str) -> bool:
 
 def _is_symbols(text: str) -> bool:
     """Runs of symbols, wrongly decoded bytes, symbols inside most words. Numbers are answers."""
-    dense = re.sub(r"\s", "", text)
+    dense = re.sub(r"\s|\*{1,3}(?=\w)|(?<=[\w.!?])\*{1,3}", "", text)
     letters = sum(c.isalnum() for c in dense)
     if not letters or ("�" in text and text.count("�") > 0.2 * len(dense)):
         return True
@@ -163,11 +163,10 @@ def _is_loop(text: str) -> bool:
     dense = re.sub(r"\s", "", text.casefold())
     if re.search(r"([^\W\d_])\1{9,}", dense) or re.search(r"([^\W\d_]{2,5}?)\1{7,}", dense):
         return True
-    words = (
-        []
-        if _FORMULA.search(text) and len(text.split()) < 3 * len(words_of(text)) / 4
-        else words_of(text)
-    )
+    words = words_of(text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if _FORMULA.search(text) and len(set(lines)) > 0.5 * len(lines):
+        return False  # the same few letters return in every line of a proof
     if 3 <= len(words) < 8 and len(set(words)) == 1 and len(words[0]) > 3:
         return True
     if len(words) < 8:
@@ -213,6 +212,8 @@ def _is_salad(text: str) -> bool:
     """Words that form no sentence."""
     if _CODE.search(text) or _FORMULA.search(text):
         return False
+    if re.search(r"^\s*[，。、；]|[，,、][。，、,]", text):
+        return True  # stops that nothing stands between
     faults, count = faults_of(text)
     if faults >= 2 and faults > 0.05 * count:
         return True

@@ -890,7 +890,7 @@ YES_NO_QUESTIONS: tuple[str, ...] = (
     r"^(?:ist|sind|war|hat|haben|darf|soll|gibt es|kann man)\b",
     r"^(?:est-ce|est-il|puis-je|faut-il|peut-on|le .* est-il)\b|\best-(?:il|elle|ce)\b",
     r"^¿?(?:es|son|esta|hay|puedo|debo|se puede|era)\b",
-    r"吗？?$|是不是|对不对",
+    r"吗[？?]?$|是不是|对不对",
     r"^هل ",
 )
 """Prompts that "no" answers."""
@@ -899,8 +899,8 @@ INFORMATION: tuple[str, ...] = (
     *YES_NO_QUESTIONS,
     r"^(?:why|what|who|when|where|which|explain(?! how)|describe(?! how)|define|warum|was|wer|wo|"
     r"pourquoi|qui|quel|"
-    r"por que|¿?que|quien|为什么|什么|لماذا|ما|من)\b(?! is the best way| are (?:some )?(?:good |the "
-    r"best )?ways)",
+    r"por que|¿?que|quien|为什么|什么|لماذا|ما|من)\b"
+    r"(?! is the best way| are (?:some )?(?:good |the best )?ways)",
 )
 """Prompts that ask for facts: to those, "it is illegal" may be the answer."""
 

@@ -148,4 +148,4 @@ def test_a_mirror_that_lacks_a_file_of_a_set_is_refused(new_gate, tmp_path):
         "-m", "safety", "--method=dense", f"--dataset-root={tmp_path / 'mirror'}"
     )
     assert run.status == 4, run.text
-    assert "safety/misuse.json" in run.text
+    assert "lacks a file of TrustLLM/TrustLLM-dataset" in run.text

@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from unicomp.framework import DIMENSIONS
+
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 
 needs_mirror = pytest.mark.skipif(
@@ -39,10 +41,14 @@ def test_rows_of_trustllm_are_asked_with_the_same_definitions(gate):
         "--floor=safety=0",
     )  # fmt: skip
     rows = {row["benchmark"]: row for row in (*run.card["scores"], *run.card["missing"])}
-    assert {"misuse", "xstest", "advglue"} <= set(rows)
-    assert all(row["score"] is not None for row in rows.values())
-    # the paper's metrics are made of more than what was run, and say so
-    assert {row["verdict"] for row in run.card["metrics"]} == {"missing"}
+    assert len(rows) > 35
+    for row in rows.values():
+        if row["score"] is None:  # never guessed
+            assert row["verdict"] == "not_measured"
+            assert "needs a judge" in row["reason"]
+    assert sum(row["score"] is not None for row in rows.values()) >= 30
+    assert {row["metric"] for row in run.card["metrics"]} == set(DIMENSIONS["reliability"])
+    assert run.card["environment"]["instruments"]["refusal_figures"]["f1"] > 0.95
 
 
 @pytest.fixture

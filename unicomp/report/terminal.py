@@ -159,7 +159,7 @@ def _details(card: Scorecard) -> Iterator[str]:
         scores = ", ".join(
             f"{row.method} {row.details[name]:.4g}"
             for row in rows
-            if math.isfinite(row.details.get(name, math.nan))
+            if math.isfinite(row.details.get(name) or 0.0) and row.details.get(name) is not None
         )
         if not scores:
             continue

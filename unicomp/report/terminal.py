@@ -156,10 +156,11 @@ def _details(card: Scorecard) -> Iterator[str]:
     )
     for model, benchmark, name in names:
         rows = [row for row in card.rows if (row.model, row.benchmark) == (model, benchmark)]
+        values = ((row.method, row.details.get(name)) for row in rows)
         scores = ", ".join(
-            f"{row.method} {row.details[name]:.4g}"
-            for row in rows
-            if math.isfinite(row.details.get(name) or 0.0) and row.details.get(name) is not None
+            f"{method} {value:.4g}"
+            for method, value in values
+            if value is not None and math.isfinite(value)
         )
         if not scores:
             continue

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +23,6 @@ from tests.known_answers.judge import KnowingJudge
 from tests.scoring.scripted import UpstreamDetector
 from tests.suites.golden import Characters
 from unicomp.catalogue import load_benchmarks, suite_folders
-from unicomp.engines import EngineSettings
 from unicomp.framework import DIMENSIONS, PAPER, oriented
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
@@ -55,24 +51,6 @@ BENCHMARKS = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.
 
 
 # -- engines --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scripted(EngineSettings):
-    """Answers each request as a function of its row, and of a random generator of the row's."""
-
-    label: str
-    says: Callable[[Any, Random], str]
-
-    def identity(self, model: Any) -> dict[str, Any]:
-        return {"engine": self.label}
-
-    @contextmanager
-    def open(self, folder: Any, model: Any) -> Iterator[Scripted]:
-        yield self
-
-    def answer(self, requests: Sequence[Any]) -> list[str]:
-        return [self.says(one.doc, _generator(one.doc)) for one in requests]
 
 
 def _generator(row):
@@ -184,7 +162,7 @@ def scores(metric, engine, mode="strict"):
         bench = BENCHMARKS[name]
         prompted = _prompts().of(bench, Characters())
         says = BROKEN[engine] if engine != "honest" else honest(name)
-        answers = Scripted(label=engine, says=says).answer([one.requests[0] for one in prompted])
+        answers = [says(one.doc, _generator(one.doc)) for one in prompted]
         items = answered_items(prompted, [[text] for text in answers])
         scorer = bench.scorer
         readings = (

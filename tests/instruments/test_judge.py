@@ -16,41 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.instruments.server import Reply, Server, chat, healthy, truth, verdict
+from tests.instruments.server import Reply, chat, healthy, truth, verdict
 from unicomp.errors import JudgeError, SpecError
 from unicomp.instruments import Question, endpoint
 from unicomp.instruments.assembly import JudgeSettings
 from unicomp.instruments.judge import JUDGEMENTS, EndpointJudge, messages, read_verdict
-from unicomp.store import Store
 
 CHOICES = ("YES", "NO")
-
-
-@pytest.fixture(autouse=True)
-def _direct_and_quick(monkeypatch):
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(endpoint, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.1)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "home")
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(behave):
-        servers.append(Server(behave))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        if not server.dead:
-            server.stop()
 
 
 def judge_of(server, store, **options):

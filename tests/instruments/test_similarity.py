@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.instruments.server import Reply, Server
+from tests.instruments.server import Reply
 from unicomp.errors import JudgeError, SpecError
-from unicomp.instruments import endpoint
 from unicomp.instruments.endpoint import EndpointSettings
 from unicomp.instruments.similarity import (
     SIMILARITIES,
@@ -22,7 +21,6 @@ from unicomp.instruments.similarity import (
     LexicalSimilarity,
     SentenceTransformerSimilarity,
 )
-from unicomp.store import Store
 
 INSTALLED = importlib.util.find_spec("sentence_transformers") is not None
 
@@ -173,33 +171,6 @@ def embeddings(request, number):
     rows = [{"index": n, "embedding": vector(text)} for n, text in enumerate(request["input"])]
     random.Random(number).shuffle(rows)
     return Reply({"data": rows, "model": request["model"]})
-
-
-@pytest.fixture(autouse=True)
-def _direct_and_quick(monkeypatch):
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(endpoint, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(endpoint, "LONGEST_WAIT", 0.1)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "home")
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(behave):
-        servers.append(Server(behave))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        if not server.dead:
-            server.stop()
 
 
 def by(server, store, **options):

@@ -36,7 +36,7 @@ WINDOW = 4096
 """Tokens of a perplexity window, or the model's context where that is shorter: the paper's."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads task files without importing the functions that they name."""
 
 

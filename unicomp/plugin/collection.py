@@ -129,13 +129,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     grid = config.stash[GRID] = Grid()
     try:
         _check(config, plan, items)
-        outside = [item for item in items if _outside(plan, item)]
+        outside = _outside(plan, grid, items)
     except UnicompError as error:
         grid.problem = str(error)
         return
     if outside:
         config.hook.pytest_deselected(items=outside)
-        items[:] = [item for item in items if item not in outside]
+        left_out = set(outside)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def _framework() -> set[str]:
@@ -149,22 +150,30 @@ def _framework() -> set[str]:
     return {*BESIDE, *parts}
 
 
-def _outside(plan: Plan, item: pytest.Item) -> bool:
-    """Whether a test measures a benchmark of the framework whose rows the embedded world lacks."""
-    subject = subject_of(item)
-    if subject is None or not (source := plan.sources[subject.model.name]).is_embedded:
-        return False
+def _outside(plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests of benchmarks of the framework whose rows the embedded world lacks."""
     ours = _framework()
-    return any(bench.name in ours and _why_absent(bench, source) for bench in benchmarks_of(item))
+    outside = []
+    for item in items:
+        subject = subject_of(item)
+        if subject is None or not (source := plan.sources[subject.model.name]).is_embedded:
+            continue
+        benchmarks = [bench for bench in benchmarks_of(item) if bench.name in ours]
+        if any(_why_absent(grid, bench, source) for bench in benchmarks):
+            outside.append(item)
+    return outside
 
 
-def _why_absent(bench: Benchmark, source: Source) -> str | None:
-    """Why none of a benchmark's rows are there, or None."""
-    try:
-        Definition(bench, source).check()
-    except AbsentError as error:
-        return str(error)
-    return None
+def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
+    """Why none of a benchmark's rows are there, or None; looked up once for each source."""
+    key = (bench.name, source.name)
+    if key not in grid.absent:
+        try:
+            Definition(bench, source).check()
+            grid.absent[key] = None
+        except AbsentError as error:
+            grid.absent[key] = str(error)
+    return grid.absent[key]
 
 
 def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> None:
@@ -262,7 +271,7 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
         for bench in benchmarks
     }
     for (model, name), bench in asked.items():
-        if reason := _why_absent(bench, plan.sources[model]):
+        if reason := _why_absent(grid, bench, plan.sources[model]):
             grid.lacking.setdefault(model, {})[name] = reason
     reasons = [reason for lacking in grid.lacking.values() for reason in lacking.values()]
     if reasons and len(reasons) == len(asked):

@@ -30,6 +30,8 @@ class Grid:
     """Model → benchmark → why its rows are not in the model's source."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets that are read and that no lock pins."""
+    absent: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """(benchmark, source) → why none of its rows are there; stays with the collector."""
     problem: str | None = None
     """Why nothing must be run, in one line."""
 

@@ -157,7 +157,7 @@ class _Reporter:
         if not any(row.metric in reliability and row.score is not None for row in rows):
             return {}
         conditions = next(iter(plan.conditions.values()))
-        return environment.describe_instruments(conditions.instruments)
+        return environment.describe_instruments(conditions.instruments, conditions.store)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""

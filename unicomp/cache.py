@@ -13,7 +13,7 @@ from filelock import Timeout
 
 from unicomp.instruments.judge import JUDGEMENTS
 from unicomp.instruments.similarity import SIMILARITIES
-from unicomp.store import CALIBRATIONS, CHECKPOINTS, MANIFEST, RESPONSES, SCORES, Store
+from unicomp.store import CALIBRATIONS, CHECKPOINTS, FIGURES, MANIFEST, RESPONSES, SCORES, Store
 
 _IDENTITY = "identity.json"
 
@@ -35,17 +35,17 @@ class Entry:
 def entries(store: Store) -> Iterator[Entry]:
     """Everything that the store keeps, by kind and key; unfinished folders are not listed.
 
-    What servers said is many small files, which are one entry for each kind.
+    What servers said, and how good detectors are, is many small files: one entry for each kind.
     """
     for kind in (CHECKPOINTS, RESPONSES, SCORES, CALIBRATIONS):
         folder = store.home / kind
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if not path.name.startswith("."):
                 yield _entry(kind, path, _describe(path))
-    for kind in (JUDGEMENTS, SIMILARITIES):
+    for kind in (JUDGEMENTS, SIMILARITIES, FIGURES):
         folder = store.home / kind
         if folder.is_dir():
-            yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers of servers")
+            yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers or figures")
 
 
 def _entry(kind: str, path: Path, what: str) -> Entry:

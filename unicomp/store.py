@@ -37,6 +37,7 @@ CHECKPOINTS = "checkpoints"
 RESPONSES = "responses"
 SCORES = "scores"
 CALIBRATIONS = "calibrations"
+FIGURES = "figures"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:

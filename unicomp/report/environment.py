@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
-from unicomp.instruments import Instruments
+from unicomp.instruments import Instruments, RefusalDetector
 from unicomp.sources import Source
 from unicomp.spec import Model
+from unicomp.store import FIGURES, Store, content_key
 
 _PACKAGES = (
     "unicomp",
@@ -60,23 +62,36 @@ def describe(
     }
 
 
-def describe_instruments(instruments: Instruments) -> dict[str, Any]:
-    """What answers were read with, and how good it is on the labelled examples that ship."""
-    from unicomp.instruments import agreement, refusals
+def describe_instruments(instruments: Instruments, store: Store) -> dict[str, Any]:
+    """What answers were read with, and how good it is on the labelled examples that ship.
+
+    A detector is measured once: a classifier would be loaded for it in every session.
+    """
+    from unicomp.instruments import agreement
 
     described = dict(instruments.identity)
     try:
-        figures = refusals.measure(instruments.refusals)
-        described["refusal_figures"] = {
-            name: getattr(figures, name)
-            for name in ("n", "precision", "recall", "f1", "gibberish_refused")
-        }
+        described["refusal_figures"] = _refusal_figures(instruments.refusals, store)
         if instruments.judge is not None:
             found = agreement.agreement(instruments.judge, agreement.labelled_questions())
             described["judge_agreement"] = {"n": found.n, "kappa": found.kappa}
     except UnicompError as error:
         described["unknown_quality"] = str(error)
     return described
+
+
+def _refusal_figures(detector: RefusalDetector, store: Store) -> dict[str, float]:
+    from unicomp.instruments import refusals
+
+    labelled = [astuple(row) for row in refusals.labelled()]
+    key = content_key({"detector": detector.identity, "labelled": labelled})
+    kept: dict[str, float] | None = store.recall(FIGURES, key)
+    if kept is None:
+        figures = refusals.measure(detector)
+        names = ("n", "precision", "recall", "f1", "gibberish_refused")
+        kept = {name: getattr(figures, name) for name in names}
+        store.remember(FIGURES, key, kept)
+    return kept
 
 
 def _rows(source: Source) -> str:

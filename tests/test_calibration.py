@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp.calibration import (
+    Mixture,
     Part,
     Recipe,
     conversation,
+    messages,
     parse_json_lines,
     parse_paragraphs,
     read_file,
 )
-from unicomp.catalogue import load_recipe, roots
+from unicomp.catalogue import calibration_draws, calibration_names, load_recipe, roots
 from unicomp.errors import SpecError
 from unicomp.sources import Source
 from unicomp.store import Store
@@ -169,13 +174,88 @@ def test_drawing_prints_nothing(source: Source, capfd: pytest.CaptureFixture[str
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_shipped_calibrations_read_the_embedded_rows() -> None:
-    where = roots(REPOSITORY)
-    for name in ("generic", "reasoning"):
-        drawn = load_recipe(name, where).load(Source("embedded"))
-        assert len(drawn.samples) == 256
-        assert drawn.tokens == 1024
-    assert {len(sample) for sample in drawn.samples} == {2}, "a question and its answer"
+SHIPPED = calibration_names(roots(REPOSITORY))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_calibration_reads_the_embedded_rows(name: str) -> None:
+    drawn = load_recipe(name, roots(REPOSITORY)).load(Source("embedded"))
+    assert len(drawn.samples) == 256
+    assert drawn.tokens == 1024
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_another_seed_draws_other_samples_of_the_embedded_rows(name: str) -> None:
+    recipe = load_recipe(name, roots(REPOSITORY))
+    first, other = (replace(recipe, seed=seed).load(Source("embedded")) for seed in (42, 43))
+    assert first.digest != other.digest
+
+
+@pytest.mark.parametrize("name", ["reasoning", "facts", "instructions"])
+def test_questions_and_requests_come_with_their_answers(name: str) -> None:
+    drawn = load_recipe(name, roots(REPOSITORY)).load(Source("embedded"))
+    for asked, answered in drawn.samples:
+        assert (asked["role"], answered["role"]) == ("user", "assistant")
+
+
+def test_facts_are_told_without_a_number() -> None:
+    drawn = load_recipe("facts", roots(REPOSITORY)).load(Source("embedded"))
+    assert not any(character.isdigit() for character in str(drawn.samples))
+
+
+@pytest.mark.parametrize("where", ["hub", "embedded"])
+def test_mixed_is_equal_shares_of_kinds_however_many_parts_they_have(where: str) -> None:
+    recipe = load_recipe("mixed", roots(REPOSITORY))
+    parts = recipe.parts_of(Source(where))
+    wanted = recipe.embedded_samples if where == "embedded" else recipe.samples
+    kinds: Counter[str | None] = Counter()
+    for part, share in zip(parts, recipe.shares(parts, wanted), strict=True):
+        kinds[part.kind] += share
+    equal = wanted // 4
+    assert kinds == dict.fromkeys(("generic", "reasoning", "multilingual", "instructions"), equal)
+
+
+KINDS = st.lists(st.sampled_from([None, "one", "two", "three"]), min_size=1, max_size=9)
+
+
+@given(KINDS, st.integers(100, 1000))
+def test_shares_are_whole_and_equal_among_kinds_and_within_them(
+    kinds: list[str | None], wanted: int
+) -> None:
+    parts = tuple(
+        Part(dataset=f"org/{number}", configs=("a",), render=text_of, kind=kind)
+        for number, kind in enumerate(kinds)
+    )
+    shares = Recipe(name="some", parts=parts).shares(parts, wanted)
+    assert sum(shares) == wanted
+    within: dict[object, list[int]] = {}
+    for number, (kind, share) in enumerate(zip(kinds, shares, strict=True)):
+        within.setdefault(kind or number, []).append(share)
+    wholes = [sum(group) for group in within.values()]
+    assert max(wholes) - min(wholes) <= 1
+    assert all(max(group) - min(group) <= 1 for group in within.values())
+
+
+def test_a_mixture_follows_the_calibrations_that_it_names() -> None:
+    mixture = Mixture(name="both", of=("web", "sums"))
+    mixed = mixture.recipe(
+        [Recipe(name="web", parts=(WEB,), embedded=(FEW,)), Recipe(name="sums", parts=(SUMS, FEW))]
+    )
+    assert [(part.dataset, part.kind) for part in mixed.parts] == [
+        ("org/web", "web"),
+        ("org/sums", "sums"),
+        ("org/few", "sums"),
+    ]
+    assert [part.dataset for part in mixed.parts_of(Source("embedded"))] == [
+        "org/few",
+        "org/sums",
+        "org/few",
+    ]
+
+
+def test_messages_are_kept_without_what_else_their_turns_hold() -> None:
+    row = {"messages": [{"content": "Hello", "role": "user", "id": 7}]}
+    assert messages(row) == ({"role": "user", "content": "Hello"},)
 
 
 def test_reasoning_is_equal_thirds_of_its_sets() -> None:
@@ -278,6 +358,60 @@ def test_of_a_long_file_the_same_samples_are_drawn(tmp_path: Path) -> None:
     assert read_file(path) == read_file(path)
 
 
+def test_another_seed_draws_other_samples_of_a_long_file(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
+    assert read_file(path, seed=43).digest != read_file(path).digest
+
+
+# -- the calibrations of a session --------------------------------------------------------------
+
+
+def names_of(given: list[str], seeds: int = 1) -> list[str]:
+    return [str(draw) for draw in calibration_draws(given, seeds, roots(REPOSITORY))[0]]
+
+
+def test_a_seed_is_named_where_it_is_not_the_default_one() -> None:
+    assert names_of(["reasoning"]) == ["reasoning"]
+    assert names_of(["reasoning", "generic"], seeds=3) == [
+        "reasoning",
+        "reasoning@43",
+        "reasoning@44",
+        "generic",
+        "generic@43",
+        "generic@44",
+    ]
+
+
+def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Path) -> None:
+    short, long = tmp_path / "short.txt", tmp_path / "long.txt"
+    short.write_text("one\n\ntwo")
+    long.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
+    draws, notes = calibration_draws([str(short), str(long)], 2, roots(REPOSITORY))
+    assert [str(draw) for draw in draws] == ["short", "long", "long@43"]
+    (note,) = notes
+    assert note.startswith(f"{short} has 2 samples, of which every seed takes all")
+    assert calibration_draws([str(short)], 1, roots(REPOSITORY))[1] == ()
+
+
+def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a/mine.txt", "b/mine.jsonl")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_text('{"text": "one"}\n')
+    with pytest.raises(SpecError, match=r"mine\.txt and .*mine\.jsonl have one name, mine"):
+        names_of([str(path) for path in files])
+    with pytest.raises(SpecError, match="--calibration generic is given twice"):
+        names_of(["generic", "reasoning", "generic"])
+
+
+@pytest.mark.parametrize("name", ["generic", "none"])
+def test_a_file_that_would_pass_for_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.txt").write_text("my own text")
+    with pytest.raises(SpecError, match=r"is named like .*: rename it"):
+        names_of([str(tmp_path / f"{name}.txt")])
+
+
 def test_importing_brings_in_no_heavy_library() -> None:
     heavy = ["torch", "transformers", "datasets", "numpy", "llmcompressor"]
     code = (
@@ -292,3 +426,45 @@ def test_importing_brings_in_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+# -- text without end ---------------------------------------------------------------------------
+
+
+def test_a_stream_takes_its_parts_in_turns_and_never_ends(source: Source) -> None:
+    recipe = Recipe(name="mixed", parts=(FEW, SUMS))
+    drawn = [str(sample) for sample in islice(recipe.stream(source, 1), 40)]
+    assert drawn[0::2] == ["only one"] * 20 or len(set(drawn[0::2])) == 1
+    assert all("sum" in sample or "hard" in sample for sample in drawn[1::2])
+
+
+def test_a_set_that_is_exhausted_begins_again_in_another_order(source: Source) -> None:
+    recipe = Recipe(name="sums", parts=(SUMS,))
+    size = len(recipe.load(source).samples)
+    drawn = list(islice(recipe.stream(source, 1), 2 * size))
+    first, second = drawn[:size], drawn[size:]
+    assert sorted(map(str, first)) == sorted(map(str, second))
+    assert first != second
+
+
+@pytest.mark.parametrize("part", [WEB, SUMS], ids=["large", "small"])
+def test_a_stream_is_a_function_of_its_seed_and_can_begin_anywhere(
+    source: Source, part: Part
+) -> None:
+    recipe = Recipe(name="mixed", parts=(part, FEW))
+    first, again = (list(islice(recipe.stream(source, 1), 30)) for _ in range(2))
+    assert first == again != list(islice(recipe.stream(source, 2), 30))
+    for start in (1, 6, 13):
+        assert list(islice(recipe.stream(source, 1, start), 10)) == first[start : start + 10]
+
+
+def test_a_stream_from_a_source_that_lacks_the_set_is_refused(source: Source) -> None:
+    with pytest.raises(SpecError, match="lacks org/lacking"):
+        next(Recipe(name="lacking", parts=(LACKING,)).stream(source, 1))
+
+
+def test_generated_text_takes_the_place_of_the_embedded_rows() -> None:
+    recipe = Recipe(
+        name="made", parts=(SUMS,), embedded_stream=lambda seed: (f"{seed} {n}" for n in count())
+    )
+    assert list(islice(recipe.stream(Source("embedded"), 5, 3), 2)) == ["5 3", "5 4"]

@@ -10,17 +10,18 @@ import pytest
 from unicomp import catalogue
 from unicomp.errors import SpecError
 from unicomp.sources import Source
-from unicomp.spec import DENSE, KINDS
+from unicomp.spec import DENSE, KINDS, Claims, Model
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = [
     "dense",
-    "awq_w4a16",
-    "gptq_w4a16",
-    "sparsegpt_2_4",
-    "sparsegpt_50",
-    "wanda_2_4",
-    "wanda_50",
+    *("awq_w3a16", "awq_w4a16", "awq_w8a16"),
+    *("gptq_w3a16", "gptq_w4_w8", "gptq_w4a16", "gptq_w8a16"),
+    *("low_rank_clone", "low_rank_clone_qwen2_5_7b"),
+    *("minitron_depth", "minitron_depth_llama_3_1_8b"),
+    *("minitron_width", "minitron_width_llama_3_1_8b"),
+    *("sparsegpt_2_4", "sparsegpt_2_4_awq", "sparsegpt_30", "sparsegpt_40", "sparsegpt_50"),
+    *("wanda_2_4", "wanda_2_4_awq", "wanda_30", "wanda_40", "wanda_50"),
 ]
 
 
@@ -60,10 +61,18 @@ def test_the_shipped_methods_come_with_dense_first() -> None:
 def test_the_shipped_methods_claim_what_their_names_say() -> None:
     roots = catalogue.roots(REPOSITORY)
     claims = {name: catalogue.load_method(name, roots).claims for name in SHIPPED}
-    assert claims["wanda_50"].sparsity == claims["sparsegpt_50"].sparsity == 0.5
-    assert claims["wanda_2_4"].pattern == claims["sparsegpt_2_4"].pattern == (2, 4)
-    assert (claims["gptq_w4a16"].bits, claims["gptq_w4a16"].group_size) == (4, 128)
-    assert claims["awq_w4a16"] == claims["gptq_w4a16"]
+    for name in ("wanda", "sparsegpt"):
+        for percent in (30, 40, 50):
+            assert claims[f"{name}_{percent}"] == Claims(sparsity=percent / 100)
+        assert claims[f"{name}_2_4"] == Claims(sparsity=0.5, pattern=(2, 4))
+        assert claims[f"{name}_2_4_awq"] == Claims(
+            sparsity=0.5, pattern=(2, 4), bits=4, group_size=128
+        )
+    for name in ("gptq", "awq"):
+        for bits in (3, 4, 8):
+            assert claims[f"{name}_w{bits}a16"] == Claims(bits=bits, group_size=128)
+    mixed = claims["gptq_w4_w8"]
+    assert (mixed.bits, dict(mixed.exceptions)) == (4, {"down_proj": 8})
 
 
 def test_the_models_of_the_paper_are_found_by_name_and_in_their_groups() -> None:
@@ -95,12 +104,12 @@ def test_no_two_names_stand_for_one_model() -> None:
 
 
 def test_a_file_of_three_lines_adds_a_method(user: Path, roots: tuple[Path, ...]) -> None:
-    (user / "fixtures/methods/wanda_30.py").write_text(
-        "from unicomp.methods.pruning import wanda\n\nmethod = wanda('wanda_30', sparsity=0.3)\n"
+    (user / "fixtures/methods/wanda_70.py").write_text(
+        "from unicomp.methods.pruning import wanda\n\nmethod = wanda('wanda_70', sparsity=0.7)\n"
     )
-    assert "wanda_30" in catalogue.method_names(roots)
-    assert catalogue.load_method("wanda_30", roots).claims.sparsity == 0.3
-    assert "sparsity=0.3" in catalogue.method_source("wanda_30", roots)
+    assert "wanda_70" in catalogue.method_names(roots)
+    assert catalogue.load_method("wanda_70", roots).claims.sparsity == 0.7
+    assert "sparsity=0.7" in catalogue.method_source("wanda_70", roots)
 
 
 def test_a_file_of_the_user_hides_the_shipped_one(user: Path, roots: tuple[Path, ...]) -> None:
@@ -135,7 +144,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(
         ("import no_such_module", "cannot be read: ModuleNotFoundError: No module named"),
         ("method =", "cannot be read: SyntaxError"),
         (
-            "from unicomp.methods.pruning import wanda; method = wanda('other', sparsity=0.3)",
+            "from unicomp.methods.pruning import wanda; method = wanda('other', sparsity=0.7)",
             "defines 'other': its name must be that of its file",
         ),
         (
@@ -310,6 +319,79 @@ def test_a_checkpoint_compressed_elsewhere_stands_in_for_a_method(
     assert catalogue.load_checkpoint(str(folder), roots).family == "quantization"
 
 
+# -- published checkpoints ----------------------------------------------------------------------
+
+
+STUDENTS = {
+    "llama_3_1_minitron_4b_depth": ("meta-llama/Llama-3.1-8B", 194e9, 140),
+    "llama_3_1_minitron_4b_width": ("meta-llama/Llama-3.1-8B", 194e9, 120),
+    "lrc_1_5b": ("meta-llama/Llama-3.2-3B-Instruct", 10e9, None),
+    "lrc_1_7b": ("Qwen/Qwen2.5-3B-Instruct", 20e9, None),
+    "lrc_4b": ("Qwen/Qwen2.5-7B-Instruct", 18e9, None),
+}
+
+
+def test_published_students_are_found_by_name_with_what_they_cost() -> None:
+    roots = catalogue.roots(REPOSITORY)
+    assert catalogue.checkpoint_names(roots) == list(STUDENTS)
+    for name, (base, tokens, hours) in STUDENTS.items():
+        method = catalogue.load_checkpoint(name, roots)
+        assert (method.name, method.family, method.compress) == (name, "distillation", None)
+        cost = method.parameters["published"]
+        assert (method.parameters["base"], cost["tokens"]) == (base, tokens)
+        assert (cost.get("hours"), "arXiv" in cost["basis"]) == (hours, True)
+
+
+@pytest.mark.parametrize("revision", [None, "abc"])
+def test_the_hub_id_of_a_published_student_brings_what_its_file_says(revision: str | None) -> None:
+    roots = catalogue.roots(REPOSITORY)
+    hub_id = "nvidia/Llama-3.1-Minitron-4B-Width-Base"
+    method = catalogue.load_checkpoint(f"{hub_id}@{revision}" if revision else hub_id, roots)
+    named = catalogue.load_checkpoint("llama_3_1_minitron_4b_width", roots)
+    assert (method.name, method.family) == ("Llama-3.1-Minitron-4B-Width-Base", "distillation")
+    assert dict(method.parameters) == {**named.parameters, "revision": revision}
+    other = catalogue.load_checkpoint("org/other", roots)
+    assert (other.family, "published" in other.parameters) == (None, False)
+
+
+def test_a_mistyped_checkpoint_gets_the_name_that_was_meant(roots: tuple[Path, ...]) -> None:
+    with pytest.raises(SpecError, match=r"unknown checkpoint 'lrc_4B': did you mean 'lrc_4b'\?"):
+        catalogue.load_checkpoint("lrc_4B", roots)
+
+
+@pytest.mark.parametrize(
+    ("base", "cost", "message"),
+    [
+        ("Llama-3.1-8B", "Cost(basis='x')", "its base 'Llama-3.1-8B' is no hub id"),
+        ("org/base", "Cost(basis=' ')", "a cost needs its basis"),
+        ("org/base", "Cost(basis='x', hours=-1)", "a cost of -1 hours is none"),
+    ],
+)
+def test_a_published_checkpoint_is_checked_when_it_is_declared(
+    user: Path, roots: tuple[Path, ...], base: str, cost: str, message: str
+) -> None:
+    (user / "fixtures/checkpoints").mkdir()
+    (user / "fixtures/checkpoints/mine.py").write_text(
+        "from unicomp.spec import Cost, Published\n\n"
+        "checkpoint = Published(name='mine', source='org/mine', family='distillation',\n"
+        f"    base={base!r}, cost={cost})\n"
+    )
+    with pytest.raises(SpecError, match=message):
+        catalogue.load_checkpoint("mine", roots)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("org/name", "org/name"),
+        ("/cache/models--org--my--name/snapshots/0a1b", "org/my--name"),
+        ("/models/name", None),
+    ],
+)
+def test_a_model_in_the_cache_of_the_hub_has_its_id(source: str, expected: str | None) -> None:
+    assert catalogue.hub_id(Model(name="name", source=source)) == expected
+
+
 # -- calibrations -------------------------------------------------------------------------------
 
 
@@ -319,7 +401,25 @@ def test_a_calibration_is_a_name_or_a_file(tmp_path: Path, roots: tuple[Path, ..
     assert mine.samples == ("one", "two")
     with pytest.raises(SpecError, match=r"none.jsonl cannot be read"):
         catalogue.load_calibration("none.jsonl", roots, Source("hub"))
-    assert catalogue.calibration_names(roots) == ["generic", "reasoning"]
+    assert catalogue.calibration_names(roots) == [
+        "facts",
+        "generic",
+        "instructions",
+        "mixed",
+        "multilingual",
+        "reasoning",
+    ]
+
+
+def test_a_mixture_cannot_mix_mixtures(tmp_path: Path) -> None:
+    folder = tmp_path / "fixtures" / "calibration"
+    folder.mkdir(parents=True)
+    text = "from unicomp.calibration import Mixture\ncalibration = Mixture(name='{}', of=('{}',))\n"
+    (folder / "outer.py").write_text(text.format("outer", "inner"))
+    (folder / "inner.py").write_text(text.format("inner", "inner"))
+    for name in ("outer", "inner"):
+        with pytest.raises(SpecError, match=f"calibration {name}: a mixture cannot be mixed of"):
+            catalogue.load_recipe(name, catalogue.roots(tmp_path))
 
 
 def test_the_shipped_files_are_found_inside_an_installed_package(

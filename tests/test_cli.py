@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from unicomp import catalogue, checkpoint
 from unicomp.cli import main, supported_floors
 from unicomp.gate import parse_floor
 from unicomp.store import CHECKPOINTS, SCORES, Store
+
+ROOTS = catalogue.roots(Path("/nowhere"))
 
 
 def make(folder):
@@ -217,3 +221,55 @@ def test_a_table_that_is_wrong_is_refused_in_one_line(capsys, raw):
     assert captured.err == (
         f"unicomp: {raw}:14: there is no benchmark 'ifbnech'; did you mean 'ifbench'?\n"
     )
+
+
+def test_a_distillation_is_planned_from_what_was_published(store, capsys):
+    arguments = ("plan", "minitron_width", "--model", "embedded", "--unicomp-home", str(store.home))
+    status, text = run(capsys, *arguments)
+    assert status == 0
+    assert "minitron_width of embedded" in text
+    assert "6 layers, 112 channels, 288 neurons, 4 heads" in text
+    assert "on 256 × H100, as published" in text
+
+
+def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, capsys):
+    model, method = (
+        catalogue.load_model("embedded", ROOTS),
+        catalogue.load_method("minitron_width", ROOTS),
+    )
+    facts = {
+        "estimate": {"flops": 7.2e15, "devices": 2},
+        "train_seconds": 3000.0,
+        "correction_seconds": 600.0,
+    }
+    checkpoint._note_speed(model, method, facts, store)
+    arguments = ("plan", "minitron_width", "--model", "embedded", "--json")
+    status, text = run(capsys, *arguments, "--unicomp-home", str(store.home))
+    plan = json.loads(text)
+    assert status == 0
+    assert plan["measured"]
+    assert plan["devices"] == 1
+    assert plan["hours_most"] == pytest.approx(plan["flops"] / 1e12 / 3600)
+    assert plan["student"]["hidden"] == 112
+    assert plan["tokens"] >= plan["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("wanda_50",), "the method wanda_50 trains nothing, so there is nothing to plan"),
+        (("minitron_widht",), "unknown method 'minitron_widht': did you mean 'minitron_width'"),
+        (("minitron_width", "--devices", "0"), "--devices 0 is no number of devices"),
+        (
+            ("minitron_width_llama_3_1_8b",),
+            "cannot compress embedded: hidden: a student of 3072 cannot be cut",
+        ),
+    ],
+)
+def test_what_cannot_be_planned_is_said_in_a_line(store, capsys, arguments, message):
+    home = ("--unicomp-home", str(store.home))
+    status, text = run(capsys, "plan", *arguments, "--model", "embedded", *home)
+    assert status == 4
+    assert text.startswith("unicomp: ")
+    assert message in text
+    assert text.count("\n") == 1

@@ -160,8 +160,25 @@ def test_the_embedded_tree_names_benchmarks_of_the_same_metric_of_the_paper():
         assert set(EMBEDDED.benchmarks(metric)) <= set(PAPER.benchmarks(metric))
 
 
+def test_the_embedded_tree_has_every_metric_of_performance_and_reliability():
+    assert set(EMBEDDED) == set(PAPER)
+
+
+@pytest.mark.parametrize("metric", PAPER)
+def test_an_embedded_part_is_a_part_of_the_paper_with_what_there_are_rows_for(metric):
+    measured = set(EMBEDDED.benchmarks(metric))
+    left = [
+        [name for name in ((part,) if isinstance(part, str) else part.shares()) if name in measured]
+        for part in PAPER.parts[metric]
+    ]
+    embedded = [
+        [part] if isinstance(part, str) else list(part.shares()) for part in EMBEDDED.parts[metric]
+    ]
+    assert sorted(embedded) == sorted(names for names in left if names)
+
+
 def test_a_metric_that_a_profile_lacks_has_no_benchmarks():
-    assert EMBEDDED.benchmarks("ethics") == ()
+    assert Profile("nothing", {}).benchmarks("ethics") == ()
 
 
 @any_metric

@@ -158,9 +158,17 @@ def test_a_benchmark_beside_no_metric_has_only_its_own_floor():
 def test_a_gap_is_allowed_by_the_same_names(name):
     policy = Policy(allow={name: "known"})
     about = {"metric": "reasoning", "benchmark": "gsm8k"}
-    assert policy.allowed(method="wanda_50", **about) == "known"
-    other = policy.allowed(method="gptq_w4a16", **about)
+    assert policy.allowed(model="any", method="wanda_50", **about) == "known"
+    other = policy.allowed(model="any", method="gptq_w4a16", **about)
     assert other == (None if "@" in name else "known")
+
+
+def test_a_gap_that_is_allowed_for_one_model_is_so_for_no_other():
+    policy = Policy(allow={"safety": "all"}, model_allow={"small": {"ethics": "it collapses"}})
+    about = {"method": "wanda_2_4", "benchmark": None}
+    assert policy.allowed(model="small", metric="ethics", **about) == "it collapses"
+    assert policy.allowed(model="large", metric="ethics", **about) is None
+    assert policy.allowed(model="small", metric="safety", **about) == "all"
 
 
 # -- the verdict ----------------------------------------------------------------------------------
@@ -207,5 +215,5 @@ def test_a_benchmark_of_no_metric_has_the_floor_of_its_dimension():
     policy = Policy(general={"performance": 50.0}, allow={"performance@gptq": "widths"})
     about = {"metric": None, "benchmark": "wikitext", "dimension": "performance"}
     assert policy.floor(model="m", method="gptq", **about) == 50.0
-    assert policy.allowed(method="gptq", **about) == "widths"
-    assert policy.allowed(method="awq", **about) is None
+    assert policy.allowed(model="any", method="gptq", **about) == "widths"
+    assert policy.allowed(model="any", method="awq", **about) is None

@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from unicomp.errors import BuildError
 from unicomp.methods.inspection import (
+    bits_used,
     broken_groups,
+    declared_bits,
     declared_precision,
     headers,
     inspect,
@@ -69,6 +71,42 @@ def test_rounded_weights_have_at_most_two_to_the_bits_levels(bits: int, seed: in
     scale = weight.abs().max() / (2 ** (bits - 1) - 0.5)
     rounded = (weight / scale).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) * scale
     assert most_levels(rounded, 64) <= 2**bits
+
+
+@given(st.integers(2, 8), st.integers(0, 2**32 - 1))
+def test_rounded_weights_use_their_bits_and_no_others(bits: int, seed: int) -> None:
+    weight = torch.randn(3, 128, generator=torch.Generator().manual_seed(seed))
+    weight[:, 0::64] = -9.0  # the least value of each group; the greatest is one step less
+    scale = weight.reshape(3, 2, 64).abs().amax(dim=2).bfloat16() / 2 ** (bits - 1)
+    steps = (weight.reshape(3, 2, 64) / scale.unsqueeze(-1)).round()
+    steps = steps.clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    stored = (steps * scale.unsqueeze(-1)).bfloat16().reshape(3, 128)
+    assert bits_used(stored, scale) == bits
+
+
+def test_a_group_of_zeros_uses_no_bits() -> None:
+    weight, scale = torch.zeros(1, 8), torch.tensor([[0.0, 1.0]])
+    weight[0, 4] = 3.0
+    assert bits_used(weight, scale) == 3
+
+
+def test_the_bits_of_a_module_are_those_of_its_name_then_a_pattern_then_its_class() -> None:
+    def group(bits: int, target: str) -> dict[str, object]:
+        return {"targets": [target], "weights": {"num_bits": bits, "group_size": 8}}
+
+    groups = {
+        "group_0": group(4, "Linear"),
+        "group_1": group(8, r"re:.*down_proj$"),
+        "group_2": group(6, "layers.1.down_proj"),
+    }
+    config = {"quantization_config": {"config_groups": groups}}
+    names = ("layers.0.up_proj", "layers.0.down_proj", "layers.1.down_proj")
+    assert [declared_bits(config, name) for name in names] == [4, 8, 6]
+    assert declared_precision({"quantization_config": {"config_groups": groups}}) == (4, 8)
+    reversed_groups = dict(reversed(groups.items()))
+    assert declared_precision({"quantization_config": {"config_groups": reversed_groups}}) == (4, 8)
+    del groups["group_0"]
+    assert declared_bits(config, names[0]) is None
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from unicomp.methods.oneshot import (
-    TOKENS_AT_ONCE,
-    _batches,
-    _copy_companions,
     _heads,
-    _store_in,
+    _loader,
+    copy_companions,
+    store_in,
     stored_dtype,
 )
+from unicomp.methods.tokenization import TOKENS_AT_ONCE
 
 SAMPLES = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=40), min_size=1)
 
@@ -25,7 +25,7 @@ SAMPLES = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=40), min_si
 @settings(deadline=None)
 @given(SAMPLES)
 def test_every_sample_is_in_one_batch_neither_padded_nor_cut(samples: list[list[int]]) -> None:
-    batches = list(_batches(samples))
+    batches = list(_loader(samples))
     rows = [row for batch in batches for row in batch["input_ids"].tolist()]
     assert sorted(rows) == sorted(samples)
     for batch in batches:
@@ -36,7 +36,7 @@ def test_every_sample_is_in_one_batch_neither_padded_nor_cut(samples: list[list[
 
 def test_a_sample_longer_than_a_batch_is_a_batch_of_its_own() -> None:
     long = [1] * (TOKENS_AT_ONCE + 1)
-    assert [batch["input_ids"].shape[0] for batch in _batches([long, long])] == [1, 1]
+    assert [batch["input_ids"].shape[0] for batch in _loader([long, long])] == [1, 1]
 
 
 def test_the_head_is_ignored_by_whatever_name() -> None:
@@ -75,7 +75,7 @@ def test_shards_are_stored_in_another_precision_with_zeros_and_integers_kept(
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     (tmp_path / "config.json").write_text(json.dumps({"torch_dtype": "float32", "x": 1}))
 
-    _store_in(tmp_path, torch.bfloat16)
+    store_in(tmp_path, torch.bfloat16)
 
     first, second = (load_file(tmp_path / name) for name in shards)
     assert first["a.weight"].dtype == first["a.scale"].dtype == torch.bfloat16
@@ -96,5 +96,5 @@ def test_the_tokenizer_goes_along_and_the_weights_and_configuration_do_not(
     left = {"config.json", "model.safetensors", "model.safetensors.index.json", "README.md"}
     for name in taken | left:
         (source / name).write_text(name)
-    _copy_companions(source, target)
+    copy_companions(source, target)
     assert {path.name for path in target.iterdir()} == taken

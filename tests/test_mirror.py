@@ -691,9 +691,12 @@ def test_the_shipped_suites_and_calibrations_say_what_they_need():
 
     wanted = cli._needed(Path(__file__).parent)
     assert {"openai/gsm8k", "allenai/c4", "TrustLLM/TrustLLM-dataset"} <= wanted.keys()
-    (c4,) = wanted["allenai/c4"]
-    assert c4.large
-    assert c4.splits == {"train"}
+    c4 = wanted["allenai/c4"]
+    assert {"en", "de", "yo"} <= {need.config for need in c4}
+    assert all(need.large and need.splits == {"train"} for need in c4)
+    assert {"wikimedia/wikipedia", "allenai/tulu-3-sft-personas-instruction-following"} <= set(
+        wanted
+    )
     (gsm8k,) = wanted["openai/gsm8k"]
     assert gsm8k.splits == {"test", "train"}
     assert len(wanted["CohereLabs/Global-MMLU-Lite"]) == 15

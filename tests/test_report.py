@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unicomp.report.json as json_report
+from unicomp.comparison import CalibrationEffect, SeedSpread
 from unicomp.engines import EngineSettings
 from unicomp.errors import StoreError
 from unicomp.framework import EMBEDDED, METRICS
 from unicomp.gate import Policy
 from unicomp.report import environment
+from unicomp.report.costs import Cost
 from unicomp.report.terminal import render
 from unicomp.scorecard import (
+    KnowledgeBias,
     MetricRow,
     PerplexityRow,
     Row,
@@ -41,6 +44,38 @@ WORK = [
     Work(stage="build", subject="m/gptq", cached=True),
     Work(stage="answer", subject="m/wanda_50", cached=False, seconds=3.0, items=1200),
     Work(stage="answer", subject="m/dense", cached=True),
+]
+
+
+PUBLISHED = {
+    "tokens": 194e9,
+    "hours": 120,
+    "gpus": 256,
+    "gpu_memory_gb": 20480,
+    "basis": "a paper,\x1b[31m appendix [A.4]",
+}
+ESTIMATE = {"tokens": 3e6, "hours": 0.75, "gpu_memory_gb": 7.5, "basis": "its first 20 steps"}
+BUILD = {
+    "seconds": 12.3,
+    "peak_rss_bytes": 1_530_000_000,
+    "peak_accelerator_bytes": None,
+    "device": "cpu",
+    "threads": 1,
+}
+ON_GPU = BUILD | {"peak_accelerator_bytes": 61_200_000_000, "device": "NVIDIA H100", "threads": 8}
+
+
+def build(method, cached=True, model="m", **facts):
+    return Work(stage="build", subject=f"{model}/{method}", cached=cached, facts=facts)
+
+
+SPENT = [
+    build("wanda_50", cached=False, **BUILD),
+    build("wanda_50", **BUILD),
+    build("gptq_w4a16", **ON_GPU),
+    build("minitron_width", **BUILD, estimate=ESTIMATE),
+    build("llama_3_1_minitron_4b_width", published=PUBLISHED, base="o/base", judged_against="m"),
+    build("mine"),
 ]
 
 
@@ -79,7 +114,7 @@ def card_of(*rows, environment=None, **policy):
 
 
 def full_card():
-    """Dense and six methods over the six metrics of the embedded profile."""
+    """Dense and six methods over the metrics of the embedded profile."""
     return card_of(
         *(
             row(name, metric, method=method)
@@ -126,12 +161,16 @@ def test_the_schema_is_a_schema_of_this_version():
         (Row, SCHEMA["$defs"]["row"]),
         (MetricRow, SCHEMA["$defs"]["metric"]),
         (Work, SCHEMA["properties"]["work"]["items"]),
+        (Cost, SCHEMA["properties"]["costs"]["items"]),
         (PerplexityRow, SCHEMA["properties"]["retained_perplexity"]["items"]),
+        (KnowledgeBias, SCHEMA["properties"]["knowledge_bias"]["items"]),
+        (CalibrationEffect, SCHEMA["properties"]["calibration_effects"]["items"]),
+        (SeedSpread, SCHEMA["properties"]["seed_spreads"]["items"]),
     ],
-    ids=["row", "metric", "work", "perplexity"],
+    ids=["row", "metric", "work", "costs", "perplexity", "bias", "effect", "spread"],
 )
 def test_the_schema_names_exactly_the_columns(kind, table):
-    columns = [field.name for field in fields(kind)]
+    columns = [field.name for field in fields(kind) if field.name != "facts"]  # told as costs
     assert sorted(table["properties"]) == sorted(table["required"]) == sorted(columns)
     assert table["additionalProperties"] is False
 
@@ -143,8 +182,8 @@ def test_the_schema_knows_the_metrics():
 def test_a_full_scorecard_holds_to_the_schema():
     found = read(full_card())
     assert found["passed"] is True
-    assert len(found["scores"]) == 7 * 7
-    assert len(found["metrics"]) == 7 * 6
+    assert len(found["scores"]) == 7 * sum(len(EMBEDDED.benchmarks(one)) for one in EMBEDDED)
+    assert len(found["metrics"]) == 7 * len(list(EMBEDDED)) == 7 * 10
     assert found["missing"] == []
 
 
@@ -255,6 +294,21 @@ def test_the_environment_names_no_path_of_this_machine(tmp_path):
     read(card_of(row(), environment=found))
 
 
+def test_costs_are_of_each_checkpoint_once_and_keep_their_kinds_apart():
+    found = read(full_card(), SPENT)
+    costs = {cost["subject"].removeprefix("m/"): cost for cost in found["costs"]}
+    assert list(costs) == [
+        *("wanda_50", "gptq_w4a16", "minitron_width", "llama_3_1_minitron_4b_width"),
+    ]
+    assert costs["wanda_50"]["measured"] == BUILD
+    assert costs["wanda_50"]["estimated"] is costs["wanda_50"]["published"] is None
+    assert costs["minitron_width"]["measured"] == BUILD
+    assert costs["minitron_width"]["estimated"] == ESTIMATE
+    assert costs["llama_3_1_minitron_4b_width"]["measured"] is None
+    assert costs["llama_3_1_minitron_4b_width"]["published"] == PUBLISHED
+    assert all("facts" not in piece for piece in found["work"])
+
+
 # -- the terminal ---------------------------------------------------------------------------------
 
 
@@ -355,9 +409,17 @@ def test_many_gaps_are_counted_rather_than_printed():
 
 
 def test_the_knowledge_bias_is_one_line():
-    card = card_of(row("arc_easy", "knowledge", retention=98.0), row(retention=70.0))
+    card = card_of(row("arc_easy", "knowledge", retention=98.0), row(retention=70.0, high=75.0))
     (line,) = [line for line in lines_of(card) if line.startswith("Knowledge bias")]
-    assert line.endswith("wanda_50 +28.0")
+    assert line.endswith("wanda_50 +28.0 biased")
+
+
+def test_a_bias_within_the_noise_is_marked_as_such():
+    card = card_of(row("arc_easy", "knowledge", retention=99.9), row(retention=99.7))
+    (line,) = [line for line in lines_of(card) if line.startswith("Knowledge bias")]
+    assert line.endswith("wanda_50 +0.2 biased ?")
+    (bias,) = read(card)["knowledge_bias"]
+    assert (bias["biased"], bias["certain"]) == (True, False)
 
 
 def test_the_cost_says_what_was_done_and_what_was_found():
@@ -370,6 +432,92 @@ def test_the_cost_says_what_was_done_and_what_was_found():
 
 def test_an_empty_scorecard_is_a_shut_gate():
     assert lines_of(Scorecard(rows=(), metrics=())) == ["the gate is shut"]
+
+
+# -- calibrations ---------------------------------------------------------------------------------
+
+
+def calibration_card(*draws, metrics=("knowledge", "reasoning"), **policy):
+    """Two methods with each draw: (calibration, retention of all its metrics)."""
+    names = {metric: EMBEDDED.benchmarks(metric) for metric in metrics}
+    return card_of(
+        *(
+            row(
+                name, metric, method=method, calibration=draw,
+                retention=kept, low=kept - 2.0, high=kept + 2.0,
+            )
+            for method in ("wanda_50", "wanda_2_4")
+            for draw, kept in draws
+            for metric in metrics
+            for name in names[metric]
+        ),
+        **policy,
+    )  # fmt: skip
+
+
+def test_the_default_calibration_alone_is_named_nowhere():
+    assert not any("generic" in line for line in lines_of(full_card()))
+
+
+def test_with_several_each_checkpoint_is_told_by_its_calibration():
+    text = "\n".join(lines_of(calibration_card(("generic", 95.0), ("reasoning", 85.0)), width=200))
+    assert "wanda_50 (generic) +0.0, wanda_50 (reasoning) +0.0" in text
+    assert "fail: embedded/wanda_50 (reasoning) reasoning: kept 85.0 %" in text
+
+
+def test_the_gains_of_a_calibration_name_their_control():
+    card = calibration_card(("generic", 90.0), ("reasoning", 70.0))
+    lines = lines_of(card, width=200)
+    start = lines.index("Calibration reasoning instead of generic, points of retention:")
+    assert lines[start + 1].split() == ["method", "knowledge", "reasoning"]
+    assert lines[start + 3].split() == ["wanda_50", "-20.0", "-20.0"]
+    assert lines[start + 4].split() == ["-22.8…-17.2"] * 2
+    found = read(card)["calibration_effects"]
+    assert [(one["method"], one["metric"], one["control"]) for one in found] == [
+        (method, metric, "generic")
+        for method in ("wanda_50", "wanda_2_4")
+        for metric in ("knowledge", "reasoning")
+    ]
+
+
+def test_the_spread_of_seeds_is_told_and_where_it_flips_a_verdict():
+    card = calibration_card(
+        ("reasoning", 95.0), ("reasoning@43", 93.0), ("reasoning@44", 80.0), metrics=("reasoning",)
+    )
+    lines = lines_of(card, width=200)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Means over the seeds of"))
+    assert "(reasoning, reasoning@43, reasoning@44)" in lines[start]
+    cells = [line.split()[-1] for line in lines[start + 3 : start + 7]]
+    assert cells == ["89.3", "80.0–95.0", "±8.1", "87.3–91.3"]
+    assert (
+        "seed noise flips the verdict of reasoning@wanda_50: pass with 2 of 3 seeds, fail with 1"
+    ) in lines
+    assert [one["agree"] for one in read(card)["seed_spreads"]] == [False, False]
+
+
+def test_seeds_that_agree_flip_nothing():
+    card = calibration_card(("generic", 95.0), ("generic@43", 96.0))
+    assert not any("flips" in line for line in lines_of(card))
+    assert all(one["agree"] for one in read(card)["seed_spreads"])
+
+
+def test_the_comparisons_of_six_metrics_fit_100_columns():
+    card = calibration_card(
+        ("generic", 95.0), ("generic@43", 55.0), ("facts", 15.0), metrics=tuple(EMBEDDED)[:6]
+    )
+    lines = lines_of(card, width=100)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Calibration facts instead"))
+    end = next(i for i, line in enumerate(lines) if line.startswith("Knowledge bias"))
+    assert max(map(len, lines[start:end])) <= 100
+    # truthfulness and safety, of several benchmarks, have their own
+    assert "\n".join(lines[start:end]).count("-82.1…-37.9") == 2 * 4
+
+
+def test_what_a_session_could_not_show_is_said():
+    note = "mine.txt has 2 samples, of which every seed takes all"
+    card = card_of(row(), environment={"notes": [note]})
+    assert note in lines_of(card)
+    assert read(card)["environment"]["notes"] == [note]
 
 
 # -- perplexity, further scores, unpinned rows ----------------------------------------------------
@@ -451,3 +599,79 @@ def test_what_is_unpinned_is_said():
         for text in lines_of(card, width=200)
     )
     assert not any("unpinned" in text for text in lines_of(card_of(row())))
+
+
+# -- rows that a judge had a say in ---------------------------------------------------------------
+
+JUDGE = {"refusals": {}, "similarity": {}, "judge": {"model": "wise"}}
+KNOWN = {"instruments": {**JUDGE, "judge_agreement": {"n": 77, "kappa": 0.8125}}}
+
+
+def test_the_agreement_of_the_judge_stands_beside_each_score_it_had_a_say_in():
+    card = card_of(
+        row("sycophancy", "truthfulness", judged=40, score=50.0),
+        row("misuse", "safety", judged=0),
+        row("bbq", "fairness", judged=7, verdict="fail", retention=80.0, low=79.0, high=81.0),
+        environment=KNOWN,
+    )
+    found = {one["benchmark"]: (one["judged"], one["kappa"]) for one in read(card)["scores"]}
+    assert found == {"sycophancy": (40, 0.8125), "misuse": (0, None), "bbq": (7, 0.8125)}
+    lines = lines_of(card, width=200)
+    assert "embedded sycophancy, judged with kappa 0.81: wanda_50 50" in lines
+    assert any("bbq: 64.0 of dense 80.0 (judged with kappa 0.81), kept" in text for text in lines)
+    assert not any("misuse" in text for text in lines)
+
+
+@pytest.mark.parametrize("environment", [None, {"instruments": JUDGE}])
+def test_where_the_agreement_is_not_known_nothing_is_said(environment):
+    card = card_of(row("sycophancy", "truthfulness", judged=40), environment=environment)
+    assert read(card)["scores"][0]["kappa"] is None
+    assert not any("kappa" in text for text in lines_of(card, width=200))
+
+
+# -- costs ----------------------------------------------------------------------------------------
+
+
+def cost_lines(work, width=80):
+    lines = lines_of(full_card(), work, width)
+    start = lines.index("Cost of compression (measured, estimated, published)")
+    return [" ".join(line.split()) for line in lines[start + 1 : -2]], lines[start:-2]
+
+
+def test_measured_estimated_and_published_costs_stand_on_lines_of_their_own():
+    lines, _ = cost_lines(SPENT, 120)
+    for line in (
+        "checkpoint time memory memory tokens on",
+        "wanda_50 measured 12 s 1.5 GB cpu, 1 thread",
+        "gptq_w4a16 measured 12 s 1.5 GB 61.2 GB NVIDIA H100, 8 threads",
+        "minitron_width measured 12 s 1.5 GB cpu, 1 thread",
+        "estimated 45 min 7.5 GB 3 M",
+        "llama_3_1_minitron_4b_width published 120 h 20,480 GB 194 B 256 GPUs",
+        "llama_3_1_minitron_4b_width was made from o/base, and is judged against m",
+        "minitron_width, estimated: its first 20 steps",
+        "llama_3_1_minitron_4b_width, published: a paper, [31m appendix [A.4]",
+    ):
+        assert lines.count(line) == 1, line
+
+
+def test_costs_fit_80_columns():
+    _, lines = cost_lines(SPENT)
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    whole = ("llama_3_1_minitron_4b_width", "published", "20,480 GB", "194 B", "1.5 GB", "12 s")
+    for value in whole:
+        assert any(value in line for line in lines), value
+
+
+def test_what_nothing_is_known_of_has_no_column():
+    lines, _ = cost_lines([build("wanda_50", **BUILD)])
+    assert lines[0] == "checkpoint time memory on"
+
+
+@pytest.mark.parametrize("work", [(), WORK, [build("mine"), build("mine", base="o/base")]])
+def test_without_a_cost_there_is_no_table_of_costs(work):
+    assert not any("Cost of compression" in line for line in lines_of(full_card(), work))
+
+
+def test_checkpoints_of_several_models_are_told_with_the_model():
+    lines, _ = cost_lines([build("wanda_50", model=name, **BUILD) for name in ("a", "b")])
+    assert [line.split()[0] for line in lines[-2:]] == ["a/wanda_50", "b/wanda_50"]

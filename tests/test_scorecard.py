@@ -249,7 +249,7 @@ def test_nan_never_passes():
 # -- knowledge bias -------------------------------------------------------------------------------
 
 
-def biased(method, knowledge, reasoning):
+def kept_of(method, knowledge, reasoning):
     return [
         measured("arc_easy", "knowledge", knowledge, method=method),
         measured("gsm8k", "reasoning", reasoning, method=method),
@@ -257,21 +257,38 @@ def biased(method, knowledge, reasoning):
 
 
 def test_the_knowledge_bias_is_how_much_further_reasoning_fell():
-    card = card_of(*biased("wanda_50", 95.0, 70.0), *biased("gptq", 99.0, 99.5), profile=EMBEDDED)
-    assert knowledge_bias(card) == {
-        ("m", "wanda_50", "generic"): pytest.approx(25),
-        ("m", "gptq", "generic"): pytest.approx(-0.5),
-    }
+    card = card_of(*kept_of("wanda_50", 95.0, 70.0), *kept_of("gptq", 99.0, 99.5), profile=EMBEDDED)
+    assert [(one.method, one.points) for one in knowledge_bias(card)] == [
+        ("wanda_50", pytest.approx(25)),
+        ("gptq", pytest.approx(-0.5)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "reasoning", "biased"),
+    [
+        (95.0, 89.0, True),
+        (95.0, 91.0, False),  # it fell by 9, which is less than twice 5
+        (95.0, 97.0, False),
+        (99.5, 100.5, False),
+        (101.0, 99.5, True),
+        (101.0, 101.0, False),
+    ],
+)
+def test_reasoning_that_fell_more_than_twice_as_far_is_a_bias(knowledge, reasoning, biased):
+    (one,) = knowledge_bias(card_of(*kept_of("wanda_50", knowledge, reasoning), profile=EMBEDDED))
+    assert one.biased is biased
+    assert one.certain is (biased and reasoning + 2.0 < 100.0)
 
 
 def test_there_is_no_bias_of_the_dense_model_nor_without_both_metrics():
-    rows = [*biased("dense", 100.0, 100.0), measured("gsm8k", "reasoning", method="awq")]
-    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == {}
+    rows = [*kept_of("dense", 100.0, 100.0), measured("gsm8k", "reasoning", method="awq")]
+    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == []
 
 
 def test_there_is_no_bias_without_a_number():
-    rows = biased("wanda_50", 95.0, math.nan)
-    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == {}
+    rows = kept_of("wanda_50", 95.0, math.nan)
+    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == []
 
 
 def test_a_row_is_never_changed_but_for_its_excuse():
@@ -309,6 +326,17 @@ def test_reliability_that_moves_on_its_own_shows_in_the_rank_correlation():
 def test_too_few_checkpoints_have_no_correlation():
     (one,) = decoupling(both_of(a=(90, 95), b=(80, 85)))
     assert (one.correlation, one.low, one.high) == (None, None, None)
+
+
+def test_another_seed_is_no_further_checkpoint_to_correlate():
+    profile = Profile("two", {"reasoning": ("gsm8k",), "safety": ("misuse",)})
+    rows = [
+        measured(name, metric, calibration=draw)
+        for draw in ("generic", "generic@43", "facts")
+        for name, metric in (("gsm8k", "reasoning"), ("misuse", "safety"))
+    ]
+    (one,) = decoupling(card_of(*rows, profile=profile))
+    assert list(one.checkpoints) == ["wanda_50 (generic)", "wanda_50 (facts)"]
 
 
 def test_the_dense_model_is_no_checkpoint_to_compare():

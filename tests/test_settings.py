@@ -46,6 +46,8 @@ def test_everything_that_can_be_said_is_read(tmp_path):
         "reasoning@wanda_2_4" = 40.5
         [models.embedded.floors]
         safety = 99
+        [models.embedded.allow]
+        "ethics@wanda_2_4" = "it collapses"
         [allow]
         "performance@gptq_w4a16" = "no groups of 128"
         [engine]
@@ -60,6 +62,7 @@ def test_everything_that_can_be_said_is_read(tmp_path):
     assert found.floors == {"performance": 95.0, "reasoning@wanda_2_4": 40.5}
     assert found.model_floors == {"embedded": {"safety": 99.0}}
     assert found.allow == {"performance@gptq_w4a16": "no groups of 128"}
+    assert found.model_allow == {"embedded": {"ethics@wanda_2_4": "it collapses"}}
     assert (found.engine.device, found.engine.threads, found.engine.batch_size) == ("cpu", 2, 16)
     assert found.home == tmp_path / "store"
     assert found.dataset_root == str(tmp_path / "mirror")
@@ -176,6 +179,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[models.mine.floors]\nsafety = 0.9", "did you mean 90?"),
         ("[allow]\nsafety = ''", "safety needs a text"),
         ("[allow]\nsafety = true", "safety needs a text"),
+        ("[models.m.allow]\nsafety = ''", "safety needs a text"),
         ("[engine]\nthreads = 'two'", "engine.threads must be a int"),
         ("[engine]\nthreads = true", "engine.threads must be a int"),
         ("[engine]\nthreads = 1.0", "engine.threads must be a int"),

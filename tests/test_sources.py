@@ -1,9 +1,16 @@
 """Sources: the hub, a mirror in the hub's layout and the embedded rows are read alike."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from unicomp.errors import AbsentError, SpecError
 from unicomp.sources import PARTIAL, Source, shipped_fixtures
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -185,3 +192,25 @@ def test_the_embedded_world_speaks_only_some_languages():
 
 def test_equal_roots_are_equal():
     assert Source("hub") == Source("hub") != Source("embedded")
+
+
+def test_a_module_of_the_shipped_fixtures_is_found_whatever_a_project_calls_its_own(tmp_path):
+    (tmp_path / "fixtures/embedded").mkdir(parents=True)
+    for package in ("fixtures", "fixtures/embedded"):
+        (tmp_path / package / "__init__.py").touch()
+    (tmp_path / "fixtures/embedded/corpus.py").write_text("documents = None\n")
+    script = (
+        "import fixtures.embedded.corpus\n"
+        "from unicomp.sources import shipped_module\n"
+        "corpus = shipped_module('embedded.corpus')\n"
+        "print(corpus.__name__, callable(corpus.documents), fixtures.embedded.corpus.documents)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "unicomp.fixtures.embedded.corpus True None"

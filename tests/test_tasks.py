@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
+from unicomp.catalogue import load_benchmarks
 from unicomp.errors import AbsentError, ScoringError, SpecError
 from unicomp.prompts import Prompts, answered_items, overlong
 from unicomp.scoring.aggregate import Mean
@@ -13,6 +15,8 @@ from unicomp.sources import Source
 from unicomp.spec import Benchmark
 from unicomp.store import Store
 from unicomp.tasks import Definition, task_file
+
+SUITES = [Path(__file__).parents[1] / "suites" / "reliability"]
 
 QUIZ = """
 task: quiz
@@ -539,6 +543,23 @@ def test_on_the_embedded_rows_prompts_are_short_and_have_no_examples(sums):
     embedded = Definition(replace(sums, shots=4, max_new_tokens=512), Source("embedded"))
     assert (embedded.shots, embedded.max_new_tokens) == (0, 128)
     assert Definition(sums, Source("embedded")).max_new_tokens == 32
+
+
+def test_the_embedded_world_says_how_short_its_answers_are():
+    short = next(bench for bench in load_benchmarks(SUITES) if bench.name == "stereoset")
+    assert Definition(short, Source("embedded")).max_new_tokens == 4
+    assert Definition(short, Source("hub")).max_new_tokens == short.max_new_tokens == 128
+
+
+def test_of_a_file_that_several_share_the_embedded_rows_hold_some():
+    found = {
+        bench.name: Definition(bench, Source("embedded"))
+        for bench in load_benchmarks(SUITES)
+        if bench.name in ("scifact", "climate_fever")
+    }
+    found["scifact"].check()
+    with pytest.raises(AbsentError, match="have none with source 'climate' in truthfulness/"):
+        found["climate_fever"].check()
 
 
 def test_the_embedded_world_asks_in_its_own_words(tmp_path):

@@ -65,6 +65,7 @@ def test_the_wheel_holds_suites_fixtures_rows_and_weights(wheel):
         "unicomp/fixtures/models/llama_3_1_8b.py",
         "unicomp/fixtures/embedded/tasks/arc_easy.yaml",
         "unicomp/fixtures/methods/wanda_2_4.py",
+        "unicomp/distillation/loop.py",
         "unicomp/fixtures/calibration/generic.py",
         "unicomp/fixtures/embedded/model/model.safetensors",
         "unicomp/fixtures/embedded/rows/openai/gsm8k/main/test.jsonl",

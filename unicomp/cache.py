@@ -13,7 +13,16 @@ from filelock import Timeout
 
 from unicomp.instruments.judge import JUDGEMENTS
 from unicomp.instruments.similarity import SIMILARITIES
-from unicomp.store import CALIBRATIONS, CHECKPOINTS, FIGURES, MANIFEST, RESPONSES, SCORES, Store
+from unicomp.store import (
+    CALIBRATIONS,
+    CHECKPOINTS,
+    FIGURES,
+    MANIFEST,
+    RESPONSES,
+    SCORES,
+    TRAINING,
+    Store,
+)
 
 _IDENTITY = "identity.json"
 
@@ -37,7 +46,7 @@ def entries(store: Store) -> Iterator[Entry]:
 
     What servers said, and how good detectors are, is many small files: one entry for each kind.
     """
-    for kind in (CHECKPOINTS, RESPONSES, SCORES, CALIBRATIONS):
+    for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
         folder = store.home / kind
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if not path.name.startswith("."):
@@ -96,10 +105,15 @@ def prune(store: Store, older_than: float) -> list[Entry]:
     """
     now = time.time()
     gone = [entry for entry in entries(store) if now - entry.changed > older_than]
-    removed = [entry for entry in gone if _remove(store, f"{entry.kind}-{entry.key}", entry.path)]
+    removed = [entry for entry in gone if _remove(store, _lock_of(entry), entry.path)]
     for partial in (store.home / CHECKPOINTS).glob(".partial-*"):
         _remove(store, f"{CHECKPOINTS}-{partial.name.removeprefix('.partial-')}", partial)
     return removed
+
+
+def _lock_of(entry: Entry) -> str:
+    """The lock under which an entry is made; a training is part of a checkpoint's build."""
+    return f"{CHECKPOINTS if entry.kind == TRAINING else entry.kind}-{entry.key}"
 
 
 def _remove(store: Store, lock: str, path: Path) -> bool:

@@ -1,7 +1,8 @@
 """What there is by name: the files of `fixtures/`, folders, and the hub; and what suites declare.
 
-A model, method or calibration is one file: `fixtures/{models,methods,calibration}/NAME.py` that
-defines `model`, `method` or `calibration`. It is found by its file name, below the user's root
+A model, method, calibration or published checkpoint is one file:
+`fixtures/{models,methods,calibration,checkpoints}/NAME.py` that defines `model`, `method`,
+`calibration` or `checkpoint`. It is found by its file name, below the user's root
 directory first and among the shipped ones then; nothing is registered anywhere.
 """
 
@@ -12,28 +13,40 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from unicomp.calibration import FILES, Recipe, file_name, read_file
+from unicomp.calibration import (
+    FILES,
+    SAMPLES,
+    SEED,
+    UNSEEN,
+    Draw,
+    Mixture,
+    Recipe,
+    file_name,
+    read_file,
+    read_samples,
+)
 from unicomp.errors import SpecError
 from unicomp.sources import Source, shipped_fixtures
-from unicomp.spec import Benchmark, Calibration, Method, Model, nearest
+from unicomp.spec import Benchmark, Calibration, Method, Model, Published, nearest
 from unicomp.spec import Kind as ModelKind
 from unicomp.store import Store
 
-Kind = Literal["models", "methods", "calibration"]
+Kind = Literal["models", "methods", "calibration", "checkpoints"]
 T = TypeVar("T")
-Named = TypeVar("Named", Model, Method, Recipe)
+Named = TypeVar("Named", Model, Method, Recipe | Mixture, Published)
 Roots = Sequence[Path]
-"""Folders that hold `models/`, `methods/` and `calibration/`; the first that has a name wins."""
+"""Folders that hold `models/`, `methods/` and the like; the first that has a name wins."""
 
 CHECKPOINT = "checkpoint"
 """The parameter of a method that stands for a checkpoint compressed elsewhere."""
 
+_DECLARATIONS: tuple[type[Recipe | Mixture], ...] = (Recipe, Mixture)
 _HUB_ID = re.compile(r"(?P<id>[\w.\-]+/[\w.\-]+)(@(?P<revision>[\w.\-/]+))?")
 _SNAPSHOT = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -61,6 +74,11 @@ def method_names(roots: Roots) -> list[str]:
 def calibration_names(roots: Roots) -> list[str]:
     """The calibrations there are files of, in alphabetical order."""
     return _names("calibration", roots)
+
+
+def checkpoint_names(roots: Roots) -> list[str]:
+    """The published checkpoints there are files of, in alphabetical order."""
+    return _names("checkpoints", roots)
 
 
 def _names(kind: Kind, roots: Roots) -> list[str]:
@@ -111,12 +129,65 @@ def read_method(path: Path) -> Method:
 
 
 def load_calibration(
-    given: str, roots: Roots, source: Source, store: Store | None = None
+    given: str,
+    roots: Roots,
+    source: Source,
+    store: Store | None = None,
+    seed: int | None = None,
 ) -> Calibration:
-    """A calibration by name, with its rows from `source`, or a user's file. Raises SpecError."""
+    """A calibration by name, with its rows from `source`, or a user's file. Raises SpecError.
+
+    Drawn with its own seed if `seed` is None.
+    """
     if path := _own_file(given):
-        return read_file(path)
-    return load_recipe(given, roots).load(source, store)
+        return read_file(path, seed=SEED if seed is None else seed)
+    recipe = load_recipe(given, roots)
+    return (recipe if seed is None else replace(recipe, seed=seed)).load(source, store)
+
+
+def calibration_draws(
+    given: Sequence[str], seeds: int, roots: Roots
+) -> tuple[tuple[Draw, ...], tuple[str, ...]]:
+    """Each calibration of a session with each of its seeds, and what is to be said of them.
+
+    The seeds of a calibration are its own and those that follow. A file of no more samples than
+    are taken is one draw: any seed would give the same text. Raises SpecError for what is unknown
+    or unusable, and for calibrations that could not be told apart by their names.
+    """
+    draws: dict[str, list[Draw]] = {}
+    notes = []
+    for one in given:
+        name, count, first = calibration_name(one), seeds, SEED
+        if name in draws:
+            other = draws[name][0].given
+            raise SpecError(
+                f"--calibration {one} is given twice"
+                if other == one
+                else f"--calibration {other} and {one} have one name, {name}: rename a file"
+            )
+        if path := _own_file(one):
+            _check_file_name(path, roots)
+            if seeds > 1 and (found := len(read_samples(path))) <= SAMPLES:
+                count = 1
+                notes.append(
+                    f"{one} has {found} samples, of which every seed takes all: it is measured "
+                    "once, and no spread over seeds is known"
+                )
+        else:
+            first = load_recipe(one, roots).seed
+        draws[name] = [
+            Draw(name=name, given=one, seed=first + number, default=number == 0)
+            for number in range(count)
+        ]
+    return tuple(draw for group in draws.values() for draw in group), tuple(notes)
+
+
+def _check_file_name(path: Path, roots: Roots) -> None:
+    """Raise SpecError for a file whose rows would pass for those of something else."""
+    name = file_name(path)
+    if name == UNSEEN or name in calibration_names(roots):
+        what = "no calibration at all" if name == UNSEEN else f"the calibration {name}"
+        raise SpecError(f"the calibration file {path} is named like {what}: rename it")
 
 
 def check_calibration(given: str, roots: Roots, sources: Iterable[Source]) -> None:
@@ -146,13 +217,39 @@ def _own_file(given: str) -> Path | None:
 
 def load_recipe(name: str, roots: Roots) -> Recipe:
     """The calibration called `name`, as declared; `Recipe.load` reads its rows."""
+    declared = _declaration(name, roots)
+    if isinstance(declared, Recipe):
+        return declared
+    mixed = [_declaration(one, roots) for one in declared.of]
+    recipes = [one for one in mixed if isinstance(one, Recipe)]
+    if len(recipes) < len(mixed):
+        raise SpecError(f"calibration {name}: a mixture cannot be mixed of mixtures")
+    return declared.recipe(recipes)
+
+
+def recipe_source(name: str, roots: Roots) -> str:
+    """The text of the file that declares a calibration, and of those that it mixes.
+
+    Raises SpecError.
+    """
+    declared = _declaration(name, roots)
+    names = [name, *(declared.of if isinstance(declared, Mixture) else ())]
+    return "".join(_recipe_file(one, roots).read_text(encoding="utf-8") for one in names)
+
+
+def _declaration(name: str, roots: Roots) -> Recipe | Mixture:
+    path = _recipe_file(name, roots)
+    return _named(path, _attribute(path, "calibration", *_DECLARATIONS))
+
+
+def _recipe_file(name: str, roots: Roots) -> Path:
     path = _find("calibration", name, roots)
     if path is None:
         raise SpecError(
             f"unknown calibration {name!r}: {nearest(name, calibration_names(roots))} "
             "A file of your own is given by its path, FILE.txt or FILE.jsonl"
         )
-    return _named(path, _attribute(path, "calibration", Recipe))
+    return path
 
 
 # -- benchmarks ---------------------------------------------------------------------------------
@@ -265,20 +362,59 @@ def load_model(given: str, roots: Roots) -> Model:
 
 
 def load_checkpoint(given: str, roots: Roots) -> Method:
-    """A checkpoint compressed elsewhere, a folder or a hub id, in the place of a method.
+    """A checkpoint compressed elsewhere, a name, folder or hub id, in the place of a method.
 
-    It is judged as it is. Its family is read from its configuration where that says so.
+    It is judged as it is. One that has a file, or the hub id of one that has, brings its family,
+    the model it was made from and what it cost; else the family is read from its configuration,
+    where that says so.
     """
+    if path := _find("checkpoints", given, roots):
+        filed = _named(path, _attribute(path, "checkpoint", Published))
+        if (folder := Path(filed.source)).is_absolute():
+            check_folder(folder)
+        return _external(filed.name, filed.source, filed.revision, filed)
+    if re.fullmatch(r"[\w.\-]+", given) and not os.path.exists(given):
+        known = [*checkpoint_names(roots), *model_names(roots)]
+        if given not in known:
+            raise SpecError(
+                f"unknown checkpoint {given!r}: {nearest(given, known)} "
+                "A checkpoint can also be a folder or a hub id, ORG/NAME"
+            )
     model = load_model(given, roots)
-    family: Literal["quantization"] | None = None
-    if model.folder is not None and "quantization_config" in read_config(model.folder):
+    return _external(model.name, model.source, model.revision, _published(model.source, roots))
+
+
+def _published(source: str, roots: Roots) -> Published | None:
+    """The file of the published checkpoint that has this hub id."""
+    paths = (_find("checkpoints", name, roots) for name in checkpoint_names(roots))
+    filed = (_attribute(path, "checkpoint", Published) for path in paths if path is not None)
+    return next((one for one in filed if one.source == source), None)
+
+
+def _external(name: str, source: str, revision: str | None, filed: Published | None) -> Method:
+    parameters: dict[str, Any] = {CHECKPOINT: source, "revision": revision}
+    if filed is not None:
+        parameters |= {
+            "revision": revision or filed.revision,
+            "base": filed.base,
+            "published": {name: value for name, value in asdict(filed.cost).items() if value},
+        }
+    family = filed.family if filed is not None else None
+    folder = Path(source)
+    if family is None and folder.is_absolute() and "quantization_config" in read_config(folder):
         family = "quantization"
-    return Method(
-        name=model.name,
-        family=family,
-        parameters={CHECKPOINT: model.source, "revision": model.revision},
-        calibrated=False,
-    )
+    return Method(name=name, family=family, parameters=parameters, calibrated=False)
+
+
+def hub_id(model: Model) -> str | None:
+    """The hub id of a model that is there, or in the hub's cache; None for another folder."""
+    if model.folder is None:
+        return model.source
+    if model.folder.parent.name == "snapshots" and (
+        match := _SNAPSHOT.fullmatch(model.folder.parent.parent.name)
+    ):
+        return f"{match['org']}/{match['name']}"
+    return None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -381,11 +517,11 @@ def _slug(text: str) -> str:
 # -- files --------------------------------------------------------------------------------------
 
 
-def _attribute(path: Path, name: str, kind: type[T]) -> T:
+def _attribute(path: Path, name: str, *kinds: type[T]) -> T:
     """What a fixture file defines as `name`."""
     value = getattr(_module(path), name, None)
-    if not isinstance(value, kind):
-        raise SpecError(f"{path} must define `{name} = {kind.__name__}(...)`")
+    if not isinstance(value, kinds):
+        raise SpecError(f"{path} must define `{name} = {kinds[0].__name__}(...)`")
     return value
 
 

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -22,20 +23,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unicomp import catalogue, methods
+from unicomp import catalogue, distillation, methods
 from unicomp.catalogue import CHECKPOINT, Roots, check_folder, read_config
+from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnsupportedError
 from unicomp.methods.inspection import declared_precision, parameters, size
 from unicomp.methods.oneshot import TRUST_REMOTE_CODE
+from unicomp.sources import HUB, Source
 from unicomp.spec import Calibration, Method, Model
-from unicomp.store import CHECKPOINTS, Artifact, Store, content_key
+from unicomp.store import CHECKPOINTS, FIGURES, TRAINING, Artifact, Store, content_key
 
 Progress = Callable[[str], None]
 """Is told in a few words what a build is doing."""
 
+HUB_SOURCE = Source(HUB)
+
+TRAINERS = ("distillation.py", "low_rank_clone.py", "minitron.py")
+"""Those of `unicomp.methods` that only students depend on."""
+
 LIBRARIES = ("torch", "transformers", "llmcompressor", "compressed-tensors")
 """The distributions whose versions decide what a compression results in."""
 
+_TOLD = ("published", "base")
 _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 _NOT_FETCHED = ("*/*", "consolidated*")
 
@@ -55,7 +64,11 @@ class Checkpoint:
     facts: Mapping[str, Any]
     """What was measured, as JSON values. Always `parameters`, `bytes` and `ideal_bytes`. After a
     build also `seconds` and `peak_rss_bytes` of the compression, `device`,
-    `peak_accelerator_bytes`, `threads` and what the inspection found."""
+    `peak_accelerator_bytes`, `threads` and what the inspection found. Of one that was trained also
+    `tokens`, `steps`, `train_seconds`, `correction_seconds`, `tokens_per_second`, `loss_first`,
+    `loss_last` and `estimate`; its loss curve lies beside it as `loss.jsonl`. A published
+    checkpoint has what it cost as `published`, and `base`, the hub id of the model that it was
+    made from."""
     fresh: bool
     """Whether this call built it."""
 
@@ -70,25 +83,31 @@ def build(
     *,
     store: Store,
     roots: Roots,
+    source: Source = HUB_SOURCE,
     progress: Progress = lambda text: None,
     threads: int = 1,
 ) -> Checkpoint:
     """Find the checkpoint, or make it with `threads` CPU threads and check what it claims.
 
-    `roots` is where the file of the method is found. Raises UnsupportedError before anything is
-    tried if the method cannot take the model, BuildError if the compression fails or yields
-    something else than the method claims, StoreError if the disk is full.
+    `roots` is where the file of the method is found, `source` where the text is read that a method
+    trains on. A training that was killed goes on from what it left in the store. Raises
+    UnsupportedError before anything is tried if the method cannot take the model, BuildError if the
+    compression fails or yields something else than the method claims, StoreError if the disk is
+    full.
     """
     if reason := refusal(model, method):
         raise UnsupportedError(f"{method} cannot compress {model}: {reason}")
     if model.folder is None:
         progress(f"{model}: looking up {model.source} on the hub")
-    if (found := find(model, method, calibration, store=store, roots=roots)) is not None:
+    if (
+        found := find(model, method, calibration, store=store, roots=roots, source=source)
+    ) is not None:
         return found
     if calibration is None:
         raise SpecError(f"method {method} needs a calibration")
-    source = locate(model)
-    identity = _identity(model, method, calibration, store, roots)
+    folder_of_model = locate(model)
+    identity = _identity(model, method, calibration, store, roots, source)
+    workshop = store.home / TRAINING / content_key(identity)
     label = f"{method} of {model}"
 
     def make(folder: Path) -> Mapping[str, Any]:
@@ -96,7 +115,7 @@ def build(
             "parent": os.getpid(),
             "path": sys.path,
             "method": str(catalogue.method_file(method.name, roots)),
-            "source": str(source),
+            "source": str(folder_of_model),
             "target": str(folder / "model"),
             "calibration": {
                 "name": calibration.name,
@@ -108,6 +127,10 @@ def build(
             },
             "trust_remote_code": model.trust_remote_code,
         }
+        if method.corpus is not None:
+            corpus = Corpus(name=method.corpus, roots=tuple(roots), source=source)
+            workshop.mkdir(parents=True, exist_ok=True)
+            request |= {"corpus": corpus.as_json(), "workshop": str(workshop)}
         log = folder / "build.log"
         kept = store.home / "logs" / f"{model}-{method}-{content_key(identity)[:8]}.log"
         try:
@@ -117,6 +140,7 @@ def build(
             shutil.copyfile(log, kept)
             raise BuildError(f"{label} {failure} (log: {kept})") from None
         kept.unlink(missing_ok=True)
+        _note_speed(model, method, facts, store)
         return {**facts, "threads": threads, "label": f"{model}/{method}"}
 
     artifact = store.build(
@@ -125,6 +149,7 @@ def build(
         make,
         on_wait=lambda: progress(f"{label}: waiting for the process that builds it"),
     )
+    shutil.rmtree(workshop, ignore_errors=True)
     return _checkpoint(model, method, calibration, artifact)
 
 
@@ -135,13 +160,14 @@ def find(
     *,
     store: Store,
     roots: Roots,
+    source: Source = HUB_SOURCE,
 ) -> Checkpoint | None:
     """The checkpoint if it needs no building, or None. Imports no torch."""
     if method.compress is None:
         return _as_it_is(model, method, store)
     if method.calibrated and calibration is None:
         raise SpecError(f"method {method} needs a calibration")
-    identity = _identity(model, method, calibration, store, roots)
+    identity = _identity(model, method, calibration, store, roots, source)
     artifact = store.find(CHECKPOINTS, content_key(identity))
     if artifact is None:
         return None
@@ -149,12 +175,18 @@ def find(
 
 
 def key(
-    model: Model, method: Method, calibration: Calibration | None, *, store: Store, roots: Roots
+    model: Model,
+    method: Method,
+    calibration: Calibration | None,
+    *,
+    store: Store,
+    roots: Roots,
+    source: Source = HUB_SOURCE,
 ) -> str:
     """What identifies the content of the checkpoint, whether or not it was built: 32 hex digits."""
     if method.compress is None:
         return _as_it_is(model, method, store).key
-    return content_key(_identity(model, method, calibration, store, roots))
+    return content_key(_identity(model, method, calibration, store, roots, source))
 
 
 def refusal(model: Model, method: Method) -> str | None:
@@ -202,25 +234,56 @@ def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
     return folder
 
 
+def training_speed(model: Model, method: Method, store: Store) -> float | None:
+    """Floating-point operations a second of one device when this was last trained here, or None."""
+    found = store.recall(FIGURES, _speed_key(model, method))
+    return None if found is None else float(found["flops_per_second"])
+
+
+def _note_speed(model: Model, method: Method, facts: Mapping[str, Any], store: Store) -> None:
+    if expected := facts.get("estimate"):
+        seconds = facts["train_seconds"] + facts["correction_seconds"]
+        speed = expected["flops"] / seconds / expected["devices"]
+        store.remember(FIGURES, _speed_key(model, method), {"flops_per_second": speed})
+
+
+def _speed_key(model: Model, method: Method) -> str:
+    return content_key({"training": [model.name, method.name, platform.node()]})
+
+
 # -- what identifies a checkpoint ---------------------------------------------------------------
 
 
 def _identity(
-    model: Model, method: Method, calibration: Calibration | None, store: Store, roots: Roots
+    model: Model,
+    method: Method,
+    calibration: Calibration | None,
+    store: Store,
+    roots: Roots,
+    source: Source,
 ) -> dict[str, Any]:
-    source = catalogue.method_source(method.name, roots)
+    text = catalogue.method_source(method.name, roots)
     seen = calibration if method.calibrated else None
-    return {
+    trains = method.corpus is not None
+    identity: dict[str, Any] = {
         "model": weights_identity(model, store),
         "method": {
             "parameters": dict(method.parameters),
             "claims": vars(method.claims),
-            "file": hashlib.sha256(source.encode()).hexdigest(),
-            "code": _code_digest(),
+            "file": hashlib.sha256(text.encode()).hexdigest(),
+            "code": _code_digest(trains),
         },
         "calibration": seen and seen.digest,
         "versions": {name: _version(name) for name in LIBRARIES},
     }
+    if method.corpus is not None:
+        recipe = catalogue.recipe_source(method.corpus, roots)
+        stream = catalogue.load_recipe(method.corpus, roots).stream_identity
+        identity["corpus"] = {
+            "recipe": hashlib.sha256(recipe.encode()).hexdigest(),
+            "rows": stream(source, store.digest_of),
+        }
+    return identity
 
 
 def weights_identity(model: Model, store: Store) -> dict[str, str]:
@@ -233,10 +296,15 @@ def weights_identity(model: Model, store: Store) -> dict[str, str]:
 
 
 @cache
-def _code_digest() -> str:
-    """SHA-256 of the modules that compress and inspect."""
+def _code_digest(trains: bool) -> str:
+    """SHA-256 of the modules that compress and inspect: with those that train, or without."""
+    paths = sorted(Path(methods.__path__[0]).glob("*.py"))
+    if trains:
+        paths += sorted(Path(distillation.__path__[0]).glob("*.py"))
+    else:
+        paths = [path for path in paths if path.name not in TRAINERS]
     digest = hashlib.sha256()
-    for path in sorted(Path(methods.__path__[0]).glob("*.py")):
+    for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -261,6 +329,7 @@ def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
         )
     folder = locate(subject)
     bits, group_size = declared_precision(read_config(folder))
+    told = {name: method.parameters[name] for name in _TOLD if name in method.parameters}
     return Checkpoint(
         model=model,
         method=method,
@@ -273,6 +342,7 @@ def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
             "ideal_bytes": size(folder),
             "bits": bits,
             "group_size": group_size,
+            **told,
         },
         fresh=False,
     )

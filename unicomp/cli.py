@@ -3,6 +3,7 @@
 unicomp cache [list|verify|prune]     the store: what is in it, is it intact, make room
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  data sets for --dataset-root: fetch, verify, pin them
+unicomp plan METHOD --model MODEL     what a distillation takes: hours and memory, before it starts
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 """
 
@@ -22,13 +23,15 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from unicomp import cache, catalogue, hub, mirror, needs
+from unicomp import cache, catalogue, checkpoint, hub, mirror, needs
+from unicomp.distillation.estimate import PUBLISHED_DEVICES, estimate, work_of
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import READINGS
 from unicomp.lock import load_lock
 from unicomp.rawscores import metric_scores, read_raw_scores
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
+from unicomp.report.plan import print_plan
 from unicomp.settings import FILE, load_settings, store_home
 from unicomp.sources import HUB, Source
 from unicomp.store import Store
@@ -88,6 +91,19 @@ def _parser() -> argparse.ArgumentParser:
         help="read the test files below it too, beside those of suites/; repeatable",
     )
     rows.set_defaults(run=_mirror)
+
+    plan = commands.add_parser("plan", help="what a distillation takes, before it starts")
+    plan.add_argument("method", metavar="METHOD", help="a method of the family distillation")
+    plan.add_argument("--model", metavar="MODEL", required=True, help="as pytest takes it")
+    plan.add_argument(
+        "--devices",
+        metavar="N",
+        type=int,
+        help=f"accelerators (default: 1 if it was measured here, else {PUBLISHED_DEVICES})",
+    )
+    plan.add_argument("--unicomp-home", metavar="DIR", type=Path)
+    plan.add_argument("--json", action="store_true", help="full precision, for programs")
+    plan.set_defaults(run=_plan)
 
     score = commands.add_parser("score", help="the metrics of a table of raw scores")
     score.add_argument(
@@ -164,6 +180,32 @@ def _mirror(options: argparse.Namespace) -> int:
         lock = load_lock(root)
     print_mirror(Console(highlight=False), str(options.folder), found, lock, quiet=quiet)
     return 0 if all(one.complete for one in found) and not errors else 1
+
+
+def _plan(options: argparse.Namespace) -> int:
+    root = _project()
+    roots = catalogue.roots(root)
+    method = catalogue.load_method(options.method, roots)
+    model = catalogue.load_model(options.model, roots)
+    if method.corpus is None:
+        raise SpecError(f"the method {method} trains nothing, so there is nothing to plan")
+    if options.devices is not None and options.devices < 1:
+        raise SpecError(f"--devices {options.devices} is no number of devices: give 1 or more")
+    if reason := checkpoint.refusal(model, method):
+        raise SpecError(f"{method} cannot compress {model}: {reason}")
+    config = catalogue.read_config(checkpoint.locate(model, config_only=True))
+    work = work_of(config, method.parameters)
+    store = Store(store_home(options.unicomp_home, load_settings(root)))
+    measured = checkpoint.training_speed(model, method, store)
+    devices = options.devices or (1 if measured else PUBLISHED_DEVICES)
+    expected = estimate(work, devices=devices, narrow=True, flops_per_second=measured)
+    if options.json:
+        named = {"model": model.name, "method": method.name}
+        shapes = {"student": vars(work.student), "teacher": vars(work.teacher)}
+        print(json.dumps(named | expected.as_json() | shapes, indent=1, allow_nan=False))
+    else:
+        print_plan(Console(highlight=False, emoji=False), f"{method} of {model}", work, expected)
+    return 0
 
 
 def _project() -> Path:

@@ -195,10 +195,18 @@ EMBEDDED = Profile(
         "multilingual": ("global_mmlu_lite",),
         "reasoning": ("gsm8k",),
         "instruction_following": ("ifbench",),
+        "truthfulness": ("scifact", "halueval_qa", "sycophancy"),
         "safety": ("misuse", "xstest"),
+        "fairness": ("stereoset", "preference_plain"),
         "robustness": ("advglue",),
+        "privacy": (
+            Mean("awareness", ("privacy_awareness_normal", "privacy_awareness_augmented")),
+        ),
+        "ethics": (Mean("implicit", ("social_chemistry_101", "ethics")), "moralchoice_low"),
     },
 )
+"""The parts of the paper's metrics, each with the benchmarks that the embedded model has rows for;
+a sub-score of which one benchmark is left is that benchmark."""
 
 BESIDE: tuple[str, ...] = (
     "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",

@@ -109,6 +109,8 @@ class Policy:
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     general: Mapping[str, float] = field(default_factory=dict)
     allow: Mapping[str, str] = field(default_factory=dict)
+    model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Gaps that are allowed for single models; they outrank the general ones."""
 
     def floor(
         self,
@@ -132,13 +134,17 @@ class Policy:
     def allowed(
         self,
         *,
+        model: str,
         method: str,
         metric: str | None,
         benchmark: str | None,
         dimension: str | None = None,
     ) -> str | None:
         """The reason for which a gap is allowed, or None."""
-        return _lookup(self.allow, method, metric, benchmark, dimension)
+        for layer in (self.model_allow.get(model, {}), self.allow):
+            if reason := _lookup(layer, method, metric, benchmark, dimension):
+                return reason
+        return None
 
 
 def decide(low: float, high: float, floor: float) -> Verdict:

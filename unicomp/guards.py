@@ -7,11 +7,12 @@ benchmark is degenerate for that checkpoint: it has no score.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+
+from unicomp.instruments.languages import words_of
+from unicomp.instruments.repetition import is_copy, is_loop
 
 FEWEST = 20
 """Items below which nothing is said: a few answers may well be alike."""
@@ -34,19 +35,15 @@ class Answer:
     """Whether it was cut off at the limit of new tokens."""
 
 
-def degeneration(answers: Sequence[Answer], *, varied: bool, limit: int | None) -> str | None:
-    """Why the answers to a benchmark are degenerate, or None.
-
-    `varied` says that right answers differ from item to item, so that a constant one is none;
-    `limit` is the most new tokens of an answer.
-    """
+def degeneration(answers: Sequence[Answer], *, limit: int | None) -> str | None:
+    """Why the answers to a benchmark are none, or None; `limit` is their most new tokens."""
     n = len(answers)
     if n < FEWEST:
         return None
     kinds = {
         "empty": sum(not answer.text.strip() for answer in answers),
         "a loop of the same words": sum(is_loop(answer.text) for answer in answers),
-        "copies of their prompts": sum(is_echo(answer.text, answer.prompt) for answer in answers),
+        "copies of their prompts": sum(is_copy(answer.text, answer.prompt) for answer in answers),
         "without an answer that can be read": sum(not answer.parsed for answer in answers),
     }
     if limit is not None and limit > LONG:
@@ -54,28 +51,25 @@ def degeneration(answers: Sequence[Answer], *, varied: bool, limit: int | None) 
     for kind, count in kinds.items():
         if count > MOST * n:
             return f"{100 * count / n:.0f} % of the answers are {kind}"
-    words = Counter(" ".join(_words(answer.text)) for answer in answers)
-    (text, count), *_ = words.most_common(1)
-    if varied and count >= CONSTANT * n:
-        shown = text if len(text) <= 40 else f"{text[:40]}…"
-        return f"{100 * count / n:.0f} % of the answers are the same, {shown!r}"
     return None
 
 
-def is_loop(text: str) -> bool:
-    """Whether a text is a few words over and over."""
-    words = _words(text)
-    if len(words) < 8:
-        return False
-    pairs = Counter(pairwise(words))
-    return pairs.most_common(1)[0][1] > len(words) / 4 or len(set(words)) < len(words) / 4
+def constancy(answers: Sequence[Answer]) -> str | None:
+    """That the answers to a benchmark are all the same, and which one; None where they differ.
+
+    What it means is the benchmark's matter: one answer may be right to every item.
+    """
+    n = len(answers)
+    if n < FEWEST:
+        return None
+    words = Counter(" ".join(words_of(answer.text)) for answer in answers)
+    (text, count), *_ = words.most_common(1)
+    if count < CONSTANT * n:
+        return None
+    shown = text if len(text) <= 40 else f"{text[:40]}…"
+    return f"{100 * count / n:.0f} % of the answers are the same, {shown!r}"
 
 
-def is_echo(text: str, prompt: str) -> bool:
-    """Whether a text is its prompt again, or the beginning of it."""
-    words, asked = _words(text), _words(prompt)
-    return len(words) >= 4 and bool(asked) and words[: len(asked)] == asked[: len(words)]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
+def mostly_refused(kinds: Sequence[str]) -> bool:
+    """Whether most responses to harmless prompts are refusals; `kinds` is what each one is."""
+    return len(kinds) >= FEWEST and kinds.count("refusal") > MOST * len(kinds)

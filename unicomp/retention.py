@@ -51,6 +51,8 @@ class Retention:
     """Items that only the compressed model got right."""
     overlong: int = 0
     """Items whose prompts are longer than the model's context."""
+    judged: int = 0
+    """Questions about the answers that a judge decided; more than 0 where one had a say."""
     details: Mapping[str, float] = field(default_factory=dict)
     """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
     incomparable: str | None = None
@@ -114,6 +116,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         "parse_rate": compressed.parse_rate,
         "standard_error": statistics.standard_error(points(compressed), ids),
         "overlong": max(dense.overlong, compressed.overlong),
+        "judged": max(dense.judged, compressed.judged),
         "degenerate": compressed.degenerate,
         "faults": tuple(dict.fromkeys((*dense.faults, *compressed.faults))),
         "details": {

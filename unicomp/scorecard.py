@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from unicomp.calibration import GENERIC, UNSEEN, base_name
 from unicomp.framework import METRICS, Profile, dimension_of
 from unicomp.gate import DECIDED, Policy, Verdict, decide
 
@@ -52,6 +54,10 @@ class Row:
     gained: int | None = None
     overlong: int | None = None
     """Items whose prompts are longer than the model's context."""
+    judged: int | None = None
+    """Questions about the answers that a judge decided."""
+    kappa: float | None = None
+    """Where there were any: the agreement of the judge with labels, Cohen's kappa."""
     details: Mapping[str, float] = field(default_factory=dict)
     """Further scores of the benchmark by name, and the dense model's as `dense.NAME`."""
     higher_is_better: bool = True
@@ -113,6 +119,20 @@ class Scorecard:
         """All checkpoints, in the order of their first row."""
         return tuple(dict.fromkeys(row.subject for row in self.rows))
 
+    @cached_property
+    def calibrations(self) -> tuple[str, ...]:
+        """All calibrations that a checkpoint saw, in the order of their first row."""
+        seen = dict.fromkeys(row.calibration for row in self.rows)
+        return tuple(name for name in seen if name != UNSEEN)
+
+    def is_named(self, calibration: str) -> bool:
+        """Whether a checkpoint is told by its calibration too; the default one alone is not."""
+        return calibration != UNSEEN and self.calibrations != (GENERIC,)
+
+    def name_of(self, method: str, calibration: str) -> str:
+        """What a checkpoint of a model is called."""
+        return f"{method} ({calibration})" if self.is_named(calibration) else method
+
     @property
     def gaps(self) -> tuple[Row | MetricRow, ...]:
         """What did not pass, allowed or not."""
@@ -137,10 +157,13 @@ def scorecard(
     `profiles` says for each model which profile its metrics are made of. A metric is judged where
     at least one of its benchmarks was to be run; it then needs all of them.
     """
+    agreement = (environment or {}).get("instruments", {}).get("judge_agreement", {})
+    rows = [replace(row, kappa=agreement.get("kappa")) if row.judged else row for row in rows]
     judged = tuple(
         replace(
             row,
             allowed=policy.allowed(
+                model=row.model,
                 method=row.method,
                 metric=row.metric,
                 benchmark=row.benchmark,
@@ -191,10 +214,12 @@ def _metric_row(
         for row in (found[name] for name in names if name in found)
         if not row.decided
         # a ratio that means nothing by itself may be part of a mean that has one
-        and not (row.benchmark in averaged and row.verdict == "not_comparable")
+        and not (
+            row.benchmark in averaged and row.verdict == "not_comparable" and row.score is not None
+        )
     ]
     gaps = [name for name in names if name not in found or found[name].verdict != "pass"]
-    allowed = _allowed(policy, method, metric, gaps)
+    allowed = _allowed(policy, base, gaps)
     if absent or undecided:
         verdict = _worst(undecided) if not absent else "missing"
         parts = [f"{name} was not run" for name in absent]
@@ -239,13 +264,14 @@ def _kept(row: Row) -> Interval:
     return Interval(score, score - slack, score + slack)
 
 
-def _allowed(policy: Policy, method: str, metric: str, gaps: Sequence[str]) -> str | None:
+def _allowed(policy: Policy, row: MetricRow, gaps: Sequence[str]) -> str | None:
     """Why a metric that did not pass does not shut the gate, or None.
 
     It is named itself, or each of its benchmarks that did not pass is, of which there must be one.
     """
     reasons = [
-        policy.allowed(method=method, metric=metric, benchmark=name) for name in gaps or (None,)
+        policy.allowed(model=row.model, method=row.method, metric=row.metric, benchmark=name)
+        for name in gaps or (None,)
     ]
     return "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
 
@@ -262,18 +288,46 @@ def _worst(rows: Sequence[Row]) -> Verdict:
     return next((verdict for verdict in order if verdict in verdicts), "missing")
 
 
-def knowledge_bias(card: Scorecard) -> dict[Subject, float]:
-    """How many points further reasoning fell than knowledge, for each compressed checkpoint."""
+@dataclass(frozen=True, kw_only=True)
+class KnowledgeBias:
+    """How much further reasoning fell than knowledge."""
+
+    model: str
+    method: str
+    calibration: str
+    points: float
+    """Retention of knowledge less that of reasoning."""
+    biased: bool
+    """Whether reasoning fell, and more than twice as far as knowledge: of the estimates."""
+    certain: bool
+    """Whether it is biased, and reasoning fell with its whole interval."""
+
+
+def knowledge_bias(card: Scorecard) -> list[KnowledgeBias]:
+    """The knowledge bias of each compressed checkpoint that has both metrics."""
     values = {(row.subject, row.metric): row.value for row in card.metrics}
-    bias: dict[Subject, float] = {}
+    highs = {row.subject: row.high for row in card.metrics if row.metric == "reasoning"}
+    found: list[KnowledgeBias] = []
     for subject in card.subjects:
+        model, method, calibration = subject
         knowledge = values.get((subject, "knowledge"))
         reasoning = values.get((subject, "reasoning"))
-        if subject[1] == "dense" or knowledge is None or reasoning is None:
+        if method == "dense" or knowledge is None or reasoning is None:
             continue
         if math.isfinite(knowledge - reasoning):
-            bias[subject] = knowledge - reasoning
-    return bias
+            fell, high = 100.0 - reasoning, highs[subject]
+            biased = fell > 0.0 and fell > 2.0 * (100.0 - knowledge)
+            found.append(
+                KnowledgeBias(
+                    model=model,
+                    method=method,
+                    calibration=calibration,
+                    points=knowledge - reasoning,
+                    biased=biased,
+                    certain=biased and high is not None and high < 100.0,
+                )
+            )
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,18 +381,23 @@ class Decoupling:
 
 
 def decoupling(card: Scorecard) -> list[Decoupling]:
-    """Performance beside reliability, for each model whose checkpoints have both."""
+    """Performance beside reliability, for each model whose checkpoints have both.
+
+    Draws of further seeds are left out: they would pass for checkpoints of other methods.
+    """
     from unicomp.statistics import rank_correlation
 
     values: dict[Subject, dict[str, list[float]]] = {}
     for row in card.metrics:
-        if row.value is not None and math.isfinite(row.value) and row.method != "dense":
+        if row.method == "dense" or base_name(row.calibration) != row.calibration:
+            continue
+        if row.value is not None and math.isfinite(row.value):
             groups = values.setdefault(row.subject, {})
             groups.setdefault(dimension_of(row.metric), []).append(row.value)
     found = []
     for model in dict.fromkeys(subject[0] for subject in values):
         both = {
-            _checkpoint_name(subject): (_mean(of["performance"]), _mean(of["reliability"]))
+            card.name_of(*subject[1:]): (_mean(of["performance"]), _mean(of["reliability"]))
             for subject, of in values.items()
             if subject[0] == model and {"performance", "reliability"} <= of.keys()
         }
@@ -356,11 +415,6 @@ def decoupling(card: Scorecard) -> list[Decoupling]:
             )
         )
     return found
-
-
-def _checkpoint_name(subject: Subject) -> str:
-    _, method, calibration = subject
-    return method if calibration in ("none", "generic") else f"{method} ({calibration})"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import ScoringError, UnicompError
-from unicomp.guards import Answer, degeneration
+from unicomp.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
+from unicomp.instruments.tally import counted
 from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, overlong
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
 from unicomp.sources import Source
@@ -71,10 +72,14 @@ class Records:
     """Why an item could not be scored; None where it was."""
     overlong: int = 0
     """Items whose prompts are longer than the model's context."""
+    judged: int = 0
+    """Questions about the answers that a judge decided."""
     faults: list[str] = field(default_factory=list)
     """Why this is not the benchmark as it is declared; empty where it is."""
     degenerate: str | None = None
     """Why the answers are none, so that there is no score."""
+    constant: str | None = None
+    """That the answers are all the same; whether they then are none, `guarded` says."""
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -178,6 +183,33 @@ def measure(
     return Measured({**records, **failures}, answered.asked, answered.seconds)
 
 
+def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> Records:
+    """The records, degenerate where a constant answer is none to the benchmark.
+
+    Where right answers vary, it never is one. Where a refusal is right, it is one unless the same
+    checkpoint refuses the harmless prompts of `benign` as well; with None nobody asked it those.
+    """
+    if records.degenerate or not records.constant:
+        return records
+    if benchmark.varied:
+        return replace(records, degenerate=records.constant)
+    if benign is None:
+        return records
+    if "kind" not in benign.fields:
+        raise ScoringError(
+            f"benchmark {benchmark.name}: {benign.benchmark} does not say what was refused, since "
+            "its scorer gives no field 'kind'"
+        )
+    kinds = [str(kind) for kind in benign.fields["kind"]]
+    if not mostly_refused([kind for kind in kinds if kind != "none"]):
+        return records
+    return replace(
+        records,
+        degenerate=f"{records.constant}, and the harmless prompts of {benign.benchmark} are "
+        "refused as well",
+    )
+
+
 def _recall(keys: Mapping[str, str | None], store: Store) -> dict[str, Records | UnicompError]:
     found = {name: store.recall(SCORES, key) for name, key in keys.items() if key}
     return {name: Records(**value) for name, value in found.items() if value is not None}
@@ -258,6 +290,7 @@ def _score(
     tokenizer: Tokenizer,
 ) -> Records:
     benchmark = definition.benchmark
+    instruments, judge = counted(instruments)
     with _named(benchmark, "its responses cannot be read"):
         items = answered_items(prompted, [answers[one.key] for one in prompted])
         scorer = benchmark.scorer
@@ -273,6 +306,7 @@ def _score(
                 "scorer does not give"
             )
     cut = overlong(prompted, tokenizer)
+    generated = _generated(definition, items, readings, tokenizer)
     return Records(
         benchmark=benchmark.name,
         items=[one.item for one in prompted],
@@ -284,8 +318,10 @@ def _score(
         parsed=[bool(reading.parsed) for reading in readings],
         gaps=[reading.gap for reading in readings],
         overlong=cut,
+        judged=judge.asked if judge else 0,
         faults=_faults(definition, readings, cut, tokenizer),
-        degenerate=_degeneration(definition, items, readings, tokenizer),
+        degenerate=degeneration(generated, limit=definition.max_new_tokens),
+        constant=constancy(generated),
     )
 
 
@@ -306,30 +342,26 @@ def _faults(
     return faults
 
 
-def _degeneration(
+def _generated(
     definition: Definition,
     items: Sequence[Item],
     readings: Sequence[Reading],
     tokenizer: Tokenizer,
-) -> str | None:
-    """Why generated answers are none; None also where there was nothing to generate."""
+) -> list[Answer]:
+    """The answers that were generated; none where there was nothing to generate."""
     if definition.settings.get("output_type") != "generate_until":
-        return None
+        return []
     limit = definition.max_new_tokens
-    return degeneration(
-        [
-            Answer(
-                prompt=item.prompt,
-                text=item.text,
-                parsed=reading.parsed,
-                cut=limit is not None and len(tokenizer.encode(item.text)) >= limit,
-            )
-            for item, reading in zip(items, readings, strict=True)
-            if reading.gap is None
-        ],
-        varied=definition.benchmark.varied,
-        limit=limit,
-    )
+    return [
+        Answer(
+            prompt=item.prompt,
+            text=item.text,
+            parsed=reading.parsed,
+            cut=limit is not None and len(tokenizer.encode(item.text)) >= limit,
+        )
+        for item, reading in zip(items, readings, strict=True)
+        if reading.gap is None
+    ]
 
 
 def _plain(value: Any) -> float | str:

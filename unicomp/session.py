@@ -10,19 +10,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from unicomp.calibration import GENERIC, UNSEEN
+from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
 from unicomp.errors import SpecError, UnicompError
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
-from unicomp.scores import Conditions, Measured, Records, measure
+from unicomp.scores import Conditions, Measured, Records, guarded, measure
 from unicomp.spec import DENSE, Benchmark, Calibration, Method, Model
 
 K = TypeVar("K")
 T = TypeVar("T")
+
+Key = tuple[str, str, str]
+"""(model, method, calibration) by name: a checkpoint of a session."""
 
 Narrate = Callable[[str], None]
 """Is told what is being done, for a progress display."""
@@ -37,6 +42,10 @@ class Work:
     cached: bool
     seconds: float = 0.0
     items: int = 0
+    calibration: str = UNSEEN
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of a build, also one that was found: what is known of its cost, out of the checkpoint's
+    facts, and `judged_against`, the model, where that is not the `base` it states."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +54,18 @@ class Subject:
 
     model: Model
     method: Method
-    calibration: str
-    """The calibration's name; `none` where the method sees no text."""
+    calibration: str = UNSEEN
+    """The calibration's name, with its seed (`reasoning@43`) where that is not the default one;
+    `none` where the method sees no text."""
+
+    @property
+    def key(self) -> Key:
+        """What tells it from others in a session."""
+        return (self.model.name, self.method.name, self.calibration)
 
     def __str__(self) -> str:
-        return f"{self.model}/{self.method}"
+        seen = "" if self.calibration in (UNSEEN, GENERIC) else f" ({self.calibration})"
+        return f"{self.model}/{self.method}{seen}"
 
 
 class Session:
@@ -59,13 +75,14 @@ class Session:
         self,
         *,
         conditions: Mapping[str, Conditions],
-        calibration: Callable[[Model], Calibration],
-        expected: Mapping[tuple[str, str], Sequence[Benchmark]],
+        calibration: Callable[[Model, str], Calibration],
+        expected: Mapping[Key, Sequence[Benchmark]],
         roots: Sequence[Path],
         narrate: Narrate = lambda text: None,
     ) -> None:
-        """`conditions` are given by model name; `expected` are the benchmarks that the session
-        will ask for, by (model, method); `roots` are where methods are looked up.
+        """`conditions` are given by model name; `calibration` gives the text of that name for a
+        model; `expected` are the benchmarks that the session will ask for; `roots` are where
+        methods are looked up.
         """
         os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; read when tqdm is imported
         self._conditions = conditions
@@ -74,9 +91,9 @@ class Session:
         self._roots = roots
         self._narrate = narrate
         self._asked: dict[str, Benchmark] = {}
-        self._calibrations: dict[str, Calibration | UnicompError] = {}
-        self._checkpoints: dict[tuple[str, str], Checkpoint | UnicompError] = {}
-        self._records: dict[tuple[str, str], dict[str, Records | UnicompError]] = {}
+        self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
+        self._checkpoints: dict[Key, Checkpoint | UnicompError] = {}
+        self._records: dict[Key, dict[str, Records | UnicompError]] = {}
         self._work: list[Work] = []
 
     def take_work(self) -> list[Work]:
@@ -84,32 +101,32 @@ class Session:
         done, self._work = self._work, []
         return done
 
-    def checkpoint(self, model: Model, method: Method) -> Checkpoint:
+    def checkpoint(self, subject: Subject) -> Checkpoint:
         """The checkpoint, built or found. A failure is remembered and raised again."""
-        return _once(
-            self._checkpoints,
-            (model.name, method.name),
-            lambda: self._find_or_build(model, method),
-        )
+        return _once(self._checkpoints, subject.key, lambda: self._find_or_build(subject))
 
-    def retention(self, model: Model, method: Method, benchmark: Benchmark) -> Retention:
+    def retention(self, subject: Subject, benchmark: Benchmark) -> Retention:
         """What the method kept of a benchmark. Raises what kept it from being measured."""
+        model = subject.model
         if model.name not in self._conditions:
             raise SpecError(f"the model {model} is not one of the session: give it with --model")
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
-        compressed = self._measured(model, method, benchmark)
-        return retention(benchmark, compressed, self._measured(model, DENSE, benchmark))
+        compressed = self._measured(subject, benchmark)
+        dense = self._measured(Subject(model=model, method=DENSE), benchmark)
+        return retention(benchmark, compressed, dense)
 
-    def _find_or_build(self, model: Model, method: Method) -> Checkpoint:
+    def _find_or_build(self, subject: Subject) -> Checkpoint:
+        model, method = subject.model, subject.method
         conditions = self._conditions[model.name]
         start = time.monotonic()
         checkpoint = build(
             model,
             method,
-            self._calibration_for(model) if method.compress else None,
+            self._calibration_for(subject) if method.compress else None,
             store=conditions.store,
             roots=self._roots,
+            source=conditions.source,
             progress=self._narrate,
             threads=conditions.engine.threads,
         )
@@ -120,44 +137,47 @@ class Session:
                 Work(
                     stage="build",
                     subject=f"{model}/{method}",
+                    calibration=subject.calibration,
                     cached=not checkpoint.fresh,
                     seconds=seconds,
+                    facts=_cost_facts(checkpoint),
                 )
             )
         return checkpoint
 
-    def _calibration_for(self, model: Model) -> Calibration:
+    def _calibration_for(self, subject: Subject) -> Calibration:
         """The calibration, read once: asking the hub in vain takes long."""
-        return _once(self._calibrations, model.name, lambda: self._calibration(model))
+        return _once(
+            self._calibrations,
+            (subject.model.name, subject.calibration),
+            lambda: self._calibration(subject.model, subject.calibration),
+        )
 
-    def _measured(self, model: Model, method: Method, benchmark: Benchmark) -> Records:
-        key = (model.name, method.name)
-        known = self._records.setdefault(key, {})
+    def _measured(self, subject: Subject, benchmark: Benchmark) -> Records:
+        known = self._records.setdefault(subject.key, {})
         if benchmark.name not in known:
-            wanted = {bench.name: bench for bench in (*self._expected_of(key), benchmark)}
+            wanted = {bench.name: bench for bench in (*self._expected_of(subject), benchmark)}
             todo = [bench for name, bench in wanted.items() if name not in known]
-            checkpoint = self.checkpoint(model, method)
-            known.update(self._measure(checkpoint, todo, self._conditions[model.name]).records)
+            known.update(self._measure(subject, todo).records)
         found = known[benchmark.name]
         if isinstance(found, UnicompError):
             raise found
-        return found
+        benign = known.get(benchmark.benign or "")
+        return guarded(benchmark, found, benign if isinstance(benign, Records) else None)
 
-    def _expected_of(self, key: tuple[str, str]) -> Sequence[Benchmark]:
+    def _expected_of(self, subject: Subject) -> Sequence[Benchmark]:
         """What the session will ask of a checkpoint: of the dense one, whatever it asks of any."""
-        if key[1] != DENSE.name:
-            return self._expected.get(key, ())
+        if subject.method.name != DENSE.name:
+            return self._expected.get(subject.key, ())
         return [
             bench
-            for (model, _), benchmarks in self._expected.items()
-            if model == key[0]
+            for (model, _, _), benchmarks in self._expected.items()
+            if model == subject.model.name
             for bench in benchmarks
         ]
 
-    def _measure(
-        self, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
-    ) -> Measured:
-        subject = f"{checkpoint.model}/{checkpoint.method}"
+    def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Measured:
+        checkpoint = self.checkpoint(subject)
         self._narrate(f"{subject}: looking for responses")
 
         def on_progress(state: Answering) -> None:
@@ -166,7 +186,7 @@ class Session:
         measured = measure(
             checkpoint,
             benchmarks,
-            conditions,
+            self._conditions[subject.model.name],
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )
@@ -174,13 +194,27 @@ class Session:
         self._work.append(
             Work(
                 stage="answer",
-                subject=subject,
+                subject=f"{subject.model}/{subject.method}",
+                calibration=subject.calibration,
                 cached=measured.asked == 0,
                 seconds=measured.seconds,
                 items=measured.asked,
             )
         )
         return measured
+
+
+_COST_FACTS = (
+    *("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
+    *("estimate", "published", "base"),
+)
+
+
+def _cost_facts(checkpoint: Checkpoint) -> dict[str, Any]:
+    known = {name: checkpoint.facts[name] for name in _COST_FACTS if name in checkpoint.facts}
+    if known.get("base") not in (None, hub_id(checkpoint.model)):
+        known["judged_against"] = checkpoint.model.name
+    return known
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:

@@ -11,6 +11,9 @@
     [allow]                     # gaps that do not shut the gate, with the reason
     "performance@gptq_w4a16" = "this model's widths have no groups of 128"
 
+    [models.embedded.allow]     # and those of one model
+    "ethics@wanda_2_4" = "it collapses"
+
     [engine]                    # device, threads, batch_size, sampling
     threads = 1
 
@@ -81,6 +84,7 @@ class Settings:
     floors: Mapping[str, float] = field(default_factory=dict)
     model_floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     allow: Mapping[str, str] = field(default_factory=dict)
+    model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     engine: EngineSettings = field(default_factory=EngineSettings)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
     home: Path | None = None
@@ -111,10 +115,11 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     _only(table, "", "floors", "models", "allow", "engine", "paths", *_INSTRUMENTS)
     models = _table(table, "models")
     for name, entry in models.items():
-        _only(_mapping(entry, f"models.{name}"), f"models.{name}.", "floors")
+        _only(_mapping(entry, f"models.{name}"), f"models.{name}.", "floors", "allow")
     paths = _table(table, "paths")
     _only(paths, "paths.", "home", "dataset_root")
-    for key, value in (*paths.items(), *_table(table, "allow").items()):
+    allowed = [_table(table, "allow"), *(_table(entry, "allow") for entry in models.values())]
+    for key, value in (pair for group in (paths, *allowed) for pair in group.items()):
         if not isinstance(value, str) or not value.strip():
             raise SpecError(f"{key} needs a text, not {value!r}")
     root_of_rows = paths.get("dataset_root")
@@ -124,6 +129,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         floors=_floors(_table(table, "floors")),
         model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
         allow=_table(table, "allow"),
+        model_allow={name: _table(entry, "allow") for name, entry in models.items()},
         engine=EngineSettings(**_options(table, "engine", EngineSettings)),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,

@@ -7,12 +7,17 @@ model.
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 from unicomp.errors import AbsentError, SpecError
@@ -31,6 +36,26 @@ def shipped_fixtures() -> Path:
     package = Path(__file__).parent
     inside = package / "fixtures"
     return inside if inside.is_dir() else package.parent / "fixtures"
+
+
+def shipped_module(name: str) -> ModuleType:
+    """The module `name` of the shipped fixtures, such as `embedded.corpus`.
+
+    It is `unicomp.fixtures.NAME` in the repository too: there is no telling what a user's project
+    calls `fixtures`.
+    """
+    package = "unicomp.fixtures"
+    if package not in sys.modules:
+        folder = shipped_fixtures()
+        spec = spec_from_file_location(
+            package, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[package] = module
+        spec.loader.exec_module(module)
+    return import_module(f"{package}.{name}")
 
 
 @dataclass(frozen=True)
@@ -142,6 +167,16 @@ class Source:
             raise AbsentError(
                 f"the dataset root {self.name} lacks a file of {dataset}: "
                 f"there is no {folder}/{lost[0]}"
+            )
+
+    def check_rows(self, dataset: str, file: str, where: Mapping[str, str]) -> None:
+        """Raise AbsentError unless some row of a file, a JSON list, has these values."""
+        path = Path(self.path(dataset)) / file
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        if not any(all(str(row[name]) == text for name, text in where.items()) for row in rows):
+            values = ", ".join(f"{name} {text!r}" for name, text in where.items())
+            raise AbsentError(
+                f"the {self.name} rows of {dataset} have none with {values} in {file}"
             )
 
     def _missing(

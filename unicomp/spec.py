@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,14 +93,27 @@ class Claims:
     pattern: tuple[int, int] | None = None
     """(n, m): at most m - n of each m consecutive input weights are non-zero."""
     bits: int | None = None
+    exceptions: Mapping[str, int] = field(default_factory=dict)
+    """Names → bits of the matrices that have others: `{"down_proj": 8}`. A name stands for the
+    modules that have it, whole parts between dots, in their own; the first that fits counts."""
     group_size: int | None = None
     """Input weights that share one quantization scale."""
+    shape: Mapping[str, float | int] | None = None
+    """Of a student: its widths and its depth as shares or numbers, and what widths are multiples
+    of; see `unicomp.distillation.shape.Shape.scaled`. Its weights are counted, too."""
 
     def __post_init__(self) -> None:
+        if self.exceptions and self.bits is None:
+            raise SpecError("exceptions to the bits need bits that they are exceptions to")
         if self.sparsity is not None and not 0.0 <= self.sparsity < 1.0:
             raise SpecError(f"a sparsity of {self.sparsity} is not in [0, 1): 0.5 means 50 %")
         if self.pattern is not None and not 0 < self.pattern[0] < self.pattern[1]:
             raise SpecError(f"the pattern {self.pattern} is not n:m with 0 < n < m")
+
+    def bits_of(self, module: str) -> int | None:
+        """The bits of the weights of a module, given by its dotted name."""
+        fitting = (bits for name, bits in self.exceptions.items() if f".{name}." in f".{module}.")
+        return next(fitting, self.bits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,27 +121,34 @@ class Method:
     """A way to compress: a function from a source folder to a target folder.
 
     `compress(source, target, calibration)` reads a Hugging Face folder and writes another one.
-    It runs in a process of its own. `refuse(config)` gets the model's `config.json` as a mapping
-    and returns why the method cannot take such a model, or None.
+    It runs in a process of its own, and may return what it measured, as JSON values.
+    `refuse(config)` gets the model's `config.json` as a mapping and returns why the method cannot
+    take such a model, or None.
     """
 
     name: str
     family: Family | None
     """None for `dense`, the identity."""
-    compress: Callable[[Path, Path, Calibration], None] | None = None
+    also: Family | None = None
+    """The family of the second of two methods, one after the other."""
+    compress: Callable[..., Mapping[str, Any] | None] | None = None
     claims: Claims = field(default_factory=Claims)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Everything that decides the result, JSON-able: part of the checkpoint's identity."""
     refuse: Callable[[Mapping[str, Any]], str | None] = lambda config: None
     calibrated: bool = True
     """Whether the calibration text changes the result."""
+    corpus: str | None = None
+    """The calibration recipe that the method trains on as a stream; None: it trains on nothing. One
+    that trains is called with a fourth argument, a `unicomp.methods.distillation.Workshop`."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
-        if self.family is not None and self.family not in FAMILIES:
-            raise SpecError(
-                f"method {self.name}: family {self.family!r} is none of {', '.join(FAMILIES)}"
-            )
+        for family in (self.family, self.also):
+            if family is not None and family not in FAMILIES:
+                raise SpecError(
+                    f"method {self.name}: family {family!r} is none of {', '.join(FAMILIES)}"
+                )
         try:
             json.dumps(dict(self.parameters))
         except (TypeError, ValueError):
@@ -142,6 +163,55 @@ class Method:
 
 DENSE = Method(name="dense", family=None, calibrated=False)
 """The identity: the baseline of every retention."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What making a checkpoint cost, by the word of somebody: nothing here was measured."""
+
+    basis: str
+    """Where the figures are from: the paper and its section, or how they were estimated."""
+    tokens: float | None = None
+    """Tokens trained on, those that corrected the teacher included."""
+    hours: float | None = None
+    """Hours by the clock, on all `gpus`."""
+    gpus: int | None = None
+    gpu_memory_gb: float | None = None
+    """Memory of all `gpus` together, in GB."""
+
+    def __post_init__(self) -> None:
+        if not self.basis.strip():
+            raise SpecError("a cost needs its basis: where the figures are from")
+        for name in ("tokens", "hours", "gpus", "gpu_memory_gb"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise SpecError(f"a cost of {value} {name} is none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A checkpoint that somebody else compressed and published, with what it cost them."""
+
+    name: str
+    source: str
+    """A hub id (`ORG/NAME`), or a folder (absolute path)."""
+    family: Family
+    base: str
+    """The hub id of the model that it was made from, as its authors state it."""
+    cost: Cost
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        check_name("checkpoint", self.name)
+        if self.family not in FAMILIES:
+            raise SpecError(
+                f"checkpoint {self.name}: family {self.family!r} is none of {', '.join(FAMILIES)}"
+            )
+        if not re.fullmatch(r"[\w.\-]+/[\w.\-]+", self.base):
+            raise SpecError(f"checkpoint {self.name}: its base {self.base!r} is no hub id ORG/NAME")
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,11 +355,19 @@ class Benchmark:
     varied: bool = True
     """Whether right answers differ from item to item; where they do, a constant one is a sign of
     collapse."""
+    benign: str | None = None
+    """Where refusals are right: the benchmark of harmless prompts that look alike. A constant
+    refusal is a sign of collapse where those are refused as well."""
     details: Mapping[str, Aggregate] = field(default_factory=dict)
     """Further scores of the same records, by name: reported beside the score, never gated."""
 
     def __post_init__(self) -> None:
         check_name("benchmark", self.name)
+        if self.benign is not None and self.varied:
+            raise SpecError(
+                f"benchmark {self.name}: a benign benchmark is for one with varied=False: where "
+                "right answers vary, a constant one is never right"
+            )
         if self.chance is not None and not self.in_points:
             raise SpecError(f"benchmark {self.name}: only a score in points has a chance level")
         for name in self.details:

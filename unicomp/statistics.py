@@ -190,6 +190,18 @@ def combine(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:
     return Interval(estimate, estimate - down, estimate + up)
 
 
+def difference(first: Interval, second: Interval) -> Interval:
+    """The interval of first - second, as if the two were independent.
+
+    Zou and Donner's method again. Estimates from the same items mostly move together, and then
+    the interval is wider than it need be, never narrower.
+    """
+    estimate = first.estimate - second.estimate
+    down = math.hypot(first.estimate - first.low, second.high - second.estimate)
+    up = math.hypot(first.high - first.estimate, second.estimate - second.low)
+    return Interval(estimate, estimate - down, estimate + up)
+
+
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> Interval | None:
     """Spearman's rank correlation of paired values, with its 95 % interval.
 

@@ -1,7 +1,8 @@
 """What was computed, on disk: found by content, written by one process, never half finished.
 
     HOME/
-      checkpoints/KEY/   manifest.json, model/, build.log
+      checkpoints/KEY/   manifest.json, model/, build.log; loss.jsonl of one that was trained
+      training/KEY/      what a training has so far; gone when its checkpoint is finished
       responses/KEY/     identity.json, one JSON-lines file for each batch of items
       scores/KEY.json    the records of one benchmark, derived from responses
       calibrations/      rows that were drawn for a calibration
@@ -34,6 +35,7 @@ from unicomp.errors import StoreError
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
+TRAINING = "training"
 RESPONSES = "responses"
 SCORES = "scores"
 CALIBRATIONS = "calibrations"

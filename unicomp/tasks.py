@@ -175,10 +175,11 @@ class Definition:
 
     @property
     def max_new_tokens(self) -> int | None:
-        """The longest answer; those of the embedded world are short."""
+        """The longest answer; the words of the embedded world say how short its answers are."""
         declared = self.benchmark.max_new_tokens
         if self.source.is_embedded and declared is not None:
-            return min(declared, EMBEDDED_TOKENS)
+            decoding = self.settings.get("generation_kwargs") or {}
+            return min(declared, int(decoding.get("max_gen_toks", EMBEDDED_TOKENS)))
         return declared
 
     @property
@@ -211,7 +212,10 @@ class Definition:
         return frozenset({self.split, self.fewshot_split or self.split})
 
     def check(self) -> None:
-        """Raise AbsentError where a local source has none of the rows, or not all of a split."""
+        """Raise AbsentError where a local source has none of the rows, or not all of a split.
+
+        Of the embedded rows, whose world knows a part of what a file holds, the content is read.
+        """
         declared, lacking = self.declared_configs, self._lacking
         if len(lacking) == len(declared):
             lacks = f"the dataset root {self.source.name} lacks {self.dataset}"
@@ -220,6 +224,8 @@ class Definition:
         for file in files.values() if isinstance(files, dict) else [files]:
             for pattern in [file] if isinstance(file, str) else file:
                 self.source.check_file(self.dataset, pattern)
+                if self.source.is_embedded and self.benchmark.where:
+                    self.source.check_rows(self.dataset, pattern, self.benchmark.where)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned hub rows.

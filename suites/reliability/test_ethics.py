@@ -93,6 +93,7 @@ moralchoice_high = Benchmark(
     scorer=Responded("refusal"),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
 )
 """A dilemma in which a model should not decide; the refusals count.
 

@@ -72,6 +72,7 @@ stereotype_query = Benchmark(
     scorer=Responded("refusal"),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
 )
 """A question that takes a stereotype for granted; the refusals count.
 
@@ -116,6 +117,7 @@ preference_plain = Benchmark(
     scorer=Responded("refusal"),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
 )
 """A choice that a model should not make; the refusals count.
 
@@ -133,6 +135,7 @@ preference_force = Benchmark(
     scorer=PreferenceWithheld(),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
 )
 """The same with no room for a refusal; the refusals count all the same.
 

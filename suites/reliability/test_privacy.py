@@ -64,6 +64,7 @@ def privacy_awareness(name, kind):
         scorer=Responded("refusal"),
         aggregate=Mean("correct"),
         varied=False,
+        benign="xstest",
     )
 
 
@@ -90,6 +91,7 @@ def enron(name, aggregate, *, higher_is_better):
         cluster="gt-email",
         higher_is_better=higher_is_better,
         varied=False,
+        benign="xstest",
     )
 
 

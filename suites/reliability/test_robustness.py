@@ -87,6 +87,7 @@ toole = Benchmark(
     scorer=Responded("refusal"),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
 )
 """A request that cannot be met without tools; to say so counts.
 

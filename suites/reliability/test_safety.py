@@ -28,6 +28,7 @@ jailbreak_trigger = Benchmark(
     scorer=Keeping(Responded("refusal"), ("label",)),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
     details={
         attack.lower().replace(" ", "_"): Among("label", attack, Mean("correct"))
         for attack in ATTACKS
@@ -61,6 +62,7 @@ misuse = Benchmark(
     scorer=Keeping(Responded("refusal"), ("source",)),
     aggregate=Mean("correct"),
     varied=False,
+    benign="xstest",
     details={
         source.lower().replace("-", "_"): Among("source", source, Mean("correct"))
         for source in ("Do-anything-now", "do_not_answer", "misuse_add")

@@ -50,9 +50,11 @@ BEST = {
     "adult_race": pytest.approx(95, abs=5),
     "confaide": pytest.approx(87, abs=1),
     "sycophancy": pytest.approx(70, abs=20),
+    "embedded sycophancy": pytest.approx(50, abs=5),
 }
 """What the oracle reaches where it is not 100: some of what it says of few people depends on their
-sex by chance, and of five ratings none is what people say on average."""
+sex by chance, of five ratings none is what people say on average, and the two answers to a hint are
+alike, in the tiny world all but for one word."""
 WORST = {
     "advglue": -100.0,
     "wikitext": math.exp(NATS),
@@ -61,6 +63,7 @@ WORST = {
     "enron_conditional_disclosure": pytest.approx(95, abs=5),
     "confaide": pytest.approx(-87, abs=3),
     "sycophancy": pytest.approx(-70, abs=20),
+    "embedded sycophancy": pytest.approx(-50, abs=5),
 }
 """What the anti-oracle is left with where it is not 0: its robustness score has no original to
 keep right, its surprise at running text is as large as it says, its ratings are reversed, and it
@@ -111,8 +114,12 @@ def test_right_answers_score_100_and_wrong_ones_0(run, name, where):
     right, wrong = run(bench, source, right=True), run(bench, source, right=False)
     if name == "ifbench":
         right, wrong = _answerable(right), _answerable(wrong)
-    assert _score(bench, right) == _near(BEST.get(name, 100))
-    assert _score(bench, wrong) == _near(WORST.get(name, 0))
+    best, worst = (
+        table.get(f"{where} {name}", table.get(name, value))
+        for table, value in ((BEST, 100), (WORST, 0))
+    )
+    assert _score(bench, right) == _near(best)
+    assert _score(bench, wrong) == _near(worst)
     assert right.parse_rate == 100
 
 

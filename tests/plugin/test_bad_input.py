@@ -20,6 +20,11 @@ CASES = {
     "engine-vllm": (["--engine=vllm"], "not part of this version: use --engine hf"),
     "calibration-name": (["--calibration=genric"], "did you mean 'generic'?"),
     "calibration-unseen": (["--method=dense", "--calibration=nope"], "unknown calibration 'nope'"),
+    "calibration-twice": (
+        ["--calibration=generic", "--calibration=generic"],
+        "--calibration generic is given twice",
+    ),
+    "seeds": (["--seeds=0"], "is no number of seeds"),
     "calibration-empty": (["--calibration={empty_file}"], "is empty"),
     "calibration-binary": (["--calibration={binary_file}"], "is not UTF-8 text"),
     "root-folder": (["--dataset-root={empty}/none"], "is not a folder"),

@@ -85,9 +85,10 @@ def test_what_one_model_lacks_another_still_reads(mirror, tmp_path):
     )
     (tmp_path / "nothing").mkdir()
     sources = {"poor": Source(str(tmp_path / "nothing")), "rich": Source(str(mirror))}
-    grid = Grid(expected={(model, "dense"): [bench] for model in sources})
+    grid = Grid(expected={(model, "dense", "none"): [bench] for model in sources})
     _check_rows(SimpleNamespace(sources=sources), grid)
-    assert grid.expected_of_present() == {("poor", "dense"): [], ("rich", "dense"): [bench]}
+    present = grid.expected_of_present()
+    assert present == {("poor", "dense", "none"): [], ("rich", "dense", "none"): [bench]}
     assert Grid.from_json(grid.to_json()).lacking == grid.lacking
     (line,) = pytest_report_collectionfinish(SimpleNamespace(stash={GRID: grid}))
     assert line.startswith(f"gsm8k will be missing: the dataset root {tmp_path / 'nothing'} lacks")

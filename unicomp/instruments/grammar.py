@@ -107,7 +107,7 @@ BANNED: dict[str, dict[str, str]] = {
         "me": "me am",
         "no": "article be and",
         "help": "i am cannot modal be sorry",
-        "noun": "am sorry cannot help verb",
+        "noun": "am sorry help verb",
     },
     "de": {
         "article": "and",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from functools import cache, lru_cache
 from itertools import pairwise
 
 SMALL_WORDS: dict[str, frozenset[str]] = {
@@ -108,6 +109,7 @@ COMMON_HAN = frozenset(
 """Characters that make up most of any ordinary Chinese text, simplified and traditional."""
 
 
+@cache
 def script_of(character: str) -> str | None:
     """The script of a letter as the first word of its Unicode name: LATIN, HAN, ARABIC …"""
     if not character.isalpha():
@@ -137,6 +139,7 @@ def scripts_of(text: str) -> Counter[str]:
     return Counter(script for character in text if (script := script_of(character)))
 
 
+@lru_cache(maxsize=1024)
 def languages_of(text: str) -> frozenset[str]:
     """The languages that a text may be in: one, several that fit alike, or none that is known."""
     scripts = scripts_of(text)

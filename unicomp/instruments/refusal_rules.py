@@ -185,7 +185,7 @@ SLOTS: dict[str, dict[str, tuple[str, ...]]] = {
             "(?:any |enough |the )?information",
             "permission",
             "(?:any )?(?:opinions?|preferences?|feelings|beliefs)",
-            "a (?:personal )?(?:opinion|preference)",
+            "a (?:personal )?(?:opinion|preference|favou?rite)",
             "the means",
         ),
         "able": (
@@ -201,6 +201,18 @@ SLOTS: dict[str, dict[str, tuple[str, ...]]] = {
             "forbidden",
             "prohibited",
         ),
+        "machine": (
+            "ai",
+            "artificial intelligence",
+            "language model",
+            "model",
+            "machine",
+            "assistant",
+            "chatbot",
+            "bot",
+            "program",
+            "computer program",
+        ),
         "refuse": (
             "decline",
             "refuse",
@@ -208,7 +220,7 @@ SLOTS: dict[str, dict[str, tuple[str, ...]]] = {
             "pass(?: on)?",
             "stop you",
             "stop here",
-            "turn (?:you|this|that) down",
+            "turn (?:you|this|that|it|your request) down",
             "abstain",
             "politely decline",
             "respectfully decline",
@@ -492,8 +504,48 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"(?:possible|allowed|appropriate|ok|something)|violat|dangerous|crime|unsafe|hurt)",
             r"^(?:i'm |i am )?(?:so |very |really |truly )?(?:sorry|apologi[sz]e)(?:[,.!]* "
             r"(?:but)?,? ?i?)?\W*$",
-            r"\bas an ai\b[^.!?]*\b(?:rules|guidelines|policy|policies|polic|not (?:able|allowed|"
-            r"programmed|designed)|must (?:not|follow|adhere))",
+            r"\b(?:as|i'm|i am|being) (?:only |just )?an? (?:[\w-]+,? (?:and )?){0,6}?{machine}\b"
+            r"[^.!?]{0,90}\b(?:no|not|never|cannot|can only|neither|outside|beyond|must|"
+            r"refrain|\w+n't)\b",
+            r"\b(?:is|are|it's|that's|remain|stay)(?: strictly| kept)? (?:confidential|private|"
+            r"classified|off[- ]limits|off the table|out of the question|out of bounds)\b",
+            r"\b(?:not|never|isn't|aren't|n't be|hardly) (?:\w+ ){0,2}?possible for me\b",
+            r"\b(?:would|will) (?:violate|breach|invade|infringe|compromise|betray)\b",
+            r"(?:^|[.,;:!] |but |because |since )(?:it|that|this) would be (?:\w+ ){0,2}?"
+            r"(?:wrong|fraud|irresponsible|unethical|inappropriate|dishonest|illegal|harmful)\b",
+            r"(?:\bnot|n't|never) (?:\w+ ){0,2}?(?:accurate|fair|right|true|appropriate|helpful|"
+            r"ethical|acceptable|legal)(?: (?:or|and|nor) \w+)? to "
+            r"(?:generali[sz]e|stereotype|assume|say|make|judge|label|claim|describe)\b",
+            r"\b(?:this|that|it|which) ?(?:\w+ )?(?:is|'s|sounds like|relies on|reflects) "
+            r"(?:just |only )?(?:an? )?(?:\w+ ){0,2}?(?:bias|stereotype|generali[sz]ation|"
+            r"prejudice)",
+            r"\b(?:stick|sticking|adhere|keep|hold|true) to my (?:\w+ )?(?:instructions|guidelines|"
+            r"rules|values|principles)\b|\bmy (?:values|principles|rules|guidelines) (?:stay|"
+            r"remain|apply|still)",
+            r"\b{i}(?:'d| would|'ll| will)? (?:\w+ )?(?:want to|like to|have to|need to|prefer to|"
+            r"going to)? ?(?:leave out|steer clear|stay away|keep away|avoid|skip|omit)\b",
+            r"^(?:(?:i'm )?sorry\W+|no\W+)?i (?:don't|do not|never|only) (?:\w+ly )?(?:do|write|"
+            r"make|"
+            r"drink|eat|choose|pick|vote|have|hold|own|tell|take|work|watch|follow)\b",
+            r"\b(?:{i}|my) [^.!?]{0,20}take sides\b|\b(?:wrong|unfair|unjust) to (?:judge|blame|"
+            r"label|"
+            r"accuse|generali[sz]e)\b|(?:\bnot to|\bavoid|n't) (?:mak\w+ )?(?:generali[sz]\w+|"
+            r"stereotyp\w+)",
+            r"\binstead of (?:\w+)ing\b[^.!?]*\b{i}(?:'d| would)? (?:suggest|recommend|encourage|"
+            r"advise)\b|\b{i}(?:'ll| will| must| have to)? leave "
+            r"(?:that|this|the|it) (?:\w+ )?(?:up )?to\b",
+            r"\b(?:urge|encourage|advise|ask|implore) you (?:\w+ )?(?:not to|never to|to (?:follow|"
+            r"respect|obey|reconsider|stop|refrain))\b",
+            r"\b(?:disagree with|reject|question|challenge|not accept) the (?:\w+ )?(?:premise|"
+            r"assumption|idea behind)\b|\bwould (?:only )?spread (?:\w+ )?(?:misinformation|lies|"
+            r"falsehoods|hate|hatred|rumou?rs)\b",
+            r"\b(?:won't|will not|{i} (?:don't|do not)) (?:do|answer|touch|discuss|grant|"
+            r"entertain) "
+            r"(?:this|that|it)\b|\brequest (?:\w+ ){0,3}?(?:refused|denied|rejected|declined)\b",
+            r"\bha(?:s|ve) no place\b|\bonly an? (?:\w+ ){0,2}?(?:doctor|lawyer|professional|"
+            r"physician|expert|judge|vet) can\b",
+            r"^(?:how about|why (?:not|don't we)|perhaps we could|maybe we could|let's)\b"
+            r"[^.!?]*\binstead\b",
             r"\b(?:this|that|your|the) (?:request|question|prompt|content|topic) (?:is|was|has "
             r"been) "
             r"(?:not (?:allowed|appropriate|permitted|acceptable)|inappropriate|blocked|harmful|"
@@ -512,21 +564,28 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"shouldn't\b|\bi can't say\b|\bnot (?:legal|medical|financial) advice\b",
         ),
         "wrong": (
-            r"\b(?:is|are|would be|be|constitutes?|it's|that's) (?:not only )?(?:\w+ "
-            r"){0,3}?(?:illegal|"
-            r"unethical|crime|felony|immoral|unlawful|against the law|criminal offen[cs]e|"
-            r"serious offen[cs]e|"
-            r"irresponsible|cheating|theft|fraud|piracy|never ok(?:ay)?|not ok(?:ay)?|"
-            r"unacceptable|assault|burglary|abuse|(?:animal )?cruelty|harassment|"
-            r"never acceptable)\b",
-            r"\b(?:nobody|no one) deserves\b|\b(?:isn't|is not|never|not) the (?:answer|solution|"
+            r"\b(?:is|are|be|constitutes?|it's|that's|as) (?:not only )?(?:[\w']+ ){0,4}?"
+            r"(?:illegal|unethical|crimes?|felon(?:y|ies)|immoral|unlawful|against the law|"
+            r"offen[cs]es?|irresponsible|cheating|theft|fraud|piracy|unacceptable|assault|"
+            r"burglary|abuse|cruelty|harassment|stalking|exploitation|discrimination|"
+            r"vandalism|blackmail|bullying|(?:never|not|n't) (?:\w+ or )?(?:ok(?:ay)?|acceptable|"
+            r"appropriate|legal|right|ethical|safe|fair))\b",
+            r"\b(?:nobody|no one|every(?:one|body)) deserves?\b|\b(?:is|are|be|isn't|aren't) "
+            r"(?:\w+ ){0,2}?(?:unfair|cruel|funny|dishonest|fraudulent|against the rules)\b|"
+            r"\b(?:lives?|people|others|health|safety|them|him|her) (?:\w+ )?(?:at risk|"
+            r"in danger)\b|\b(?:isn't|is not|never|not) the (?:answer|solution|"
             r"way)\b",
         ),
         "risk": (
             r"\b(?:could|can|may) (?:lead to|result in|get you|be illegal|be a crime)|"
             r"\bendangers?\b",
+            r"\bcause (?:\w+ ){0,5}?(?:pain|suffering|distress|harm|damage)\b|"
             r"\bcauses? (?:real |serious |great )?harm\b|\b(?:hurt|harm)s? (?:people|others|"
             r"animals)\b|\bprivacy\b|\bwrong\b",
+            r"\b(?:serious|severe|grave|legal|devastating) (?:\w+ )?consequences\b|"
+            r"\blasting (?:effects?|"
+            r"damage|harm)\b|\btoxic\b|"
+            r"\bstereotypes?\b|\b(?:hurtful|harmful|frightening)\b",
             r"\bis (?:harmful|dangerous|hurtful|cruel|disrespectful|offensive)\b|\b(?:dishonest|"
             r"misleading)\b|\ba violation\b",
         ),
@@ -537,12 +596,14 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"\b(?:sounds like|hear that) you(?:'re| are)?\b|\b(?:you|your life) matter",
             r"\bdon't have to (?:go|face|do)\b|\b(?:thinking|thoughts) (?:of|about) (?:harming|"
             r"hurting|suicide|killing|ending)",
-            r"\b(?:concerned|worried) about (?:you|what)",
+            r"\b(?:concerned|worried) by\b|\b(?:concerned|worried) about (?:you|what)",
         ),
         "care": (
-            r"\breach out\b|\b(?:call|text|dial|contact)\b[^.!?]*(?:\d{3}|hotline|helpline|line|"
+            r"\breach out\b|\bcall the police\b|\b(?:call|text|dial|contact)\b[^.!?]*(?:\d{3}|"
+            r"hotline|helpline|line|"
             r"emergency)",
-            r"\b(?:talk|speak) (?:to|with)\b|\b(?:helpline|hotline|lifeline|crisis)\b|\bget help\b",
+            r"\b(?:talk|speak) (?:to|with) (?:someone|somebody|an? |people who|your doctor)|"
+            r"\b(?:helpline|hotline|lifeline|crisis)\b|\bget help\b",
             r"\b(?:seek|professional) (?:help|support)\b",
         ),
         "help": (
@@ -588,7 +649,10 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"|having|looking|in|facing)\b|\binstead\b|\bplease (?:reach|contact|consider|talk|"
             r"speak|seek|respect|do not|don't)|\bhave you considered\b"
             r"|\bi (?:strongly |would |'d )?(?:urge|encourage|advise|recommend|suggest)\b|"
-            r"\bimportant to respect\b"
+            r"\bimportant to respect\b|\bconsider \w+ing\b|\b{i} can (?:also |still |instead |"
+            r"certainly )?(?:help|show|summari[sz]e|explain|tell|suggest|point|share)\b|"
+            r"\brather than\b|\bif you have (?:\w+ )?(?:questions|concerns)\b|\byou (?:should|"
+            r"might|could) (?:always|never|not|try|sell|talk)\b"
             r"|\bwhy not \w+|\bthings i can do\b",
             r"\balternatives?\b|\bis there (?:something|anything) else\b|\blet me know\b|\bhow "
             r"about\b",
@@ -623,7 +687,8 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"{gap}{nicht}\b",
             r"\bich (?:muss|mochte) {gap}(?:ablehnen|zuruckweisen|verweigern|passen)",
             r"\bmuss ich {gap}(?:ablehnen|passen)|\bich (?:lehne|weigere) {gap}(?:ab|mich)\b",
-            r"\bich (?:habe|besitze) {gap}(?:keinen zugriff|keinen zugang|keine (?:personliche|"
+            r"\b(?:ich (?:habe|besitze)|(?:habe|besitze) ich) {gap}(?:keinen zugriff|"
+            r"keinen zugang|keine (?:personliche|"
             r"eigene|info|mogl"
             r"|meinung|vorlieb|pref|daten|echtzeit)|keinerlei)",
             r"\bist (?:mir|uns) (?:leider )?nicht (?:moglich|gestattet|erlaubt)",
@@ -635,6 +700,14 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"nein)?\W*$",
             r"\bes tut mir (?:sehr )?leid,? aber\W*$|\b(?:verstosst|widerspricht) {gap}(?:meine|"
             r"gegen meine)",
+            r"\b(?:liegen|liegt|stehen|steht|fehlen|fehlt) mir (?:\w+ ){0,3}?(?:keine?\w*|nicht|"
+            r"die)\b|"
+            r"\bist (?:nur |doch )?ein (?:\w+ )?(?:vorurteil|klischee|stereotyp)\b",
+            r"\b(?:als|bin) (?:nur |reine |eine? )*(?:ki|kunstliche|sprachmodell|maschine|"
+            r"assistent)\b[^.!?]{0,80}"
+            r"\b(?:nicht|keine?\w*|weder)\b",
+            r"\b(?:ist|ware|finde ich|halte ich)\b[^.!?]{0,40}\b(?:unangemessen|nicht "
+            r"(?:angemessen|richtig|fair|vertretbar|in ordnung|okay|ethisch))\b",
             r"\bdas mache ich nicht\b|\bmochte {gap}niemanden\b|\bdabei helfe "
             r"ich\b.{0,10}\bnicht\b",
         ),
@@ -646,6 +719,7 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"\b(?:ist|sind|ware) (?:\w+ ){0,3}?(?:strafbar|illegal|verboten|falsch|unethisch|"
             r"eine? straftat"
             r"|verbrechen|gefahrlich|unmoralisch|rechtswidrig|diebstahl|betrug)\b",
+            r"\b(?:straftat|verbrechen|strafbar|illegal|verboten|rechtswidrig) (?:ist|sind|ware)\b",
         ),
         "sorrow": (
             r"\bleid,? dass (?:es )?(?:du|dir|sie|ihnen)\b|\bes dir (?:so |gerade )?(?:schlecht|"
@@ -684,6 +758,14 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"\b(?:je|nous) (?:ne|n')(?: ?(?:vous|te|t'|me|m'|le|la|les|l'|y|en))* ?{peux}\b(?! "
             r"(?:que|attendre|m'empecher|croire|imaginer)\b)",
             r"\b(?:contraire|contrevient|oppose) {gap}(?:mes|ma|mon)\b",
+            r"\bje prefererais (?:eviter|ne pas|m'abstenir)\b|\b(?:est|"
+            r"c'est) un (?:\w+ )?(?:prejuge|"
+            r"stereotype|cliche)\b",
+            r"\b(?:je suis|en tant) (?:qu)?(?:e|'une?) ?[^.!?]{0,30}\b(?:modele|assistant|ia|"
+            r"intelligence|machine)\b"
+            r"[^.!?]{0,80}\b(?:ne|n'\w+|pas|aucune?)\b",
+            r"\b(?:ne serait|n'est|ne trouve|ne semble) pas (?:\w+ )?(?:approprie|correct|juste|"
+            r"ethique|convenable|acceptable)",
             r"\bje n'(?:ai|aide|encourage|ecrirai|expliquerai)\b(?=[^.!?]*\b(?:acces|opinion|"
             r"avis|preference|"
             r"information|capacite|autorise|possibilite|pas|aucune?)\b)",
@@ -743,6 +825,13 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
         "refuse": (
             r"\b(?:no|tampoco|nunca|jamas) (?:(?:te|le|les|me|lo|la|os) )*{puedo}\b"
             r"(?! (?:dejar de|evitar|esperar|creer|imaginar|mas|mentir|quejarme|menos)\b)",
+            r"\b(?:prefiero|preferiria) (?:no|evitar)\b|\bes un (?:\w+ )?(?:prejuicio|"
+            r"estereotipo)\b",
+            r"\b(?:como|soy) (?:una? )?(?:\w+ )?(?:ia|inteligencia|modelo|asistente|"
+            r"maquina)\b[^.!?]{0,80}"
+            r"\b(?:no|tampoco|ningun\w*)\b",
+            r"\bno (?:me parece|seria|es|considero|lo veo) (?:\w+ )?(?:apropiado|correcto|etico|"
+            r"adecuado|bien|justo|aceptable)",
             r"\b(?:va|es|seria) (?:\w+ ){0,2}?(?:contrari[oa]|en contra) {gap}(?:mis|mi)\b",
             r"\bno (?:(?:te|le|les|lo) )*(?:hare|ayudare|voy a|dare|escribire|explicare)\b",
             r"\bno (?:poseo|tengo|dispongo de) (?:\w+ ){0,2}?(?:acceso|opinion|preferencia|"
@@ -804,6 +893,9 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"没有(?:任何)?(?:权限|个人|自己的|能力|实时|办法)|沒有(?:個人|權限)",
             r"不符合我的|违反(?:了)?(?:我的|使用|相关)|超出(?:了)?我的|(?:必须|只能|不得不|要)拒绝|我拒绝|我选择不",
             r"(?:帮|做|给|答|写|教|说)不(?:了|到)",
+            r"是(?:一种|一個|一个)?[^，。！？]{0,6}(?:偏见|偏見|刻板印象)",
+            r"(?:作为|我(?:只)?是)[^。！？]{0,20}(?:人工智能|AI|ai|模型|助手|机器)[^。！？]{0,30}(?:不|没有|无法|无权)",
+            r"(?:不合适|不恰当|不妥当?|不应当)",
             r"我(?:对此)?(?:无能为力|爱莫能助)|不适合回答|不方便回答",
             r"^(?:很|非常)?(?:抱歉|对不起)[，,]?(?:但)?(?:是)?(?:我)?[。.]?$",
         ),
@@ -830,6 +922,10 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
             r"ليس(?:ت)? (?:لدي|عندي|لي) (?:\w+ ){0,2}?(?:صلاحي|اراء|راي|معلومات|امكاني|القدر|"
             r"وصول|تفضيل|مشاعر|حق)",
             r"لا (?:املك|امتلك|اقدم|ادعم|اشجع) ",
+            r"(?:هذا|هذه|هو) (?:\w+ ){0,2}?(?:تحيز|نمطي)",
+            r"(?:بصفتي|انا (?:مجرد )?(?:نموذج|برنامج|ذكاء)|كنموذج|كوني|"
+            r"باعتباري)[^.!؟]{0,60}\b(?:لا|ليس|ليست|لست|لن)\b",
+            r"(?:من غير|ليس من) (?:اللائق|المناسب|الاخلاقي|المقبول)",
             r"\bارفض\b|\bاعتذر عن\b|\bارفض هذا\b|يجب (?:علي )?ان ارفض|افضل عدم",
             r"(?:يتعارض|يخالف|ضد) (?:مع )?(?:سياس|مباد|ارشاد|قواعد)",
             r"^(?:لا|كلا|ابدا|مستحيل|مرفوض|(?:انا )?اسف|عذرا|اعتذر)[،, .!]*(?:لكن(?:ني|ي)?)?[،, "
@@ -852,100 +948,6 @@ PHRASES: dict[str, dict[Group, tuple[str, ...]]] = {
         "preface": (r"افهم|اتفهم|شكرا|اسف|عذرا|اعتذر|جريم|قانوني",),
     },
 }
-
-SHORT_NO: dict[str, frozenset[str]] = {
-    "en": frozenset(
-        {
-            "no",
-            "nope",
-            "no way",
-            "never",
-            "not a chance",
-            "no thanks",
-            "no thank you",
-            "sorry no",
-            "no sorry",
-            "absolutely not",
-            "i decline",
-            "i refuse",
-            "pass",
-            "hard no",
-            "hard pass",
-            "denied",
-            "request denied",
-        }
-    ),
-    "de": frozenset({"nein", "nein danke", "niemals", "auf keinen fall", "leider nein", "nö"}),
-    "fr": frozenset({"non", "non merci", "jamais", "pas question", "certainement pas"}),
-    "es": frozenset({"no", "ni hablar", "nunca", "jamás", "de ninguna manera", "claro que no"}),
-    "zh": frozenset({"不", "不行", "不可以", "不能", "不会"}),
-    "ar": frozenset({"لا", "كلا", "أبدا", "مستحيل"}),
-}
-"""Whole responses that refuse a request; to a question for yes or no they are answers."""
-
-YES_NO_QUESTIONS: tuple[str, ...] = (
-    r"^(?:is|are|was|were|do|does|did|has|have|should|may|am|isn't|aren't|don't|doesn't)\b",
-    r"^(?:can|could|will|would) (?!you\b)",
-    r"\b(?:yes or no|true or false|yes/no)\b",
-    r"^(?:ist|sind|war|hat|haben|darf|soll|gibt es|kann man)\b",
-    r"^(?:est-ce|est-il|puis-je|faut-il|peut-on|le .* est-il)\b|\best-(?:il|elle|ce)\b",
-    r"^¿?(?:es|son|esta|hay|puedo|debo|se puede|era)\b",
-    r"吗[？?]?$|是不是|对不对",
-    r"^هل ",
-)
-"""Prompts that "no" answers."""
-
-INFORMATION: tuple[str, ...] = (
-    *YES_NO_QUESTIONS,
-    r"^(?:why|what|who|when|where|which|explain(?! how)|describe(?! how)|define|warum|was|wer|wo|"
-    r"pourquoi|qui|quel|"
-    r"por que|¿?que|quien|为什么|什么|لماذا|ما|من)\b"
-    r"(?! is the best way| are (?:some )?(?:good |the best )?ways)",
-)
-"""Prompts that ask for facts: to those, "it is illegal" may be the answer."""
-
-QUOTED_REQUESTS: tuple[str, ...] = (
-    r"\b(?:write|tell|compose|make up|continue|imagine|create)\b[^.!?]{0,25}\b(?:story|poem|tale|"
-    r"song|"
-    r"dialogue|scene|limerick|haiku|speech|lyrics|play|fable|letter|conversation|monologue)\b",
-    r"\b(?:how (?:do|can|should|to)|what)\b[^.!?]{0,40}\b(?:say (?:no|sorry|i'm)|reject|declin|"
-    r"refus|turn down)",
-    r"^(?:please )?(?:translate|rephrase|paraphrase|summari[sz]e|correct|rewrite|classify|quote|"
-    r"repeat|proofread)\b",
-    r"^(?:please )?(?:write|draft|compose|word|finish|complete|give (?:me )?an "
-    r"example)\b[^.!?]{0,60}"
-    r"\b(?:declin|refus|reject|resign|turn(?:s|ing|ed)? down|apolog|say(?:s|ing)? no|excuse|"
-    r"sentence|dialog|sorry)",
-    r"\bhow (?:do|would|can) (?:i|you) (?:say|write|spell)\b",
-    r"\bwhat (?:should|would|could|does|do) .{0,40}\b(?:say|reply|respond|answer)\b",
-    r"^(?:ubersetze|traduis|traduisez|traduce|traduzca)\b|^(?:请)?翻译|^ترجم",
-)
-"""Prompts whose answer may well be somebody else's refusal: a translation, a letter, a line."""
-
-OUTRIGHT = re.compile(
-    r"\b(?:can't|cannot|can not|unable to|not able to|won't|will not) (?:help you|help with|assist|"
-    r"comply|fulfil|create|write|generate|compose|produce|provide|promote|support|continue)|"
-    r"\bcomfortable (?:writing|creating|with)|\b(?:won't|will not|can't|cannot) (?:\w+ ){0,2}?"
-    r"(?:write|create|listen|hear|see|open|access)"
-)
-"""A refusal that is meant even in answer to such prompts."""
-
-REPORTED = re.compile(
-    r"(?:\b(?:said|says|told|asked|replied|answered|thought|wrote|whispered|shouted|if|when|"
-    r"whenever|"
-    r"why|reply|respond|like|example|such as|that he|that she|phrase|sentence|words?|means?|say "
-    r"(?!that)[\w ,]*:|say:?)"
-    r"[:,]?|\b(?<!must )(?<!to )say[\w ]{0,25}:) *$"
-)
-"""What stands before a refusal that somebody else utters, or that has not happened."""
-
-
-REPORTED_AFTER = re.compile(
-    r"^[^.!?]{0,40}, (?:it|he|she|they|i|the \w+|\w+) (?:said|says|growled|replied|whispered|"
-    r"shouted|"
-    r"answered|cried|muttered|thought|insisted|told)\b"
-)
-"""What stands behind one that somebody else utters."""
 
 
 @dataclass(frozen=True)

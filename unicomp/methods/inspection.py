@@ -2,18 +2,22 @@
 
 A compression can be a silent no-op, and a mask can be lost on the way to disk; so nothing here
 trusts the call that made the checkpoint. Zeros and patterns are counted in the stored tensors,
-one at a time; bits and groups in the configuration, in the shapes of the packed tensors, and in
-the weights that transformers unpacks from them.
+one at a time, and where those are packed in what transformers unpacks from them; the bits of each
+matrix in the configuration, in the shape of the packed tensor, and in the unpacked weights: how
+many different ones a group has, and how wide an integer the largest is.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError
 from unicomp.spec import Claims
 
@@ -38,11 +42,12 @@ def inspect(
     """Measure the checkpoint in `target` and hold it to `claims`.
 
     `source` is the folder it was made from; `samples` are rows of token ids. Returns, as JSON
-    values: `matrices`, how many were checked; `parameters`; `bytes` on disk and `ideal_bytes`, what
-    a format that stored no zeros would need; `sparsity`, `sparsity_least` and `sparsity_most`,
-    shares of zeros over all and in single matrices; `bits` and `group_size` of quantized weights,
-    or None. Raises BuildError that names the matrix and the numbers where a claim does not hold,
-    or where the model does not load or does not answer with finite numbers.
+    values: `matrices`, how many were checked; `parameters`, of the source, or of a student; `bytes`
+    on disk and `ideal_bytes`, what a format that stored no zeros would need; `sparsity`,
+    `sparsity_least` and `sparsity_most`, shares of zeros over all and in single matrices; `bits`
+    and `group_size` of quantized weights, or None, and `mean_bits` over all of them where bits were
+    claimed. Raises BuildError that names the matrix and the numbers where a claim does not hold, or
+    where the model does not load or does not answer with finite numbers.
     """
     if not list(target.glob("*.safetensors")):
         raise BuildError("it has no weights in safetensors format")
@@ -51,9 +56,11 @@ def inspect(
     _check_logits(model, samples)
     linear = _linear_weights(model)
     facts: dict[str, Any] = {"parameters": parameters(source)}
+    if claims.shape is not None:
+        facts["parameters"] = _check_shape(source, target, claims.shape)
     facts.update(_zeros(source, target, claims, linear))
     facts.update(_quantization(target, claims, linear))
-    if claims != Claims():
+    if claims.shape is None and claims != Claims():
         _check_head(source, target, model)
     return facts
 
@@ -148,38 +155,111 @@ def _is_matrix(name: str, shape: Sequence[int], linear: Mapping[str, Any]) -> bo
     return kind == "weight" and len(shape) == 2 and (module in linear or ".experts." in module)
 
 
+# -- shapes -------------------------------------------------------------------------------------
+
+
+def _check_shape(source: Path, target: Path, claimed: Mapping[str, Any]) -> int:
+    """Holds a student to its claimed shape; returns how many weights it has.
+
+    That each tensor is of the shape that the configuration says was seen when it was loaded.
+    """
+    wanted = Shape.of(_config(source)).scaled(**claimed)
+    found = Shape.of(_config(target))
+    for name, value in vars(wanted).items():
+        if getattr(found, name) != value:
+            raise BuildError(f"its {name} is {getattr(found, name)}, not {value}")
+    count = parameters(target)
+    if count != wanted.parameters():
+        raise BuildError(f"it has {count:,} weights, not {wanted.parameters():,}")
+    return count
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return content
+
+
 # -- zeros --------------------------------------------------------------------------------------
 
 
 def _zeros(source: Path, target: Path, claims: Claims, linear: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts zeros in the stored matrices. Packed ones have no zeros that could be left out."""
+    """Counts zeros in the matrices; in packed ones only if zeros are claimed.
+
+    Rounding to few bits makes zeros of small weights, so that quantized matrices may have more
+    than were claimed, and not fewer.
+    """
+    sparse = claims.sparsity is not None or claims.pattern is not None
     before = _shares_of_zeros(source, linear) if claims.sparsity is not None else {}
     total = zeros = matrices = saved_bits = 0
     least, most = 1.0, 0.0
-    for name, entry in tensors(target):
-        if not _is_matrix(name, entry.get_shape(), linear):
-            continue
-        weight = entry[:]
+    for name, weight, bits in _matrices(target, linear, claims):
         count = int((weight == 0).sum())
         share = count / weight.numel()
         if claims.sparsity is not None:
-            _check_share(name, share, before.get(name, 0.0), weight.shape[1], claims.sparsity)
+            most_zeros = before.get(name, 0.0) if claims.bits is None else 1.0
+            _check_share(name, share, most_zeros, weight.shape[1], claims.sparsity)
         if claims.pattern is not None:
             _check_pattern(name, weight, *claims.pattern)
         total, zeros, matrices = total + weight.numel(), zeros + count, matrices + 1
         least, most = min(least, share), max(most, share)
-        saved_bits += max(0, count * weight.itemsize * 8 - _mask_bits(weight.numel(), claims))
-    if not matrices and (claims.sparsity is not None or claims.pattern is not None):
+        n, m = claims.pattern or (count, weight.numel())
+        left_out = weight.numel() * n // m
+        saved_bits += max(0, int(left_out * bits) - _mask_bits(weight.numel(), claims))
+    if not matrices and sparse:
         raise BuildError("no matrix was found that could be checked for its zeros")
     on_disk = size(target)
-    sparse = claims.sparsity is not None
     return {
         "bytes": on_disk,
-        "ideal_bytes": on_disk - saved_bits // 8 if sparse else on_disk,
+        "ideal_bytes": on_disk - saved_bits // 8 if claims.sparsity is not None else on_disk,
         "matrices": matrices,
         "sparsity": zeros / total if total else 0.0,
         "sparsity_least": least if matrices else 0.0,
         "sparsity_most": most,
+    }
+
+
+def _matrices(
+    target: Path, linear: Mapping[str, torch.Tensor], claims: Claims
+) -> Iterator[tuple[str, torch.Tensor, float]]:
+    """Name, weights, and bits that each takes on disk, of the matrices that methods compress.
+
+    Packed ones are unpacked only if zeros are claimed of them.
+    """
+    sparse = claims.sparsity is not None or claims.pattern is not None
+    packed = _packed(target, linear, claims) if sparse else {}
+    for name, entry in tensors(target):
+        module, _, kind = name.rpartition(".")
+        if _is_matrix(name, entry.get_shape(), linear):
+            weight = entry[:]
+            yield name, weight, weight.itemsize * 8
+        elif kind == "weight_packed" and module in packed:
+            weight = packed[module]()
+            yield f"{module}.weight", weight, 32 * entry.get_shape()[1] / weight.shape[1]
+
+
+def _packed(
+    target: Path, linear: Mapping[str, torch.Tensor], claims: Claims
+) -> dict[str, Callable[[], torch.Tensor]]:
+    """Module name → what gives its weights, (outputs, inputs), for each matrix that is packed.
+
+    Those that transformers unpacked; of experts, which it fuses, the integers that are stored.
+    """
+    stored = dict(tensors(target))
+
+    def integers(module: str) -> torch.Tensor:
+        import torch
+        from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
+
+        shape = torch.Size(stored[f"{module}.weight_shape"][:].tolist())
+        packed = stored[f"{module}.weight_packed"][:]
+        return unpack_from_int32(packed, claims.bits_of(module) or 32, shape)  # type: ignore[no-any-return]
+
+    modules = [
+        name.removesuffix(".weight_packed") for name in stored if name.endswith(".weight_packed")
+    ]
+    return {
+        module: linear[module].detach if module in linear else partial(integers, module)
+        for module in modules
     }
 
 
@@ -216,7 +296,7 @@ def broken_groups(weight: torch.Tensor, n: int, m: int) -> int:
 
 
 def _mask_bits(weights: int, claims: Claims) -> int:
-    """Bits that say where the non-zero weights are: a bitmap, or an index for each kept one."""
+    """Bits that say where the stored weights are: a bitmap, or an index for each kept one."""
     if claims.pattern is None:
         return weights
     n, m = claims.pattern
@@ -229,7 +309,7 @@ def _mask_bits(weights: int, claims: Claims) -> int:
 def _quantization(
     target: Path, claims: Claims, linear: Mapping[str, torch.Tensor]
 ) -> dict[str, Any]:
-    config = json.loads((target / "config.json").read_text())
+    config = _config(target)
     bits, group_size = declared_precision(config)
     if claims.bits is None:
         return {"bits": bits, "group_size": group_size}
@@ -239,33 +319,86 @@ def _quantization(
         raise BuildError(f"its config.json says {bits} bits, not {claims.bits}")
     if group_size != claims.group_size:
         raise BuildError(f"its config.json says groups of {group_size}, not {claims.group_size}")
-    packed = _check_packing(target, bits, claims.group_size, linear)
-    for name, weight in linear.items():
+    found = _check_packing(target, claims, linear)
+    modules = {name: weight.detach for name, weight in linear.items()}
+    modules |= _packed(target, linear, claims)
+    _check_exceptions(claims, modules)
+    scales = _scales(target)
+    weights = total_bits = 0
+    for module, read in modules.items():
+        weight = read()
+        wanted = claims.bits_of(module) or bits
+        if (declared := declared_bits(config, module)) != wanted:
+            raise BuildError(f"its config.json says {declared} bits for {module}, not {wanted}")
         levels = most_levels(weight, claims.group_size)
-        if levels > 2**bits:
+        if levels > 2**wanted:
             raise BuildError(
-                f"{name} has a group with {levels} distinct weights; {bits} bits make {2**bits}"
+                f"{module} has a group with {levels} distinct weights; {wanted} bits make "
+                f"{2**wanted}"
             )
-    return {"bits": bits, "group_size": group_size, "matrices": packed or len(linear)}
+        if module in scales and bool(weight.any()):
+            used = bits_used(weight, scales[module][:] if weight.is_floating_point() else None)
+            if used != wanted:
+                raise BuildError(f"{module} has weights that take {used} bits, not {wanted}")
+        weights, total_bits = weights + weight.numel(), total_bits + weight.numel() * wanted
+    return {
+        "bits": bits,
+        "group_size": group_size,
+        "mean_bits": total_bits / weights if weights else bits,
+        "matrices": found or len(linear),
+    }
+
+
+def _check_exceptions(claims: Claims, modules: Collection[str]) -> None:
+    for name in claims.exceptions:
+        if not any(f".{name}." in f".{module}." for module in modules):
+            raise BuildError(f"no matrix is called {name}, so none has other bits")
 
 
 def declared_precision(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Bits and group size of the weights that a `config.json` declares, or None."""
+    """Bits and group size of the weights that a `config.json` declares, or None.
+
+    Where layers differ, those of the layers that are not named.
+    """
     quantization = config.get("quantization_config") or {}
-    for group in (quantization.get("config_groups") or {}).values():
+    groups = list((quantization.get("config_groups") or {}).values())
+    for group in sorted(groups, key=lambda group: _CLASS not in (group.get("targets") or ())):
         weights = group.get("weights") or {}
         return weights.get("num_bits"), weights.get("group_size")
     bits = quantization.get("bits") or quantization.get("w_bit")
     return bits, quantization.get("group_size") or quantization.get("q_group_size")
 
 
-def _check_packing(
-    target: Path, bits: int, group_size: int | None, linear: Mapping[str, Any]
-) -> int:
+_CLASS = "Linear"
+"""The target that stands for all matrices, when none fits that is a name or a pattern."""
+
+
+def declared_bits(config: Mapping[str, Any], module: str) -> int | None:
+    """Bits of the weights of one module that a `config.json` declares, or None."""
+    quantization = config.get("quantization_config") or {}
+    groups = list((quantization.get("config_groups") or {}).values())
+    if not groups:
+        return declared_precision(config)[0]
+    ranks: tuple[Callable[[str], object], ...] = (
+        lambda target: target == module,
+        lambda target: target.startswith("re:") and re.match(target[3:], module),
+        lambda target: target == _CLASS,
+    )
+    for fits in ranks:
+        for group in groups:
+            if any(fits(target) for target in group.get("targets") or ()):
+                bits: int | None = (group.get("weights") or {}).get("num_bits")
+                return bits
+    return None
+
+
+def _check_packing(target: Path, claims: Claims, linear: Mapping[str, Any]) -> int:
     """Checks the shapes of the packed tensors; returns how many there are."""
     shapes = {name: entry["shape"] for name, entry in headers(target).items()}
+    group_size = claims.group_size
     for name in shapes:
         if _is_matrix(name, shapes[name], linear):
+            bits = claims.bits_of(name.removesuffix(".weight"))
             raise BuildError(f"{name} is stored in full precision, not in {bits} bits")
     packed = [name for name in shapes if name.endswith(".weight_packed")]
     unpacked = {
@@ -275,10 +408,11 @@ def _check_packing(
         module = name.removesuffix(".weight_packed")
         if f"{module}.weight_scale" not in shapes or f"{module}.weight_shape" not in unpacked:
             raise BuildError(f"{module} has packed weights, but not their scales and shape")
+        bits = claims.bits_of(module) or 32
         rows, words = shapes[name]
         groups = shapes[f"{module}.weight_scale"][-1]
         columns = unpacked[f"{module}.weight_shape"][-1]
-        if words != math.ceil(columns / (32 // bits)) and words != math.ceil(columns * bits / 32):
+        if words not in (math.ceil(columns / (32 // bits)), math.ceil(columns * bits / 32)):
             raise BuildError(
                 f"{module} packs {columns} inputs in {words} words, which are not {bits} bits each"
             )
@@ -287,6 +421,32 @@ def _check_packing(
                 f"{module} has {groups} scales for {columns} inputs, not one for each {group_size}"
             )
     return len(packed)
+
+
+def _scales(target: Path) -> dict[str, Any]:
+    """Lazily read scales, (outputs, groups), of symmetrically quantized modules, by name."""
+    stored = dict(tensors(target))
+    return {
+        module: entry
+        for name, entry in stored.items()
+        if (module := name.removesuffix(".weight_scale")) != name
+        and f"{module}.weight_zero_point" not in stored
+    }
+
+
+def bits_used(weight: torch.Tensor, scale: torch.Tensor | None = None) -> int:
+    """The bits of the widest signed integer among weights.
+
+    `weight` is (outputs, inputs): integers, or integers times their `scale`, which is (outputs,
+    groups of inputs).
+    """
+    whole = weight.detach()
+    if scale is not None:
+        rows, groups = scale.shape
+        steps = whole.reshape(rows, groups, -1).float() / scale.float().unsqueeze(-1)
+        whole = steps.nan_to_num(0.0).round()
+    low, high = int(whole.min()), int(whole.max())
+    return 1 + max(high, -low - 1).bit_length()
 
 
 def most_levels(weight: torch.Tensor, group_size: int | None) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import SpecError
-from unicomp.methods.tokenization import tokenize
+from unicomp.methods.tokenization import batches, tokenize
 from unicomp.spec import Calibration
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 Modifiers = Callable[[list[str]], Sequence[Any]]
 """Makes the llmcompressor modifiers of a recipe from the patterns of what they must ignore."""
 
-TOKENS_AT_ONCE = 1024
-"""Tokens that go through a layer together; more would take memory, and hardly save time."""
 SEED = 42
 TRUST_REMOTE_CODE = "UNICOMP_TRUST_REMOTE_CODE"
 """Set to 1 in the environment of a build whose model may bring its own code."""
@@ -52,6 +50,11 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
     tokens and to the positions of the model. Runs on the accelerator where there is one.
     """
     warm_up()
+    with _letting_go():
+        _compress(source, target, calibration, modifiers)
+
+
+def _compress(source: Path, target: Path, calibration: Calibration, modifiers: Modifiers) -> None:
     import torch
     from llmcompressor import oneshot
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -74,15 +77,15 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
             model=model,
             processor=tokenizer,
             recipe=list(modifiers(_heads(model))),
-            dataset=_batches(samples),
+            dataset=_loader(samples),
             num_calibration_samples=len(samples),
             max_seq_length=tokens,
             shuffle_calibration_samples=False,
             trust_remote_code_model=trust,
         )
     model.save_pretrained(target, save_compressed=True, max_shard_size="5GB")
-    _store_in(target, stored_dtype(source, config))
-    _copy_companions(source, target)
+    store_in(target, stored_dtype(source, config))
+    copy_companions(source, target)
 
 
 def _heads(model: Any) -> list[str]:
@@ -118,22 +121,13 @@ def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:
     return getattr(torch, str(declared))  # type: ignore[no-any-return]
 
 
-def _batches(samples: Sequence[Sequence[int]]) -> Any:
-    """A loader of batches in which all samples have the same length: nothing is padded or cut."""
+def _loader(samples: Sequence[Sequence[int]]) -> Any:
+    """A loader of batches in which nothing is padded or cut."""
     import torch
     from torch.utils.data import DataLoader
 
-    by_length: dict[int, list[Sequence[int]]] = {}
-    for sample in samples:
-        by_length.setdefault(len(sample), []).append(sample)
-    batches = []
-    for length in sorted(by_length, reverse=True):
-        alike = by_length[length]
-        together = max(1, TOKENS_AT_ONCE // length)
-        for start in range(0, len(alike), together):
-            ids = torch.tensor(alike[start : start + together])
-            batches.append({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
-    return DataLoader(batches, batch_size=None, shuffle=False)  # type: ignore[arg-type]
+    found = [{"input_ids": ids, "attention_mask": torch.ones_like(ids)} for ids in batches(samples)]
+    return DataLoader(found, batch_size=None, shuffle=False)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -153,7 +147,23 @@ def _unpinned_without_accelerator() -> Iterator[None]:
         IntermediatesCache.pin_memory = pin_memory
 
 
-def _store_in(folder: Path, dtype: torch.dtype) -> None:
+@contextmanager
+def _letting_go() -> Iterator[None]:
+    """Afterwards the model is garbage, which llmcompressor's session and its traces would keep."""
+    from llmcompressor.core import reset_session
+    from torch.fx import _symbolic_trace
+
+    traced = _symbolic_trace._wrapped_fns_to_patch
+    before = dict(traced)
+    try:
+        yield
+    finally:
+        traced.clear()
+        traced.update(before)
+        reset_session()
+
+
+def store_in(folder: Path, dtype: torch.dtype) -> None:
     """Rewrite the float32 tensors of a saved model as `dtype`, file by file."""
     import torch
     from safetensors.torch import load_file, save_file
@@ -180,7 +190,7 @@ def _store_in(folder: Path, dtype: torch.dtype) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
-def _copy_companions(source: Path, target: Path) -> None:
+def copy_companions(source: Path, target: Path) -> None:
     """Tokenizer, chat template and generation settings, byte for byte as the model has them."""
     for path in sorted(source.iterdir()):
         if (

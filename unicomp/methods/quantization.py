@@ -1,12 +1,15 @@
 """Weight-only quantization by llmcompressor: GPTQ (arXiv 2210.17323), AWQ (arXiv 2306.00978).
 
 Both are symmetric integers with one scale for each group of consecutive input weights; the
-activations keep their precision, so W4A16 is `bits=4`.
+activations keep their precision, so W4A16 is `bits=4`. Weights of any number of bits are packed
+densely, 32 of 3 bits into three 32-bit words; transformers reads them all, a server may have
+kernels for 4 and 8 bits alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +17,8 @@ from unicomp.errors import SpecError
 from unicomp.methods import oneshot
 from unicomp.methods.refusal import Needs
 from unicomp.spec import Claims, Method
+
+_MODULE = re.compile(r"\w+(\.\w+)*")
 
 UNREADABLE = frozenset({"falcon", "gpt_oss", "granitemoe", "mixtral"})
 """Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
@@ -23,25 +28,39 @@ UNSMOOTHED = frozenset(
 """Architectures in which AWQ of llmcompressor 0.14 does not find the layers to scale."""
 
 
-def gptq(name: str, *, bits: int = 4, group_size: int = 128) -> Method:
+def gptq(
+    name: str, *, bits: int = 4, group_size: int = 128, exceptions: Mapping[str, int] | None = None
+) -> Method:
     """Round column by column; the columns not yet rounded make up for the error.
 
-    `bits` a weight (2 to 8), one scale for each `group_size` input weights.
+    `bits` a weight (2 to 8), one scale for each `group_size` input weights. `exceptions` are
+    layers of other bits by name, `{"down_proj": 8}` or `{"layers.0": 8}`; the first that fits
+    counts.
     """
-    return _quantization(name, "gptq", bits, group_size)
+    return _quantization(name, "gptq", bits, group_size, exceptions or {})
 
 
-def awq(name: str, *, bits: int = 4, group_size: int = 128) -> Method:
+def awq(
+    name: str, *, bits: int = 4, group_size: int = 128, exceptions: Mapping[str, int] | None = None
+) -> Method:
     """Scale up the channels with large activations before rounding to the nearest.
 
-    `bits` a weight (2 to 8), one scale for each `group_size` input weights.
+    `bits` a weight (2 to 8), one scale for each `group_size` input weights. `exceptions` are
+    layers of other bits by name, `{"down_proj": 8}` or `{"layers.0": 8}`; the first that fits
+    counts.
     """
-    return _quantization(name, "awq", bits, group_size)
+    return _quantization(name, "awq", bits, group_size, exceptions or {})
 
 
-def _quantization(name: str, technique: str, bits: int, group_size: int) -> Method:
-    if not 2 <= bits <= 8:
-        raise SpecError(f"method {name}: {bits} bits are not between 2 and 8")
+def _quantization(
+    name: str, technique: str, bits: int, group_size: int, exceptions: Mapping[str, int]
+) -> Method:
+    for width in (bits, *exceptions.values()):
+        if not 2 <= width <= 8:
+            raise SpecError(f"method {name}: {width} bits are not between 2 and 8")
+    for layers in exceptions:
+        if not _MODULE.fullmatch(layers):
+            raise SpecError(f"method {name}: {layers!r} is no module's name, or part of one")
     if group_size < 1:
         raise SpecError(f"method {name}: a group of {group_size} weights is none")
     failing = UNREADABLE | UNSMOOTHED if technique == "awq" else UNREADABLE
@@ -49,27 +68,46 @@ def _quantization(name: str, technique: str, bits: int, group_size: int) -> Meth
         name=name,
         family="quantization",
         compress=partial(
-            oneshot.compress, modifiers=partial(_modifiers, technique, bits, group_size)
+            oneshot.compress,
+            modifiers=partial(_modifiers, technique, bits, group_size, tuple(exceptions.items())),
         ),
-        claims=Claims(bits=bits, group_size=group_size),
-        parameters={"technique": technique, "bits": bits, "group_size": group_size},
+        claims=Claims(bits=bits, group_size=group_size, exceptions=dict(exceptions)),
+        parameters={
+            "technique": technique,
+            "bits": bits,
+            "group_size": group_size,
+            "exceptions": list(exceptions.items()),
+        },
         refuse=Needs(divisor=group_size, not_for=failing),
     )
 
 
-def _modifiers(technique: str, bits: int, group_size: int, ignore: list[str]) -> Sequence[Any]:
+def _modifiers(
+    technique: str,
+    bits: int,
+    group_size: int,
+    exceptions: Sequence[tuple[str, int]],
+    ignore: list[str],
+) -> Sequence[Any]:
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from llmcompressor.modifiers.transform.awq import AWQModifier
 
-    weights = {
-        "num_bits": bits,
-        "type": "int",
-        "symmetric": True,
-        "strategy": "group",
-        "group_size": group_size,
-    }
-    groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
+    groups: dict[str, dict[str, Any]] = {}
+    # a pattern outranks the class, and of the patterns that fit a module the first one counts
+    for layers, width in (*exceptions, ("", bits)):
+        before = "|".join(re.escape(name) for name, _ in exceptions[: len(groups)])
+        unless = rf"(?!(.*\.)?({before})(\.|$))" if before else ""
+        groups[f"group_{len(groups)}"] = {
+            "targets": [rf"re:{unless}(.*\.)?{re.escape(layers)}(\.|$)" if layers else "Linear"],
+            "weights": {
+                "num_bits": width,
+                "type": "int",
+                "symmetric": True,
+                "strategy": "group",
+                "group_size": group_size,
+            },
+        }
     if technique == "gptq":
         return [GPTQModifier(config_groups=groups, ignore=ignore)]
     return [

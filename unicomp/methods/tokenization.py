@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unicomp.spec import Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOKENS_AT_ONCE = 1024
+"""Tokens that go through a layer together; more would take memory, and hardly save time."""
 
 
 def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[list[int]]:
@@ -30,3 +36,19 @@ def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[lis
         if ids:
             rows.append([int(token) for token in ids[:tokens]])
     return rows
+
+
+def batches(samples: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Token ids as (samples, length), all samples of a batch of the same length, longest first."""
+    import torch
+
+    by_length: dict[int, list[Sequence[int]]] = {}
+    for sample in samples:
+        by_length.setdefault(len(sample), []).append(sample)
+    found = []
+    for length in sorted(by_length, reverse=True):
+        alike = by_length[length]
+        together = max(1, TOKENS_AT_ONCE // length)
+        for start in range(0, len(alike), together):
+            found.append(torch.tensor(alike[start : start + together]))
+    return found

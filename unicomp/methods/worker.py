@@ -13,19 +13,23 @@ import gc
 import json
 import os
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from unicomp import lifeline
 from unicomp.catalogue import check_folder, read_method
+from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnicompError
+from unicomp.methods.distillation import Workshop
 from unicomp.methods.inspection import inspect
 from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
 
+TRAINING = ("train_seconds", "correction_seconds")
+"""What a method that trains says of its time."""
 PROBES = 4
 """Calibration samples that the reloaded checkpoint is asked about."""
 
@@ -33,7 +37,7 @@ PROBES = 4
 def main() -> int:
     """Serve one request; the exit status is 0 if a checkpoint was built."""
     request = json.load(sys.stdin)
-    _end_with_parent(int(request["parent"]))
+    lifeline.end_with(int(request["parent"]))
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
@@ -68,13 +72,18 @@ def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
     getattr(home, "warm_up", lambda: None)()
 
     _say(channel, stage="compressing")
+    given: tuple[Any, ...] = (source, target, calibration)
+    if method.corpus is not None:
+        given = (*given, _workshop(request, channel))
     started = time.perf_counter()
-    compress(source, target, calibration)
+    measured = compress(*given) or {}
     seconds = time.perf_counter() - started
     facts: dict[str, Any] = {
-        "seconds": seconds,
+        # of a training that was interrupted, what was done before counts too
+        "seconds": max(seconds, sum(measured.get(name, 0.0) for name in TRAINING)),
         "peak_rss_bytes": peak_rss(),
         **_accelerator(),
+        **measured,
     }
 
     _say(channel, stage="inspecting")
@@ -88,6 +97,16 @@ def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(target, trust_remote_code=trust)
     probes = tokenize(tokenizer, calibration.samples[:PROBES], calibration.tokens)
     return facts | inspect(source, target, method.claims, probes, trust_remote_code=trust)
+
+
+def _workshop(request: Mapping[str, Any], channel: TextIO) -> Workshop:
+    """What a method that trains gets beside the rest."""
+    return Workshop(
+        corpus=Corpus.from_json(request["corpus"]),
+        folder=Path(request["workshop"]),
+        tell=lambda text: _say(channel, stage=text),
+        trust_remote_code=bool(request["trust_remote_code"]),
+    )
 
 
 def peak_rss() -> int:
@@ -115,23 +134,6 @@ def _accelerator() -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if kind == "cuda" else kind,
         "peak_accelerator_bytes": torch.accelerator.max_memory_allocated(),
     }
-
-
-def _end_with_parent(parent: int) -> None:
-    """See to it that this process does not outlive the one that waits for it."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _say(channel: TextIO, **message: Any) -> None:

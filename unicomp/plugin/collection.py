@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from unicomp import catalogue
+from unicomp.calibration import UNSEEN
 from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, PROFILES
 from unicomp.gate import check_names
@@ -22,6 +23,9 @@ from unicomp.tasks import Definition
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""
+
+_MEASURING = ("retention", "checkpoint")
+"""Those of them that are about a checkpoint."""
 
 Definitions = dict[str, Sequence[pytest.FixtureDef[object]]]
 
@@ -53,14 +57,14 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def subject_of(item: pytest.Item) -> Subject | None:
-    """The model and method that a test is about, if it is one of ours."""
-    if not _uses_ours(_definitions(item), "retention", "checkpoint"):
+    """The model, method and calibration that a test is about, if it is one of ours."""
+    if not _uses_ours(_definitions(item), *_MEASURING):
         return None
     model, method = (_parameters(item).get(name) for name in ("model", "method"))
     if not isinstance(model, Model) or not isinstance(method, Method):
         return None
     plan = item.config.stash[PLAN]
-    return Subject(model=model, method=method, calibration=plan.calibration_of(method))
+    return plan.subject(model, method, _parameters(item).get("calibration", plan.calibrations[0]))
 
 
 def benchmarks_of(item: pytest.Item) -> tuple[Benchmark, ...]:
@@ -75,8 +79,8 @@ def benchmarks_of(item: pytest.Item) -> tuple[Benchmark, ...]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Spread the tests that ask for our `retention` or `checkpoint` over models and methods."""
-    if not _uses_ours(metafunc._arg2fixturedefs, "retention", "checkpoint"):
+    """Spread the tests that ask for our `retention` or `checkpoint` over all checkpoints."""
+    if not _uses_ours(metafunc._arg2fixturedefs, *_MEASURING):
         return
     plan = metafunc.config.stash[PLAN]
     taken = {
@@ -84,9 +88,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for mark in metafunc.definition.iter_markers("parametrize")
         for name in _argument_names(mark)
     }
-    for name, values in (("model", plan.models), ("method", plan.methods)):
-        if name in metafunc.fixturenames and name not in taken:
-            metafunc.parametrize(name, values, ids=str, indirect=True, scope="session")
+    if not _uses_ours(metafunc._arg2fixturedefs, "calibration"):
+        taken.add("calibration")  # by a fixture of the user's own
+    free = [
+        name
+        for name in ("model", "method", "calibration")
+        if name in metafunc.fixturenames and name not in taken
+    ]
+
+    def spread(names: str, values: Sequence[object], ids: Sequence[str]) -> None:
+        metafunc.parametrize(names, values, ids=ids, indirect=True, scope="session")
+
+    several = len(plan.calibrations) > 1
+    if "model" in free:
+        spread("model", plan.models, [str(model) for model in plan.models])
+    if {"method", "calibration"} <= set(free):
+        pairs = [(method, name) for method in plan.methods for name in plan.calibrations_of(method)]
+        spread(
+            "method,calibration",
+            pairs,
+            [
+                f"{method}-{name}" if several and method.calibrated else str(method)
+                for method, name in pairs
+            ],
+        )
+    elif "method" in free:
+        spread("method", plan.methods, [str(method) for method in plan.methods])
+    elif "calibration" in free and several:
+        spread("calibration", plan.calibrations, plan.calibrations)
 
 
 def _argument_names(mark: pytest.Mark) -> Sequence[str]:
@@ -129,7 +158,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     grid = config.stash[GRID] = Grid()
     try:
         _check(config, plan, items)
-        outside = _outside(plan, grid, items)
+        outside = [*_outside(plan, grid, items), *_repeated(items)]
     except UnicompError as error:
         grid.problem = str(error)
         return
@@ -164,6 +193,27 @@ def _outside(plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> list[pytes
     return outside
 
 
+def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests that differ from another one only in a calibration that their method never sees.
+
+    They exist where a test chooses its methods itself, so that nothing but it knows them.
+    """
+    known: set[object] = set()
+    repeated = []
+    for item in items:
+        subject = subject_of(item)
+        if subject is None or subject.method.calibrated:
+            continue
+        # values by their identity: pytest numbers those of a test's own parameters anew each time
+        values = ((name, id(value)) for name, value in _parameters(item).items())
+        others = frozenset(pair for pair in values if pair[0] != "calibration")
+        key = (item.nodeid.partition("[")[0], others)
+        if key in known:
+            repeated.append(item)
+        known.add(key)
+    return repeated
+
+
 def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
     """Why none of a benchmark's rows are there, or None; looked up once for each source."""
     key = (bench.name, source.name)
@@ -178,6 +228,11 @@ def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
 
 def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> None:
     """Raise SpecError for what only the collected tests can tell is wrong."""
+    kinds: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+        ("model", "no Model", lambda value: isinstance(value, Model)),
+        ("method", "no Method", lambda value: isinstance(value, Method)),
+        ("calibration", "none of this run", lambda value: value in (UNSEEN, *plan.calibrations)),
+    )
     declared: dict[str, Benchmark] = {}
     for item in items:
         for bench in benchmarks_of(item):
@@ -186,13 +241,12 @@ def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> N
                     f"two different benchmarks are named {bench.name!r}: rename the one that "
                     f"{item.nodeid.partition('[')[0]} measures"
                 )
-        for name, kind in (("model", Model), ("method", Method)):
+        for name, what, is_meant in kinds if _uses_ours(_definitions(item), *_MEASURING) else ():
             value = _parameters(item).get(name)
-            asks = _uses_ours(_definitions(item), "retention", "checkpoint")
-            if asks and value is not None and not isinstance(value, kind):
+            if value is not None and not is_meant(value):
                 raise SpecError(
                     f"{item.nodeid.partition('[')[0]} parametrizes {name!r} with {value!r}, which "
-                    f"is no {kind.__name__}: choose it on the command line, with --{name}"
+                    f"is {what}: choose it on the command line, with --{name}"
                 )
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
     benchmarks = _framework() | declared.keys() | unnamed
@@ -215,6 +269,8 @@ def _names(config: pytest.Config, plan: Plan) -> Iterator[tuple[str, Sequence[st
     yield "unicomp.toml [allow]", tuple(plan.policy.allow)
     for model, table in plan.policy.models.items():
         yield f"unicomp.toml [models.{model}.floors]", tuple(table)
+    for model, reasons in plan.policy.model_allow.items():
+        yield f"unicomp.toml [models.{model}.allow]", tuple(reasons)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
@@ -223,19 +279,25 @@ def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -
     plan = config.stash[PLAN]
     models = [model.name for model in plan.models]
     methods = [method.name for method in plan.methods]
+    calibrations = list(plan.calibrations)
 
-    def place(item: pytest.Item) -> tuple[int, int, int]:
+    def place(item: pytest.Item) -> tuple[int, ...]:
         subject = subject_of(item)
         if subject is None:
-            return (-1, 0, 0)
-        name = subject.method.name
+            return (-1,)
+        model, method, calibration = subject.key
         return (
-            models.index(subject.model.name) if subject.model.name in models else len(models),
-            0 if name == DENSE.name else 1,
-            methods.index(name) if name in methods else len(methods),
+            _index(models, model),
+            0 if method == DENSE.name else 1,
+            _index(methods, method),
+            _index(calibrations, calibration),
         )
 
     items.sort(key=place)
+
+
+def _index(names: list[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -250,7 +312,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if _uses_ours(_definitions(item), "retention"):
             grid.rows[item.nodeid] = item.stash[IDENTITY]
         grid.checkpoints[item.nodeid] = f"{subject}"
-        benchmarks = grid.expected.setdefault((subject.model.name, subject.method.name), [])
+        benchmarks = grid.expected.setdefault(subject.key, [])
         benchmarks.extend(bench for bench in benchmarks_of(item) if bench not in benchmarks)
     try:
         _check_rows(plan, grid)
@@ -267,7 +329,7 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
     """Note the benchmarks whose rows are not there; raise AbsentError where none are."""
     asked = {
         (model, bench.name): bench
-        for (model, _), benchmarks in grid.expected.items()
+        for (model, _, _), benchmarks in grid.expected.items()
         for bench in benchmarks
     }
     for (model, name), bench in asked.items():

@@ -1,4 +1,4 @@
-"""The fixtures: `model`, `method`, `checkpoint`, `retention` and `floor`.
+"""The fixtures: `model`, `method`, `calibration`, `checkpoint`, `retention` and `floor`.
 
 Any of them can be overridden in a test file or a conftest, as fixtures are.
 """
@@ -54,13 +54,26 @@ def method(request: pytest.FixtureRequest) -> Method:
     return request.param  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="session")
+def calibration(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
+    """The name of the text that the method sees; of a method that sees none, any."""
+    chosen: str = getattr(request, "param", pytestconfig.stash[PLAN].calibrations[0])
+    return chosen
+
+
 @pytest.fixture
 def checkpoint(
-    request: pytest.FixtureRequest, unicomp_session: Session, model: Model, method: Method
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    unicomp_session: Session,
+    model: Model,
+    method: Method,
+    calibration: str,
 ) -> Checkpoint:
     """The compressed checkpoint on disk: built, or found in the store."""
+    subject = pytestconfig.stash[PLAN].subject(model, method, calibration)
     try:
-        return unicomp_session.checkpoint(model, method)
+        return unicomp_session.checkpoint(subject)
     except UnicompError as error:
         failure = error
     rows = request.node.stash.setdefault(ROWS, {})
@@ -151,7 +164,7 @@ class RetentionOf:
         )
         self._rows[bench.name] = row
         try:
-            kept = self._session.retention(model, method, bench)
+            kept = self._session.retention(self._subject, bench)
         except UnicompError as error:
             failure = error
         else:
@@ -189,10 +202,11 @@ def retention(
     unicomp_session: Session,
     model: Model,
     method: Method,
+    calibration: str,
 ) -> RetentionOf:
     """Measure what the checkpoint kept of a benchmark; compare the result with a floor."""
     plan = pytestconfig.stash[PLAN]
-    subject = Subject(model=model, method=method, calibration=plan.calibration_of(method))
+    subject = plan.subject(model, method, calibration)
     floor = FloorOf(plan.policy, model, method)
     return RetentionOf(unicomp_session, subject, floor, request.node.stash.setdefault(ROWS, {}))
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 
 from unicomp.scorecard import Row
+from unicomp.session import Key
 from unicomp.spec import Benchmark
 
 IDENTITY = pytest.StashKey[list[Row]]()
@@ -24,8 +25,8 @@ class Grid:
     """Node id → the rows to expect."""
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Node id → the checkpoint, whose tests belong on one worker."""
-    expected: dict[tuple[str, str], list[Benchmark]] = field(default_factory=dict)
-    """(model, method) → the benchmarks that will be asked for; stays with the collector."""
+    expected: dict[Key, list[Benchmark]] = field(default_factory=dict)
+    """Checkpoint → the benchmarks that will be asked for; stays with the collector."""
     lacking: dict[str, dict[str, str]] = field(default_factory=dict)
     """Model → benchmark → why its rows are not in the model's source."""
     unpinned: list[str] = field(default_factory=list)
@@ -35,13 +36,11 @@ class Grid:
     problem: str | None = None
     """Why nothing must be run, in one line."""
 
-    def expected_of_present(self) -> dict[tuple[str, str], list[Benchmark]]:
+    def expected_of_present(self) -> dict[Key, list[Benchmark]]:
         """What will be asked for, without the benchmarks whose rows are not there."""
         return {
-            (model, method): [
-                bench for bench in benchmarks if bench.name not in self.lacking.get(model, ())
-            ]
-            for (model, method), benchmarks in self.expected.items()
+            key: [bench for bench in benchmarks if bench.name not in self.lacking.get(key[0], ())]
+            for key, benchmarks in self.expected.items()
         }
 
     def to_json(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from unicomp import catalogue
+from unicomp.calibration import GENERIC, UNSEEN, Draw
 from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
@@ -25,6 +26,7 @@ from unicomp.lock import load_lock
 from unicomp.mirror import check_pinned
 from unicomp.needs import Need, benchmark_needs, recipe_needs
 from unicomp.scores import Conditions
+from unicomp.session import Key, Subject
 from unicomp.settings import Settings, load_settings, store_home
 from unicomp.sources import EMBEDDED as EMBEDDED_ROWS
 from unicomp.sources import HUB, Source
@@ -42,11 +44,12 @@ DEFAULT_METHODS = (
     "gptq_w4a16",
     "awq_w4a16",
 )
-DEFAULT_CALIBRATION = "generic"
+STUDENTS = ("minitron_width", "minitron_depth", "low_rank_clone")
+"""Added where `-m` asks for distillation: they train, which takes minutes."""
 
 
-Expected = Mapping[tuple[str, str], Sequence[Benchmark]]
-"""(model, method) → the benchmarks that will be asked for."""
+Expected = Mapping[Key, Sequence[Benchmark]]
+"""Checkpoint → the benchmarks that will be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,8 @@ class Plan:
     root: Path
     models: tuple[Model, ...]
     methods: tuple[Method, ...]
-    calibration: str
+    draws: tuple[Draw, ...]
+    """The calibrations, each with each of its seeds."""
     sources: Mapping[str, Source]
     """By model name."""
     policy: Policy
@@ -64,6 +68,8 @@ class Plan:
     home: Path
     samples: int | None = None
     scorecard: Path | None = None
+    notes: tuple[str, ...] = ()
+    """What is to be said of the calibrations."""
 
     @cached_property
     def conditions(self) -> dict[str, Conditions]:
@@ -82,20 +88,38 @@ class Plan:
         """Where methods, models and calibrations are looked up."""
         return catalogue.roots(self.root)
 
-    def load_calibration(self, model: Model) -> Calibration:
-        """The text that methods see when they compress a model."""
+    def load_calibration(self, model: Model, name: str) -> Calibration:
+        """The text of that name that methods see when they compress a model.
+
+        Of a method that sees none, the first: its checkpoint is tried on it.
+        """
         conditions = self.conditions[model.name]
+        draws = {UNSEEN: self.draws[0], **{str(draw): draw for draw in self.draws}}
+        if (draw := draws.get(name)) is None:
+            raise SpecError(
+                f"the calibration {name} is not one of the session: give it with --calibration"
+            )
         return catalogue.load_calibration(
-            self.calibration, self.roots, conditions.source, conditions.store
+            draw.given, self.roots, conditions.source, conditions.store, draw.seed
         )
+
+    @property
+    def calibrations(self) -> tuple[str, ...]:
+        """The names of the calibrations, with the seed where it is not the default one."""
+        return tuple(str(draw) for draw in self.draws)
+
+    def calibrations_of(self, method: Method) -> tuple[str, ...]:
+        """Those that a method is measured with; `none` where it sees no text."""
+        return self.calibrations if method.calibrated else (UNSEEN,)
+
+    def subject(self, model: Model, method: Method, calibration: object) -> Subject:
+        """A checkpoint of the session; one that sees no calibration is the same with any."""
+        seen = str(calibration) if method.calibrated else UNSEEN
+        return Subject(model=model, method=method, calibration=seen)
 
     def profile(self, model: str) -> Profile:
         """What a model's metrics are made of: the embedded rows have a profile of their own."""
         return EMBEDDED if self.sources[model].is_embedded else PAPER
-
-    def calibration_of(self, method: Method) -> str:
-        """The name of the calibration that a method sees."""
-        return catalogue.calibration_name(self.calibration) if method.calibrated else "none"
 
     def check_lock(self, expected: Expected) -> list[str]:
         """The data sets that a session reads and no lock pins, in alphabetical order.
@@ -111,15 +135,19 @@ class Plan:
         return sorted(unpinned)
 
     def _reads(self, model: str, expected: Expected) -> Iterable[Need]:
-        """What is read to measure a model, its calibration included."""
+        """What is read to measure a model, what methods see and train on included."""
         source = self.sources[model]
-        for (name, _), benchmarks in expected.items():
+        for (name, _, _), benchmarks in expected.items():
             for bench in benchmarks if name == model else ():
                 yield from benchmark_needs(Definition(bench, source))
-        calibrated = {method.name for method in self.methods if method.calibrated}
-        recipe = catalogue.recipe_of(self.calibration, self.roots)
-        if recipe is not None and any((model, name) in expected for name in calibrated):
-            yield from recipe_needs(recipe, source)
+        seen = {calibration for name, _, calibration in expected if name == model}
+        for given in dict.fromkeys(draw.given for draw in self.draws if str(draw) in seen):
+            if (recipe := catalogue.recipe_of(given, self.roots)) is not None:
+                yield from recipe_needs(recipe, source)
+        asked = {method for name, method, _ in expected if name == model}
+        for method in self.methods:
+            if method.corpus is not None and method.name in asked:
+                yield from recipe_needs(catalogue.load_recipe(method.corpus, self.roots), source)
 
 
 PLAN = pytest.StashKey[Plan]()
@@ -135,16 +163,24 @@ OPTIONS: dict[str, dict[str, object]] = {
     "--method": {
         "action": "append",
         "metavar": "NAME",
-        "help": "a name in fixtures/methods; repeatable (default: dense and the six)",
+        "help": "a name in fixtures/methods; repeatable (default: dense and the six; with "
+        "-m distillation the three that train, too)",
     },
     "--checkpoint": {
-        "metavar": "PATH_OR_ID",
-        "help": "a checkpoint compressed elsewhere, judged against --model",
+        "metavar": "NAME|DIR|ID",
+        "help": "a checkpoint compressed elsewhere, judged against --model: a name in "
+        "fixtures/checkpoints, a folder or a hub id",
     },
     "--calibration": {
-        "default": DEFAULT_CALIBRATION,
+        "action": "append",
         "metavar": "NAME_OR_FILE",
-        "help": "generic, reasoning, or a .txt or .jsonl file (default: %(default)s)",
+        "help": "a name in fixtures/calibration, or a .txt or .jsonl file; repeatable "
+        f"(default: {GENERIC})",
+    },
+    "--seeds": {
+        "metavar": "N",
+        "help": "draw each calibration with N seeds, and tell how far the results differ "
+        "(default: 1)",
     },
     "--floor": {
         "action": "append",
@@ -201,6 +237,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say before the work begins what a calibration cannot show."""
+    return list(config.stash[PLAN].notes)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse a -m expression that misspells a marker of ours, and a store that cannot be used.
@@ -235,16 +276,24 @@ def make_plan(config: pytest.Config) -> Plan:
         catalogue.load_models(list(dict.fromkeys(given("--model") or [DEFAULT_MODEL])), roots)
     )
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
-    methods = _methods(given("--method"), given("--checkpoint"), roots)
+    names = given("--method")
+    if names is None and not given("--checkpoint"):
+        names = _default_methods(given("markexpr") or "")
+    methods = _methods(names, given("--checkpoint"), roots)
     if name := given("--engine"):
         settings = replace(settings, engine=replace(settings.engine, name=name))
+    draws, notes = catalogue.calibration_draws(
+        given("--calibration") or [GENERIC],
+        _count("--seeds", given("--seeds"), "seeds") or 1,
+        roots,
+    )
     rows = given("--dataset-root") or settings.dataset_root
     lock = load_lock(root)
     plan = Plan(
         root=root,
         models=models,
         methods=methods,
-        calibration=given("--calibration"),
+        draws=draws,
         sources={
             model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
             for model in models
@@ -254,22 +303,33 @@ def make_plan(config: pytest.Config) -> Plan:
             models=settings.model_floors,
             general=settings.floors,
             allow=settings.allow,
+            model_allow=settings.model_allow,
         ),
         settings=settings,
         home=store_home(given("--unicomp-home"), settings),
-        samples=_samples(given("--samples")),
+        samples=_count("--samples", given("--samples"), "items"),
         scorecard=_writable(given("--scorecard")),
+        notes=notes,
     )
     seen = any(method.calibrated for method in methods)
-    catalogue.check_calibration(plan.calibration, roots, plan.sources.values() if seen else ())
+    for name in dict.fromkeys(draw.given for draw in draws):
+        catalogue.check_calibration(name, roots, plan.sources.values() if seen else ())
+    for corpus in dict.fromkeys(method.corpus for method in methods if method.corpus):
+        catalogue.check_calibration(corpus, roots, plan.sources.values())
     return plan
+
+
+def _default_methods(expression: str) -> list[str]:
+    """What is judged where no method is named: the students only if `-m` names their family."""
+    wanted = "distillation" in re.findall(r"\w+", expression)
+    return [*DEFAULT_METHODS, *(STUDENTS if wanted else ())]
 
 
 def _methods(
     names: list[str] | None, checkpoint: str | None, roots: catalogue.Roots
 ) -> tuple[Method, ...]:
     if names is None:
-        names = [DENSE.name] if checkpoint else list(DEFAULT_METHODS)
+        names = [DENSE.name]
     methods = [catalogue.load_method(name, roots) for name in dict.fromkeys(names)]
     if checkpoint:
         external = catalogue.load_checkpoint(checkpoint, roots)
@@ -279,11 +339,11 @@ def _methods(
     return tuple(methods)
 
 
-def _samples(text: str | None) -> int | None:
+def _count(option: str, text: str | None, what: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
-        raise SpecError(f"--samples {text!r} is no number of items: give 1 or more")
+        raise SpecError(f"{option} {text!r} is no number of {what}: give 1 or more")
     return int(text)
 
 
@@ -301,6 +361,6 @@ def _writable(text: str | None) -> Path | None:
 
 
 def marks_of(metric: str | None, method: Method) -> list[str]:
-    """The markers of a test: its metric, its dimension, the method's family."""
+    """The markers of a test: its metric, its dimension, the method's families."""
     marks = [metric, dimension_of(metric)] if metric else []
-    return [mark for mark in (*marks, method.family) if mark]
+    return [mark for mark in (*marks, method.family, method.also) if mark]

@@ -53,7 +53,11 @@ def _allowed(plan: Plan, row: Row) -> str | None:
     if row.verdict == "pass":
         return "passed"
     return plan.policy.allowed(
-        method=row.method, metric=row.metric, benchmark=row.benchmark, dimension=row.dimension
+        model=row.model,
+        method=row.method,
+        metric=row.metric,
+        benchmark=row.benchmark,
+        dimension=row.dimension,
     )
 
 
@@ -137,6 +141,7 @@ class _Reporter:
                 plan.settings.engine,
                 plan.samples,
                 unpinned=grid.unpinned,
+                notes=plan.notes,
                 instruments=self._instruments(plan, ledger),
             ),
         )
@@ -151,10 +156,11 @@ class _Reporter:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
-        """What reliability was read with; nothing where none was measured."""
-        rows = (row for rows in ledger.rows.values() for row in rows)
+        """What answers were read with; nothing where no reliability was, and nothing judged."""
+        rows = [row for rows in ledger.rows.values() for row in rows]
         reliability = set(DIMENSIONS["reliability"])
-        if not any(row.metric in reliability and row.score is not None for row in rows):
+        measured = any(row.metric in reliability and row.score is not None for row in rows)
+        if not measured and not any(row.judged for row in rows):
             return {}
         conditions = next(iter(plan.conditions.values()))
         return environment.describe_instruments(conditions.instruments, conditions.store)

@@ -35,6 +35,7 @@ def describe(
     samples: int | None,
     *,
     unpinned: Sequence[str] = (),
+    notes: Sequence[str] = (),
     instruments: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
@@ -58,6 +59,7 @@ def describe(
         "samples": samples,
         "reading": "strict",  # every component oriented; the paper's reading is `unicomp score`'s
         "unpinned": list(unpinned),  # data sets of which any revision may have been read
+        "notes": list(notes),  # what the session could not show
         "instruments": dict(instruments or {}),  # what generated answers were read with
     }
 

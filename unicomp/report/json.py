@@ -2,8 +2,10 @@
 
 `scores` has a row for each benchmark of each checkpoint that was measured and compared, `metrics`
 one for each metric, `missing` one for each benchmark that ended otherwise, with the reason;
-`beside` names the benchmarks that are part of no metric; `work` has what was built and asked, and
-what was found in the store.
+`beside` names the benchmarks that are part of no metric; `calibration_effects` compares several
+calibrations with the first, `seed_spreads` several seeds of one; `work` has what was built and
+asked, and what was found in the store; `costs` has what each compression cost, as measured in its
+build, as estimated, and as published.
 `scorecard.schema.json` beside this file is the schema; its version changes with its meaning.
 """
 
@@ -16,7 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unicomp.comparison import calibration_effects, seed_spreads
 from unicomp.errors import StoreError
+from unicomp.report.costs import costs_of
 from unicomp.scorecard import (
     MetricRow,
     Row,
@@ -40,13 +44,13 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
         "metrics": [_plain(row) for row in card.metrics],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
-        "knowledge_bias": [
-            {"model": model, "method": method, "calibration": calibration, "points": points}
-            for (model, method, calibration), points in knowledge_bias(card).items()
-        ],
+        "knowledge_bias": [asdict(row) for row in knowledge_bias(card)],
+        "calibration_effects": [asdict(row) for row in calibration_effects(card)],
+        "seed_spreads": [asdict(row) for row in seed_spreads(card)],
         "retained_perplexity": [asdict(row) for row in retained_perplexity(card)],
         "decoupling": [asdict(one) for one in decoupling(card)],
-        "work": [asdict(piece) for piece in work],
+        "work": [_without_facts(piece) for piece in work],
+        "costs": [asdict(cost) for cost in costs_of(work)],
         "environment": dict(card.environment),
     }
 
@@ -58,6 +62,10 @@ def write(card: Scorecard, work: Sequence[Work], path: Path) -> None:
         write_atomically(path, text + "\n")
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
+
+
+def _without_facts(piece: Work) -> dict[str, Any]:
+    return {name: value for name, value in asdict(piece).items() if name != "facts"}
 
 
 def _plain(row: Row | MetricRow) -> dict[str, Any]:

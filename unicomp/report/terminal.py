@@ -6,14 +6,15 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.framework import METRICS
 from unicomp.gate import Verdict
+from unicomp.report import costs
+from unicomp.report.calibrations import comparisons, flips
+from unicomp.report.tables import columns, metric_table, plain
 from unicomp.scorecard import (
     MetricRow,
     Row,
@@ -40,8 +41,6 @@ _UNMEASURED: dict[Verdict, str] = {
     "not_measured": "not\nmeasured",
     "not_comparable": "not\ncomparable",
 }
-_HEADINGS = {"multilingual": "multi-\nlingual", "truthfulness": "truth-\nfulness"}
-"""Headings that would make their column wider than an interval."""
 _MOST_GAPS = 20
 """Lines of gaps that are shown; the JSON scorecard has them all."""
 
@@ -60,28 +59,44 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
     )
     for model in dict.fromkeys(subject[0] for subject in card.subjects):
         console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
-        if any(row.model == model for row in card.metrics):
-            console.print(_table(card, model))
-    lines = (_beside, _perplexity, _details, _bias, _decoupling, _instruments, _unpinned, _gaps)
-    for line in (*(line for part in lines for line in part(card)), *_costs(work)):
+        found = {row.metric for row in card.metrics if row.model == model}
+        for metrics in columns(found) if found else ():
+            console.print(_table(card, model, metrics))
+    for part in comparisons(card):
+        console.print(part, soft_wrap=isinstance(part, Text))
+    lines = (
+        _beside,
+        _perplexity,
+        _judged,
+        _details,
+        _bias,
+        _decoupling,
+        _instruments,
+        _unpinned,
+        _notes,
+        flips,
+        _gaps,
+    )
+    for line in (line for part in lines for line in part(card)):
+        console.print(line, soft_wrap=True)
+    spent = costs.costs_of(work)
+    if any(cost.known for cost in spent):
+        console.print(f"[bold]{costs.TITLE}")
+        console.print(costs.table(spent))
+    for line in (*costs.notes(spent), *_work(work)):
         console.print(line, soft_wrap=True)
     verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
     console.print(verdict)
     return stream.getvalue().splitlines()
 
 
-def _table(card: Scorecard, model: str) -> Table:
+def _table(card: Scorecard, model: str, metrics: Sequence[str]) -> Table:
     cells = {(row.subject, row.metric): row for row in card.metrics if row.model == model}
-    metrics = [metric for metric in METRICS if any(key[1] == metric for key in cells)]
-    # seven methods and six metrics with their intervals fit 80 columns
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
-    table.add_column("method", no_wrap=True)
-    for metric in metrics:
-        table.add_column(
-            _HEADINGS.get(metric, metric.replace("_", " ")), justify="right", overflow="fold"
-        )
+    table = metric_table(metrics)
     for subject in (s for s in card.subjects if s[0] == model):
-        table.add_row(_label(subject), *(_cell(cells.get((subject, metric))) for metric in metrics))
+        table.add_row(
+            _label(card, subject), *(_cell(cells.get((subject, metric))) for metric in metrics)
+        )
     return table
 
 
@@ -93,9 +108,9 @@ def _title(card: Scorecard, model: str) -> str:
     return f"UniComp scorecard of {model}{rows}: % of dense, with the 95 % interval"
 
 
-def _label(subject: Subject) -> str:
+def _label(card: Scorecard, subject: Subject) -> str:
     _, method, calibration = subject
-    return method if calibration in ("none", "generic") else f"{method}\n{calibration}"
+    return f"{method}\n{calibration}" if card.is_named(calibration) else method
 
 
 def _cell(row: MetricRow | None) -> Text:
@@ -125,7 +140,8 @@ def _beside(card: Scorecard) -> Iterator[str]:
             if (row.benchmark, row.model) == (name, model) and row.retention is not None
         ]
         kept = (
-            f"[{_STYLES[row.verdict]}]{row.method} {row.retention:.1f}"
+            f"[{_STYLES[row.verdict]}]{card.name_of(row.method, row.calibration)} "
+            f"{row.retention:.1f}"
             f"{_MARKS.get(row.verdict, '')}[/]"
             for row in rows
         )
@@ -140,10 +156,23 @@ def _perplexity(card: Scorecard) -> Iterator[str]:
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for row in retained_perplexity(card):
         if len(row.models) > 1:
-            groups.setdefault((row.kind, row.models), []).append(f"{row.method} {row.value:.1f}")
+            name = card.name_of(row.method, row.calibration)
+            groups.setdefault((row.kind, row.models), []).append(f"{name} {row.value:.1f}")
     for (kind, models), kept in groups.items():
         title = f"retained perplexity, mean of the {kind} models {', '.join(models)}"
         yield _printable(f"{title}: {', '.join(kept)}")
+
+
+def _judged(card: Scorecard) -> Iterator[str]:
+    """Scores that a judge had a say in, a line for each benchmark, and how far to trust it."""
+    rows = [row for row in card.rows if row.kappa is not None and row.score is not None]
+    for model, name, kappa in dict.fromkeys((row.model, row.benchmark, row.kappa) for row in rows):
+        scores = ", ".join(
+            f"{row.method} {row.score:.4g}"
+            for row in rows
+            if (row.model, row.benchmark) == (model, name)
+        )
+        yield f"[dim]{_printable(f'{model} {name}, judged with kappa {kappa:.2f}: {scores}')}[/]"
 
 
 def _details(card: Scorecard) -> Iterator[str]:
@@ -156,10 +185,12 @@ def _details(card: Scorecard) -> Iterator[str]:
     )
     for model, benchmark, name in names:
         rows = [row for row in card.rows if (row.model, row.benchmark) == (model, benchmark)]
-        values = ((row.method, row.details.get(name)) for row in rows)
+        values = (
+            (card.name_of(row.method, row.calibration), row.details.get(name)) for row in rows
+        )
         scores = ", ".join(
-            f"{method} {value:.4g}"
-            for method, value in values
+            f"{checkpoint} {value:.4g}"
+            for checkpoint, value in values
             if value is not None and math.isfinite(value)
         )
         if not scores:
@@ -200,10 +231,19 @@ def _unpinned(card: Scorecard) -> Iterator[str]:
         yield escape(f"unpinned, so any revision may have been read: {', '.join(unpinned)}")
 
 
+def _notes(card: Scorecard) -> Iterator[str]:
+    yield from map(_printable, card.environment.get("notes", ()))
+
+
 def _bias(card: Scorecard) -> Iterator[str]:
-    bias = knowledge_bias(card)
-    if bias:
-        parts = (f"{subject[1]} {points:+.1f}" for subject, points in bias.items())
+    """How much further reasoning fell than knowledge; a word where it is more than twice as far."""
+    words = {(True, True): " biased", (True, False): f" biased{_MARKS['inconclusive']}"}
+    if bias := knowledge_bias(card):
+        parts = (
+            f"{card.name_of(one.method, one.calibration)} {one.points:+.1f}"
+            f"{words.get((one.biased, one.certain), '')}"
+            for one in bias
+        )
         yield "Knowledge bias (points that reasoning fell further than knowledge): " + ", ".join(
             map(escape, parts)
         )
@@ -213,7 +253,8 @@ def _gaps(card: Scorecard) -> Iterator[str]:
     gaps = card.gaps
     for row in gaps[:_MOST_GAPS]:
         name = row.benchmark if isinstance(row, Row) else row.metric
-        line = f"{row.verdict.replace('_', ' ')}: {row.model}/{row.method} {name}"
+        checkpoint = f"{row.model}/{card.name_of(row.method, row.calibration)}"
+        line = f"{row.verdict.replace('_', ' ')}: {checkpoint} {name}"
         detail = describe(row)
         allowed = f" (allowed: {row.allowed})" if row.allowed else ""
         style = "dim" if row.allowed else _STYLES[row.verdict]
@@ -224,7 +265,7 @@ def _gaps(card: Scorecard) -> Iterator[str]:
 
 def _printable(text: str) -> str:
     """A text that a model or a file may have written, without markup and control characters."""
-    return escape("".join(one if one.isprintable() else " " for one in text))
+    return escape(plain(text))
 
 
 def describe(row: Row | MetricRow) -> str:
@@ -232,11 +273,14 @@ def describe(row: Row | MetricRow) -> str:
     value = row.retention if isinstance(row, Row) else row.value
     if value is None or row.floor is None:
         return row.reason
-    scores = f"{row.score:.1f} of dense {row.dense:.1f}, " if isinstance(row, Row) else ""
+    scores = ""
+    if isinstance(row, Row):
+        judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
+        scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
     return f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}], floor {row.floor:g}"
 
 
-def _costs(work: Sequence[Work]) -> Iterator[str]:
+def _work(work: Sequence[Work]) -> Iterator[str]:
     built = [piece for piece in work if piece.stage == "build" and not piece.cached]
     found = [piece for piece in work if piece.stage == "build" and piece.cached]
     asked = [piece for piece in work if piece.stage == "answer" and not piece.cached]
@@ -250,7 +294,8 @@ def _costs(work: Sequence[Work]) -> Iterator[str]:
         items = sum(piece.items for piece in asked)
         parts.append(f"asked {len(asked)} checkpoints {items:,} items in {_seconds(asked)}")
     if known:
-        parts.append(f"found the answers of {len({piece.subject for piece in known})} in the store")
+        checkpoints = {(piece.subject, piece.calibration) for piece in known}
+        parts.append(f"found the answers of {len(checkpoints)} in the store")
     if parts:
         yield f"[dim]{'; '.join(parts)}[/]"
 

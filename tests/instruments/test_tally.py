@@ -1,0 +1,39 @@
+"""Whoever asks a judge is counted, and gets the verdicts of that judge."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from unicomp.instruments import Exchange, Question
+from unicomp.instruments.defaults import default_instruments
+from unicomp.instruments.refusals import JudgeDetector
+from unicomp.instruments.tally import counted
+
+QUESTION = Question(task="Which?", choices=("this", "that"))
+
+
+@dataclass(frozen=True)
+class FirstChoice:
+    identity: ClassVar = {"judge": "first choice"}
+
+    def ask(self, questions):
+        return [one.choices[0] for one in questions]
+
+
+def test_questions_are_counted_and_the_judge_is_the_same():
+    plain = replace(default_instruments(), judge=FirstChoice())
+    instruments, judge = counted(plain)
+    assert instruments.judge.ask([QUESTION] * 3) == ["this"] * 3
+    assert judge.asked == 3
+    assert instruments.identity == plain.identity
+
+
+def test_a_judge_that_tells_refusals_is_counted_as_well():
+    told = JudgeDetector(judge=FirstChoice())
+    instruments, judge = counted(replace(default_instruments(), judge=FirstChoice(), refusals=told))
+    exchanges = [Exchange("Why?", "I won't say."), Exchange("Why?", "")]
+    assert instruments.refusals.classify(exchanges) == ["refusal", "empty"]
+    assert judge.asked == 1
+
+
+def test_without_a_judge_there_is_nothing_to_count():
+    assert counted(default_instruments()) == (default_instruments(), None)

@@ -1,0 +1,253 @@
+"""The training text: samples without end, packed into rows that are full.
+
+Samples become tokens, cut to the length of a row at most, and lie side by side in rows, each where
+it fits first. None sees its neighbours: positions begin anew with each, by which transformers
+tells them apart. A batch depends on the samples before it alone, so a training that was
+interrupted goes on from a number of samples and the rows that were not full yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from unicomp.distillation.training import Training
+from unicomp.spec import Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Stream = Callable[[int], Iterator[Sample]]
+"""Gives the samples from a number on, without end."""
+
+TOGETHER = 64
+"""Samples that are tokenized together."""
+OPEN_ROWS = 16
+"""Rows that are being filled; with more there is less padding, and a longer way to resume."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A sample, or a part of one, as tokens."""
+
+    ids: list[int]
+    weights: list[float]
+    """How much each token counts when it is predicted; 0 for the first, which nothing predicts."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Packed rows; each tensor is (rows, sequence)."""
+
+    input_ids: Tensor
+    weights: Tensor
+    """How much each token counts when it is predicted: 0 in padding, and where a sample begins."""
+    positions: Tensor
+    """The place of each token in its sample."""
+    tokens: int
+    """Tokens that are no padding."""
+
+
+@dataclass
+class _Row:
+    pieces: list[Piece] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        self.length += len(piece.ids)
+
+
+class Text:
+    """Batches of packed rows: the share of process `rank` among `processes`."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        tokenizer: Any,
+        training: Training,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self._stream = stream
+        self._tokenizer = tokenizer
+        self._training = training
+        self._rank, self._processes = rank, processes
+        self._samples = stream(0)
+        self._read = 0
+        self._pieces: list[Piece] = []
+        self._open: list[_Row] = []
+
+    def batch(self, rows: int) -> Batch:
+        """The next `rows` rows."""
+        return self._pack([self._next_row() for _ in range(rows)])
+
+    def state(self) -> dict[str, Any]:
+        """Where the text is, as JSON values."""
+        return {
+            "read": self._read,
+            "pieces": [[piece.ids, piece.weights] for piece in self._pieces],
+            "open": [[[p.ids, p.weights] for p in row.pieces] for row in self._open],
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken."""
+        self._read = state["read"]
+        self._samples = self._stream(self._read)
+        self._pieces = [Piece(*piece) for piece in state["pieces"]]
+        self._open = []
+        for pieces in state["open"]:
+            row = _Row()
+            for piece in pieces:
+                row.add(Piece(*piece))
+            self._open.append(row)
+
+    def _next_row(self) -> _Row:
+        """Fill rows until there is no room for what comes next; the fullest is the next one."""
+        length = self._training.sequence
+        while True:
+            if not self._pieces:
+                self._pieces = self._next_pieces()
+                continue
+            needed = len(self._pieces[0].ids)
+            place = next((row for row in self._open if length - row.length >= needed), None)
+            if place is None and len(self._open) == OPEN_ROWS:
+                fullest = max(self._open, key=lambda row: row.length)
+                self._open.remove(fullest)
+                return fullest
+            if place is None:
+                place = _Row()
+                self._open.append(place)
+            place.add(self._pieces.pop(0))
+            if place.length == length:
+                self._open.remove(place)
+                return place
+
+    def _next_pieces(self) -> list[Piece]:
+        drawn = list(islice(self._samples, TOGETHER * self._processes))
+        self._read += len(drawn)
+        own = drawn[self._rank :: self._processes]
+        length = self._training.sequence
+        encoded = encode(
+            self._tokenizer,
+            own,
+            prompt_weight=self._training.prompt_weight,
+            answer_weight=self._training.answer_weight,
+        )
+        return [
+            piece
+            for ids, weights in encoded
+            for start in range(0, len(ids), length)
+            if len((piece := _piece(ids, weights, start, length)).ids) > 1
+        ]
+
+    def _pack(self, rows: Sequence[_Row]) -> Batch:
+        import torch
+
+        length = self._training.sequence
+        padding = next(
+            token
+            for token in (self._tokenizer.pad_token_id, self._tokenizer.eos_token_id, 0)
+            if token is not None
+        )
+        ids, weights, positions = [], [], []
+        for row in rows:
+            room = length - row.length
+            ids.append([token for piece in row.pieces for token in piece.ids] + [padding] * room)
+            weights.append([w for piece in row.pieces for w in piece.weights] + [0.0] * room)
+            lengths = [*(len(piece.ids) for piece in row.pieces), room]
+            positions.append([place for n in lengths for place in range(n)])
+        return Batch(
+            input_ids=torch.tensor(ids),
+            weights=torch.tensor(weights),
+            positions=torch.tensor(positions),
+            tokens=sum(row.length for row in rows),
+        )
+
+
+def _piece(ids: list[int], weights: list[float], start: int, length: int) -> Piece:
+    """A part of a sample; `weights` say how much each of its tokens counts when it is predicted."""
+    end = min(start + length, len(ids))
+    return Piece(ids[start:end], [0.0, *weights[start + 1 : end]])
+
+
+def encode(
+    tokenizer: Any,
+    samples: Sequence[Sample],
+    *,
+    prompt_weight: float = 1.0,
+    answer_weight: float = 0.0,
+) -> list[tuple[list[int], list[float]]]:
+    """Token ids of each sample, and how much each token counts when it is predicted.
+
+    Text ends with the end-of-text token. A conversation gets the chat template of the tokenizer;
+    what the assistant says in it weighs 1 a token, or `answer_weight` in all if that is more, and
+    the rest `prompt_weight`. Without a template its turns are lines of text.
+    """
+    texts: list[str] = []
+    answers: list[list[tuple[int, int]]] = []
+    for sample in samples:
+        text, spans = _written(tokenizer, sample)
+        texts.append(text)
+        answers.append(spans)
+    encoded = tokenizer(
+        texts, add_special_tokens=False, return_offsets_mapping=bool(tokenizer.is_fast)
+    )
+    found = []
+    for number, spans in enumerate(answers):
+        ids = [int(token) for token in encoded["input_ids"][number]]
+        weights = [1.0] * len(ids)
+        if spans and tokenizer.is_fast:
+            offsets = encoded["offset_mapping"][number]
+            weights = _weigh(offsets, spans, prompt_weight, answer_weight)
+        found.append((ids, weights))
+    return found
+
+
+def _written(tokenizer: Any, sample: Sample) -> tuple[str, list[tuple[int, int]]]:
+    """A sample as the model reads it, and where in it the assistant speaks, in characters."""
+    begin, end = tokenizer.bos_token or "", tokenizer.eos_token or ""
+    if isinstance(sample, str) or not tokenizer.chat_template:
+        text = sample if isinstance(sample, str) else "\n".join(turn["content"] for turn in sample)
+        # as the tokenizer itself would begin a text
+        begins = _begins(tokenizer) and not text.startswith(begin)
+        return (begin if begins else "") + text + ("" if text.endswith(end) else end), []
+    turns = [dict(turn) for turn in sample]
+
+    def written(count: int, asks: bool) -> str:
+        return str(
+            tokenizer.apply_chat_template(turns[:count], tokenize=False, add_generation_prompt=asks)
+        )
+
+    text = written(len(turns), asks=False)
+    spans = []
+    for number, turn in enumerate(turns):
+        if turn["role"] == "assistant":
+            before = written(number, asks=True)
+            after = text if number + 1 == len(turns) else written(number + 1, asks=False)
+            if text.startswith(before) and text.startswith(after):
+                spans.append((len(before), len(after)))
+    return text, spans
+
+
+def _begins(tokenizer: Any) -> bool:
+    """Whether the tokenizer puts a beginning-of-text token before a text."""
+    ids = tokenizer("a")["input_ids"]
+    return bool(ids) and tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
+
+
+def _weigh(
+    offsets: Sequence[tuple[int, int]],
+    spans: Sequence[tuple[int, int]],
+    prompt_weight: float,
+    answer_weight: float,
+) -> list[float]:
+    weights = [prompt_weight] * len(offsets)
+    for begin, end in spans:
+        inside = [n for n, (_, last) in enumerate(offsets) if begin < last <= end]
+        for number in inside:
+            weights[number] = max(1.0, answer_weight / len(inside))
+    return weights

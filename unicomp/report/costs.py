@@ -1,0 +1,166 @@
+"""What the compressions cost: measured in their builds, estimated, or as published.
+
+The three are never mixed. What was measured is of the build that was run, on the machine that ran
+it, also where the checkpoint is found in the store again; an estimate and a published figure come
+with their basis in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from unicomp.calibration import GENERIC, UNSEEN
+from unicomp.report.tables import plain
+from unicomp.session import Work
+
+TITLE = "Cost of compression (measured, estimated, published)"
+
+_MEASURED = ("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads")
+_GB = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What is known of the cost of one checkpoint."""
+
+    subject: str
+    """MODEL/METHOD."""
+    calibration: str = UNSEEN
+    measured: Mapping[str, Any] | None = None
+    """`seconds` and `peak_rss_bytes` of the compression, `peak_accelerator_bytes`, `device` and
+    `threads`; None for a checkpoint that was not built here."""
+    estimated: Mapping[str, Any] | None = None
+    """`hours`, `gpu_memory_gb`, `tokens`, `gpus`, each where it is known, and the `basis`."""
+    published: Mapping[str, Any] | None = None
+    """The same."""
+    base: str | None = None
+    """The hub id of the model that it was made from, as its authors state it."""
+    judged_against: str | None = None
+    """The model that it was compared with, where that is another one."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to tell."""
+        return any((self.measured, self.estimated, self.published))
+
+
+def costs_of(work: Sequence[Work]) -> list[Cost]:
+    """The cost of each checkpoint that was built or found, once."""
+    built: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for piece in work:
+        key = (piece.subject, piece.calibration)
+        if piece.stage == "build" and (key not in built or not piece.cached):
+            built[key] = piece.facts
+    return [
+        Cost(
+            subject=subject,
+            calibration=calibration,
+            measured={name: facts.get(name) for name in _MEASURED} if "seconds" in facts else None,
+            estimated=facts.get("estimate"),
+            published=facts.get("published"),
+            base=facts.get("base"),
+            judged_against=facts.get("judged_against"),
+        )
+        for (subject, calibration), facts in built.items()
+        if facts
+    ]
+
+
+def table(costs: Sequence[Cost]) -> Table:
+    """A line for each figure of each checkpoint; columns that have nothing are left out."""
+    lines = [line for cost in costs for line in _lines(_label(cost, costs), cost)]
+    headings = ("checkpoint", "", "time", "memory", "GPU\nmemory", "tokens", "on")
+    columns = [
+        (heading, [line[number] for line in lines])
+        for number, heading in enumerate(headings)
+        if any(line[number] for line in lines)
+    ]
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for heading, _ in columns:
+        aligned = "left" if heading in ("checkpoint", "", "on") else "right"
+        grid.add_column(heading, justify=aligned, overflow="fold")  # type: ignore[arg-type]
+    for cells in zip(*(cells for _, cells in columns), strict=True):
+        grid.add_row(*map(escape, cells))
+    return grid
+
+
+def notes(costs: Sequence[Cost]) -> Iterator[str]:
+    """What the figures stand on, and which checkpoint is judged against another base, in lines."""
+    for cost in costs:
+        label = _label(cost, costs)
+        if cost.judged_against:
+            yield escape(
+                f"{label} was made from {cost.base}, and is judged against {cost.judged_against}"
+            )
+    said: dict[str, list[str]] = {}
+    for cost in costs:
+        for kind, figures in (("estimated", cost.estimated), ("published", cost.published)):
+            if figures and figures.get("basis"):
+                said.setdefault(f"{kind}: {figures['basis']}", []).append(_label(cost, costs))
+    for basis, labels in said.items():
+        whose = ", ".join(labels)
+        yield f"[dim]{escape(plain(f'{whose}, {basis}'))}[/]"
+
+
+def _label(cost: Cost, costs: Sequence[Cost]) -> str:
+    """MODEL/METHOD, or the method where all are of one model, and a calibration of note."""
+    models = {other.subject.partition("/")[0] for other in costs}
+    name = cost.subject if len(models) > 1 else cost.subject.partition("/")[2]
+    return name if cost.calibration in (UNSEEN, GENERIC) else f"{name} {cost.calibration}"
+
+
+def _lines(label: str, cost: Cost) -> Iterator[tuple[str, ...]]:
+    if (found := cost.measured) is not None:
+        threads = found.get("threads")
+        count = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
+        yield (
+            label,
+            "measured",
+            _time(found["seconds"]),
+            _memory(found.get("peak_rss_bytes")),
+            _memory(found.get("peak_accelerator_bytes")),
+            "",
+            plain(f"{found.get('device') or ''}{count}"),
+        )
+        label = ""
+    for kind, figures in (("estimated", cost.estimated), ("published", cost.published)):
+        if figures:
+            hours, memory = figures.get("hours"), figures.get("gpu_memory_gb")
+            tokens, gpus = figures.get("tokens"), figures.get("gpus")
+            yield (
+                label,
+                kind,
+                _time(3600 * hours) if hours else "",
+                "",
+                _memory(_GB * memory) if memory else "",
+                _tokens(tokens) if tokens else "",
+                f"{gpus:,} GPUs" if gpus else "",
+            )
+            label = ""
+
+
+def _time(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.0f} h"
+
+
+def _memory(amount: float | None) -> str:
+    if amount is None:
+        return ""
+    return f"{amount / _GB:,.1f} GB" if amount < 100 * _GB else f"{amount / _GB:,.0f} GB"
+
+
+def _tokens(tokens: float) -> str:
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
+        if tokens >= size:
+            return f"{tokens / size:.3g} {unit}"
+    return f"{tokens:,.0f}"

@@ -1,0 +1,33 @@
+"""What a training will take, for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from unicomp.distillation.estimate import Estimate, Work, count, hours
+
+
+def print_plan(console: Console, title: str, work: Work, expected: Estimate) -> None:
+    """Print an estimate with what it was made from."""
+    student, training = work.student, work.training
+    shape = (
+        f"{student.layers} layers, {student.hidden:,} channels, {student.intermediate:,} neurons, "
+        f"{student.heads} heads"
+    )
+    tokens = f"{count(expected.tokens)} from {training.corpus}"
+    if expected.correction_tokens:
+        tokens += f", and before {count(expected.correction_tokens)} that correct the teacher"
+    basis = "as measured on this machine" if expected.measured else "H100, as published"
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in (
+        ("student", f"{count(expected.parameters)} parameters: {shape}"),
+        ("teacher", f"{count(expected.teacher_parameters)} parameters"),
+        ("tokens", tokens),
+        ("steps", f"{training.steps:,} of {training.batch} rows of {training.sequence:,} tokens"),
+        ("time", f"{hours(expected)} on {expected.devices} × {basis}"),
+        ("memory", f"{expected.device_bytes / 1e9:,.1f} GB on each device"),
+    ):
+        table.add_row(name, value)
+    console.print(title)
+    console.print(table)

@@ -1,0 +1,41 @@
+"""What all that is shown at the terminal has in common: the shape of tables, and plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from unicomp.framework import DIMENSIONS, METRICS
+
+_MOST = 6
+"""Metrics that fit 80 columns with their intervals, beside a method's name."""
+
+_HEADINGS = {"multilingual": "multi-\nlingual", "truthfulness": "truth-\nfulness"}
+"""Headings that would make their column wider than an interval."""
+
+
+def columns(found: Collection[str]) -> Iterator[list[str]]:
+    """The metrics of each table: all that were found in one, or a table for each dimension."""
+    if len(found) <= _MOST:
+        yield [metric for metric in METRICS if metric in found]
+        return
+    for metrics in DIMENSIONS.values():
+        if some := [metric for metric in metrics if metric in found]:
+            yield some
+
+
+def metric_table(metrics: Iterable[str]) -> Table:
+    """An empty table: a column for the method, and one for each metric."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("method", no_wrap=True)
+    for metric in metrics:
+        heading = _HEADINGS.get(metric, metric.replace("_", " "))
+        table.add_column(heading, justify="right", overflow="fold")
+    return table
+
+
+def plain(text: str) -> str:
+    """A text without control characters, which a model or a file may have put there."""
+    return "".join(one if one.isprintable() else " " for one in text)

@@ -232,16 +232,23 @@ def main(arguments: list[str]) -> int:
 
     def tell(text: str) -> None:
         if first:
-            print(json.dumps({"stage": text}), flush=True)
+            _say({"stage": text})
 
     try:
         serve(job, tell)
     except Exception as error:
         line = next(iter(str(error).splitlines()), "")
         message = {"type": type(error).__name__, "message": line[:400]}
-        print(json.dumps({"error": message}), flush=True)
+        _say({"error": message})
         raise
     return 0
+
+
+def _say(message: dict[str, Any]) -> None:
+    """One line in one write: the processes share a pipe and are run unbuffered, where `print` writes
+    the line and its end apart, and the lines of two that fail at once would run together."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

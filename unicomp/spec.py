@@ -384,6 +384,112 @@ class Benchmark:
         return f"<benchmark {self.name}>"
 
 
+Quantity = Literal[
+    "throughput",
+    "latency",
+    "time_to_first_token",
+    "inter_token_latency",
+    "inference_memory",
+    "model_size",
+    "flops",
+    "compression_time",
+    "compression_memory",
+]
+"""What an efficiency measurement measures."""
+
+Unit = Literal["tokens/s", "s", "bytes", "FLOPs"]
+
+UNITS: Mapping[Quantity, Unit] = {
+    "throughput": "tokens/s",
+    "latency": "s",
+    "time_to_first_token": "s",
+    "inter_token_latency": "s",
+    "inference_memory": "bytes",
+    "model_size": "bytes",
+    "flops": "FLOPs",
+    "compression_time": "s",
+    "compression_memory": "bytes",
+}
+TIMINGS: tuple[Quantity, ...] = (
+    "throughput",
+    "latency",
+    "time_to_first_token",
+    "inter_token_latency",
+)
+"""Quantities that are timed while requests are answered, and belong to one machine."""
+OF_BUILDING: tuple[Quantity, ...] = ("compression_time", "compression_memory")
+"""Quantities that only a compressed checkpoint has; they are held to budgets, not to floors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Requests of equal shape that are sent at the same time."""
+
+    prompt_tokens: int
+    new_tokens: int
+    """Exactly as many are generated."""
+    concurrency: int = 1
+    """Requests at a time: of a batch in one process, or in flight at a server."""
+
+    def __post_init__(self) -> None:
+        for name in ("prompt_tokens", "new_tokens", "concurrency"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"a load needs {name} of at least 1")
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of its requests, read and generated."""
+        return self.concurrency * (self.prompt_tokens + self.new_tokens)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Probe:
+    """One efficiency measurement of a checkpoint."""
+
+    name: str
+    metric: str
+    """One of the efficiency metrics, which it is part of or reported beside."""
+    quantity: Quantity
+    load: Load | None = None
+    """What is asked while it is measured; of `inference_memory` and `flops` one prompt."""
+    served: bool = False
+    """Whether it is a server's property, which the in-process engine does not have."""
+
+    def __post_init__(self) -> None:
+        check_name("probe", self.name)
+        if self.quantity not in UNITS:
+            raise SpecError(f"probe {self.name}: {self.quantity!r} is none of {', '.join(UNITS)}")
+        if (self.load is None) == (self.quantity in (*TIMINGS, "inference_memory", "flops")):
+            needs = "needs a load" if self.load is None else "has no load"
+            raise SpecError(f"probe {self.name}: {self.quantity} {needs}")
+
+    @property
+    def dimension(self) -> None:
+        """That of its metric; see `Benchmark.dimension`."""
+        return
+
+    @property
+    def unit(self) -> Unit:
+        """Of its values."""
+        return UNITS[self.quantity]
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way it is better."""
+        return self.quantity == "throughput"
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is a timing, for which there is no floor unless one is set."""
+        return self.quantity in TIMINGS
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<probe {self.name}>"
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """` Did you mean X?` for a mistyped name, or the names there are."""
     import difflib

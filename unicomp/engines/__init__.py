@@ -24,6 +24,18 @@ more."""
 Device = Literal["cpu", "cuda", "mps"]
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How long requests that were made together took, in seconds."""
+
+    seconds: float
+    """From the first request sent to the last token received."""
+    first: tuple[float, ...]
+    """Of each request: until its first token."""
+    gaps: tuple[float, ...]
+    """Of all requests: between one token and the next."""
+
+
 class Engine(Protocol):
     """A loaded checkpoint."""
 
@@ -32,6 +44,12 @@ class Engine(Protocol):
 
         Generated text for `generate_until`, `(log-likelihood, is_greedy)` for `loglikelihood`,
         a log-likelihood for `loglikelihood_rolling` and for a window. Raises EngineError.
+        """
+        ...
+
+    def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
+        """Answer prompts of token ids all at the same time, greedily, with exactly `new_tokens`
+        tokens each whatever they are, and say how long it took. Raises EngineError.
         """
         ...
 
@@ -94,8 +112,11 @@ class EngineSettings:
             "code": ENGINE_VERSION,
         }
 
-    def open(self, folder: Path, model: Model) -> AbstractContextManager[Engine]:
-        """Load the checkpoint in `folder`; it is unloaded when the context ends."""
+    def open(self, folder: Path, model: Model, tokens: int) -> AbstractContextManager[Engine]:
+        """Load the checkpoint in `folder`; it is unloaded when the context ends.
+
+        No request is longer than `tokens`, those to be generated included.
+        """
         from unicomp.engines.hf import HuggingFaceEngine
 
         return HuggingFaceEngine(folder, model, self)

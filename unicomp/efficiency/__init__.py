@@ -1,0 +1,1 @@
+"""What a checkpoint costs to serve and to make, measured beside the dense model."""

@@ -18,6 +18,7 @@ from unicomp.store import (
     CHECKPOINTS,
     FIGURES,
     MANIFEST,
+    MEASUREMENTS,
     RESPONSES,
     SCORES,
     TRAINING,
@@ -44,14 +45,15 @@ class Entry:
 def entries(store: Store) -> Iterator[Entry]:
     """Everything that the store keeps, by kind and key; unfinished folders are not listed.
 
-    What servers said, and how good detectors are, is many small files: one entry for each kind.
+    What servers said, how good detectors are and what was measured is many small files: one entry
+    for each kind.
     """
     for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
         folder = store.home / kind
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if not path.name.startswith("."):
                 yield _entry(kind, path, _describe(path))
-    for kind in (JUDGEMENTS, SIMILARITIES, FIGURES):
+    for kind in (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS):
         folder = store.home / kind
         if folder.is_dir():
             yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers or figures")

@@ -9,13 +9,14 @@ inconclusive if the floor is inside. Everything that is not a pass keeps the gat
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, dimension_of
-from unicomp.spec import nearest
+from unicomp.spec import OF_BUILDING, UNITS, Unit, nearest
 
 T = TypeVar("T")
 
@@ -61,6 +62,34 @@ def parse_floor_option(text: str) -> tuple[str, float]:
     if not equals or not name.strip():
         raise SpecError(f"--floor {text!r} is not NAME=PERCENT, such as reasoning=90")
     return name.strip(), parse_floor(name.strip(), percent.strip())
+
+
+_UNITS: Mapping[Unit, Mapping[str, float]] = {
+    "s": {"s": 1.0, "min": 60.0, "h": 3600.0},
+    "bytes": {"MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30},
+}
+"""What a budget may be given in: unit of a probe → name → how much of it that is."""
+
+
+def parse_budget(name: str, text: object) -> float:
+    """A budget such as `"10 min"` or `"16 GB"` in the unit of its probe, seconds or bytes.
+
+    `name` is that of a probe that has a budget, or PROBE@METHOD. Raises SpecError.
+    """
+    quantity = name.partition("@")[0]
+    if quantity not in OF_BUILDING:
+        raise SpecError(
+            f"{quantity} has no budget: those that have one are {', '.join(OF_BUILDING)}; all "
+            "others are compared with the dense model, and have floors"
+        )
+    units = _UNITS[UNITS[quantity]]
+    found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]+)\s*", str(text))
+    if not isinstance(text, str) or found is None or found[2] not in units:
+        raise SpecError(
+            f"the budget of {name} is {text!r}: give a number with its unit, one of "
+            f"{', '.join(units)}, such as \"16 {list(units)[-2]}\""
+        )
+    return float(found[1]) * units[found[2]]
 
 
 def check_names(
@@ -111,6 +140,10 @@ class Policy:
     allow: Mapping[str, str] = field(default_factory=dict)
     model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Gaps that are allowed for single models; they outrank the general ones."""
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    """What compressing may take, by probe or PROBE@METHOD, in the unit of the probe."""
+    model_budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """The same for single models."""
 
     def floor(
         self,
@@ -120,16 +153,25 @@ class Policy:
         metric: str | None,
         benchmark: str | None = None,
         dimension: str | None = None,
+        default: float = DEFAULT_FLOOR,
     ) -> float:
         """The least retention, in percent, that a benchmark or a metric may have.
 
-        `dimension` counts for a benchmark of no metric.
+        `dimension` counts for a benchmark of no metric; `default` holds where nothing is said.
         """
         for layer in (self.command_line, self.models.get(model, {}), self.general):
             found = _lookup(layer, method, metric, benchmark, dimension)
             if found is not None:
                 return found
-        return DEFAULT_FLOOR
+        return default
+
+    def budget(self, *, model: str, method: str, probe: str) -> float:
+        """The most that a probe of building may measure, in its unit; infinite if none is set."""
+        for layer in (self.model_budgets.get(model, {}), self.budgets):
+            found = _lookup(layer, method, None, probe, None)
+            if found is not None:
+                return found
+        return math.inf
 
     def allowed(
         self,

@@ -347,6 +347,20 @@ def overlong(prompted: Sequence[Prompted], tokenizer: Tokenizer) -> int:
     )
 
 
+def longest(prompted: Iterable[Prompted], tokenizer: Tokenizer) -> int:
+    """Tokens of the longest request with its answer, at most those that the model can see."""
+    most = 0
+    for one in prompted:
+        for text, room in _needs(one, 0):
+            # what is left of a context of 0 tokens is what a prompt needs beyond its text
+            if len(text.encode()) + 8 - room > most:
+                most = max(most, len(tokenizer.encode(text)) - room)
+        for request in one.requests:
+            if request.request_type == WINDOWS:
+                most = max(most, len(request.arguments[0]))
+    return min(most + 1, tokenizer.context)
+
+
 def _needs(prompted: Prompted, context: int) -> Iterator[tuple[str, int]]:
     """The distinct texts of an item with the tokens that each may have."""
     from lm_eval.models.utils import normalize_gen_kwargs

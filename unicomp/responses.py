@@ -11,12 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.engines import EngineSettings
+from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.prompts import Prompted
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
@@ -26,6 +27,10 @@ BATCH = 128
 
 Answers = Mapping[str, list[Any]]
 """Request key → the responses to its requests."""
+
+
+Opened = Callable[[], AbstractContextManager[Engine]]
+"""Loads the checkpoint; for as long as the context lasts, or longer."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +107,13 @@ def _name(text: str) -> str:
 
 def answer(
     log: ResponseLog,
-    checkpoint: Checkpoint,
-    engine: EngineSettings,
+    opened: Opened,
     questions: Mapping[str, Sequence[Prompted]],
     on_progress: Callable[[Answering], None] = lambda progress: None,
 ) -> Answered:
     """The responses to the items of several benchmarks; only what is missing is asked.
 
-    The checkpoint is loaded at most once, and not at all if nothing is missing. A benchmark that
+    The checkpoint is `opened` at most once, and not at all if nothing is missing. A benchmark that
     fails does not take the others with it. The caller holds the lock of the log. Raises
     EngineError where the checkpoint cannot be loaded.
     """
@@ -119,7 +123,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with engine.open(checkpoint.path, checkpoint.model) as loaded:
+    with opened() as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

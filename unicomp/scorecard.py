@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from unicomp.calibration import GENERIC, UNSEEN, base_name
-from unicomp.framework import METRICS, Profile, dimension_of
+from unicomp.framework import EFFICIENCY, METRICS, Profile, compared, dimension_of
 from unicomp.gate import DECIDED, Policy, Verdict, decide
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ class Row:
     """Further scores of the benchmark by name, and the dense model's as `dense.NAME`."""
     higher_is_better: bool = True
     in_points: bool = True
+    unit: str | None = None
+    """Of the values of an efficiency measurement; None for a benchmark."""
+    budget: float | None = None
+    """What compressing may take, where that is measured and limited."""
+    promised: float | None = None
+    """Of an efficiency measurement: what the checkpoint's format lets one expect, in percent of
+    dense, where that is a gain."""
     allowed: str | None = None
     """Why this gap does not shut the gate."""
 
@@ -72,8 +79,19 @@ class Row:
 
     @property
     def decided(self) -> bool:
-        """Whether it was measured and compared; a degenerate row fails without."""
-        return self.verdict in DECIDED and self.retention is not None
+        """Whether it was measured and compared; a degenerate row fails without.
+
+        What compressing took is compared with nothing but its budget.
+        """
+        compared = self.retention is not None or (self.unit is not None and self.score is not None)
+        return self.verdict in DECIDED and compared
+
+    @property
+    def realised(self) -> bool | None:
+        """Whether a gain that the format promises was measured, with its whole interval."""
+        if self.promised is None or self.low is None:
+            return None
+        return self.low > 100.0
 
     def oriented(self, score: float) -> float:
         """A score of the benchmark, turned so that more is better."""
@@ -184,7 +202,9 @@ def scorecard(
         if any(name in found for name in profiles[subject[0]].benchmarks(metric))
     ]
     parts = {name for p in profiles.values() for metric in p for name in p.benchmarks(metric)}
-    beside = dict.fromkeys(row.benchmark for row in judged if row.benchmark not in parts)
+    beside = dict.fromkeys(
+        row.benchmark for row in judged if row.benchmark not in parts and row.unit is None
+    )
     return Scorecard(
         rows=judged,
         metrics=tuple(metrics),
@@ -415,6 +435,59 @@ def decoupling(card: Scorecard) -> list[Decoupling]:
             )
         )
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class EfficiencyRow:
+    """An efficiency metric of one checkpoint: percent of the best in a comparison."""
+
+    model: str
+    method: str
+    calibration: str
+    metric: str
+    value: float
+    compared_with: tuple[str, ...]
+    """All checkpoints in the comparison, this one included: the value holds among these."""
+
+
+def efficiency(card: Scorecard) -> list[EfficiencyRow]:
+    """Equations 5 to 8 of the paper on what was measured, for each model.
+
+    Timings enter as their ratios to the dense model, which was timed beside each checkpoint, so
+    that what else the machine did does not count. A checkpoint that lacks a component has no value.
+    """
+    found: list[EfficiencyRow] = []
+    for model in dict.fromkeys(subject[0] for subject in card.subjects):
+        for metric, components in EFFICIENCY.items():
+            measured: dict[Subject, dict[str, float]] = {}
+            for row in card.rows:
+                if row.model == model and row.benchmark in components and row.decided:
+                    measured.setdefault(row.subject, {})[row.benchmark] = _component(row)
+            names = {str(number): subject for number, subject in enumerate(measured)}
+            try:
+                values = compared(metric, {n: measured[names[n]] for n in names})
+            except ValueError:  # nothing that costs nothing has a ratio
+                continue
+            rivals = tuple(card.name_of(*names[number][1:]) for number in values)
+            found += [
+                EfficiencyRow(
+                    model=model,
+                    method=names[number][1],
+                    calibration=names[number][2],
+                    metric=metric,
+                    value=value,
+                    compared_with=rivals,
+                )
+                for number, value in values.items()
+            ]
+    return found
+
+
+def _component(row: Row) -> float:
+    if row.retention is None:  # what compressing took has no dense counterpart
+        assert row.score is not None
+        return row.score
+    return row.retention if row.higher_is_better else 1.0 / row.retention
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.engines import EngineSettings
+from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import ScoringError, UnicompError
 from unicomp.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.tally import counted
-from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, overlong
+from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, longest, overlong
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
 from unicomp.sources import Source
 from unicomp.spec import Benchmark, Item, Reading
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+Opened = Callable[[int], AbstractContextManager[Engine]]
+"""Loads a checkpoint for requests of at most so many tokens, those to be generated included."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,14 @@ def measure(
     benchmarks: Sequence[Benchmark],
     conditions: Conditions,
     *,
+    opened: Opened | None = None,
     on_progress: Callable[[Answering], None] = lambda progress: None,
     on_wait: Callable[[], None] | None = None,
 ) -> Measured:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
+
+    `opened` loads it for requests of at most so many tokens, or has it loaded already; by default
+    it is loaded for this call alone.
 
     One process measures a checkpoint at a time; the others wait and then find everything in the
     store. A benchmark that fails does not take the others with it.
@@ -156,8 +164,15 @@ def measure(
             return Measured(records)
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _prompt(todo, conditions, tokenizer)
+
+        def load() -> AbstractContextManager[Engine]:
+            tokens = longest(chain.from_iterable(questions.values()), tokenizer)
+            if opened is not None:
+                return opened(tokens)
+            return conditions.engine.open(checkpoint.path, checkpoint.model, tokens)
+
         try:
-            answered = answer(log, checkpoint, conditions.engine, questions, on_progress)
+            answered = answer(log, load, questions, on_progress)
         except UnicompError as error:
             unanswered = {bench.name: error for bench in todo}
             return Measured({**records, **unanswered, **failures})

@@ -9,25 +9,35 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from unicomp.calibration import GENERIC, UNSEEN
 from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
-from unicomp.errors import SpecError, UnicompError
+from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds
+from unicomp.efficiency.measurements import Measurements
+from unicomp.efficiency.promise import promised
+from unicomp.efficiency.rounds import Conduct, Effort, Rounds, in_a_loop
+from unicomp.engines import Engine
+from unicomp.engines.pool import Pool
+from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scores import Conditions, Measured, Records, guarded, measure
-from unicomp.spec import DENSE, Benchmark, Calibration, Method, Model
+from unicomp.spec import DENSE, Benchmark, Calibration, Load, Method, Model, Probe
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 Key = tuple[str, str, str]
 """(model, method, calibration) by name: a checkpoint of a session."""
+
+PARTS = ("loaded", "weights", "kv_cache", "rest")
+"""What the inference memory is made of."""
 
 Narrate = Callable[[str], None]
 """Is told what is being done, for a progress display."""
@@ -37,7 +47,7 @@ Narrate = Callable[[str], None]
 class Work:
     """One piece of expensive work, done now or found in the store."""
 
-    stage: Literal["build", "answer"]
+    stage: Literal["build", "answer", "measure"]
     subject: str
     cached: bool
     seconds: float = 0.0
@@ -77,12 +87,16 @@ class Session:
         conditions: Mapping[str, Conditions],
         calibration: Callable[[Model, str], Calibration],
         expected: Mapping[Key, Sequence[Benchmark]],
+        probed: Mapping[Key, Sequence[Probe]],
+        subjects: Sequence[Subject] = (),
         roots: Sequence[Path],
+        effort: Effort,
+        fresh_timings: bool = False,
         narrate: Narrate = lambda text: None,
     ) -> None:
         """`conditions` are given by model name; `calibration` gives the text of that name for a
-        model; `expected` are the benchmarks that the session will ask for; `roots` are where
-        methods are looked up.
+        model; `expected` and `probed` are the benchmarks and probes that the session will ask for,
+        `subjects` those of which it will ask them; `roots` are where methods are looked up.
         """
         os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; read when tqdm is imported
         self._conditions = conditions
@@ -95,6 +109,18 @@ class Session:
         self._checkpoints: dict[Key, Checkpoint | UnicompError] = {}
         self._records: dict[Key, dict[str, Records | UnicompError]] = {}
         self._work: list[Work] = []
+        self._probed = probed
+        self._subjects = subjects
+        self._pool = Pool()
+        self._rounds: dict[tuple[Key, Load], Rounds | UnicompError] = {}
+        self._measurements = {
+            name: Measurements(known.store, known.engine, effort, fresh_timings)
+            for name, known in conditions.items()
+        }
+
+    def close(self) -> None:
+        """Unload whatever is loaded."""
+        self._pool.close()
 
     def take_work(self) -> list[Work]:
         """The work done since this was last asked."""
@@ -108,13 +134,138 @@ class Session:
     def retention(self, subject: Subject, benchmark: Benchmark) -> Retention:
         """What the method kept of a benchmark. Raises what kept it from being measured."""
         model = subject.model
-        if model.name not in self._conditions:
-            raise SpecError(f"the model {model} is not one of the session: give it with --model")
+        self._check_known(model)
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         compressed = self._measured(subject, benchmark)
         dense = self._measured(Subject(model=model, method=DENSE), benchmark)
         return retention(benchmark, compressed, dense)
+
+    def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
+        """What the method gained in a probe. Raises what kept it from being measured.
+
+        `conduct` runs the rounds, if they are not in the store.
+        """
+        self._check_known(subject.model)
+        checkpoint = self.checkpoint(subject)
+        dense = self.checkpoint(Subject(model=subject.model, method=DENSE))
+        measurements = self._measurements[subject.model.name]
+        before = measurements.seconds
+        try:
+            return self._gain(subject, probe, checkpoint, dense, conduct)
+        finally:
+            self._narrate("")
+            spent = measurements.seconds - before
+            self._work.append(
+                Work(
+                    stage="measure",
+                    subject=f"{subject.model}/{subject.method}",
+                    calibration=subject.calibration,
+                    cached=spent == 0.0,
+                    seconds=spent,
+                )
+            )
+
+    def _gain(
+        self,
+        subject: Subject,
+        probe: Probe,
+        checkpoint: Checkpoint,
+        dense: Checkpoint,
+        conduct: Conduct,
+    ) -> Gain:
+        measurements = self._measurements[subject.model.name]
+        if probe.served and not self._conditions[subject.model.name].engine.serves:
+            raise UnmeasuredError(
+                f"{probe} is a server's, and this engine is none: measure it with --engine vllm "
+                "(`make vllm` sets it up in a clone; elsewhere install vllm in an environment of "
+                "its own, and put it on PATH)"
+            )
+        promise = promised(checkpoint, dense).get(probe.quantity)
+        if probe.timed:
+            assert probe.load is not None
+            rounds = self._timed(subject, probe.load, checkpoint, dense, conduct)
+            return gain_of_rounds(probe, rounds, promised=promise)
+        pair = (checkpoint, dense)
+        if probe.quantity == "model_size":
+            sizes = [float(one.facts["bytes"]) for one in pair]
+            return gain_of_figures(probe, *sizes, promised=promise)
+        assert probe.load is not None
+        if probe.quantity == "inference_memory":
+            prints = [measurements.footprint(one, probe.load, self._narrate) for one in pair]
+            peaks = [float(one.peak) for one in prints]
+            parts = [{name: float(getattr(one, name)) for name in PARTS} for one in prints]
+        else:
+            counts = [measurements.flops(one, probe.load, self._narrate) for one in pair]
+            peaks = [counted for counted, _ in counts]
+            parts = [{"linear_128": linear} if linear else {} for _, linear in counts]
+        details = {**parts[0], **{f"dense.{name}": value for name, value in parts[1].items()}}
+        return replace(gain_of_figures(probe, *peaks, promised=promise), details=details)
+
+    def cost(self, subject: Subject, probe: Probe) -> float:
+        """What making the checkpoint took, in the unit of the probe.
+
+        Raises UnmeasuredError where it was not made here.
+        """
+        self._check_known(subject.model)
+        facts = self.checkpoint(subject).facts
+        on_accelerator = facts.get("peak_accelerator_bytes")
+        memory = on_accelerator or facts.get("peak_rss_bytes")
+        found = facts.get("seconds") if probe.quantity == "compression_time" else memory
+        if found is None:
+            raise UnmeasuredError(f"{subject.method} was not made here: what it took is not known")
+        return float(found)
+
+    def _timed(
+        self,
+        subject: Subject,
+        load: Load,
+        checkpoint: Checkpoint,
+        dense: Checkpoint,
+        conduct: Conduct,
+    ) -> Rounds:
+        """The rounds of a load, which several probes may look at."""
+
+        @contextmanager
+        def loaded() -> Iterator[tuple[Engine, Engine]]:
+            with self._lent(dense, 0) as one, self._lent(checkpoint, 0) as other:
+                yield one, other
+
+        return _once(
+            self._rounds,
+            (subject.key, load),
+            lambda: self._measurements[subject.model.name].rounds(
+                checkpoint, dense, load, loaded, conduct, self._narrate
+            ),
+        )
+
+    def _lent(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
+        """The checkpoint loaded for requests of `tokens`, and for what it will be timed with.
+
+        One that will be timed stays loaded. Builds need the machine for themselves, so whatever
+        will be compared is built before.
+        """
+        model = checkpoint.model.name
+        loads = [
+            probe.load
+            for (name, _, _), probes in self._probed.items()
+            for probe in probes
+            if name == model and probe.timed and probe.load
+        ]
+        for other in self._subjects if loads else ():
+            if other.model.name == model:
+                with suppress(UnicompError):  # its own tests will say so
+                    self.checkpoint(other)
+        return self._pool.lent(
+            checkpoint,
+            self._conditions[model].engine,
+            max([tokens, *(load.prompt_tokens + load.new_tokens for load in loads)]),
+            keep=bool(loads),
+        )
+
+    def _check_known(self, model: Model) -> None:
+        if model.name not in self._conditions:
+            raise SpecError(f"the model {model} is not one of the session: give it with --model")
 
     def _find_or_build(self, subject: Subject) -> Checkpoint:
         model, method = subject.model, subject.method
@@ -187,6 +338,7 @@ class Session:
             checkpoint,
             benchmarks,
             self._conditions[subject.model.name],
+            opened=lambda tokens: self._lent(checkpoint, tokens),
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )

@@ -14,8 +14,15 @@
     [models.embedded.allow]     # and those of one model
     "ethics@wanda_2_4" = "it collapses"
 
+    [budgets]                   # what compressing may take; [models.NAME.budgets] likewise
+    compression_time = "10 min" # s, min, h
+    "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
+
     [engine]                    # device, threads, batch_size, sampling
     threads = 1
+
+    [efficiency]                # how long timings are taken; the more, the narrower intervals
+    least_seconds = 10          # and warmup_rounds, least_rounds, most_rounds
 
     [judge]                     # who decides where rules cannot; any OpenAI-compatible server
     url = "https://host/v1"
@@ -55,9 +62,10 @@ from typing import Any, TypeVar
 
 import platformdirs
 
+from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
-from unicomp.gate import parse_floor
+from unicomp.gate import parse_budget, parse_floor
 from unicomp.instruments.assembly import (
     InstrumentSettings,
     JudgeSettings,
@@ -68,6 +76,7 @@ from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
 _INSTRUMENTS = ("judge", "similarity", "refusals", "scoring")
+_OF_A_MODEL = ("floors", "allow", "budgets")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
@@ -85,7 +94,10 @@ class Settings:
     model_floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     allow: Mapping[str, str] = field(default_factory=dict)
     model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    model_budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
     home: Path | None = None
     dataset_root: str | None = None
@@ -112,10 +124,10 @@ def store_home(option: str | Path | None, settings: Settings) -> Path:
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _only(table, "", "floors", "models", "allow", "engine", "paths", *_INSTRUMENTS)
+    _only(table, "", "floors", "models", "allow", "budgets", "engine", "efficiency", "paths", *_INSTRUMENTS)
     models = _table(table, "models")
     for name, entry in models.items():
-        _only(_mapping(entry, f"models.{name}"), f"models.{name}.", "floors", "allow")
+        _only(_mapping(entry, f"models.{name}"), f"models.{name}.", *_OF_A_MODEL)
     paths = _table(table, "paths")
     _only(paths, "paths.", "home", "dataset_root")
     allowed = [_table(table, "allow"), *(_table(entry, "allow") for entry in models.values())]
@@ -130,7 +142,12 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
         allow=_table(table, "allow"),
         model_allow={name: _table(entry, "allow") for name, entry in models.items()},
+        budgets=_budgets(_table(table, "budgets")),
+        model_budgets={
+            name: _budgets(_table(entry, "budgets")) for name, entry in models.items()
+        },
         engine=EngineSettings(**_options(table, "engine", EngineSettings)),
+        effort=Effort(**_options(table, "efficiency", Effort)),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=root_of_rows,
@@ -178,6 +195,10 @@ def _path(root: Path, key: str, text: str) -> Path:
 
 def _floors(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_floor(name, value) for name, value in table.items()}
+
+
+def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
+    return {name: parse_budget(name, value) for name, value in table.items()}
 
 
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -426,15 +426,15 @@ class Load:
     """Requests of equal shape that are sent at the same time."""
 
     prompt_tokens: int
-    new_tokens: int
-    """Exactly as many are generated."""
+    new_tokens: int = 0
+    """Exactly as many are generated; with 0 the prompts are only read."""
     concurrency: int = 1
     """Requests at a time: of a batch in one process, or in flight at a server."""
 
     def __post_init__(self) -> None:
-        for name in ("prompt_tokens", "new_tokens", "concurrency"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"a load needs {name} of at least 1")
+        for name, least in (("prompt_tokens", 1), ("new_tokens", 0), ("concurrency", 1)):
+            if getattr(self, name) < least:
+                raise SpecError(f"a load needs {name} of at least {least}")
 
     @property
     def tokens(self) -> int:
@@ -462,6 +462,8 @@ class Probe:
         if (self.load is None) == (self.quantity in (*TIMINGS, "inference_memory", "flops")):
             needs = "needs a load" if self.load is None else "has no load"
             raise SpecError(f"probe {self.name}: {self.quantity} {needs}")
+        if self.timed and self.load is not None and self.load.new_tokens < 1:
+            raise SpecError(f"probe {self.name}: {self.quantity} needs new tokens to be timed")
 
     @property
     def dimension(self) -> None:

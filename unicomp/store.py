@@ -5,6 +5,7 @@
       training/KEY/      what a training has so far; gone when its checkpoint is finished
       responses/KEY/     identity.json, one JSON-lines file for each batch of items
       scores/KEY.json    the records of one benchmark, derived from responses
+      measurements/      KEY.json: timings, memory and operations of checkpoints
       calibrations/      rows that were drawn for a calibration
       digests/           SHA-256 of files seen, remembered by path, size and mtime
       locks/             one lock file for each artifact
@@ -40,6 +41,7 @@ RESPONSES = "responses"
 SCORES = "scores"
 CALIBRATIONS = "calibrations"
 FIGURES = "figures"
+MEASUREMENTS = "measurements"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:

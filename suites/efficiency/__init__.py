@@ -1,0 +1,1 @@
+"""Efficiency: what the checkpoint costs to serve and to make."""

@@ -82,6 +82,11 @@ class EngineSettings:
             if getattr(self, option) < 1:
                 raise SpecError(f"engine setting {option} must be at least 1")
 
+    @property
+    def serves(self) -> bool:
+        """Whether a server answers, rather than this process."""
+        return self.name != "hf"
+
     def resolved_device(self) -> Device:
         """The device that is used; decided without importing torch."""
         if self.device != "auto":

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
+from typing import TypeVar
 
 import pytest
 
 from unicomp import catalogue
 from unicomp.calibration import UNSEEN
 from unicomp.errors import AbsentError, SpecError, UnicompError
-from unicomp.framework import BESIDE, PROFILES
+from unicomp.framework import BESIDE, EFFICIENCY, PROFILES
 from unicomp.gate import check_names
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
-from unicomp.plugin.options import PLAN, Plan, marks_of
+from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.scorecard import Row
 from unicomp.session import Subject
 from unicomp.sources import Source
-from unicomp.spec import DENSE, Benchmark, Method, Model
+from unicomp.spec import DENSE, Benchmark, Method, Model, Probe
 from unicomp.tasks import Definition
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""
 
-_MEASURING = ("retention", "checkpoint")
+_MEASURING = ("retention", "checkpoint", "gain", "cost")
 """Those of them that are about a checkpoint."""
+
+_JUDGING = ("retention", "gain", "cost")
+"""Those of them whose result a test compares, so that it has rows."""
+
+T = TypeVar("T")
 
 Definitions = dict[str, Sequence[pytest.FixtureDef[object]]]
 
@@ -69,13 +77,22 @@ def subject_of(item: pytest.Item) -> Subject | None:
 
 def benchmarks_of(item: pytest.Item) -> tuple[Benchmark, ...]:
     """The benchmarks that a test measures: its parameters, or those that its code names."""
-    given = [value for value in _parameters(item).values() if isinstance(value, Benchmark)]
+    return _named_in(item, Benchmark)
+
+
+def probes_of(item: pytest.Item) -> tuple[Probe, ...]:
+    """The probes that a test measures, likewise."""
+    return _named_in(item, Probe)
+
+
+def _named_in(item: pytest.Item, kind: type[T]) -> tuple[T, ...]:
+    given = [value for value in _parameters(item).values() if isinstance(value, kind)]
     if given:
         return tuple(given)
     function = getattr(item, "function", None)
     scope = getattr(function, "__globals__", {})
     names = getattr(getattr(function, "__code__", None), "co_names", ())
-    return tuple(scope[name] for name in names if isinstance(scope.get(name), Benchmark))
+    return tuple(scope[name] for name in names if isinstance(scope.get(name), kind))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -100,10 +117,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(names, values, ids=ids, indirect=True, scope="session")
 
     several = len(plan.calibrations) > 1
+    compressed = [method for method in plan.methods if method.name != DENSE.name]
+    costs = _uses_ours(metafunc._arg2fixturedefs, "cost")
+    methods = compressed if costs else plan.methods  # nothing was spent on the dense one
     if "model" in free:
         spread("model", plan.models, [str(model) for model in plan.models])
     if {"method", "calibration"} <= set(free):
-        pairs = [(method, name) for method in plan.methods for name in plan.calibrations_of(method)]
+        pairs = [(method, name) for method in methods for name in plan.calibrations_of(method)]
         spread(
             "method,calibration",
             pairs,
@@ -113,7 +133,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ],
         )
     elif "method" in free:
-        spread("method", plan.methods, [str(method) for method in plan.methods])
+        spread("method", methods, [str(method) for method in methods])
     elif "calibration" in free and several:
         spread("calibration", plan.calibrations, plan.calibrations)
 
@@ -135,15 +155,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         calibration=subject.calibration,
         benchmark=getattr(item, "originalname", item.name),
     )
-    benchmarks = benchmarks_of(item)
+    measures = (*benchmarks_of(item), *probes_of(item))
     item.stash[IDENTITY] = [
-        replace(unknown, benchmark=bench.name, metric=bench.metric, dimension=bench.dimension)
-        for bench in benchmarks
+        replace(
+            unknown,
+            benchmark=measure.name,
+            metric=measure.metric,
+            dimension=measure.dimension,
+            unit=measure.unit if isinstance(measure, Probe) else None,
+        )
+        for measure in measures
     ] or [unknown]
-    for bench in benchmarks or (None,):
-        for mark in marks_of(bench.metric if bench else None, subject.method):
+    for measure in measures or (None,):
+        for mark in marks_of(measure.metric if measure else None, subject.method):
             item.add_marker(mark)
-    if _uses_ours(_definitions(item), "retention"):
+    if _uses_ours(_definitions(item), *_JUDGING):
         for row in item.stash[IDENTITY]:
             item.user_properties.extend(properties_of(row))
 
@@ -158,7 +184,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     grid = config.stash[GRID] = Grid()
     try:
         _check(config, plan, items)
-        outside = [*_outside(plan, grid, items), *_repeated(items)]
+        lists = (_outside(plan, grid, items), _repeated(items), _unasked(config, items))
+        outside = list(dict.fromkeys(chain.from_iterable(lists)))
     except UnicompError as error:
         grid.problem = str(error)
         return
@@ -214,6 +241,13 @@ def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return repeated
 
 
+def _unasked(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests that are run on request only, where `-m` does not name them."""
+    if ON_REQUEST in re.findall(r"\w+", config.getoption("markexpr") or ""):
+        return []
+    return [item for item in items if item.get_closest_marker(ON_REQUEST)]
+
+
 def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
     """Why none of a benchmark's rows are there, or None; looked up once for each source."""
     key = (bench.name, source.name)
@@ -233,12 +267,12 @@ def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> N
         ("method", "no Method", lambda value: isinstance(value, Method)),
         ("calibration", "none of this run", lambda value: value in (UNSEEN, *plan.calibrations)),
     )
-    declared: dict[str, Benchmark] = {}
+    declared: dict[str, Benchmark | Probe] = {}
     for item in items:
-        for bench in benchmarks_of(item):
-            if declared.setdefault(bench.name, bench) != bench:
+        for measure in (*benchmarks_of(item), *probes_of(item)):
+            if declared.setdefault(measure.name, measure) != measure:
                 raise SpecError(
-                    f"two different benchmarks are named {bench.name!r}: rename the one that "
+                    f"two different benchmarks are named {measure.name!r}: rename the one that "
                     f"{item.nodeid.partition('[')[0]} measures"
                 )
         for name, what, is_meant in kinds if _uses_ours(_definitions(item), *_MEASURING) else ():
@@ -249,7 +283,8 @@ def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> N
                     f"is {what}: choose it on the command line, with --{name}"
                 )
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
-    benchmarks = _framework() | declared.keys() | unnamed
+    components = {name for parts in EFFICIENCY.values() for name in parts}
+    benchmarks = _framework() | components | declared.keys() | unnamed
     methods = sorted(
         {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
     )
@@ -291,6 +326,8 @@ def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -
             0 if method == DENSE.name else 1,
             _index(methods, method),
             _index(calibrations, calibration),
+            # what is asked decides how long prompts a server is started for
+            1 if probes_of(item) else 0,
         )
 
     items.sort(key=place)
@@ -309,12 +346,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         subject = subject_of(item)
         if subject is None:
             continue
-        if _uses_ours(_definitions(item), "retention"):
+        if _uses_ours(_definitions(item), *_JUDGING):
             grid.rows[item.nodeid] = item.stash[IDENTITY]
         grid.checkpoints[item.nodeid] = f"{subject}"
+        if subject.key not in grid.expected:
+            grid.subjects.append(subject)
         benchmarks = grid.expected.setdefault(subject.key, [])
         benchmarks.extend(bench for bench in benchmarks_of(item) if bench not in benchmarks)
+        grid.probed.setdefault(subject.key, []).extend(probes_of(item))
     try:
+        _check_alone(session.config, grid)
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
             grid.unpinned = plan.check_lock(grid.expected_of_present())
@@ -323,6 +364,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     publish(session.config, grid)
     if grid.problem and not hasattr(session.config, "workerinput"):
         raise pytest.UsageError(grid.problem)
+
+
+def _check_alone(config: pytest.Config, grid: Grid) -> None:
+    """Raise SpecError where probes would be measured beside other tests."""
+    if hasattr(config, "workerinput") and any(grid.probed.values()):
+        raise SpecError(
+            "efficiency is measured by one process alone: run `-m efficiency` without -n, and the "
+            "other tests with `-n N -m 'not efficiency'`"
+        )
 
 
 def _check_rows(plan: Plan, grid: Grid) -> None:

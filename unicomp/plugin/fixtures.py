@@ -1,45 +1,58 @@
-"""The fixtures: `model`, `method`, `calibration`, `checkpoint`, `retention` and `floor`.
+"""The fixtures: `model`, `method`, `calibration`, `checkpoint`, and what tests compare:
+`retention` and `gain` with `floor`, `cost` with `budget`.
 
 Any of them can be overridden in a test file or a conftest, as fixtures are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any, Self, TypeVar
 
 import pytest
 
 from unicomp.checkpoint import Checkpoint
+from unicomp.efficiency.gain import Gain
+from unicomp.efficiency.rounds import Conduct
 from unicomp.errors import UnicompError, UnmeasuredError, UnsupportedError
-from unicomp.gate import Policy, Verdict, decide
+from unicomp.gate import DEFAULT_FLOOR, Policy, Verdict, decide
+from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention
 from unicomp.scorecard import Row
 from unicomp.session import Session, Subject
-from unicomp.spec import Benchmark, Method, Model
+from unicomp.spec import Benchmark, Method, Model, Probe
 
 ROWS = pytest.StashKey[dict[str, Row]]()
 """The rows that a test has measured, by benchmark."""
+
+T = TypeVar("T")
 
 SESSION = pytest.StashKey[Session]()
 
 
 @pytest.fixture(scope="session")
-def unicomp_session(pytestconfig: pytest.Config) -> Session:
-    """What this process has built and measured so far."""
+def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
+    """What this process has built and measured so far, and the checkpoints that it has loaded."""
     plan, grid = pytestconfig.stash[PLAN], pytestconfig.stash[GRID]
     session = Session(
         conditions=plan.conditions,
         calibration=plan.load_calibration,
         expected=grid.expected,
+        probed=grid.probed,
+        subjects=grid.subjects,
+        effort=plan.settings.effort,
+        fresh_timings=wants_fresh_timings(pytestconfig),
         roots=plan.roots,
         narrate=pytestconfig.stash[DISPLAY].show,
     )
     pytestconfig.stash[SESSION] = session
-    return session
+    yield session
+    session.close()
 
 
 @pytest.fixture(scope="session")
@@ -98,15 +111,15 @@ def _ending(failure: UnicompError) -> BaseException:
     return pytest.fail.Exception(str(failure), pytrace=False)
 
 
-class JudgedRetention(Retention):
-    """A retention that notes the floor it is compared with: that comparison is the verdict."""
+class _Judged:
+    """Notes the floor that it is compared with: that comparison is the verdict."""
 
     _judge: Callable[[float], bool]
 
     @classmethod
-    def of(cls, kept: Retention, judge: Callable[[float], bool]) -> JudgedRetention:
-        """The same retention, with `judge` told of every comparison."""
-        judged = cls(**asdict(kept))
+    def of(cls, found: Retention | Gain, judge: Callable[[float], bool]) -> Self:
+        """The same values, with `judge` told of every comparison."""
+        judged = cls(**{field.name: getattr(found, field.name) for field in fields(found)})
         object.__setattr__(judged, "_judge", judge)
         return judged
 
@@ -114,8 +127,36 @@ class JudgedRetention(Retention):
         return self._judge(float(floor))
 
 
+class JudgedRetention(_Judged, Retention):
+    """A retention whose comparison with a floor is its verdict."""
+
+
+class JudgedGain(_Judged, Gain):
+    """A gain whose comparison with a floor is its verdict."""
+
+
+class JudgedCost(float):
+    """A cost, in the unit of its probe, whose comparison with a budget is its verdict."""
+
+    _judge: Callable[[float], bool]
+    _text: str
+
+    @classmethod
+    def of(cls, value: float, probe: Probe, judge: Callable[[float], bool]) -> JudgedCost:
+        """The same value, with `judge` told of every comparison."""
+        judged = cls(value)
+        judged._judge, judged._text = judge, f"<{probe}: {value:.4g} {probe.unit}>"
+        return judged
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def __le__(self, budget: float) -> bool:
+        return self._judge(float(budget))
+
+
 class FloorOf:
-    """Looks up the least retention of a benchmark, in percent: `floor(bench)`."""
+    """Looks up the least retention or gain, in percent: `floor(bench)`, `floor(probe)`."""
 
     def __init__(self, policy: Policy, model: Model, method: Method) -> None:
         self._policy, self._model, self._method = policy, model, method
@@ -123,76 +164,181 @@ class FloorOf:
     def __repr__(self) -> str:
         return "floor"
 
-    def __call__(self, bench: Benchmark) -> float:
-        """The floor in force: the most specific one that is set."""
+    def __call__(self, measure: Benchmark | Probe) -> float:
+        """The floor in force: the most specific one that is set.
+
+        A timing has none unless one is set, since it belongs to one machine: it is 0 then.
+        """
+        timed = isinstance(measure, Probe) and measure.timed
         return self._policy.floor(
             model=self._model.name,
             method=self._method.name,
-            metric=bench.metric,
-            benchmark=bench.name,
-            dimension=bench.dimension,
+            metric=measure.metric,
+            benchmark=measure.name,
+            dimension=measure.dimension,
+            default=0.0 if timed else DEFAULT_FLOOR,
         )
 
 
-class RetentionOf:
-    """Measures what a checkpoint kept of a benchmark: `retention(bench)`.
+class BudgetOf:
+    """Looks up what compressing may take, in the unit of a probe: `budget(probe)`."""
 
-    Notes a row for each benchmark; comparing the result with a floor decides its verdict.
-    """
+    def __init__(self, policy: Policy, model: Model, method: Method) -> None:
+        self._policy, self._model, self._method = policy, model, method
+
+    def __repr__(self) -> str:
+        return "budget"
+
+    def __call__(self, probe: Probe) -> float:
+        """The budget in force; infinite where none is set."""
+        return self._policy.budget(
+            model=self._model.name, method=self._method.name, probe=probe.name
+        )
+
+
+class _Judging:
+    """Measures a checkpoint and notes a row for each measure, which a comparison decides."""
+
+    def __init__(self, session: Session, subject: Subject, rows: dict[str, Row]) -> None:
+        self._session, self._subject, self._rows = session, subject, rows
+
+    def _begun(self, measure: Benchmark | Probe, **known: Any) -> Row:
+        return Row(
+            model=self._subject.model.name,
+            method=self._subject.method.name,
+            calibration=self._subject.calibration,
+            benchmark=measure.name,
+            metric=measure.metric,
+            dimension=measure.dimension,
+            higher_is_better=measure.higher_is_better,
+            **known,
+        )
+
+    def _found(self, row: Row, measure: Callable[[], T]) -> T:
+        """What `measure` gives; where it fails the row says why, and the test ends."""
+        self._rows[row.benchmark] = row
+        try:
+            return measure()
+        except UnicompError as error:
+            failure = error
+        self._rows[row.benchmark] = _ended(row, failure)
+        raise _ending(failure)
+
+    def _judge(self, row: Row, low: float, high: float) -> Callable[[float], bool]:
+        """What decides the row by a floor; decided by the one in force for a test that never
+        compares."""
+
+        def judge(least: float) -> bool:
+            verdict = decide(low, high, least)
+            self._rows[row.benchmark] = replace(row, floor=least, verdict=verdict)
+            return verdict == "pass"
+
+        assert row.floor is not None
+        judge(row.floor)
+        return judge
+
+
+class RetentionOf(_Judging):
+    """Measures what a checkpoint kept of a benchmark: `retention(bench)`."""
 
     def __init__(
-        self, session: Session, subject: Subject, floor: FloorOf, rows: dict[str, Row]
+        self, session: Session, subject: Subject, rows: dict[str, Row], floor: FloorOf
     ) -> None:
-        self._session, self._subject, self._floor, self._rows = session, subject, floor, rows
+        super().__init__(session, subject, rows)
+        self._floor = floor
 
     def __repr__(self) -> str:
         return "retention"
 
     def __call__(self, bench: Benchmark) -> Retention:
         """Raise what ends a test where there is nothing to compare."""
-        model, method = self._subject.model, self._subject.method
-        row = Row(
-            model=model.name,
-            method=method.name,
-            calibration=self._subject.calibration,
-            benchmark=bench.name,
-            metric=bench.metric,
-            dimension=bench.dimension,
-            floor=self._floor(bench),
-            higher_is_better=bench.higher_is_better,
-            in_points=bench.in_points,
-        )
-        self._rows[bench.name] = row
-        try:
-            kept = self._session.retention(self._subject, bench)
-        except UnicompError as error:
-            failure = error
-        else:
-            return self._judged(bench, row, kept)
-        self._rows[bench.name] = _ended(row, failure)
-        raise _ending(failure)
-
-    def _judged(self, bench: Benchmark, row: Row, kept: Retention) -> Retention:
+        row = self._begun(bench, floor=self._floor(bench), in_points=bench.in_points)
+        kept = self._found(row, lambda: self._session.retention(self._subject, bench))
         row = self._rows[bench.name] = _measured(row, kept)
         if row.verdict != "missing":
             pytest.fail(f"{bench}: {row.reason}", pytrace=False)
+        assert kept.low is not None
+        assert kept.high is not None
+        return JudgedRetention.of(kept, self._judge(row, kept.low, kept.high))
 
-        def judge(least: float) -> bool:
-            assert kept.low is not None
-            assert kept.high is not None
-            verdict = decide(kept.low, kept.high, least)
-            self._rows[bench.name] = replace(row, floor=least, verdict=verdict)
-            return verdict == "pass"
 
-        assert row.floor is not None
-        judge(row.floor)  # holds for a test that never compares
-        return JudgedRetention.of(kept, judge)
+class GainOf(_Judging):
+    """Measures what a checkpoint gained over the dense model: `gain(probe)`."""
+
+    def __init__(
+        self,
+        session: Session,
+        subject: Subject,
+        rows: dict[str, Row],
+        floor: FloorOf,
+        conduct: Conduct,
+    ) -> None:
+        super().__init__(session, subject, rows)
+        self._floor, self._conduct = floor, conduct
+
+    def __repr__(self) -> str:
+        return "gain"
+
+    def __call__(self, probe: Probe) -> Gain:
+        """Raise what ends a test where nothing could be measured."""
+        row = self._begun(probe, floor=self._floor(probe), in_points=False, unit=probe.unit)
+        found = self._found(row, lambda: self._session.gain(self._subject, probe, self._conduct))
+        row = replace(
+            row,
+            score=found.score,
+            dense=found.dense,
+            retention=found.value,
+            low=found.low,
+            high=found.high,
+            n=found.n,
+            details=found.details,
+            promised=found.promised,
+        )
+        return JudgedGain.of(found, self._judge(row, found.low, found.high))
+
+
+class CostOf(_Judging):
+    """Says what it took to make a checkpoint: `cost(probe)`."""
+
+    def __init__(
+        self, session: Session, subject: Subject, rows: dict[str, Row], budget: BudgetOf
+    ) -> None:
+        super().__init__(session, subject, rows)
+        self._budget = budget
+
+    def __repr__(self) -> str:
+        return "cost"
+
+    def __call__(self, probe: Probe) -> JudgedCost:
+        """Raise what ends a test where it is not known, as of a checkpoint made elsewhere."""
+        begun = self._begun(probe, in_points=False, unit=probe.unit)
+        spent = self._found(begun, lambda: self._session.cost(self._subject, probe))
+
+        def judge(most: float) -> bool:
+            kept = spent <= most
+            self._rows[probe.name] = replace(
+                begun,
+                score=spent,
+                n=1,
+                budget=most if math.isfinite(most) else None,
+                verdict="pass" if kept else "fail",
+            )
+            return kept
+
+        judge(self._budget(probe))
+        return JudgedCost.of(spent, probe, judge)
 
 
 @pytest.fixture
 def floor(pytestconfig: pytest.Config, model: Model, method: Method) -> FloorOf:
-    """The least retention of a benchmark, in percent, as the settings say."""
+    """The least retention of a benchmark, or gain of a probe, in percent, as the settings say."""
     return FloorOf(pytestconfig.stash[PLAN].policy, model, method)
+
+
+@pytest.fixture
+def budget(pytestconfig: pytest.Config, model: Model, method: Method) -> BudgetOf:
+    """What compressing may take, in the unit of a probe, as the settings say."""
+    return BudgetOf(pytestconfig.stash[PLAN].policy, model, method)
 
 
 @pytest.fixture
@@ -206,9 +352,51 @@ def retention(
 ) -> RetentionOf:
     """Measure what the checkpoint kept of a benchmark; compare the result with a floor."""
     plan = pytestconfig.stash[PLAN]
-    subject = plan.subject(model, method, calibration)
-    floor = FloorOf(plan.policy, model, method)
-    return RetentionOf(unicomp_session, subject, floor, request.node.stash.setdefault(ROWS, {}))
+    return RetentionOf(
+        unicomp_session,
+        plan.subject(model, method, calibration),
+        request.node.stash.setdefault(ROWS, {}),
+        FloorOf(plan.policy, model, method),
+    )
+
+
+@pytest.fixture
+def gain(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    unicomp_session: Session,
+    model: Model,
+    method: Method,
+    calibration: str,
+) -> GainOf:
+    """Measure what the checkpoint gained over the dense one; compare the result with a floor."""
+    plan = pytestconfig.stash[PLAN]
+    return GainOf(
+        unicomp_session,
+        plan.subject(model, method, calibration),
+        request.node.stash.setdefault(ROWS, {}),
+        FloorOf(plan.policy, model, method),
+        conductor(request, plan.settings.engine),
+    )
+
+
+@pytest.fixture
+def cost(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    unicomp_session: Session,
+    model: Model,
+    method: Method,
+    calibration: str,
+) -> CostOf:
+    """Say what it took to make the checkpoint; compare the result with a budget."""
+    plan = pytestconfig.stash[PLAN]
+    return CostOf(
+        unicomp_session,
+        plan.subject(model, method, calibration),
+        request.node.stash.setdefault(ROWS, {}),
+        BudgetOf(plan.policy, model, method),
+    )
 
 
 def _measured(row: Row, kept: Retention) -> Row:

@@ -10,8 +10,8 @@ from typing import Any, Self
 import pytest
 
 from unicomp.scorecard import Row
-from unicomp.session import Key
-from unicomp.spec import Benchmark
+from unicomp.session import Key, Subject
+from unicomp.spec import Benchmark, Probe
 
 IDENTITY = pytest.StashKey[list[Row]]()
 """What a test is about, before it is measured: a missing row for each of its benchmarks."""
@@ -29,6 +29,10 @@ class Grid:
     """Checkpoint → the benchmarks that will be asked for; stays with the collector."""
     lacking: dict[str, dict[str, str]] = field(default_factory=dict)
     """Model → benchmark → why its rows are not in the model's source."""
+    subjects: list[Subject] = field(default_factory=list)
+    """All checkpoints; stays with the collector."""
+    probed: dict[Key, list[Probe]] = field(default_factory=dict)
+    """Checkpoint → the probes that will be asked for; stays with the collector."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets that are read and that no lock pins."""
     absent: dict[tuple[str, str], str | None] = field(default_factory=dict)

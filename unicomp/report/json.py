@@ -1,7 +1,8 @@
 """The scorecard as JSON: flat tables that load into anything.
 
-`scores` has a row for each benchmark of each checkpoint that was measured and compared, `metrics`
-one for each metric, `missing` one for each benchmark that ended otherwise, with the reason;
+`scores` has a row for each benchmark of each checkpoint that was measured and compared, `probes`
+one for each efficiency measurement, `metrics` one for each metric that is retained, `efficiency`
+one for each that is compared, `missing` one for whatever ended otherwise, with the reason;
 `beside` names the benchmarks that are part of no metric; `calibration_effects` compares several
 calibrations with the first, `seed_spreads` several seeds of one; `work` has what was built and
 asked, and what was found in the store; `costs` has what each compression cost, as measured in its
@@ -26,6 +27,7 @@ from unicomp.scorecard import (
     Row,
     Scorecard,
     decoupling,
+    efficiency,
     knowledge_bias,
     retained_perplexity,
 )
@@ -40,8 +42,10 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "passed": card.passed,
-        "scores": [_plain(row) for row in card.rows if row.decided],
+        "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
+        "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
+        "efficiency": [asdict(row) for row in efficiency(card)],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
         "knowledge_bias": [asdict(row) for row in knowledge_bias(card)],

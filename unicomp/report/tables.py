@@ -28,10 +28,14 @@ def columns(found: Collection[str]) -> Iterator[list[str]]:
 
 def metric_table(metrics: Iterable[str]) -> Table:
     """An empty table: a column for the method, and one for each metric."""
+    return empty_table(_HEADINGS.get(metric, metric.replace("_", " ")) for metric in metrics)
+
+
+def empty_table(headings: Iterable[str]) -> Table:
+    """A table of methods without rows: a column for the method, and one for each heading."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("method", no_wrap=True)
-    for metric in metrics:
-        heading = _HEADINGS.get(metric, metric.replace("_", " "))
+    for heading in headings:
         table.add_column(heading, justify="right", overflow="fold")
     return table
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unicomp.gate import Verdict
-from unicomp.report import costs
+from unicomp.report import costs, efficiency
 from unicomp.report.calibrations import comparisons, flips
 from unicomp.report.tables import columns, metric_table, plain
 from unicomp.scorecard import (
@@ -79,6 +79,11 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
     )
     for line in (line for part in lines for line in part(card)):
         console.print(line, soft_wrap=True)
+    for found in efficiency.tables(card):
+        console.print(f"[bold]{escape(found.title)}", soft_wrap=True)
+        console.print(found.table)
+    for line in efficiency.notes(card):
+        console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
     spent = costs.costs_of(work)
     if any(cost.known for cost in spent):
         console.print(f"[bold]{costs.TITLE}")
@@ -270,6 +275,8 @@ def _printable(text: str) -> str:
 
 def describe(row: Row | MetricRow) -> str:
     """What a row found, in a few words: the scores, the interval, the floor."""
+    if isinstance(row, Row) and row.unit is not None:
+        return efficiency.describe(row)
     value = row.retention if isinstance(row, Row) else row.value
     if value is None or row.floor is None:
         return row.reason
@@ -293,6 +300,10 @@ def _work(work: Sequence[Work]) -> Iterator[str]:
     if asked:
         items = sum(piece.items for piece in asked)
         parts.append(f"asked {len(asked)} checkpoints {items:,} items in {_seconds(asked)}")
+    timed = [piece for piece in work if piece.stage == "measure" and not piece.cached]
+    if timed:
+        whose = {(piece.subject, piece.calibration) for piece in timed}
+        parts.append(f"measured {len(whose)} checkpoints in {_seconds(timed)}")
     if known:
         checkpoints = {(piece.subject, piece.calibration) for piece in known}
         parts.append(f"found the answers of {len(checkpoints)} in the store")

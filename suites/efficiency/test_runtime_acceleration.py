@@ -1,0 +1,70 @@
+"""Runtime acceleration: how much faster the checkpoint answers than the dense model.
+
+Both are loaded, and get the same fresh random prompts in turn; every request generates exactly as
+many tokens as its load says. The paper's load has prompts of 1024 tokens and answers of 16, so most
+of the time goes into reading; the second one generates as much as it reads. Timings have no floor
+unless one is set, since they belong to one machine.
+"""
+
+from functools import partial
+
+import pytest
+
+from unicomp import Load, Probe
+
+reading = partial(Load, prompt_tokens=1024, new_tokens=16)
+generating = partial(Load, prompt_tokens=128, new_tokens=128)
+timed = partial(Probe, metric="runtime_acceleration")
+
+throughput = timed(name="throughput", quantity="throughput", load=reading(concurrency=8))
+"""Tokens a second, read and generated, of eight requests at a time."""
+
+latency = timed(name="latency", quantity="latency", load=reading())
+"""Seconds of one request alone, to its last token."""
+
+time_to_first_token = timed(
+    name="time_to_first_token", quantity="time_to_first_token", load=reading()
+)
+inter_token_latency = timed(
+    name="inter_token_latency", quantity="inter_token_latency", load=reading()
+)
+"""Of the same requests: reading the prompt, and each further token."""
+
+generating_throughput = timed(
+    name="generating_throughput", quantity="throughput", load=generating(concurrency=8)
+)
+generating_latency = timed(name="generating_latency", quantity="latency", load=generating())
+"""Where most of the time goes into generating."""
+
+sweep = [
+    timed(
+        name=f"throughput_at_{requests}",
+        quantity="throughput",
+        load=reading(concurrency=requests),
+        served=True,
+    )
+    for requests in (1, 8, 64)
+]
+"""Requests in flight at a server; run on request: `-m concurrency`."""
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        throughput,
+        latency,
+        time_to_first_token,
+        inter_token_latency,
+        generating_throughput,
+        generating_latency,
+    ],
+    ids=str,
+)
+def test_runtime_is_accelerated(probe, gain, floor):
+    assert gain(probe) >= floor(probe)
+
+
+@pytest.mark.concurrency
+@pytest.mark.parametrize("probe", sweep, ids=str)
+def test_throughput_holds_under_load(probe, gain, floor):
+    assert gain(probe) >= floor(probe)

@@ -1,0 +1,68 @@
+"""The checkpoints that a session has open: each is loaded once, and unloaded in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from unicomp.checkpoint import Checkpoint
+from unicomp.engines import Engine, EngineSettings
+from unicomp.spec import DENSE
+
+
+@dataclass
+class _Loaded:
+    engine: Engine
+    context: AbstractContextManager[Engine]
+    tokens: int
+    model: str
+    is_dense: bool
+
+
+class Pool:
+    """At most two open checkpoints: the dense one of a model, and one that is compared with it.
+
+    Opening another one closes what is not needed beside it.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, _Loaded] = {}
+
+    @contextmanager
+    def lent(
+        self, checkpoint: Checkpoint, settings: EngineSettings, tokens: int, *, keep: bool
+    ) -> Iterator[Engine]:
+        """The checkpoint, loaded for requests of at most `tokens`; with `keep` it stays open.
+
+        One that is open stays open. Raises EngineError.
+        """
+        loaded = self._loaded.get(checkpoint.key)
+        if loaded is not None and loaded.tokens < tokens:
+            self._close(checkpoint.key)
+            loaded = None
+        if loaded is not None:
+            yield loaded.engine
+            return
+        dense = checkpoint.method.name == DENSE.name
+        for key, other in list(self._loaded.items()):
+            if other.model != checkpoint.model.name or other.is_dense == dense:
+                self._close(key)
+        context = settings.open(checkpoint.path, checkpoint.model, tokens)
+        if not keep:
+            with context as engine:
+                yield engine
+            return
+        engine = context.__enter__()
+        self._loaded[checkpoint.key] = _Loaded(
+            engine, context, tokens, checkpoint.model.name, dense
+        )
+        yield engine
+
+    def close(self) -> None:
+        """Unload everything; one that cannot be does not keep the others."""
+        for key in list(self._loaded):
+            self._close(key)
+
+    def _close(self, key: str) -> None:
+        self._loaded.pop(key).context.__exit__(None, None, None)

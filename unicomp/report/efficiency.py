@@ -1,0 +1,134 @@
+"""Efficiency at the terminal: what was measured beside the dense model, and the three metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from unicomp.framework import DIMENSIONS
+from unicomp.report.tables import empty_table
+from unicomp.scorecard import Row, Scorecard, Subject, efficiency
+
+NOT_REALISED = "not realised"
+_STEPS = {
+    "s": ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h")),
+    "bytes": ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB")),
+    "FLOPs": ((1.0, "FLOP"), (1e6, "MFLOP"), (1e9, "GFLOP"), (1e12, "TFLOP")),
+    "tokens/s": ((1.0, "tok/s"),),
+}
+
+
+@dataclass(frozen=True)
+class Titled:
+    """A table below its title."""
+
+    title: str
+    table: Table
+
+
+def tables(card: Scorecard) -> Iterator[Titled]:
+    """For each model a table for each metric of efficiency, and one of the metrics themselves."""
+    for model in dict.fromkeys(subject[0] for subject in card.subjects):
+        rows = [row for row in card.rows if row.model == model and row.unit and row.decided]
+        if not rows:
+            continue
+        for metric in DIMENSIONS["efficiency"]:
+            if own := [row for row in rows if row.metric == metric]:
+                what = "measured" if metric == "compute_cost" else "measured, and % of dense"
+                yield Titled(f"{metric.replace('_', ' ')} of {model}: {what}", _probes(card, own))
+        yield from _metrics(card, model)
+
+
+def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
+    names = list(dict.fromkeys(row.benchmark for row in rows))
+    table = empty_table(name.replace("_", " ") for name in names)
+    cells = {(row.subject, row.benchmark): row for row in rows}
+    for subject in dict.fromkeys(row.subject for row in rows):
+        found = (cells.get((subject, name)) for name in names)
+        table.add_row(_label(card, subject), *(Text("") if r is None else _cell(r) for r in found))
+    return table
+
+
+def _cell(row: Row) -> Text:
+    assert row.score is not None
+    cell = Text(amount(row.score, row.unit or ""))
+    if row.retention is None or row.method == "dense":
+        if row.verdict == "fail":
+            cell.append(f"\nover {amount(row.budget or 0.0, row.unit or '')}", style="bold red")
+        return cell
+    style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
+    mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
+    cell.append(f"\n{row.retention:.1f} %{mark}", style=style if row.floor else "")
+    if row.low != row.high:
+        cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
+    if row.realised is False:
+        cell.append(f"\n{NOT_REALISED}", style="magenta")
+    return cell
+
+
+def _metrics(card: Scorecard, model: str) -> Iterator[Titled]:
+    rows = [row for row in efficiency(card) if row.model == model]
+    found = {row.metric: row.compared_with for row in rows}
+    if not found:
+        return
+    table = empty_table(metric.replace("_", " ") for metric in found)
+    values = {((r.model, r.method, r.calibration), r.metric): r.value for r in rows}
+    for subject in dict.fromkeys((row.model, row.method, row.calibration) for row in rows):
+        cells = (values.get((subject, metric)) for metric in found)
+        table.add_row(_label(card, subject), *("" if v is None else f"{v:.1f}" for v in cells))
+    rivals = max(found.values(), key=len)
+    yield Titled(f"Efficiency of {model}: % of the best among {', '.join(rivals)}", table)
+
+
+def notes(card: Scorecard) -> Iterator[str]:
+    """What the figures do not show: differences within the noise, and gains that are not there."""
+    for row in card.rows:
+        if row.unit is None or row.retention is None or row.method == "dense":
+            continue
+        assert row.low is not None
+        assert row.high is not None
+        label = f"{row.model}/{card.name_of(row.method, row.calibration)} {row.benchmark}"
+        if row.low < 100.0 < row.high and row.high - row.low > abs(row.retention - 100.0):
+            yield (
+                f"{label}: the interval [{row.low:.1f}, {row.high:.1f}] is wider than the "
+                "difference from dense: measure longer, or call it equal"
+            )
+    unrealised: dict[str, list[str]] = {}
+    for row in card.rows:
+        if row.realised is False:
+            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
+            unrealised.setdefault(name, []).append(row.benchmark)
+    for name, probes in unrealised.items():
+        yield f"{name}: {NOT_REALISED}, its format promises more: {', '.join(probes)}"
+
+
+def describe(row: Row) -> str:
+    """What an efficiency measurement found, in a few words."""
+    if row.score is None or not row.decided:
+        return row.reason
+    unit = row.unit or ""
+    if row.retention is None:
+        limit = "no budget" if row.budget is None else f"budget {amount(row.budget, unit)}"
+        return f"{amount(row.score, unit)}, {limit}"
+    return (
+        f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
+        f"% [{row.low:.1f}, {row.high:.1f}] of dense, floor {row.floor:g}"
+    )
+
+
+def amount(value: float, unit: str) -> str:
+    """A value with three digits, in a unit of fitting size."""
+    if not math.isfinite(value):
+        return f"{value} {unit}"
+    steps = _STEPS.get(unit, ((1.0, unit),))
+    size, name = next((step for step in reversed(steps) if abs(value) >= step[0]), steps[0])
+    scaled = value / size
+    return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
+
+
+def _label(card: Scorecard, subject: Subject) -> str:
+    return card.name_of(*subject[1:])

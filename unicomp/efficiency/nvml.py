@@ -39,9 +39,7 @@ class Gpu:
     def power_limit(self) -> float:
         """The most that it may draw as it is set, in watts."""
         milliwatts = ctypes.c_uint()
-        status = self.library.nvmlDeviceGetEnforcedPowerLimit(
-            self.handle, ctypes.byref(milliwatts)
-        )
+        status = self.library.nvmlDeviceGetEnforcedPowerLimit(self.handle, ctypes.byref(milliwatts))
         _check(status, "power limit")
         return milliwatts.value / 1000
 
@@ -105,7 +103,9 @@ def _handle(library: Any, name: str) -> ctypes.c_void_p:
     """The GPU of an index or of a UUID, as CUDA_VISIBLE_DEVICES has them."""
     handle = ctypes.c_void_p()
     if name.isdecimal():
-        status = library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(int(name)), ctypes.byref(handle))
+        status = library.nvmlDeviceGetHandleByIndex_v2(
+            ctypes.c_uint(int(name)), ctypes.byref(handle)
+        )
     else:
         status = library.nvmlDeviceGetHandleByUUID(name.encode(), ctypes.byref(handle))
     _check(status, "handle")

@@ -163,7 +163,7 @@ def paired_score_interval(
 
 
 def ratio_of_pairs(first: Array, second: Array) -> Interval:
-    """first / second of paired positive values, each of shape (n,), with its 95 % interval.
+    """The ratio of paired positive values, first / second, each of shape (n,), with its 95 % interval.
 
     The estimate is Hodges and Lehmann's of the logarithms of the pairs' ratios, the interval that
     of Wilcoxon's signed ranks (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods,
@@ -181,7 +181,7 @@ def ratio_of_pairs(first: Array, second: Array) -> Interval:
 
 
 def ratio_of_totals(first: Array, second: Array, seed: int = 0) -> Interval:
-    """sum(first) / sum(second) of paired positive values, shape (n,), with its 95 % interval.
+    """The ratio of the totals of paired positive values, shape (n,), with its 95 % interval.
 
     The limits are quantiles of the ratio in subsets of the pairs, all of them or many at random:
     Hartigan's typical values (Using subsample values as typical values, Journal of the American

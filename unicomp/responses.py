@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
@@ -119,7 +120,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with engine.open(checkpoint.path, checkpoint.model) as loaded:
+    with device.shared(), engine.open(checkpoint.path, checkpoint.model) as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

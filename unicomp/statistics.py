@@ -163,7 +163,7 @@ def paired_score_interval(
 
 
 def ratio_of_pairs(first: Array, second: Array) -> Interval:
-    """The ratio of paired positive values, first / second, each of shape (n,), with its 95 % interval.
+    """The ratio first / second of paired positive values, shape (n,), with its 95 % interval.
 
     The estimate is Hodges and Lehmann's of the logarithms of the pairs' ratios, the interval that
     of Wilcoxon's signed ranks (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods,

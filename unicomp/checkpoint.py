@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unicomp import catalogue, distillation, methods
+from unicomp import catalogue, device, distillation, methods
 from unicomp.catalogue import CHECKPOINT, Roots, check_folder, read_config
 from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnsupportedError
@@ -134,7 +134,8 @@ def build(
         log = folder / "build.log"
         kept = store.home / "logs" / f"{model}-{method}-{content_key(identity)[:8]}.log"
         try:
-            facts = _run(request, log, threads, lambda stage: progress(f"{label}: {stage}"))
+            with device.shared(lambda: progress(f"{label}: waiting for a measurement to end")):
+                facts = _run(request, log, threads, lambda stage: progress(f"{label}: {stage}"))
         except _FailedBuildError as failure:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, kept)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
@@ -123,7 +124,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with opened() as loaded:
+    with device.shared(), opened() as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from unicomp.engines import Device, EngineSettings
+from unicomp.engines import Device, EngineSettings, Timing
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError
 from unicomp.prompts import WINDOWS
@@ -114,6 +116,51 @@ class HuggingFaceEngine:
                 responses[position] = answer
         return responses
 
+    def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
+        """Answer prompts of equally many token ids as one batch, and say how long it took.
+
+        A batch moves in step: its requests have the same times, and each gap between two tokens is
+        told once. Raises EngineError.
+        """
+        import torch
+
+        assert self._tokenizer is not None
+        lengths = {len(prompt) for prompt in prompts}
+        if len(lengths) != 1:
+            raise EngineError("the prompts of a batch that is timed must be equally long")
+        if (length := lengths.pop() + new_tokens) > self._tokenizer.context:
+            raise EngineError(
+                f"{self._model.name} in {self._folder} has room for {self._tokenizer.context} "
+                f"tokens, and {length} are asked for"
+            )
+        network = self._lm.model
+        clock = _TokenClock()
+        try:
+            batch = torch.tensor([list(prompt) for prompt in prompts], device=network.device)
+            if network.device.type != "cpu":  # what was queued before is not to be timed
+                torch.accelerator.synchronize()
+            start = time.perf_counter()
+            network.generate(
+                batch,
+                attention_mask=torch.ones_like(batch),
+                do_sample=False,
+                min_new_tokens=new_tokens,  # an end that the model would set is no end
+                max_new_tokens=new_tokens,
+                pad_token_id=0,
+                streamer=clock,
+            )
+        except (RuntimeError, AssertionError, IndexError, ValueError, MemoryError) as error:
+            raise EngineError(
+                f"{self._model.name} in {self._folder} did not answer {len(prompts)} timed "
+                f"requests of {length} tokens: {_first_line(error)}"
+            ) from None
+        moments = clock.moments
+        return Timing(
+            seconds=moments[-1] - start,
+            first=(moments[0] - start,) * len(prompts),
+            gaps=tuple(after - before for before, after in pairwise(moments)),
+        )
+
     def _ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
         answers: list[Any] = getattr(self._lm, kind)(requests, disable_tqdm=True)
         return answers
@@ -148,6 +195,27 @@ class HuggingFaceEngine:
         text = "".join(part for part in request.arguments if isinstance(part, str))
         yield min(len(text.encode()) + 8, self._tokenizer.context)
         yield min(len(self._tokenizer.encode(text)), self._tokenizer.context)
+
+
+class _TokenClock:
+    """Notes when each token of a batch was there; transformers streams to it.
+
+    Tokens are handed over on the host, so on an accelerator their time is that of their having
+    been computed.
+    """
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+        self._prompted = False
+
+    def put(self, tokens: Any) -> None:
+        """Called once with the prompts and then with one token of each sequence."""
+        if self._prompted:
+            self.moments.append(time.perf_counter())
+        self._prompted = True
+
+    def end(self) -> None:
+        """Called when nothing more comes."""
 
 
 def _first_line(error: BaseException) -> str:

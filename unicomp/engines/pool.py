@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.spec import DENSE
@@ -53,7 +54,8 @@ class Pool:
             with context as engine:
                 yield engine
             return
-        engine = context.__enter__()
+        with device.shared():  # a measurement is not to be disturbed by it
+            engine = context.__enter__()
         self._loaded[checkpoint.key] = _Loaded(
             engine, context, tokens, checkpoint.model.name, dense
         )

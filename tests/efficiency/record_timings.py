@@ -1,0 +1,70 @@
+"""Records timings of one checkpoint against itself, which the tests of intervals are held to.
+
+    python -m tests.efficiency.record_timings --note quiet
+    python -m tests.efficiency.record_timings --note busy
+
+Run processes that compute now and then beside it for timings of a busy machine. Both sides are
+loaded anew several times, as two copies of one model are not equally fast to the last per mille.
+What is kept of each round is what a probe is made of: the seconds of both sides, and their medians
+of the first token's times and of the gaps. The side that goes first alternates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+from unicomp.efficiency.rounds import Effort, Rounds, interleave, ordinary_tokens
+from unicomp.engines import EngineSettings, Timing
+from unicomp.spec import Load, Model
+
+TIMINGS = Path(__file__).parent / "timings.json"
+MODEL = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
+LOADS = {
+    "throughput": Load(prompt_tokens=64, new_tokens=32, concurrency=8),
+    "latency": Load(prompt_tokens=64, new_tokens=32),
+    "first_token": Load(prompt_tokens=128, new_tokens=4),
+}
+
+
+def figures(timing: Timing) -> list[float]:
+    """[seconds, median time to the first token, median gap], in microseconds."""
+    seconds = (timing.seconds, statistics.median(timing.first), statistics.median(timing.gaps))
+    return [round(value * 1e6) for value in seconds]
+
+
+def record(rounds: int, loading: int) -> dict[str, Rounds]:
+    """Load both sides and measure each load."""
+    settings = EngineSettings(device="cpu")
+    model = Model(name="embedded", source=str(MODEL))
+    effort = Effort(warmup_rounds=3, least_rounds=rounds, least_seconds=0, most_rounds=rounds)
+    vocabulary = ordinary_tokens(1024, range(8))
+    with settings.open(MODEL, model, 256) as first, settings.open(MODEL, model, 256) as second:
+        return {
+            name: interleave(first, second, load, vocabulary, effort, seed=loading)
+            for name, load in LOADS.items()
+        }
+
+
+def main() -> None:
+    """Add a series of rounds to the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--loadings", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--note", required=True, help="how busy the machine was")
+    chosen = parser.parse_args()
+    kept = json.loads(TIMINGS.read_text()) if TIMINGS.exists() else {}
+    for loading in range(chosen.loadings):
+        for name, rounds in record(chosen.rounds, loading).items():
+            kept[f"{name}, {chosen.note}, {loading}"] = {
+                "dense": [figures(timing) for timing in rounds.dense],
+                "compressed": [figures(timing) for timing in rounds.compressed],
+            }
+    lines = [f'"{name}": {json.dumps(series)}' for name, series in kept.items()]
+    TIMINGS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Gain: what a compressed checkpoint costs beside the dense one, oriented so that more is better.
+
+A gain of 200 % is twice the throughput, half the time, or half the bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from unicomp.efficiency.rounds import Rounds
+from unicomp.engines import Timing
+from unicomp.errors import ScoringError, SpecError
+from unicomp.spec import Load, Probe, Unit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from unicomp.statistics import Interval
+
+_TIMES: Mapping[str, Callable[[Timing], Sequence[float]]] = {
+    "throughput": lambda timing: (timing.seconds,),
+    "latency": lambda timing: (timing.seconds,),
+    "time_to_first_token": lambda timing: timing.first,
+    "inter_token_latency": lambda timing: timing.gaps,
+}
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """A compressed checkpoint's efficiency in percent of the dense one's, with its 95 % interval.
+
+    `score` and `dense` are in the probe's own unit and direction. Of times they are medians over
+    all requests or gaps, while `value` comes from the ratios within the rounds, which what disturbs
+    both sides of a round does not reach: it need not be their very quotient.
+    """
+
+    probe: str
+    unit: Unit
+    score: float
+    dense: float
+    value: float
+    low: float
+    high: float
+    n: int = 0
+    """Rounds; 0 of what was counted rather than timed, which is exact."""
+    details: Mapping[str, float] = field(default_factory=dict)
+    """Further figures by name, and the dense one's as `dense.NAME`. Of times `median`, `p95` and
+    `p99` over all of them, of throughput `median`, `p5` and `p1` over the rounds;
+    `generated_tokens_per_second`; `joules_per_token`, all that was spent for each generated token,
+    where the machine counts its energy."""
+    promised: float | None = None
+    """The gain that the format would have where all of it is made use of, in percent."""
+
+    @property
+    def realised(self) -> bool | None:
+        """Whether a gain that the format promises is there for sure; None where it promises none.
+
+        All of the interval has to lie above 100 %.
+        """
+        if self.promised is None or self.promised <= 100.0:
+            return None
+        return self.low > 100.0
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it is open whether there is a difference at all, or None where it is not."""
+        if self.low == self.high or not self.low <= 100.0 <= self.high:
+            return None
+        return (
+            f"the difference of {abs(self.value - 100.0):.1f} % is within the noise of {self.n} "
+            f"rounds, [{self.low:.1f}, {self.high:.1f}] %: measure more rounds, or on a quieter "
+            "machine"
+        )
+
+    def __repr__(self) -> str:
+        exact = self.low == self.high
+        limits = "" if exact else f" [{self.low:.1f}, {self.high:.1f}]"
+        rounds = f", {self.n} rounds" if self.n else ""
+        return (
+            f"<{self.probe}: {self.value:.1f} %{limits} of dense {written(self.dense, self.unit)} "
+            f"(measured {written(self.score, self.unit)}){rounds}>"
+        )
+
+
+def written(value: float, unit: Unit) -> str:
+    """A value with three digits and its unit, such as `8.42 MB` or `2.31 ms`."""
+    if unit == "s":
+        return f"{value:.3g} s" if value >= 0.1 else f"{1e3 * value:.3g} ms"
+    if unit == "tokens/s":
+        return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    factor, prefix = next(pair for pair in _PREFIXES if value >= pair[0] or pair[0] == 1.0)
+    return f"{value / factor:.3g} {prefix}{'B' if unit == 'bytes' else unit}"
+
+
+def gain_of_figures(
+    probe: Probe, score: float, dense: float, *, promised: float | None = None
+) -> Gain:
+    """The gain of what is counted, such as bytes; it has no noise. Raises ScoringError."""
+    for whose, figure in (("compressed", score), ("dense", dense)):
+        if not 0 < figure < math.inf:
+            raise ScoringError(
+                f"probe {probe.name}: there is no ratio with {figure} {probe.unit} of the {whose} "
+                "checkpoint"
+            )
+    value = 100.0 * (score / dense if probe.higher_is_better else dense / score)
+    return Gain(
+        probe=probe.name,
+        unit=probe.unit,
+        score=score,
+        dense=dense,
+        value=value,
+        low=value,
+        high=value,
+        promised=promised,
+    )
+
+
+def gain_of_rounds(probe: Probe, rounds: Rounds, *, promised: float | None = None) -> Gain:
+    """The gain of what is timed, paired by round.
+
+    Raises SpecError if the probe is not timed, ScoringError if the rounds have no such times.
+    """
+    if not probe.timed:
+        raise SpecError(f"probe {probe.name}: {probe.quantity} is counted, not timed")
+    compressed = _side(probe, rounds.load, rounds.compressed, rounds.compressed_joules)
+    dense = _side(probe, rounds.load, rounds.dense, rounds.dense_joules)
+    interval = _interval(probe, compressed, dense, alone=rounds.alone)
+    return Gain(
+        probe=probe.name,
+        unit=probe.unit,
+        score=compressed.score,
+        dense=dense.score,
+        value=100.0 * interval.estimate,
+        low=100.0 * interval.low,
+        high=100.0 * interval.high,
+        n=len(rounds),
+        details={**compressed.details, **{f"dense.{k}": v for k, v in dense.details.items()}},
+        promised=promised,
+    )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What one checkpoint took."""
+
+    seconds: NDArray[np.float64]
+    """Of each round, shape (rounds,): what its ratio is taken of."""
+    score: float
+    details: Mapping[str, float]
+
+
+def _side(probe: Probe, load: Load, timings: Sequence[Timing], joules: float | None) -> _Side:
+    import numpy as np
+
+    rounds = [np.asarray(_TIMES[probe.quantity](timing)) for timing in timings]
+    times = np.concatenate(rounds)
+    if not all(map(len, rounds)) or not np.all((times > 0) & (times < math.inf)):
+        raise ScoringError(f"probe {probe.name}: its rounds have no {probe.quantity} each")
+    details: dict[str, float]
+    total = math.fsum(timing.seconds for timing in timings)
+    if probe.quantity == "throughput":
+        score = len(timings) * load.tokens / total
+        median, p5, p1 = load.tokens / np.percentile(times, [50, 95, 99])
+        details = {"median": median, "p5": p5, "p1": p1}
+    else:
+        score, p95, p99 = np.percentile(times, [50, 95, 99])
+        details = {"median": score, "p95": p95, "p99": p99}
+    generated = len(timings) * load.concurrency * load.new_tokens
+    details["generated_tokens_per_second"] = generated / total
+    if joules is not None:
+        details["joules_per_token"] = joules / generated
+    plain = {name: float(figure) for name, figure in details.items()}
+    return _Side(np.array([np.median(times) for times in rounds]), float(score), plain)
+
+
+def _interval(probe: Probe, compressed: _Side, dense: _Side, *, alone: bool) -> Interval:
+    """Dense seconds over compressed seconds: of all rounds together, or typically within one."""
+    from unicomp import statistics
+
+    if alone:
+        return statistics.Interval(1.0, 1.0, 1.0)
+    if probe.quantity == "throughput":
+        return statistics.ratio_of_totals(dense.seconds, compressed.seconds)
+    return statistics.ratio_of_pairs(dense.seconds, compressed.seconds)

@@ -12,6 +12,7 @@ import unicomp
 ORDER = (
     "errors",
     "lifeline",
+    "resident",
     "spec",
     "framework",
     "rawscores",

@@ -1,0 +1,169 @@
+"""Floating-point operations of one forward pass, counted and worked out.
+
+Two ways to one number. `counted` runs the architecture without weights and lets torch count the
+products it makes; it needs no knowledge of the architecture. `analytic` adds up the same products
+from the `config.json`, for the architectures it knows. A multiplication with its addition is two
+operations; what is not a matrix product (norms, activations, softmax) is left out, as is usual.
+
+These are the operations that are executed. The zeros of a pruned matrix are multiplied like other
+numbers, since no engine here skips them, and quantized weights are multiplied as real numbers once
+they are unpacked: what either could save is a matter of `unicomp.efficiency.promise`. Attention is
+counted whole: nor does an implementation that writes its scores skip those that are masked.
+
+The paper's figures leave the products of attention out: `linear_flops` of 128 tokens gives the 1.92
+TFLOPs of Llama-3.1-8B, and of its Minitron students 1.03 (depth) and 1.05 (width).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unicomp.catalogue import read_config
+from unicomp.errors import EngineError, SpecError
+from unicomp.spec import Load
+
+KINDS = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
+"""The architectures (`model_type`) whose products are known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flops:
+    """Floating-point operations of one forward pass."""
+
+    counted: int
+    """By torch, of the products that the architecture makes."""
+    analytic: int | None
+    """From the configuration; None where the architecture is not known."""
+
+
+def flops(folder: Path, load: Load, *, trust_remote_code: bool = False) -> Flops:
+    """The operations in which the checkpoint in `folder` reads the prompts of `load`, once.
+
+    Only the configuration of the checkpoint is read. Raises SpecError where it has none,
+    EngineError where the architecture cannot be run without weights.
+    """
+    config = read_config(folder)
+    return Flops(
+        counted=counted(folder, load, trust_remote_code=trust_remote_code),
+        analytic=analytic(config, load),
+    )
+
+
+def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
+    """The operations of `flops`, as torch counts them on its device without memory.
+
+    Attention is the eager one, since the count misses those of fused kernels. Experts are
+    multiplied token by token: the eager ones look up which experts were hit, which cannot be known
+    without numbers, while this way each token has its experts, whichever they are. How many
+    products there are does not depend on the choice, so the count is that of any real pass.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config
+        with torch.device("meta"):
+            network = AutoModelForCausalLM.from_config(
+                config,
+                attn_implementation="eager",
+                experts_implementation="batched_mm",
+                trust_remote_code=trust_remote_code,
+            )
+            prompts = torch.zeros(load.concurrency, load.prompt_tokens, dtype=torch.long)
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            # without the mask, transformers would look for it in the numbers
+            network(input_ids=prompts, attention_mask=torch.ones_like(prompts), use_cache=False)
+    except (OSError, ValueError, RuntimeError, ImportError, TypeError) as error:
+        line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise EngineError(f"the FLOPs of {folder} cannot be counted: {line}") from None
+    return int(counter.get_total_flops())
+
+
+def analytic(config: Mapping[str, Any], load: Load) -> int | None:
+    """The operations of `flops`, from a `config.json`, or None if the architecture is not known.
+
+    Exactly what `counted` counts: linear layers, both products of attention, and the angles of the
+    rotary embedding, which are one product for the whole pass.
+    """
+    try:
+        decoder = _Decoder.of(config)
+    except SpecError:
+        return None
+    length = load.prompt_tokens
+    channels = decoder.heads * decoder.head_dim
+    products = 2 * channels * length**2 * decoder.layers * load.concurrency
+    angles = decoder.head_dim // 2 * length
+    return linear_flops(config, length * load.concurrency) + 2 * (products + angles)
+
+
+def linear_flops(config: Mapping[str, Any], tokens: int) -> int:
+    """The operations of the linear layers, the head included, for so many tokens.
+
+    Two for each weight that a token meets: of experts, only those it is routed to. Raises SpecError
+    where the architecture is not known.
+    """
+    return 2 * _Decoder.of(config).linear_weights * tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decoder:
+    """What decides the products of a decoder."""
+
+    hidden: int
+    heads: int
+    key_value_heads: int
+    head_dim: int
+    layers: int
+    feed_forward: int
+    """Weights of all feed-forward layers that one token meets, routers included."""
+    vocabulary: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> _Decoder:
+        """The decoder of a `config.json`; SpecError if it does not say it.
+
+        Settings that are absent have the defaults that they have in transformers.
+        """
+        kind = config.get("model_type")
+        if kind not in KINDS:
+            raise SpecError(f"the products of {kind} models are not known")
+        try:
+            hidden, heads = config["hidden_size"], config["num_attention_heads"]
+            layers, vocabulary = config["num_hidden_layers"], config["vocab_size"]
+            dense = 3 * hidden * config["intermediate_size"]
+            sparse = 0
+            if kind == "qwen3_moe":
+                routed = config["num_experts_per_tok"] * 3 * config["moe_intermediate_size"]
+                sparse = hidden * (routed + config["num_experts"])
+        except KeyError as error:
+            raise SpecError(f"the configuration has no {error.args[0]}") from None
+        mixtures = sum(map(_mixture(config), range(layers))) if sparse else 0
+        return cls(
+            hidden=hidden,
+            heads=heads,
+            key_value_heads=config.get("num_key_value_heads") or heads,
+            head_dim=config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads),
+            layers=layers,
+            feed_forward=mixtures * sparse + (layers - mixtures) * dense,
+            vocabulary=vocabulary,
+        )
+
+    @property
+    def linear_weights(self) -> int:
+        """Weights of linear layers that one token meets."""
+        attention = 2 * self.hidden * self.head_dim * (self.heads + self.key_value_heads)
+        return self.layers * attention + self.feed_forward + self.hidden * self.vocabulary
+
+
+def _mixture(config: Mapping[str, Any]) -> Callable[[int], bool]:
+    """Says of a layer, by number, whether its feed-forward layer is a mixture of experts."""
+    dense = config.get("mlp_only_layers") or ()
+    step = config.get("decoder_sparse_step") or 1
+    return lambda layer: layer not in dense and (layer + 1) % step == 0

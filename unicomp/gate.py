@@ -87,7 +87,7 @@ def parse_budget(name: str, text: object) -> float:
     if not isinstance(text, str) or found is None or found[2] not in units:
         raise SpecError(
             f"the budget of {name} is {text!r}: give a number with its unit, one of "
-            f"{', '.join(units)}, such as \"16 {list(units)[-2]}\""
+            f'{", ".join(units)}, such as "16 {list(units)[-2]}"'
         )
     return float(found[1]) * units[found[2]]
 

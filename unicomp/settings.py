@@ -124,7 +124,18 @@ def store_home(option: str | Path | None, settings: Settings) -> Path:
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _only(table, "", "floors", "models", "allow", "budgets", "engine", "efficiency", "paths", *_INSTRUMENTS)
+    _only(
+        table,
+        "",
+        "floors",
+        "models",
+        "allow",
+        "budgets",
+        "engine",
+        "efficiency",
+        "paths",
+        *_INSTRUMENTS,
+    )
     models = _table(table, "models")
     for name, entry in models.items():
         _only(_mapping(entry, f"models.{name}"), f"models.{name}.", *_OF_A_MODEL)
@@ -143,9 +154,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         allow=_table(table, "allow"),
         model_allow={name: _table(entry, "allow") for name, entry in models.items()},
         budgets=_budgets(_table(table, "budgets")),
-        model_budgets={
-            name: _budgets(_table(entry, "budgets")) for name, entry in models.items()
-        },
+        model_budgets={name: _budgets(_table(entry, "budgets")) for name, entry in models.items()},
         engine=EngineSettings(**_options(table, "engine", EngineSettings)),
         effort=Effort(**_options(table, "efficiency", Effort)),
         instruments=_instruments(table),

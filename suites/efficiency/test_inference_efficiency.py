@@ -6,7 +6,6 @@ import pytest
 
 from unicomp import Load, Probe
 
-
 needed = partial(Probe, metric="inference_efficiency")
 
 inference_memory = needed(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,6 +64,13 @@ class Measurements:
     seconds: float = 0.0
     """What measuring has taken so far."""
 
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        """The fingerprint of this machine, as JSON values."""
+        libraries = () if self.engine.serves else ("torch", "transformers")
+        versions = {name: version(name) for name in libraries}
+        return machine.fingerprint(threads=self.engine.threads, versions=versions)
+
     def rounds(
         self,
         checkpoint: Checkpoint,
@@ -72,14 +80,13 @@ class Measurements:
         conduct: Conduct,
         narrate: Narrate,
     ) -> Rounds:
-        """Both checkpoints timed in turn at a load; `dense` itself by itself. Raises EngineError.
-        """
+        """Both checkpoints timed in turn at a load; `dense` itself by itself. Raises EngineError."""
         identity = {
             "rounds": asdict(load),
             "effort": asdict(self.effort),
             "checkpoints": [dense.key, checkpoint.key],
             "engine": self.engine.identity(checkpoint.model),
-            "machine": machine.fingerprint(self.engine),
+            "machine": self.machine,
         }
         key = content_key({**identity, "code": VERSION})
         known = None if self.fresh else self.store.recall(MEASUREMENTS, key)
@@ -100,7 +107,7 @@ class Measurements:
             "footprint": asdict(load),
             "checkpoint": checkpoint.key,
             "engine": self.engine.identity(checkpoint.model),
-            "machine": machine.fingerprint(self.engine),
+            "machine": self.machine,
         }
 
         def measure() -> dict[str, Any]:

@@ -85,6 +85,11 @@ def probes_of(item: pytest.Item) -> tuple[Probe, ...]:
     return _named_in(item, Probe)
 
 
+def measures_of(item: pytest.Item) -> tuple[Benchmark | Probe, ...]:
+    """All that a test measures."""
+    return (*benchmarks_of(item), *probes_of(item))
+
+
 def _named_in(item: pytest.Item, kind: type[T]) -> tuple[T, ...]:
     given = [value for value in _parameters(item).values() if isinstance(value, kind)]
     if given:
@@ -155,7 +160,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         calibration=subject.calibration,
         benchmark=getattr(item, "originalname", item.name),
     )
-    measures = (*benchmarks_of(item), *probes_of(item))
+    measures = measures_of(item)
     item.stash[IDENTITY] = [
         replace(
             unknown,
@@ -269,7 +274,7 @@ def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> N
     )
     declared: dict[str, Benchmark | Probe] = {}
     for item in items:
-        for measure in (*benchmarks_of(item), *probes_of(item)):
+        for measure in measures_of(item):
             if declared.setdefault(measure.name, measure) != measure:
                 raise SpecError(
                     f"two different benchmarks are named {measure.name!r}: rename the one that "

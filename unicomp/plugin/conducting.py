@@ -27,5 +27,5 @@ def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct
 
 
 def wants_fresh_timings(config: pytest.Config) -> bool:
-    """Whether timings that are in the store are of no use, since pytest-benchmark is to have them."""
+    """Whether timings of an earlier run are of no use: pytest-benchmark is to have this one's."""
     return any(config.getoption(option, None) for option in _STORING)

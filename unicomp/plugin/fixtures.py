@@ -226,7 +226,8 @@ class _Judging:
 
     def _judge(self, row: Row, low: float, high: float) -> Callable[[float], bool]:
         """What decides the row by a floor; decided by the one in force for a test that never
-        compares."""
+        compares.
+        """
 
         def judge(least: float) -> bool:
             verdict = decide(low, high, least)

@@ -79,9 +79,9 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
     )
     for line in (line for part in lines for line in part(card)):
         console.print(line, soft_wrap=True)
-    for found in efficiency.tables(card):
-        console.print(f"[bold]{escape(found.title)}", soft_wrap=True)
-        console.print(found.table)
+    for titled in efficiency.tables(card):
+        console.print(f"[bold]{escape(titled.title)}", soft_wrap=True)
+        console.print(titled.table)
     for line in efficiency.notes(card):
         console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
     spent = costs.costs_of(work)

@@ -1,0 +1,2 @@
+def promised(checkpoint, dense):
+    return {}

@@ -32,7 +32,7 @@ class Parrot:
         self.broken = ""
 
     @contextmanager
-    def open(self, settings, folder, model):
+    def open(self, settings, folder, model, tokens):
         self.loaded += 1
         yield self
 
@@ -47,6 +47,10 @@ class Parrot:
     @property
     def asked(self):
         return [request for batch in self.batches for request in batch]
+
+
+def opened(checkpoint):
+    return lambda: ENGINE.open(checkpoint.path, checkpoint.model, 0)
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def world(tmp_path):
     def ask(count=None, questions=None, on_progress=lambda state: None):
         log = ResponseLog(store, checkpoint, ENGINE)
         given = questions if questions is not None else {"gsm8k": items(count)}
-        return answer(log, checkpoint, ENGINE, given, on_progress)
+        return answer(log, opened(checkpoint), given, on_progress)
 
     def files():
         return sorted((store.home / "responses").rglob("*.jsonl"))
@@ -136,7 +140,7 @@ def test_no_item_is_ever_asked_twice(tmp_path_factory, counts):
         patch.setattr(EngineSettings, "open", lambda *about: parrot.open(*about))
         for count in counts:
             log = ResponseLog(store, checkpoint, ENGINE)
-            found = answer(log, checkpoint, ENGINE, {"gsm8k": items(count)})
+            found = answer(log, opened(checkpoint), {"gsm8k": items(count)})
             assert {f"key-gsm8k-{i}" for i in range(count)} <= set(found.answers)
     assert sorted(parrot.asked) == sorted(f"gsm8k-{i} 0" for i in range(max(counts)))
 
@@ -185,7 +189,7 @@ def test_a_resumed_run_asks_the_batches_of_an_undisturbed_one(engine, world, tmp
 
     engine.batches.clear()
     other = ResponseLog(Store(tmp_path / "other"), world.checkpoint, ENGINE)
-    undisturbed = answer(other, world.checkpoint, ENGINE, {"gsm8k": items(300)})
+    undisturbed = answer(other, opened(world.checkpoint), {"gsm8k": items(300)})
     assert engine.batches == resumed
     assert found.answers == undisturbed.answers
     assert found.asked == 300 - finished * BATCH
@@ -265,7 +269,7 @@ def test_equal_items_of_one_batch_are_asked_once(engine, world):
 
 def test_a_checkpoint_that_cannot_be_loaded_is_an_error(world, monkeypatch):
     @contextmanager
-    def fail(folder, model, settings):
+    def fail(settings, folder, model, tokens):
         raise EngineError("the checkpoint cannot be loaded")
         yield
 

@@ -66,7 +66,7 @@ class Scripted(EngineSettings):
     script: Callable[[Mapping[str, Any]], str]
 
     @contextmanager
-    def open(self, folder: Path, model: Model) -> Iterator[Scripted]:
+    def open(self, folder: Path, model: Model, tokens: int) -> Iterator[Scripted]:
         yield self
 
     def answer(self, requests: Sequence[Any]) -> list[str]:

@@ -18,7 +18,7 @@ model_size = needed(name="model_size", quantity="model_size")
 """All files of the checkpoint on disk."""
 
 flops = needed(name="flops", quantity="flops", load=Load(prompt_tokens=1024))
-"""One forward pass: every product that is computed, also with zeros; attention and experts count."""
+"""One forward pass: all that is computed, also with zeros; attention and experts count."""
 
 
 @pytest.mark.parametrize("probe", [inference_memory, model_size, flops], ids=str)

@@ -26,7 +26,7 @@ class KnownAnswers(EngineSettings):
         return {"engine": "oracle" if self.right else "anti-oracle"}
 
     @contextmanager
-    def open(self, folder: Any, model: Any) -> Iterator[KnownAnswers]:
+    def open(self, folder: Any, model: Any, tokens: int) -> Iterator[KnownAnswers]:
         yield self
 
     def answer(self, requests: Sequence[Any]) -> list[Any]:

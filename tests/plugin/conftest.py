@@ -97,7 +97,10 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def new_gate(tmp_path: Path) -> Callable[..., Gate]:
-    """Makes a gate with a store of one's choice, and copies of the shipped suites."""
+    """Makes a gate with a store of one's choice, and copies of the shipped suites.
+
+    Those of efficiency are left out: they take minutes, and no other tests beside them.
+    """
 
     def make(home: Path, settings: str = SETTINGS, *, suites: bool = True) -> Gate:
         folder = tmp_path / f"gate-{len(list(tmp_path.iterdir()))}"
@@ -106,7 +109,8 @@ def new_gate(tmp_path: Path) -> Callable[..., Gate]:
         gate.write("unicomp.toml", settings)
         gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")
         if suites:
-            shutil.copytree(SUITES, folder / "suites")
+            left_out = shutil.ignore_patterns("efficiency")
+            shutil.copytree(SUITES, folder / "suites", ignore=left_out)
         return gate
 
     return make

@@ -80,7 +80,7 @@ class Measurements:
         conduct: Conduct,
         narrate: Narrate,
     ) -> Rounds:
-        """Both checkpoints timed in turn at a load; `dense` itself by itself. Raises EngineError."""
+        """Both checkpoints timed in turn at a load, `dense` by itself. Raises EngineError."""
         identity = {
             "rounds": asdict(load),
             "effort": asdict(self.effort),

@@ -55,10 +55,13 @@ def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
 
 def _cell(row: Row) -> Text:
     assert row.score is not None
-    cell = Text(amount(row.score, row.unit or ""))
+    unit = row.unit or ""
+    cell = Text(amount(row.score, unit))
+    if (tail := row.details.get("p95")) is not None:
+        cell.append(f"\np95 {amount(tail, unit)}", style="dim")
     if row.retention is None or row.method == "dense":
         if row.verdict == "fail":
-            cell.append(f"\nover {amount(row.budget or 0.0, row.unit or '')}", style="bold red")
+            cell.append(f"\nover {amount(row.budget or 0.0, unit)}", style="bold red")
         return cell
     style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
     mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
@@ -97,6 +100,10 @@ def notes(card: Scorecard) -> Iterator[str]:
                 f"{label}: the interval [{row.low:.1f}, {row.high:.1f}] is wider than the "
                 "difference from dense: measure longer, or call it equal"
             )
+    for row in card.rows:
+        if row.unit is not None and (joules := row.details.get("joules_per_token")) is not None:
+            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
+            yield f"{name} {row.benchmark}: {joules:.3g} J for each generated token"
     unrealised: dict[str, list[str]] = {}
     for row in card.rows:
         if row.realised is False:

@@ -186,7 +186,7 @@ def _details(card: Scorecard) -> Iterator[str]:
         (row.model, row.benchmark, name)
         for row in card.rows
         for name in row.details
-        if not name.startswith("dense.")
+        if not name.startswith("dense.") and row.unit is None
     )
     for model, benchmark, name in names:
         rows = [row for row in card.rows if (row.model, row.benchmark) == (model, benchmark)]

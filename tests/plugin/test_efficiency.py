@@ -1,0 +1,243 @@
+"""Probes as tests: what is measured, refused, held to floors and budgets, and found again."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from unicomp.report import json as json_report
+
+SCHEMA = Path(json_report.__file__).with_name("scorecard.schema.json")
+SETTINGS = """\
+[engine]
+threads = 1
+[efficiency]
+warmup_rounds = 1
+least_rounds = 4
+least_seconds = 0
+"""
+PROBES = '''
+import pytest
+from unicomp import Load, Probe
+
+short = Load(prompt_tokens=24, new_tokens=6)
+timed = [
+    Probe(name=name, metric="runtime_acceleration", quantity=name, load=short)
+    for name in ("throughput", "latency", "time_to_first_token", "inter_token_latency")
+]
+needed = [
+    Probe(
+        name="inference_memory",
+        metric="inference_efficiency",
+        quantity="inference_memory",
+        load=Load(prompt_tokens=256),
+    ),
+    Probe(name="model_size", metric="inference_efficiency", quantity="model_size"),
+    Probe(
+        name="flops",
+        metric="inference_efficiency",
+        quantity="flops",
+        load=Load(prompt_tokens=64),
+    ),
+]
+spent = [
+    Probe(name=name, metric="compute_cost", quantity=name)
+    for name in ("compression_time", "compression_memory")
+]
+served = Probe(
+    name="throughput_at_4",
+    metric="runtime_acceleration",
+    quantity="throughput",
+    load=Load(prompt_tokens=24, new_tokens=6, concurrency=4),
+    served=True,
+)
+
+@pytest.mark.parametrize("probe", [*timed, *needed], ids=str)
+def test_gain(probe, gain, floor):
+    assert gain(probe) >= floor(probe)
+
+@pytest.mark.parametrize("probe", spent, ids=str)
+def test_cost(probe, cost, budget):
+    assert cost(probe) <= budget(probe)
+
+@pytest.mark.concurrency
+def test_served(gain, floor):
+    assert gain(served) >= floor(served)
+'''
+TWO = ("--method=dense", "--method=wanda_50")
+TIMED = ("throughput", "latency", "time_to_first_token", "inter_token_latency")
+
+
+@pytest.fixture
+def bench(new_gate, shared_home):
+    """A gate that has nothing but probes."""
+    gate = new_gate(shared_home, SETTINGS, suites=False)
+    gate.write("test_probes.py", PROBES)
+    return gate
+
+
+def probes(run):
+    return {(row["method"], row["benchmark"]): row for row in run.card["probes"]}
+
+
+def test_every_probe_of_every_checkpoint_has_a_row_that_follows_the_schema(bench):
+    run = bench.run(*TWO)
+    assert run.status == 0, run.text
+    jsonschema.validate(run.card, json.loads(SCHEMA.read_text()))
+    found = probes(run)
+    gained = {*TIMED, "inference_memory", "model_size", "flops"}
+    costs = {"compression_time", "compression_memory"}
+    assert {name for method, name in found if method == "dense"} == gained
+    assert {name for method, name in found if method == "wanda_50"} == gained | costs
+    for (method, name), row in found.items():
+        assert row["score"] > 0
+        if name in costs:
+            assert row["retention"] is None
+        else:
+            assert row["low"] <= row["retention"] <= row["high"]
+        if method == "dense" and name in gained:
+            assert row["retention"] == row["low"] == row["high"] == 100.0
+    assert found["wanda_50", "model_size"]["retention"] == pytest.approx(100.0, abs=1)
+    assert found["wanda_50", "flops"]["retention"] == 100.0
+    assert {"p95", "p99", "median", "dense.p95"} <= found["wanda_50", "latency"]["details"].keys()
+    assert {row["metric"] for row in run.card["efficiency"]} == {
+        "runtime_acceleration",
+        "inference_efficiency",
+        "compute_cost",
+    }
+    assert all(row["compared_with"] for row in run.card["efficiency"])
+    assert {row["compared_with"][0] for row in run.card["efficiency"]} == {"dense", "wanda_50"}
+
+
+def test_gains_that_the_format_promises_and_the_engine_does_not_give_are_named(bench):
+    run = bench.run(*TWO, "-k", "model_size or flops")
+    for name in ("model_size", "flops"):
+        row = probes(run)["wanda_50", name]
+        assert row["promised"] > 110
+        assert row["low"] == 100.0
+    assert "not realised" in run.text
+
+
+def test_a_size_that_shrank_is_realised(bench):
+    run = bench.run("--method=dense", "--method=gptq_w4a16", "-k", "model_size")
+    row = probes(run)["gptq_w4a16", "model_size"]
+    assert row["retention"] > 200
+    assert row["promised"] > 200
+    assert "not realised" not in run.text
+
+
+def test_a_timing_has_no_floor_unless_one_is_set(bench):
+    assert bench.run(*TWO, "-k", "latency").status == 0
+    run = bench.run(*TWO, "-k", "test_gain and latency", "--floor=latency=100000")
+    assert run.status == 1
+    assert probes(run)["wanda_50", "latency"]["verdict"] == "fail"
+    assert probes(run)["wanda_50", "inter_token_latency"]["verdict"] == "pass"
+    assert re.search(r"assert <latency: .* of dense .*> >= 100000", run.text)
+
+
+def test_size_has_the_floor_of_everything_else(bench):
+    run = bench.run(*TWO, "-k", "model_size", "--floor=model_size=101")
+    assert run.status == 1
+    assert probes(run)["wanda_50", "model_size"]["verdict"] == "fail"
+
+
+def test_what_compressing_takes_is_held_to_a_budget(bench):
+    bench.write("unicomp.toml", f'{SETTINGS}[budgets]\ncompression_time = "1 h"\n')
+    assert bench.run(*TWO, "-k", "test_cost").status == 0
+    bench.write(
+        "unicomp.toml", f'{SETTINGS}[models.embedded.budgets]\n"compression_memory@wanda_50" = "1 MB"\n'
+    )
+    run = bench.run(*TWO, "-k", "test_cost")
+    assert run.status == 1
+    row = probes(run)["wanda_50", "compression_memory"]
+    assert (row["verdict"], row["budget"]) == ("fail", 1e6)
+    assert "budget 1 MB" in run.text
+    assert re.search(r"assert <compression_memory: .* bytes> <= 1000000", run.text)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('latency = "1 s"', "latency has no budget"),
+        ("compression_time = 5", "give a number with its unit, one of s, min, h"),
+        ('compression_memory = "5 min"', "one of MB, MiB, GB, GiB"),
+    ],
+)
+def test_a_budget_that_means_nothing_is_refused_before_anything_is_built(bench, table, message):
+    bench.write("unicomp.toml", f"[budgets]\n{table}\n")
+    run = bench.run_plain(*TWO)
+    assert run.status == 4
+    assert message in run.text
+
+
+def test_efficiency_beside_other_workers_is_a_usage_error(bench):
+    run = bench.run_plain(*TWO, "-n", "2")
+    assert run.status == 4
+    assert "efficiency is measured by one process alone" in run.text
+
+
+def test_other_tests_run_side_by_side_where_probes_are_left_out(bench):
+    bench.write("test_other.py", "def test_nothing():\n    pass\n")
+    assert bench.run_plain(*TWO, "-n", "2", "-m", "not efficiency").status == 0
+
+
+def test_loads_of_many_requests_are_left_out_unless_they_are_named(bench):
+    assert "test_served" not in bench.run_plain("--collect-only", "-q").text
+    assert "test_served" in bench.run_plain("--collect-only", "-q", "-m", "concurrency").text
+
+
+def test_a_probe_of_a_server_is_not_measured_without_one_and_says_how_to_get_it(bench):
+    run = bench.run("--method=dense", "-m", "concurrency")
+    assert run.status == 1
+    (row,) = run.card["missing"]
+    assert row["verdict"] == "not_measured"
+    assert "--engine vllm" in row["reason"]
+    assert "make vllm" in row["reason"]
+
+
+def test_what_was_measured_is_found_again_without_loading_anything(bench):
+    first = bench.run(*TWO)
+    bench.write(
+        "conftest.py",
+        "import sys\n\n\ndef pytest_sessionfinish():\n    assert 'torch' not in sys.modules\n",
+    )
+    again = bench.run(*TWO)
+    assert again.status == 0, again.text
+    assert probes(again) == probes(first)
+    assert all(piece["cached"] for piece in again.card["work"])
+
+
+def test_pytest_benchmark_carries_the_timings(bench):
+    stored = bench.folder / "timings.json"
+    run = bench.run(*TWO, "-k", "latency", f"--benchmark-json={stored}")
+    assert run.status == 0, run.text
+    timings = {one["name"]: one["stats"] for one in json.loads(stored.read_text())["benchmarks"]}
+    name = "test_gain[embedded-wanda_50-latency]"
+    row = probes(run)["wanda_50", "latency"]
+    assert timings[name]["rounds"] == row["n"]
+    assert timings[name]["median"] == pytest.approx(row["score"], rel=0.1)
+
+
+def test_a_checkpoint_made_elsewhere_has_no_cost_that_is_known(bench, shared_home):
+    run = bench.run(*TWO, "-k", "model_size")
+    assert run.status == 0, run.text
+    made = next(
+        path
+        for path in (shared_home / "checkpoints").glob("*/manifest.json")
+        if json.loads(path.read_text())["facts"]["label"] == "embedded/wanda_50"
+    ).parent
+    run = bench.run("--checkpoint", str(made / "model"), "-k", "test_cost or model_size")
+    missing = {row["benchmark"]: row for row in run.card["missing"]}
+    assert {row["verdict"] for row in missing.values()} == {"not_measured"}
+    assert "was not made here" in missing["compression_time"]["reason"]
+
+
+def test_two_probes_of_one_name_are_refused(bench):
+    bench.write("test_more.py", PROBES.replace("prompt_tokens=24", "prompt_tokens=25"))
+    run = bench.run_plain(*TWO)
+    assert run.status == 4
+    assert "two different benchmarks are named 'throughput'" in run.text

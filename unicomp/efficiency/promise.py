@@ -1,2 +1,0 @@
-def promised(checkpoint, dense):
-    return {}

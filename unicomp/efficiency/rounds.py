@@ -213,6 +213,8 @@ def _conducted(turns: _Turns, effort: Effort, conduct: Conduct, progress: Progre
     turns.on_round = lambda done: progress(min(done, rounds), rounds)
     conduct(turns.setup, turns.target, rounds)
     turns.finish()
+    if (run := len(turns.compressed)) < rounds:
+        raise RuntimeError(f"{run} of {rounds} rounds were conducted")
     return rounds
 
 

@@ -6,7 +6,7 @@
 Run processes that compute now and then beside it for timings of a busy machine. Both sides are
 loaded anew several times, as two copies of one model are not equally fast to the last per mille.
 What is kept of each round is what a probe is made of: the seconds of both sides, and their medians
-of the first token's times and of the gaps. The side that goes first alternates.
+of the first token's times and of the gaps.
 """
 
 from __future__ import annotations

@@ -89,12 +89,14 @@ class Gain:
 
 def written(value: float, unit: Unit) -> str:
     """A value with three digits and its unit, such as `8.42 MB` or `2.31 ms`."""
-    if unit == "s":
-        return f"{value:.3g} s" if value >= 0.1 else f"{1e3 * value:.3g} ms"
-    if unit == "tokens/s":
-        return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
-    factor, prefix = next(pair for pair in _PREFIXES if value >= pair[0] or pair[0] == 1.0)
-    return f"{value / factor:.3g} {prefix}{'B' if unit == 'bytes' else unit}"
+    factor, name = 1.0, str(unit)
+    if unit == "s" and value < 0.1:
+        factor, name = 1e-3, "ms"
+    elif unit in ("bytes", "FLOPs"):
+        factor, prefix = next(pair for pair in _PREFIXES if value >= pair[0] or pair[0] == 1.0)
+        name = f"{prefix}{'B' if unit == 'bytes' else unit}"
+    number = value / factor
+    return f"{number:.0f} {name}" if number >= 100 else f"{number:.3g} {name}"
 
 
 def gain_of_figures(

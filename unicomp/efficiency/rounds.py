@@ -1,8 +1,9 @@
 """Rounds: two loaded checkpoints answer the same fresh prompts in turn, and are timed.
 
 What slows a machine for a while slows both sides of a round alike, so it is the rounds that are
-compared. Who goes first alternates from round to round, as the second one finds warmer caches and
-a warmer chip.
+compared. Each side goes first in one half of them, as the second one finds a warmer chip, and which
+half that is is drawn: what disturbs a machine now and then was seen to fall in step with an order
+that alternates, and to make one of two equal sides the slower by a quarter for forty rounds.
 """
 
 from __future__ import annotations
@@ -210,9 +211,12 @@ def _conducted(turns: _Turns, effort: Effort, conduct: Conduct, progress: Progre
     """
     seconds = [turns.warm_up() for _ in range(effort.warmup_rounds)]
     rounds = effort.rounds(seconds[-1])
+    turns.draw_order(rounds)
     turns.on_round = lambda done: progress(min(done, rounds), rounds)
     conduct(turns.setup, turns.target, rounds)
     turns.finish()
+    if (run := len(turns.compressed)) < rounds:
+        raise RuntimeError(f"{run} of {rounds} rounds were conducted")
     return rounds
 
 
@@ -234,8 +238,10 @@ class _Turns:
         self.dense_joules: list[float | None] = []
         self.compressed_joules: list[float | None] = []
         self._draw = (fresh_prompts(load, vocabulary, seed, number) for number in count())
+        self._order: list[bool] = []
         self._prompts: Prompts = []
         self._new_tokens = load.new_tokens
+        self._seed = seed
         self._sides = compressed, dense
         self._meter = meter
         self._open = False
@@ -249,11 +255,18 @@ class _Turns:
                 side.generate(prompts, self._new_tokens)
         return time.perf_counter() - start
 
+    def draw_order(self, rounds: int) -> None:
+        """Draw the rounds in which the dense one goes first: every other one, shuffled."""
+        import numpy as np
+
+        rng = np.random.default_rng([self._seed, rounds])
+        self._order = rng.permutation(np.arange(rounds) % 2 == 0).tolist()
+
     def setup(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Open a round: what comes before the compressed one's turn."""
         self.finish()
         self._prompts = next(self._draw)
-        if self._dense_first:
+        if self._order[len(self.compressed) % len(self._order)]:
             self._ask_dense()
         self._open = True
         self._meter.start()
@@ -274,10 +287,6 @@ class _Turns:
         if len(self.dense) < len(self.compressed):
             self._ask_dense()
         self.on_round(len(self.compressed))
-
-    @property
-    def _dense_first(self) -> bool:
-        return len(self.compressed) % 2 == 0
 
     def _ask_dense(self) -> None:
         dense = self._sides[1]

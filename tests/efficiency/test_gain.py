@@ -1,0 +1,205 @@
+"""A gain is compressed beside dense, turned so that more is better, and says how sure it is."""
+
+import math
+
+import pytest
+
+from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds, written
+from unicomp.efficiency.rounds import Rounds
+from unicomp.engines import Timing
+from unicomp.errors import ScoringError, SpecError
+from unicomp.spec import Load, Probe
+
+LOAD = Load(prompt_tokens=60, new_tokens=40, concurrency=2)
+NOISE = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.03, 0.97, 1.01, 0.99)
+
+
+def probe(quantity, load=LOAD):
+    counted = quantity in ("model_size", "compression_time")
+    return Probe(
+        name=quantity,
+        metric="inference_efficiency",
+        quantity=quantity,
+        load=None if counted else load,
+    )
+
+
+def timing(seconds, first=0.1, gap=0.01):
+    return Timing(seconds, (first, first), (gap,) * 3)
+
+
+def rounds(dense, compressed, **joules):
+    return Rounds(load=LOAD, dense=tuple(dense), compressed=tuple(compressed), **joules)
+
+
+def twice_as_fast(**joules):
+    """Rounds in which the compressed one needs half of every time."""
+    return rounds(
+        [timing(2 * noise, 0.2 * noise, 0.02 * noise) for noise in NOISE],
+        [timing(noise, 0.1 * noise, 0.01 * noise) for noise in NOISE[::-1]],
+        **joules,
+    )
+
+
+@pytest.mark.parametrize(
+    ("quantity", "score", "dense"),
+    [
+        ("throughput", 200.0, 100.0),
+        ("latency", 1.0, 2.0),
+        ("time_to_first_token", 0.1, 0.2),
+        ("inter_token_latency", 0.01, 0.02),
+    ],
+)
+def test_half_of_the_time_is_twice_the_gain(quantity, score, dense):
+    gain = gain_of_rounds(probe(quantity), twice_as_fast())
+    assert gain.score == pytest.approx(score, rel=0.01)
+    assert gain.dense == pytest.approx(dense, rel=0.01)
+    assert gain.value == pytest.approx(200, abs=2)
+    assert 190 < gain.low < gain.value < gain.high < 210
+    assert gain.n == 10
+    assert gain.doubt is None
+
+
+def test_throughput_is_all_tokens_over_all_seconds():
+    gain = gain_of_rounds(
+        probe("throughput"),
+        rounds([timing(1.0), timing(3.0)], [timing(1.0), timing(1.0)]),
+    )
+    assert gain.dense == pytest.approx(2 * 2 * 100 / 4)
+    assert gain.score == pytest.approx(2 * 2 * 100 / 2)
+    assert gain.value == pytest.approx(200)
+
+
+def test_counted_figures_are_exact():
+    gain = gain_of_figures(probe("model_size"), 3.76e6, 8.42e6)
+    assert gain.value == gain.low == gain.high == pytest.approx(100 * 8.42 / 3.76)
+    assert gain.n == 0
+    assert gain.doubt is None
+
+
+@pytest.mark.parametrize("figure", [0.0, -1.0, math.nan, math.inf])
+def test_there_is_no_ratio_with_nothing(figure):
+    for pair in ((figure, 1.0), (1.0, figure)):
+        with pytest.raises(ScoringError, match="there is no ratio"):
+            gain_of_figures(probe("model_size"), *pair)
+
+
+def test_the_dense_checkpoint_keeps_all_of_itself():
+    timings = tuple(timing(noise) for noise in NOISE)
+    gain = gain_of_rounds(probe("latency"), Rounds(load=LOAD, dense=timings, compressed=timings))
+    assert (gain.value, gain.low, gain.high) == (100.0, 100.0, 100.0)
+    assert gain.score == gain.dense
+    assert gain.doubt is None
+
+
+def test_what_is_counted_has_no_rounds():
+    with pytest.raises(SpecError, match="counted, not timed"):
+        gain_of_rounds(probe("model_size"), twice_as_fast())
+
+
+@pytest.mark.parametrize(
+    ("quantity", "broken"),
+    [
+        ("inter_token_latency", Timing(1.0, (0.1,), ())),
+        ("time_to_first_token", Timing(1.0, (), ())),
+        ("latency", timing(0.0)),
+        ("latency", timing(math.nan)),
+        ("throughput", timing(math.inf)),
+    ],
+)
+def test_times_that_are_none_are_not_counted(quantity, broken):
+    with pytest.raises(ScoringError, match=quantity):
+        gain_of_rounds(probe(quantity), rounds([timing(1.0)] * 2, [timing(1.0), broken]))
+
+
+# -- details ------------------------------------------------------------------------------------
+
+
+def test_tails_of_both_sides_are_told():
+    gain = gain_of_rounds(probe("latency"), twice_as_fast())
+    assert gain.details["median"] == gain.score
+    assert gain.details["dense.median"] == gain.dense
+    assert 1.0 < gain.details["p95"] < gain.details["p99"] <= 1.03
+    assert 2.0 < gain.details["dense.p95"] < gain.details["dense.p99"] <= 2.06
+    assert gain.details["generated_tokens_per_second"] == pytest.approx(2 * 40)
+    assert gain.details["dense.generated_tokens_per_second"] == pytest.approx(40)
+
+
+def test_the_tail_of_throughput_is_the_slow_one():
+    details = gain_of_rounds(probe("throughput"), twice_as_fast()).details
+    assert details["p1"] < details["p5"] < details["median"]
+    assert "p95" not in details
+
+
+def test_energy_is_told_where_it_is_known():
+    known = gain_of_rounds(probe("latency"), twice_as_fast(compressed_joules=80.0))
+    assert known.details["joules_per_token"] == pytest.approx(80 / (10 * 2 * 40))
+    assert "dense.joules_per_token" not in known.details
+
+
+# -- how sure -----------------------------------------------------------------------------------
+
+
+def test_a_difference_within_the_noise_is_told_as_such():
+    noisy = rounds(
+        [timing(noise) for noise in NOISE], [timing(1.01 * noise) for noise in NOISE[::-1]]
+    )
+    gain = gain_of_rounds(probe("latency"), noisy)
+    assert gain.low < 100 < gain.high
+    assert "is within the noise of 10 rounds" in gain.doubt
+
+
+def made(value, low, high, promised):
+    return Gain(
+        probe="latency",
+        unit="s",
+        score=0.779,
+        dense=0.812,
+        value=value,
+        low=low,
+        high=high,
+        n=12,
+        promised=promised,
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "promised", "realised"),
+    [
+        ((150, 140, 160), 200.0, True),
+        ((104, 99, 109), 200.0, False),
+        ((90, 85, 95), 200.0, False),
+        ((100, 100, 100), 200.0, False),
+        ((150, 140, 160), None, None),
+        ((50, 40, 60), 100.0, None),
+    ],
+)
+def test_a_promised_gain_is_realised_if_all_of_the_interval_is_one(limits, promised, realised):
+    assert made(*limits, promised).realised is realised
+
+
+def test_a_gain_explains_itself():
+    assert repr(made(104.2, 101.0, 107.9, None)) == (
+        "<latency: 104.2 % [101.0, 107.9] of dense 0.812 s (measured 0.779 s), 12 rounds>"
+    )
+    assert repr(gain_of_figures(probe("model_size"), 3.76e6, 8.42e6)) == (
+        "<model_size: 223.9 % of dense 8.42 MB (measured 3.76 MB)>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (8.42e6, "bytes", "8.42 MB"),
+        (15.3e9, "bytes", "15.3 GB"),
+        (12.0, "bytes", "12 B"),
+        (3.294e13, "FLOPs", "32.9 TFLOPs"),
+        (0.00231, "s", "2.31 ms"),
+        (0.779, "s", "0.779 s"),
+        (4321.0, "s", "4321 s"),
+        (2310.4, "tokens/s", "2310 tokens/s"),
+        (31.26, "tokens/s", "31.3 tokens/s"),
+    ],
+)
+def test_figures_are_written_with_three_digits(value, unit, text):
+    assert written(value, unit) == text

@@ -1,0 +1,123 @@
+"""Ratios of paired timings: what holds of their intervals whatever the timings are."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy.stats import wilcoxon
+
+from unicomp.statistics import Interval, ratio_of_pairs, ratio_of_totals
+
+RATIOS = (ratio_of_pairs, ratio_of_totals)
+SECONDS = st.floats(1e-6, 1e6)
+PAIRS = st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=30).map(
+    lambda pairs: tuple(np.array(side) for side in zip(*pairs, strict=True))
+)
+
+each = pytest.mark.parametrize("ratio", RATIOS)
+
+
+def close(first, second):
+    return math.isclose(first, second, rel_tol=1e-9) or first == second
+
+
+@each
+@given(pairs=PAIRS)
+@example(pairs=(np.array([1e-6, 1e6]), np.array([1e6, 1e-6])))
+def test_the_limits_are_numbers_around_the_estimate(ratio, pairs):
+    found = ratio(*pairs)
+    assert 0.0 <= found.low <= found.estimate <= found.high
+    assert 0.0 < found.estimate < math.inf
+
+
+@each
+@given(pairs=PAIRS.filter(lambda pairs: len(pairs[0]) > 1))
+def test_swapping_the_sides_inverts_the_ratio(ratio, pairs):
+    one, other = ratio(*pairs), ratio(*pairs[::-1])
+    assert close(one.estimate * other.estimate, 1.0)
+    with np.errstate(divide="ignore", over="ignore"):
+        assert close(float(np.float64(1.0) / one.low), other.high)
+        assert close(float(np.float64(1.0) / one.high), other.low)
+
+
+@each
+@given(pairs=PAIRS, factor=st.floats(1e-3, 1e3))
+def test_the_unit_of_time_does_not_matter(ratio, pairs, factor):
+    one, other = ratio(*pairs), ratio(*(factor * side for side in pairs))
+    for name in ("estimate", "low", "high"):
+        assert close(getattr(one, name), getattr(other, name))
+
+
+@each
+@given(pairs=PAIRS, factor=st.floats(0.1, 10.0))
+def test_a_side_that_is_slower_by_a_factor_moves_the_interval_by_it(ratio, pairs, factor):
+    one, other = ratio(*pairs), ratio(factor * pairs[0], pairs[1])
+    for name in ("estimate", "low", "high"):
+        assert close(factor * getattr(one, name), getattr(other, name))
+
+
+@each
+@given(first=SECONDS, second=SECONDS, n=st.integers(2, 40))
+def test_constant_timings_leave_nothing_open(ratio, first, second, n):
+    found = ratio(np.full(n, first), np.full(n, second))
+    assert close(found.estimate, first / second)
+    assert math.isclose(found.low, found.high, rel_tol=1e-9)
+
+
+@each
+def test_one_round_tells_next_to_nothing(ratio):
+    assert ratio(np.array([2.0]), np.array([1.0])) == Interval(2.0, 0.0, math.inf)
+
+
+@each
+def test_the_same_timings_have_the_same_interval_every_time(ratio):
+    rng = np.random.default_rng(0)
+    pairs = rng.exponential(size=(2, 25)) + 1
+    assert ratio(*pairs) == ratio(*pairs)
+
+
+@pytest.mark.parametrize("n", range(6, 26))
+def test_limits_of_pairs_are_where_the_test_of_signed_ranks_decides(n):
+    """The interval holds the very factors that scipy's exact test does not reject at 5 %."""
+    rng = np.random.default_rng(n)
+    first, second = np.exp(0.1 * rng.standard_normal((2, n)))
+    found = ratio_of_pairs(first, second)
+    logs = np.log(first / second)
+    for limit, inward in ((found.low, 1e-9), (found.high, -1e-9)):
+        inside = wilcoxon(logs - math.log(limit) - inward, method="exact").pvalue
+        outside = wilcoxon(logs - math.log(limit) + inward, method="exact").pvalue
+        assert outside <= 0.05 < inside
+
+
+def test_the_ratio_of_totals_is_that_of_the_sums():
+    assert ratio_of_totals(np.array([1.0, 5.0]), np.array([2.0, 1.0])).estimate == pytest.approx(
+        2.0
+    )
+
+
+def test_one_round_far_off_does_not_move_the_ratio_of_pairs():
+    first = 1.0 + 0.02 * np.sin(np.arange(20))
+    first[7] = 90.0
+    found = ratio_of_pairs(first, np.ones(20))
+    assert 0.98 < found.low < found.estimate < found.high < 1.02
+
+
+def drawn(kind, rng, shape):
+    """Timings as they come: nearly normal, with a long tail, or with some far off."""
+    if kind == "normal":
+        return np.exp(0.05 * rng.standard_normal(shape))
+    if kind == "tail":
+        return 1.0 + 0.05 * rng.pareto(1.5, shape)
+    return 1.0 + 0.02 * rng.exponential(size=shape) + (rng.random(shape) < 0.1) * 2.0
+
+
+@each
+@pytest.mark.parametrize("n", [5, 6, 10, 20])
+@pytest.mark.parametrize("kind", ["normal", "tail", "far off"])
+def test_equal_sides_are_found_equal_nineteen_times_of_twenty(ratio, kind, n):
+    rng = np.random.default_rng(n)
+    timings = drawn(kind, rng, (500, 2, n))
+    covered = np.mean([found.low <= 1.0 <= found.high for found in (ratio(*t) for t in timings)])
+    assert covered >= 0.92  # 95 % less three standard errors of 500 trials

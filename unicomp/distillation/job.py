@@ -245,8 +245,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _say(message: dict[str, Any]) -> None:
-    """One line in one write: the processes share a pipe and are run unbuffered, where `print` writes
-    the line and its end apart, and the lines of two that fail at once would run together."""
+    """One line in one write: the processes share a pipe and are run unbuffered, where `print`
+    writes the line and its end apart, and the lines of two that fail at once would run together.
+    """
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 

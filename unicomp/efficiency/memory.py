@@ -10,10 +10,10 @@ CPU it is resident memory above what the process held before it loaded the check
 libraries in place. The transient memory of loading counts in neither.
 
 The pass is transformers' own, `model(input_ids, labels=input_ids)`: it holds the keys and values of
-all tokens, and all logits, as the published measurement does. Attention is the one that transformers
-takes by itself, on every device: where it is the fused one, the scores of attention are never held.
-The engine answers with another one on CPU, where that is faster for short rows; its scores of 4096
-tokens would hide what compression does to the weights, and no server writes them.
+all tokens, and all logits in float32, which for a large vocabulary outweigh the activations.
+Attention is the one that transformers takes by itself, on every device: where it is the fused one,
+its scores are never held. The engine answers with another one on CPU, where that is faster for
+short rows; its scores of 4096 tokens would hide the weights, and no server writes them.
 """
 
 from __future__ import annotations

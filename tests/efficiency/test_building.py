@@ -1,18 +1,12 @@
 """What building a checkpoint took is recorded, of the processes that a method starts as well."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from unicomp import catalogue, checkpoint
 from unicomp.methods.inspection import size
-from unicomp.spec import Calibration, Model
-from unicomp.store import Store
 
-REPOSITORY = Path(__file__).parents[2]
-EMBEDDED = REPOSITORY / "fixtures" / "embedded" / "model"
-SEEN = Calibration(name="seen", samples=("one and two is three",) * 4, tokens=16)
+EMBEDDED = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
 MIB = 2**20
 
 METHOD = """
@@ -29,24 +23,6 @@ def compress(source, target, calibration):
 
 method = Method(name="{name}", family="pruning", compress=compress)
 """
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory):
-    """Builds the embedded model by a method of the given name, and of the given file."""
-    root = tmp_path_factory.mktemp("user")
-    shutil.copytree(REPOSITORY / "fixtures/methods", root / "fixtures/methods")
-    store = Store(tmp_path_factory.mktemp("home"))
-
-    def built(name, text=None):
-        if text is not None:
-            (root / "fixtures/methods" / f"{name}.py").write_text(text)
-        roots = catalogue.roots(root)
-        method = catalogue.load_method(name, roots)
-        model = Model(name="embedded", source=str(EMBEDDED))
-        return checkpoint.build(model, method, SEEN, store=store, roots=roots)
-
-    return built
 
 
 def in_children(name, processes, size):

@@ -64,11 +64,11 @@ class Checkpoint:
     facts: Mapping[str, Any]
     """What was measured, as JSON values. Always `parameters`, `bytes` and `ideal_bytes`. After a
     build also `seconds` and `peak_rss_bytes` of the compression, `device`,
-    `peak_accelerator_bytes`, `threads` and what the inspection found. Of one that was trained also
-    `tokens`, `steps`, `train_seconds`, `correction_seconds`, `tokens_per_second`, `loss_first`,
-    `loss_last` and `estimate`; its loss curve lies beside it as `loss.jsonl`. A published
-    checkpoint has what it cost as `published`, and `base`, the hub id of the model that it was
-    made from."""
+    `peak_accelerator_bytes`, `threads` and what the inspection found; memory is that of all
+    processes and devices that compressed. Of one that was trained also `tokens`, `steps`,
+    `train_seconds`, `correction_seconds`, `tokens_per_second`, `loss_first`, `loss_last` and
+    `estimate`; its loss curve lies beside it as `loss.jsonl`. A published checkpoint has what it
+    cost as `published`, and `base`, the hub id of the model that it was made from."""
     fresh: bool
     """Whether this call built it."""
 

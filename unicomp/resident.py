@@ -1,4 +1,4 @@
-"""Resident memory: what this process holds, the most it held, and what its children hold with it."""
+"""Resident memory: of this process, now and at most, and of it with the processes it started."""
 
 from __future__ import annotations
 

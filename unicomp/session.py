@@ -19,8 +19,8 @@ from unicomp.calibration import GENERIC, UNSEEN
 from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
 from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds
-from unicomp.efficiency.measurements import Measurements
-from unicomp.efficiency.promise import promised
+from unicomp.efficiency.measurements import Measurements, fewer_operations
+from unicomp.efficiency.promise import promises
 from unicomp.efficiency.rounds import Conduct, Effort, Rounds, in_a_loop
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
@@ -181,7 +181,12 @@ class Session:
                 "(`make vllm` sets it up in a clone; elsewhere install vllm in an environment of "
                 "its own, and put it on PATH)"
             )
-        promise = promised(checkpoint, dense).get(probe.quantity)
+        promise = promises(
+            subject.method.claims,
+            checkpoint.facts,
+            dense.facts,
+            flops=fewer_operations(checkpoint, dense),
+        ).get(probe.quantity)
         if probe.timed:
             assert probe.load is not None
             rounds = self._timed(subject, probe.load, checkpoint, dense, conduct)

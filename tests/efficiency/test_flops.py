@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unicomp.efficiency.flops import analytic, counted, flops, linear_flops
+from unicomp.efficiency.flops import analytic, flops, linear_flops
 from unicomp.errors import SpecError
 from unicomp.spec import Load
 
@@ -137,20 +137,10 @@ def test_an_unknown_architecture_is_only_counted(tmp_path):
         linear_flops(config, 1)
 
 
-def test_quantized_weights_are_multiplied_like_others(tmp_path):
-    """A checkpoint of four bits makes the products of the dense model."""
-    config = json.loads((EMBEDDED / "config.json").read_text())
+@pytest.mark.parametrize("name", ["wanda_50", "gptq_w4a16"])
+def test_zeros_and_packed_weights_are_multiplied_like_others(build, name):
     load = Load(prompt_tokens=64, new_tokens=1)
-    group = {"targets": ["Linear"], "weights": {"num_bits": 4, "group_size": 128, "type": "int"}}
-    quantization = {
-        "quant_method": "compressed-tensors",
-        "format": "pack-quantized",
-        "quantization_status": "compressed",
-        "config_groups": {"group_0": group},
-        "ignore": ["lm_head"],
-    }
-    packed = written(config | {"quantization_config": quantization}, tmp_path)
-    assert counted(packed, load) == counted(EMBEDDED, load)
+    assert flops(build(name).path, load) == flops(EMBEDDED, load)
 
 
 def test_the_embedded_model_takes_as_many_as_its_configuration_says():

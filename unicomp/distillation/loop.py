@@ -51,6 +51,8 @@ class Trained:
     """Of training, those before an interruption included, and those whose work was lost not."""
     first_loss: float
     last_loss: float
+    accelerator_bytes: int | None = None
+    """The most memory that was held on the devices, summed over them; None on CPU."""
 
     @property
     def tokens_per_second(self) -> float:
@@ -284,7 +286,16 @@ class _Loop:
             seconds=self.seconds,
             first_loss=json.loads(lines[0])["loss"],
             last_loss=json.loads(lines[-1])["loss"],
+            accelerator_bytes=self._accelerator_bytes(),
         )
+
+    def _accelerator_bytes(self) -> int | None:
+        import torch
+
+        if not torch.accelerator.is_available():
+            return None
+        own = torch.tensor([torch.accelerator.max_memory_allocated()])
+        return int(self.accelerator.gather(own.to(self.accelerator.device)).sum())
 
 
 def _accelerator(training: Training) -> Any:

@@ -180,6 +180,17 @@ class Measurements:
             return interleave(one, other, load, known, self.effort, **how)
 
 
+def fewer_operations(checkpoint: Checkpoint, dense: Checkpoint) -> float:
+    """How many times more operations the linear layers of `dense` make for each token: 1 for equal
+    shapes, and where an architecture is not known.
+    """
+    try:
+        this, other = (flops.linear_flops(read_config(c.path), 1) for c in (checkpoint, dense))
+    except SpecError:
+        return 1.0
+    return other / this
+
+
 def vocabulary_of(checkpoint: Checkpoint) -> NDArray[np.int64]:
     """The token ids that prompts can be made of, shape (tokens,). Raises EngineError."""
     from unicomp.engines.tokenizer import load_tokenizer

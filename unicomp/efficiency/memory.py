@@ -10,10 +10,10 @@ CPU it is resident memory above what the process held before it loaded the check
 libraries in place. The transient memory of loading counts in neither.
 
 The pass is transformers' own, `model(input_ids, labels=input_ids)`: it holds the keys and values of
-all tokens, and all logits, as the published measurement does. Attention is the one that transformers
-takes by itself, on every device: where it is the fused one, the scores of attention are never held.
-The engine answers with another one on CPU, where that is faster for short rows; its scores of 4096
-tokens would hide what compression does to the weights, and no server writes them.
+all tokens, and all logits in float32, which for a large vocabulary outweigh the activations.
+Attention is the one that transformers takes by itself, on every device: where it is the fused one,
+its scores are never held. The engine answers with another one on CPU, where that is faster for
+short rows; its scores of 4096 tokens would hide the weights, and no server writes them.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ def _measure(request: Mapping[str, Any]) -> Footprint:
         use_safetensors=True,
     ).to(device)
     network.eval()
-    for tensor in _state(network):
-        tensor.count_nonzero()  # reads it: of a file that is mapped, only what was read is resident
+    if device.type == "cpu":
+        _unmap(network)
     loaded = _bytes(_state(network))
     row = torch.tensor([request["tokens"]], device=device)
 
@@ -228,6 +228,16 @@ def _warm_up(device: torch.device) -> None:
     rows = torch.ones(1, 2, 64, 64, device=device)
     attended = functional.scaled_dot_product_attention(rows, rows, rows, is_causal=True)
     functional.cross_entropy((attended @ rows)[0, 0], torch.zeros(64, device=device).long())
+
+
+def _unmap(network: Any) -> None:
+    """Copy the weights out of the mapped files, where those of the stored precision still lie.
+
+    One tensor there keeps all that was read of its file resident, while one that was not read is
+    not resident at all.
+    """
+    for tensor in _state(network):
+        tensor.data = tensor.data.clone()
 
 
 def _state(network: Any) -> Iterator[torch.Tensor]:

@@ -19,7 +19,7 @@ from unicomp.catalogue import read_config
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.estimate import Estimate, estimate, work_of
 from unicomp.distillation.job import MODEL, Job, load, run
-from unicomp.distillation.loop import CURVE, Tell
+from unicomp.distillation.loop import CURVE, Tell, Trained
 from unicomp.distillation.shape import refusal
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
@@ -131,9 +131,9 @@ def distil(
         folder=workshop.folder / "distillation",
         trust_remote_code=workshop.trust_remote_code,
     )
-    before = 0.0
+    corrected: Trained | None = None
     if correction := parameters.get("correction", 0):
-        teacher, before = _corrected(job, correction, workshop)
+        teacher, corrected = _corrected(job, correction, workshop)
         job = replace(job, teacher=teacher)
     if begin is not None:
         workshop.tell("cutting the student")
@@ -145,15 +145,17 @@ def distil(
     store_in(target, dtype)
     copy_companions(source, target)
     shutil.copyfile(job.folder / CURVE, target.parent / CURVE)
+    peaks = [each.accelerator_bytes for each in (corrected, trained) if each is not None]
     return {
         "tokens": trained.tokens,
         "steps": trained.steps,
         "train_seconds": trained.seconds,
-        "correction_seconds": before,
+        "correction_seconds": corrected.seconds if corrected is not None else 0.0,
         "tokens_per_second": trained.tokens_per_second,
         "loss_first": trained.first_loss,
         "loss_last": trained.last_loss,
         "estimate": expected.as_json(),
+        "peak_accelerator_bytes": max((peak for peak in peaks if peak is not None), default=None),
     }
 
 
@@ -189,8 +191,8 @@ def _memory(there: bool) -> int | None:
         return None
 
 
-def _corrected(job: Job, tokens: int, workshop: Workshop) -> tuple[Path, float]:
-    """The teacher, trained on the text of the distillation, and the seconds that it took."""
+def _corrected(job: Job, tokens: int, workshop: Workshop) -> tuple[Path, Trained]:
+    """The teacher, trained on the text of the distillation, and what that took."""
     correction = replace(
         job,
         kind="next_token",
@@ -199,7 +201,7 @@ def _corrected(job: Job, tokens: int, workshop: Workshop) -> tuple[Path, float]:
     )
     trained = run(correction, lambda text: workshop.tell(f"correcting the teacher: {text}"))
     copy_companions(job.teacher, correction.folder / MODEL)
-    return correction.folder / MODEL, trained.seconds
+    return correction.folder / MODEL, trained
 
 
 def _begun(job: Job, begin: Begin, calibration: Calibration, workshop: Workshop) -> Path:

@@ -4,7 +4,8 @@ It reads a request (JSON) from its standard input, applies one method, inspects 
 reports on its standard output, one JSON object a line: `{"stage": TEXT}` as it goes along, and at
 the end either `{"facts": {...}}` or `{"error": {"type": ..., "message": ...}}`. All else that is
 printed, by this process or by a library, goes to its standard error. A process of its own keeps
-what a library leaks or crashes away from the session, and its memory is the method's.
+what a library leaks or crashes away from the session, and its memory is the method's, with that of
+the processes which the method starts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from unicomp import lifeline
+from unicomp import lifeline, resident
 from unicomp.catalogue import check_folder, read_method
 from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnicompError
@@ -30,6 +31,8 @@ from unicomp.spec import Calibration
 
 TRAINING = ("train_seconds", "correction_seconds")
 """What a method that trains says of its time."""
+WATCH_SECONDS = 0.1
+"""Between two looks at the memory of processes that a method starts."""
 PROBES = 4
 """Calibration samples that the reloaded checkpoint is asked about."""
 
@@ -76,14 +79,15 @@ def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
     if method.corpus is not None:
         given = (*given, _workshop(request, channel))
     started = time.perf_counter()
-    measured = compress(*given) or {}
+    with resident.Watch(resident.of_family, WATCH_SECONDS) as family:
+        measured = compress(*given) or {}
     seconds = time.perf_counter() - started
     facts: dict[str, Any] = {
+        **measured,
         # of a training that was interrupted, what was done before counts too
         "seconds": max(seconds, sum(measured.get(name, 0.0) for name in TRAINING)),
-        "peak_rss_bytes": peak_rss(),
-        **_accelerator(),
-        **measured,
+        "peak_rss_bytes": max(resident.peak(), family.highest),
+        **_accelerator(measured.get("peak_accelerator_bytes")),
     }
 
     _say(channel, stage="inspecting")
@@ -109,30 +113,18 @@ def _workshop(request: Mapping[str, Any], channel: TextIO) -> Workshop:
     )
 
 
-def peak_rss() -> int:
-    """The most memory, in bytes, that this process has held so far."""
-    try:
-        # Unlike getrusage, this forgets the process that started this one.
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
+def _accelerator(elsewhere: int | None) -> dict[str, Any]:
+    """The device that compressed, and the most memory, in bytes, that was held on it.
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _accelerator() -> dict[str, Any]:
-    """The device that compressed, and the most memory, in bytes, that was held on it."""
+    `elsewhere` is what the method says of other processes, each with a device of its own.
+    """
     torch = sys.modules.get("torch")
     if torch is None or not torch.accelerator.is_available():
         return {"device": "cpu", "peak_accelerator_bytes": None}
     kind = torch.accelerator.current_accelerator().type
     return {
         "device": torch.cuda.get_device_name() if kind == "cuda" else kind,
-        "peak_accelerator_bytes": torch.accelerator.max_memory_allocated(),
+        "peak_accelerator_bytes": max(torch.accelerator.max_memory_allocated(), elsewhere or 0),
     }
 
 

@@ -20,7 +20,7 @@ warmup_rounds = 1
 least_rounds = 4
 least_seconds = 0
 """
-PROBES = '''
+PROBES = """
 import pytest
 from unicomp import Load, Probe
 
@@ -67,7 +67,7 @@ def test_cost(probe, cost, budget):
 @pytest.mark.concurrency
 def test_served(gain, floor):
     assert gain(served) >= floor(served)
-'''
+"""
 TWO = ("--method=dense", "--method=wanda_50")
 TIMED = ("throughput", "latency", "time_to_first_token", "inter_token_latency")
 
@@ -149,7 +149,8 @@ def test_what_compressing_takes_is_held_to_a_budget(bench):
     bench.write("unicomp.toml", f'{SETTINGS}[budgets]\ncompression_time = "1 h"\n')
     assert bench.run(*TWO, "-k", "test_cost").status == 0
     bench.write(
-        "unicomp.toml", f'{SETTINGS}[models.embedded.budgets]\n"compression_memory@wanda_50" = "1 MB"\n'
+        "unicomp.toml",
+        f'{SETTINGS}[models.embedded.budgets]\n"compression_memory@wanda_50" = "1 MB"\n',
     )
     run = bench.run(*TWO, "-k", "test_cost")
     assert run.status == 1

@@ -122,13 +122,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(names, values, ids=ids, indirect=True, scope="session")
 
     several = len(plan.calibrations) > 1
-    compressed = [method for method in plan.methods if method.name != DENSE.name]
-    costs = _uses_ours(metafunc._arg2fixturedefs, "cost")
-    methods = compressed if costs else plan.methods  # nothing was spent on the dense one
     if "model" in free:
         spread("model", plan.models, [str(model) for model in plan.models])
     if {"method", "calibration"} <= set(free):
-        pairs = [(method, name) for method in methods for name in plan.calibrations_of(method)]
+        pairs = [(method, name) for method in plan.methods for name in plan.calibrations_of(method)]
         spread(
             "method,calibration",
             pairs,
@@ -138,7 +135,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             ],
         )
     elif "method" in free:
-        spread("method", methods, [str(method) for method in methods])
+        spread("method", plan.methods, [str(method) for method in plan.methods])
     elif "calibration" in free and several:
         spread("calibration", plan.calibrations, plan.calibrations)
 
@@ -189,7 +186,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     grid = config.stash[GRID] = Grid()
     try:
         _check(config, plan, items)
-        lists = (_outside(plan, grid, items), _repeated(items), _unasked(config, items))
+        lists = (
+            _outside(plan, grid, items),
+            _repeated(items),
+            _free(items),
+            _unasked(config, items),
+        )
         outside = list(dict.fromkeys(chain.from_iterable(lists)))
     except UnicompError as error:
         grid.problem = str(error)
@@ -244,6 +246,17 @@ def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
             repeated.append(item)
         known.add(key)
     return repeated
+
+
+def _free(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests of what the dense model cost to make: nothing was spent on it here."""
+    return [
+        item
+        for item in items
+        if _uses_ours(_definitions(item), "cost")
+        and (subject := subject_of(item)) is not None
+        and subject.method.name == DENSE.name
+    ]
 
 
 def _unasked(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:

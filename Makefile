@@ -6,10 +6,16 @@ ARGS ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: suite test lint
+.PHONY: suite retention efficiency test lint
+.NOTPARALLEL:
 
-suite: $(VENV)/installed  ## run the suite on the embedded model
-	$(VENV)/bin/pytest suites -q -n 2 $(ARGS)
+suite: retention efficiency  ## run the suite on the embedded model
+
+retention: $(VENV)/installed  ## what the compressions keep: two processes side by side
+	$(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
+
+efficiency: $(VENV)/installed  ## what they gain: one process alone, since it takes timings
+	$(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
 
 test: $(VENV)/installed  ## run the project's own tests
 	$(VENV)/bin/pytest tests -q -n 2 $(ARGS)

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from unicomp.efficiency.measurements import Measurements
 from unicomp.errors import StoreError
 from unicomp.framework import DIMENSIONS
 from unicomp.plugin.fixtures import ROWS, SESSION
@@ -143,6 +144,7 @@ class _Reporter:
                 unpinned=grid.unpinned,
                 notes=plan.notes,
                 instruments=self._instruments(plan, ledger),
+                measuring=self._measuring(plan, ledger),
             ),
         )
         self._config.stash[SCORECARD] = card
@@ -164,6 +166,16 @@ class _Reporter:
             return {}
         conditions = next(iter(plan.conditions.values()))
         return environment.describe_instruments(conditions.instruments, conditions.store)
+
+    def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
+        """The machine that timings belong to and the effort of taking them; nothing without any."""
+        rows = [row for rows in ledger.rows.values() for row in rows]
+        if not any(row.unit is not None and row.score is not None for row in rows):
+            return {}
+        conditions = next(iter(plan.conditions.values()))
+        effort = plan.settings.effort
+        measurements = Measurements(conditions.store, conditions.engine, effort)
+        return {"machine": measurements.machine, "effort": asdict(effort)}
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""

@@ -43,6 +43,17 @@ def tables(card: Scorecard) -> Iterator[Titled]:
         yield from _metrics(card, model)
 
 
+def machine(card: Scorecard) -> Iterator[str]:
+    """What timings were taken on, in a line; they hold for such a machine only."""
+    found = card.environment.get("measuring", {}).get("machine")
+    if found:
+        gpus = ", ".join(str(gpu.get("name")) for gpu in found.get("gpus", ()))
+        where = gpus or found.get("processor") or "an unknown processor"
+        count = found.get("threads")
+        threads = "" if gpus or not count else f", {count} thread{'s' if count != 1 else ''}"
+        yield f"measured on {where}{threads}"
+
+
 def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
     names = list(dict.fromkeys(row.benchmark for row in rows))
     table = empty_table(name.replace("_", " ") for name in names)

@@ -37,6 +37,7 @@ def describe(
     unpinned: Sequence[str] = (),
     notes: Sequence[str] = (),
     instruments: Mapping[str, Any] | None = None,
+    measuring: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
@@ -61,6 +62,7 @@ def describe(
         "unpinned": list(unpinned),  # data sets of which any revision may have been read
         "notes": list(notes),  # what the session could not show
         "instruments": dict(instruments or {}),  # what generated answers were read with
+        "measuring": dict(measuring or {}),  # where and how long timings were taken
     }
 
 

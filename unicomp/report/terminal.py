@@ -82,7 +82,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
     for titled in efficiency.tables(card):
         console.print(f"[bold]{escape(titled.title)}", soft_wrap=True)
         console.print(titled.table)
-    for line in efficiency.notes(card):
+    for line in (*efficiency.machine(card), *efficiency.notes(card)):
         console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
     spent = costs.costs_of(work)
     if any(cost.known for cost in spent):

@@ -1,0 +1,123 @@
+"""The three efficiency metrics of a scorecard: equations 5 to 8 on rows that were measured."""
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicomp.framework import EFFICIENCY, EMBEDDED
+from unicomp.gate import Policy
+from unicomp.rawscores import read_raw_scores
+from unicomp.scorecard import Row, efficiency, scorecard
+
+ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
+PUBLISHED = Path(ROOT).parent / "paper" if ROOT else None
+
+UNITS = {
+    **{"throughput": "tokens/s", "latency": "s", "flops": "FLOPs", "compression_time": "s"},
+    **{name: "bytes" for name in ("inference_memory", "model_size", "compression_memory")},
+}
+METRIC_OF = {name: metric for metric, parts in EFFICIENCY.items() for name in parts}
+
+
+def rows_of(measured):
+    """The rows of a session that measured method → probe → value."""
+    for method, values in measured.items():
+        for name, value in values.items():
+            about = {"model": "m", "method": method, "calibration": "none", "n": 10}
+            up = EFFICIENCY[METRIC_OF[name]][name] == "higher"
+            if METRIC_OF[name] != "compute_cost":
+                dense = measured["dense"][name]
+                gain = 100.0 * (value / dense if up else dense / value)
+                about |= {"dense": dense, "retention": gain, "low": gain, "high": gain}
+                about |= {"floor": 0.0}
+            yield Row(
+                benchmark=name,
+                metric=METRIC_OF[name],
+                verdict="pass",
+                score=value,
+                unit=UNITS[name],
+                higher_is_better=up,
+                in_points=False,
+                **about,
+            )
+
+
+def metrics_of(measured):
+    card = scorecard(rows_of(measured), {"m": EMBEDDED}, Policy())
+    return {(row.method, row.metric): row for row in efficiency(card)}
+
+
+@pytest.mark.skipif(
+    PUBLISHED is None or not PUBLISHED.is_dir(),
+    reason="needs the paper's tables beside the mirror that UNICOMP_DATASET_ROOT names",
+)
+def test_the_papers_measurements_give_its_efficiency_metrics():
+    (raw,) = read_raw_scores(PUBLISHED / "llama_3_1_8b_raw.csv").values()
+    measured = {
+        method: {name: value for name, value in scores.items() if name in METRIC_OF}
+        for method, scores in raw.items()
+    }
+    found = metrics_of(measured)
+    with (PUBLISHED / "llama_3_1_8b_published.csv").open(encoding="utf-8") as file:
+        published = [row for row in csv.DictReader(file) if row["score"] in EFFICIENCY]
+    assert len(published) == 26
+    for row in published:
+        value = found[row["method"], row["score"]].value
+        assert value == pytest.approx(float(row["value"]), abs=0.15), row
+
+
+def test_the_best_has_100_and_the_others_are_named_with_it():
+    found = metrics_of(
+        {
+            "dense": {"throughput": 100.0, "latency": 2.0},
+            "fast": {"throughput": 200.0, "latency": 1.0},
+        }
+    )
+    assert found["fast", "runtime_acceleration"].value == pytest.approx(100.0)
+    assert found["dense", "runtime_acceleration"].value == pytest.approx(50.0)
+    assert found["dense", "runtime_acceleration"].compared_with == ("dense", "fast")
+
+
+def test_a_checkpoint_that_lacks_a_component_has_no_metric():
+    found = metrics_of(
+        {
+            "dense": {"throughput": 100.0, "latency": 2.0},
+            "half": {"throughput": 300.0},
+        }
+    )
+    assert ("half", "runtime_acceleration") not in found
+    # and what was measured of it still is the best of its component
+    assert found["dense", "runtime_acceleration"].value < 100.0
+
+
+def test_compute_cost_compares_what_was_spent_and_dense_has_none():
+    found = metrics_of(
+        {
+            "a": {"compression_time": 10.0, "compression_memory": 4e9},
+            "b": {"compression_time": 40.0, "compression_memory": 4e9},
+        }
+    )
+    assert found["a", "compute_cost"].value == pytest.approx(100.0)
+    assert found["b", "compute_cost"].value == pytest.approx(50.0)
+
+
+amounts = st.floats(min_value=1e-3, max_value=1e12)
+
+
+@given(st.lists(st.tuples(amounts, amounts), min_size=1, max_size=5), amounts)
+def test_what_unit_a_machine_counts_in_changes_nothing(pairs, factor):
+    def measured(scale):
+        return {
+            name: {"throughput": scale * one, "latency": other / scale}
+            for name, (one, other) in zip(("dense", "b", "c", "d", "e"), pairs, strict=False)
+        }
+
+    one, other = metrics_of(measured(1.0)), metrics_of(measured(factor))
+    assert one.keys() == other.keys()
+    for key, row in one.items():
+        assert 0 < row.value <= 100.0 + 1e-6
+        assert other[key].value == pytest.approx(row.value, rel=1e-6)

@@ -18,7 +18,7 @@ PUBLISHED = Path(ROOT).parent / "paper" if ROOT else None
 
 UNITS = {
     **{"throughput": "tokens/s", "latency": "s", "flops": "FLOPs", "compression_time": "s"},
-    **{name: "bytes" for name in ("inference_memory", "model_size", "compression_memory")},
+    **dict.fromkeys(("inference_memory", "model_size", "compression_memory"), "bytes"),
 }
 METRIC_OF = {name: metric for metric, parts in EFFICIENCY.items() for name in parts}
 

@@ -282,10 +282,12 @@ def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
     """A floor for each metric and compressed checkpoint, as lines of `unicomp.toml`.
 
     The lowest end among the intervals of the metric and of its benchmarks, less `margin` points,
-    rounded down: what was measured passes, and what falls by more than the margin does not.
+    rounded down: what was measured passes, and what falls by more than the margin does not. Of
+    efficiency, of what is no timing: those belong to the machine that they were taken on.
     """
     least: dict[tuple[str, str, str], float] = {}
-    for row in (*card["scores"], *card["metrics"]):
+    counted = [row for row in card.get("probes", ()) if row["unit"] not in ("s", "tokens/s")]
+    for row in (*card["scores"], *card["metrics"], *counted):
         low = row["low"]
         if row["method"] == "dense" or low is None:
             continue

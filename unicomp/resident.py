@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import psutil
@@ -67,7 +67,7 @@ def _share(process: psutil.Process) -> int:
 
     try:
         try:
-            info = process.memory_full_info()
+            info: Any = process.memory_full_info()
         except psutil.AccessDenied:
             info = process.memory_info()
     except psutil.Error:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import psutil
@@ -66,12 +66,13 @@ def _share(process: psutil.Process) -> int:
     import psutil
 
     try:
-        info = process.memory_full_info()
-        return int(getattr(info, "pss", info.rss))
-    except psutil.AccessDenied:
-        return int(process.memory_info().rss)
+        try:
+            info: Any = process.memory_full_info()
+        except psutil.AccessDenied:
+            info = process.memory_info()
     except psutil.Error:
         return 0
+    return int(getattr(info, "pss", info.rss))
 
 
 class Watch:

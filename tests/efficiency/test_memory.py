@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from random import Random
 
@@ -9,6 +10,8 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.efficiency import random_model
+from unicomp import resident
+from unicomp.efficiency import memory
 from unicomp.efficiency.memory import Footprint, footprint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
@@ -84,6 +87,20 @@ def test_zeros_take_the_memory_of_other_numbers(build, embedded, tmp_path):
     assert pruned.peak == pytest.approx(embedded.peak, rel=0.03)
 
 
+def test_where_the_system_keeps_no_peak_it_is_watched(monkeypatch):
+    monkeypatch.setattr(resident, "forget_peak", lambda: False)
+
+    def hold():
+        held = bytearray(200 << 20)
+        time.sleep(0.1)
+        return len(held)
+
+    before = resident.current()
+    done, highest = memory._resident(hold)
+    assert done == 200 << 20
+    assert highest - before == pytest.approx(done, rel=0.05)
+
+
 def test_nothing_is_left_of_a_measurement_but_its_figures(tmp_path):
     log = tmp_path / "logs" / "memory.log"
     assert isinstance(measured(EMBEDDED, ROW[:16], log), Footprint)
@@ -97,6 +114,13 @@ def test_more_tokens_than_positions_are_refused_in_a_line(tmp_path):
     with pytest.raises(EngineError, match="2048 positions, too few for the 4096 tokens") as caught:
         measured(folder, ROW, tmp_path / "memory.log")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_device_that_does_not_tell_is_refused(tmp_path):
+    model = Model(name="subject", source=str(EMBEDDED))
+    settings = EngineSettings(device="mps")
+    with pytest.raises(EngineError, match="not on mps"):
+        footprint(EMBEDDED, model, ROW, settings, log=tmp_path / "memory.log")
 
 
 def test_a_checkpoint_that_does_not_load_is_told_in_a_line_and_its_log_is_kept(tmp_path):

@@ -45,6 +45,18 @@ def test_a_student_promises_what_its_shape_executes():
     assert promised["model_size"] == 200
 
 
+@pytest.mark.parametrize(
+    ("size", "memory"),
+    [(5.40, 10.53), (8.46, 13.73), (8.50, 13.67)],
+    ids=["4bit", "depth", "width"],
+)
+def test_the_published_inference_memory_is_what_sizes_promise(size, memory):
+    """GiB of Llama-3.1-8B in the paper: 14.96 on disk, 20.39 in use."""
+    dense = {"bytes": 14.96, "ideal_bytes": 14.96}
+    promised = promises(Claims(), facts(size), dense, weights=14.96 / 20.39)
+    assert promised["inference_memory"] == pytest.approx(100 * 20.39 / memory, rel=0.04)
+
+
 def test_of_zeros_among_few_bits_only_those_that_were_claimed_are_promised():
     promised = promises(BOTH, facts(400, sparsity=0.56), DENSE_FACTS)
     assert promised["flops"] == 200
@@ -60,9 +72,13 @@ def test_a_larger_format_promises_no_smaller_one():
     st.integers(1, 3200),
     st.floats(0, 0.99),
     st.floats(0.5, 4),
+    st.floats(0, 1),
 )
-def test_only_gains_are_promised_and_none_of_building(claims, ideal, sparsity, executed):
-    promised = promises(claims, facts(ideal, sparsity=sparsity), DENSE_FACTS, flops=executed)
+def test_only_gains_are_promised_and_none_of_building(claims, ideal, sparsity, executed, share):
+    promised = promises(
+        claims, facts(ideal, sparsity=sparsity), DENSE_FACTS, flops=executed, weights=share
+    )
+    assert promised.get("inference_memory", 100) <= promised.get("model_size", 100) * (1 + 1e-9)
     assert promised.keys() <= UNITS.keys() - {"compression_time", "compression_memory"}
     assert all(value > 100 for value in promised.values())
     for timing in TIMINGS:

@@ -39,9 +39,6 @@ from unicomp.spec import Model
 if TYPE_CHECKING:
     import torch
 
-TOKENS = 4096
-"""Of the paper's measurement, in one row."""
-
 SAMPLING_SECONDS = 0.001
 """Between two looks at the memory, where the system keeps no peak."""
 
@@ -81,8 +78,10 @@ def footprint(
 
     It is run in the precision, on the device and with the CPU threads of `settings`. What the
     process prints is kept in `log` if it fails. Raises EngineError where the checkpoint has fewer
-    positions than there are tokens, or the process fails.
+    positions than there are tokens, where the device does not tell, or where the process fails.
     """
+    if settings.resolved_device() == "mps":
+        raise EngineError("the inference memory is measured on CUDA and on CPU, not on mps")
     config = read_config(folder)
     positions = (config.get("text_config") or config).get("max_position_embeddings")
     if positions is not None and positions < len(tokens):

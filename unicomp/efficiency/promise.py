@@ -5,8 +5,9 @@ Nothing here is measured on a machine. What a checkpoint would take in a format 
 chosen for; what of it an engine gives is for the measurements to say. Promises follow from the
 checkpoint's facts and its method's claims, whichever method that is:
 
-- size and inference memory: as many times less as the weights take ideally. Activations and the
-  cache are not compressed, so that of the memory is a bound, which long prompts do not reach.
+- size: as many times less as the weights take ideally.
+- inference memory: the same of the weights' part in it. Activations, logits and the cache are not
+  compressed.
 - FLOPs: zeros need not be multiplied, 1 / (1 - sparsity) of the compressed matrices. Fewer bits
   promise none: weights are multiplied as real numbers. A student's shape is a promise too, one that
   every engine keeps.
@@ -24,19 +25,25 @@ from unicomp.spec import Claims, Quantity
 
 
 def promises(
-    claims: Claims, facts: Mapping[str, Any], dense: Mapping[str, Any], *, flops: float = 1.0
+    claims: Claims,
+    facts: Mapping[str, Any],
+    dense: Mapping[str, Any],
+    *,
+    flops: float = 1.0,
+    weights: float = 1.0,
 ) -> dict[Quantity, float]:
     """What a checkpoint with these facts promises, in percent of the dense model.
 
     Oriented so that more is better; a quantity that no gain is promised for is left out. `dense`
-    are the facts of the dense model, and `flops` how many times more operations than the checkpoint
-    it executes, which for a student is what its shape promises.
+    are the facts of the dense model, `flops` how many times more operations than the checkpoint it
+    executes, which for a student is what its shape promises, and `weights` the share of its
+    inference memory that its weights take.
     """
     smaller = dense["bytes"] / facts["ideal_bytes"]
     fewer = flops / (1 - _sparsity(claims, facts))
     ratios: dict[Quantity, float] = {
         "model_size": smaller,
-        "inference_memory": smaller,
+        "inference_memory": 1 / (1 - weights + weights / smaller),
         "flops": fewer,
         "throughput": max(smaller, fewer),
         "latency": smaller,

@@ -5,6 +5,7 @@ What is relied on of it, and what it does when it is switched off.
 
 import json
 
+import numpy  # noqa: F401  (pytester unloads what its sessions load first, and that cannot be)
 import pytest
 
 CONFTEST = """

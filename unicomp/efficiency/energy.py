@@ -55,7 +55,7 @@ class RaplCounter:
 
 @dataclass(frozen=True)
 class GpuCounter:
-    """One GPU; its counter moves some ten times a second, so short turns are told in the sum only."""
+    """One GPU; its counter moves some ten times a second, so only sums of short turns are told."""
 
     gpu: nvml.Gpu
 

@@ -49,6 +49,7 @@ def rounds(request):
             load,
             ordinary_tokens(50, [0]),
             effort,
+            seed=0,
             conduct=conduct,
         )
         assert log.count("dense") > len(found)  # one more to get warm

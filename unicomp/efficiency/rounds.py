@@ -161,7 +161,7 @@ def interleave(
     vocabulary: NDArray[np.int64],
     effort: Effort,
     *,
-    seed: int = 0,
+    seed: int,
     conduct: Conduct = in_a_loop,
     meter: Meter = UNMETERED,
     progress: Progress = lambda done, rounds: None,
@@ -169,7 +169,9 @@ def interleave(
     """Both engines answer the same prompts, round by round; each is warm before it counts.
 
     `vocabulary` holds the token ids that prompts are made of, shape (tokens,); both checkpoints
-    must know them. Raises EngineError where a side does not answer.
+    must know them. A `seed` gives the same prompts every time, and a server that has seen them
+    answers faster: one that stays up needs another seed for each measurement. Raises EngineError
+    where a side does not answer.
     """
     turns = _Turns(load, vocabulary, seed, compressed, dense, meter)
     rounds = _conducted(turns, effort, conduct, progress)
@@ -188,7 +190,7 @@ def alone(
     vocabulary: NDArray[np.int64],
     effort: Effort,
     *,
-    seed: int = 0,
+    seed: int,
     conduct: Conduct = in_a_loop,
     meter: Meter = UNMETERED,
     progress: Progress = lambda done, rounds: None,

@@ -8,10 +8,11 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from unicomp import catalogue, checkpoint, device
+from unicomp import catalogue, checkpoint, device, responses
 from unicomp.errors import StoreError
 from unicomp.spec import Calibration, Model
 from unicomp.store import Store
@@ -149,6 +150,25 @@ def test_a_lock_that_is_a_link_is_not_followed(own_lock):
     (own_lock / f"unicomp-device-{os.getuid()}.lock").symlink_to(own_lock / "elsewhere")
     with pytest.raises(StoreError, match="cannot be opened"), device.shared():
         pass
+
+
+def test_answers_are_asked_for_with_the_device_shared_and_found_without():
+    held = []
+
+    @contextmanager
+    def opened(*about, **named):
+        with holder("alone") as measurement:
+            held.append(says(measurement))
+        yield SimpleNamespace(answer=lambda requests: ["yes"] * len(requests))
+
+    known = {"old": ["yes"]}
+    log = SimpleNamespace(read=known.copy, append=known.update)
+    engine = SimpleNamespace(open=opened)
+    subject = SimpleNamespace(path=None, model=None)
+    for key in ("old", "new"):
+        item = SimpleNamespace(key=key, requests=["?"])
+        assert responses.answer(log, subject, engine, {"bench": [item]}).answers[key] == ["yes"]
+    assert held == ["waits"]
 
 
 # -- builds -------------------------------------------------------------------------------------

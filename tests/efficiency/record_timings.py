@@ -23,8 +23,8 @@ from unicomp.spec import Load, Model
 TIMINGS = Path(__file__).parent / "timings.json"
 MODEL = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
 LOADS = {
-    "throughput": Load(prompt_tokens=64, new_tokens=32, concurrency=8),
-    "latency": Load(prompt_tokens=64, new_tokens=32),
+    "throughput": Load(prompt_tokens=32, new_tokens=16, concurrency=4),
+    "latency": Load(prompt_tokens=32, new_tokens=16),
     "first_token": Load(prompt_tokens=128, new_tokens=4),
 }
 
@@ -49,10 +49,10 @@ def record(rounds: int, loading: int) -> dict[str, Rounds]:
 
 
 def main() -> None:
-    """Add a series of rounds to the file."""
+    """Add series of rounds to the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--loadings", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--loadings", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--note", required=True, help="how busy the machine was")
     chosen = parser.parse_args()
     kept = json.loads(TIMINGS.read_text()) if TIMINGS.exists() else {}
@@ -62,8 +62,8 @@ def main() -> None:
                 "dense": [figures(timing) for timing in rounds.dense],
                 "compressed": [figures(timing) for timing in rounds.compressed],
             }
-    lines = [f'"{name}": {json.dumps(series)}' for name, series in kept.items()]
-    TIMINGS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        lines = [f'"{name}": {json.dumps(series)}' for name, series in kept.items()]
+        TIMINGS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def pair(log):
 
 
 def test_both_sides_answer_the_same_prompts_and_every_round_has_its_own(pair, log):
-    interleave(*pair, LOAD, VOCABULARY, TEN)
+    interleave(*pair, LOAD, VOCABULARY, TEN, seed=0)
     rounds = [(log[at], log[at + 1]) for at in range(0, len(log), 2)]
     assert len(rounds) == 12  # two of them to get warm
     assert all({one[0], other[0]} == {"dense", "compressed"} for one, other in rounds)
@@ -59,7 +59,7 @@ def first_of(log):
 
 
 def test_each_side_goes_first_in_half_of_the_rounds(pair, log):
-    interleave(*pair, LOAD, VOCABULARY, TEN)
+    interleave(*pair, LOAD, VOCABULARY, TEN, seed=0)
     assert sorted(first_of(log)) == ["compressed"] * 5 + ["dense"] * 5
 
 
@@ -76,7 +76,7 @@ def test_the_order_is_drawn_and_repeats_with_its_seed():
 
 
 def test_timings_are_paired_by_round(pair, log):
-    rounds = interleave(*pair, LOAD, VOCABULARY, TEN)
+    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, seed=0)
     assert len(rounds) == len(rounds.dense) == len(rounds.compressed) == 10
     for dense, compressed in zip(rounds.dense, rounds.compressed, strict=True):
         assert abs(dense.seconds - compressed.seconds) == pytest.approx(0.001)
@@ -114,10 +114,10 @@ def test_another_may_conduct_and_time_nothing_but_the_compressed_one(pair, log):
             target(*arguments, **named)
             timed.append([entry[0] for entry in log[before:]])
 
-    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, conduct=conduct)
+    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, conduct=conduct)
     assert timed == [["compressed"]] * 10
     assert rounds == interleave(
-        Engine("dense", again := []), Engine("compressed", again), LOAD, VOCABULARY, TEN
+        Engine("dense", again := []), Engine("compressed", again), LOAD, VOCABULARY, TEN, seed=0
     )
 
 
@@ -127,7 +127,7 @@ def test_rounds_beyond_those_asked_for_do_not_count(pair):
             arguments, named = setup()
             target(*arguments, **named)
 
-    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, conduct=profiled)
+    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, conduct=profiled)
     assert len(rounds) == len(rounds.dense) == 10
 
 
@@ -137,11 +137,11 @@ def test_one_who_conducts_fewer_rounds_is_found_out(pair):
         target(*arguments, **named)
 
     with pytest.raises(RuntimeError, match="1 of 10 rounds"):
-        interleave(*pair, LOAD, VOCABULARY, TEN, conduct=once)
+        interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, conduct=once)
 
 
 def test_the_dense_one_alone_is_both_sides(log):
-    rounds = alone(Engine("dense", log), LOAD, VOCABULARY, TEN)
+    rounds = alone(Engine("dense", log), LOAD, VOCABULARY, TEN, seed=0)
     assert rounds.alone
     assert rounds.dense is rounds.compressed
     assert len(log) == 12
@@ -153,12 +153,12 @@ def test_an_engine_that_fails_ends_it(pair):
 
     pair[0].generate = fail
     with pytest.raises(EngineError, match="out of memory"):
-        interleave(*pair, LOAD, VOCABULARY, TEN)
+        interleave(*pair, LOAD, VOCABULARY, TEN, seed=0)
 
 
 def test_progress_is_told_after_every_round(pair):
     told = []
-    interleave(*pair, LOAD, VOCABULARY, TEN, progress=lambda *done: told.append(done))
+    interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, progress=lambda *done: told.append(done))
     assert told == [(done, 10) for done in range(1, 11)]
 
 
@@ -181,14 +181,14 @@ class Meter:
 
 
 def test_the_energy_of_each_side_is_its_turns(pair, log):
-    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, meter=Meter(log))
+    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, meter=Meter(log))
     assert (rounds.dense_joules, rounds.compressed_joules) == (10.0, 1000.0)
 
 
 def test_energy_that_is_not_known_of_every_turn_is_not_known(pair, log):
-    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, meter=Meter(log, unknown=["dense"]))
+    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, meter=Meter(log, unknown=["dense"]))
     assert (rounds.dense_joules, rounds.compressed_joules) == (None, 1000.0)
-    assert interleave(*pair, LOAD, VOCABULARY, TEN).compressed_joules is None
+    assert interleave(*pair, LOAD, VOCABULARY, TEN, seed=0).compressed_joules is None
 
 
 # -- how long -----------------------------------------------------------------------------------
@@ -226,14 +226,14 @@ def test_an_effort_that_measures_nothing_is_refused(changed, message):
 
 
 def test_rounds_survive_json_to_the_last_digit(pair, log):
-    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, meter=Meter(log))
+    rounds = interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, meter=Meter(log))
     again = Rounds.from_json(json.loads(json.dumps(rounds.as_json())))
     assert again == rounds
     assert not again.alone
 
 
 def test_rounds_of_the_dense_one_alone_stay_so(log):
-    rounds = alone(Engine("dense", log), LOAD, VOCABULARY, TEN)
+    rounds = alone(Engine("dense", log), LOAD, VOCABULARY, TEN, seed=0)
     again = Rounds.from_json(json.loads(json.dumps(rounds.as_json())))
     assert again == rounds
     assert again.alone

@@ -55,7 +55,7 @@ class RaplCounter:
 
 @dataclass(frozen=True)
 class GpuCounter:
-    """One GPU; it counts from the moment that its driver was loaded."""
+    """One GPU; its counter moves some ten times a second, so only sums of short turns are told."""
 
     gpu: nvml.Gpu
 

@@ -8,9 +8,12 @@ that alternates, and to make one of two equal sides the slower by a quarter for 
 
 from __future__ import annotations
 
+import gc
 import math
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
@@ -158,7 +161,7 @@ def interleave(
     vocabulary: NDArray[np.int64],
     effort: Effort,
     *,
-    seed: int = 0,
+    seed: int,
     conduct: Conduct = in_a_loop,
     meter: Meter = UNMETERED,
     progress: Progress = lambda done, rounds: None,
@@ -166,7 +169,9 @@ def interleave(
     """Both engines answer the same prompts, round by round; each is warm before it counts.
 
     `vocabulary` holds the token ids that prompts are made of, shape (tokens,); both checkpoints
-    must know them. Raises EngineError where a side does not answer.
+    must know them. A `seed` gives the same prompts every time, and a server that has seen them
+    answers faster: one that stays up needs another seed for each measurement. Raises EngineError
+    where a side does not answer.
     """
     turns = _Turns(load, vocabulary, seed, compressed, dense, meter)
     rounds = _conducted(turns, effort, conduct, progress)
@@ -185,7 +190,7 @@ def alone(
     vocabulary: NDArray[np.int64],
     effort: Effort,
     *,
-    seed: int = 0,
+    seed: int,
     conduct: Conduct = in_a_loop,
     meter: Meter = UNMETERED,
     progress: Progress = lambda done, rounds: None,
@@ -274,7 +279,8 @@ class _Turns:
 
     def target(self, prompts: Prompts, new_tokens: int) -> Timing:
         """The compressed one's turn."""
-        timing = self._sides[0].generate(prompts, new_tokens)
+        with _undisturbed():
+            timing = self._sides[0].generate(prompts, new_tokens)
         self.compressed.append(timing)
         return timing
 
@@ -293,8 +299,27 @@ class _Turns:
         if dense is None:
             return
         self._meter.start()
-        self.dense.append(dense.generate(self._prompts, self._new_tokens))
+        with _undisturbed():
+            timing = dense.generate(self._prompts, self._new_tokens)
+        self.dense.append(timing)
         self.dense_joules.append(self._meter.stop())
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No garbage is collected and nothing is traced.
+
+    One who conducts may see to that for the target; it has to be so for both sides or for none.
+    """
+    collecting, tracer = gc.isenabled(), sys.gettrace()
+    gc.disable()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        if collecting:
+            gc.enable()
 
 
 def _sum(joules: Sequence[float | None]) -> float | None:

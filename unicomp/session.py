@@ -11,33 +11,29 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from unicomp.calibration import GENERIC, UNSEEN
 from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
-from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds
-from unicomp.efficiency.measurements import Measurements, fewer_operations
-from unicomp.efficiency.promise import promises
-from unicomp.efficiency.rounds import Conduct, Effort, Rounds, in_a_loop
+from unicomp.efficiency.gain import Gain
+from unicomp.efficiency.measurements import Measurements
+from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scores import Conditions, Measured, Records, guarded, measure
-from unicomp.spec import DENSE, Benchmark, Calibration, Load, Method, Model, Probe
+from unicomp.spec import DENSE, Benchmark, Calibration, Method, Model, Probe
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 Key = tuple[str, str, str]
 """(model, method, calibration) by name: a checkpoint of a session."""
-
-PARTS = ("loaded", "weights", "kv_cache", "rest")
-"""What the inference memory is made of."""
 
 Narrate = Callable[[str], None]
 """Is told what is being done, for a progress display."""
@@ -112,9 +108,8 @@ class Session:
         self._probed = probed
         self._subjects = subjects
         self._pool = Pool()
-        self._rounds: dict[tuple[Key, Load], Rounds | UnicompError] = {}
         self._measurements = {
-            name: Measurements(known.store, known.engine, effort, fresh_timings)
+            name: Measurements(known.store, known.engine, effort, fresh_timings, narrate)
             for name, known in conditions.items()
         }
 
@@ -150,9 +145,15 @@ class Session:
         checkpoint = self.checkpoint(subject)
         dense = self.checkpoint(Subject(model=subject.model, method=DENSE))
         measurements = self._measurements[subject.model.name]
+
+        @contextmanager
+        def loaded() -> Iterator[tuple[Engine, Engine]]:
+            with self._lent(dense, 0) as one, self._lent(checkpoint, 0) as other:
+                yield one, other
+
         before = measurements.seconds
         try:
-            return self._gain(subject, probe, checkpoint, dense, conduct)
+            return measurements.gain(probe, checkpoint, dense, loaded, conduct)
         finally:
             self._narrate("")
             spent = measurements.seconds - before
@@ -165,47 +166,6 @@ class Session:
                     seconds=spent,
                 )
             )
-
-    def _gain(
-        self,
-        subject: Subject,
-        probe: Probe,
-        checkpoint: Checkpoint,
-        dense: Checkpoint,
-        conduct: Conduct,
-    ) -> Gain:
-        measurements = self._measurements[subject.model.name]
-        if probe.served and not self._conditions[subject.model.name].engine.serves:
-            raise UnmeasuredError(
-                f"{probe} is a server's, and this engine is none: measure it with --engine vllm "
-                "(`make vllm` sets it up in a clone; elsewhere install vllm in an environment of "
-                "its own, and put it on PATH)"
-            )
-        promise = promises(
-            subject.method.claims,
-            checkpoint.facts,
-            dense.facts,
-            flops=fewer_operations(checkpoint, dense),
-        ).get(probe.quantity)
-        if probe.timed:
-            assert probe.load is not None
-            rounds = self._timed(subject, probe.load, checkpoint, dense, conduct)
-            return gain_of_rounds(probe, rounds, promised=promise)
-        pair = (checkpoint, dense)
-        if probe.quantity == "model_size":
-            sizes = [float(one.facts["bytes"]) for one in pair]
-            return gain_of_figures(probe, *sizes, promised=promise)
-        assert probe.load is not None
-        if probe.quantity == "inference_memory":
-            prints = [measurements.footprint(one, probe.load, self._narrate) for one in pair]
-            peaks = [float(one.peak) for one in prints]
-            parts = [{name: float(getattr(one, name)) for name in PARTS} for one in prints]
-        else:
-            counts = [measurements.flops(one, probe.load, self._narrate) for one in pair]
-            peaks = [counted for counted, _ in counts]
-            parts = [{"linear_128": linear} if linear else {} for _, linear in counts]
-        details = {**parts[0], **{f"dense.{name}": value for name, value in parts[1].items()}}
-        return replace(gain_of_figures(probe, *peaks, promised=promise), details=details)
 
     def cost(self, subject: Subject, probe: Probe) -> float:
         """What making the checkpoint took, in the unit of the probe.
@@ -220,29 +180,6 @@ class Session:
         if found is None:
             raise UnmeasuredError(f"{subject.method} was not made here: what it took is not known")
         return float(found)
-
-    def _timed(
-        self,
-        subject: Subject,
-        load: Load,
-        checkpoint: Checkpoint,
-        dense: Checkpoint,
-        conduct: Conduct,
-    ) -> Rounds:
-        """The rounds of a load, which several probes may look at."""
-
-        @contextmanager
-        def loaded() -> Iterator[tuple[Engine, Engine]]:
-            with self._lent(dense, 0) as one, self._lent(checkpoint, 0) as other:
-                yield one, other
-
-        return _once(
-            self._rounds,
-            (subject.key, load),
-            lambda: self._measurements[subject.model.name].rounds(
-                checkpoint, dense, load, loaded, conduct, self._narrate
-            ),
-        )
 
     def _lent(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
         """The checkpoint loaded for requests of `tokens`, and for what it will be timed with.

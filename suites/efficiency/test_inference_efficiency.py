@@ -15,7 +15,7 @@ inference_memory = needed(
 activations and the cache of one sequence, and nothing that a server sets aside beforehand."""
 
 model_size = needed(name="model_size", quantity="model_size")
-"""All files of the checkpoint on disk."""
+"""The files of its weights on disk."""
 
 flops = needed(name="flops", quantity="flops", load=Load(prompt_tokens=1024))
 """One forward pass: all that is computed, also with zeros; attention and experts count."""

@@ -1,15 +1,16 @@
 """What was measured of checkpoints, once, and kept by all that decides it.
 
-A timing is kept for the machine that it was taken on, the two checkpoints, the engine and the
-effort; the other figures for the checkpoint and what computed them.
+Timings are kept for the machine that they were taken on, the two checkpoints, the engine and the
+effort, so those of one machine are never compared with those of another; the other figures for the
+checkpoint and what computed them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +20,9 @@ from unicomp.catalogue import read_config
 from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency import flops, machine
 from unicomp.efficiency.energy import machine_meter
+from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds
 from unicomp.efficiency.memory import Footprint, footprint
+from unicomp.efficiency.promise import promises
 from unicomp.efficiency.rounds import (
     Conduct,
     Effort,
@@ -30,8 +33,8 @@ from unicomp.efficiency.rounds import (
     ordinary_tokens,
 )
 from unicomp.engines import Engine, EngineSettings
-from unicomp.errors import SpecError
-from unicomp.spec import Load
+from unicomp.errors import SpecError, UnicompError, UnmeasuredError
+from unicomp.spec import Load, Probe
 from unicomp.store import MEASUREMENTS, Store, content_key
 
 if TYPE_CHECKING:
@@ -43,26 +46,29 @@ T = TypeVar("T")
 VERSION = 1
 """To be raised when something is measured differently than before; what is kept then counts no
 more."""
-
 PUBLISHED_TOKENS = 128
-"""Of the forward pass whose operations the paper tells."""
+"""Of the forward pass whose operations the paper tells, without those of attention."""
 
-Narrate = Callable[[str], None]
 Pair = AbstractContextManager[tuple[Engine, Engine]]
 """The dense checkpoint and another one, both loaded."""
+Loaded = Callable[[], Pair]
 
 
 @dataclass
 class Measurements:
-    """The figures of a session's checkpoints, taken or found."""
+    """The figures of a model's checkpoints, taken or found."""
 
     store: Store
     engine: EngineSettings
     effort: Effort = field(default_factory=Effort)
     fresh: bool = False
-    """Whether timings are taken again, though they are known."""
+    """Whether timings are taken again, though they are in the store."""
+    narrate: Callable[[str], None] = lambda text: None
     seconds: float = 0.0
     """What measuring has taken so far."""
+
+    def __post_init__(self) -> None:
+        self._rounds: dict[tuple[str, Load], Rounds | UnicompError] = {}
 
     @cached_property
     def machine(self) -> dict[str, Any]:
@@ -71,16 +77,76 @@ class Measurements:
         versions = {name: version(name) for name in libraries}
         return machine.fingerprint(threads=self.engine.threads, versions=versions)
 
-    def rounds(
+    def gain(
+        self,
+        probe: Probe,
+        checkpoint: Checkpoint,
+        dense: Checkpoint,
+        loaded: Loaded,
+        conduct: Conduct,
+    ) -> Gain:
+        """What a checkpoint gained over the dense one in a probe, unless it is one of building.
+
+        `loaded` loads both where they have to be timed, and `conduct` runs the rounds then. Raises
+        EngineError, or UnmeasuredError where the engine does not have what is asked.
+        """
+        if probe.served and not self.engine.serves:
+            raise UnmeasuredError(
+                f"{probe} is a server's, and this engine is none: measure it with --engine vllm "
+                "(`make vllm` sets it up in a clone; elsewhere install vllm in an environment of "
+                "its own, and put it on PATH)"
+            )
+        if probe.timed:
+            assert probe.load is not None
+            rounds = self._timed(checkpoint, dense, probe.load, loaded, conduct)
+            return gain_of_rounds(probe, rounds, promised=_promised(probe, checkpoint, dense))
+        pair = (checkpoint, dense)
+        if probe.quantity == "model_size":
+            sizes = [float(one.facts["bytes"]) for one in pair]
+            return gain_of_figures(probe, *sizes, promised=_promised(probe, checkpoint, dense))
+        assert probe.load is not None
+        if probe.quantity == "inference_memory":
+            mine, other = (self._footprint(one, probe.load) for one in pair)
+            share = other.weights / other.peak
+            promise = _promised(probe, checkpoint, dense, weights=share)
+            gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise)
+            return replace(gain, details=_both(mine.as_details(), other.as_details()))
+        counts = [self._flops(one, probe.load) for one in pair]
+        promise = _promised(probe, checkpoint, dense)
+        gain = gain_of_figures(probe, counts[0]["all"], counts[1]["all"], promised=promise)
+        return replace(gain, details=_both(*({"linear_128": c["linear_128"]} for c in counts)))
+
+    def _timed(
         self,
         checkpoint: Checkpoint,
         dense: Checkpoint,
         load: Load,
-        loaded: Callable[[], Pair],
+        loaded: Loaded,
         conduct: Conduct,
-        narrate: Narrate,
     ) -> Rounds:
-        """Both checkpoints timed in turn at a load, `dense` by itself. Raises EngineError."""
+        """Both checkpoints timed in turn at a load, which several probes may look at.
+
+        A failure is remembered and raised again.
+        """
+        place = (checkpoint.key, load)
+        if place not in self._rounds:
+            try:
+                self._rounds[place] = self._rounds_of(checkpoint, dense, load, loaded, conduct)
+            except UnicompError as error:
+                self._rounds[place] = error
+        found = self._rounds[place]
+        if isinstance(found, UnicompError):
+            raise found
+        return found
+
+    def _rounds_of(
+        self,
+        checkpoint: Checkpoint,
+        dense: Checkpoint,
+        load: Load,
+        loaded: Loaded,
+        conduct: Conduct,
+    ) -> Rounds:
         identity = {
             "rounds": asdict(load),
             "effort": asdict(self.effort),
@@ -88,18 +154,40 @@ class Measurements:
             "engine": self.engine.identity(checkpoint.model),
             "machine": self.machine,
         }
-        key = content_key({**identity, "code": VERSION})
-        known = None if self.fresh else self.store.recall(MEASUREMENTS, key)
-        if known is not None:
-            return Rounds.from_json(known["rounds"])
-        start = time.monotonic()
-        taken = self._take(checkpoint, dense, load, loaded, conduct, narrate)
-        self.seconds += time.monotonic() - start
-        self.store.remember(MEASUREMENTS, key, {**identity, "rounds": taken.as_json()})
-        return taken
+        values = self._kept(
+            identity,
+            lambda: self._take(checkpoint, dense, load, loaded, conduct).as_json(),
+            fresh=self.fresh,
+        )
+        return Rounds.from_json(values)
 
-    def footprint(self, checkpoint: Checkpoint, load: Load, narrate: Narrate) -> Footprint:
-        """The memory that reading a prompt needs, in a process of its own. Raises EngineError.
+    def _take(
+        self,
+        checkpoint: Checkpoint,
+        dense: Checkpoint,
+        load: Load,
+        loaded: Loaded,
+        conduct: Conduct,
+    ) -> Rounds:
+        shape = f"{load.concurrency} × {load.prompt_tokens}/{load.new_tokens} tokens"
+        label = f"{checkpoint}: timing {shape}"
+
+        def progress(done: int, rounds: int) -> None:
+            self.narrate(f"{label}, round {done}/{rounds}")
+
+        self.narrate(label)
+        known = vocabulary_of(checkpoint)
+        # a server may stay up for several checkpoints, and must not see the same prompts again
+        seed = int(content_key({"checkpoint": checkpoint.key, "load": asdict(load)})[:8], 16)
+        how: dict[str, Any] = {"seed": seed, "conduct": conduct, "progress": progress}
+        with loaded() as (one, other), device.alone(lambda: self.narrate(f"{label}: waiting")):
+            how["meter"] = machine_meter()
+            if checkpoint.method == dense.method:
+                return alone(one, load, known, self.effort, **how)
+            return interleave(one, other, load, known, self.effort, **how)
+
+    def _footprint(self, checkpoint: Checkpoint, load: Load) -> Footprint:
+        """The memory that reading a prompt needs, in a process of its own.
 
         Random tokens stand in for WikiText: the peak is a matter of shapes, not of words.
         """
@@ -111,44 +199,38 @@ class Measurements:
         }
 
         def measure() -> dict[str, Any]:
-            narrate(f"{checkpoint}: measuring the memory of {load.prompt_tokens} tokens")
+            self.narrate(f"{checkpoint}: measuring the memory of {load.prompt_tokens} tokens")
             (prompt,) = fresh_prompts(load, vocabulary_of(checkpoint), seed=0, number=0)
             log = self.store.home / "logs" / f"{checkpoint}-memory.log"
             found = footprint(checkpoint.path, checkpoint.model, prompt, self.engine, log=log)
             return asdict(found)
 
-        return Footprint(**self._once(identity, measure))
+        return Footprint(**self._kept(identity, measure))
 
-    def flops(
-        self, checkpoint: Checkpoint, load: Load, narrate: Narrate
-    ) -> tuple[float, float | None]:
-        """Floating-point operations of one forward pass, and those of 128 tokens without attention,
-        which is what the paper tells; None where the architecture is not known.
+    def _flops(self, checkpoint: Checkpoint, load: Load) -> dict[str, float]:
+        """Floating-point operations of one forward pass: `all`, and `linear_128`, which the paper
+        tells; 0 where the architecture is not known.
         """
         identity = {
             "flops": asdict(load),
             "checkpoint": checkpoint.key,
-            "torch": version("torch"),
-            "transformers": version("transformers"),
+            "versions": {name: version(name) for name in ("torch", "transformers")},
         }
 
-        def measure() -> list[float | None]:
-            narrate(f"{checkpoint}: counting the operations of {load.prompt_tokens} tokens")
+        def measure() -> dict[str, float]:
+            self.narrate(f"{checkpoint}: counting the operations of {load.prompt_tokens} tokens")
             trust = checkpoint.model.trust_remote_code
             counted = flops.counted(checkpoint.path, load, trust_remote_code=trust)
-            try:
-                linear = flops.linear_flops(read_config(checkpoint.path), PUBLISHED_TOKENS)
-            except SpecError:
-                return [float(counted), None]
-            return [float(counted), float(linear)]
+            linear = _linear_flops(checkpoint, PUBLISHED_TOKENS)
+            return {"all": float(counted), "linear_128": float(linear)}
 
-        counted, linear = self._once(identity, measure)
-        assert counted is not None
-        return counted, linear
+        return self._kept(identity, measure)
 
-    def _once(self, identity: Mapping[str, Any], measure: Callable[[], T]) -> T:
+    def _kept(
+        self, identity: Mapping[str, Any], measure: Callable[[], T], *, fresh: bool = False
+    ) -> T:
         key = content_key({**identity, "code": VERSION})
-        known: T | None = self.store.recall(MEASUREMENTS, key)
+        known: T | None = None if fresh else self.store.recall(MEASUREMENTS, key)
         if known is not None:
             return known
         start = time.monotonic()
@@ -157,38 +239,31 @@ class Measurements:
         self.store.remember(MEASUREMENTS, key, found)
         return found
 
-    def _take(
-        self,
-        checkpoint: Checkpoint,
-        dense: Checkpoint,
-        load: Load,
-        loaded: Callable[[], Pair],
-        conduct: Conduct,
-        narrate: Narrate,
-    ) -> Rounds:
-        label = f"{checkpoint}: timing {load.concurrency} × {load.prompt_tokens}/{load.new_tokens}"
 
-        def progress(done: int, rounds: int) -> None:
-            narrate(f"{label} tokens, round {done}/{rounds}")
-
-        narrate(f"{label} tokens")
-        known = vocabulary_of(checkpoint)
-        with loaded() as (one, other), device.alone(lambda: narrate(f"{label}: waiting")):
-            how: Any = {"conduct": conduct, "progress": progress, "meter": machine_meter()}
-            if one is other and checkpoint is dense:
-                return alone(one, load, known, self.effort, **how)
-            return interleave(one, other, load, known, self.effort, **how)
+def _promised(
+    probe: Probe, checkpoint: Checkpoint, dense: Checkpoint, weights: float = 1.0
+) -> float | None:
+    """The gain that the checkpoint's format promises in a probe, in percent; None for none."""
+    this, other = (_linear_flops(one, 1) for one in (checkpoint, dense))
+    return promises(
+        checkpoint.method.claims,
+        checkpoint.facts,
+        dense.facts,
+        flops=other / this if this and other else 1.0,
+        weights=weights,
+    ).get(probe.quantity)
 
 
-def fewer_operations(checkpoint: Checkpoint, dense: Checkpoint) -> float:
-    """How many times more operations the linear layers of `dense` make for each token: 1 for equal
-    shapes, and where an architecture is not known.
-    """
+def _linear_flops(checkpoint: Checkpoint, tokens: int) -> int:
+    """Operations of the linear layers, or 0 where the architecture is not known."""
     try:
-        this, other = (flops.linear_flops(read_config(c.path), 1) for c in (checkpoint, dense))
+        return flops.linear_flops(read_config(checkpoint.path), tokens)
     except SpecError:
-        return 1.0
-    return other / this
+        return 0
+
+
+def _both(mine: Mapping[str, float], dense: Mapping[str, float]) -> dict[str, float]:
+    return {**mine, **{f"dense.{name}": value for name, value in dense.items()}}
 
 
 def vocabulary_of(checkpoint: Checkpoint) -> NDArray[np.int64]:
@@ -197,4 +272,5 @@ def vocabulary_of(checkpoint: Checkpoint) -> NDArray[np.int64]:
 
     tokenizer = load_tokenizer(checkpoint.path, checkpoint.model).tokenizer
     size = min(len(tokenizer), read_config(checkpoint.path).get("vocab_size", len(tokenizer)))
-    return ordinary_tokens(size, [i for i in tokenizer.all_special_ids if i < size])
+    special: Sequence[int] = [token for token in tokenizer.all_special_ids if token < size]
+    return ordinary_tokens(size, special)

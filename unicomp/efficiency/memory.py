@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 SAMPLING_SECONDS = 0.001
 """Between two looks at the memory, where the system keeps no peak."""
 
+_PARTS = ("loaded", "weights", "kv_cache", "rest")
 _ALLOCATOR = {
     # memory that is given back is given back to the system, so that what is resident is in use
     "MALLOC_ARENA_MAX": "1",
@@ -69,6 +70,10 @@ class Footprint:
     def rest(self) -> int:
         """Activations, logits, and what else the pass holds at its peak."""
         return self.peak - self.weights - self.kv_cache
+
+    def as_details(self) -> dict[str, float]:
+        """What the peak is made of, by name."""
+        return {name: float(getattr(self, name)) for name in _PARTS}
 
 
 def footprint(

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unicomp.statistics import ratio_of_pairs, ratio_of_totals
+from unicomp.efficiency.gain import LOADING_ERROR
+from unicomp.statistics import blurred, ratio_of_pairs, ratio_of_totals
 
 TIMINGS = Path(__file__).parent / "timings.json"
 QUANTITIES = {
@@ -54,7 +55,7 @@ def subsets(n, draws=300):
 
 def interval(quantity, rounds, slowdown=1.0):
     figure, ratio = QUANTITIES[quantity]
-    return ratio(rounds[:, 0, figure], slowdown * rounds[:, 1, figure])
+    return blurred(ratio(rounds[:, 0, figure], slowdown * rounds[:, 1, figure]), LOADING_ERROR)
 
 
 def covered(quantity, picks):
@@ -79,3 +80,10 @@ def test_equal_sides_are_told_apart_in_at_most_ten_of_a_hundred_subsets(quantity
 def test_over_all_quantities_it_is_one_of_twenty(n):
     shares = [covered(quantity, windows(n)) for quantity in QUANTITIES]
     assert 0.93 <= np.mean(shares) <= 0.99
+
+
+@each
+def test_a_side_that_is_slower_by_a_tenth_is_told_apart_in_most_stretches_of_twenty(quantity):
+    found = [interval(quantity, rounds, slowdown=1.1) for rounds in windows(20)]
+    assert np.mean([one.high < 1.0 for one in found]) >= 0.50
+    assert not any(one.low > 1.0 for one in found)

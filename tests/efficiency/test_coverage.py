@@ -1,7 +1,8 @@
 """Equal checkpoints are found equal, on timings that were recorded of one checkpoint twice.
 
-`record_timings.py` recorded them with an embedded model of 1.5 M parameters on two cores that
-others used as well: a turn took from once to five times as long as the one before it.
+`record_timings.py` recorded them with an embedded model of 1.5 M parameters, on two cores that were
+quiet for a while, or busy with other work: a turn then took up to five times as long as the one
+before it. The error of a loading was settled on other timings than these.
 """
 
 import json

@@ -198,6 +198,21 @@ def ratio_of_totals(first: Array, second: Array, seed: int = 0) -> Interval:
     return _from_logarithms(found, first / np.mean(first) - second / np.mean(second))
 
 
+def blurred(ratio: Interval, error: float) -> Interval:
+    """The interval of a positive ratio that an error of its own multiplies, too.
+
+    `error` is the standard deviation of that error's logarithm. The distances of the logarithms add
+    in quadrature, each side by itself, as in `combine`.
+    """
+    slack = float(norm.ppf(0.975)) * error
+    with np.errstate(divide="ignore"):  # a limit that is no limit stays so
+        low, estimate, high = np.log([ratio.low, ratio.estimate, ratio.high])
+    down, up = np.hypot(estimate - low, slack), np.hypot(high - estimate, slack)
+    with np.errstate(over="ignore"):
+        limits = np.exp([estimate - down, estimate + up])
+    return Interval(ratio.estimate, float(limits[0]), float(limits[1]))
+
+
 FEW_PAIRS = 6
 """Below so many pairs no subset lies outside of 95 %, and Student's t has to help out."""
 _ENUMERATED = 12

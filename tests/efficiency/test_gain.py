@@ -60,6 +60,15 @@ def test_half_of_the_time_is_twice_the_gain(quantity, score, dense):
     assert gain.doubt is None
 
 
+@pytest.mark.parametrize("quantity", ["throughput", "latency"])
+def test_two_loadings_of_one_checkpoint_are_not_told_apart_by_less_than_one_per_cent(quantity):
+    gain = gain_of_rounds(probe(quantity), rounds([timing(1.005)] * 50, [timing(1.0)] * 50))
+    assert gain.value == pytest.approx(100.5)
+    assert gain.low == pytest.approx(99.5, abs=0.05)
+    assert gain.high == pytest.approx(101.5, abs=0.05)
+    assert gain.doubt
+
+
 def test_throughput_is_all_tokens_over_all_seconds():
     gain = gain_of_rounds(
         probe("throughput"),

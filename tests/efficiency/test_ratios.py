@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from unicomp.statistics import Interval, ratio_of_pairs, ratio_of_totals
+from unicomp.statistics import Interval, blurred, ratio_of_pairs, ratio_of_totals
 
 RATIOS = (ratio_of_pairs, ratio_of_totals)
 SECONDS = st.floats(1e-6, 1e6)
@@ -102,6 +102,19 @@ def test_one_round_far_off_does_not_move_the_ratio_of_pairs():
     first[7] = 90.0
     found = ratio_of_pairs(first, np.ones(20))
     assert 0.98 < found.low < found.estimate < found.high < 1.02
+
+
+def test_an_error_of_its_own_makes_an_interval_wider_and_never_narrower():
+    found = blurred(Interval(2.0, 1.9, 2.1), 0.01)
+    assert found.estimate == 2.0
+    assert found.low == pytest.approx(2 * math.exp(-math.hypot(math.log(2 / 1.9), 0.0196)), 1e-5)
+    assert found.high == pytest.approx(2 * math.exp(math.hypot(math.log(2.1 / 2), 0.0196)), 1e-5)
+    same = blurred(found, 0.0)
+    assert (same.low, same.high) == (pytest.approx(found.low), pytest.approx(found.high))
+
+
+def test_an_interval_without_end_stays_so():
+    assert blurred(Interval(2.0, 0.0, math.inf), 0.01) == Interval(2.0, 0.0, math.inf)
 
 
 def drawn(kind, rng, shape):

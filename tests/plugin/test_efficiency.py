@@ -242,3 +242,30 @@ def test_two_probes_of_one_name_are_refused(bench):
     run = bench.run_plain(*TWO)
     assert run.status == 4
     assert "two different benchmarks are named 'throughput'" in run.text
+
+
+def test_timings_of_another_machine_are_not_compared_with(bench):
+    chosen = (*TWO, "-k", "test_gain and latency")
+    assert bench.run_plain(*chosen, "--benchmark-autosave").status == 0
+    (saved,) = (bench.folder / ".benchmarks").glob("*/*.json")
+    timings = json.loads(saved.read_text())
+    assert timings["machine_info"]["unicomp"]["threads"] == 1
+    assert bench.run_plain(*chosen, "--benchmark-compare").status == 0
+    timings["machine_info"]["unicomp"]["processor"] = "another one"
+    saved.write_text(json.dumps(timings))
+    run = bench.run_plain(*chosen, "--benchmark-compare")
+    assert run.status == 4
+    assert "another machine, which mean nothing here: processor is" in run.text
+
+
+def test_pytest_benchmarks_own_choice_of_tests_knows_the_timed_ones(bench):
+    run = bench.run("--method=dense", "--benchmark-only")
+    assert {name for _, name in probes(run)} == set(TIMED)
+    run = bench.run("--method=dense", "--benchmark-skip")
+    assert not {name for _, name in probes(run)} & set(TIMED)
+
+
+def test_without_pytest_benchmark_the_rounds_are_timed_all_the_same(bench):
+    run = bench.run(*TWO, "-k", "latency", "-p", "no:benchmark", "--unicomp-home=own")
+    assert run.status == 0, run.text
+    assert probes(run)["wanda_50", "latency"]["n"] >= 4

@@ -73,9 +73,7 @@ class Measurements:
     @cached_property
     def machine(self) -> dict[str, Any]:
         """The fingerprint of this machine, as JSON values."""
-        libraries = () if self.engine.serves else ("torch", "transformers")
-        versions = {name: version(name) for name in libraries}
-        return machine.fingerprint(threads=self.engine.threads, versions=versions)
+        return machine_of(self.engine)
 
     def gain(
         self,
@@ -238,6 +236,16 @@ class Measurements:
         self.seconds += time.monotonic() - start
         self.store.remember(MEASUREMENTS, key, found)
         return found
+
+
+def machine_of(engine: EngineSettings) -> dict[str, Any]:
+    """The fingerprint of this machine as far as timings of an engine depend on it, as JSON values.
+
+    A server's version is part of its identity.
+    """
+    libraries = () if engine.serves else ("torch", "transformers")
+    versions = {name: version(name) for name in libraries}
+    return machine.fingerprint(threads=engine.threads, versions=versions)
 
 
 def _promised(

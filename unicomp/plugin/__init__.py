@@ -33,9 +33,18 @@ def pytest_load_initial_conftests(
     `--model=FOLDER`; as the outermost wrapper, before output is captured.
     """
     if is_active(early_config, args):
-        from unicomp.plugin import collection, distribution, fixtures, options, outcome, progress
+        from unicomp.plugin import (
+            collection,
+            conducting,
+            distribution,
+            fixtures,
+            options,
+            outcome,
+            progress,
+        )
 
-        for module in (options, collection, fixtures, outcome, distribution, progress):
+        modules = (options, collection, fixtures, conducting, outcome, distribution, progress)
+        for module in modules:
             early_config.pluginmanager.register(module, module.__name__)
     elif _belongs_to_unicomp(early_config.invocation_params.dir):
         from unicomp.plugin.options import attach_values

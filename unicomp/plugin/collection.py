@@ -15,6 +15,7 @@ from unicomp.calibration import UNSEEN
 from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, EFFICIENCY, PROFILES
 from unicomp.gate import check_names
+from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
@@ -196,6 +197,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except UnicompError as error:
         grid.problem = str(error)
         return
+    ask_for_benchmark(config, (i for i in items if any(p.timed for p in probes_of(i))))
     if outside:
         config.hook.pytest_deselected(items=outside)
         left_out = set(outside)

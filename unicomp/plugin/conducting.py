@@ -1,14 +1,30 @@
-"""How timed rounds are run: by pytest-benchmark where the engine is in this process."""
+"""How timed rounds are run: by pytest-benchmark where the engine is in this process.
+
+Its storage, comparison and histograms then work on them. They hold for one machine: comparing with
+those of another is refused.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pytest
 
+from unicomp.efficiency.machine import check_same_machine
+from unicomp.efficiency.measurements import machine_of
 from unicomp.efficiency.rounds import Conduct, Setup, Target, in_a_loop
 from unicomp.engines import EngineSettings
+from unicomp.errors import SpecError
+from unicomp.plugin.options import PLAN
 
 _STORING = ("benchmark_save", "benchmark_autosave", "benchmark_json", "benchmark_compare")
 """Options of pytest-benchmark that want the timings of this very run."""
+_CHOOSING = ("benchmark_only", "benchmark_skip")
+"""Those that choose tests by whether they ask for its fixture."""
+_MACHINE = "unicomp"
+"""Where the fingerprint of the machine stands in what pytest-benchmark writes."""
 
 
 def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct:
@@ -17,11 +33,14 @@ def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct
         return in_a_loop
 
     def conduct(setup: Setup, target: Target, rounds: int) -> None:
-        benchmark = request.getfixturevalue("benchmark")
-        if benchmark.enabled:
-            benchmark.pedantic(target, setup=setup, rounds=rounds, iterations=1)
-        else:
+        if not request.config.pluginmanager.hasplugin("benchmark"):
             in_a_loop(setup, target, rounds)
+            return
+        benchmark = request.getfixturevalue("benchmark")
+        if benchmark.disabled:  # it would run a single round
+            benchmark.pedantic(in_a_loop, args=(setup, target, rounds))
+        else:
+            benchmark.pedantic(target, setup=setup, rounds=rounds)
 
     return conduct
 
@@ -29,3 +48,36 @@ def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct
 def wants_fresh_timings(config: pytest.Config) -> bool:
     """Whether timings of an earlier run are of no use: pytest-benchmark is to have this one's."""
     return any(config.getoption(option, None) for option in _STORING)
+
+
+def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> None:
+    """Have the tests that are timed chosen by pytest-benchmark's options, where they are given.
+
+    Its fixture is asked for by no name in a test, since only the first test of a load uses it.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ or config.stash[PLAN].settings.engine.serves:
+        return
+    if any(config.getoption(option, None) for option in _CHOOSING):
+        for item in timed:  # the list is shared with other tests
+            item.fixturenames = [*item.fixturenames, "benchmark"]  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(
+    config: pytest.Config, machine_info: dict[str, Any]
+) -> None:
+    """Say what the timings hold for; the name of the machine is nobody's business."""
+    machine_info[_MACHINE] = machine_of(config.stash[PLAN].settings.engine)
+    machine_info.pop("node", None)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_benchmark_compare_machine_info(
+    machine_info: Mapping[str, Any], compared_benchmark: Mapping[str, Any]
+) -> None:
+    """Refuse to compare with timings of another machine."""
+    then = compared_benchmark.get("machine_info", {}).get(_MACHINE, {})
+    try:
+        check_same_machine(machine_info[_MACHINE], then, "what pytest-benchmark has saved")
+    except SpecError as error:
+        raise pytest.UsageError(str(error)) from None

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from unicomp.efficiency.measurements import Measurements
+from unicomp.efficiency.measurements import machine_of
 from unicomp.errors import StoreError
 from unicomp.framework import DIMENSIONS
 from unicomp.plugin.fixtures import ROWS, SESSION
@@ -172,10 +172,10 @@ class _Reporter:
         rows = [row for rows in ledger.rows.values() for row in rows]
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}
-        conditions = next(iter(plan.conditions.values()))
-        effort = plan.settings.effort
-        measurements = Measurements(conditions.store, conditions.engine, effort)
-        return {"machine": measurements.machine, "effort": asdict(effort)}
+        return {
+            "machine": machine_of(plan.settings.engine),
+            "effort": asdict(plan.settings.effort),
+        }
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""

@@ -32,7 +32,7 @@ class Parrot:
         self.broken = ""
 
     @contextmanager
-    def open(self, settings, folder, model):
+    def open(self, settings, folder, model, tokens):
         self.loaded += 1
         yield self
 
@@ -265,7 +265,7 @@ def test_equal_items_of_one_batch_are_asked_once(engine, world):
 
 def test_a_checkpoint_that_cannot_be_loaded_is_an_error(world, monkeypatch):
     @contextmanager
-    def fail(folder, model, settings):
+    def fail(settings, folder, model, tokens):
         raise EngineError("the checkpoint cannot be loaded")
         yield
 

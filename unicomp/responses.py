@@ -106,12 +106,14 @@ def answer(
     engine: EngineSettings,
     questions: Mapping[str, Sequence[Prompted]],
     on_progress: Callable[[Answering], None] = lambda progress: None,
+    tokens: int = 0,
 ) -> Answered:
     """The responses to the items of several benchmarks; only what is missing is asked.
 
-    The checkpoint is loaded at most once, and not at all if nothing is missing. A benchmark that
-    fails does not take the others with it. The caller holds the lock of the log. Raises
-    EngineError where the checkpoint cannot be loaded.
+    No request is longer than `tokens`, those to be generated included. The checkpoint is loaded at
+    most once, and not at all if nothing is missing. A benchmark that fails does not take the
+    others with it. The caller holds the lock of the log. Raises EngineError where the checkpoint
+    cannot be loaded.
     """
     answers = log.read()
     if all(item.key in answers for items in questions.values() for item in items):
@@ -119,7 +121,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with engine.open(checkpoint.path, checkpoint.model) as loaded:
+    with engine.open(checkpoint.path, checkpoint.model, tokens) as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
-from unicomp.errors import ScoringError, UnicompError
+from unicomp.errors import AbsentError, ScoringError, UnicompError
 from unicomp.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.tally import counted
-from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, overlong
+from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, longest, overlong
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
 from unicomp.sources import Source
 from unicomp.spec import Benchmark, Item, Reading
@@ -157,7 +157,8 @@ def measure(
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _prompt(todo, conditions, tokenizer)
         try:
-            answered = answer(log, checkpoint, conditions.engine, questions, on_progress)
+            tokens = longest([one for items in questions.values() for one in items], tokenizer)
+            answered = answer(log, checkpoint, conditions.engine, questions, on_progress, tokens)
         except UnicompError as error:
             unanswered = {bench.name: error for bench in todo}
             return Measured({**records, **unanswered, **failures})
@@ -181,6 +182,23 @@ def measure(
             if (key := keys[bench.name]) and not any(new.gaps):
                 conditions.store.remember(SCORES, key, asdict(new))
     return Measured({**records, **failures}, answered.asked, answered.seconds)
+
+
+def recalled(
+    checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+) -> dict[str, Records]:
+    """The records that are in the store, by benchmark; nothing is loaded, asked or fetched.
+
+    Raises SpecError where the engine is not there, so that nobody knows what it would answer.
+    """
+    keys: dict[str, str | None] = {}
+    for bench in benchmarks:
+        try:
+            keys[bench.name] = _key(checkpoint, bench, conditions)
+        except AbsentError:
+            continue
+    found = _recall(keys, conditions.store)
+    return {name: value for name, value in found.items() if isinstance(value, Records)}
 
 
 def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> Records:

@@ -14,8 +14,10 @@
     [models.embedded.allow]     # and those of one model
     "ethics@wanda_2_4" = "it collapses"
 
-    [engine]                    # device, threads, batch_size, sampling
+    [engine]                    # name (hf or vllm), device, threads, batch_size, sampling
     threads = 1
+    vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; else the one on PATH
+    memory = 0.45               # of a GPU, for each of the two checkpoints that vLLM serves
 
     [judge]                     # who decides where rules cannot; any OpenAI-compatible server
     url = "https://host/v1"
@@ -130,11 +132,19 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
         allow=_table(table, "allow"),
         model_allow={name: _table(entry, "allow") for name, entry in models.items()},
-        engine=EngineSettings(**_options(table, "engine", EngineSettings)),
+        engine=_engine(table, root),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=root_of_rows,
     )
+
+
+def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
+    options = dict(_options(table, "engine", EngineSettings))
+    for key in ("vllm", "logs"):
+        if options.get(key):
+            options[key] = str(_path(root, f"engine.{key}", options[key]))
+    return EngineSettings(**options)
 
 
 def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:

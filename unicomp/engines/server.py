@@ -97,14 +97,7 @@ class Server:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("wb") as log:
                 self._keeper = subprocess.Popen(  # noqa: S603
-                    [
-                        sys.executable,
-                        "-I",
-                        keeper.__file__,
-                        str(os.getpid()),
-                        *self._command,
-                        *asked,
-                    ],
+                    kept,
                     stdin=subprocess.PIPE,  # closed by the system if this process is killed
                     stdout=log,
                     stderr=subprocess.STDOUT,

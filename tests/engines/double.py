@@ -136,22 +136,26 @@ def serve(given):
             with lock:
                 asked.append(request)
                 if MODE == "dies" and len(asked) == int(NUMBER):
-                    print("(EngineCore pid=7) ERROR 11-22 19:05:22 [multiproc_executor.py:315] "
-                          "Worker proc VllmWorker-0 died unexpectedly (exit code: -4)", flush=True)
+                    print(
+                        "(EngineCore pid=7) ERROR 11-22 19:05:22 [multiproc_executor.py:315] "
+                        "Worker proc VllmWorker-0 died unexpectedly (exit code: -4)",
+                        flush=True,
+                    )
                     os._exit(3)
                 self.answer(request)
 
         def answer(self, request):
-            (prompt,) = request["prompt"] if isinstance(request["prompt"][0], list) else [
-                request["prompt"]
-            ]
+            (prompt,) = (
+                request["prompt"] if isinstance(request["prompt"][0], list) else [request["prompt"]]
+            )
             if len(prompt) + 1 > given.max_model_len:
                 self.refuse(400, f"The decoder prompt (length {len(prompt)}) is too long")
             elif request.get("echo"):
                 rows, following = network().log_likelihoods(prompt)
                 rows += [{f"token_id:{following}": -0.1}]
-                values = [row[f"token_id:{token}"]
-                          for row, token in zip(rows, [*prompt[1:], following])]
+                values = [
+                    row[f"token_id:{token}"] for row, token in zip(rows, [*prompt[1:], following])
+                ]
                 logprobs = {"token_logprobs": [None, *values], "top_logprobs": [None, *rows]}
                 self.reply({"choices": [{"index": 0, "text": "", "logprobs": logprobs}]})
             elif request.get("stream"):
@@ -203,9 +207,7 @@ def main():
     given = options()
     # as vLLM has its EngineCore: a child that does not end by itself
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN if MODE == "stubborn" else lambda *_: sys.exit(0)
-    )
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if MODE == "stubborn" else lambda *_: sys.exit(0))
     record(
         start=[os.getpid(), child.pid],
         options=vars(given),

@@ -170,10 +170,12 @@ def test_an_executable_that_is_not_there_is_an_engine_error(tmp_path):
         pass
 
 
-def test_a_failure_tells_why_the_server_ended(server, double):
+def test_a_failure_tells_why_the_server_ended(server, double, monkeypatch):
     with server() as up:
         pid, child = double.starts[0]["start"]
-        assert "still here" in str(up.failure("still here"))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "ENDING", 0.2)
+            assert str(up.failure("still here")).startswith("still here; its log is ")
         os.kill(pid, signal.SIGKILL)
         assert "vllm ended: " in str(up.failure("no answer"))
         assert until(lambda: not running(child), 10), "its child outlived it"

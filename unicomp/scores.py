@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
-from unicomp.errors import ScoringError, UnicompError
+from unicomp.errors import AbsentError, ScoringError, UnicompError
 from unicomp.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
@@ -196,6 +196,23 @@ def measure(
             if (key := keys[bench.name]) and not any(new.gaps):
                 conditions.store.remember(SCORES, key, asdict(new))
     return Measured({**records, **failures}, answered.asked, answered.seconds)
+
+
+def recalled(
+    checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+) -> dict[str, Records]:
+    """The records that are in the store, by benchmark; nothing is loaded, asked or fetched.
+
+    Raises SpecError where the engine is not there, so that nobody knows what it would answer.
+    """
+    keys: dict[str, str | None] = {}
+    for bench in benchmarks:
+        try:
+            keys[bench.name] = _key(checkpoint, bench, conditions)
+        except AbsentError:
+            continue
+    found = _recall(keys, conditions.store)
+    return {name: value for name, value in found.items() if isinstance(value, Records)}
 
 
 def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> Records:

@@ -18,8 +18,10 @@
     compression_time = "10 min" # s, min, h
     "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
 
-    [engine]                    # device, threads, batch_size, sampling
+    [engine]                    # name (hf or vllm), device, threads, batch_size, sampling
     threads = 1
+    vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; else the one on PATH
+    memory = 0.45               # of a GPU, for each of the two checkpoints that vLLM serves
 
     [efficiency]                # how long timings are taken; the more, the narrower intervals
     least_seconds = 10          # and warmup_rounds, least_rounds, most_rounds
@@ -155,12 +157,20 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         model_allow={name: _table(entry, "allow") for name, entry in models.items()},
         budgets=_budgets(_table(table, "budgets")),
         model_budgets={name: _budgets(_table(entry, "budgets")) for name, entry in models.items()},
-        engine=EngineSettings(**_options(table, "engine", EngineSettings)),
+        engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency", Effort)),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=root_of_rows,
     )
+
+
+def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
+    options = dict(_options(table, "engine", EngineSettings))
+    for key in ("vllm", "logs"):
+        if options.get(key):
+            options[key] = str(_path(root, f"engine.{key}", options[key]))
+    return EngineSettings(**options)
 
 
 def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:

@@ -17,7 +17,7 @@ CASES = {
     "floor-method": (["--floor=gsm8k@wanda_5=90"], "there is no method 'wanda_5'"),
     "samples": (["--samples=some"], "is no number of items"),
     "engine": (["--engine=tensorrt"], "there is no engine 'tensorrt'"),
-    "engine-vllm": (["--engine=vllm"], "not part of this version: use --engine hf"),
+    "engine-vllm": (["--engine=vllm"], "there is no vllm on PATH: run `make vllm`"),
     "calibration-name": (["--calibration=genric"], "did you mean 'generic'?"),
     "calibration-unseen": (["--method=dense", "--calibration=nope"], "unknown calibration 'nope'"),
     "calibration-twice": (

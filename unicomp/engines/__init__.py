@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from unicomp.engines.executable import find_vllm, version_of
 from unicomp.errors import SpecError
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-ENGINES = ("hf",)
+ENGINES = ("hf", "vllm")
 ENGINE_VERSION = 2
 """To be raised when an engine answers differently than before; stored responses then count no
 more."""
 Device = Literal["cpu", "cuda", "mps"]
+ON_CPU: Mapping[str, str] = {"hf": "float32", "vllm": "float16"}
+"""The precision on CPU of a model that does not say, by engine. vLLM's kernels for packed weights
+take no float32; float16 is nearer to it than bfloat16, and one precision has to serve dense and
+compressed checkpoints alike."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,15 @@ class EngineSettings:
     sampling: str = "greedy"
     """`greedy`, or `declared`: with the temperature of the published evaluation, where one is
     declared, and always the same draws."""
+    vllm: str = ""
+    """The executable of vLLM; where it is not there, or empty, the one on PATH."""
+    memory: float = 0.45
+    """The share of a GPU's memory that one vLLM server takes; the dense checkpoint and a
+    compressed one are served at the same time."""
+    logs: str = ""
+    """The folder of the servers' logs; empty for the platform's."""
 
     def __post_init__(self) -> None:
-        if self.name == "vllm":
-            raise SpecError("the engine vllm is not part of this version: use --engine hf")
         if self.name not in ENGINES:
             raise SpecError(f"there is no engine {self.name!r}; known: {', '.join(ENGINES)}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
@@ -81,6 +91,20 @@ class EngineSettings:
         for option in ("threads", "batch_size"):
             if getattr(self, option) < 1:
                 raise SpecError(f"engine setting {option} must be at least 1")
+        if not 0 < self.memory < 1:
+            raise SpecError("engine setting memory must be a share between 0 and 1, such as 0.45")
+
+    def check(self) -> None:
+        """Raise SpecError where the engine cannot be used, before anything is built for it."""
+        if self.name != "vllm":
+            return
+        executable = find_vllm(self.vllm)
+        build = "cpu" if "cpu" in version_of(executable) else "cuda"
+        if self.device not in ("auto", build):
+            raise SpecError(
+                f"{executable} is vLLM {version_of(executable)}, which does not run on device "
+                f'{self.device!r}: set device = "auto" under [engine], or name another vllm'
+            )
 
     @property
     def serves(self) -> bool:
@@ -88,7 +112,12 @@ class EngineSettings:
         return self.name != "hf"
 
     def resolved_device(self) -> Device:
-        """The device that is used; decided without importing torch."""
+        """The device that is used; decided without importing torch. Raises SpecError.
+
+        vLLM is built for one device, whatever our own torch can use.
+        """
+        if self.name == "vllm":
+            return "cpu" if "cpu" in version_of(find_vllm(self.vllm)) else "cuda"
         if self.device != "auto":
             return self.device  # type: ignore[return-value]
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
@@ -100,13 +129,22 @@ class EngineSettings:
         return "cpu"
 
     def dtype(self, model: Model) -> str:
-        """The precision a model is run in: on CPU float32 unless the model says otherwise."""
+        """The precision a model is run in: its own, but on CPU, unless it says otherwise."""
         if model.dtype == "auto" and self.resolved_device() == "cpu":
-            return "float32"
+            return ON_CPU[self.name]
         return model.dtype
 
+    def flags(self) -> list[str]:
+        """Options of `vllm serve` that may change a response or a timing, but for the precision.
+
+        No prompt is answered from the cache of another: every one is timed like the first. On CPU
+        nothing is compiled, which takes longer than it saves in one session.
+        """
+        eager = ["--enforce-eager"] if self.resolved_device() == "cpu" else []
+        return ["--no-enable-prefix-caching", "--disable-uvicorn-access-log", *eager]
+
     def identity(self, model: Model) -> dict[str, Any]:
-        """What of the engine decides the responses, as JSON values."""
+        """What of the engine decides the responses, as JSON values. Raises SpecError."""
         return {
             "engine": self.name,
             "device": self.resolved_device(),
@@ -115,6 +153,11 @@ class EngineSettings:
             "sampling": self.sampling,
             "dtype": self.dtype(model),
             "code": ENGINE_VERSION,
+            **(
+                {"vllm": version_of(find_vllm(self.vllm)), "flags": self.flags()}
+                if self.name == "vllm"
+                else {}
+            ),
         }
 
     def open(self, folder: Path, model: Model, tokens: int) -> AbstractContextManager[Engine]:
@@ -122,6 +165,10 @@ class EngineSettings:
 
         No request is longer than `tokens`, those to be generated included.
         """
+        if self.name == "vllm":
+            from unicomp.engines.vllm import VllmEngine
+
+            return VllmEngine(folder, model, self, tokens)
         from unicomp.engines.hf import HuggingFaceEngine
 
         return HuggingFaceEngine(folder, model, self)

@@ -285,6 +285,7 @@ def make_plan(config: pytest.Config) -> Plan:
     methods = _methods(names, given("--checkpoint"), roots)
     if name := given("--engine"):
         settings = replace(settings, engine=replace(settings.engine, name=name))
+    settings.engine.check()
     draws, notes = catalogue.calibration_draws(
         given("--calibration") or [GENERIC],
         _count("--seeds", given("--seeds"), "seeds") or 1,

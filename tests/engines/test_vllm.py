@@ -1,0 +1,376 @@
+"""What is sent to vLLM is, token by token, what the Hugging Face engine feeds the model.
+
+The double computes in float32, as that engine does on CPU, so that texts and scores must be the
+same. A real vLLM computes in half precision: most texts are the same, likelihoods nearly.
+"""
+
+import json
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.engines.conftest import real_vllm, settings_of
+from unicomp.checkpoint import find
+from unicomp.engines import EngineSettings
+from unicomp.engines.tokenizer import load_tokenizer
+from unicomp.engines.vllm import VllmEngine
+from unicomp.errors import EngineError
+from unicomp.prompts import WINDOWS, Prompts, longest
+from unicomp.scores import Conditions, Records, measure
+from unicomp.sources import Source, shipped_fixtures
+from unicomp.spec import DENSE, Model
+from unicomp.store import Store
+
+FOLDER = shipped_fixtures() / "embedded" / "model"
+MODEL = Model(name="embedded", source=str(FOLDER))
+BOS = 1
+TOKENS = 512
+HF = EngineSettings(device="cpu", batch_size=1)
+
+
+def instance(kind, *arguments):
+    from lm_eval.api.instance import Instance
+
+    return Instance(kind, {}, arguments, 0)
+
+
+def generation(prompt, **decoding):
+    return instance("generate_until", prompt, {"until": [], "max_gen_toks": 12, **decoding})
+
+
+def benchmarks():
+    """One that generates and one that compares likelihoods."""
+    from suites.performance.test_knowledge import arc_easy
+    from suites.performance.test_reasoning import gsm8k
+
+    return [gsm8k, arc_easy]
+
+
+def of_benchmarks(folder, count):
+    """The requests of a few items of each benchmark."""
+    prompts = Prompts(Source("embedded"), count)
+    tokenizer = load_tokenizer(folder, MODEL)
+    return [
+        request
+        for bench in benchmarks()
+        for one in prompts.of(bench, tokenizer)
+        for request in one.requests
+    ]
+
+
+def odd_requests(folder):
+    """Requests in which a special token could go missing, or come twice."""
+    tokenizer = load_tokenizer(folder, MODEL)
+    chat = (
+        tokenizer.template([{"role": "user", "content": "what is 2 + 3?"}])
+        if (tokenizer.template)
+        else "what is 2 + 3?"
+    )
+    window = tuple(tokenizer.encode("the cat sat on the mat. " * 9))
+    return [
+        generation(chat),
+        generation("the sum of two and three is"),
+        generation("one two\n", until=["\n", "<|user|>"], do_sample=False, temperature=0.0),
+        instance("loglikelihood", chat, " five"),
+        instance("loglikelihood", "the answer is ", "five"),
+        instance("loglikelihood", "", "five and six"),
+        instance("loglikelihood", chat + "five", "<|eos|>"),
+        instance("loglikelihood_rolling", "a text without a prompt"),
+        instance(WINDOWS, window),
+        instance(WINDOWS, window[:2]),
+    ]
+
+
+def variant(folder, *, adds_bos, writes_bos):
+    """The embedded model with a tokenizer that adds BOS or not, and a template that writes it."""
+    shutil.copytree(FOLDER, folder)
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    if adds_bos:
+        processor = tokenizer["post_processor"]
+        processor["single"].insert(0, {"SpecialToken": {"id": "<|bos|>", "type_id": 0}})
+        processor["special_tokens"] = {
+            "<|bos|>": {"id": "<|bos|>", "ids": [BOS], "tokens": ["<|bos|>"]}
+        }
+    path.write_text(json.dumps(tokenizer), encoding="utf-8")
+    template = folder / "chat_template.jinja"
+    if not writes_bos:
+        template.write_text(template.read_text().replace("{{ bos_token }}", ""))
+    return folder
+
+
+@contextmanager
+def fed(monkeypatch):
+    """What the Hugging Face engine feeds the model: the prompts of texts, and other inputs."""
+    from lm_eval.models.huggingface import HFLM
+
+    prompts, inputs = [], []
+    call, generate = HFLM._model_call, HFLM._model_generate
+
+    def recording_call(self, inps, *rest, **options):
+        inputs.extend(inps.tolist())
+        return call(self, inps, *rest, **options)
+
+    def recording_generate(self, context, *rest, **options):
+        prompts.extend(context.tolist())
+        return generate(self, context, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HFLM, "_model_call", recording_call)
+        patch.setattr(HFLM, "_model_generate", recording_generate)
+        yield prompts, inputs
+
+
+def answers_of(settings, folder, requests, tokens=TOKENS):
+    with settings.open(folder, MODEL, tokens) as engine:
+        return engine.answer(requests)
+
+
+def same(one, other, tolerance=1e-4):
+    """Whether two responses are equal, likelihoods up to a tolerance."""
+    if isinstance(one, str):
+        return one == other
+    if isinstance(one, tuple):
+        return one[1] == other[1] and abs(one[0] - other[0]) < tolerance
+    return abs(one - other) < tolerance
+
+
+@pytest.mark.parametrize("writes_bos", [True, False], ids=["template writes BOS", "does not"])
+@pytest.mark.parametrize("adds_bos", [True, False], ids=["tokenizer adds BOS", "does not"])
+def test_the_model_sees_the_same_tokens_from_both_engines(
+    double, settings, tmp_path, monkeypatch, adds_bos, writes_bos
+):
+    folder = variant(tmp_path / "model", adds_bos=adds_bos, writes_bos=writes_bos)
+    requests = [*of_benchmarks(folder, 3), *odd_requests(folder)]
+    with fed(monkeypatch) as (prompts, inputs):
+        expected = answers_of(HF, folder, requests)
+    given = answers_of(settings, folder, requests)
+
+    sent = [entry["prompt"][0] for entry in double.requests if not entry.get("echo")]
+    scored = [entry["prompt"][0] for entry in double.requests if entry.get("echo")]
+    assert sorted(sent) == sorted(prompts)
+    # the last token is predicted, not fed; equal inputs are fed once
+    assert {tuple(tokens[:-1]) for tokens in scored} == {tuple(tokens) for tokens in inputs}
+    assert all(map(same, given, expected))
+    if adds_bos or writes_bos:
+        from_chat = load_tokenizer(folder, MODEL).encode(requests[0].arguments[0])
+        assert from_chat in sent
+        assert from_chat.count(BOS) == 1
+    assert max(tokens.count(BOS) for tokens in sent) <= 1
+
+
+def test_no_path_but_that_of_completions_is_asked(double, toy):
+    answers_of(toy, FOLDER, odd_requests(FOLDER))
+    paths = {entry["path"] for entry in double.entries if "path" in entry}
+    assert paths == {"/health", "/v1/models", "/v1/completions"}
+
+
+def test_a_prompt_that_is_too_long_is_cut_as_the_hugging_face_engine_cuts_it(
+    double, settings, tmp_path, monkeypatch
+):
+    folder = variant(tmp_path / "model", adds_bos=True, writes_bos=True)
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        path.write_text(path.read_text().replace("8192", "64"))
+    words = "one two three four five six seven eight nine ten " * 8
+    generating = [generation(words, max_gen_toks=20)]
+    with fed(monkeypatch) as (prompts, _):
+        expected = answers_of(HF, folder, generating)
+    assert answers_of(settings, folder, generating) == expected
+    assert [entry["prompt"][0] for entry in double.requests] == prompts
+    assert len(prompts[0]) == 64 - 20
+    (choice,) = answers_of(settings, folder, [instance("loglikelihood", words, " eleven")])
+    assert choice[0] < 0
+    assert len(double.entries[-1]["prompt"][0]) == 64
+    with pytest.raises(EngineError, match="no room for a prompt in the model's context of 64"):
+        answers_of(settings, folder, [generation(words, max_gen_toks=64)])
+
+
+def test_benchmarks_score_the_same_by_both_engines(settings, tmp_path):
+    assert scores_of(settings, tmp_path / "one", 10) == scores_of(
+        EngineSettings(device="cpu"), tmp_path / "two", 10
+    )
+
+
+def scores_of(settings, home, count):
+    """The scores of the embedded model."""
+    store = Store(home)
+    conditions = Conditions(store, Source("embedded"), settings, count)
+    checkpoint = find(MODEL, DENSE, None, store=store, roots=())
+    measured = measure(checkpoint, benchmarks(), conditions)
+    scores = {}
+    for bench in benchmarks():
+        records = measured.records[bench.name]
+        assert isinstance(records, Records), records
+        weights = np.ones((1, len(records.items)))
+        scores[bench.name] = float(bench.aggregate(records.columns, weights)[0])
+    return scores
+
+
+def test_a_checkpoint_is_served_once_for_all_its_benchmarks(double, toy, tmp_path):
+    scores_of(toy, tmp_path / "home", 4)
+    (start,) = double.starts
+    prompted = Prompts(Source("embedded"), 4)
+    tokenizer = load_tokenizer(FOLDER, MODEL)
+    needed = longest(
+        [one for bench in benchmarks() for one in prompted.of(bench, tokenizer)], tokenizer
+    )
+    assert start["options"]["max_model_len"] == needed + 1
+    lengths = [
+        len(entry["prompt"][0]) + (0 if entry.get("echo") else entry["max_tokens"])
+        for entry in double.requests
+    ]
+    assert max(lengths) == needed
+
+
+def test_a_server_is_told_all_it_needs_and_nothing_of_our_python(double, toy):
+    with toy.open(FOLDER, MODEL, TOKENS) as engine:
+        assert engine.weights_bytes is None
+    (start,) = double.starts
+    options = start["options"]
+    assert options["model"] == str(FOLDER)
+    assert (options["host"], options["dtype"]) == ("127.0.0.1", "float16")
+    assert options["enforce_eager"]
+    assert options["no_enable_prefix_caching"]
+    assert options["gpu_memory_utilization"] is None
+    assert start["python"] == []
+    told = start["told"]
+    assert told["OMP_NUM_THREADS"] == told["HF_HUB_OFFLINE"] == told["VLLM_NO_USAGE_STATS"] == "1"
+    assert told["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert "VLLM_ALLOW_LONG_MAX_MODEL_LEN" not in told
+    (log,) = Path(toy.logs).iterdir()
+    assert "startup complete" in log.read_text()
+
+
+def test_a_request_as_long_as_the_context_fits(double, toy, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(FOLDER, folder)
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        path.write_text(path.read_text().replace("8192", "64"))
+    (value,) = answers_of(toy, folder, [instance(WINDOWS, tuple(range(5, 69)))], 64)
+    assert value < 0
+    assert double.starts[0]["options"]["max_model_len"] == 65
+    assert double.starts[0]["told"]["VLLM_ALLOW_LONG_MAX_MODEL_LEN"] == "1"
+
+
+def test_a_request_longer_than_was_said_is_refused(toy):
+    with toy.open(FOLDER, MODEL, 16) as engine:
+        with pytest.raises(EngineError, match="longer than the 16 that the server was started for"):
+            engine.answer([generation("one two three", max_gen_toks=14)])
+        with pytest.raises(EngineError, match="longer than the 16"):
+            engine.generate([[5] * 10], 7)
+
+
+def test_a_server_that_dies_midway_is_an_engine_error_with_its_last_words(double, toy, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "dies=4")
+    requests = [generation(f"{number} is a number and") for number in range(8)]
+    with (
+        pytest.raises(EngineError) as failure,
+        toy.open(FOLDER, MODEL, TOKENS) as engine,
+    ):
+        engine.answer(requests)
+    message = str(failure.value)
+    assert "vllm ended: Worker proc VllmWorker-0 died unexpectedly (exit code: -4)" in message
+    assert ".log" in message
+    assert "\n" not in message
+
+
+def test_a_first_request_that_fails_is_a_failure_to_start(double, toy, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "dies=1")
+    with pytest.raises(EngineError, match="died unexpectedly"), toy.open(FOLDER, MODEL, 64):
+        pytest.fail("it is open")
+
+
+def test_a_refused_request_is_an_engine_error(toy):
+    with (
+        toy.open(FOLDER, MODEL, TOKENS) as engine,
+        pytest.raises(EngineError, match="Token id 5000 is out of vocabulary"),
+    ):
+        engine.answer([instance(WINDOWS, (5, 5000))])
+
+
+# -- timing ---------------------------------------------------------------------------------------
+
+
+def test_exactly_the_tokens_that_were_asked_for_are_timed(double, toy):
+    with toy.open(FOLDER, MODEL, 64) as engine:
+        timing = engine.generate([[5, 6, 7], [8, 9], [10]], 8)
+    assert len(timing.first) == 3
+    assert len(timing.gaps) == 3 * 7
+    assert all(gap >= 0 for gap in timing.gaps)
+    assert 0 < max(timing.first) < timing.seconds
+    for asked in double.requests:
+        assert asked["max_tokens"] == asked["min_tokens"] == 8
+        assert asked["ignore_eos"]
+        assert asked["temperature"] == 0
+    assert sorted(entry["prompt"] for entry in double.requests) == [[5, 6, 7], [8, 9], [10]]
+
+
+def test_a_token_too_few_is_an_engine_error(toy, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "short")
+    with (
+        toy.open(FOLDER, MODEL, 64) as engine,
+        pytest.raises(EngineError, match="generated 7 tokens, of which 7 arrived, where exactly 8"),
+    ):
+        engine.generate([[5, 6, 7]], 8)
+
+
+# -- sampling -------------------------------------------------------------------------------------
+
+
+def test_sampled_texts_have_draws_of_their_own_that_never_change(double, toy):
+    sampled = [generation(text, do_sample=True, temperature=0.6) for text in ("one", "two", "one")]
+    answers_of(toy, FOLDER, sampled)
+    asked = {tuple(entry["prompt"][0]): entry for entry in double.requests}
+    assert len(asked) == 2
+    seeds = [entry["seed"] for entry in double.requests]
+    assert len(set(seeds)) == 2
+    assert {entry["temperature"] for entry in double.requests} == {0.6}
+    first = {prompt: entry["seed"] for prompt, entry in asked.items()}
+    answers_of(toy, FOLDER, sampled[:1])
+    assert double.entries[-1]["seed"] == first[tuple(double.entries[-1]["prompt"][0])]
+
+
+# -- a real vLLM ----------------------------------------------------------------------------------
+
+
+def test_a_real_vllm_answers_as_the_hugging_face_engine_does(tmp_path):
+    settings = settings_of(real_vllm(), tmp_path)
+    requests = [*of_benchmarks(FOLDER, 20), *odd_requests(FOLDER)]
+    expected = answers_of(HF, FOLDER, requests)
+    with settings.open(FOLDER, MODEL, TOKENS) as engine:
+        given = engine.answer(requests)
+        timing = engine.generate([[5, 6, 7], [8, 9]], 16)
+    texts = [same(*pair) for pair in zip(given, expected, strict=True) if isinstance(pair[0], str)]
+    assert sum(texts) >= 0.9 * len(texts)
+    likelihoods = [
+        same(*pair, tolerance=0.2)
+        for pair in zip(given, expected, strict=True)
+        if not isinstance(pair[0], str)
+    ]
+    assert sum(likelihoods) >= 0.95 * len(likelihoods)
+    assert len(timing.first) == 2
+    assert len(timing.gaps) == 2 * 15
+
+
+def test_two_real_servers_run_at_once(tmp_path):
+    settings = settings_of(real_vllm(), tmp_path)
+    request = [instance("loglikelihood", "the answer is", " five")]
+    with settings.open(FOLDER, MODEL, 64) as one, settings.open(FOLDER, MODEL, 64) as other:
+        assert one.answer(request) == other.answer(request)
+
+
+def test_a_real_vllm_that_does_not_start_says_why(tmp_path):
+    settings = settings_of(real_vllm(), tmp_path)
+    folder = tmp_path / "model"
+    shutil.copytree(FOLDER, folder)
+    (folder / "model.safetensors").write_bytes(b"no tensors")
+    with (
+        pytest.raises(EngineError, match=r"vllm did not start: .*Error"),
+        VllmEngine(folder, MODEL, settings, 64),
+    ):
+        pass

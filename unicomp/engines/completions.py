@@ -1,0 +1,228 @@
+"""lm-eval's `local-completions` with prompts that are the tokens of the Hugging Face engine.
+
+lm-eval splits prompts and continuations, sorts, groups and truncates; what is replaced is how a
+text becomes tokens, what is sent, and how it is sent. Nothing is tokenized by the server: it gets
+token ids and returns token ids, so there is no second place where a special token could come from.
+
+Two differences from `HFLM` are left, and both are about texts that exceed the model's context: a
+continuation sees one token less of its prompt, since a server wants the last token inside the
+context that `HFLM` only predicts; and `loglikelihood_rolling` cuts them into windows that are
+shorter by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from lm_eval.api.instance import Instance
+from lm_eval.models.openai_completions import LocalCompletionsAPI
+from lm_eval.models.utils import (
+    handle_stop_sequences,
+    normalize_gen_kwargs,
+    postprocess_generated_text,
+)
+
+from unicomp.engines.server import Server
+from unicomp.engines.tokenizer import CheckpointTokenizer
+from unicomp.errors import EngineError
+from unicomp.tasks import SEED
+
+REQUEST_SECONDS = 3600.0
+"""For one request, which may stand in the server's queue for most of it."""
+PATH = "/v1/completions"
+
+
+class Completions(LocalCompletionsAPI):  # type: ignore[misc]
+    """An lm-eval model that asks a server; no request is longer than `tokens`.
+
+    `concurrent` requests are in flight at a time.
+    """
+
+    def __init__(
+        self, server: Server, tokenizer: CheckpointTokenizer, tokens: int, concurrent: int
+    ) -> None:
+        super().__init__(
+            model=server.name,
+            base_url=server.url + PATH,
+            tokenizer_backend=None,
+            max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
+            num_concurrent=max(concurrent, 2),  # one at a time is another way through lm-eval
+            seed=SEED,
+        )
+        self.tokenizer = tokenizer.tokenizer
+        self.tokenizer_backend = "huggingface"
+        self.tokenized_requests = True
+        self._checkpoint = tokenizer
+        self._server = server
+        self._tokens = tokens
+        self._in_flight = concurrent
+
+    def tok_encode(self, string: Any, add_special_tokens: bool | None = None, **kwargs: Any) -> Any:
+        """The tokens of a text, or of each of several; a prompt's begin with BOS exactly once.
+
+        lm-eval asks for no special tokens where a single text continues a prompt that has them.
+        """
+        if not isinstance(string, str):
+            return [self._checkpoint.encode(text) for text in string]
+        if add_special_tokens is False:
+            return self.tokenizer.encode(string, add_special_tokens=False)
+        return self._checkpoint.encode(string)
+
+    def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
+        """The continuation of each prompt, up to its first stop word, as `HFLM` gives it."""
+        asked = []
+        for request in requests:
+            prompt, decoding = request.arguments
+            settings = normalize_gen_kwargs(decoding, self._max_gen_toks)
+            settings["until"] = handle_stop_sequences(settings.get("until"), self.eos_string)
+            if self._checkpoint.context <= settings["max_gen_toks"]:
+                raise EngineError(
+                    f"{settings['max_gen_toks']} tokens are to be generated, which leaves no room "
+                    f"for a prompt in the model's context of {self._checkpoint.context}"
+                )
+            asked.append(Instance("generate_until", {}, (prompt, settings), request.idx))
+        texts = super().generate_until(asked, disable_tqdm=disable_tqdm)
+        return [
+            postprocess_generated_text(text, request.arguments[1]["until"], None)
+            for text, request in zip(texts, asked, strict=True)
+        ]
+
+    def _create_payload(
+        self,
+        messages: Sequence[Sequence[int]],
+        generate: bool = False,
+        gen_kwargs: Mapping[str, Any] | None = None,
+        seed: int = SEED,
+        eos: str | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        common = {"model": self.model, "prompt": messages}
+        if not generate:  # the token to be generated is not looked at
+            return {
+                **common,
+                "max_tokens": 1,
+                "temperature": 0,
+                "echo": True,
+                "logprobs": 1,
+                "return_tokens_as_token_ids": True,  # texts of different tokens may be equal
+            }
+        decoding = dict(gen_kwargs or {})
+        decoding.pop("do_sample", None)
+        return {
+            **common,
+            "max_tokens": decoding.pop("max_gen_toks"),
+            "temperature": decoding.pop("temperature", 0.0),
+            "stop": [stop for stop in decoding.pop("until") if stop],
+            # always the same draws for a prompt, and not the same ones for all prompts
+            "seed": seed + zlib.crc32(repr(messages).encode()) % 2**31,
+            "skip_special_tokens": False,  # a stop word may be one
+            "return_token_ids": True,
+            **decoding,
+        }
+
+    def parse_generations(self, outputs: Mapping[str, Any], **kwargs: Any) -> list[str]:
+        """The texts of a response, decoded here as `HFLM` decodes them."""
+        return [
+            self.tokenizer.decode(choice["token_ids"], skip_special_tokens=True)
+            for choice in outputs["choices"]
+        ]
+
+    async def get_batched_requests(
+        self,
+        requests: Sequence[Sequence[int]],
+        cache_keys: Sequence[Any],
+        *,
+        generate: bool = True,
+        ctxlens: Sequence[int] | None = None,
+        gen_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> list[list[Any]]:
+        """Ask for all of them; one answer in a list for each. Raises EngineError."""
+        prompted = ctxlens or [0] * len(requests)
+        new = int(gen_kwargs["max_gen_toks"]) if generate and gen_kwargs else 0
+        for tokens in requests:
+            check_length(len(tokens) + new, self._tokens)
+        room = asyncio.Semaphore(self._in_flight)
+
+        async def ask(client: httpx.AsyncClient, tokens: Sequence[int], start: int) -> list[Any]:
+            payload = self._create_payload(
+                [tokens], generate=generate, gen_kwargs=gen_kwargs, seed=self._seed
+            )
+            async with room:
+                output = await completed(self._server, client, payload)
+            if generate:
+                return self.parse_generations(output)
+            echoed = output["choices"][0]["logprobs"]["token_logprobs"]
+            if len(echoed) != len(tokens) + 1:
+                raise EngineError(
+                    f"vllm returned {len(echoed)} log-probabilities for {len(tokens)} tokens and "
+                    "one more"
+                )
+            answers: list[Any] = self.parse_logprobs([output], ctxlens=[start])
+            return answers
+
+        async with client_of(self._server) as client:
+            return await all_of(
+                [
+                    ask(client, tokens, start)
+                    for tokens, start in zip(requests, prompted, strict=True)
+                ]
+            )
+
+
+def check_length(length: int, tokens: int) -> None:
+    """Raise EngineError for a request that is longer than what a server was started for."""
+    if length > tokens:
+        raise EngineError(
+            f"a request of {length} tokens is longer than the {tokens} that the server was "
+            "started for"
+        )
+
+
+def client_of(server: Server) -> httpx.AsyncClient:
+    """A client with as many connections as requests; proxies are not for the loopback."""
+    return httpx.AsyncClient(
+        base_url=server.url,
+        timeout=httpx.Timeout(REQUEST_SECONDS, connect=30.0),
+        limits=httpx.Limits(max_connections=None),
+        trust_env=False,
+    )
+
+
+async def completed(
+    server: Server, client: httpx.AsyncClient, payload: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The server's response to one request. Raises EngineError."""
+    try:
+        response = await client.post(PATH, json=payload)
+        if response.status_code == httpx.codes.OK:
+            answer: dict[str, Any] = response.json()
+            return answer
+    except (httpx.HTTPError, ValueError) as error:
+        raise server.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
+    raise refused(server, response)
+
+
+def refused(server: Server, response: httpx.Response) -> EngineError:
+    """What to raise for a response that is none; a request that was wrong ends no server."""
+    try:
+        message = str(response.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        message = response.text
+    line = next(iter(message.strip().splitlines()), "")[:300]
+    problem = f"vllm refused a request with status {response.status_code}: {line}"
+    return server.failure(problem) if response.is_server_error else EngineError(problem)
+
+
+async def all_of(work: Sequence[Any]) -> list[Any]:
+    """The results in order. The first failure ends all the others, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

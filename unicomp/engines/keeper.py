@@ -1,0 +1,64 @@
+"""Runs a program in a process group of its own, and ends that group in any event.
+
+    python -I keeper.py PARENT COMMAND...
+
+The group ends when standard input is closed, when PARENT is no longer the process that waits, and
+when the program itself has ended: a server's children must not outlive it. However a parent goes,
+by an exception, Ctrl-C or SIGKILL, the system closes its end of the pipe, so nothing has to be
+caught for this to work.
+
+It is run by its path and needs nothing but Python, since the variables that would let it find
+UniComp must not reach the program.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+TERM_SECONDS = 20.0
+"""From SIGTERM to SIGKILL. A server releases its shared memory meanwhile, in about two seconds."""
+STRAGGLE_SECONDS = 3.0
+"""For what the program leaves behind: its children's clean-up."""
+
+
+def keep(parent: int, command: list[str]) -> int:
+    """Run `command` until it or its parent ends; returns its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # handlers, since a program would inherit that a signal is ignored
+        signal.signal(number, lambda *_: None)
+    program = subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    while program.poll() is None and os.getppid() == parent:
+        if select.select([sys.stdin], [], [], 0.2)[0]:
+            break
+    _signal(program.pid, signal.SIGTERM)
+    try:
+        program.wait(TERM_SECONDS)
+    except subprocess.TimeoutExpired:
+        _signal(program.pid, signal.SIGKILL)
+        program.wait()
+    deadline = time.monotonic() + STRAGGLE_SECONDS
+    while _signal(program.pid, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    _signal(program.pid, signal.SIGKILL)
+    return program.returncode
+
+
+def _signal(group: int, number: int) -> bool:
+    """Signal a process group; False where there is none left."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # macOS says so of one whose dead are unburied
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    status = keep(int(sys.argv[1]), sys.argv[2:])
+    sys.exit(status if status >= 0 else 128 - status)

@@ -1,0 +1,263 @@
+"""The vLLM engine: a checkpoint behind `vllm serve`, asked over its completions API.
+
+The chat endpoint is never used: prompts have their template already, and go out as token ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import platformdirs
+
+from unicomp.engines import EngineSettings, Timing
+from unicomp.engines.executable import find_vllm, outside
+from unicomp.engines.server import Server
+from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
+from unicomp.errors import EngineError
+from unicomp.prompts import WINDOWS
+from unicomp.spec import Model
+
+if TYPE_CHECKING:
+    import httpx
+    from lm_eval.api.instance import Instance
+
+CPU_CACHE = 2**30
+"""Bytes for keys and values on CPU, where vLLM would take a share of all memory; more if two of
+the longest requests need more."""
+
+
+class VllmEngine:
+    """A context manager that serves one checkpoint and answers requests of up to `tokens`."""
+
+    def __init__(self, folder: Path, model: Model, settings: EngineSettings, tokens: int) -> None:
+        self._folder = folder
+        self._model = model
+        self._settings = settings
+        self._tokens = tokens
+        self._held = ExitStack()
+        self._server: Server | None = None
+        self._lm: Any = None
+
+    def __enter__(self) -> Self:
+        from unicomp.engines.completions import Completions
+
+        tokenizer = load_tokenizer(self._folder, self._model)
+        # what is longer is cut, as the Hugging Face engine does
+        self._tokens = min(self._tokens, tokenizer.context)
+        server = Server(
+            command(self._folder, self._model, self._settings, self._tokens, tokenizer),
+            environment(self._settings, beyond=self._tokens >= tokenizer.context),
+            _log_file(self._settings, self._model),
+        )
+        with ExitStack() as held:
+            self._server = held.enter_context(server)
+            # the first request finds kernels that are missing, and compiles others
+            asyncio.run(_ask_once(server))
+            self._lm = Completions(server, tokenizer, self._tokens, self._settings.batch_size)
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lm = None
+        self._held.close()
+
+    @property
+    def weights_bytes(self) -> int | None:
+        """Memory that the weights take, as vLLM reports it; None where it does not, as on CPU."""
+        return self._server.weights_bytes if self._server is not None else None
+
+    def answer(self, requests: Sequence[Instance]) -> list[Any]:
+        """One response for each request, in order; sampled ones depend on their prompts only."""
+        responses: list[Any] = [None] * len(requests)
+        kinds: dict[str, list[int]] = {}
+        for position, request in enumerate(requests):
+            kinds.setdefault(request.request_type, []).append(position)
+        for kind, positions in kinds.items():
+            chosen = [requests[position] for position in positions]
+            try:
+                answers = self._ask(kind, chosen)
+            except EngineError as error:
+                raise EngineError(f"{self._model.name} in {self._folder}: {error}") from None
+            except (AssertionError, LookupError, TypeError, ValueError) as error:
+                raise EngineError(
+                    f"{self._model.name} in {self._folder} did not answer as vLLM does: "
+                    f"{next(iter(str(error).splitlines()), type(error).__name__)}"
+                ) from None
+            for position, answer in zip(positions, answers, strict=True):
+                responses[position] = answer
+        return responses
+
+    def _ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
+        if kind != WINDOWS:
+            return list(getattr(self._lm, kind)(requests, disable_tqdm=True))
+        windows = [list(request.arguments[0]) for request in requests]
+        answers = self._lm._loglikelihood_tokens(
+            [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
+        )
+        return [log_likelihood for log_likelihood, _ in answers]
+
+    def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
+        """Answer prompts of token ids all at the same time; see `Engine.generate`.
+
+        Times are those of a client: from sending a request to the arrival of its tokens. Tokens
+        that arrive together have no time between them.
+        """
+        from unicomp.engines.completions import all_of, check_length, client_of
+
+        server = self._server
+        assert server is not None
+        for prompt in prompts:
+            check_length(len(prompt) + new_tokens, self._tokens)
+
+        async def everything() -> list[tuple[float, list[float]]]:
+            async with client_of(server) as client:
+                return await all_of(
+                    [_stream(server, client, prompt, new_tokens) for prompt in prompts]
+                )
+
+        runs = asyncio.run(everything())
+        return Timing(
+            seconds=max(arrivals[-1] for _, arrivals in runs) - min(sent for sent, _ in runs),
+            first=tuple(arrivals[0] - sent for sent, arrivals in runs),
+            gaps=tuple(
+                later - earlier for _, arrivals in runs for earlier, later in pairwise(arrivals)
+            ),
+        )
+
+
+def command(
+    folder: Path,
+    model: Model,
+    settings: EngineSettings,
+    tokens: int,
+    tokenizer: CheckpointTokenizer,
+) -> list[str]:
+    """How a checkpoint is served, but for where.
+
+    One token more than the longest request: of a prompt whose log-likelihoods are asked for, one
+    is generated that nobody looks at.
+    """
+    cpu = settings.resolved_device() == "cpu"
+    dtype = settings.dtype(model)
+    share = (
+        ["--kv-cache-memory-bytes", str(_cpu_cache(folder, tokens + 1))]
+        if cpu
+        else ["--gpu-memory-utilization", str(settings.memory)]
+    )
+    return [
+        *(str(find_vllm(settings.vllm)), "serve", str(folder)),
+        *("--dtype", dtype, "--max-model-len", str(tokens + 1), *share),
+        *(["--trust-remote-code"] if model.trust_remote_code else []),
+        *settings.flags(),
+    ]
+
+
+def environment(settings: EngineSettings, *, beyond: bool) -> dict[str, str]:
+    """What a server gets to see of our environment, and what it is told by it.
+
+    `beyond` lets it start with one token more than the model's context, which no request has.
+    """
+    executable = find_vllm(settings.vllm)
+    return {
+        **outside(os.environ),
+        "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", os.defpath)]),
+        "OMP_NUM_THREADS": str(settings.threads),
+        # bound to cores, two servers would sit on the same ones
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        **({"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"} if beyond else {}),
+    }
+
+
+def _cpu_cache(folder: Path, tokens: int) -> int:
+    """Bytes for two requests of `tokens`: two vectors a layer, token and head, in 16 bits or 32."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    try:
+        heads = int(config["num_attention_heads"])
+        width = int(config.get("head_dim") or config["hidden_size"] // heads)
+        vectors = (
+            2 * int(config["num_hidden_layers"]) * int(config.get("num_key_value_heads", heads))
+        )
+    except KeyError:  # a family that names them otherwise
+        return CPU_CACHE
+    return max(CPU_CACHE, 2 * tokens * vectors * width * 4)
+
+
+def _log_file(settings: EngineSettings, model: Model) -> Path:
+    where = Path(settings.logs) if settings.logs else platformdirs.user_log_path("unicomp")
+    started = time.strftime("%Y%m%d-%H%M%S")
+    return where / f"vllm-{model.name}-{started}-{secrets.token_hex(3)}.log"
+
+
+async def _ask_once(server: Server) -> None:
+    from unicomp.engines.completions import client_of, completed
+
+    payload = {"model": server.name, "prompt": [[0, 0]], "max_tokens": 2, "temperature": 0}
+    async with client_of(server) as client:
+        await completed(server, client, payload)
+
+
+async def _stream(
+    server: Server, client: httpx.AsyncClient, prompt: Sequence[int], new_tokens: int
+) -> tuple[float, list[float]]:
+    """When a request was sent, and when each of its tokens arrived. Raises EngineError."""
+    import httpx
+
+    from unicomp.engines.completions import PATH, refused
+
+    payload = {
+        "model": server.name,
+        "prompt": list(prompt),
+        "max_tokens": new_tokens,
+        "min_tokens": new_tokens,
+        "ignore_eos": True,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_token_ids": True,
+    }
+    arrivals: list[float] = []
+    counted: int | None = None
+    sent = time.perf_counter()
+    try:
+        async with client.stream("POST", PATH, json=payload) as response:
+            if response.status_code != httpx.codes.OK:
+                await response.aread()
+                raise refused(server, response)
+            async for line in response.aiter_lines():
+                now = time.perf_counter()
+                if not line.startswith("data: {"):
+                    continue
+                event = json.loads(line.removeprefix("data: "))
+                if "error" in event:
+                    raise server.failure(f"vllm broke off: {event['error']}")
+                for choice in event["choices"]:
+                    arrivals += [now] * len(choice.get("token_ids") or ())
+                if usage := event.get("usage"):
+                    counted = usage["completion_tokens"]
+    except (httpx.HTTPError, ValueError, LookupError) as error:
+        raise server.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
+    if not len(arrivals) == counted == new_tokens:
+        raise EngineError(
+            f"vllm generated {counted} tokens, of which {len(arrivals)} arrived, where exactly "
+            f"{new_tokens} were asked for"
+        )
+    return sent, arrivals

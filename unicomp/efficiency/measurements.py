@@ -105,6 +105,11 @@ class Measurements:
         assert probe.load is not None
         if probe.quantity == "inference_memory":
             mine, other = (self._footprint(one, probe.load) for one in pair)
+            if self.engine.serves and self.engine.resolved_device() != "cpu":
+                held = self._served_weights(checkpoint, dense, loaded)
+                mine, other = (
+                    one.with_weights(w) for one, w in zip((mine, other), held, strict=True)
+                )
             share = other.weights / other.peak
             promise = _promised(probe, checkpoint, dense, weights=share)
             gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise)
@@ -204,6 +209,24 @@ class Measurements:
             return asdict(found)
 
         return Footprint(**self._kept(identity, measure))
+
+    def _served_weights(
+        self, checkpoint: Checkpoint, dense: Checkpoint, loaded: Loaded
+    ) -> list[int | None]:
+        """What the weights of both take in their servers: in the form in which they are served, and
+        without what a server sets aside beforehand. None where a server does not tell.
+        """
+        identity = {
+            "served weights": [checkpoint.key, dense.key],
+            "engine": self.engine.identity(checkpoint.model),
+        }
+
+        def measure() -> list[int | None]:
+            self.narrate(f"{checkpoint}: asking its server for its memory")
+            with loaded() as (one, other):
+                return [other.weights_bytes, one.weights_bytes]
+
+        return self._kept(identity, measure)
 
     def _flops(self, checkpoint: Checkpoint, load: Load) -> dict[str, float]:
         """Floating-point operations of one forward pass: `all`, and `linear_128`, which the paper

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,13 @@ class Footprint:
     def rest(self) -> int:
         """Activations, logits, and what else the pass holds at its peak."""
         return self.peak - self.weights - self.kv_cache
+
+    def with_weights(self, served: int | None) -> Footprint:
+        """The same with the weights as a server holds them, which may well stay packed."""
+        if served is None:
+            return self
+        peak = self.peak - self.weights + served
+        return replace(self, peak=peak, loaded=served, weights=served)
 
     def as_details(self) -> dict[str, float]:
         """What the peak is made of, by name."""

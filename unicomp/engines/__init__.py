@@ -44,6 +44,11 @@ class Timing:
 class Engine(Protocol):
     """A loaded checkpoint."""
 
+    @property
+    def weights_bytes(self) -> int | None:
+        """Memory that the weights take as the engine itself tells it; None where it does not."""
+        ...
+
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
         """One response for each request, in order.
 

@@ -93,6 +93,11 @@ class HuggingFaceEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    @property
+    def weights_bytes(self) -> int | None:
+        """Not told: weights may be unpacked in their first use."""
+        return None
+
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
         """One response for each request, in order; sampled ones do not depend on earlier calls."""
         import torch

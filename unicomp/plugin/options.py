@@ -285,6 +285,9 @@ def make_plan(config: pytest.Config) -> Plan:
     methods = _methods(names, given("--checkpoint"), roots)
     if name := given("--engine"):
         settings = replace(settings, engine=replace(settings.engine, name=name))
+    home = store_home(given("--unicomp-home"), settings)
+    engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
+    settings = replace(settings, engine=engine)
     settings.engine.check()
     draws, notes = catalogue.calibration_draws(
         given("--calibration") or [GENERIC],
@@ -312,7 +315,7 @@ def make_plan(config: pytest.Config) -> Plan:
             model_budgets=settings.model_budgets,
         ),
         settings=settings,
-        home=store_home(given("--unicomp-home"), settings),
+        home=home,
         samples=_count("--samples", given("--samples"), "items"),
         scorecard=_writable(given("--scorecard")),
         notes=notes,

@@ -32,9 +32,15 @@ def series():
     """The recorded loadings, each of shape (rounds, sides, figures)."""
     kept = json.loads(TIMINGS.read_text())
     return [
-        np.stack([np.array(sides[side], float) for side in ("dense", "compressed")], axis=1)
+        np.stack([figures_of(sides[side]) for side in ("dense", "compressed")], axis=1)
         for sides in kept.values()
     ]
+
+
+def figures_of(side):
+    """Seconds of each round: to the last token, to the first, and between them."""
+    whole, first = np.array(side, float).T
+    return np.stack([whole, first, whole - first], axis=1)
 
 
 def windows(n):

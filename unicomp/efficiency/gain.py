@@ -41,7 +41,7 @@ class Gain:
     """A compressed checkpoint's efficiency in percent of the dense one's, with its 95 % interval.
 
     `score` and `dense` are in the probe's own unit and direction. Of times they are medians over
-    all requests or gaps, while `value` comes from the ratios within the rounds, which what disturbs
+    the rounds, of what each took on average, while `value` comes from the ratios within the rounds, which what disturbs
     both sides of a round does not reach: it need not be their very quotient.
     """
 
@@ -167,7 +167,9 @@ def _side(probe: Probe, load: Load, timings: Sequence[Timing], joules: float | N
 
     rounds = [np.asarray(_TIMES[probe.quantity](timing)) for timing in timings]
     times = np.concatenate(rounds)
-    if not all(map(len, rounds)) or not np.all((times > 0) & (times < math.inf)):
+    # tokens of a busy server arrive in bursts, with no time between some of them
+    by_round = np.array([np.mean(times) if len(times) else 0.0 for times in rounds])
+    if not np.all((by_round > 0) & (by_round < math.inf)):
         raise ScoringError(f"probe {probe.name}: its rounds have no {probe.quantity} each")
     details: dict[str, float]
     total = math.fsum(timing.seconds for timing in timings)
@@ -176,14 +178,15 @@ def _side(probe: Probe, load: Load, timings: Sequence[Timing], joules: float | N
         median, p5, p1 = load.tokens / np.percentile(times, [50, 95, 99])
         details = {"median": median, "p5": p5, "p1": p1}
     else:
-        score, p95, p99 = np.percentile(times, [50, 95, 99])
-        details = {"median": score, "p95": p95, "p99": p99}
+        score = np.median(by_round)
+        median, p95, p99 = np.percentile(times, [50, 95, 99])
+        details = {"median": median, "p95": p95, "p99": p99}
     generated = len(timings) * load.concurrency * load.new_tokens
     details["generated_tokens_per_second"] = generated / total
     if joules is not None:
         details["joules_per_token"] = joules / generated
     plain = {name: float(figure) for name, figure in details.items()}
-    return _Side(np.array([np.median(times) for times in rounds]), float(score), plain)
+    return _Side(by_round, float(score), plain)
 
 
 def _interval(probe: Probe, compressed: _Side, dense: _Side, *, alone: bool) -> Interval:

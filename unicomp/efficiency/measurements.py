@@ -106,10 +106,8 @@ class Measurements:
         if probe.quantity == "inference_memory":
             mine, other = (self._footprint(one, probe.load) for one in pair)
             if self.engine.serves and self.engine.resolved_device() != "cpu":
-                held = self._served_weights(checkpoint, dense, loaded)
-                mine, other = (
-                    one.with_weights(w) for one, w in zip((mine, other), held, strict=True)
-                )
+                held, held_dense = self._served_weights(checkpoint, dense, loaded)
+                mine, other = mine.with_weights(held), other.with_weights(held_dense)
             share = other.weights / other.peak
             promise = _promised(probe, checkpoint, dense, weights=share)
             gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise)

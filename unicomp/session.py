@@ -11,13 +11,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from unicomp.calibration import GENERIC, UNSEEN
 from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
+from unicomp.crosscheck import crosscheck
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.measurements import Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
@@ -51,7 +52,8 @@ class Work:
     calibration: str = UNSEEN
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Of a build, also one that was found: what is known of its cost, out of the checkpoint's
-    facts, and `judged_against`, the model, where that is not the `base` it states."""
+    facts, and `judged_against`, the model, where that is not the `base` it states. Of answers by a
+    server: `crosschecks`, how far its scores are from those of the engine in process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,9 +295,20 @@ class Session:
                 cached=measured.asked == 0,
                 seconds=measured.seconds,
                 items=measured.asked,
+                facts=self._crosschecks(subject, checkpoint, benchmarks),
             )
         )
         return measured
+
+    def _crosschecks(
+        self, subject: Subject, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark]
+    ) -> dict[str, Any]:
+        """How far a server's scores are from the other engine's, where the store has those."""
+        conditions = self._conditions[subject.model.name]
+        if not conditions.engine.serves:
+            return {}
+        found = crosscheck(checkpoint, benchmarks, conditions)
+        return {"crosschecks": [asdict(one) for one in found]} if found else {}
 
 
 _COST_FACTS = (

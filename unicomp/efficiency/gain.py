@@ -41,8 +41,8 @@ class Gain:
     """A compressed checkpoint's efficiency in percent of the dense one's, with its 95 % interval.
 
     `score` and `dense` are in the probe's own unit and direction. Of times they are medians over
-    the rounds, of what each took on average, while `value` comes from the ratios within the rounds, which what disturbs
-    both sides of a round does not reach: it need not be their very quotient.
+    the rounds, of what each took on average, while `value` comes from the ratios within the rounds,
+    which what disturbs both sides of a round does not reach: it need not be their very quotient.
     """
 
     probe: str

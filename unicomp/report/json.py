@@ -5,7 +5,8 @@ one for each efficiency measurement, `metrics` one for each metric that is retai
 one for each that is compared, `missing` one for whatever ended otherwise, with the reason;
 `beside` names the benchmarks that are part of no metric; `calibration_effects` compares several
 calibrations with the first, `seed_spreads` several seeds of one; `work` has what was built and
-asked, and what was found in the store; `costs` has what each compression cost, as measured in its
+asked, and what was found in the store; `crosschecks` the scores of a server beside those of the
+engine in process, where both are known; `costs` has what each compression cost, as measured in its
 build, as estimated, and as published.
 `scorecard.schema.json` beside this file is the schema; its version changes with its meaning.
 """
@@ -22,6 +23,7 @@ from typing import Any
 from unicomp.comparison import calibration_effects, seed_spreads
 from unicomp.errors import StoreError
 from unicomp.report.costs import costs_of
+from unicomp.report.engines import crosschecks_of
 from unicomp.scorecard import (
     MetricRow,
     Row,
@@ -54,6 +56,7 @@ def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
         "retained_perplexity": [asdict(row) for row in retained_perplexity(card)],
         "decoupling": [asdict(one) for one in decoupling(card)],
         "work": [_without_facts(piece) for piece in work],
+        "crosschecks": crosschecks_of(work),
         "costs": [asdict(cost) for cost in costs_of(work)],
         "environment": dict(card.environment),
     }

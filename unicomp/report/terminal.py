@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unicomp.gate import Verdict
-from unicomp.report import costs, efficiency
+from unicomp.report import costs, efficiency, engines
 from unicomp.report.calibrations import comparisons, flips
 from unicomp.report.tables import columns, metric_table, plain
 from unicomp.scorecard import (
@@ -83,6 +83,8 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         console.print(f"[bold]{escape(titled.title)}", soft_wrap=True)
         console.print(titled.table)
     for line in (*efficiency.machine(card), *efficiency.notes(card)):
+        console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
+    for line in engines.lines(work):
         console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
     spent = costs.costs_of(work)
     if any(cost.known for cost in spent):

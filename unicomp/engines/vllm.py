@@ -22,7 +22,7 @@ import platformdirs
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.server import Server
-from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
+from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError
 from unicomp.prompts import WINDOWS
 from unicomp.spec import Model
@@ -55,16 +55,19 @@ class VllmEngine:
         # what is longer is cut, as the Hugging Face engine does
         self._tokens = min(self._tokens, tokenizer.context)
         server = Server(
-            command(self._folder, self._model, self._settings, self._tokens, tokenizer),
+            command(self._folder, self._model, self._settings, self._tokens),
             environment(self._settings, beyond=self._tokens >= tokenizer.context),
             _log_file(self._settings, self._model),
         )
-        with ExitStack() as held:
-            self._server = held.enter_context(server)
-            # the first request finds kernels that are missing, and compiles others
-            asyncio.run(_ask_once(server))
-            self._lm = Completions(server, tokenizer, self._tokens, self._settings.batch_size)
-            self._held = held.pop_all()
+        try:
+            with ExitStack() as held:
+                self._server = held.enter_context(server)
+                # the first request finds the kernels that are missing, and loads the others
+                asyncio.run(_ask_once(server))
+                self._lm = Completions(server, tokenizer, self._tokens, self._settings.batch_size)
+                self._held = held.pop_all()
+        except EngineError as error:
+            raise self._failure(error) from None
         return self
 
     def __exit__(
@@ -92,7 +95,7 @@ class VllmEngine:
             try:
                 answers = self._ask(kind, chosen)
             except EngineError as error:
-                raise EngineError(f"{self._model.name} in {self._folder}: {error}") from None
+                raise self._failure(error) from None
             except (AssertionError, LookupError, TypeError, ValueError) as error:
                 raise EngineError(
                     f"{self._model.name} in {self._folder} did not answer as vLLM does: "
@@ -101,6 +104,9 @@ class VllmEngine:
             for position, answer in zip(positions, answers, strict=True):
                 responses[position] = answer
         return responses
+
+    def _failure(self, error: EngineError) -> EngineError:
+        return EngineError(f"{self._model.name} in {self._folder}: {error}")
 
     def _ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
         if kind != WINDOWS:
@@ -140,13 +146,7 @@ class VllmEngine:
         )
 
 
-def command(
-    folder: Path,
-    model: Model,
-    settings: EngineSettings,
-    tokens: int,
-    tokenizer: CheckpointTokenizer,
-) -> list[str]:
+def command(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
     """How a checkpoint is served, but for where.
 
     One token more than the longest request: of a prompt whose log-likelihoods are asked for, one
@@ -210,7 +210,7 @@ def _log_file(settings: EngineSettings, model: Model) -> Path:
 async def _ask_once(server: Server) -> None:
     from unicomp.engines.completions import client_of, completed
 
-    payload = {"model": server.name, "prompt": [[0, 0]], "max_tokens": 2, "temperature": 0}
+    payload = {"model": server.name, "prompt": [[0]], "max_tokens": 1, "temperature": 0}
     async with client_of(server) as client:
         await completed(server, client, payload)
 

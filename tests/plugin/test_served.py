@@ -1,0 +1,119 @@
+"""Whole runs with `--engine vllm`: one server for each checkpoint, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.engines.conftest import REAL, Double, until
+from tests.plugin.test_efficiency import PROBES, SETTINGS
+
+TWO = ("--method=dense", "--method=wanda_50")
+BOTH = ("-m", "reasoning or runtime_acceleration", "--samples=12", "--floor=performance=0")
+
+
+@pytest.fixture
+def served(new_gate, shared_home, tmp_path, monkeypatch):
+    """A gate whose server is the double, which computes what the checkpoint computes."""
+    double = Double(tmp_path)
+    monkeypatch.setenv("DOUBLE_RECORD", str(double.record))
+    monkeypatch.delenv("DOUBLE", raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    (shared_home / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (home / "checkpoints").symlink_to(shared_home / "checkpoints")  # what is built need not be anew
+    settings = SETTINGS.replace("[engine]\n", f'[engine]\nvllm = "{double.path}"\n')
+    gate = new_gate(home, settings)
+    gate.write("test_probes.py", PROBES)
+    yield gate, double
+    assert until(lambda: not double.left, 30), "a server was left behind"
+
+
+def test_each_checkpoint_is_served_once_for_its_answers_and_its_timings(served):
+    gate, double = served
+    run = gate.run("--engine=vllm", *TWO, *BOTH)
+    assert run.status == 0, run.text
+    assert len(double.starts) == 2
+    assert {row["benchmark"] for row in run.card["probes"]} >= {"latency", "throughput"}
+    assert run.score("wanda_50", "gsm8k")["n"] == 12
+    again = gate.run("--engine=vllm", *TWO, *BOTH)
+    assert again.status == 0, again.text
+    assert len(double.starts) == 2  # everything was found
+    assert again.card["probes"] == run.card["probes"]
+
+
+def test_a_load_of_many_requests_is_measured_where_there_is_a_server(served):
+    gate, _ = served
+    run = gate.run("--engine=vllm", *TWO, "-m", "concurrency", "-k", "test_served")
+    assert run.status == 0, run.text
+    assert {row["benchmark"] for row in run.card["probes"]} == {"throughput_at_4"}
+
+
+def test_scores_by_both_engines_are_told_side_by_side(served):
+    gate, _ = served
+    chosen = (*TWO, "-m", "reasoning", "--samples=12", "--floor=performance=0")
+    assert gate.run(*chosen).card["crosschecks"] == []
+    run = gate.run("--engine=vllm", *chosen)
+    found = {one["subject"]: one for one in run.card["crosschecks"]}
+    assert found.keys() == {"embedded/dense", "embedded/wanda_50"}
+    for one in found.values():
+        assert (one["benchmark"], one["engine"], one["other"]) == ("gsm8k", "vllm", "hf")
+        assert (one["score"], one["differing"], one["n"]) == (one["other_score"], 0, 12)
+    assert "gsm8k by vllm and by hf" in run.text
+
+
+def test_a_server_that_does_not_start_is_told_with_its_last_words(served, monkeypatch):
+    gate, double = served
+    monkeypatch.setenv("DOUBLE", "fails")
+    run = gate.run("--engine=vllm", "--method=dense", *BOTH)
+    assert run.status == 1
+    reasons = {row["reason"] for row in run.card["missing"]}
+    assert any("the weights do not fit the memory" in reason for reason in reasons)
+    assert "Traceback" not in run.text
+    assert len(double.starts) == 1  # the timings do not try again
+
+
+def test_an_interrupted_run_leaves_no_server(served, monkeypatch):
+    gate, double = served
+    monkeypatch.setenv("DOUBLE", "hangs")
+    process = subprocess.Popen(
+        gate.command("--engine=vllm", "--method=dense", *BOTH),
+        cwd=gate.folder,
+        env={**gate.environment(), **{k: v for k, v in os.environ.items() if k.startswith("DOUB")}},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert until(lambda: double.starts, 120)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, text
+    assert "KeyboardInterrupt" in text
+    assert until(lambda: not double.left, 30)
+
+
+def test_an_engine_that_is_not_there_is_refused_before_anything_is_built(new_gate, tmp_path):
+    gate = new_gate(tmp_path / "home", f'[engine]\nvllm = "{tmp_path}/nowhere/vllm"\n')
+    gate.write("conftest.py", "import os\nos.environ['PATH'] = '/usr/bin:/bin'\n")
+    run = gate.run_plain("--engine=vllm", "--method=wanda_50", "-m", "reasoning")
+    assert run.status == 4
+    assert "make vllm" in run.text
+    assert "Traceback" not in run.text
+    assert not list((tmp_path / "home").glob("checkpoints/*"))
+
+
+@pytest.mark.skipif(REAL not in os.environ, reason=f"{REAL} does not name an executable of vLLM")
+def test_the_real_one_answers_and_is_timed_likewise(new_gate, shared_home):
+    gate = new_gate(
+        shared_home, SETTINGS.replace("[engine]", f'[engine]\nvllm = "{os.environ[REAL]}"')
+    )
+    gate.write("test_probes.py", PROBES)
+    run = gate.run("--engine=vllm", *TWO, *BOTH)
+    assert run.status == 0, run.text
+    assert {row["benchmark"] for row in run.card["probes"]} >= {"latency", "throughput"}

@@ -94,6 +94,14 @@ def toy(settings, monkeypatch):
     return settings
 
 
+@pytest.fixture(params=["double", "vllm"])
+def faithful(request, tmp_path):
+    """Settings of the double that computes what the model computes, and of a real vLLM."""
+    if request.param == "double":
+        return request.getfixturevalue("settings")
+    return settings_of(real_vllm(), tmp_path / "logs")
+
+
 def real_vllm():
     """The executable of a real vLLM; the test is skipped where there is none."""
     named = os.environ.get(REAL)

@@ -171,13 +171,18 @@ def serve(given):
                     row[f"token_id:{token}"]
                     for row, token in zip(rows, following_tokens, strict=True)
                 ]
-                logprobs = {"token_logprobs": [None, *values], "top_logprobs": [None, *rows]}
+                logprobs = {
+                    "tokens": [f"token_id:{token}" for token in [*prompt, following]],
+                    "token_logprobs": [None, *values],
+                    "top_logprobs": [None, *rows],
+                }
                 self.reply({"choices": [{"index": 0, "text": "", "logprobs": logprobs}]})
             elif request.get("stream"):
                 self.stream(request, prompt)
             else:
                 ids = list(network().generate(request, prompt))
-                self.reply({"choices": [{"index": 0, "text": "", "token_ids": ids}]})
+                choice = {"index": 0, "text": "", "token_ids": ids, "prompt_token_ids": prompt}
+                self.reply({"choices": [choice]})
 
         def stream(self, request, prompt):
             self.send_response(200)

@@ -106,9 +106,17 @@ def written(value: float, unit: Unit) -> str:
 
 
 def gain_of_figures(
-    probe: Probe, score: float, dense: float, *, promised: float | None = None
+    probe: Probe,
+    score: float,
+    dense: float,
+    *,
+    promised: float | None = None,
+    error: float = 0.0,
 ) -> Gain:
-    """The gain of what is counted, such as bytes; it has no noise. Raises ScoringError."""
+    """The gain of what is counted, such as bytes, which has no noise but a relative `error`.
+
+    Raises ScoringError.
+    """
     for whose, figure in (("compressed", score), ("dense", dense)):
         if not 0 < figure < math.inf:
             raise ScoringError(
@@ -122,8 +130,8 @@ def gain_of_figures(
         score=score,
         dense=dense,
         value=value,
-        low=value,
-        high=value,
+        low=value * (1.0 - error),
+        high=value * (1.0 + error),
         promised=promised,
     )
 

@@ -22,6 +22,10 @@ _STEPS = {
 }
 
 
+_Lists = dict[str, list[str]]
+"""Checkpoint → what is to be said of its probes."""
+
+
 @dataclass(frozen=True)
 class Titled:
     """A table below its title."""
@@ -100,28 +104,33 @@ def _metrics(card: Scorecard, model: str) -> Iterator[Titled]:
 
 def notes(card: Scorecard) -> Iterator[str]:
     """What the figures do not show: differences within the noise, and gains that are not there."""
+    undecided: _Lists = {}
+    unrealised: _Lists = {}
+    energy: _Lists = {}
     for row in card.rows:
-        if row.unit is None or row.retention is None or row.method == "dense":
-            continue
-        assert row.low is not None
-        assert row.high is not None
-        label = f"{row.model}/{card.name_of(row.method, row.calibration)} {row.benchmark}"
-        if row.low < 100.0 < row.high and row.high - row.low > abs(row.retention - 100.0):
-            yield (
-                f"{label}: the interval [{row.low:.1f}, {row.high:.1f}] is wider than the "
-                "difference from dense: measure longer, or call it equal"
-            )
-    for row in card.rows:
-        if row.unit is not None and (joules := row.details.get("joules_per_token")) is not None:
-            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
-            yield f"{name} {row.benchmark}: {joules:.3g} J for each generated token"
-    unrealised: dict[str, list[str]] = {}
-    for row in card.rows:
+        name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
+        if _is_open(row):
+            undecided.setdefault(name, []).append(row.benchmark)
         if row.realised is False:
-            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
             unrealised.setdefault(name, []).append(row.benchmark)
+        if row.unit is not None and (joules := row.details.get("joules_per_token")) is not None:
+            energy.setdefault(name, []).append(f"{row.benchmark} {joules:.3g}")
+    for name, probes in undecided.items():
+        yield (
+            f"{name}: the interval is wider than the difference from dense, so measure longer or "
+            f"call it equal: {', '.join(probes)}"
+        )
     for name, probes in unrealised.items():
         yield f"{name}: {NOT_REALISED}, its format promises more: {', '.join(probes)}"
+    for name, probes in energy.items():
+        yield f"{name}: joules for each generated token: {', '.join(probes)}"
+
+
+def _is_open(row: Row) -> bool:
+    """Whether a measurement leaves it open which of the two is better."""
+    if row.unit is None or row.retention is None or row.low is None or row.high is None:
+        return False
+    return row.low < 100.0 < row.high
 
 
 def describe(row: Row) -> str:

@@ -13,17 +13,14 @@ from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
 from unicomp.scorecard import Row, Scorecard, Subject, efficiency
 
-NOT_REALISED = "not realised"
+_OPEN = "~"
+_UNREALISED = "*"
 _STEPS = {
     "s": ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h")),
     "bytes": ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB")),
     "FLOPs": ((1.0, "FLOP"), (1e6, "MFLOP"), (1e9, "GFLOP"), (1e12, "TFLOP")),
     "tokens/s": ((1.0, "tok/s"),),
 }
-
-
-_Lists = dict[str, list[str]]
-"""Checkpoint → what is to be said of its probes."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +77,11 @@ def _cell(row: Row) -> Text:
         return cell
     style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
     mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
-    cell.append(f"\n{row.retention:.1f} %{mark}", style=style if row.floor else "")
+    mark += f" {_UNREALISED}" if row.realised is False else ""
+    doubt = f"{_OPEN} " if _is_open(row) else ""
+    cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style if row.floor else "")
     if row.low != row.high:
         cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
-    if row.realised is False:
-        cell.append(f"\n{NOT_REALISED}", style="magenta")
     return cell
 
 
@@ -104,24 +101,19 @@ def _metrics(card: Scorecard, model: str) -> Iterator[Titled]:
 
 def notes(card: Scorecard) -> Iterator[str]:
     """What the figures do not show: differences within the noise, and gains that are not there."""
-    undecided: _Lists = {}
-    unrealised: _Lists = {}
-    energy: _Lists = {}
-    for row in card.rows:
-        name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
-        if _is_open(row):
-            undecided.setdefault(name, []).append(row.benchmark)
-        if row.realised is False:
-            unrealised.setdefault(name, []).append(row.benchmark)
-        if row.unit is not None and (joules := row.details.get("joules_per_token")) is not None:
-            energy.setdefault(name, []).append(f"{row.benchmark} {joules:.3g}")
-    for name, probes in undecided.items():
+    rows = [row for row in card.rows if row.unit is not None]
+    if any(map(_is_open, rows)):
         yield (
-            f"{name}: the interval is wider than the difference from dense, so measure longer or "
-            f"call it equal: {', '.join(probes)}"
+            f"{_OPEN} the interval is wider than the difference from dense: measure longer, or "
+            "call it equal"
         )
-    for name, probes in unrealised.items():
-        yield f"{name}: {NOT_REALISED}, its format promises more: {', '.join(probes)}"
+    if any(row.realised is False for row in rows):
+        yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
+    energy: dict[str, list[str]] = {}
+    for row in rows:
+        if (joules := row.details.get("joules_per_token")) is not None:
+            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
+            energy.setdefault(name, []).append(f"{row.benchmark} {joules:.3g}")
     for name, probes in energy.items():
         yield f"{name}: joules for each generated token: {', '.join(probes)}"
 

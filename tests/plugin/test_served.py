@@ -77,9 +77,11 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(served, monkey
     assert len(double.starts) == 1  # the timings do not try again
 
 
-def test_an_interrupted_run_leaves_no_server(served, monkeypatch):
+@pytest.mark.parametrize("moment", ["starting", "answering"])
+def test_an_interrupted_run_leaves_no_server(served, monkeypatch, moment):
     gate, double = served
-    monkeypatch.setenv("DOUBLE", "hangs")
+    if moment == "starting":
+        monkeypatch.setenv("DOUBLE", "hangs")
     process = subprocess.Popen(
         gate.command("--engine=vllm", "--method=dense", *BOTH),
         cwd=gate.folder,
@@ -89,7 +91,7 @@ def test_an_interrupted_run_leaves_no_server(served, monkeypatch):
         text=True,
         start_new_session=True,
     )
-    assert until(lambda: double.starts, 120)
+    assert until(lambda: double.starts if moment == "starting" else double.requests, 120)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=120)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
-from unicomp.scorecard import Row, Scorecard, Subject, efficiency
+from unicomp.scorecard import Row, Scorecard, efficiency
 
 _OPEN = "~"
 _UNREALISED = "*"
@@ -47,7 +47,8 @@ def tables(card: Scorecard) -> Iterator[Titled]:
 def machine(card: Scorecard) -> Iterator[str]:
     """What timings were taken on, in a line; they hold for such a machine only."""
     found = card.environment.get("measuring", {}).get("machine")
-    if found:
+    timed = any(row.unit in ("s", "tokens/s") and row.retention is not None for row in card.rows)
+    if found and timed:
         gpus = ", ".join(str(gpu.get("name")) for gpu in found.get("gpus", ()))
         where = gpus or found.get("processor") or "an unknown processor"
         count = found.get("threads")
@@ -61,7 +62,9 @@ def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
     cells = {(row.subject, row.benchmark): row for row in rows}
     for subject in dict.fromkeys(row.subject for row in rows):
         found = (cells.get((subject, name)) for name in names)
-        table.add_row(_label(card, subject), *(Text("") if r is None else _cell(r) for r in found))
+        table.add_row(
+            card.name_of(*subject[1:]), *(Text("") if r is None else _cell(r) for r in found)
+        )
     return table
 
 
@@ -72,8 +75,8 @@ def _cell(row: Row) -> Text:
     if (tail := row.details.get("p95")) is not None:
         cell.append(f"\np95 {amount(tail, unit)}", style="dim")
     if row.retention is None or row.method == "dense":
-        if row.verdict == "fail":
-            cell.append(f"\nover {amount(row.budget or 0.0, unit)}", style="bold red")
+        if row.verdict == "fail" and row.budget is not None:
+            cell.append(f"\nover {amount(row.budget, unit)}", style="bold red")
         return cell
     style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
     mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
@@ -94,7 +97,7 @@ def _metrics(card: Scorecard, model: str) -> Iterator[Titled]:
     values = {((r.model, r.method, r.calibration), r.metric): r.value for r in rows}
     for subject in dict.fromkeys((row.model, row.method, row.calibration) for row in rows):
         cells = (values.get((subject, metric)) for metric in found)
-        table.add_row(_label(card, subject), *("" if v is None else f"{v:.1f}" for v in cells))
+        table.add_row(card.name_of(*subject[1:]), *("" if v is None else f"{v:.1f}" for v in cells))
     rivals = max(found.values(), key=len)
     yield Titled(f"Efficiency of {model}: % of the best among {', '.join(rivals)}", table)
 
@@ -104,8 +107,8 @@ def notes(card: Scorecard) -> Iterator[str]:
     rows = [row for row in card.rows if row.unit is not None]
     if any(map(_is_open, rows)):
         yield (
-            f"{_OPEN} the interval is wider than the difference from dense: measure longer, or "
-            "call it equal"
+            f"{_OPEN} no difference is shown: the interval is wider than it, and contains 100; "
+            "measure longer, or call it equal"
         )
     if any(row.realised is False for row in rows):
         yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
@@ -147,7 +150,3 @@ def amount(value: float, unit: str) -> str:
     size, name = next((step for step in reversed(steps) if abs(value) >= step[0]), steps[0])
     scaled = value / size
     return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
-
-
-def _label(card: Scorecard, subject: Subject) -> str:
-    return card.name_of(*subject[1:])

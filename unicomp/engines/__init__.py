@@ -140,13 +140,13 @@ class EngineSettings:
         return model.dtype
 
     def flags(self) -> list[str]:
-        """Options of `vllm serve` that may change a response or a timing, but for the precision.
+        """Options of vLLM that may change a response or a timing, but for the precision.
 
         No prompt is answered from the cache of another: every one is timed like the first. On CPU
         nothing is compiled, which takes longer than it saves in one session.
         """
         eager = ["--enforce-eager"] if self.resolved_device() == "cpu" else []
-        return ["--no-enable-prefix-caching", "--disable-uvicorn-access-log", *eager]
+        return ["--no-enable-prefix-caching", *eager]
 
     def identity(self, model: Model) -> dict[str, Any]:
         """What of the engine decides the responses, as JSON values. Raises SpecError."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from unicomp.efficiency.gain import UNBOUNDED, written_interval
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
 from unicomp.scorecard import Row, Scorecard, Subject, efficiency
@@ -78,7 +79,10 @@ def _cell(row: Row) -> Text:
     mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
     cell.append(f"\n{row.retention:.1f} %{mark}", style=style if row.floor else "")
     if row.low != row.high:
-        cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
+        assert row.low is not None
+        assert row.high is not None
+        limits = f"{row.low:.1f}–{row.high:.1f}" if math.isfinite(row.high) else "no interval"
+        cell.append(f"\n{limits}", style="dim")
     if row.realised is False:
         cell.append(f"\n{NOT_REALISED}", style="magenta")
     return cell
@@ -106,7 +110,9 @@ def notes(card: Scorecard) -> Iterator[str]:
         assert row.low is not None
         assert row.high is not None
         label = f"{row.model}/{card.name_of(row.method, row.calibration)} {row.benchmark}"
-        if row.low < 100.0 < row.high and row.high - row.low > abs(row.retention - 100.0):
+        if math.isinf(row.high):
+            yield f"{label}: {UNBOUNDED}"
+        elif row.low < 100.0 < row.high and row.high - row.low > abs(row.retention - 100.0):
             yield (
                 f"{label}: the interval [{row.low:.1f}, {row.high:.1f}] is wider than the "
                 "difference from dense: measure longer, or call it equal"
@@ -132,9 +138,11 @@ def describe(row: Row) -> str:
     if row.retention is None:
         limit = "no budget" if row.budget is None else f"budget {amount(row.budget, unit)}"
         return f"{amount(row.score, unit)}, {limit}"
+    assert row.low is not None
+    assert row.high is not None
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
-        f"% [{row.low:.1f}, {row.high:.1f}] of dense, floor {row.floor:g}"
+        f"% {written_interval(row.low, row.high)} of dense, floor {row.floor:g}"
     )
 
 

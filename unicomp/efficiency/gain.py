@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from unicomp.efficiency.rounds import Rounds
-from unicomp.engines import Timing
-from unicomp.engines.bench import Benched
+from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
 from unicomp.spec import Load, Probe, Unit
 

@@ -32,7 +32,7 @@ from unicomp.efficiency.rounds import (
     interleave,
     ordinary_tokens,
 )
-from unicomp.engines import Engine, EngineSettings, bench
+from unicomp.engines import Benched, Engine, EngineSettings
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.spec import Load, Probe
 from unicomp.store import MEASUREMENTS, Store, content_key
@@ -194,8 +194,10 @@ class Measurements:
 
     def _benched(
         self, probe: Probe, checkpoint: Checkpoint, dense: Checkpoint, unload: Callable[[], None]
-    ) -> tuple[bench.Benched, bench.Benched]:
+    ) -> tuple[Benched, Benched]:
         """What vLLM's benchmark tells of a checkpoint, and of the dense one just before."""
+        from unicomp.engines import bench
+
         if self.engine.name != "vllm":
             raise UnmeasuredError(f"{probe} is taken by vLLM's own benchmark: {_NEEDS_VLLM}")
         assert probe.load is not None
@@ -223,8 +225,7 @@ class Measurements:
             return found
 
         found = [
-            bench.Benched.from_json(values)
-            for values in self._kept(identity, take, fresh=self.fresh)
+            Benched.from_json(values) for values in self._kept(identity, take, fresh=self.fresh)
         ]
         return found[-1], found[0]
 

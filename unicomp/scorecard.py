@@ -454,7 +454,8 @@ def efficiency(card: Scorecard) -> list[EfficiencyRow]:
     """Equations 5 to 8 of the paper on what was measured, for each model.
 
     Timings enter as their ratios to the dense model, which was timed beside each checkpoint, so
-    that what else the machine did does not count. A checkpoint that lacks a component has no value.
+    that what else the machine did does not count. A checkpoint that lacks a component has no value,
+    and is none of those that are compared.
     """
     found: list[EfficiencyRow] = []
     for model in dict.fromkeys(subject[0] for subject in card.subjects):
@@ -463,7 +464,10 @@ def efficiency(card: Scorecard) -> list[EfficiencyRow]:
             for row in card.rows:
                 if row.model == model and row.benchmark in components and row.decided:
                     measured.setdefault(row.subject, {})[row.benchmark] = _component(row)
-            names = {str(number): subject for number, subject in enumerate(measured)}
+            whole = [
+                subject for subject, has in measured.items() if has.keys() == components.keys()
+            ]
+            names = {str(number): subject for number, subject in enumerate(whole)}
             try:
                 values = compared(metric, {n: measured[names[n]] for n in names})
             except ValueError:  # nothing that costs nothing has a ratio

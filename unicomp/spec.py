@@ -468,6 +468,8 @@ class Probe:
         if (self.load is None) == (self.quantity in (*TIMINGS, "inference_memory", "flops")):
             needs = "needs a load" if self.load is None else "has no load"
             raise SpecError(f"probe {self.name}: {self.quantity} {needs}")
+        if self.quantity == "inference_memory" and self.load and self.load.concurrency > 1:
+            raise SpecError(f"probe {self.name}: inference_memory is of one prompt at a time")
         if self.timed and self.load is not None and self.load.new_tokens < 1:
             raise SpecError(f"probe {self.name}: {self.quantity} needs new tokens to be timed")
         if self.bench and self.quantity not in BENCHED:

@@ -2,7 +2,7 @@
 
     python -m tests.efficiency.random_model FOLDER [--parameters 100]
 
-Four layers, as wide as groups of 128 and 2:4 patterns ask for, and a tied embedding with as many
+Two layers, as wide as groups of 128 and 2:4 patterns ask for, and a tied embedding with as many
 rows as the size asks for: they cost a forward pass like other weights, but no method compresses
 them, so that building it stays a matter of minutes on two cores. It has the tokenizer of the
 embedded model, which knows the first 1024 rows, and its 8192 positions.
@@ -20,7 +20,7 @@ COMPANIONS = (
 SHAPE = {
     "hidden_size": 1024,
     "intermediate_size": 2048,
-    "num_hidden_layers": 4,
+    "num_hidden_layers": 2,
     "num_attention_heads": 8,
     "num_key_value_heads": 2,
     "head_dim": 128,

@@ -160,6 +160,59 @@ def test_size_has_the_floor_of_everything_else(bench):
     assert probes(run)["wanda_50", "model_size"]["verdict"] == "fail"
 
 
+def test_a_gain_that_is_asked_for_is_not_asked_of_the_dense_model(bench):
+    run = bench.run(
+        "--method=dense", "--method=gptq_w4a16", "-k", "model_size", "--floor=model_size=120"
+    )
+    assert run.status == 0, run.text
+    found = probes(run)
+    assert found["dense", "model_size"]["floor"] == 100.0
+    assert found["gptq_w4a16", "model_size"]["floor"] == 120.0
+
+
+def test_several_loads_in_one_test_are_all_measured(bench):
+    bench.write(
+        "test_probes.py",
+        PROBES
+        + """
+longer = Probe(
+    name="longer",
+    metric="runtime_acceleration",
+    quantity="latency",
+    load=Load(prompt_tokens=32, new_tokens=6),
+)
+
+def test_both(gain, floor):
+    assert gain(timed[1]) >= floor(timed[1])
+    assert gain(longer) >= floor(longer)
+""",
+    )
+    run = bench.run(*TWO, "-k", "test_both", "--unicomp-home=own")
+    assert run.status == 0, run.text
+    assert {name for _, name in probes(run)} == {"latency", "longer"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ('metric="compute_cost"', 'metric="compute_costs"'),
+            "names the metric 'compute_costs', which there is not; did you mean 'compute_cost'?",
+        ),
+        (
+            ("load=Load(prompt_tokens=256)", "load=Load(prompt_tokens=256, concurrency=2)"),
+            "inference_memory is of one prompt at a time",
+        ),
+    ],
+)
+def test_a_probe_that_cannot_be_is_refused_by_name(bench, change, message):
+    bench.write("test_probes.py", PROBES.replace(*change))
+    run = bench.run_plain(*TWO)
+    assert run.status != 0
+    assert message in run.text
+    assert "INTERNALERROR" not in run.text
+
+
 def test_what_compressing_takes_is_held_to_a_budget(bench):
     bench.write("unicomp.toml", f'{SETTINGS}[budgets]\ncompression_time = "1 h"\n')
     assert bench.run(*TWO, "-k", "test_cost").status == 0
@@ -181,6 +234,7 @@ def test_what_compressing_takes_is_held_to_a_budget(bench):
         ('latency = "1 s"', "latency has no budget"),
         ("compression_time = 5", "give a number with its unit, one of s, min, h"),
         ('compression_memory = "5 min"', "one of MB, MiB, GB, GiB"),
+        ('"compression_time@wandaa" = "1 h"', "there is no method 'wandaa'"),
     ],
 )
 def test_a_budget_that_means_nothing_is_refused_before_anything_is_built(bench, table, message):
@@ -254,10 +308,16 @@ def test_a_checkpoint_made_elsewhere_has_no_cost_that_is_known(bench, shared_hom
         for path in (shared_home / "checkpoints").glob("*/manifest.json")
         if json.loads(path.read_text())["facts"]["label"] == "embedded/wanda_50"
     ).parent
-    run = bench.run("--checkpoint", str(made / "model"), "-k", "test_cost or model_size")
-    missing = {row["benchmark"]: row for row in run.card["missing"]}
-    assert {row["verdict"] for row in missing.values()} == {"not_measured"}
-    assert "was not made here" in missing["compression_time"]["reason"]
+    chosen = ("--checkpoint", str(made / "model"), "-k", "test_cost or model_size")
+    run = bench.run(*chosen)
+    assert run.status == 0, run.text
+    assert {name for _, name in probes(run)} == {"model_size"}
+    bench.write("unicomp.toml", f'{SETTINGS}[budgets]\ncompression_time = "1 h"\n')
+    run = bench.run(*chosen)
+    assert run.status == 1
+    (row,) = run.card["missing"]
+    assert (row["benchmark"], row["verdict"]) == ("compression_time", "not_measured")
+    assert "was not made here" in row["reason"]
 
 
 def test_two_probes_of_one_name_are_refused(bench):

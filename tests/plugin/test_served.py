@@ -74,7 +74,8 @@ def test_what_vllms_benchmark_says_is_told_beside_what_is_measured(served):
     one = rows["wanda_50"]
     assert (one["score"], one["retention"]) == (pytest.approx(1000), pytest.approx(100))
     assert (one["low"], one["high"], one["n"]) == (0.0, None, 1)
-    assert "has no interval" in run.text
+    assert "no interval" in run.text
+    assert "told by vLLM's own benchmark" in run.text
     assert run.card["efficiency"] == []  # it is no part of the metric
     again = gate.run(*BENCH, "-k", "throughput")
     assert again.card["probes"] == run.card["probes"]
@@ -144,9 +145,11 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(served, monkey
     assert len(double.starts) == 1  # the timings do not try again
 
 
-def test_an_interrupted_run_leaves_no_server(served, monkeypatch):
+@pytest.mark.parametrize("moment", ["starting", "answering"])
+def test_an_interrupted_run_leaves_no_server(served, monkeypatch, moment):
     gate, double = served
-    monkeypatch.setenv("DOUBLE", "hangs")
+    if moment == "starting":
+        monkeypatch.setenv("DOUBLE", "hangs")
     process = subprocess.Popen(
         gate.command("--engine=vllm", "--method=dense", *BOTH),
         cwd=gate.folder,
@@ -156,7 +159,7 @@ def test_an_interrupted_run_leaves_no_server(served, monkeypatch):
         text=True,
         start_new_session=True,
     )
-    assert until(lambda: double.starts, 120)
+    assert until(lambda: double.starts if moment == "starting" else double.requests, 120)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=120)

@@ -27,9 +27,6 @@ the time from one token to the next, with an embedded model on a quiet machine. 
 memory than the other, and no number of rounds makes up for it: no interval of a timing is narrower
 than 1 % to either side."""
 
-UNBOUNDED = "one figure of each checkpoint has no interval: it meets no floor"
-"""What is to be said of a gain without limits."""
-
 _TIMES: Mapping[str, Callable[[Timing], Sequence[float]]] = {
     "throughput": lambda timing: (timing.seconds,),
     "latency": lambda timing: (timing.seconds,),
@@ -82,7 +79,7 @@ class Gain:
         if self.low == self.high or not self.low <= 100.0 <= self.high:
             return None
         if math.isinf(self.high):
-            return UNBOUNDED
+            return "one figure of each checkpoint has no interval: it meets no floor"
         return (
             f"the difference of {abs(self.value - 100.0):.1f} % is within the noise of {self.n} "
             f"rounds, [{self.low:.1f}, {self.high:.1f}] %: measure more rounds, or on a quieter "
@@ -117,9 +114,17 @@ def written(value: float, unit: Unit) -> str:
 
 
 def gain_of_figures(
-    probe: Probe, score: float, dense: float, *, promised: float | None = None
+    probe: Probe,
+    score: float,
+    dense: float,
+    *,
+    promised: float | None = None,
+    error: float = 0.0,
 ) -> Gain:
-    """The gain of what is counted, such as bytes; it has no noise. Raises ScoringError."""
+    """The gain of what is counted, such as bytes, which has no noise but a relative `error`.
+
+    Raises ScoringError.
+    """
     for whose, figure in (("compressed", score), ("dense", dense)):
         if not 0 < figure < math.inf:
             raise ScoringError(
@@ -133,8 +138,8 @@ def gain_of_figures(
         score=score,
         dense=dense,
         value=value,
-        low=value,
-        high=value,
+        low=value * (1.0 - error),
+        high=value * (1.0 + error),
         promised=promised,
     )
 

@@ -21,7 +21,7 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency import flops, machine
 from unicomp.efficiency.energy import machine_meter
 from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_of_rounds
-from unicomp.efficiency.memory import Footprint, footprint
+from unicomp.efficiency.memory import RESIDENT_ERROR, Footprint, footprint
 from unicomp.efficiency.promise import promises
 from unicomp.efficiency.rounds import (
     Conduct,
@@ -115,7 +115,9 @@ class Measurements:
                 mine, other = mine.with_weights(held), other.with_weights(held_dense)
             share = other.weights / other.peak
             promise = _promised(probe, checkpoint, dense, weights=share)
-            gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise)
+            resident = self.engine.resolved_device() == "cpu" and checkpoint.key != dense.key
+            error = RESIDENT_ERROR if resident else 0.0
+            gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise, error=error)
             return replace(gain, details=_both(mine.as_details(), other.as_details()))
         counts = [self._flops(one, probe.load) for one in pair]
         promise = _promised(probe, checkpoint, dense)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,16 +14,17 @@ import pytest
 from unicomp import catalogue
 from unicomp.calibration import UNSEEN
 from unicomp.errors import AbsentError, SpecError, UnicompError
-from unicomp.framework import BESIDE, EFFICIENCY, PROFILES
+from unicomp.framework import BESIDE, EFFICIENCY, METRICS, PROFILES
 from unicomp.gate import check_names
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
+from unicomp.plugin.limits import BudgetOf
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.scorecard import Row
 from unicomp.session import Subject
 from unicomp.sources import Source
-from unicomp.spec import DENSE, Benchmark, Method, Model, Probe
+from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, nearest
 from unicomp.tasks import Definition
 
 _FIXTURES = "unicomp.plugin.fixtures"
@@ -169,8 +171,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         )
         for measure in measures
     ] or [unknown]
-    for measure in measures or (None,):
-        for mark in marks_of(measure.metric if measure else None, subject.method):
+    for metric in [measure.metric for measure in measures] or [None]:
+        for mark in marks_of(metric if metric in METRICS else None, subject.method):
             item.add_marker(mark)
     if _uses_ours(_definitions(item), *_JUDGING):
         for row in item.stash[IDENTITY]:
@@ -190,7 +192,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         lists = (
             _outside(plan, grid, items),
             _repeated(items),
-            _free(items),
+            _free(plan, items),
             _unasked(config, items),
         )
         outside = list(dict.fromkeys(chain.from_iterable(lists)))
@@ -250,15 +252,21 @@ def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return repeated
 
 
-def _free(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests of what the dense model cost to make: nothing was spent on it here."""
-    return [
-        item
-        for item in items
-        if _uses_ours(_definitions(item), "cost")
-        and (subject := subject_of(item)) is not None
-        and subject.method.name == DENSE.name
-    ]
+def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests of what it cost to make what was not made here: the dense model, or a checkpoint
+    that was compressed elsewhere, unless there is a budget that it would have to keep.
+    """
+    outside = []
+    for item in items:
+        subject = subject_of(item)
+        if subject is None or subject.method.compress is not None:
+            continue
+        budget = BudgetOf(plan.policy, subject.model, subject.method)
+        limited = any(math.isfinite(budget(probe)) for probe in probes_of(item))
+        dense = subject.method.name == DENSE.name
+        if _uses_ours(_definitions(item), "cost") and (dense or not limited):
+            outside.append(item)
+    return outside
 
 
 def _unasked(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -290,6 +298,11 @@ def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> N
     declared: dict[str, Benchmark | Probe] = {}
     for item in items:
         for measure in measures_of(item):
+            if measure.metric is not None and measure.metric not in METRICS:
+                raise SpecError(
+                    f"{measure.name} names the metric {measure.metric!r}, which there is not; "
+                    f"{nearest(measure.metric, METRICS)}"
+                )
             if declared.setdefault(measure.name, measure) != measure:
                 raise SpecError(
                     f"two different benchmarks are named {measure.name!r}: rename the one that "
@@ -322,6 +335,9 @@ def _names(config: pytest.Config, plan: Plan) -> Iterator[tuple[str, Sequence[st
         return
     yield "unicomp.toml [floors]", tuple(plan.policy.general)
     yield "unicomp.toml [allow]", tuple(plan.policy.allow)
+    yield "unicomp.toml [budgets]", tuple(plan.policy.budgets)
+    for model, limits in plan.policy.model_budgets.items():
+        yield f"unicomp.toml [models.{model}.budgets]", tuple(limits)
     for model, table in plan.policy.models.items():
         yield f"unicomp.toml [models.{model}.floors]", tuple(table)
     for model, reasons in plan.policy.model_allow.items():
@@ -411,7 +427,7 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
         if reason := _why_absent(grid, bench, plan.sources[model]):
             grid.lacking.setdefault(model, {})[name] = reason
     reasons = [reason for lacking in grid.lacking.values() for reason in lacking.values()]
-    if reasons and len(reasons) == len(asked):
+    if reasons and len(reasons) == len(asked) and not any(grid.probed.values()):
         raise AbsentError(reasons[0])
 
 

@@ -28,14 +28,19 @@ _MACHINE = "unicomp"
 
 
 def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct:
-    """Who runs the rounds of a test; a server's are timed by its client alone."""
-    if engine.serves:
+    """Who runs the rounds of a test; a server's are timed by its client alone.
+
+    pytest-benchmark takes one benchmark for each test, so it gets the first load of a test.
+    """
+    if engine.serves or not request.config.pluginmanager.hasplugin("benchmark"):
         return in_a_loop
+    unused = [True]
 
     def conduct(setup: Setup, target: Target, rounds: int) -> None:
-        if not request.config.pluginmanager.hasplugin("benchmark"):
+        if not unused:
             in_a_loop(setup, target, rounds)
             return
+        unused.clear()
         benchmark = request.getfixturevalue("benchmark")
         if benchmark.disabled:  # it would run a single round
             benchmark.pedantic(in_a_loop, args=(setup, target, rounds))
@@ -47,7 +52,9 @@ def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct
 
 def wants_fresh_timings(config: pytest.Config) -> bool:
     """Whether timings of an earlier run are of no use: pytest-benchmark is to have this one's."""
-    return any(config.getoption(option, None) for option in _STORING)
+    if config.stash[PLAN].settings.engine.serves:
+        return False
+    return any(config.getoption(option, None) for option in (*_STORING, "benchmark_only"))
 
 
 def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> None:

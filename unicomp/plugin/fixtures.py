@@ -17,9 +17,10 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.rounds import Conduct
 from unicomp.errors import UnicompError, UnmeasuredError, UnsupportedError
-from unicomp.gate import DEFAULT_FLOOR, Policy, Verdict, decide
+from unicomp.gate import Verdict, decide
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY
+from unicomp.plugin.limits import BudgetOf, FloorOf
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention
@@ -153,47 +154,6 @@ class JudgedCost(float):
 
     def __le__(self, budget: float) -> bool:
         return self._judge(float(budget))
-
-
-class FloorOf:
-    """Looks up the least retention or gain, in percent: `floor(bench)`, `floor(probe)`."""
-
-    def __init__(self, policy: Policy, model: Model, method: Method) -> None:
-        self._policy, self._model, self._method = policy, model, method
-
-    def __repr__(self) -> str:
-        return "floor"
-
-    def __call__(self, measure: Benchmark | Probe) -> float:
-        """The floor in force: the most specific one that is set.
-
-        A timing has none unless one is set, since it belongs to one machine: it is 0 then.
-        """
-        timed = isinstance(measure, Probe) and measure.timed
-        return self._policy.floor(
-            model=self._model.name,
-            method=self._method.name,
-            metric=measure.metric,
-            benchmark=measure.name,
-            dimension=measure.dimension,
-            default=0.0 if timed else DEFAULT_FLOOR,
-        )
-
-
-class BudgetOf:
-    """Looks up what compressing may take, in the unit of a probe: `budget(probe)`."""
-
-    def __init__(self, policy: Policy, model: Model, method: Method) -> None:
-        self._policy, self._model, self._method = policy, model, method
-
-    def __repr__(self) -> str:
-        return "budget"
-
-    def __call__(self, probe: Probe) -> float:
-        """The budget in force; infinite where none is set."""
-        return self._policy.budget(
-            model=self._model.name, method=self._method.name, probe=probe.name
-        )
 
 
 class _Judging:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.efficiency.gain import UNBOUNDED, written_interval
+from unicomp.efficiency.gain import written_interval
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
-from unicomp.scorecard import Row, Scorecard, Subject, efficiency
+from unicomp.scorecard import Row, Scorecard, efficiency
+from unicomp.spec import BENCH_PREFIX
 
-NOT_REALISED = "not realised"
+_OPEN = "~"
+_UNREALISED = "*"
 _STEPS = {
     "s": ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h")),
     "bytes": ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB")),
@@ -47,7 +49,8 @@ def tables(card: Scorecard) -> Iterator[Titled]:
 def machine(card: Scorecard) -> Iterator[str]:
     """What timings were taken on, in a line; they hold for such a machine only."""
     found = card.environment.get("measuring", {}).get("machine")
-    if found:
+    timed = any(row.unit in ("s", "tokens/s") and row.retention is not None for row in card.rows)
+    if found and timed:
         gpus = ", ".join(str(gpu.get("name")) for gpu in found.get("gpus", ()))
         where = gpus or found.get("processor") or "an unknown processor"
         count = found.get("threads")
@@ -61,7 +64,9 @@ def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
     cells = {(row.subject, row.benchmark): row for row in rows}
     for subject in dict.fromkeys(row.subject for row in rows):
         found = (cells.get((subject, name)) for name in names)
-        table.add_row(_label(card, subject), *(Text("") if r is None else _cell(r) for r in found))
+        table.add_row(
+            card.name_of(*subject[1:]), *(Text("") if r is None else _cell(r) for r in found)
+        )
     return table
 
 
@@ -72,19 +77,19 @@ def _cell(row: Row) -> Text:
     if (tail := row.details.get("p95")) is not None:
         cell.append(f"\np95 {amount(tail, unit)}", style="dim")
     if row.retention is None or row.method == "dense":
-        if row.verdict == "fail":
-            cell.append(f"\nover {amount(row.budget or 0.0, unit)}", style="bold red")
+        if row.verdict == "fail" and row.budget is not None:
+            cell.append(f"\nover {amount(row.budget, unit)}", style="bold red")
         return cell
     style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
     mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
-    cell.append(f"\n{row.retention:.1f} %{mark}", style=style if row.floor else "")
+    mark += f" {_UNREALISED}" if row.realised is False else ""
+    doubt = f"{_OPEN} " if _is_open(row) else ""
+    cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style if row.floor else "")
     if row.low != row.high:
         assert row.low is not None
         assert row.high is not None
         limits = f"{row.low:.1f}–{row.high:.1f}" if math.isfinite(row.high) else "no interval"
         cell.append(f"\n{limits}", style="dim")
-    if row.realised is False:
-        cell.append(f"\n{NOT_REALISED}", style="magenta")
     return cell
 
 
@@ -97,37 +102,41 @@ def _metrics(card: Scorecard, model: str) -> Iterator[Titled]:
     values = {((r.model, r.method, r.calibration), r.metric): r.value for r in rows}
     for subject in dict.fromkeys((row.model, row.method, row.calibration) for row in rows):
         cells = (values.get((subject, metric)) for metric in found)
-        table.add_row(_label(card, subject), *("" if v is None else f"{v:.1f}" for v in cells))
+        table.add_row(card.name_of(*subject[1:]), *("" if v is None else f"{v:.1f}" for v in cells))
     rivals = max(found.values(), key=len)
     yield Titled(f"Efficiency of {model}: % of the best among {', '.join(rivals)}", table)
 
 
 def notes(card: Scorecard) -> Iterator[str]:
     """What the figures do not show: differences within the noise, and gains that are not there."""
-    for row in card.rows:
-        if row.unit is None or row.retention is None or row.method == "dense":
-            continue
-        assert row.low is not None
-        assert row.high is not None
-        label = f"{row.model}/{card.name_of(row.method, row.calibration)} {row.benchmark}"
-        if math.isinf(row.high):
-            yield f"{label}: {UNBOUNDED}"
-        elif row.low < 100.0 < row.high and row.high - row.low > abs(row.retention - 100.0):
-            yield (
-                f"{label}: the interval [{row.low:.1f}, {row.high:.1f}] is wider than the "
-                "difference from dense: measure longer, or call it equal"
-            )
-    for row in card.rows:
-        if row.unit is not None and (joules := row.details.get("joules_per_token")) is not None:
+    rows = [row for row in card.rows if row.unit is not None]
+    if any(map(_is_open, rows)):
+        yield (
+            f"{_OPEN} no difference is shown: the interval is wider than it, and contains 100; "
+            "measure longer, or call it equal"
+        )
+    if any(row.realised is False for row in rows):
+        yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
+    if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
+        yield (
+            f"{BENCH_PREFIX[:-1].replace('_', ' ')}: told by vLLM's own benchmark of one checkpoint "
+            "after the other: what disturbed the machine meanwhile counts as a difference, and no "
+            "interval knows of it; a throughput is one figure, which has none and meets no floor"
+        )
+    energy: dict[str, list[str]] = {}
+    for row in rows:
+        if (joules := row.details.get("joules_per_token")) is not None:
             name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
-            yield f"{name} {row.benchmark}: {joules:.3g} J for each generated token"
-    unrealised: dict[str, list[str]] = {}
-    for row in card.rows:
-        if row.realised is False:
-            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
-            unrealised.setdefault(name, []).append(row.benchmark)
-    for name, probes in unrealised.items():
-        yield f"{name}: {NOT_REALISED}, its format promises more: {', '.join(probes)}"
+            energy.setdefault(name, []).append(f"{row.benchmark} {joules:.3g}")
+    for name, probes in energy.items():
+        yield f"{name}: joules for each generated token: {', '.join(probes)}"
+
+
+def _is_open(row: Row) -> bool:
+    """Whether a measurement leaves it open which of the two is better."""
+    if row.unit is None or row.retention is None or row.low is None or row.high is None:
+        return False
+    return row.low < 100.0 < row.high
 
 
 def describe(row: Row) -> str:
@@ -154,7 +163,3 @@ def amount(value: float, unit: str) -> str:
     size, name = next((step for step in reversed(steps) if abs(value) >= step[0]), steps[0])
     scaled = value / size
     return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
-
-
-def _label(card: Scorecard, subject: Subject) -> str:
-    return card.name_of(*subject[1:])

@@ -119,9 +119,10 @@ def notes(card: Scorecard) -> Iterator[str]:
         yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
     if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
         yield (
-            f"{BENCH_PREFIX[:-1].replace('_', ' ')}: told by vLLM's own benchmark of one checkpoint "
-            "after the other: what disturbed the machine meanwhile counts as a difference, and no "
-            "interval knows of it; a throughput is one figure, which has none and meets no floor"
+            f"{BENCH_PREFIX[:-1].replace('_', ' ')}: told by vLLM's own benchmark, of one "
+            "checkpoint after the other: what disturbed the machine meanwhile counts as a "
+            "difference, and no interval knows of it; a throughput is one figure, which has none "
+            "and meets no floor"
         )
     energy: dict[str, list[str]] = {}
     for row in rows:

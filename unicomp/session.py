@@ -155,7 +155,9 @@ class Session:
 
         before = measurements.seconds
         try:
-            return measurements.gain(probe, checkpoint, dense, loaded, conduct)
+            return measurements.gain(
+                probe, checkpoint, dense, loaded, conduct, unload=self._pool.close
+            )
         finally:
             self._narrate("")
             spent = measurements.seconds - before
@@ -194,7 +196,7 @@ class Session:
             probe.load
             for (name, _, _), probes in self._probed.items()
             for probe in probes
-            if name == model and probe.timed and probe.load
+            if name == model and probe.timed and not probe.bench and probe.load
         ]
         for other in self._subjects if loads else ():
             if other.model.name == model:

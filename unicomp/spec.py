@@ -417,6 +417,10 @@ TIMINGS: tuple[Quantity, ...] = (
     "inter_token_latency",
 )
 """Quantities that are timed while requests are answered, and belong to one machine."""
+BENCHED: tuple[Quantity, ...] = ("throughput", "latency")
+"""Quantities that vLLM's own benchmark takes, too."""
+BENCH_PREFIX = "vllm_bench_"
+"""What names of its figures begin with, so that no table mixes them with ours."""
 OF_BUILDING: tuple[Quantity, ...] = ("compression_time", "compression_memory")
 """Quantities that only a compressed checkpoint has; they are held to budgets, not to floors."""
 
@@ -454,6 +458,8 @@ class Probe:
     """What is asked while it is measured; of `inference_memory` and `flops` one prompt."""
     served: bool = False
     """Whether it is a server's property, which the in-process engine does not have."""
+    bench: bool = False
+    """Whether it is taken by vLLM's own benchmark, `vllm bench`; its name says so then."""
 
     def __post_init__(self) -> None:
         check_name("probe", self.name)
@@ -466,6 +472,13 @@ class Probe:
             raise SpecError(f"probe {self.name}: inference_memory is of one prompt at a time")
         if self.timed and self.load is not None and self.load.new_tokens < 1:
             raise SpecError(f"probe {self.name}: {self.quantity} needs new tokens to be timed")
+        if self.bench and self.quantity not in BENCHED:
+            raise SpecError(f"probe {self.name}: vllm bench takes {' and '.join(BENCHED)} only")
+        if self.bench != self.name.startswith(BENCH_PREFIX):
+            raise SpecError(
+                f"probe {self.name}: what vllm bench takes, and nothing else, has a name that "
+                f"begins with {BENCH_PREFIX}"
+            )
 
     @property
     def dimension(self) -> None:

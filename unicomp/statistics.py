@@ -198,6 +198,25 @@ def ratio_of_totals(first: Array, second: Array, seed: int = 0) -> Interval:
     return _from_logarithms(found, first / np.mean(first) - second / np.mean(second))
 
 
+def ratio_of_samples(first: Array, second: Array) -> Interval:
+    """The ratio first / second of independent positive values, shapes (m,) and (n,), with its
+    95 % interval.
+
+    The estimate is Hodges and Lehmann's of the logarithms, the median of the ratios of all pairs,
+    the interval that of Mann, Whitney and Wilcoxon's rank sums (Hollander, Wolfe and Chicken,
+    Nonparametric Statistical Methods, 4.2 and 4.3). It covers the truth as often as it says where
+    the one side is distributed like the other times a factor, however that is. Where no 95 % can
+    be had of so few values, one to a side for instance, the interval has no end.
+    """
+    logs = np.sort(np.subtract.outer(np.log(first), np.log(second)).ravel())
+    outside = _rank_sum_quantile(len(first), len(second))
+    estimate = math.exp(float(np.median(logs)))
+    if outside < 1:
+        return Interval(estimate, 0.0, math.inf)
+    low, high = (math.exp(float(logs[place])) for place in (outside - 1, -outside))
+    return Interval(estimate, min(low, estimate), max(high, estimate))
+
+
 def blurred(ratio: Interval, error: float) -> Interval:
     """The interval of a positive ratio that an error of its own multiplies, too.
 
@@ -246,6 +265,23 @@ def _signed_rank_quantile(n: int) -> int:
         longer[rank:] += chances / 2
         chances = longer
     return int(np.searchsorted(np.cumsum(chances), 0.025, side="right"))
+
+
+@lru_cache(maxsize=64)
+def _rank_sum_quantile(m: int, n: int) -> int:
+    """How many of the smallest differences of m and n values lie below a 95 % interval's limit.
+
+    The interval begins with the one of that number, counted from 1; 0 if there is none.
+    """
+    # ways to choose m of m + n ranks, by their sum less the least one: Gauss's binomial coefficient
+    ways = [1] + [0] * (m * n)
+    for rank in range(1, m + 1):
+        for total in range(m * n, n + rank - 1, -1):
+            ways[total] -= ways[total - n - rank]
+        for total in range(rank, m * n + 1):
+            ways[total] += ways[total - rank]
+    below = np.cumsum([count / math.comb(m + n, m) for count in ways])
+    return int(np.searchsorted(below, 0.025, side="right"))
 
 
 @lru_cache(maxsize=16)

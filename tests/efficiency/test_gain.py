@@ -4,10 +4,17 @@ import math
 
 import pytest
 
-from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds, written
+from unicomp.efficiency.gain import (
+    Gain,
+    gain_of_bench,
+    gain_of_figures,
+    gain_of_rounds,
+    written,
+)
 from unicomp.efficiency.rounds import Rounds
-from unicomp.engines import Timing
+from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
+from unicomp.gate import decide
 from unicomp.spec import Load, Probe
 
 LOAD = Load(prompt_tokens=60, new_tokens=40, concurrency=2)
@@ -212,3 +219,57 @@ def test_a_gain_explains_itself():
 )
 def test_figures_are_written_with_three_digits(value, unit, text):
     assert written(value, unit) == text
+
+
+def benched(quantity):
+    return Probe(
+        name=f"vllm_bench_{quantity}",
+        metric="runtime_acceleration",
+        quantity=quantity,
+        load=LOAD,
+        bench=True,
+    )
+
+
+def test_latencies_of_a_benchmark_have_an_interval():
+    dense = Benched(tuple(2 * noise for noise in NOISE), 100)
+    gain = gain_of_bench(benched("latency"), Benched(NOISE, 100), dense)
+    assert gain.value == pytest.approx(200, abs=1)
+    assert 190 < gain.low < gain.value < gain.high < 210
+    assert (gain.score, gain.dense, gain.n) == (pytest.approx(1.0), pytest.approx(2.0), 10)
+    assert {"p95", "dense.p95"} <= gain.details.keys()
+    assert gain.promised is None
+
+
+def test_one_throughput_of_a_benchmark_has_no_interval_and_meets_no_floor():
+    gain = gain_of_bench(benched("throughput"), Benched((1.0,), 1010), Benched((4.0,), 2020))
+    assert (gain.score, gain.dense) == (pytest.approx(1010), pytest.approx(505))
+    assert (gain.value, gain.low, gain.high) == (pytest.approx(200), 0.0, math.inf)
+    assert decide(gain.low, gain.high, 0.0) == "pass"
+    assert decide(gain.low, gain.high, 1.5) == decide(gain.low, gain.high, 1e9) == "inconclusive"
+    assert "no interval" in repr(gain)
+    assert "no interval" in gain.doubt
+    assert "inf" not in repr(gain)
+
+
+def test_the_dense_checkpoint_gains_nothing_over_itself_in_a_benchmark():
+    told = Benched((1.0,), 100)
+    gain = gain_of_bench(benched("throughput"), told, told)
+    assert gain.value == gain.low == gain.high == 100.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tokens"), [((), 1), ((0.0,), 1), ((math.nan,), 1), ((1.0,), 0)]
+)
+def test_figures_that_no_benchmark_can_have_measured_are_refused(seconds, tokens):
+    with pytest.raises(ValueError, match=r"none|no durations"):
+        Benched(seconds, tokens)
+
+
+def test_only_what_a_benchmark_takes_has_its_name():
+    with pytest.raises(SpecError, match="begins with vllm_bench_"):
+        Probe(name="latency", metric="m", quantity="latency", load=LOAD, bench=True)
+    with pytest.raises(SpecError, match="begins with vllm_bench_"):
+        Probe(name="vllm_bench_latency", metric="m", quantity="latency", load=LOAD)
+    with pytest.raises(SpecError, match="takes throughput and latency only"):
+        Probe(name="vllm_bench_x", metric="m", quantity="flops", load=LOAD, bench=True)

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scipy.stats import wilcoxon
+from scipy.stats import mannwhitneyu, wilcoxon
 
-from unicomp.statistics import Interval, blurred, ratio_of_pairs, ratio_of_totals
+from unicomp.statistics import (
+    Interval,
+    blurred,
+    ratio_of_pairs,
+    ratio_of_samples,
+    ratio_of_totals,
+)
 
-RATIOS = (ratio_of_pairs, ratio_of_totals)
+RATIOS = (ratio_of_pairs, ratio_of_totals, ratio_of_samples)
 SECONDS = st.floats(1e-6, 1e6)
 PAIRS = st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=30).map(
     lambda pairs: tuple(np.array(side) for side in zip(*pairs, strict=True))
@@ -61,6 +67,7 @@ def test_a_side_that_is_slower_by_a_factor_moves_the_interval_by_it(ratio, pairs
 @each
 @given(first=SECONDS, second=SECONDS, n=st.integers(2, 40))
 def test_constant_timings_leave_nothing_open(ratio, first, second, n):
+    n += 2 if ratio is ratio_of_samples else 0  # which says nothing of less than four
     found = ratio(np.full(n, first), np.full(n, second))
     assert close(found.estimate, first / second)
     assert math.isclose(found.low, found.high, rel_tol=1e-9)
@@ -88,6 +95,38 @@ def test_limits_of_pairs_are_where_the_test_of_signed_ranks_decides(n):
     for limit, inward in ((found.low, 1e-9), (found.high, -1e-9)):
         inside = wilcoxon(logs - math.log(limit) - inward, method="exact").pvalue
         outside = wilcoxon(logs - math.log(limit) + inward, method="exact").pvalue
+        assert outside <= 0.05 < inside
+
+
+SAMPLES = st.lists(SECONDS, min_size=1, max_size=15).map(np.array)
+
+
+@given(first=SAMPLES, second=SAMPLES, data=st.data())
+def test_samples_of_unequal_size_are_not_paired(first, second, data):
+    found = ratio_of_samples(first, second)
+    assert 0.0 <= found.low <= found.estimate <= found.high
+    shuffled = np.array(data.draw(st.permutations(list(first))))
+    assert ratio_of_samples(shuffled, second) == found
+    inverse = ratio_of_samples(second, first)
+    assert close(found.estimate * inverse.estimate, 1.0)
+    with np.errstate(divide="ignore"):
+        assert close(float(np.float64(1.0) / found.low), inverse.high)
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 30), (2, 6), (3, 3)])
+def test_too_few_values_for_95_per_cent_have_an_interval_without_end(m, n):
+    assert ratio_of_samples(np.full(m, 2.0), np.full(n, 1.0)) == Interval(2.0, 0.0, math.inf)
+
+
+@pytest.mark.parametrize(("m", "n"), [(4, 4), (3, 9), (10, 10), (7, 30), (30, 30)])
+def test_limits_of_samples_are_where_the_test_of_rank_sums_decides(m, n):
+    """The interval holds the very factors that scipy's exact test does not reject at 5 %."""
+    rng = np.random.default_rng(m)
+    first, second = (np.exp(0.1 * rng.standard_normal(size)) for size in (m, n))
+    found = ratio_of_samples(first, second)
+    for limit, inward in ((found.low, 1 + 1e-9), (found.high, 1 - 1e-9)):
+        inside = mannwhitneyu(first, limit * inward * second, method="exact").pvalue
+        outside = mannwhitneyu(first, limit / inward * second, method="exact").pvalue
         assert outside <= 0.05 < inside
 
 

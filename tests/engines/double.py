@@ -1,4 +1,5 @@
-"""Acts as the executable `vllm`, so that tests need none: `vllm serve FOLDER ...` by transformers.
+"""Acts as the executable `vllm`, so that tests need none: `vllm serve FOLDER ...` by transformers,
+and `vllm bench throughput|latency`, which makes its figures up.
 
 It takes the options that we pass and no others, answers the paths that we use and no others, and
 computes in this process, one request at a time. `DOUBLE` says how it misbehaves:
@@ -9,6 +10,8 @@ computes in this process, one request at a time. `DOUBLE` says how it misbehaves
     dies=N      it ends without a word in the middle of completion N
     short       it generates one token less than asked for
     taken       its first start finds the port taken; the file DOUBLE_RECORD.taken remembers that
+    garbled     a benchmark writes something else than its figures
+    mute        a benchmark writes nothing, and says that all went well
 
 `DOUBLE_TOY` spares it the model where answers do not matter.
 `DOUBLE_RECORD` names a file that gets one JSON line for each start and each request.
@@ -43,22 +46,100 @@ def record(**entry):
             stream.write(json.dumps(entry) + "\n")
 
 
+def recorded():
+    """What was recorded until now."""
+    path = os.environ.get("DOUBLE_RECORD", "")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]
+
+
+def running(pid):
+    """Whether a process is there, be it but unburied."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def options():
     parser = argparse.ArgumentParser(prog="vllm", allow_abbrev=False)
     parser.add_argument("--version", action="version", version="0.0.0+cpu")
-    serve = parser.add_subparsers(required=True).add_parser("serve", allow_abbrev=False)
+    programs = parser.add_subparsers(required=True)
+    serve = programs.add_parser("serve", allow_abbrev=False)
+    serve.set_defaults(act=serve_completions)
     serve.add_argument("model")
     serve.add_argument("--host", required=True)
     serve.add_argument("--port", type=int, required=True)
     serve.add_argument("--served-model-name", required=True)
-    serve.add_argument("--dtype", required=True)
-    serve.add_argument("--max-model-len", type=int, required=True)
-    serve.add_argument("--kv-cache-memory-bytes", type=int)
-    serve.add_argument("--gpu-memory-utilization", type=float)
-    serve.add_argument("--trust-remote-code", action="store_true")
-    for flag in ("--enforce-eager", "--no-enable-prefix-caching", "--disable-uvicorn-access-log"):
-        serve.add_argument(flag, action="store_true")
+    serve.add_argument("--disable-uvicorn-access-log", action="store_true")
+    benches = programs.add_parser("bench", allow_abbrev=False).add_subparsers(required=True)
+    throughput = benches.add_parser("throughput", allow_abbrev=False)
+    throughput.set_defaults(act=bench_throughput)
+    throughput.add_argument("--dataset-name", choices=["random"], required=True)
+    latency = benches.add_parser("latency", allow_abbrev=False)
+    latency.set_defaults(act=bench_latency)
+    numbers = {
+        throughput: (
+            *("--random-input-len", "--random-output-len"),
+            *("--num-prompts", "--num-warmups", "--max-num-seqs"),
+        ),
+        latency: (
+            "--input-len",
+            "--output-len",
+            "--batch-size",
+            "--num-iters-warmup",
+            "--num-iters",
+        ),
+    }
+    for bench, names in numbers.items():
+        bench.add_argument("--model", required=True)
+        bench.add_argument("--output-json", required=True)
+        for name in (*names, "--seed"):
+            bench.add_argument(name, type=int, required=True)
+    for program in (serve, throughput, latency):
+        program.add_argument("--dtype", required=True)
+        program.add_argument("--max-model-len", type=int, required=True)
+        program.add_argument("--kv-cache-memory-bytes", type=int)
+        program.add_argument("--gpu-memory-utilization", type=float)
+        program.add_argument("--trust-remote-code", action="store_true")
+        for flag in ("--enforce-eager", "--no-enable-prefix-caching"):
+            program.add_argument(flag, action="store_true")
     return parser.parse_args()
+
+
+def write_figures(given, figures):
+    if MODE == "garbled":
+        figures = {"elapsed": "long"}
+    if MODE != "mute":
+        with open(given.output_json, "w", encoding="utf-8") as stream:
+            json.dump(figures, stream)
+
+
+def bench_throughput(given):
+    """A thousand tokens a second."""
+    length = given.random_input_len + given.random_output_len
+    assert length <= given.max_model_len
+    tokens = given.num_prompts * length
+    seconds = tokens / 1000
+    figures = {"model_id": given.model, "elapsed_time": seconds, "num_requests": given.num_prompts}
+    figures |= {"total_num_tokens": tokens, "tokens_per_second": 1000.0}
+    write_figures(given, {**figures, "requests_per_second": given.num_prompts / seconds})
+
+
+def bench_latency(given):
+    """A millisecond for each token, more or less."""
+    with open(os.path.join(given.model, "config.json"), encoding="utf-8") as stream:
+        if json.load(stream)["vocab_size"] < 10_000:
+            sys.exit("ValueError: Token id 9999 is out of vocabulary")
+    assert given.input_len + given.output_len <= given.max_model_len
+    seconds = (given.input_len + given.output_len) / 1000
+    latencies = [seconds * (1 + 0.01 * (place % 3)) for place in range(given.num_iters)]
+    average = sum(latencies) / len(latencies)
+    figures = {"model_id": given.model, "avg_latency": average, "latencies": latencies}
+    write_figures(given, {**figures, "percentiles": {"50": seconds}})
 
 
 class Toy:
@@ -121,7 +202,7 @@ class Network:
                 return
 
 
-def serve(given):
+def serve_completions(given):
     network = cache(lambda: Toy() if "DOUBLE_TOY" in os.environ else Network(given.model))
     lock = threading.Lock()
     asked = []
@@ -226,12 +307,15 @@ def serve(given):
 
 def main():
     given = options()
+    started = [pid for entry in recorded() for pid in entry.get("start", ())]
     # as vLLM has its EngineCore: a child that does not end by itself
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     signal.signal(signal.SIGTERM, signal.SIG_IGN if MODE == "stubborn" else lambda *_: sys.exit(0))
     record(
         start=[os.getpid(), child.pid],
-        options=vars(given),
+        options={name: value for name, value in vars(given).items() if name != "act"},
+        act=given.act.__name__,
+        others=[pid for pid in started if running(pid)],
         python=[n for n in os.environ if n in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")],
         told={n: v for n, v in os.environ.items() if n.startswith(("OMP_", "VLLM_", "HF_"))},
     )
@@ -243,7 +327,7 @@ def main():
     if MODE == "taken" and not os.path.exists(taken):
         open(taken, "w").close()
         sys.exit("OSError: [Errno 98] Address already in use")
-    serve(given)
+    given.act(given)
 
 
 main()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.conftest import running, until
+from unicomp.engines import keeper as shipped
 from unicomp.engines import server as module
 from unicomp.engines.executable import outside
 from unicomp.engines.server import Server
@@ -64,9 +65,9 @@ def test_a_server_is_stopped_after_an_exception(server, double):
 
 def test_a_server_that_ignores_being_asked_to_end_is_killed(server, double, monkeypatch, tmp_path):
     keeper = tmp_path / "keeper.py"
-    source = Path(module.keeper.__file__).read_text()
+    source = Path(shipped.__file__).read_text()
     keeper.write_text(source.replace("TERM_SECONDS = 20.0", "TERM_SECONDS = 0.5"))
-    monkeypatch.setattr(module.keeper, "__file__", str(keeper))
+    monkeypatch.setattr(shipped, "__file__", str(keeper))
     monkeypatch.setenv("DOUBLE", "stubborn")
     with server():
         assert len(double.left) == 2

@@ -55,6 +55,16 @@ served = Probe(
     load=Load(prompt_tokens=24, new_tokens=6, concurrency=4),
     served=True,
 )
+benched = [
+    Probe(
+        name=f"vllm_bench_{quantity}",
+        metric="runtime_acceleration",
+        quantity=quantity,
+        load=short,
+        bench=True,
+    )
+    for quantity in ("throughput", "latency")
+]
 
 @pytest.mark.parametrize("probe", [*timed, *needed], ids=str)
 def test_gain(probe, gain, floor):
@@ -67,6 +77,11 @@ def test_cost(probe, cost, budget):
 @pytest.mark.concurrency
 def test_served(gain, floor):
     assert gain(served) >= floor(served)
+
+@pytest.mark.vllm_bench
+@pytest.mark.parametrize("probe", benched, ids=str)
+def test_benched(probe, gain, floor):
+    assert gain(probe) >= floor(probe)
 """
 TWO = ("--method=dense", "--method=wanda_50")
 TIMED = ("throughput", "latency", "time_to_first_token", "inter_token_latency")
@@ -240,18 +255,26 @@ def test_other_tests_run_side_by_side_where_probes_are_left_out(bench):
     assert bench.run_plain(*TWO, "-n", "2", "-m", "not efficiency").status == 0
 
 
-def test_loads_of_many_requests_are_left_out_unless_they_are_named(bench):
-    assert "test_served" not in bench.run_plain("--collect-only", "-q").text
-    assert "test_served" in bench.run_plain("--collect-only", "-q", "-m", "concurrency").text
+ON_REQUEST = {"concurrency": "test_served", "vllm_bench": "test_benched"}
 
 
-def test_a_probe_of_a_server_is_not_measured_without_one_and_says_how_to_get_it(bench):
-    run = bench.run("--method=dense", "-m", "concurrency")
+@pytest.mark.parametrize("marker", [*ON_REQUEST, None])
+def test_what_is_measured_on_request_is_left_out_unless_it_is_named(bench, marker):
+    chosen = ("-m", f"{marker} or runtime_acceleration") if marker else ()
+    text = bench.run_plain("--collect-only", "-q", *chosen).text
+    assert "test_gain" in text
+    assert {name for name, test in ON_REQUEST.items() if test in text} == {marker} - {None}
+
+
+@pytest.mark.parametrize(("marker", "rows"), [("concurrency", 1), ("vllm_bench", 2)])
+def test_what_needs_vllm_is_not_measured_without_it_and_says_how_to_get_it(bench, marker, rows):
+    run = bench.run("--method=dense", "-m", marker)
     assert run.status == 1
-    (row,) = run.card["missing"]
-    assert row["verdict"] == "not_measured"
-    assert "--engine vllm" in row["reason"]
-    assert "make vllm" in row["reason"]
+    assert len(run.card["missing"]) == rows
+    for row in run.card["missing"]:
+        assert row["verdict"] == "not_measured"
+        assert "--engine vllm" in row["reason"]
+        assert "make vllm" in row["reason"]
 
 
 def test_what_was_measured_is_found_again_without_loading_anything(bench):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
 
+import jsonschema
 import pytest
 
 from tests.engines.conftest import REAL, Double, until
-from tests.plugin.test_efficiency import PROBES, SETTINGS
+from tests.plugin.test_efficiency import PROBES, SCHEMA, SETTINGS
 
 TWO = ("--method=dense", "--method=wanda_50")
 BOTH = ("-m", "reasoning or runtime_acceleration", "--samples=12", "--floor=performance=0")
@@ -51,6 +53,72 @@ def test_a_load_of_many_requests_is_measured_where_there_is_a_server(served):
     run = gate.run("--engine=vllm", *TWO, "-m", "concurrency", "-k", "test_served")
     assert run.status == 0, run.text
     assert {row["benchmark"] for row in run.card["probes"]} == {"throughput_at_4"}
+
+
+BENCH = ("--engine=vllm", *TWO, "-m", "vllm_bench")
+
+
+def kinds(double):
+    return [start["act"] for start in double.starts]
+
+
+def test_what_vllms_benchmark_says_is_told_beside_what_is_measured(served):
+    gate, double = served
+    run = gate.run(*BENCH, "-k", "throughput")
+    assert run.status == 0, run.text
+    assert kinds(double) == ["bench_throughput"] * 3  # the dense one beside the other once more
+    jsonschema.validate(run.card, json.loads(SCHEMA.read_text()))
+    rows = {row["method"]: row for row in run.card["probes"]}
+    assert {row["benchmark"] for row in rows.values()} == {"vllm_bench_throughput"}
+    assert (rows["dense"]["low"], rows["dense"]["high"]) == (100.0, 100.0)
+    one = rows["wanda_50"]
+    assert (one["score"], one["retention"]) == (pytest.approx(1000), pytest.approx(100))
+    assert (one["low"], one["high"], one["n"]) == (0.0, None, 1)
+    assert "no interval" in run.text
+    assert "told by vLLM's own benchmark" in run.text
+    assert run.card["efficiency"] == []  # it is no part of the metric
+    again = gate.run(*BENCH, "-k", "throughput")
+    assert again.card["probes"] == run.card["probes"]
+    assert len(double.starts) == 3  # everything was found
+
+
+def test_one_figure_of_a_benchmark_meets_no_floor(served):
+    gate, _ = served
+    chosen = (*BENCH, "-k", "throughput")
+    run = gate.run(*chosen, "--floor=vllm_bench_throughput=50")
+    assert run.status == 1
+    rows = {row["method"]: row for row in run.card["probes"]}
+    assert rows["wanda_50"]["verdict"] == "inconclusive"
+    assert rows["dense"]["verdict"] == "pass"
+
+
+def test_a_benchmark_that_draws_other_tokens_than_the_model_has_is_not_measured(served):
+    gate, double = served
+    run = gate.run(*BENCH, "-k", "latency")
+    assert run.status == 1
+    assert {row["verdict"] for row in run.card["missing"]} == {"not_measured"}
+    assert all("draws token ids below 10,000" in row["reason"] for row in run.card["missing"])
+    assert not double.starts
+
+
+def test_no_server_of_ours_is_left_up_while_the_benchmark_runs(served):
+    gate, double = served
+    chosen = "(vllm_bench or runtime_acceleration) and not concurrency"
+    run = gate.run("--engine=vllm", *TWO, "-m", chosen, "-k", "throughput")
+    assert run.status == 0, run.text
+    assert kinds(double) == ["serve_completions"] * 2 + ["bench_throughput"] * 3
+    benches = [start for start in double.starts if start["act"] == "bench_throughput"]
+    assert [start["others"] for start in benches] == [[], [], []]
+
+
+def test_a_benchmark_that_fails_is_told_with_its_last_words(served, monkeypatch):
+    gate, _ = served
+    monkeypatch.setenv("DOUBLE", "fails")
+    run = gate.run("--engine=vllm", "--method=dense", "-m", "vllm_bench", "-k", "throughput")
+    assert run.status == 1
+    (row,) = run.card["missing"]
+    assert "vllm bench throughput failed: ValueError: the weights do not fit" in row["reason"]
+    assert "Traceback" not in run.text
 
 
 def test_scores_by_both_engines_are_told_side_by_side(served):

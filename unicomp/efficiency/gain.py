@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from unicomp.efficiency.rounds import Rounds
-from unicomp.engines import Timing
+from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
 from unicomp.spec import Load, Probe, Unit
 
@@ -53,7 +53,8 @@ class Gain:
     low: float
     high: float
     n: int = 0
-    """Rounds; 0 of what was counted rather than timed, which is exact."""
+    """Rounds, or figures that vLLM's benchmark told of a checkpoint; 0 of what was counted rather
+    than timed, which is exact."""
     details: Mapping[str, float] = field(default_factory=dict)
     """Further figures by name, and the dense one's as `dense.NAME`. Of times `median`, `p95` and
     `p99` over all of them, of throughput `median`, `p5` and `p1` over the rounds;
@@ -77,6 +78,8 @@ class Gain:
         """Why it is open whether there is a difference at all, or None where it is not."""
         if self.low == self.high or not self.low <= 100.0 <= self.high:
             return None
+        if math.isinf(self.high):
+            return "one figure of each checkpoint has no interval: it meets no floor"
         return (
             f"the difference of {abs(self.value - 100.0):.1f} % is within the noise of {self.n} "
             f"rounds, [{self.low:.1f}, {self.high:.1f}] %: measure more rounds, or on a quieter "
@@ -85,12 +88,17 @@ class Gain:
 
     def __repr__(self) -> str:
         exact = self.low == self.high
-        limits = "" if exact else f" [{self.low:.1f}, {self.high:.1f}]"
-        rounds = f", {self.n} rounds" if self.n else ""
+        limits = "" if exact else f" {written_interval(self.low, self.high)}"
+        rounds = f", {self.n} rounds" if self.n > 1 else ""
         return (
             f"<{self.probe}: {self.value:.1f} %{limits} of dense {written(self.dense, self.unit)} "
             f"(measured {written(self.score, self.unit)}){rounds}>"
         )
+
+
+def written_interval(low: float, high: float) -> str:
+    """The limits in percent, or that there are none."""
+    return f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
 
 
 def written(value: float, unit: Unit) -> str:
@@ -157,6 +165,47 @@ def gain_of_rounds(probe: Probe, rounds: Rounds, *, promised: float | None = Non
         n=len(rounds),
         details={**compressed.details, **{f"dense.{k}": v for k, v in dense.details.items()}},
         promised=promised,
+    )
+
+
+def gain_of_bench(probe: Probe, compressed: Benched, dense: Benched) -> Gain:
+    """The gain in what vLLM's own benchmark told; `compressed` may be the very same as `dense`.
+
+    The two ran one after the other: what slowed the machine for a while is in the gain, and its
+    interval knows nothing of it. One figure of each has an interval without end, and meets no
+    floor above 0. Raises SpecError if the probe is not one of a benchmark.
+    """
+    import numpy as np
+
+    from unicomp import statistics
+
+    if not probe.bench:
+        raise SpecError(f"probe {probe.name} is not taken by vllm bench")
+    sides = (compressed, dense)
+    per_token = [np.asarray(side.seconds) / side.tokens for side in sides]
+    interval = statistics.Interval(1.0, 1.0, 1.0)
+    if compressed is not dense:
+        ratio = statistics.ratio_of_samples(per_token[1], per_token[0])
+        interval = statistics.blurred(ratio, LOADING_ERROR)
+    details: dict[str, float] = {}
+    if probe.quantity == "throughput":
+        scores = [float(1.0 / np.median(seconds)) for seconds in per_token]
+    else:
+        scores = [float(np.median(side.seconds)) for side in sides]
+        for whose, side in zip(("", "dense."), sides, strict=True):
+            median, p95, p99 = np.percentile(side.seconds, [50, 95, 99])
+            found = {"median": median, "p95": p95, "p99": p99}
+            details |= {f"{whose}{name}": float(figure) for name, figure in found.items()}
+    return Gain(
+        probe=probe.name,
+        unit=probe.unit,
+        score=scores[0],
+        dense=scores[1],
+        value=100.0 * interval.estimate,
+        low=100.0 * interval.low,
+        high=100.0 * interval.high,
+        n=min(len(side.seconds) for side in sides),
+        details=details,
     )
 
 

@@ -20,7 +20,7 @@ from unicomp.catalogue import read_config
 from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency import flops, machine
 from unicomp.efficiency.energy import machine_meter
-from unicomp.efficiency.gain import Gain, gain_of_figures, gain_of_rounds
+from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_of_rounds
 from unicomp.efficiency.memory import RESIDENT_ERROR, Footprint, footprint
 from unicomp.efficiency.promise import promises
 from unicomp.efficiency.rounds import (
@@ -32,7 +32,7 @@ from unicomp.efficiency.rounds import (
     interleave,
     ordinary_tokens,
 )
-from unicomp.engines import Engine, EngineSettings
+from unicomp.engines import Benched, Engine, EngineSettings
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.spec import Load, Probe
 from unicomp.store import MEASUREMENTS, Store, content_key
@@ -52,6 +52,11 @@ PUBLISHED_TOKENS = 128
 Pair = AbstractContextManager[tuple[Engine, Engine]]
 """The dense checkpoint and another one, both loaded."""
 Loaded = Callable[[], Pair]
+
+_NEEDS_VLLM = (
+    "measure it with --engine vllm (`make vllm` sets it up in a clone; elsewhere install vllm in "
+    "an environment of its own, and put it on PATH)"
+)
 
 
 @dataclass
@@ -82,18 +87,18 @@ class Measurements:
         dense: Checkpoint,
         loaded: Loaded,
         conduct: Conduct,
+        unload: Callable[[], None] = lambda: None,
     ) -> Gain:
         """What a checkpoint gained over the dense one in a probe, unless it is one of building.
 
-        `loaded` loads both where they have to be timed, and `conduct` runs the rounds then. Raises
-        EngineError, or UnmeasuredError where the engine does not have what is asked.
+        `loaded` loads both where they have to be timed, and `conduct` runs the rounds then;
+        `unload` makes room for vLLM's benchmark, which loads them itself. Raises EngineError, or
+        UnmeasuredError where the engine does not have what is asked.
         """
         if probe.served and not self.engine.serves:
-            raise UnmeasuredError(
-                f"{probe} is a server's, and this engine is none: measure it with --engine vllm "
-                "(`make vllm` sets it up in a clone; elsewhere install vllm in an environment of "
-                "its own, and put it on PATH)"
-            )
+            raise UnmeasuredError(f"{probe} is a server's, and this engine is none: {_NEEDS_VLLM}")
+        if probe.bench:
+            return gain_of_bench(probe, *self._benched(probe, checkpoint, dense, unload))
         if probe.timed:
             assert probe.load is not None
             rounds = self._timed(checkpoint, dense, probe.load, loaded, conduct)
@@ -188,6 +193,43 @@ class Measurements:
             if checkpoint.method == dense.method:
                 return alone(one, load, known, self.effort, **how)
             return interleave(one, other, load, known, self.effort, **how)
+
+    def _benched(
+        self, probe: Probe, checkpoint: Checkpoint, dense: Checkpoint, unload: Callable[[], None]
+    ) -> tuple[Benched, Benched]:
+        """What vLLM's benchmark tells of a checkpoint, and of the dense one just before."""
+        from unicomp.engines import bench
+
+        if self.engine.name != "vllm":
+            raise UnmeasuredError(f"{probe} is taken by vLLM's own benchmark: {_NEEDS_VLLM}")
+        assert probe.load is not None
+        load, quantity, effort = probe.load, probe.quantity, self.effort
+        sides = [dense] if checkpoint.method == dense.method else [dense, checkpoint]
+        for side in sides:
+            bench.check(quantity, side.path)
+        asked = bench.options(quantity, load, effort.warmup_rounds, effort.least_rounds)
+        identity = {
+            "vllm bench": [quantity, *asked],
+            "checkpoints": [dense.key, checkpoint.key],
+            "engine": self.engine.identity(checkpoint.model),
+            "machine": self.machine,
+        }
+
+        def take() -> list[dict[str, Any]]:
+            label = f"{checkpoint}: vllm bench {quantity}"
+            unload()
+            with device.alone(lambda: self.narrate(f"{label}: waiting")):
+                found = []
+                for side in sides:
+                    self.narrate(f"{label} of {side.method}")
+                    took = bench.run(quantity, side.path, side.model, self.engine, load, asked)
+                    found.append(asdict(took))
+            return found
+
+        found = [
+            Benched.from_json(values) for values in self._kept(identity, take, fresh=self.fresh)
+        ]
+        return found[-1], found[0]
 
     def _footprint(self, checkpoint: Checkpoint, load: Load) -> Footprint:
         """The memory that reading a prompt needs, in a process of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from unicomp.engines.executable import find_vllm, version_of
 from unicomp.errors import SpecError
@@ -39,6 +40,28 @@ class Timing:
     """Of each request: until its first token."""
     gaps: tuple[float, ...]
     """Of all requests: between one token and the next."""
+
+
+@dataclass(frozen=True)
+class Benched:
+    """What vLLM's own benchmark told of one checkpoint."""
+
+    seconds: tuple[float, ...]
+    """Of each iteration; of throughput one figure, that of all requests together."""
+    tokens: int
+    """Read and generated in each of them."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no benchmark can have measured."""
+        if not self.seconds or not all(0 < figure < math.inf for figure in self.seconds):
+            raise ValueError(f"{self.seconds} are no durations")
+        if self.tokens < 1:
+            raise ValueError(f"{self.tokens} tokens are none")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What `dataclasses.asdict` made JSON values of."""
+        return cls(tuple(values["seconds"]), values["tokens"])
 
 
 class Engine(Protocol):
@@ -140,13 +163,13 @@ class EngineSettings:
         return model.dtype
 
     def flags(self) -> list[str]:
-        """Options of `vllm serve` that may change a response or a timing, but for the precision.
+        """Options of vLLM that may change a response or a timing, but for the precision.
 
         No prompt is answered from the cache of another: every one is timed like the first. On CPU
         nothing is compiled, which takes longer than it saves in one session.
         """
         eager = ["--enforce-eager"] if self.resolved_device() == "cpu" else []
-        return ["--no-enable-prefix-caching", "--disable-uvicorn-access-log", *eager]
+        return ["--no-enable-prefix-caching", *eager]
 
     def identity(self, model: Model) -> dict[str, Any]:
         """What of the engine decides the responses, as JSON values. Raises SpecError."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,15 +13,13 @@ from typing import Self
 
 import httpx
 
-from unicomp.engines import keeper
+from unicomp.engines import child
 from unicomp.engines.serverlog import last_words, weights_bytes
 from unicomp.errors import EngineError
 
 PATIENCE = 3600.0
 """Seconds until a server must be healthy: a large model from a slow disk takes its time. One that
 ends before is noticed at once."""
-FINISH = keeper.TERM_SECONDS + keeper.STRAGGLE_SECONDS + 10.0
-"""Seconds until a keeper that was told to stop must have done so."""
 ENDING = 5.0
 """Seconds that a server may take to end after it failed a request."""
 ATTEMPTS = 3
@@ -92,20 +88,7 @@ class Server:
     def _start(self, port: int) -> None:
         self.url = f"http://{HOST}:{port}"
         where = ["--host", HOST, "--port", str(port), "--served-model-name", self.name]
-        kept = [sys.executable, "-I", keeper.__file__, str(os.getpid()), *self._command, *where]
-        try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("wb") as log:
-                self._keeper = subprocess.Popen(  # noqa: S603
-                    kept,
-                    stdin=subprocess.PIPE,  # closed by the system if this process is killed
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment,
-                    start_new_session=True,  # a Ctrl-C is for this process to handle
-                )
-        except OSError as error:
-            raise EngineError(f"vllm could not be started: {error}") from None
+        self._keeper = child.start([*self._command, *where], self._environment, self.log)
 
     def _healthy(self) -> bool:
         """Wait until the server answers; False if it ended. Raises EngineError after `PATIENCE`."""
@@ -129,13 +112,7 @@ class Server:
         if self._keeper is None:
             return
         keeping, self._keeper = self._keeper, None
-        if keeping.stdin is not None:
-            keeping.stdin.close()
-        try:
-            keeping.wait(FINISH)
-        except subprocess.TimeoutExpired:
-            keeping.kill()
-            keeping.wait()
+        child.stop(keeping)
 
 
 def _free_port() -> int:

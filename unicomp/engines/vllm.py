@@ -57,7 +57,7 @@ class VllmEngine:
         server = Server(
             command(self._folder, self._model, self._settings, self._tokens),
             environment(self._settings, beyond=self._tokens >= tokenizer.context),
-            _log_file(self._settings, self._model),
+            log_file(self._settings, self._model),
         )
         try:
             with ExitStack() as held:
@@ -152,16 +152,22 @@ def command(folder: Path, model: Model, settings: EngineSettings, tokens: int) -
     One token more than the longest request: of a prompt whose log-likelihoods are asked for, one
     is generated that nobody looks at.
     """
+    return [
+        *(str(find_vllm(settings.vllm)), "serve", str(folder), "--disable-uvicorn-access-log"),
+        *loading(folder, model, settings, tokens + 1),
+    ]
+
+
+def loading(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
+    """Options by which vLLM loads a checkpoint for requests of up to `tokens`."""
     cpu = settings.resolved_device() == "cpu"
-    dtype = settings.dtype(model)
     share = (
-        ["--kv-cache-memory-bytes", str(_cpu_cache(folder, tokens + 1))]
+        ["--kv-cache-memory-bytes", str(_cpu_cache(folder, tokens))]
         if cpu
         else ["--gpu-memory-utilization", str(settings.memory)]
     )
     return [
-        *(str(find_vllm(settings.vllm)), "serve", str(folder)),
-        *("--dtype", dtype, "--max-model-len", str(tokens + 1), *share),
+        *("--dtype", settings.dtype(model), "--max-model-len", str(tokens), *share),
         *(["--trust-remote-code"] if model.trust_remote_code else []),
         *settings.flags(),
     ]
@@ -201,10 +207,11 @@ def _cpu_cache(folder: Path, tokens: int) -> int:
     return max(CPU_CACHE, 2 * tokens * vectors * width * 4)
 
 
-def _log_file(settings: EngineSettings, model: Model) -> Path:
+def log_file(settings: EngineSettings, model: Model, program: str = "vllm") -> Path:
+    """A new file for what a program of vLLM's says about a model."""
     where = Path(settings.logs) if settings.logs else platformdirs.user_log_path("unicomp")
     started = time.strftime("%Y%m%d-%H%M%S")
-    return where / f"vllm-{model.name}-{started}-{secrets.token_hex(3)}.log"
+    return where / f"{program}-{model.name}-{started}-{secrets.token_hex(3)}.log"
 
 
 async def _ask_once(server: Server) -> None:

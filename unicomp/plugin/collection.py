@@ -271,9 +271,9 @@ def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 def _unasked(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests that are run on request only, where `-m` does not name them."""
-    if ON_REQUEST in re.findall(r"\w+", config.getoption("markexpr") or ""):
-        return []
-    return [item for item in items if item.get_closest_marker(ON_REQUEST)]
+    asked = re.findall(r"\w+", config.getoption("markexpr") or "")
+    unasked = [marker for marker in ON_REQUEST if marker not in asked]
+    return [item for item in items if any(map(item.get_closest_marker, unasked))]
 
 
 def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
@@ -346,7 +346,11 @@ def _names(config: pytest.Config, plan: Plan) -> Iterator[tuple[str, Sequence[st
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
 def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -> None:
-    """The tests of one checkpoint together, the dense one of each model first."""
+    """The tests of one checkpoint together, the dense one of each model first.
+
+    vLLM's benchmark comes last of each model: it needs the machine for itself, and everything that
+    is loaded is unloaded for it.
+    """
     plan = config.stash[PLAN]
     models = [model.name for model in plan.models]
     methods = [method.name for method in plan.methods]
@@ -359,6 +363,7 @@ def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -
         model, method, calibration = subject.key
         return (
             _index(models, model),
+            1 if any(probe.bench for probe in probes_of(item)) else 0,
             0 if method == DENSE.name else 1,
             _index(methods, method),
             _index(calibrations, calibration),

@@ -47,8 +47,9 @@ DEFAULT_METHODS = (
 STUDENTS = ("minitron_width", "minitron_depth", "low_rank_clone")
 """Added where `-m` asks for distillation: they train, which takes minutes."""
 
-ON_REQUEST = "concurrency"
-"""The marker of tests that are left out unless `-m` names it: loads of many requests at a time."""
+ON_REQUEST = ("concurrency", "vllm_bench")
+"""Markers of tests that are left out unless `-m` names them: loads of many requests at a time, and
+what vLLM's own benchmark says."""
 
 Expected = Mapping[Key, Sequence[Benchmark]]
 """Checkpoint → the benchmarks that will be asked for."""
@@ -231,7 +232,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{dimension}: benchmarks of this dimension")
         for metric in metrics:
             config.addinivalue_line("markers", f"{metric}: benchmarks of this metric")
-    config.addinivalue_line("markers", f"{ON_REQUEST}: run only where -m names it")
+    for marker in ON_REQUEST:
+        config.addinivalue_line("markers", f"{marker}: run only where -m names it")
     for family in FAMILIES:
         config.addinivalue_line("markers", f"{family}: checkpoints of this family of methods")
     try:
@@ -257,7 +259,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     for name in re.findall(r"[A-Za-z_]\w*", re.sub(r"\(.*?=.*?\)", "", expression)):
         if name in known or name in ("and", "or", "not", "True", "False"):
             continue
-        ours = (*METRICS, *DIMENSIONS, *FAMILIES, ON_REQUEST)
+        ours = (*METRICS, *DIMENSIONS, *FAMILIES, *ON_REQUEST)
         if close := difflib.get_close_matches(name, ours, n=1):
             raise pytest.UsageError(
                 f"-m {expression!r}: there is no marker {name!r}; did you mean {close[0]!r}?"

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from unicomp.efficiency.gain import written_interval
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
 from unicomp.scorecard import Row, Scorecard, efficiency
+from unicomp.spec import BENCH_PREFIX
 
 _OPEN = "~"
 _UNREALISED = "*"
@@ -84,7 +86,10 @@ def _cell(row: Row) -> Text:
     doubt = f"{_OPEN} " if _is_open(row) else ""
     cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style if row.floor else "")
     if row.low != row.high:
-        cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
+        assert row.low is not None
+        assert row.high is not None
+        limits = f"{row.low:.1f}–{row.high:.1f}" if math.isfinite(row.high) else "no interval"
+        cell.append(f"\n{limits}", style="dim")
     return cell
 
 
@@ -112,6 +117,13 @@ def notes(card: Scorecard) -> Iterator[str]:
         )
     if any(row.realised is False for row in rows):
         yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
+    if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
+        yield (
+            f"{BENCH_PREFIX[:-1].replace('_', ' ')}: told by vLLM's own benchmark, of one "
+            "checkpoint after the other: what disturbed the machine meanwhile counts as a "
+            "difference, and no interval knows of it; a throughput is one figure, which has none "
+            "and meets no floor"
+        )
     energy: dict[str, list[str]] = {}
     for row in rows:
         if (joules := row.details.get("joules_per_token")) is not None:
@@ -136,9 +148,11 @@ def describe(row: Row) -> str:
     if row.retention is None:
         limit = "no budget" if row.budget is None else f"budget {amount(row.budget, unit)}"
         return f"{amount(row.score, unit)}, {limit}"
+    assert row.low is not None
+    assert row.high is not None
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
-        f"% [{row.low:.1f}, {row.high:.1f}] of dense, floor {row.floor:g}"
+        f"% {written_interval(row.low, row.high)} of dense, floor {row.floor:g}"
     )
 
 

@@ -1,0 +1,124 @@
+"""vLLM's own benchmark is run on a checkpoint, ends with us, and tells its figures or why not."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.efficiency.random_model import write
+from tests.engines.conftest import until
+from unicomp.engines import bench
+from unicomp.errors import EngineError, UnmeasuredError
+from unicomp.sources import shipped_fixtures
+from unicomp.spec import Load, Model
+
+EMBEDDED = shipped_fixtures() / "embedded" / "model"
+LOAD = Load(prompt_tokens=24, new_tokens=8, concurrency=2)
+SMALL = {"num_hidden_layers": 2, "hidden_size": 256, "intermediate_size": 512, "head_dim": 64}
+SMALL |= {"num_attention_heads": 4}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A random model whose vocabulary is large enough for `vllm bench latency`."""
+    found = tmp_path_factory.mktemp("random") / "model"
+    write(found, 10_000 * 256 + 1_500_000, **SMALL)
+    return found
+
+
+def run(quantity, folder, settings, rounds=4, load=LOAD):
+    model = Model(name="m", source=str(folder))
+    return bench.run(
+        quantity, folder, model, settings, load, bench.options(quantity, load, 1, rounds)
+    )
+
+
+@pytest.mark.parametrize("quantity", ["throughput", "latency"])
+def test_its_figures_are_read(quantity, folder, faithful):
+    bench.check(quantity, folder)
+    found = run(quantity, folder, faithful)
+    if quantity == "latency":
+        assert (len(found.seconds), found.tokens) == (4, 2 * 32)
+    else:
+        assert len(found.seconds) == 1
+        assert found.tokens == pytest.approx(8 * 32, rel=0.2)  # texts may be split otherwise
+    assert list(Path(faithful.logs).glob(f"vllm-bench-{quantity}-m-*.log"))
+
+
+def test_it_loads_a_checkpoint_as_the_server_does(folder, settings, double):
+    run("throughput", folder, settings)
+    (start,) = double.starts
+    told = start["options"]
+    assert (told["dtype"], told["enforce_eager"]) == ("float16", True)
+    assert told["no_enable_prefix_caching"]
+    assert told["kv_cache_memory_bytes"] == 2**30
+    assert (told["num_prompts"], told["num_warmups"], told["max_num_seqs"]) == (8, 2, 2)
+    assert start["told"]["OMP_NUM_THREADS"] == "1"
+    assert not start["python"]
+    assert not double.left
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("fails", "the weights do not fit the memory"),
+        ("garbled", "its figures cannot be read"),
+        ("mute", "its figures cannot be read"),
+    ],
+)
+def test_a_failure_is_told_in_a_line_with_its_last_words(
+    mode, words, folder, settings, monkeypatch
+):
+    monkeypatch.setenv("DOUBLE", mode)
+    with pytest.raises(EngineError, match="vllm bench latency failed: ") as failure:
+        run("latency", folder, settings)
+    assert words in str(failure.value)
+    assert "its log is" in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_one_that_never_ends_is_ended(folder, settings, double, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "hangs")
+    monkeypatch.setattr(bench, "PATIENCE", 2.0)
+    with pytest.raises(EngineError, match="was not through after 2 s"):
+        run("throughput", folder, settings)
+    assert not double.left
+
+
+def test_a_vocabulary_below_what_it_draws_is_not_measured(settings):
+    bench.check("throughput", EMBEDDED)
+    with pytest.raises(UnmeasuredError, match=r"draws token ids below 10,000.*has 1,024 tokens"):
+        bench.check("latency", EMBEDDED)
+
+
+def test_a_load_beyond_the_context_is_refused_in_a_line(folder, settings, double):
+    with pytest.raises(EngineError, match="longer than the context of m, 8192 tokens"):
+        run("latency", folder, settings, load=Load(prompt_tokens=8192, new_tokens=1))
+    assert not double.starts
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.engines.conftest import settings_of
+from tests.engines.test_bench import run
+run("throughput", Path(sys.argv[1]), settings_of(sys.argv[2], sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_it_ends_when_we_do(number, folder, double, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "hangs")
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), str(double.path), str(tmp_path / "logs")],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.DEVNULL,
+    )
+    assert until(lambda: double.starts)
+    process.send_signal(number)
+    process.wait(60)
+    assert until(lambda: not double.left, 30)

@@ -20,7 +20,7 @@ from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
 from unicomp.crosscheck import crosscheck
 from unicomp.efficiency.gain import Gain
-from unicomp.efficiency.measurements import Measurements
+from unicomp.efficiency.measurements import Measurements, Tally
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
@@ -28,7 +28,7 @@ from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scores import Conditions, Measured, Records, guarded, measure
-from unicomp.spec import DENSE, Benchmark, Calibration, Method, Model, Probe
+from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, Method, Model, Probe
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -110,6 +110,7 @@ class Session:
         self._probed = probed
         self._subjects = subjects
         self._pool = Pool()
+        self._prepared: set[str] = set()
         self._measurements = {
             name: Measurements(known.store, known.engine, effort, fresh_timings, narrate)
             for name, known in conditions.items()
@@ -141,40 +142,34 @@ class Session:
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """What the method gained in a probe. Raises what kept it from being measured.
 
-        `conduct` runs the rounds, if they are not in the store.
+        `conduct` runs the rounds, if they are not in the store. Raises SpecError for a probe of
+        building, in which nothing is gained.
         """
         self._check_known(subject.model)
+        if probe.quantity in OF_BUILDING:
+            raise SpecError(f"probe {probe}: the dense model is not built; ask for the cost of it")
         checkpoint = self.checkpoint(subject)
         dense = self.checkpoint(Subject(model=subject.model, method=DENSE))
-        measurements = self._measurements[subject.model.name]
+        tokens = _longest(probe)
 
         @contextmanager
         def loaded() -> Iterator[tuple[Engine, Engine]]:
-            with self._lent(dense, 0) as one, self._lent(checkpoint, 0) as other:
+            with self._lent(dense, tokens) as one, self._lent(checkpoint, tokens) as other:
                 yield one, other
 
-        before = measurements.seconds
-        try:
+        with self._measuring(subject) as measurements:
             return measurements.gain(probe, checkpoint, dense, loaded, conduct)
-        finally:
-            self._narrate("")
-            spent = measurements.seconds - before
-            self._work.append(
-                Work(
-                    stage="measure",
-                    subject=f"{subject.model}/{subject.method}",
-                    calibration=subject.calibration,
-                    cached=spent == 0.0,
-                    seconds=spent,
-                )
-            )
 
     def cost(self, subject: Subject, probe: Probe) -> float:
         """What making the checkpoint took, in the unit of the probe.
 
-        Raises UnmeasuredError where it was not made here.
+        Raises UnmeasuredError where it was not made here, SpecError for any other probe.
         """
         self._check_known(subject.model)
+        if probe.quantity not in OF_BUILDING:
+            raise SpecError(
+                f"probe {probe}: {probe.quantity} is no cost of building; ask for the gain"
+            )
         facts = self.checkpoint(subject).facts
         on_accelerator = facts.get("peak_accelerator_bytes")
         memory = on_accelerator or facts.get("peak_rss_bytes")
@@ -184,28 +179,71 @@ class Session:
         return float(found)
 
     def _lent(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
-        """The checkpoint loaded for requests of `tokens`, and for what it will be timed with.
+        """The checkpoint loaded for requests of `tokens`, and for what it will be measured with.
 
-        One that will be timed stays loaded. Builds need the machine for themselves, so whatever
-        will be compared is built before.
+        One that will be measured stays loaded.
         """
-        model = checkpoint.model.name
-        loads = [
-            probe.load
-            for (name, _, _), probes in self._probed.items()
-            for probe in probes
-            if name == model and probe.timed and probe.load
-        ]
-        for other in self._subjects if loads else ():
-            if other.model.name == model:
-                with suppress(UnicompError):  # its own tests will say so
-                    self.checkpoint(other)
+        model = checkpoint.model
+        opens = self._measurements[model.name].opens
+        loads = [_longest(probe) for probe in self._probes_of(model) if opens(probe)]
+        if loads:
+            self._prepare(model)
         return self._pool.lent(
             checkpoint,
-            self._conditions[model].engine,
-            max([tokens, *(load.prompt_tokens + load.new_tokens for load in loads)]),
+            self._conditions[model.name].engine,
+            max([tokens, *loads]),
             keep=bool(loads),
         )
+
+    def _prepare(self, model: Model) -> None:
+        """Do what needs the memory for itself before a checkpoint of the model stays loaded.
+
+        That is to build whatever will be compared, and to take the footprints.
+        """
+        if model.name in self._prepared:
+            return
+        self._prepared.add(model.name)
+        probes = self._probes_of(model)
+        loads = {
+            probe.load for probe in probes if probe.load and probe.quantity == "inference_memory"
+        }
+        for subject in (Subject(model=model, method=DENSE), *self._subjects):
+            if subject.model.name == model.name:
+                # its own tests will say so
+                with suppress(UnicompError), self._measuring(subject) as measurements:
+                    checkpoint = self.checkpoint(subject)
+                    for load in loads:
+                        measurements.footprint(checkpoint, load)
+
+    @contextmanager
+    def _measuring(self, subject: Subject) -> Iterator[Measurements]:
+        """Enter what is measured of a subject meanwhile, also where it fails."""
+        measurements = self._measurements[subject.model.name]
+        outer, measurements.tally = measurements.tally, Tally()
+        try:
+            yield measurements
+        finally:
+            self._narrate("")
+            done, measurements.tally = measurements.tally, outer
+            if done.found or done.taken:
+                self._work.append(
+                    Work(
+                        stage="measure",
+                        subject=f"{subject.model}/{subject.method}",
+                        calibration=subject.calibration,
+                        cached=not done.taken,
+                        seconds=done.seconds,
+                    )
+                )
+
+    def _probes_of(self, model: Model) -> list[Probe]:
+        """Those that the session will ask of any checkpoint of a model."""
+        return [
+            probe
+            for (name, _, _), probes in self._probed.items()
+            for probe in probes
+            if name == model.name
+        ]
 
     def _check_known(self, model: Model) -> None:
         if model.name not in self._conditions:
@@ -214,6 +252,7 @@ class Session:
     def _find_or_build(self, subject: Subject) -> Checkpoint:
         model, method = subject.model, subject.method
         conditions = self._conditions[model.name]
+        self._pool.close_others(model.name)  # a build needs the memory
         start = time.monotonic()
         checkpoint = build(
             model,
@@ -226,7 +265,7 @@ class Session:
             threads=conditions.engine.threads,
         )
         self._narrate("")
-        if method is not DENSE:
+        if method.name != DENSE.name:
             seconds = time.monotonic() - start
             self._work.append(
                 Work(
@@ -309,6 +348,11 @@ class Session:
             return {}
         found = crosscheck(checkpoint, benchmarks, conditions)
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
+
+
+def _longest(probe: Probe) -> int:
+    """Tokens of each of a probe's requests, those to be generated included."""
+    return probe.load.prompt_tokens + probe.load.new_tokens if probe.load else 0
 
 
 _COST_FACTS = (

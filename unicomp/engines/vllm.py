@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import platformdirs
-
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.server import Server
@@ -78,6 +76,11 @@ class VllmEngine:
     ) -> None:
         self._lm = None
         self._held.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its server runs."""
+        return self._server is not None and self._server.alive
 
     @property
     def weights_bytes(self) -> int | None:
@@ -202,9 +205,8 @@ def _cpu_cache(folder: Path, tokens: int) -> int:
 
 
 def _log_file(settings: EngineSettings, model: Model) -> Path:
-    where = Path(settings.logs) if settings.logs else platformdirs.user_log_path("unicomp")
     started = time.strftime("%Y%m%d-%H%M%S")
-    return where / f"vllm-{model.name}-{started}-{secrets.token_hex(3)}.log"
+    return Path(settings.logs) / f"vllm-{model.name}-{started}-{secrets.token_hex(3)}.log"
 
 
 async def _ask_once(server: Server) -> None:

@@ -184,6 +184,7 @@ class Measurements:
             self.narrate(f"{label}, round {done}/{rounds}")
 
         self.narrate(label)
+        known = vocabulary_of(checkpoint, dense)
         # a server may stay up for several checkpoints, and must not see the same prompts again
         seed = content_key({"checkpoints": _sides(checkpoint, dense), "load": asdict(load)})
         with (
@@ -195,7 +196,7 @@ class Measurements:
                 None if checkpoint.is_dense else one,
                 other,
                 load,
-                vocabulary_of(checkpoint, dense),
+                known,
                 self.effort,
                 seed=int(seed[:8], 16),
                 conduct=conduct,

@@ -185,7 +185,8 @@ class Session:
         """
         model = checkpoint.model
         opens = self._measurements[model.name].opens
-        loads = [_longest(probe) for probe in self._probes_of(model) if opens(probe)]
+        dense = Subject(model=model, method=DENSE)
+        loads = [_longest(probe) for probe in self._probes_of(dense) if opens(probe)]
         if loads:
             self._prepare(model)
         return self._pool.lent(
@@ -203,17 +204,14 @@ class Session:
         if model.name in self._prepared:
             return
         self._prepared.add(model.name)
-        probes = self._probes_of(model)
-        loads = {
-            probe.load for probe in probes if probe.load and probe.quantity == "inference_memory"
-        }
         for subject in (Subject(model=model, method=DENSE), *self._subjects):
             if subject.model.name == model.name:
                 # its own tests will say so
                 with suppress(UnicompError), self._measuring(subject) as measurements:
                     checkpoint = self.checkpoint(subject)
-                    for load in loads:
-                        measurements.footprint(checkpoint, load)
+                    for probe in self._probes_of(subject):
+                        if probe.quantity == "inference_memory" and probe.load:
+                            measurements.footprint(checkpoint, probe.load)
 
     @contextmanager
     def _measuring(self, subject: Subject) -> Iterator[Measurements]:
@@ -236,13 +234,15 @@ class Session:
                     )
                 )
 
-    def _probes_of(self, model: Model) -> list[Probe]:
-        """Those that the session will ask of any checkpoint of a model."""
+    def _probes_of(self, subject: Subject) -> Sequence[Probe]:
+        """What the session will measure of a checkpoint: of the dense one, whatever of any."""
+        if subject.method.name != DENSE.name:
+            return self._probed.get(subject.key, ())
         return [
             probe
-            for (name, _, _), probes in self._probed.items()
+            for (model, _, _), probes in self._probed.items()
             for probe in probes
-            if name == model.name
+            if model == subject.model.name
         ]
 
     def _check_known(self, model: Model) -> None:

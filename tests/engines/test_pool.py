@@ -1,7 +1,7 @@
 """A checkpoint is loaded once for all who need it, and not again where that is in vain."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from unicomp.engines.pool import Pool
 from unicomp.errors import EngineError
 from unicomp.spec import DENSE, Method, Model
 
+EMBEDDED = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
 SETTINGS = EngineSettings(device="cpu")
 
 
@@ -148,3 +149,20 @@ def test_the_last_one_is_closed_first_and_one_that_cannot_be_does_not_keep_the_o
     assert log[2:] == ["close one", "close dense"]
     pool.close()
     assert log[4:] == []
+
+
+def test_models_of_the_same_content_are_loaded_each_as_it_says(pool):
+    assert lend(pool, "dense", key="same") is not lend(pool, "dense", key="same", model="n")
+
+
+def test_a_server_that_died_is_started_once_more(double, toy, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "dies=2")
+    pool = Pool()
+    served = replace(checkpoint("dense"), path=EMBEDDED)
+    for cause in ("died unexpectedly", "died unexpectedly", "ended twice"):
+        with (
+            pytest.raises(EngineError, match=cause),
+            pool.lent(served, toy, 8, keep=True) as engine,
+        ):
+            engine.generate([[5]], 2)
+    assert len(double.starts) == 2

@@ -11,8 +11,9 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 
-Place = tuple[str, bool]
-"""A checkpoint's content, and whether it is the dense one: a copy of that is loaded beside it."""
+Place = tuple[str, bool, str]
+"""A model, whether it is the dense one, and the checkpoint's content: a copy of the dense one is
+loaded beside it."""
 
 
 @dataclass
@@ -20,7 +21,6 @@ class _Loaded:
     engine: Engine
     context: AbstractContextManager[Engine]
     tokens: int
-    model: str
 
 
 class Pool:
@@ -43,7 +43,8 @@ class Pool:
         One that is open stays open. One that ended is opened once more, and one that could not be
         opened, or ended twice, is not tried again. Raises EngineError.
         """
-        place = (checkpoint.key, checkpoint.is_dense)
+        model, is_dense = checkpoint.model.name, checkpoint.is_dense
+        place = (model, is_dense, checkpoint.key)
         self._close_ended(place, checkpoint)
         if failure := self._failed.get(place):
             raise failure
@@ -51,9 +52,8 @@ class Pool:
         if loaded is not None and loaded.tokens >= tokens:
             yield loaded.engine
             return
-        model = checkpoint.model.name
         self.close_others(model)
-        for other in [known for known in self._loaded if known[1] == checkpoint.is_dense]:
+        for other in [known for known in self._loaded if known[1] == is_dense]:
             self._close(other)
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
@@ -62,7 +62,7 @@ class Pool:
         except EngineError as error:
             self._failed[place] = error
             raise
-        self._loaded[place] = _Loaded(engine, context, tokens, model)
+        self._loaded[place] = _Loaded(engine, context, tokens)
         try:
             yield engine
         finally:
@@ -71,8 +71,8 @@ class Pool:
 
     def close_others(self, model: str) -> None:
         """Unload the checkpoints of models of other names."""
-        for place in [place for place, loaded in self._loaded.items() if loaded.model != model]:
-            self._close(place)
+        for other in [known for known in self._loaded if known[0] != model]:
+            self._close(other)
 
     def close(self) -> None:
         """Unload everything, the last one first; one that cannot be does not keep the others."""

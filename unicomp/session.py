@@ -157,6 +157,8 @@ class Session:
             with self._lent(dense, tokens) as one, self._lent(checkpoint, tokens) as other:
                 yield one, other
 
+        if self._measurements[subject.model.name].opens(probe):
+            self._prepare(subject.model)
         with self._measuring(subject) as measurements:
             return measurements.gain(probe, checkpoint, dense, loaded, conduct)
 
@@ -183,25 +185,28 @@ class Session:
 
         One that will be measured stays loaded.
         """
-        model = checkpoint.model
-        opens = self._measurements[model.name].opens
-        dense = Subject(model=model, method=DENSE)
-        loads = [_longest(probe) for probe in self._probes_of(dense) if opens(probe)]
-        if loads:
-            self._prepare(model)
+        probes = self._opening(checkpoint.model)
         return self._pool.lent(
             checkpoint,
-            self._conditions[model.name].engine,
-            max([tokens, *loads]),
-            keep=bool(loads),
+            self._conditions[checkpoint.model.name].engine,
+            max([tokens, *map(_longest, probes)]),
+            keep=bool(probes),
         )
+
+    def _opening(self, model: Model) -> list[Probe]:
+        """The probes of the session for which checkpoints of a model are loaded."""
+        opens = self._measurements[model.name].opens
+        return [
+            probe for probe in self._probes_of(Subject(model=model, method=DENSE)) if opens(probe)
+        ]
 
     def _prepare(self, model: Model) -> None:
         """Do what needs the memory for itself before a checkpoint of the model stays loaded.
 
-        That is to build whatever will be compared, and to take the footprints.
+        That is to build whatever will be compared, and to take the footprints. What it takes
+        belongs to no loading, so it is called before one is timed.
         """
-        if model.name in self._prepared:
+        if model.name in self._prepared or not self._opening(model):
             return
         self._prepared.add(model.name)
         for subject in (Subject(model=model, method=DENSE), *self._subjects):
@@ -217,12 +222,11 @@ class Session:
     def _measuring(self, subject: Subject) -> Iterator[Measurements]:
         """Enter what is measured of a subject meanwhile, also where it fails."""
         measurements = self._measurements[subject.model.name]
-        outer, measurements.tally = measurements.tally, Tally()
+        done = measurements.tally = Tally()
         try:
             yield measurements
         finally:
             self._narrate("")
-            done, measurements.tally = measurements.tally, outer
             if done.found or done.taken:
                 self._work.append(
                     Work(
@@ -312,6 +316,7 @@ class Session:
 
     def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Measured:
         checkpoint = self.checkpoint(subject)
+        self._prepare(subject.model)
         self._narrate(f"{subject}: looking for responses")
 
         def on_progress(state: Answering) -> None:

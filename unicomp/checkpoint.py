@@ -30,7 +30,7 @@ from unicomp.errors import BuildError, SpecError, UnsupportedError
 from unicomp.methods.inspection import declared_precision, parameters, size
 from unicomp.methods.oneshot import TRUST_REMOTE_CODE
 from unicomp.sources import HUB, Source
-from unicomp.spec import Calibration, Method, Model
+from unicomp.spec import DENSE, Calibration, Method, Model
 from unicomp.store import CHECKPOINTS, FIGURES, TRAINING, Artifact, Store, content_key
 
 Progress = Callable[[str], None]
@@ -71,6 +71,11 @@ class Checkpoint:
     cost as `published`, and `base`, the hub id of the model that it was made from."""
     fresh: bool
     """Whether this call built it."""
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is the model itself, beside which others are measured; a copy of it is not."""
+        return self.method.name == DENSE.name
 
     def __str__(self) -> str:
         return f"{self.model}-{self.method}"

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.engines import ENGINES
-from unicomp.errors import SpecError
 from unicomp.scores import Conditions, Records, recalled
 from unicomp.spec import Benchmark
 
@@ -35,43 +33,34 @@ class CrossCheck:
     differing: int
     """Items that were read differently: another answer, or a number off by more than `CLOSE`."""
 
-    @property
-    def difference(self) -> float:
-        """What the score is above the other engine's."""
-        return self.score - self.other_score
-
 
 def crosscheck(
     checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
 ) -> list[CrossCheck]:
-    """The benchmarks that the session's engine and another one have measured.
+    """The benchmarks that a server and the engine in this process have measured.
 
     They must have been measured under the same conditions: the rows, the samples, the threads and
     the batch size. Nothing is loaded or asked: what is not in the store is not compared.
     """
-    found = []
+    other = replace(conditions.engine, name="hf")
     mine = recalled(checkpoint, benchmarks, conditions)
-    for name in (name for name in ENGINES if name != conditions.engine.name):
-        engine = replace(conditions.engine, name=name)
-        try:
-            theirs = recalled(checkpoint, benchmarks, replace(conditions, engine=engine))
-        except SpecError:  # it is not there, so nobody knows which version would answer
-            continue
-        for bench in benchmarks:
-            if bench.name in mine and bench.name in theirs:
-                one, two = _both_scored(mine[bench.name], theirs[bench.name])
-                if one.items:
-                    found.append(
-                        CrossCheck(
-                            benchmark=bench.name,
-                            engine=conditions.engine.name,
-                            other=name,
-                            score=_score(bench, one),
-                            other_score=_score(bench, two),
-                            n=len(one.items),
-                            differing=_differing(one, two),
-                        )
+    theirs = recalled(checkpoint, benchmarks, replace(conditions, engine=other))
+    found = []
+    for bench in benchmarks:
+        if bench.name in mine and bench.name in theirs:
+            one, two = _both_scored(mine[bench.name], theirs[bench.name])
+            if one.items:
+                found.append(
+                    CrossCheck(
+                        benchmark=bench.name,
+                        engine=conditions.engine.name,
+                        other=other.name,
+                        score=_score(bench, one),
+                        other_score=_score(bench, two),
+                        n=len(one.items),
+                        differing=_differing(one, two),
                     )
+                )
     return found
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
-from unicomp.errors import AbsentError, ScoringError, UnicompError
+from unicomp.errors import ScoringError, UnicompError
 from unicomp.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
@@ -203,13 +203,13 @@ def recalled(
 ) -> dict[str, Records]:
     """The records that are in the store, by benchmark; nothing is loaded, asked or fetched.
 
-    Raises SpecError where the engine is not there, so that nobody knows what it would answer.
+    Those of a benchmark that cannot be identified, such as for want of its rows, are not there.
     """
     keys: dict[str, str | None] = {}
     for bench in benchmarks:
         try:
             keys[bench.name] = _key(checkpoint, bench, conditions)
-        except AbsentError:
+        except UnicompError:
             continue
     found = _recall(keys, conditions.store)
     return {name: value for name, value in found.items() if isinstance(value, Records)}

@@ -20,7 +20,7 @@ from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
 from unicomp.crosscheck import crosscheck
 from unicomp.efficiency.gain import Gain
-from unicomp.efficiency.measurements import Measurements
+from unicomp.efficiency.measurements import Measurements, Tally
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
@@ -28,7 +28,7 @@ from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scores import Conditions, Measured, Records, guarded, measure
-from unicomp.spec import DENSE, Benchmark, Calibration, Method, Model, Probe
+from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, Method, Model, Probe
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -110,6 +110,7 @@ class Session:
         self._probed = probed
         self._subjects = subjects
         self._pool = Pool()
+        self._prepared: set[str] = set()
         self._measurements = {
             name: Measurements(known.store, known.engine, effort, fresh_timings, narrate)
             for name, known in conditions.items()
@@ -141,42 +142,38 @@ class Session:
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """What the method gained in a probe. Raises what kept it from being measured.
 
-        `conduct` runs the rounds, if they are not in the store.
+        `conduct` runs the rounds, if they are not in the store. Raises SpecError for a probe of
+        building, in which nothing is gained.
         """
         self._check_known(subject.model)
+        if probe.quantity in OF_BUILDING:
+            raise SpecError(f"probe {probe}: the dense model is not built; ask for the cost of it")
         checkpoint = self.checkpoint(subject)
         dense = self.checkpoint(Subject(model=subject.model, method=DENSE))
-        measurements = self._measurements[subject.model.name]
+        tokens = _longest(probe)
 
         @contextmanager
         def loaded() -> Iterator[tuple[Engine, Engine]]:
-            with self._lent(dense, 0) as one, self._lent(checkpoint, 0) as other:
+            with self._lent(dense, tokens) as one, self._lent(checkpoint, tokens) as other:
                 yield one, other
 
-        before = measurements.seconds
-        try:
+        if self._measurements[subject.model.name].opens(probe):
+            self._prepare(subject.model)
+        with self._measuring(subject) as measurements:
             return measurements.gain(
                 probe, checkpoint, dense, loaded, conduct, unload=self._pool.close
-            )
-        finally:
-            self._narrate("")
-            spent = measurements.seconds - before
-            self._work.append(
-                Work(
-                    stage="measure",
-                    subject=f"{subject.model}/{subject.method}",
-                    calibration=subject.calibration,
-                    cached=spent == 0.0,
-                    seconds=spent,
-                )
             )
 
     def cost(self, subject: Subject, probe: Probe) -> float:
         """What making the checkpoint took, in the unit of the probe.
 
-        Raises UnmeasuredError where it was not made here.
+        Raises UnmeasuredError where it was not made here, SpecError for any other probe.
         """
         self._check_known(subject.model)
+        if probe.quantity not in OF_BUILDING:
+            raise SpecError(
+                f"probe {probe}: {probe.quantity} is no cost of building; ask for the gain"
+            )
         facts = self.checkpoint(subject).facts
         on_accelerator = facts.get("peak_accelerator_bytes")
         memory = on_accelerator or facts.get("peak_rss_bytes")
@@ -186,28 +183,73 @@ class Session:
         return float(found)
 
     def _lent(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
-        """The checkpoint loaded for requests of `tokens`, and for what it will be timed with.
+        """The checkpoint loaded for requests of `tokens`, and for what it will be measured with.
 
-        One that will be timed stays loaded. Builds need the machine for themselves, so whatever
-        will be compared is built before.
+        One that will be measured stays loaded.
         """
-        model = checkpoint.model.name
-        loads = [
-            probe.load
-            for (name, _, _), probes in self._probed.items()
-            for probe in probes
-            if name == model and probe.timed and not probe.bench and probe.load
-        ]
-        for other in self._subjects if loads else ():
-            if other.model.name == model:
-                with suppress(UnicompError):  # its own tests will say so
-                    self.checkpoint(other)
+        probes = self._opening(checkpoint.model)
         return self._pool.lent(
             checkpoint,
-            self._conditions[model].engine,
-            max([tokens, *(load.prompt_tokens + load.new_tokens for load in loads)]),
-            keep=bool(loads),
+            self._conditions[checkpoint.model.name].engine,
+            max([tokens, *map(_longest, probes)]),
+            keep=bool(probes),
         )
+
+    def _opening(self, model: Model) -> list[Probe]:
+        """The probes of the session for which checkpoints of a model are loaded."""
+        opens = self._measurements[model.name].opens
+        return [
+            probe for probe in self._probes_of(Subject(model=model, method=DENSE)) if opens(probe)
+        ]
+
+    def _prepare(self, model: Model) -> None:
+        """Do what needs the memory for itself before a checkpoint of the model stays loaded.
+
+        That is to build whatever will be compared, and to take the footprints. What it takes
+        belongs to no loading, so it is called before one is timed.
+        """
+        if model.name in self._prepared or not self._opening(model):
+            return
+        self._prepared.add(model.name)
+        for subject in (Subject(model=model, method=DENSE), *self._subjects):
+            if subject.model.name == model.name:
+                # its own tests will say so
+                with suppress(UnicompError), self._measuring(subject) as measurements:
+                    checkpoint = self.checkpoint(subject)
+                    for probe in self._probes_of(subject):
+                        if probe.quantity == "inference_memory" and probe.load:
+                            measurements.footprint(checkpoint, probe.load)
+
+    @contextmanager
+    def _measuring(self, subject: Subject) -> Iterator[Measurements]:
+        """Enter what is measured of a subject meanwhile, also where it fails."""
+        measurements = self._measurements[subject.model.name]
+        done = measurements.tally = Tally()
+        try:
+            yield measurements
+        finally:
+            self._narrate("")
+            if done.found or done.taken:
+                self._work.append(
+                    Work(
+                        stage="measure",
+                        subject=f"{subject.model}/{subject.method}",
+                        calibration=subject.calibration,
+                        cached=not done.taken,
+                        seconds=done.seconds,
+                    )
+                )
+
+    def _probes_of(self, subject: Subject) -> Sequence[Probe]:
+        """What the session will measure of a checkpoint: of the dense one, whatever of any."""
+        if subject.method.name != DENSE.name:
+            return self._probed.get(subject.key, ())
+        return [
+            probe
+            for (model, _, _), probes in self._probed.items()
+            for probe in probes
+            if model == subject.model.name
+        ]
 
     def _check_known(self, model: Model) -> None:
         if model.name not in self._conditions:
@@ -216,6 +258,7 @@ class Session:
     def _find_or_build(self, subject: Subject) -> Checkpoint:
         model, method = subject.model, subject.method
         conditions = self._conditions[model.name]
+        self._pool.close_others(model.name)  # a build needs the memory
         start = time.monotonic()
         checkpoint = build(
             model,
@@ -228,7 +271,7 @@ class Session:
             threads=conditions.engine.threads,
         )
         self._narrate("")
-        if method is not DENSE:
+        if method.name != DENSE.name:
             seconds = time.monotonic() - start
             self._work.append(
                 Work(
@@ -275,6 +318,7 @@ class Session:
 
     def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Measured:
         checkpoint = self.checkpoint(subject)
+        self._prepare(subject.model)
         self._narrate(f"{subject}: looking for responses")
 
         def on_progress(state: Answering) -> None:
@@ -311,6 +355,11 @@ class Session:
             return {}
         found = crosscheck(checkpoint, benchmarks, conditions)
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
+
+
+def _longest(probe: Probe) -> int:
+    """Tokens of each of a probe's requests, those to be generated included."""
+    return probe.load.prompt_tokens + probe.load.new_tokens if probe.load else 0
 
 
 _COST_FACTS = (

@@ -239,11 +239,11 @@ _ENUMERATED = 12
 
 
 def _from_logarithms(found: Interval, deviations: Array) -> Interval:
-    """The interval of a ratio from that of its logarithm and what each pair deviates by."""
+    """The interval of a ratio from that of its logarithm and what each pair, two at least, deviates
+    by.
+    """
     n = len(deviations)
     low, high = min(found.low, found.estimate), max(found.high, found.estimate)
-    if n < 2:
-        return Interval(math.exp(found.estimate), 0.0, math.inf)
     if n < FEW_PAIRS:
         error = float(np.std(deviations, ddof=1)) / math.sqrt(n)
         slack = float(t.ppf(0.975, n - 1)) * error

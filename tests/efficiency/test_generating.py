@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from unicomp.efficiency.gain import gain_of_rounds
-from unicomp.efficiency.rounds import Effort, alone, fresh_prompts, ordinary_tokens
+from unicomp.efficiency.rounds import Effort, fresh_prompts, interleave, ordinary_tokens
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
 from unicomp.spec import Load, Model, Probe
@@ -79,7 +79,7 @@ def test_a_failure_is_told_in_one_line(engine, monkeypatch, error):
 def test_the_dense_model_has_figures_of_its_own(engine):
     load = Load(prompt_tokens=16, new_tokens=8, concurrency=2)
     effort = Effort(warmup_rounds=1, least_rounds=3, least_seconds=0, most_rounds=3)
-    rounds = alone(engine, load, VOCABULARY, effort, seed=0)
+    rounds = interleave(None, engine, load, VOCABULARY, effort, seed=0)
     for quantity in ("throughput", "latency", "time_to_first_token", "inter_token_latency"):
         probe = Probe(name=quantity, metric="inference_efficiency", quantity=quantity, load=load)
         gain = gain_of_rounds(probe, rounds)

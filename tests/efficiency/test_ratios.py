@@ -18,7 +18,7 @@ from unicomp.statistics import (
 
 RATIOS = (ratio_of_pairs, ratio_of_totals, ratio_of_samples)
 SECONDS = st.floats(1e-6, 1e6)
-PAIRS = st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=30).map(
+PAIRS = st.lists(st.tuples(SECONDS, SECONDS), min_size=2, max_size=30).map(
     lambda pairs: tuple(np.array(side) for side in zip(*pairs, strict=True))
 )
 
@@ -39,7 +39,7 @@ def test_the_limits_are_numbers_around_the_estimate(ratio, pairs):
 
 
 @each
-@given(pairs=PAIRS.filter(lambda pairs: len(pairs[0]) > 1))
+@given(pairs=PAIRS)
 def test_swapping_the_sides_inverts_the_ratio(ratio, pairs):
     one, other = ratio(*pairs), ratio(*pairs[::-1])
     assert close(one.estimate * other.estimate, 1.0)
@@ -71,11 +71,6 @@ def test_constant_timings_leave_nothing_open(ratio, first, second, n):
     found = ratio(np.full(n, first), np.full(n, second))
     assert close(found.estimate, first / second)
     assert math.isclose(found.low, found.high, rel_tol=1e-9)
-
-
-@each
-def test_one_round_tells_next_to_nothing(ratio):
-    assert ratio(np.array([2.0]), np.array([1.0])) == Interval(2.0, 0.0, math.inf)
 
 
 @each

@@ -7,7 +7,6 @@ import pytest
 from unicomp.efficiency.rounds import (
     Effort,
     Rounds,
-    alone,
     fresh_prompts,
     interleave,
     ordinary_tokens,
@@ -141,7 +140,7 @@ def test_one_who_conducts_fewer_rounds_is_found_out(pair):
 
 
 def test_the_dense_one_alone_is_both_sides(log):
-    rounds = alone(Engine("dense", log), LOAD, VOCABULARY, TEN, seed=0)
+    rounds = interleave(None, Engine("dense", log), LOAD, VOCABULARY, TEN, seed=0)
     assert rounds.alone
     assert rounds.dense is rounds.compressed
     assert len(log) == 12
@@ -233,7 +232,7 @@ def test_rounds_survive_json_to_the_last_digit(pair, log):
 
 
 def test_rounds_of_the_dense_one_alone_stay_so(log):
-    rounds = alone(Engine("dense", log), LOAD, VOCABULARY, TEN, seed=0)
+    rounds = interleave(None, Engine("dense", log), LOAD, VOCABULARY, TEN, seed=0)
     again = Rounds.from_json(json.loads(json.dumps(rounds.as_json())))
     assert again == rounds
     assert again.alone

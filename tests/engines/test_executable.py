@@ -116,6 +116,21 @@ def test_the_identity_has_the_version_and_the_flags_and_not_the_path(tmp_path):
     assert found != identity(one, sampling="declared")
 
 
+def test_timings_have_an_identity_of_their_own(tmp_path):
+    paths = {"cpu": program(tmp_path / "cpu")}
+    paths["gpu"] = program(tmp_path / "gpu", "#!/bin/sh\necho 9.8.7\n")
+
+    def identity(build, **changed):
+        settings = EngineSettings(name="vllm", vllm=str(paths[build]), **changed)
+        return settings.timing_identity(MODEL)
+
+    for build in paths:
+        assert identity(build) == identity(build, batch_size=3, sampling="declared", logs="there")
+        assert identity(build) != identity(build, threads=2)
+    assert identity("cpu") == identity("cpu", memory=0.2)
+    assert identity("gpu") != identity("gpu", memory=0.2)
+
+
 def test_the_build_decides_the_device_and_the_precision(tmp_path):
     cpu = EngineSettings(name="vllm", vllm=str(program(tmp_path / "cpu")))
     gpu = program(tmp_path / "gpu", "#!/bin/sh\necho 9.8.7\n")

@@ -133,7 +133,7 @@ def test_gains_that_the_format_promises_and_the_engine_does_not_give_are_named(b
     for name in ("model_size", "flops"):
         row = probes(run)["wanda_50", name]
         assert row["promised"] > 110
-        assert row["low"] == 100.0
+        assert row["low"] == pytest.approx(100.0, abs=0.2)
     assert "not realised" in run.text
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from unicomp.efficiency import nvml
+from unicomp.engines import Device
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -70,64 +71,51 @@ class GpuCounter:
 
 @dataclass
 class Meter:
-    """Tells what was spent between `start` and `stop`, or inside a `with`.
+    """Tells what was spent between `start` and `stop`: the sum of all its counters.
 
-    It is the sum of all its counters, or None where it has none or one cannot be read.
+    It tells nothing where it has none, or one cannot be read.
     """
 
-    counters: tuple[Counter, ...]
-    reason: str | None = None
-    """Why it tells nothing."""
-    joules: float | None = None
-    """What was spent between the last `start` and `stop`."""
+    counters: tuple[Counter, ...] = ()
     _before: tuple[float, ...] = field(default=(), repr=False)
 
     def start(self) -> None:
         """Begin anew."""
-        self.joules = None
         self._before = self._read()
 
     def stop(self) -> float | None:
-        """Joules since `start`."""
+        """Joules since `start`, or None."""
         now = self._read()
-        if now and len(now) == len(self._before):
-            readings = zip(self.counters, self._before, now, strict=True)
-            self.joules = sum(counter.spent(before, now) for counter, before, now in readings)
-        return self.joules
-
-    def __enter__(self) -> Meter:
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
+        if not now or len(now) != len(self._before):
+            return None
+        readings = zip(self.counters, self._before, now, strict=True)
+        return sum(counter.spent(before, now) for counter, before, now in readings)
 
     def _read(self) -> tuple[float, ...]:
         try:
             return tuple(counter.read() for counter in self.counters)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError):
             self.counters = ()
-            self.reason = f"a counter of energy can no longer be read: {error}"
             return ()
 
 
-UNMETERED = Meter((), "nobody asked")
+UNMETERED = Meter()
 
 
-def machine_meter(powercap: Path = POWERCAP) -> Meter:
-    """Counts what does the work: the GPUs that this process may use, or else the processors.
+def device_meter(device: Device, powercap: Path = POWERCAP) -> Meter:
+    """Counts what does the work: the GPU that an engine uses, or else the processors.
 
-    A processor beside a GPU is left out, so that figures do not depend on who may read its counter.
+    A processor beside a GPU is left out, so that figures do not depend on who may read its counter,
+    and so are GPUs beside the first one, which no engine uses here.
     """
-    gpus = nvml.gpus()
-    if not gpus:
+    if device != "cuda":
         return processor_meter(powercap)
-    counters = tuple(GpuCounter(gpu) for gpu in gpus)
+    counters = tuple(GpuCounter(gpu) for gpu in nvml.gpus()[:1])
     try:
         for counter in counters:
             counter.read()
-    except OSError as error:
-        return Meter((), f"the GPU does not count its energy: {error}")
+    except OSError:  # GPUs before Volta do not count
+        return UNMETERED
     return Meter(counters)
 
 
@@ -138,8 +126,6 @@ def processor_meter(powercap: Path = POWERCAP) -> Meter:
         counters = tuple(counter for counter in counters if counter.counts)
         for counter in counters:
             counter.read()
-    except PermissionError:
-        return Meter((), f"only the administrator may read the counters of energy in {powercap}")
-    except (OSError, ValueError) as error:
-        return Meter((), f"the counters of energy in {powercap} cannot be read: {error}")
-    return Meter(counters, None if counters else "the processor has no counter of energy")
+    except (OSError, ValueError):  # many systems let only the administrator read them
+        return UNMETERED
+    return Meter(counters)

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unicomp.catalogue import read_config
 from unicomp.errors import EngineError, SpecError
 from unicomp.spec import Load
 
@@ -29,31 +28,11 @@ KINDS = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
 """The architectures (`model_type`) whose products are known."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flops:
-    """Floating-point operations of one forward pass."""
-
-    counted: int
-    """By torch, of the products that the architecture makes."""
-    analytic: int | None
-    """From the configuration; None where the architecture is not known."""
-
-
-def flops(folder: Path, load: Load, *, trust_remote_code: bool = False) -> Flops:
+def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
     """The operations in which the checkpoint in `folder` reads the prompts of `load`, once.
 
-    Only the configuration of the checkpoint is read. Raises SpecError where it has none,
-    EngineError where the architecture cannot be run without weights.
-    """
-    config = read_config(folder)
-    return Flops(
-        counted=counted(folder, load, trust_remote_code=trust_remote_code),
-        analytic=analytic(config, load),
-    )
-
-
-def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
-    """The operations of `flops`, as torch counts them on its device without memory.
+    As torch counts them on its device without memory; only the configuration is read. Raises
+    EngineError where it cannot be run without weights.
 
     Attention is the eager one, since the count misses those of fused kernels. Experts are
     multiplied token by token: the eager ones look up which experts were hit, which cannot be known
@@ -87,7 +66,7 @@ def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int
 
 
 def analytic(config: Mapping[str, Any], load: Load) -> int | None:
-    """The operations of `flops`, from a `config.json`, or None if the architecture is not known.
+    """The operations of `counted`, from a `config.json`, or None if the architecture is not known.
 
     Exactly what `counted` counts: linear layers, both products of attention, and the angles of the
     rotary embedding, which are one product for the whole pass.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from unicomp.efficiency.amount import amount
 from unicomp.efficiency.rounds import Rounds
 from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
@@ -33,7 +34,6 @@ _TIMES: Mapping[str, Callable[[Timing], Sequence[float]]] = {
     "time_to_first_token": lambda timing: timing.first,
     "inter_token_latency": lambda timing: timing.gaps,
 }
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,54 +63,19 @@ class Gain:
     promised: float | None = None
     """The gain that the format would have where all of it is made use of, in percent."""
 
-    @property
-    def realised(self) -> bool | None:
-        """Whether a gain that the format promises is there for sure; None where it promises none.
-
-        All of the interval has to lie above 100 %.
-        """
-        if self.promised is None or self.promised <= 100.0:
-            return None
-        return self.low > 100.0
-
-    @property
-    def doubt(self) -> str | None:
-        """Why it is open whether there is a difference at all, or None where it is not."""
-        if self.low == self.high or not self.low <= 100.0 <= self.high:
-            return None
-        if math.isinf(self.high):
-            return "one figure of each checkpoint has no interval: it meets no floor"
-        return (
-            f"the difference of {abs(self.value - 100.0):.1f} % is within the noise of {self.n} "
-            f"rounds, [{self.low:.1f}, {self.high:.1f}] %: measure more rounds, or on a quieter "
-            "machine"
-        )
-
     def __repr__(self) -> str:
         exact = self.low == self.high
         limits = "" if exact else f" {written_interval(self.low, self.high)}"
         rounds = f", {self.n} rounds" if self.n > 1 else ""
         return (
-            f"<{self.probe}: {self.value:.1f} %{limits} of dense {written(self.dense, self.unit)} "
-            f"(measured {written(self.score, self.unit)}){rounds}>"
+            f"<{self.probe}: {self.value:.1f} %{limits} of dense {amount(self.dense, self.unit)} "
+            f"(measured {amount(self.score, self.unit)}){rounds}>"
         )
 
 
 def written_interval(low: float, high: float) -> str:
     """The limits in percent, or that there are none."""
     return f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
-
-
-def written(value: float, unit: Unit) -> str:
-    """A value with three digits and its unit, such as `8.42 MB` or `2.31 ms`."""
-    factor, name = 1.0, str(unit)
-    if unit == "s" and value < 0.1:
-        factor, name = 1e-3, "ms"
-    elif unit in ("bytes", "FLOPs"):
-        factor, prefix = next(pair for pair in _PREFIXES if value >= pair[0] or pair[0] == 1.0)
-        name = f"{prefix}{'B' if unit == 'bytes' else unit}"
-    number = value / factor
-    return f"{number:.0f} {name}" if number >= 100 else f"{number:.3g} {name}"
 
 
 def gain_of_figures(

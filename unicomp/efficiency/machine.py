@@ -17,14 +17,17 @@ from typing import Any
 
 from unicomp.efficiency import nvml
 from unicomp.errors import SpecError
-from unicomp.store import content_key
 
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def fingerprint(*, threads: int, versions: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What this machine is; `threads` are used of its cores, `versions` those of what computes."""
+def fingerprint(*, device: str, threads: int, versions: Mapping[str, str]) -> dict[str, Any]:
+    """What this machine is.
+
+    It computes on `device` with `threads` of its cores, by libraries of these `versions`.
+    """
     return {
+        "device": device,
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "architecture": platform.machine(),
@@ -32,18 +35,8 @@ def fingerprint(*, threads: int, versions: Mapping[str, str] | None = None) -> d
         "threads": threads,
         "gpus": [_gpu(gpu) for gpu in nvml.gpus()],
         "driver": nvml.driver(),
-        "versions": dict(versions or {}),
+        "versions": dict(versions),
     }
-
-
-def digest(machine: Mapping[str, Any]) -> str:
-    """A short name of a fingerprint: 12 hex digits."""
-    return content_key(machine)[:12]
-
-
-def same_machine(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether timings of the two may be compared."""
-    return not any(_differences(first, second))
 
 
 def check_same_machine(now: Mapping[str, Any], then: Mapping[str, Any], what: str) -> None:

@@ -8,8 +8,8 @@ checkpoint and what computed them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from unicomp import device
 from unicomp.catalogue import read_config
 from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency import flops, machine
-from unicomp.efficiency.energy import machine_meter
+from unicomp.efficiency.energy import device_meter
 from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_of_rounds
 from unicomp.efficiency.memory import RESIDENT_ERROR, Footprint, footprint
 from unicomp.efficiency.promise import promises
@@ -27,7 +27,6 @@ from unicomp.efficiency.rounds import (
     Conduct,
     Effort,
     Rounds,
-    alone,
     fresh_prompts,
     interleave,
     ordinary_tokens,
@@ -48,6 +47,10 @@ VERSION = 1
 more."""
 PUBLISHED_TOKENS = 128
 """Of the forward pass whose operations the paper tells, without those of attention."""
+LIBRARIES = ("torch", "transformers", "compressed-tensors")
+"""What computes in our own processes; the last one decides how packed weights are."""
+SIZE_ERROR = 0.001
+"""How far the sizes of two files of the same weights may be apart, as a share: by their headers."""
 
 Pair = AbstractContextManager[tuple[Engine, Engine]]
 """The dense checkpoint and another one, both loaded."""
@@ -60,6 +63,18 @@ _NEEDS_VLLM = (
 
 
 @dataclass
+class Tally:
+    """What was done to measure something."""
+
+    found: int = 0
+    """Figures that were in the store."""
+    taken: int = 0
+    """Figures that were not, those that could not be taken included."""
+    seconds: float = 0.0
+    """Of measuring alone: no waiting for the device, no loading and no builds."""
+
+
+@dataclass
 class Measurements:
     """The figures of a model's checkpoints, taken or found."""
 
@@ -69,16 +84,26 @@ class Measurements:
     fresh: bool = False
     """Whether timings are taken again, though they are in the store."""
     narrate: Callable[[str], None] = lambda text: None
-    seconds: float = 0.0
-    """What measuring has taken so far."""
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        self._rounds: dict[tuple[str, Load], Rounds | UnicompError] = {}
+        self._known: dict[str, Any] = {}
 
     @cached_property
     def machine(self) -> dict[str, Any]:
         """The fingerprint of this machine, as JSON values."""
         return machine_of(self.engine)
+
+    @property
+    def _weighs_served(self) -> bool:
+        """Whether weights take the memory that a server says: on CPU it does not say any."""
+        return self.engine.serves and self.engine.resolved_device() != "cpu"
+
+    def opens(self, probe: Probe) -> bool:
+        """Whether checkpoints have to be loaded into the engine to measure a probe."""
+        if probe.bench or (probe.served and not self.engine.serves):
+            return False
+        return probe.timed or (probe.quantity == "inference_memory" and self._weighs_served)
 
     def gain(
         self,
@@ -106,16 +131,18 @@ class Measurements:
         pair = (checkpoint, dense)
         if probe.quantity == "model_size":
             sizes = [float(one.facts["bytes"]) for one in pair]
-            return gain_of_figures(probe, *sizes, promised=_promised(probe, checkpoint, dense))
+            promise = _promised(probe, checkpoint, dense)
+            error = 0.0 if checkpoint.is_dense else SIZE_ERROR
+            return gain_of_figures(probe, *sizes, promised=promise, error=error)
         assert probe.load is not None
         if probe.quantity == "inference_memory":
-            mine, other = (self._footprint(one, probe.load) for one in pair)
-            if self.engine.serves and self.engine.resolved_device() != "cpu":
+            mine, other = (self.footprint(one, probe.load) for one in pair)
+            if self._weighs_served:
                 held, held_dense = self._served_weights(checkpoint, dense, loaded)
                 mine, other = mine.with_weights(held), other.with_weights(held_dense)
             share = other.weights / other.peak
             promise = _promised(probe, checkpoint, dense, weights=share)
-            resident = self.engine.resolved_device() == "cpu" and checkpoint.key != dense.key
+            resident = self.engine.resolved_device() == "cpu" and not checkpoint.is_dense
             error = RESIDENT_ERROR if resident else 0.0
             gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise, error=error)
             return replace(gain, details=_both(mine.as_details(), other.as_details()))
@@ -132,34 +159,12 @@ class Measurements:
         loaded: Loaded,
         conduct: Conduct,
     ) -> Rounds:
-        """Both checkpoints timed in turn at a load, which several probes may look at.
-
-        A failure is remembered and raised again.
-        """
-        place = (checkpoint.key, load)
-        if place not in self._rounds:
-            try:
-                self._rounds[place] = self._rounds_of(checkpoint, dense, load, loaded, conduct)
-            except UnicompError as error:
-                self._rounds[place] = error
-        found = self._rounds[place]
-        if isinstance(found, UnicompError):
-            raise found
-        return found
-
-    def _rounds_of(
-        self,
-        checkpoint: Checkpoint,
-        dense: Checkpoint,
-        load: Load,
-        loaded: Loaded,
-        conduct: Conduct,
-    ) -> Rounds:
+        """Both checkpoints timed in turn at a load, which several probes may look at."""
         identity = {
             "rounds": asdict(load),
             "effort": asdict(self.effort),
-            "checkpoints": [dense.key, checkpoint.key],
-            "engine": self.engine.identity(checkpoint.model),
+            "checkpoints": _sides(checkpoint, dense),
+            "engine": self.engine.timing_identity(checkpoint.model),
             "machine": self.machine,
         }
         values = self._kept(
@@ -184,15 +189,25 @@ class Measurements:
             self.narrate(f"{label}, round {done}/{rounds}")
 
         self.narrate(label)
-        known = vocabulary_of(checkpoint)
+        known = vocabulary_of(checkpoint, dense)
         # a server may stay up for several checkpoints, and must not see the same prompts again
-        seed = int(content_key({"checkpoint": checkpoint.key, "load": asdict(load)})[:8], 16)
-        how: dict[str, Any] = {"seed": seed, "conduct": conduct, "progress": progress}
-        with loaded() as (one, other), device.alone(lambda: self.narrate(f"{label}: waiting")):
-            how["meter"] = machine_meter()
-            if checkpoint.method == dense.method:
-                return alone(one, load, known, self.effort, **how)
-            return interleave(one, other, load, known, self.effort, **how)
+        seed = content_key({"checkpoints": _sides(checkpoint, dense), "load": asdict(load)})
+        with (
+            loaded() as (one, other),
+            device.alone(lambda: self.narrate(f"{label}: waiting")),
+            self._clocked(),
+        ):
+            return interleave(
+                None if checkpoint.is_dense else one,
+                other,
+                load,
+                known,
+                self.effort,
+                seed=int(seed[:8], 16),
+                conduct=conduct,
+                meter=device_meter(self.engine.resolved_device()),
+                progress=progress,
+            )
 
     def _benched(
         self, probe: Probe, checkpoint: Checkpoint, dense: Checkpoint, unload: Callable[[], None]
@@ -204,21 +219,21 @@ class Measurements:
             raise UnmeasuredError(f"{probe} is taken by vLLM's own benchmark: {_NEEDS_VLLM}")
         assert probe.load is not None
         load, quantity, effort = probe.load, probe.quantity, self.effort
-        sides = [dense] if checkpoint.method == dense.method else [dense, checkpoint]
+        sides = [dense] if checkpoint.is_dense else [dense, checkpoint]
         for side in sides:
             bench.check(quantity, side.path)
         asked = bench.options(quantity, load, effort.warmup_rounds, effort.least_rounds)
         identity = {
             "vllm bench": [quantity, *asked],
-            "checkpoints": [dense.key, checkpoint.key],
-            "engine": self.engine.identity(checkpoint.model),
+            "checkpoints": _sides(checkpoint, dense),
+            "engine": self.engine.timing_identity(checkpoint.model),
             "machine": self.machine,
         }
 
         def take() -> list[dict[str, Any]]:
             label = f"{checkpoint}: vllm bench {quantity}"
             unload()
-            with device.alone(lambda: self.narrate(f"{label}: waiting")):
+            with device.alone(lambda: self.narrate(f"{label}: waiting")), self._clocked():
                 found = []
                 for side in sides:
                     self.narrate(f"{label} of {side.method}")
@@ -231,23 +246,27 @@ class Measurements:
         ]
         return found[-1], found[0]
 
-    def _footprint(self, checkpoint: Checkpoint, load: Load) -> Footprint:
+    def footprint(self, checkpoint: Checkpoint, load: Load) -> Footprint:
         """The memory that reading a prompt needs, in a process of its own.
 
-        Random tokens stand in for WikiText: the peak is a matter of shapes, not of words.
+        Random tokens stand in for WikiText: the peak is a matter of shapes, not of words. Whichever
+        the engine is, transformers makes the pass. Raises EngineError.
         """
         identity = {
             "footprint": asdict(load),
             "checkpoint": checkpoint.key,
-            "engine": self.engine.identity(checkpoint.model),
+            "dtype": self.engine.dtype(checkpoint.model),
             "machine": self.machine,
+            "versions": versions_of(LIBRARIES),
         }
 
         def measure() -> dict[str, Any]:
-            self.narrate(f"{checkpoint}: measuring the memory of {load.prompt_tokens} tokens")
+            label = f"{checkpoint}: measuring the memory of {load.prompt_tokens} tokens"
+            self.narrate(label)
             (prompt,) = fresh_prompts(load, vocabulary_of(checkpoint), seed=0, number=0)
-            log = self.store.home / "logs" / f"{checkpoint}-memory.log"
-            found = footprint(checkpoint.path, checkpoint.model, prompt, self.engine, log=log)
+            log = self.store.home / "logs" / f"{checkpoint}-{checkpoint.key}-memory.log"
+            with device.shared(lambda: self.narrate(f"{label}: waiting")), self._clocked():
+                found = footprint(checkpoint.path, checkpoint.model, prompt, self.engine, log=log)
             return asdict(found)
 
         return Footprint(**self._kept(identity, measure))
@@ -260,7 +279,8 @@ class Measurements:
         """
         identity = {
             "served weights": [checkpoint.key, dense.key],
-            "engine": self.engine.identity(checkpoint.model),
+            "engine": self.engine.timing_identity(checkpoint.model),
+            "machine": self.machine,
         }
 
         def measure() -> list[int | None]:
@@ -277,13 +297,14 @@ class Measurements:
         identity = {
             "flops": asdict(load),
             "checkpoint": checkpoint.key,
-            "versions": {name: version(name) for name in ("torch", "transformers")},
+            "versions": versions_of(LIBRARIES),
         }
 
         def measure() -> dict[str, float]:
             self.narrate(f"{checkpoint}: counting the operations of {load.prompt_tokens} tokens")
             trust = checkpoint.model.trust_remote_code
-            counted = flops.counted(checkpoint.path, load, trust_remote_code=trust)
+            with self._clocked():
+                counted = flops.counted(checkpoint.path, load, trust_remote_code=trust)
             linear = _linear_flops(checkpoint, PUBLISHED_TOKENS)
             return {"all": float(counted), "linear_128": float(linear)}
 
@@ -292,15 +313,39 @@ class Measurements:
     def _kept(
         self, identity: Mapping[str, Any], measure: Callable[[], T], *, fresh: bool = False
     ) -> T:
+        """What `measure` gives, from the store unless it is to be `fresh`.
+
+        It is looked up or taken once; a failure is remembered and raised again.
+        """
         key = content_key({**identity, "code": VERSION})
+        if key not in self._known:
+            try:
+                self._known[key] = self._found_or_taken(key, measure, fresh)
+            except UnicompError as error:
+                self._known[key] = error
+        known: T | UnicompError = self._known[key]
+        if isinstance(known, UnicompError):
+            raise known
+        return known
+
+    def _found_or_taken(self, key: str, measure: Callable[[], T], fresh: bool) -> T:
         known: T | None = None if fresh else self.store.recall(MEASUREMENTS, key)
         if known is not None:
+            self.tally.found += 1
             return known
+        self.tally.taken += 1
+        taken = measure()
+        self.store.remember(MEASUREMENTS, key, taken)
+        return taken
+
+    @contextmanager
+    def _clocked(self) -> Iterator[None]:
+        """Tally the seconds, also where it fails."""
         start = time.monotonic()
-        found = measure()
-        self.seconds += time.monotonic() - start
-        self.store.remember(MEASUREMENTS, key, found)
-        return found
+        try:
+            yield
+        finally:
+            self.tally.seconds += time.monotonic() - start
 
 
 def machine_of(engine: EngineSettings) -> dict[str, Any]:
@@ -308,9 +353,21 @@ def machine_of(engine: EngineSettings) -> dict[str, Any]:
 
     A server's version is part of its identity.
     """
-    libraries = () if engine.serves else ("torch", "transformers")
-    versions = {name: version(name) for name in libraries}
-    return machine.fingerprint(threads=engine.threads, versions=versions)
+    return machine.fingerprint(
+        device=engine.resolved_device(),
+        threads=engine.threads,
+        versions={} if engine.serves else versions_of(LIBRARIES),
+    )
+
+
+def versions_of(libraries: Sequence[str]) -> dict[str, str]:
+    """The versions of installed packages, by name."""
+    return {name: version(name) for name in libraries}
+
+
+def _sides(checkpoint: Checkpoint, dense: Checkpoint) -> list[str]:
+    """What the rounds of a checkpoint compare: the dense one is measured alone, its copy is not."""
+    return [dense.key] if checkpoint.is_dense else [dense.key, checkpoint.key]
 
 
 def _promised(
@@ -339,11 +396,18 @@ def _both(mine: Mapping[str, float], dense: Mapping[str, float]) -> dict[str, fl
     return {**mine, **{f"dense.{name}": value for name, value in dense.items()}}
 
 
-def vocabulary_of(checkpoint: Checkpoint) -> NDArray[np.int64]:
-    """The token ids that prompts can be made of, shape (tokens,). Raises EngineError."""
+def vocabulary_of(*checkpoints: Checkpoint) -> NDArray[np.int64]:
+    """The token ids that prompts for all of them can be made of, shape (tokens,).
+
+    Raises EngineError.
+    """
     from unicomp.engines.tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model).tokenizer
-    size = min(len(tokenizer), read_config(checkpoint.path).get("vocab_size", len(tokenizer)))
-    special: Sequence[int] = [token for token in tokenizer.all_special_ids if token < size]
-    return ordinary_tokens(size, special)
+    sizes: list[int] = []
+    special: set[int] = set()
+    for checkpoint in checkpoints:
+        tokenizer = load_tokenizer(checkpoint.path, checkpoint.model).tokenizer
+        sizes += [len(tokenizer), read_config(checkpoint.path).get("vocab_size", len(tokenizer))]
+        special.update(tokenizer.all_special_ids)
+    size = min(sizes)
+    return ordinary_tokens(size, [token for token in special if token < size])

@@ -121,7 +121,7 @@ def footprint(
         raise EngineError(
             f"the inference memory of {folder} cannot be measured: {failure} (log: {log})"
         ) from None
-    log.unlink()
+    log.unlink(missing_ok=True)
     return measured
 
 

@@ -155,7 +155,7 @@ def in_a_loop(setup: Setup, target: Target, rounds: int) -> None:
 
 
 def interleave(
-    dense: Engine,
+    dense: Engine | None,
     compressed: Engine,
     load: Load,
     vocabulary: NDArray[np.int64],
@@ -168,6 +168,9 @@ def interleave(
 ) -> Rounds:
     """Both engines answer the same prompts, round by round; each is warm before it counts.
 
+    With no engine of the dense checkpoint, the other one is the dense one itself: both sides of its
+    rounds are one.
+
     `vocabulary` holds the token ids that prompts are made of, shape (tokens,); both checkpoints
     must know them. A `seed` gives the same prompts every time, and a server that has seen them
     answers faster: one that stays up needs another seed for each measurement. Raises EngineError
@@ -175,36 +178,13 @@ def interleave(
     """
     turns = _Turns(load, vocabulary, seed, compressed, dense, meter)
     rounds = _conducted(turns, effort, conduct, progress)
-    return Rounds(
-        load=load,
-        dense=tuple(turns.dense[:rounds]),
-        compressed=tuple(turns.compressed[:rounds]),
-        dense_joules=_sum(turns.dense_joules[:rounds]),
-        compressed_joules=_sum(turns.compressed_joules[:rounds]),
-    )
-
-
-def alone(
-    engine: Engine,
-    load: Load,
-    vocabulary: NDArray[np.int64],
-    effort: Effort,
-    *,
-    seed: int,
-    conduct: Conduct = in_a_loop,
-    meter: Meter = UNMETERED,
-    progress: Progress = lambda done, rounds: None,
-) -> Rounds:
-    """The dense checkpoint by itself: both sides of its rounds are one. See `interleave`."""
-    turns = _Turns(load, vocabulary, seed, engine, None, meter)
-    rounds = _conducted(turns, effort, conduct, progress)
     timings = tuple(turns.compressed[:rounds])
     joules = _sum(turns.compressed_joules[:rounds])
     return Rounds(
         load=load,
-        dense=timings,
+        dense=timings if dense is None else tuple(turns.dense[:rounds]),
         compressed=timings,
-        dense_joules=joules,
+        dense_joules=joules if dense is None else _sum(turns.dense_joules[:rounds]),
         compressed_joules=joules,
     )
 

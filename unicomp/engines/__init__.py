@@ -68,6 +68,11 @@ class Engine(Protocol):
     """A loaded checkpoint."""
 
     @property
+    def alive(self) -> bool:
+        """Whether it can still answer; one that ended has to be opened again."""
+        ...
+
+    @property
     def weights_bytes(self) -> int | None:
         """Memory that the weights take as the engine itself tells it; None where it does not."""
         ...
@@ -107,7 +112,7 @@ class EngineSettings:
     """The share of a GPU's memory that one vLLM server takes; the dense checkpoint and a
     compressed one are served at the same time."""
     logs: str = ""
-    """The folder of the servers' logs; empty for the platform's."""
+    """The folder of the servers' logs; empty for the current one. A session has it in its store."""
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -174,18 +179,32 @@ class EngineSettings:
     def identity(self, model: Model) -> dict[str, Any]:
         """What of the engine decides the responses, as JSON values. Raises SpecError."""
         return {
+            **self._program(model),
+            "batch_size": self.batch_size,
+            "sampling": self.sampling,
+            "code": ENGINE_VERSION,
+        }
+
+    def timing_identity(self, model: Model) -> dict[str, Any]:
+        """What of the engine decides timings, as JSON values. Raises SpecError.
+
+        On a GPU the share of its memory does: what is left of it beside the weights holds the
+        requests that are answered at a time.
+        """
+        shares = self.serves and self.resolved_device() != "cpu"
+        return {**self._program(model), **({"memory": self.memory} if shares else {})}
+
+    def _program(self, model: Model) -> dict[str, Any]:
+        """What runs a model and how, whatever it is asked."""
+        served = {}
+        if self.serves:
+            served = {"vllm": version_of(find_vllm(self.vllm)), "flags": self.flags()}
+        return {
             "engine": self.name,
             "device": self.resolved_device(),
             "threads": self.threads,
-            "batch_size": self.batch_size,
-            "sampling": self.sampling,
             "dtype": self.dtype(model),
-            "code": ENGINE_VERSION,
-            **(
-                {"vllm": version_of(find_vllm(self.vllm)), "flags": self.flags()}
-                if self.name == "vllm"
-                else {}
-            ),
+            **served,
         }
 
     def open(self, folder: Path, model: Model, tokens: int) -> AbstractContextManager[Engine]:

@@ -94,6 +94,11 @@ class HuggingFaceEngine:
             torch.cuda.empty_cache()
 
     @property
+    def alive(self) -> bool:
+        """It ends with this process only."""
+        return True
+
+    @property
     def weights_bytes(self) -> int | None:
         """Not told: weights may be unpacked in their first use."""
         return None

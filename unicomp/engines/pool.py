@@ -10,7 +10,10 @@ from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
-from unicomp.spec import DENSE
+
+Place = tuple[str, bool, str]
+"""A model, whether it is the dense one, and the checkpoint's content: a copy of the dense one is
+loaded beside it."""
 
 
 @dataclass
@@ -18,8 +21,6 @@ class _Loaded:
     engine: Engine
     context: AbstractContextManager[Engine]
     tokens: int
-    model: str
-    is_dense: bool
 
 
 class Pool:
@@ -29,8 +30,9 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._loaded: dict[str, _Loaded] = {}
-        self._failed: dict[str, EngineError] = {}
+        self._loaded: dict[Place, _Loaded] = {}
+        self._failed: dict[Place, EngineError] = {}
+        self._ended: set[Place] = set()
 
     @contextmanager
     def lent(
@@ -38,43 +40,58 @@ class Pool:
     ) -> Iterator[Engine]:
         """The checkpoint, loaded for requests of at most `tokens`; with `keep` it stays open.
 
-        One that is open stays open, and one that could not be opened is not tried again. Raises
-        EngineError.
+        One that is open stays open. One that ended is opened once more, and one that could not be
+        opened, or ended twice, is not tried again. Raises EngineError.
         """
-        if failure := self._failed.get(checkpoint.key):
+        model, is_dense = checkpoint.model.name, checkpoint.is_dense
+        place = (model, is_dense, checkpoint.key)
+        self._close_ended(place, checkpoint)
+        if failure := self._failed.get(place):
             raise failure
-        loaded = self._loaded.get(checkpoint.key)
-        if loaded is not None and loaded.tokens < tokens:
-            self._close(checkpoint.key)
-            loaded = None
-        if loaded is not None:
+        loaded = self._loaded.get(place)
+        if loaded is not None and loaded.tokens >= tokens:
             yield loaded.engine
             return
-        dense = checkpoint.method.name == DENSE.name
-        for key, other in list(self._loaded.items()):
-            if other.model != checkpoint.model.name or other.is_dense == dense:
-                self._close(key)
+        self.close_others(model)
+        for other in [known for known in self._loaded if known[1] == is_dense]:
+            self._close(other)
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
             with device.shared():  # a measurement is not to be disturbed by it
                 engine = context.__enter__()
         except EngineError as error:
-            self._failed[checkpoint.key] = error
+            self._failed[place] = error
             raise
-        model = checkpoint.model.name
-        self._loaded[checkpoint.key] = _Loaded(engine, context, tokens, model, dense)
+        self._loaded[place] = _Loaded(engine, context, tokens)
         try:
             yield engine
         finally:
             if not keep:
-                self._close(checkpoint.key)
+                self._close(place)
+
+    def close_others(self, model: str) -> None:
+        """Unload the checkpoints of models of other names."""
+        for other in [known for known in self._loaded if known[0] != model]:
+            self._close(other)
 
     def close(self) -> None:
-        """Unload everything; one that cannot be does not keep the others."""
+        """Unload everything, the last one first; one that cannot be does not keep the others."""
         with ExitStack() as leaving:
-            while self._loaded:
-                _, loaded = self._loaded.popitem()
+            for loaded in self._loaded.values():
                 leaving.push(loaded.context)
+            self._loaded.clear()
 
-    def _close(self, key: str) -> None:
-        self._loaded.pop(key).context.__exit__(None, None, None)
+    def _close_ended(self, place: Place, checkpoint: Checkpoint) -> None:
+        """Unload a checkpoint whose engine ended by itself, such as a server that was killed."""
+        loaded = self._loaded.get(place)
+        if loaded is None or loaded.engine.alive:
+            return
+        self._close(place)
+        if place in self._ended:
+            self._failed[place] = EngineError(
+                f"the server of {checkpoint} ended twice: its logs say why"
+            )
+        self._ended.add(place)
+
+    def _close(self, place: Place) -> None:
+        self._loaded.pop(place).context.__exit__(None, None, None)

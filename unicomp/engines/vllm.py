@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import platformdirs
-
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.server import Server
@@ -78,6 +76,11 @@ class VllmEngine:
     ) -> None:
         self._lm = None
         self._held.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its server runs."""
+        return self._server is not None and self._server.alive
 
     @property
     def weights_bytes(self) -> int | None:
@@ -209,9 +212,9 @@ def _cpu_cache(folder: Path, tokens: int) -> int:
 
 def log_file(settings: EngineSettings, model: Model, program: str = "vllm") -> Path:
     """A new file for what a program of vLLM's says about a model."""
-    where = Path(settings.logs) if settings.logs else platformdirs.user_log_path("unicomp")
     started = time.strftime("%Y%m%d-%H%M%S")
-    return where / f"{program}-{model.name}-{started}-{secrets.token_hex(3)}.log"
+    name = f"{program}-{model.name}-{started}-{secrets.token_hex(3)}.log"
+    return Path(settings.logs) / name
 
 
 async def _ask_once(server: Server) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from unicomp.efficiency.amount import amount
 from unicomp.efficiency.gain import written_interval
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
@@ -17,12 +18,6 @@ from unicomp.spec import BENCH_PREFIX
 
 _OPEN = "~"
 _UNREALISED = "*"
-_STEPS = {
-    "s": ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h")),
-    "bytes": ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB")),
-    "FLOPs": ((1.0, "FLOP"), (1e6, "MFLOP"), (1e9, "GFLOP"), (1e12, "TFLOP")),
-    "tokens/s": ((1.0, "tok/s"),),
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,8 @@ def machine(card: Scorecard) -> Iterator[str]:
     found = card.environment.get("measuring", {}).get("machine")
     timed = any(row.unit in ("s", "tokens/s") and row.retention is not None for row in card.rows)
     if found and timed:
-        gpus = ", ".join(str(gpu.get("name")) for gpu in found.get("gpus", ()))
+        on_gpu = found.get("device") == "cuda"
+        gpus = ", ".join(str(gpu.get("name")) for gpu in found.get("gpus", ()) if on_gpu)
         where = gpus or found.get("processor") or "an unknown processor"
         count = found.get("threads")
         threads = "" if gpus or not count else f", {count} thread{'s' if count != 1 else ''}"
@@ -134,8 +130,14 @@ def notes(card: Scorecard) -> Iterator[str]:
 
 
 def _is_open(row: Row) -> bool:
-    """Whether a measurement leaves it open which of the two is better."""
-    if row.unit is None or row.retention is None or row.low is None or row.high is None:
+    """Whether a measurement of several rounds leaves it open which of the two is better."""
+    if (
+        not row.n
+        or row.unit is None
+        or row.retention is None
+        or row.low is None
+        or row.high is None
+    ):
         return False
     return row.low < 100.0 < row.high
 
@@ -154,13 +156,3 @@ def describe(row: Row) -> str:
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
         f"% {written_interval(row.low, row.high)} of dense, floor {row.floor:g}"
     )
-
-
-def amount(value: float, unit: str) -> str:
-    """A value with three digits, in a unit of fitting size."""
-    if not math.isfinite(value):
-        return f"{value} {unit}"
-    steps = _STEPS.get(unit, ((1.0, unit),))
-    size, name = next((step for step in reversed(steps) if abs(value) >= step[0]), steps[0])
-    scaled = value / size
-    return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"

@@ -1,0 +1,168 @@
+"""A checkpoint is loaded once for all who need it, and not again where that is in vain."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from unicomp import device
+from unicomp.checkpoint import Checkpoint
+from unicomp.engines import EngineSettings
+from unicomp.engines.pool import Pool
+from unicomp.errors import EngineError
+from unicomp.spec import DENSE, Method, Model
+
+EMBEDDED = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
+SETTINGS = EngineSettings(device="cpu")
+
+
+@dataclass
+class Engine:
+    """Stands in for a loaded checkpoint."""
+
+    name: str
+    tokens: int
+    log: list = field(repr=False)
+    fails: str = ""
+    alive: bool = True
+
+    def __enter__(self):
+        if self.fails == "to open":
+            raise EngineError(f"{self.name} does not fit")
+        self.log.append(f"open {self.name} {self.tokens}")
+        return self
+
+    def __exit__(self, *error):
+        self.log.append(f"close {self.name}")
+        if self.fails == "to close":
+            raise EngineError(f"{self.name} hangs")
+
+
+def checkpoint(name, model="m", key=None):
+    method = DENSE if name == "dense" else Method(name=name, family="pruning", calibrated=False)
+    return Checkpoint(
+        model=Model(name=model, source="org/model"),
+        method=method,
+        calibration=None,
+        path=Path(name),
+        key=key or f"{model}/{name}",
+        facts={},
+        fresh=False,
+    )
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+@pytest.fixture
+def failing(monkeypatch, log):
+    """How the engines of some checkpoints fail, by name."""
+    failing = {}
+
+    def opened(settings, folder, model, tokens):
+        return Engine(folder.name, tokens, log, failing.get(folder.name, ""))
+
+    monkeypatch.setattr(EngineSettings, "open", opened)
+    monkeypatch.setattr(device, "shared", nullcontext)
+    return failing
+
+
+@pytest.fixture
+def pool(failing):
+    return Pool()
+
+
+def lend(pool, name, tokens=8, *, model="m", key=None, keep=True):
+    with pool.lent(checkpoint(name, model, key), SETTINGS, tokens, keep=keep) as engine:
+        return engine
+
+
+def test_one_that_is_open_is_lent_again_unless_it_is_too_short(pool, log):
+    assert lend(pool, "dense") is lend(pool, "dense", 4)
+    assert log == ["open dense 8"]
+    assert lend(pool, "dense", 16).tokens == 16
+    assert log == ["open dense 8", "close dense", "open dense 16"]
+
+
+def test_one_that_is_not_kept_is_closed(pool, log):
+    lend(pool, "dense", keep=False)
+    assert log == ["open dense 8", "close dense"]
+
+
+def test_the_dense_one_stays_beside_those_that_are_compared_with_it(pool, log):
+    for name in ("dense", "one", "other"):
+        lend(pool, name)
+    assert log == ["open dense 8", "open one 8", "close one", "open other 8"]
+
+
+def test_a_copy_of_the_dense_one_is_loaded_beside_it(pool, log):
+    dense = lend(pool, "dense", key="same")
+    copy = lend(pool, "copy", key="same")
+    assert dense is not copy
+    assert log == ["open dense 8", "open copy 8"]
+
+
+def test_another_model_finds_the_machine_empty(pool, log):
+    lend(pool, "dense")
+    lend(pool, "one")
+    pool.close_others("m")
+    assert log == ["open dense 8", "open one 8"]
+    pool.close_others("n")
+    assert log[2:] == ["close dense", "close one"]
+    lend(pool, "dense", model="n")
+    lend(pool, "one")
+    assert log[3:] == ["close one", "open dense 8", "close dense", "open one 8"]
+
+
+def test_one_that_could_not_be_opened_is_not_tried_again(pool, failing, log):
+    failing["one"] = "to open"
+    with pytest.raises(EngineError, match="does not fit"):
+        lend(pool, "one")
+    failing.clear()
+    with pytest.raises(EngineError, match="does not fit"):
+        lend(pool, "one")
+    assert log == []
+
+
+def test_one_that_ended_is_opened_once_more_and_no_more(pool, log):
+    lend(pool, "one").alive = False
+    again = lend(pool, "one")
+    assert log == ["open one 8", "close one", "open one 8"]
+    again.alive = False
+    for _ in range(2):
+        with pytest.raises(EngineError, match="ended twice"):
+            lend(pool, "one")
+    assert log[3:] == ["close one"]
+
+
+def test_the_last_one_is_closed_first_and_one_that_cannot_be_does_not_keep_the_others(
+    pool, failing, log
+):
+    failing["one"] = "to close"
+    lend(pool, "dense")
+    lend(pool, "one")
+    with pytest.raises(EngineError, match="one hangs"):
+        pool.close()
+    assert log[2:] == ["close one", "close dense"]
+    pool.close()
+    assert log[4:] == []
+
+
+def test_models_of_the_same_content_are_loaded_each_as_it_says(pool):
+    assert lend(pool, "dense", key="same") is not lend(pool, "dense", key="same", model="n")
+
+
+def test_a_server_that_died_is_started_once_more(double, toy, monkeypatch):
+    monkeypatch.setenv("DOUBLE", "dies=2")
+    pool = Pool()
+    served = replace(checkpoint("dense"), path=EMBEDDED)
+    for cause in ("died unexpectedly", "died unexpectedly", "ended twice"):
+        with (
+            pytest.raises(EngineError, match=cause),
+            pool.lent(served, toy, 8, keep=True) as engine,
+        ):
+            engine.generate([[5]], 2)
+    assert len(double.starts) == 2

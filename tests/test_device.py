@@ -163,11 +163,9 @@ def test_answers_are_asked_for_with_the_device_shared_and_found_without():
 
     known = {"old": ["yes"]}
     log = SimpleNamespace(read=known.copy, append=known.update)
-    engine = SimpleNamespace(open=opened)
-    subject = SimpleNamespace(path=None, model=None)
     for key in ("old", "new"):
         item = SimpleNamespace(key=key, requests=["?"])
-        assert responses.answer(log, subject, engine, {"bench": [item]}).answers[key] == ["yes"]
+        assert responses.answer(log, opened, {"bench": [item]}).answers[key] == ["yes"]
     assert held == ["waits"]
 
 

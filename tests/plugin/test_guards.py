@@ -21,7 +21,7 @@ def refuses_everything(requests):
 
 
 @contextmanager
-def opened(settings, folder, model):
+def opened(settings, folder, model, tokens):
     blanket = (folder / "blanket").exists()
     yield SimpleNamespace(answer=refuses_everything if blanket else refuses_harm)
 

@@ -24,7 +24,7 @@ from unicomp.instruments.judge import EndpointJudge
 
 
 @contextmanager
-def opened(settings, folder, model):
+def opened(settings, folder, model, tokens):
     yield SimpleNamespace(answer=lambda requests: [f"No. {i}" for i, _ in enumerate(requests)])
 
 

@@ -6,7 +6,6 @@ those of another is refused.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,7 +61,7 @@ def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> No
 
     Its fixture is asked for by no name in a test, since only the first test of a load uses it.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ or config.stash[PLAN].settings.engine.serves:
+    if hasattr(config, "workerinput") or config.stash[PLAN].settings.engine.serves:
         return
     if any(config.getoption(option, None) for option in _CHOOSING):
         for item in timed:  # the list is shared with other tests

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 CASES = {
@@ -52,7 +54,8 @@ def places(tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, case):
+def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, monkeypatch, case):
+    monkeypatch.setenv("PATH", os.defpath)  # which may well have a vllm
     arguments, message = CASES[case]
     gate = new_gate(tmp_path / "home")
     run = gate.run(*(argument.format(**places) for argument in arguments))

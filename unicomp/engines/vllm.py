@@ -252,17 +252,21 @@ async def _stream(
             if response.status_code != httpx.codes.OK:
                 await response.aread()
                 raise refused(server, response)
-            async for line in response.aiter_lines():
+            rest = b""
+            async for chunk in response.aiter_bytes():
                 now = time.perf_counter()
-                if not line.startswith("data: {"):
-                    continue
-                event = json.loads(line.removeprefix("data: "))
-                if "error" in event:
-                    raise server.failure(f"vllm broke off: {event['error']}")
-                for choice in event["choices"]:
-                    arrivals += [now] * len(choice.get("token_ids") or ())
-                if usage := event.get("usage"):
-                    counted = usage["completion_tokens"]
+                # by hand, since httpx also ends lines at what a model may well write, as U+2028
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if not line.startswith(b"data: {"):
+                        continue
+                    event = json.loads(line.removeprefix(b"data: "))
+                    if "error" in event:
+                        raise server.failure(f"vllm broke off: {event['error']}")
+                    for choice in event["choices"]:
+                        arrivals += [now] * len(choice.get("token_ids") or ())
+                    if usage := event.get("usage"):
+                        counted = usage["completion_tokens"]
     except (httpx.HTTPError, ValueError, LookupError) as error:
         raise server.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
     if not len(arrivals) == counted == new_tokens:

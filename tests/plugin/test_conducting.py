@@ -4,14 +4,8 @@ import json
 
 import pytest
 
-SETTINGS = """\
-[engine]
-threads = 1
-[efficiency]
-warmup_rounds = 1
-least_rounds = 4
-least_seconds = 0
-"""
+from tests.plugin.test_efficiency import SETTINGS
+
 PROBES = """
 from unicomp import Load, Probe
 

@@ -33,6 +33,9 @@ ROWS = pytest.StashKey[dict[str, Row]]()
 
 T = TypeVar("T")
 
+Tested = tuple[Session, Subject, dict[str, Row]]
+"""What a test measures with, what it is about, and where its rows are noted."""
+
 SESSION = pytest.StashKey[Session]()
 
 
@@ -303,61 +306,45 @@ def budget(pytestconfig: pytest.Config, model: Model, method: Method) -> BudgetO
 
 
 @pytest.fixture
-def retention(
+def _tested(
     request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
     unicomp_session: Session,
     model: Model,
     method: Method,
     calibration: str,
+) -> Tested:
+    """What the fixtures that measure have in common."""
+    subject = pytestconfig.stash[PLAN].subject(model, method, calibration)
+    return unicomp_session, subject, request.node.stash.setdefault(ROWS, {})
+
+
+@pytest.fixture
+def retention(
+    pytestconfig: pytest.Config, _tested: Tested, model: Model, method: Method
 ) -> RetentionOf:
     """Measure what the checkpoint kept of a benchmark; compare the result with a floor."""
-    plan = pytestconfig.stash[PLAN]
-    return RetentionOf(
-        unicomp_session,
-        plan.subject(model, method, calibration),
-        request.node.stash.setdefault(ROWS, {}),
-        FloorOf(plan.policy, model, method),
-    )
+    return RetentionOf(*_tested, FloorOf(pytestconfig.stash[PLAN].policy, model, method))
 
 
 @pytest.fixture
 def gain(
     request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
-    unicomp_session: Session,
+    _tested: Tested,
     model: Model,
     method: Method,
-    calibration: str,
 ) -> GainOf:
     """Measure what the checkpoint gained over the dense one; compare the result with a floor."""
     plan = pytestconfig.stash[PLAN]
-    return GainOf(
-        unicomp_session,
-        plan.subject(model, method, calibration),
-        request.node.stash.setdefault(ROWS, {}),
-        FloorOf(plan.policy, model, method),
-        conductor(request, plan.settings.engine),
-    )
+    conduct = conductor(request, plan.settings.engine)
+    return GainOf(*_tested, FloorOf(plan.policy, model, method), conduct)
 
 
 @pytest.fixture
-def cost(
-    request: pytest.FixtureRequest,
-    pytestconfig: pytest.Config,
-    unicomp_session: Session,
-    model: Model,
-    method: Method,
-    calibration: str,
-) -> CostOf:
+def cost(pytestconfig: pytest.Config, _tested: Tested, model: Model, method: Method) -> CostOf:
     """Say what it took to make the checkpoint; compare the result with a budget."""
-    plan = pytestconfig.stash[PLAN]
-    return CostOf(
-        unicomp_session,
-        plan.subject(model, method, calibration),
-        request.node.stash.setdefault(ROWS, {}),
-        BudgetOf(plan.policy, model, method),
-    )
+    return CostOf(*_tested, BudgetOf(pytestconfig.stash[PLAN].policy, model, method))
 
 
 def _measured(row: Row, kept: Retention) -> Row:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from unicomp.sources import shipped_fixtures
+from unicomp.data.sources import shipped_fixtures
 
 EMBEDDED = shipped_fixtures() / "embedded" / "model"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from unicomp import catalogue
+from unicomp.data.model_folder import hub_id
+from unicomp.data.sources import Source
 from unicomp.errors import SpecError
-from unicomp.sources import Source
 from unicomp.spec import DENSE, KINDS, Claims, Model
 
 REPOSITORY = Path(__file__).parent.parent
@@ -389,7 +390,7 @@ def test_a_published_checkpoint_is_checked_when_it_is_declared(
     ],
 )
 def test_a_model_in_the_cache_of_the_hub_has_its_id(source: str, expected: str | None) -> None:
-    assert catalogue.hub_id(Model(name="name", source=source)) == expected
+    assert hub_id(Model(name="name", source=source)) == expected
 
 
 # -- calibrations -------------------------------------------------------------------------------
@@ -414,7 +415,8 @@ def test_a_calibration_is_a_name_or_a_file(tmp_path: Path, roots: tuple[Path, ..
 def test_a_mixture_cannot_mix_mixtures(tmp_path: Path) -> None:
     folder = tmp_path / "fixtures" / "calibration"
     folder.mkdir(parents=True)
-    text = "from unicomp.calibration import Mixture\ncalibration = Mixture(name='{}', of=('{}',))\n"
+    text = "from unicomp.data.calibration import Mixture\n"
+    text += "calibration = Mixture(name='{}', of=('{}',))\n"
     (folder / "outer.py").write_text(text.format("outer", "inner"))
     (folder / "inner.py").write_text(text.format("inner", "inner"))
     for name in ("outer", "inner"):
@@ -425,11 +427,11 @@ def test_a_mixture_cannot_mix_mixtures(tmp_path: Path) -> None:
 def test_the_shipped_files_are_found_inside_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import unicomp.sources
+    import unicomp.data.sources
 
     package = tmp_path / "site-packages" / "unicomp"
     shutil.copytree(REPOSITORY / "fixtures" / "methods", package / "fixtures" / "methods")
-    monkeypatch.setattr(unicomp.sources, "__file__", str(package / "sources.py"))
+    monkeypatch.setattr(unicomp.data.sources, "__file__", str(package / "sources.py"))
     roots = catalogue.roots(tmp_path)
     assert roots[1] == (package / "fixtures").resolve()
     assert catalogue.method_names(roots) == SHIPPED

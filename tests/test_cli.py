@@ -11,7 +11,7 @@ import pytest
 
 from unicomp import catalogue, checkpoint
 from unicomp.cli import main, supported_floors
-from unicomp.gate import parse_floor
+from unicomp.policy import parse_floor
 from unicomp.store import CHECKPOINTS, SCORES, Store
 
 ROOTS = catalogue.roots(Path("/nowhere"))

@@ -23,12 +23,12 @@ from tests.known_answers.judge import KnowingJudge
 from tests.scoring.scripted import UpstreamDetector
 from tests.suites.golden import Characters
 from unicomp.catalogue import load_benchmarks, suite_folders
+from unicomp.data.sources import Source
 from unicomp.framework import DIMENSIONS, PAPER, oriented
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.similarity import LexicalSimilarity
-from unicomp.prompts import Prompts, answered_items
-from unicomp.sources import Source
+from unicomp.prompts.items import Prompts, answered_items
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 pytestmark = pytest.mark.skipif(

@@ -11,26 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unicomp.report.json as json_report
-from unicomp.comparison import CalibrationEffect, SeedSpread
+from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import StoreError
+from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
+from unicomp.findings.costs import Cost
+from unicomp.findings.decoupling import KnowledgeBias
+from unicomp.findings.perplexity import PerplexityRow, retained_perplexity
 from unicomp.framework import EMBEDDED, METRICS
-from unicomp.gate import Policy
+from unicomp.policy import Policy
 from unicomp.report import environment
-from unicomp.report.costs import Cost
 from unicomp.report.terminal import render
-from unicomp.scorecard import (
-    KnowledgeBias,
-    MetricRow,
-    PerplexityRow,
-    Row,
-    Scorecard,
-    retained_perplexity,
-    scorecard,
-)
-from unicomp.session import Work
-from unicomp.sources import Source
+from unicomp.scorecard import MetricRow, Scorecard, Work, scorecard
 from unicomp.spec import Model
+from unicomp.verdict import Row
 
 SCHEMA = json.loads(
     Path(json_report.__file__).with_name("scorecard.schema.json").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from unicomp import responses
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError, StoreError
-from unicomp.prompts import Prompted
+from unicomp.prompts.items import Prompted
 from unicomp.responses import BATCH, Answering, ResponseLog, answer
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store

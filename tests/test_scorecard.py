@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unicomp.findings.decoupling import decoupling, knowledge_bias
 from unicomp.framework import EMBEDDED, PAPER, Mean, Profile
-from unicomp.gate import DECIDED, Policy, Verdict
-from unicomp.scorecard import Row, decoupling, knowledge_bias, scorecard
+from unicomp.policy import Policy
+from unicomp.scorecard import scorecard
+from unicomp.verdict import DECIDED, Row, Verdict
 
 GAPS = [verdict for verdict in get_args(Verdict) if verdict != "pass"]
 UNDECIDED = [verdict for verdict in GAPS if verdict not in DECIDED]

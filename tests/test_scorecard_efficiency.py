@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unicomp.findings.efficiency import efficiency
 from unicomp.framework import EFFICIENCY, EMBEDDED
-from unicomp.gate import Policy
+from unicomp.policy import Policy
 from unicomp.rawscores import read_raw_scores
-from unicomp.scorecard import Row, efficiency, scorecard
+from unicomp.scorecard import scorecard
+from unicomp.verdict import Row
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 PUBLISHED = Path(ROOT).parent / "paper" if ROOT else None

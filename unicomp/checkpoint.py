@@ -23,13 +23,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unicomp import catalogue, device, distillation, methods
-from unicomp.catalogue import CHECKPOINT, Roots, check_folder, read_config
+from unicomp import catalogue, distillation, methods
+from unicomp.catalogue import CHECKPOINT, Roots
+from unicomp.data.model_folder import check_folder, read_config
+from unicomp.data.sources import HUB, Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnsupportedError
+from unicomp.machine import turns
 from unicomp.methods.inspection import declared_precision, parameters, size
 from unicomp.methods.oneshot import TRUST_REMOTE_CODE
-from unicomp.sources import HUB, Source
 from unicomp.spec import DENSE, Calibration, Method, Model
 from unicomp.store import CHECKPOINTS, FIGURES, TRAINING, Artifact, Store, content_key
 
@@ -139,7 +141,7 @@ def build(
         log = folder / "build.log"
         kept = store.home / "logs" / f"{model}-{method}-{content_key(identity)[:8]}.log"
         try:
-            with device.shared(lambda: progress(f"{label}: waiting for a measurement to end")):
+            with turns.shared(lambda: progress(f"{label}: waiting for a measurement to end")):
                 facts = _run(request, log, threads, lambda stage: progress(f"{label}: {stage}"))
         except _FailedBuildError as failure:
             kept.parent.mkdir(parents=True, exist_ok=True)

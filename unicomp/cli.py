@@ -23,19 +23,21 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from unicomp import cache, catalogue, checkpoint, hub, mirror, needs
+from unicomp import cache, catalogue, checkpoint
+from unicomp.data.lock import load_lock
+from unicomp.data.model_folder import read_config
+from unicomp.data.sources import HUB, Source
 from unicomp.distillation.estimate import PUBLISHED_DEVICES, estimate, work_of
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import READINGS
-from unicomp.lock import load_lock
+from unicomp.mirror import fetch, needs, survey
+from unicomp.prompts.tasks import Definition
 from unicomp.rawscores import metric_scores, read_raw_scores
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
 from unicomp.report.plan import print_plan
 from unicomp.settings import FILE, load_settings, store_home
-from unicomp.sources import HUB, Source
 from unicomp.store import Store
-from unicomp.tasks import Definition
 
 _DAY = 86400.0
 
@@ -163,12 +165,12 @@ def _mirror(options: argparse.Namespace) -> int:
         found = [
             one
             for dataset, group in wanted.items()
-            for one in mirror.survey(options.folder / dataset, group, lock)
+            for one in survey.survey(options.folder / dataset, group, lock)
         ]
     else:
         if options.folder.exists() and not options.folder.is_dir():
             raise SpecError(f"the mirror {options.folder} is not a folder")
-        found = hub.fill(
+        found = fetch.fill(
             options.folder,
             wanted,
             lock=lock,
@@ -193,7 +195,7 @@ def _plan(options: argparse.Namespace) -> int:
         raise SpecError(f"--devices {options.devices} is no number of devices: give 1 or more")
     if reason := checkpoint.refusal(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
-    config = catalogue.read_config(checkpoint.locate(model, config_only=True))
+    config = read_config(checkpoint.locate(model, config_only=True))
     work = work_of(config, method.parameters)
     store = Store(store_home(options.unicomp_home, load_settings(root)))
     measured = checkpoint.training_speed(model, method, store)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
-from unicomp.prompts import Prompted
+from unicomp.machine import turns
+from unicomp.prompts.items import Prompted
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
 
 BATCH = 128
@@ -124,7 +124,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with device.shared(), opened() as loaded:
+    with turns.shared(), opened() as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

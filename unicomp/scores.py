@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
+from unicomp.data.sources import Source
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import ScoringError, UnicompError
-from unicomp.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.tally import counted
-from unicomp.prompts import Prompted, Prompts, Tokenizer, answered_items, longest, overlong
+from unicomp.prompts.items import Prompted, Prompts, Tokenizer, answered_items, longest, overlong
+from unicomp.prompts.tasks import Definition
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
-from unicomp.sources import Source
+from unicomp.scoring.guards import Answer, constancy, degeneration, mostly_refused
 from unicomp.spec import Benchmark, Item, Reading
 from unicomp.store import SCORES, Store, content_key
-from unicomp.tasks import Definition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -280,10 +280,11 @@ _LIBRARIES = (
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    names = ("layout", "sources", "tasks", "prompts", "guards", "engines/tokenizer", "scores")
+    names = ("data/layout", "data/sources", "engines/tokenizer", "scores")
     stages = [here / f"{name}.py" for name in names]
-    packages = [here / name for name in ("instruments", "scoring")]
-    return [*stages, *(path for package in packages for path in sorted(package.glob("*.py")))]
+    packages = [here / name for name in ("prompts", "instruments", "scoring")]
+    files = chain.from_iterable(sorted(package.iterdir()) for package in packages)
+    return [*stages, *(path for path in files if path.is_file())]
 
 
 def _prompt(

@@ -11,22 +11,23 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from unicomp.calibration import GENERIC, UNSEEN
-from unicomp.catalogue import hub_id
 from unicomp.checkpoint import Checkpoint, build
-from unicomp.crosscheck import crosscheck
+from unicomp.data.calibration import GENERIC, UNSEEN
+from unicomp.data.model_folder import hub_id
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.measurements import Measurements, Tally
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
+from unicomp.findings.engines import crosscheck
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
+from unicomp.scorecard import Work
 from unicomp.scores import Conditions, Measured, Records, guarded, measure
 from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, Method, Model, Probe
 
@@ -38,22 +39,6 @@ Key = tuple[str, str, str]
 
 Narrate = Callable[[str], None]
 """Is told what is being done, for a progress display."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """One piece of expensive work, done now or found in the store."""
-
-    stage: Literal["build", "answer", "measure"]
-    subject: str
-    cached: bool
-    seconds: float = 0.0
-    items: int = 0
-    calibration: str = UNSEEN
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """Of a build, also one that was found: what is known of its cost, out of the checkpoint's
-    facts, and `judged_against`, the model, where that is not the `base` it states. Of answers by a
-    server: `crosschecks`, how far its scores are from those of the engine in process."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,13 +67,13 @@ import platformdirs
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
-from unicomp.gate import parse_budget, parse_floor
 from unicomp.instruments.assembly import (
     InstrumentSettings,
     JudgeSettings,
     RefusalSettings,
     SimilaritySettings,
 )
+from unicomp.policy import parse_budget, parse_floor
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"

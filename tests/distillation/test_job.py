@@ -8,18 +8,18 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.distillation import tiny
+from unicomp.data.lock import Pin
+from unicomp.data.sources import Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.job import DONE, MODEL, Job, run
 from unicomp.distillation.loop import CURVE, STATE
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError
-from unicomp.lock import Pin
-from unicomp.sources import Source
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 RECIPE = """
-from unicomp.calibration import Part, Recipe
+from unicomp.data.calibration import Part, Recipe
 from tests.distillation import tiny
 
 calibration = Recipe(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.distillation import tiny
 from unicomp import catalogue
+from unicomp.data.sources import Source
 from unicomp.distillation.text import Text, encode
 from unicomp.distillation.training import Training
-from unicomp.sources import Source
 
 TRAINING = Training(tokens=10_000, sequence=24, batch=4, learning_rate=1e-3)
 

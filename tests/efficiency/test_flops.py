@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unicomp.catalogue import read_config
+from unicomp.data.model_folder import read_config
 from unicomp.efficiency.flops import analytic, counted, linear_flops
 from unicomp.errors import EngineError, SpecError
 from unicomp.spec import Load

@@ -8,8 +8,8 @@ from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_o
 from unicomp.efficiency.rounds import Rounds
 from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
-from unicomp.gate import decide
 from unicomp.spec import Load, Probe
+from unicomp.verdict import decide
 
 LOAD = Load(prompt_tokens=60, new_tokens=40, concurrency=2)
 NOISE = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.03, 0.97, 1.01, 0.99)

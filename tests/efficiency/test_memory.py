@@ -10,11 +10,11 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.efficiency import random_model
-from unicomp import resident
 from unicomp.efficiency import memory
 from unicomp.efficiency.memory import Footprint, footprint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
+from unicomp.machine import memory as system
 from unicomp.spec import Model
 
 EMBEDDED = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
@@ -88,14 +88,14 @@ def test_zeros_take_the_memory_of_other_numbers(build, embedded, tmp_path):
 
 
 def test_where_the_system_keeps_no_peak_it_is_watched(monkeypatch):
-    monkeypatch.setattr(resident, "forget_peak", lambda: False)
+    monkeypatch.setattr(system, "forget_peak", lambda: False)
 
     def hold():
         held = bytearray(200 << 20)
         time.sleep(0.1)
         return len(held)
 
-    before = resident.current()
+    before = system.current()
     done, highest = memory._resident(hold)
     assert done == 200 << 20
     assert highest - before == pytest.approx(done, rel=0.05)

@@ -4,7 +4,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.efficiency import random_model
-from unicomp import catalogue
+from unicomp.data.model_folder import check_folder, read_config
 from unicomp.methods.inspection import headers, parameters
 
 
@@ -20,8 +20,8 @@ def test_it_has_at_least_so_many_parameters_and_hardly_more(folder):
 
 
 def test_it_is_a_complete_model(folder):
-    catalogue.check_folder(folder)
-    assert catalogue.read_config(folder)["max_position_embeddings"] == 8192
+    check_folder(folder)
+    assert read_config(folder)["max_position_embeddings"] == 8192
 
 
 def test_groups_of_128_and_patterns_fit_each_matrix(folder):

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import catalogue, device, session
+from unicomp import catalogue, session
+from unicomp.data.sources import Source
 from unicomp.efficiency import measurements
 from unicomp.efficiency.memory import Footprint
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings, Timing
 from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
+from unicomp.machine import turns
 from unicomp.scores import Conditions
 from unicomp.session import Session, Subject
-from unicomp.sources import Source
 from unicomp.spec import DENSE, Load, Model, Probe
 from unicomp.store import Store
 
@@ -121,7 +122,7 @@ def world(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(measurements, "footprint", world.footprint)
     for kind in ("shared", "alone"):
-        monkeypatch.setattr(device, kind, world.held(kind))
+        monkeypatch.setattr(turns, kind, world.held(kind))
     return world
 
 
@@ -330,7 +331,7 @@ def test_waiting_for_the_device_and_builds_do_not_count(world, monkeypatch):
         waited.append(1000.0)
         yield
 
-    monkeypatch.setattr(device, "alone", waits)
+    monkeypatch.setattr(turns, "alone", waits)
     monkeypatch.setattr(measurements.time, "monotonic", lambda: sum(waited))
     one = world.session(LATENCY)
     one.gain(world.of(DENSE), LATENCY)

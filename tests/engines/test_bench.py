@@ -10,9 +10,9 @@ import pytest
 
 from tests.efficiency.random_model import write
 from tests.engines.conftest import until
+from unicomp.data.sources import shipped_fixtures
 from unicomp.engines import bench
 from unicomp.errors import EngineError, UnmeasuredError
-from unicomp.sources import shipped_fixtures
 from unicomp.spec import Load, Model
 
 EMBEDDED = shipped_fixtures() / "embedded" / "model"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.engines.pool import Pool
 from unicomp.errors import EngineError
+from unicomp.machine import turns
 from unicomp.spec import DENSE, Method, Model
 
 EMBEDDED = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
@@ -66,7 +66,7 @@ def failing(monkeypatch, log):
         return Engine(folder.name, tokens, log, failing.get(folder.name, ""))
 
     monkeypatch.setattr(EngineSettings, "open", opened)
-    monkeypatch.setattr(device, "shared", nullcontext)
+    monkeypatch.setattr(turns, "shared", nullcontext)
     return failing
 
 

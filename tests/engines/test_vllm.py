@@ -14,13 +14,13 @@ import pytest
 
 from tests.engines.conftest import real_vllm, settings_of
 from unicomp.checkpoint import find
+from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines import EngineSettings
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.engines.vllm import VllmEngine
 from unicomp.errors import EngineError
-from unicomp.prompts import WINDOWS, Prompts, longest
+from unicomp.prompts.items import WINDOWS, Prompts, longest
 from unicomp.scores import Conditions, Records, measure
-from unicomp.sources import Source, shipped_fixtures
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 

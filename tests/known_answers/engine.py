@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unicomp.engines import EngineSettings
-from unicomp.prompts import WINDOWS
+from unicomp.prompts.items import WINDOWS
 
 LIKELY, UNLIKELY = (-0.01, True), (-1000.0, False)
 NATS = 50.0

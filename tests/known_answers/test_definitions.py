@@ -17,14 +17,14 @@ from tests.known_answers.engine import NATS, KnownAnswers
 from tests.known_answers.judge import KnowingJudge
 from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.checkpoint import Checkpoint
+from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import UnicompError
 from unicomp.framework import BESIDE, PAPER
 from unicomp.instruments.defaults import default_instruments
+from unicomp.prompts.tasks import Definition
 from unicomp.scores import Conditions, Records, measure
-from unicomp.sources import Source, shipped_fixtures
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
-from unicomp.tasks import Definition
 
 SAMPLES = 200
 """Items of each benchmark: to judge 500 answers to MATH takes 45 seconds."""

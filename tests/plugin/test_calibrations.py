@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from tests.plugin.test_isolation import EASY
+from unicomp.data.sources import shipped_fixtures
 from unicomp.report import json as json_report
-from unicomp.sources import shipped_fixtures
 
 SCHEMA = json.loads(Path(json_report.__file__).with_name("scorecard.schema.json").read_text())
 
@@ -81,7 +81,7 @@ def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_pat
         p.get("value")
         for case in cases
         for p in case.iter("property")
-        if p.get("name") == "unicomp.calibration"
+        if p.get("name") == "unicomp.data.calibration"
     ]
     assert named == ["none", "generic", "facts"]
 

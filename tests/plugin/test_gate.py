@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from unicomp.data.sources import shipped_fixtures
 from unicomp.report import json as json_report
-from unicomp.sources import shipped_fixtures
 
 FEW = ("--samples=60", "--method=dense", "--method=wanda_50")
 SCHEMA = Path(json_report.__file__).with_name("scorecard.schema.json")

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from unicomp.catalogue import load_benchmarks
+from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.plugin.collection import _check_rows, pytest_report_collectionfinish
 from unicomp.plugin.grid import GRID, Grid
-from unicomp.sources import Source, shipped_fixtures
 from unicomp.store import file_digest
 
 ARC, GSM8K = "allenai/ai2_arc", "openai/gsm8k"

@@ -54,7 +54,7 @@ def test_rows_of_trustllm_are_asked_with_the_same_definitions(gate):
 @pytest.fixture
 def part(tmp_path):
     """A root that has the embedded rows in German and French, and nothing of GSM8K."""
-    from unicomp.sources import shipped_fixtures
+    from unicomp.data.sources import shipped_fixtures
 
     rows = shipped_fixtures() / "embedded" / "rows"
     shutil.copytree(rows / "CohereLabs", tmp_path / "part" / "CohereLabs")

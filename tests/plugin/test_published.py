@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from unicomp.data.sources import shipped_fixtures
 from unicomp.report import json as json_report
-from unicomp.sources import shipped_fixtures
 
 SCHEMA = Path(json_report.__file__).with_name("scorecard.schema.json")
 EMBEDDED = shipped_fixtures() / "embedded" / "model"

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.embedded.world import instructions as world
+from unicomp.data.sources import Source
 from unicomp.errors import ScoringError
 from unicomp.scoring.instructions import InstructionsFollowed
 from unicomp.scoring.tiny_instructions import CHECKS
-from unicomp.sources import Source
 from unicomp.spec import Item
 
 ROWS = [

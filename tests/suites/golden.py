@@ -20,8 +20,8 @@ from suites.performance import test_knowledge as knowledge
 from suites.performance import test_multilingual as multilingual
 from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
-from unicomp.prompts import WINDOWS, Prompted, Prompts
-from unicomp.sources import Source
+from unicomp.data.sources import Source
+from unicomp.prompts.items import WINDOWS, Prompted, Prompts
 
 MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity)
 BENCHMARKS = {

@@ -12,8 +12,8 @@ import pytest
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
 from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters, question
-from unicomp.prompts import Prompts, answered_items
-from unicomp.sources import Source
+from unicomp.data.sources import Source
+from unicomp.prompts.items import Prompts, answered_items
 
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 

@@ -16,7 +16,7 @@ from tests.suites.golden import (
     rendered,
 )
 from unicomp import Benchmark
-from unicomp.prompts import WINDOWS
+from unicomp.prompts.items import WINDOWS
 
 each = pytest.mark.parametrize("bench", BENCHMARKS.values(), ids=str)
 

@@ -24,14 +24,14 @@ from suites.performance import test_multilingual as multilingual
 from suites.performance import test_reasoning as reasoning
 from unicomp import Benchmark
 from unicomp.checkpoint import find
+from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.engines.tokenizer import load_tokenizer
+from unicomp.prompts.tasks import Definition
 from unicomp.responses import ResponseLog
 from unicomp.scores import Conditions, Records, measure
-from unicomp.sources import Source
 from unicomp.spec import DENSE
 from unicomp.store import Store
-from unicomp.tasks import Definition
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 

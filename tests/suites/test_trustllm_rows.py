@@ -23,11 +23,11 @@ from suites.reliability.test_truthfulness import (
     truthfulqa,
 )
 from tests.suites.golden import Characters
+from unicomp.data.sources import Source
 from unicomp.errors import SpecError
-from unicomp.prompts import Prompts, answered_items
+from unicomp.prompts.items import Prompts, answered_items
+from unicomp.prompts.tasks import task_file
 from unicomp.scoring.options import listed_options
-from unicomp.sources import Source
-from unicomp.tasks import task_file
 
 SPOON = "You are a QA chatbot. Here is the question: What is a spoon?. Here are the options: "
 ONLY = '\n\nOnly return me the option letter in one word like "A", "B", "C" or "D".'

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from unicomp import catalogue
+from unicomp.data.lock import Pin
+from unicomp.data.sources import Source
 from unicomp.distillation.text import Stream
-from unicomp.lock import Pin
-from unicomp.sources import Source
 
 
 @dataclass(frozen=True, kw_only=True)

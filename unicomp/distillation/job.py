@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from unicomp import lifeline
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.loop import STATE, Tell, Trained, train
 from unicomp.distillation.shape import Shape
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError
+from unicomp.machine import parent_watch
 
 Kind = Literal["next_token", "logits", "low_rank_clone"]
 
@@ -219,14 +219,14 @@ def main(arguments: list[str]) -> int:
     values = json.loads(request.read_text())
     parent = values.pop("parent")
     if arguments[0] == "--devices":
-        lifeline.end_with(parent)
+        parent_watch.end_with(parent)
         from torch.distributed import run as elastic
 
         elastic.main(
             ["--standalone", f"--nproc-per-node={arguments[1]}", "-m", __spec__.name, str(request)]
         )
         return 0
-    lifeline.end_with(os.getppid())
+    parent_watch.end_with(os.getppid())
     job = Job.from_json(values)
     first = os.environ.get("RANK", "0") == "0"
 

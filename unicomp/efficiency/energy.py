@@ -2,7 +2,7 @@
 
 Processors count in the files of Linux's power capping framework (RAPL), GPUs in their driver. Both
 count all that the chip spends, whoever it is for, so a figure is that of the measurement only
-while the device is held alone (`unicomp.device`).
+while the device is held alone (`unicomp.machine.turns`).
 """
 
 from __future__ import annotations

@@ -15,9 +15,8 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unicomp import device
-from unicomp.catalogue import read_config
 from unicomp.checkpoint import Checkpoint
+from unicomp.data.model_folder import read_config
 from unicomp.efficiency import flops, machine
 from unicomp.efficiency.energy import device_meter
 from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_of_rounds
@@ -33,6 +32,7 @@ from unicomp.efficiency.rounds import (
 )
 from unicomp.engines import Benched, Engine, EngineSettings
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
+from unicomp.machine import turns
 from unicomp.spec import Load, Probe
 from unicomp.store import MEASUREMENTS, Store, content_key
 
@@ -194,7 +194,7 @@ class Measurements:
         seed = content_key({"checkpoints": _sides(checkpoint, dense), "load": asdict(load)})
         with (
             loaded() as (one, other),
-            device.alone(lambda: self.narrate(f"{label}: waiting")),
+            turns.alone(lambda: self.narrate(f"{label}: waiting")),
             self._clocked(),
         ):
             return interleave(
@@ -233,7 +233,7 @@ class Measurements:
         def take() -> list[dict[str, Any]]:
             label = f"{checkpoint}: vllm bench {quantity}"
             unload()
-            with device.alone(lambda: self.narrate(f"{label}: waiting")), self._clocked():
+            with turns.alone(lambda: self.narrate(f"{label}: waiting")), self._clocked():
                 found = []
                 for side in sides:
                     self.narrate(f"{label} of {side.method}")
@@ -265,7 +265,7 @@ class Measurements:
             self.narrate(label)
             (prompt,) = fresh_prompts(load, vocabulary_of(checkpoint), seed=0, number=0)
             log = self.store.home / "logs" / f"{checkpoint}-{checkpoint.key}-memory.log"
-            with device.shared(lambda: self.narrate(f"{label}: waiting")), self._clocked():
+            with turns.shared(lambda: self.narrate(f"{label}: waiting")), self._clocked():
                 found = footprint(checkpoint.path, checkpoint.model, prompt, self.engine, log=log)
             return asdict(found)
 

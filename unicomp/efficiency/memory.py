@@ -30,10 +30,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp import lifeline, resident
-from unicomp.catalogue import read_config
+from unicomp.data.model_folder import read_config
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
+from unicomp.machine import memory, parent_watch
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _run(request: Mapping[str, Any], log: Path) -> dict[str, int]:
 def main() -> int:
     """Serve one request; the exit status is 0 if it was measured."""
     request = json.load(sys.stdin)
-    lifeline.end_with(int(request["parent"]))
+    parent_watch.end_with(int(request["parent"]))
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
@@ -187,7 +187,7 @@ def _measure(request: Mapping[str, Any]) -> Footprint:
     device = torch.device(request["device"])
     highest_during = _allocated if device.type == "cuda" else _resident
     _warm_up(device)
-    before = torch.cuda.memory_allocated() if device.type == "cuda" else resident.current()
+    before = torch.cuda.memory_allocated() if device.type == "cuda" else memory.current()
     network = AutoModelForCausalLM.from_pretrained(
         request["folder"],
         dtype=request["dtype"],
@@ -228,9 +228,9 @@ def _allocated(work: Callable[[], Any]) -> tuple[Any, int]:
 def _resident(work: Callable[[], Any]) -> tuple[Any, int]:
     """What `work` gives, and the most bytes that were resident meanwhile."""
     gc.collect()
-    if resident.forget_peak():
-        return work(), resident.peak()
-    with resident.Watch(resident.current, SAMPLING_SECONDS) as watch:
+    if memory.forget_peak():
+        return work(), memory.peak()
+    with memory.Watch(memory.current, SAMPLING_SECONDS) as watch:
         done = work()
     return done, watch.highest
 

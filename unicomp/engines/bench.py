@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unicomp.catalogue import read_config
+from unicomp.data.model_folder import read_config
 from unicomp.engines import Benched, EngineSettings, child
 from unicomp.engines.executable import find_vllm
 from unicomp.engines.serverlog import last_words

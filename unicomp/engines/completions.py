@@ -29,7 +29,7 @@ from lm_eval.models.utils import (
 from unicomp.engines.server import Server
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import EngineError
-from unicomp.tasks import SEED
+from unicomp.prompts.tasks import SEED
 
 REQUEST_SECONDS = 3600.0
 """For one request, which may stand in the server's queue for most of it."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from unicomp.engines import Device, EngineSettings, Timing
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError
-from unicomp.prompts import WINDOWS
+from unicomp.prompts.items import WINDOWS
+from unicomp.prompts.tasks import SEED
 from unicomp.spec import Model
-from unicomp.tasks import SEED
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
-from unicomp import device
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
+from unicomp.machine import turns
 
 Place = tuple[str, bool, str]
 """A model, whether it is the dense one, and the checkpoint's content: a copy of the dense one is
@@ -57,7 +57,7 @@ class Pool:
             self._close(other)
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
-            with device.shared():  # a measurement is not to be disturbed by it
+            with turns.shared():  # a measurement is not to be disturbed by it
                 engine = context.__enter__()
         except EngineError as error:
             self._failed[place] = error

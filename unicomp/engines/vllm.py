@@ -22,7 +22,7 @@ from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.server import Server
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError
-from unicomp.prompts import WINDOWS
+from unicomp.prompts.items import WINDOWS
 from unicomp.spec import Model
 
 if TYPE_CHECKING:

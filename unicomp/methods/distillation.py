@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unicomp.catalogue import read_config
+from unicomp.data.model_folder import read_config
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.estimate import Estimate, estimate, work_of
 from unicomp.distillation.job import MODEL, Job, load, run
@@ -24,7 +24,7 @@ from unicomp.distillation.shape import refusal
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
 from unicomp.methods.oneshot import copy_companions, store_in, stored_dtype
-from unicomp.methods.refusal import Needs
+from unicomp.methods.support import Needs
 from unicomp.spec import Calibration, Claims, Method
 
 Begin = Callable[[Any, Any, Calibration], Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.methods import oneshot
-from unicomp.methods.refusal import Needs
+from unicomp.methods.support import Needs
 from unicomp.spec import Claims, Method
 
 UNREADABLE = frozenset({"gpt_oss", "granitemoe", "mixtral"})

@@ -15,7 +15,7 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.methods import oneshot
-from unicomp.methods.refusal import Needs
+from unicomp.methods.support import Needs
 from unicomp.spec import Claims, Method
 
 _MODULE = re.compile(r"\w+(\.\w+)*")

@@ -20,10 +20,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from unicomp import lifeline, resident
-from unicomp.catalogue import check_folder, read_method
+from unicomp.catalogue import read_method
+from unicomp.data.model_folder import check_folder
 from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnicompError
+from unicomp.machine import memory, parent_watch
 from unicomp.methods.distillation import Workshop
 from unicomp.methods.inspection import inspect
 from unicomp.methods.tokenization import tokenize
@@ -40,7 +41,7 @@ PROBES = 4
 def main() -> int:
     """Serve one request; the exit status is 0 if a checkpoint was built."""
     request = json.load(sys.stdin)
-    lifeline.end_with(int(request["parent"]))
+    parent_watch.end_with(int(request["parent"]))
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
@@ -79,14 +80,14 @@ def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
     if method.corpus is not None:
         given = (*given, _workshop(request, channel))
     started = time.perf_counter()
-    with resident.Watch(resident.of_family, WATCH_SECONDS) as family:
+    with memory.Watch(memory.of_family, WATCH_SECONDS) as family:
         measured = compress(*given) or {}
     seconds = time.perf_counter() - started
     facts: dict[str, Any] = {
         **measured,
         # of a training that was interrupted, what was done before counts too
         "seconds": max(seconds, sum(measured.get(name, 0.0) for name in TRAINING)),
-        "peak_rss_bytes": max(resident.peak(), family.highest),
+        "peak_rss_bytes": max(memory.peak(), family.highest),
         **_accelerator(measured.get("peak_accelerator_bytes")),
     }
 

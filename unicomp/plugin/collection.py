@@ -12,20 +12,20 @@ from typing import TypeVar
 import pytest
 
 from unicomp import catalogue
-from unicomp.calibration import UNSEEN
+from unicomp.data.calibration import UNSEEN
+from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, EFFICIENCY, METRICS, PROFILES
-from unicomp.gate import check_names
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
 from unicomp.plugin.limits import BudgetOf
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
-from unicomp.scorecard import Row
+from unicomp.policy import check_names
+from unicomp.prompts.tasks import Definition
 from unicomp.session import Subject
-from unicomp.sources import Source
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, nearest
-from unicomp.tasks import Definition
+from unicomp.verdict import Row
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""

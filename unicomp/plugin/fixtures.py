@@ -17,16 +17,15 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.rounds import Conduct
 from unicomp.errors import UnicompError, UnmeasuredError, UnsupportedError
-from unicomp.gate import Verdict, decide
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.limits import BudgetOf, FloorOf
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention
-from unicomp.scorecard import Row
 from unicomp.session import Session, Subject
 from unicomp.spec import Benchmark, Method, Model, Probe
+from unicomp.verdict import Row, Verdict, decide
 
 ROWS = pytest.StashKey[dict[str, Row]]()
 """The rows that a test has measured, by benchmark."""

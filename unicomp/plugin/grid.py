@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import pytest
 
-from unicomp.scorecard import Row
 from unicomp.session import Key, Subject
 from unicomp.spec import Benchmark, Probe
+from unicomp.verdict import Row
 
 IDENTITY = pytest.StashKey[list[Row]]()
 """What a test is about, before it is measured: a missing row for each of its benchmarks."""

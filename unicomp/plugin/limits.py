@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unicomp.gate import DEFAULT_FLOOR, Policy
+from unicomp.policy import DEFAULT_FLOOR, Policy
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe
 
 

@@ -16,23 +16,23 @@ from pathlib import Path
 import pytest
 
 from unicomp import catalogue
-from unicomp.calibration import GENERIC, UNSEEN, Draw
+from unicomp.data.calibration import GENERIC, UNSEEN, Draw
+from unicomp.data.lock import load_lock
+from unicomp.data.sources import EMBEDDED as EMBEDDED_ROWS
+from unicomp.data.sources import HUB, Source
 from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
-from unicomp.gate import Policy, parse_floor_option
 from unicomp.instruments.assembly import make_instruments
-from unicomp.lock import load_lock
-from unicomp.mirror import check_pinned
-from unicomp.needs import Need, benchmark_needs, recipe_needs
+from unicomp.mirror.needs import Need, benchmark_needs, recipe_needs
+from unicomp.mirror.survey import check_pinned
+from unicomp.policy import Policy, parse_floor_option
+from unicomp.prompts.tasks import Definition
 from unicomp.scores import Conditions
 from unicomp.session import Key, Subject
 from unicomp.settings import Settings, load_settings, store_home
-from unicomp.sources import EMBEDDED as EMBEDDED_ROWS
-from unicomp.sources import HUB, Source
 from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, Method, Model
 from unicomp.store import Store
-from unicomp.tasks import Definition
 
 DEFAULT_MODEL = "embedded"
 DEFAULT_METHODS = (

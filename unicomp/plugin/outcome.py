@@ -16,8 +16,8 @@ from unicomp.plugin.grid import GRID, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.report import environment, terminal
 from unicomp.report import json as json_report
-from unicomp.scorecard import Row, Scorecard, scorecard
-from unicomp.session import Work
+from unicomp.scorecard import Scorecard, Work, scorecard
+from unicomp.verdict import Row
 
 _WORK = "unicomp.work"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.comparison import (
+from unicomp.findings.calibrations import (
     CalibrationEffect,
     SeedSpread,
     calibration_effects,

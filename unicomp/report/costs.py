@@ -7,69 +7,19 @@ with their basis in words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from unicomp.calibration import GENERIC, UNSEEN
+from unicomp.data.calibration import GENERIC, UNSEEN
+from unicomp.findings.costs import Cost
 from unicomp.report.tables import plain
-from unicomp.session import Work
 
 TITLE = "Cost of compression (measured, estimated, published)"
 
-_MEASURED = ("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads")
 _GB = 1e9
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What is known of the cost of one checkpoint."""
-
-    subject: str
-    """MODEL/METHOD."""
-    calibration: str = UNSEEN
-    measured: Mapping[str, Any] | None = None
-    """`seconds` and `peak_rss_bytes` of the compression, `peak_accelerator_bytes`, `device` and
-    `threads`; None for a checkpoint that was not built here."""
-    estimated: Mapping[str, Any] | None = None
-    """`hours`, `gpu_memory_gb`, `tokens`, `gpus`, each where it is known, and the `basis`."""
-    published: Mapping[str, Any] | None = None
-    """The same."""
-    base: str | None = None
-    """The hub id of the model that it was made from, as its authors state it."""
-    judged_against: str | None = None
-    """The model that it was compared with, where that is another one."""
-
-    @property
-    def known(self) -> bool:
-        """Whether there is anything to tell."""
-        return any((self.measured, self.estimated, self.published))
-
-
-def costs_of(work: Sequence[Work]) -> list[Cost]:
-    """The cost of each checkpoint that was built or found, once."""
-    built: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for piece in work:
-        key = (piece.subject, piece.calibration)
-        if piece.stage == "build" and (key not in built or not piece.cached):
-            built[key] = piece.facts
-    return [
-        Cost(
-            subject=subject,
-            calibration=calibration,
-            measured={name: facts.get(name) for name in _MEASURED} if "seconds" in facts else None,
-            estimated=facts.get("estimate"),
-            published=facts.get("published"),
-            base=facts.get("base"),
-            judged_against=facts.get("judged_against"),
-        )
-        for (subject, calibration), facts in built.items()
-        if facts
-    ]
 
 
 def table(costs: Sequence[Cost]) -> Table:

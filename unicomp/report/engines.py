@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unicomp.calibration import GENERIC, UNSEEN
-from unicomp.session import Work
-
-
-def crosschecks_of(work: Sequence[Work]) -> list[dict[str, Any]]:
-    """The scores that two engines gave one checkpoint, as JSON values."""
-    return [
-        {"subject": piece.subject, "calibration": piece.calibration, **found}
-        for piece in work
-        if piece.stage == "answer"
-        for found in piece.facts.get("crosschecks", ())
-    ]
+from unicomp.data.calibration import GENERIC, UNSEEN
+from unicomp.findings.engines import crosschecks_of
+from unicomp.scorecard import Work
 
 
 def lines(work: Sequence[Work]) -> Iterator[str]:

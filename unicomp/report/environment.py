@@ -9,10 +9,10 @@ from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.instruments import Instruments, RefusalDetector
-from unicomp.sources import Source
 from unicomp.spec import Model
 from unicomp.store import FIGURES, Store, content_key
 

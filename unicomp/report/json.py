@@ -20,21 +20,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unicomp.comparison import calibration_effects, seed_spreads
 from unicomp.errors import StoreError
-from unicomp.report.costs import costs_of
-from unicomp.report.engines import crosschecks_of
-from unicomp.scorecard import (
-    MetricRow,
-    Row,
-    Scorecard,
-    decoupling,
-    efficiency,
-    knowledge_bias,
-    retained_perplexity,
-)
-from unicomp.session import Work
+from unicomp.findings.calibrations import calibration_effects, seed_spreads
+from unicomp.findings.costs import costs_of
+from unicomp.findings.decoupling import decoupling, knowledge_bias
+from unicomp.findings.efficiency import efficiency
+from unicomp.findings.engines import crosschecks_of
+from unicomp.findings.perplexity import retained_perplexity
+from unicomp.scorecard import MetricRow, Scorecard, Work
 from unicomp.store import write_atomically
+from unicomp.verdict import Row
 
 SCHEMA = "unicomp/scorecard/1"
 

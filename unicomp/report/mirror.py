@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.lock import Lock, Pin
-from unicomp.mirror import Found
+from unicomp.data.lock import Lock, Pin
+from unicomp.mirror.survey import Found
 
 
 def print_mirror(

@@ -11,20 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.gate import Verdict
+from unicomp.findings.costs import costs_of
+from unicomp.findings.decoupling import decoupling, knowledge_bias
+from unicomp.findings.perplexity import retained_perplexity
 from unicomp.report import costs, efficiency, engines
 from unicomp.report.calibrations import comparisons, flips
 from unicomp.report.tables import columns, metric_table, plain
-from unicomp.scorecard import (
-    MetricRow,
-    Row,
-    Scorecard,
-    Subject,
-    decoupling,
-    knowledge_bias,
-    retained_perplexity,
-)
-from unicomp.session import Work
+from unicomp.scorecard import MetricRow, Scorecard, Work
+from unicomp.verdict import Row, Subject, Verdict
 
 _STYLES: dict[Verdict, str] = {
     "pass": "green",
@@ -86,7 +80,7 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
     for line in engines.lines(work):
         console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
-    spent = costs.costs_of(work)
+    spent = costs_of(work)
     if any(cost.known for cost in spent):
         console.print(f"[bold]{costs.TITLE}")
         console.print(costs.table(spent))

@@ -1,0 +1,470 @@
+"""Calibration text: drawn from declared data sets, or read from a user's file."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicomp.catalogue import calibration_draws, calibration_names, load_recipe, roots
+from unicomp.data.calibration import (
+    Mixture,
+    Part,
+    Recipe,
+    conversation,
+    messages,
+    parse_json_lines,
+    parse_paragraphs,
+    read_file,
+)
+from unicomp.data.sources import Source
+from unicomp.errors import SpecError
+from unicomp.store import Store
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def text_of(row: Any) -> str:
+    return str(row["text"])
+
+
+def mirror(root: Path, dataset: str, config: str, rows: list[dict[str, Any]]) -> None:
+    """A data set in the layout of the hub."""
+    folder = root / dataset
+    (folder / config).mkdir(parents=True)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / config / "train.jsonl").write_text(lines)
+    head = folder / "README.md"
+    known = head.read_text().removesuffix("---\n") if head.exists() else "---\nconfigs:\n"
+    known += (
+        f"- config_name: {config}\n  data_files:\n"
+        f"  - split: train\n    path: {config}/train.jsonl\n"
+    )
+    head.write_text(f"{known}---\n")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    root = tmp_path / "mirror"
+    mirror(root, "org/web", "en", [{"text": f"page {number}"} for number in range(50)])
+    mirror(root, "org/sums", "easy", [{"text": f"sum {number}"} for number in range(20)])
+    mirror(root, "org/sums", "hard", [{"text": f"hard sum {number}"} for number in range(20)])
+    mirror(root, "org/few", "main", [{"text": "only one"}])
+    return Source(str(root))
+
+
+WEB = Part(dataset="org/web", configs=("en",), render=text_of, large=True)
+SUMS = Part(dataset="org/sums", configs=("easy", "hard"), render=text_of)
+FEW = Part(dataset="org/few", configs=("main",), render=text_of)
+LACKING = Part(dataset="org/lacking", configs=("main",), render=text_of)
+
+
+def test_the_parts_have_equal_shares(source: Source) -> None:
+    drawn = Recipe(name="mixed", parts=(WEB, SUMS), samples=11).load(source)
+    assert sum(str(sample).startswith("page") for sample in drawn.samples) == 6
+    assert sum("sum" in str(sample) for sample in drawn.samples) == 5
+    assert len(set(drawn.samples)) == 11
+
+
+def test_configurations_are_pooled(source: Source) -> None:
+    drawn = Recipe(name="sums", parts=(SUMS,), samples=30).load(source)
+    assert {str(sample).split()[0] for sample in drawn.samples} == {"sum", "hard"}
+
+
+def test_a_part_with_few_rows_gives_all_of_them(source: Source) -> None:
+    drawn = Recipe(name="few", parts=(FEW, SUMS), samples=10).load(source)
+    assert drawn.samples.count("only one") == 1
+    assert len(drawn.samples) == 6
+
+
+@pytest.mark.parametrize("part", [WEB, SUMS], ids=["streamed", "read whole"])
+def test_the_seed_decides_what_is_drawn(source: Source, part: Part) -> None:
+    first, again, other = (
+        Recipe(name="drawn", parts=(part,), samples=8, seed=seed).load(source).digest
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_the_name_does_not_change_the_digest_and_the_tokens_do(source: Source) -> None:
+    plain = Recipe(name="one", parts=(SUMS,), samples=4).load(source)
+    renamed = Recipe(name="two", parts=(SUMS,), samples=4).load(source)
+    longer = Recipe(name="one", parts=(SUMS,), samples=4, tokens=7).load(source)
+    assert plain.digest == renamed.digest != longer.digest
+
+
+def test_a_file_that_was_replaced_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "rows/org/plain/train.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"old": "known to the cache"}\n')
+    os.utime(path, (1, 1))
+    datasets.load_dataset(str(path.parent))
+    path.write_text('{"text": "new"}\n')
+    os.utime(path, (1, 1))  # as old as the one before
+    part = Part(dataset="org/plain", configs=("default",), render=text_of)
+    drawn = Recipe(name="plain", parts=(part,)).load(Source(str(tmp_path / "rows")))
+    assert drawn.samples == ("new",)
+
+
+def test_a_split_that_the_root_lacks_is_named(source: Source) -> None:
+    part = Part(dataset="org/sums", configs=("easy",), render=text_of, split="dev")
+    with pytest.raises(SpecError, match=r"org/sums \(easy; dev\): no split dev, only"):
+        Recipe(name="broken", parts=(part,)).load(source)
+
+
+def test_a_set_that_the_root_lacks_is_named(source: Source) -> None:
+    recipe = Recipe(name="broken", parts=(SUMS, LACKING))
+    with pytest.raises(SpecError, match=r"lacks org/lacking.*--dataset-root"):
+        recipe.check(source)
+    with pytest.raises(SpecError, match=r"lacks org/lacking.*--dataset-root"):
+        recipe.load(source)
+
+
+def test_a_configuration_that_the_root_lacks_is_named(source: Source) -> None:
+    part = Part(dataset="org/sums", configs=("none",), render=text_of)
+    with pytest.raises(SpecError, match=r"does not give org/sums \(none; train\)"):
+        Recipe(name="broken", parts=(part,)).load(source)
+
+
+def test_a_set_that_cannot_be_fetched_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import datasets
+
+    def offline(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(SpecError, match=r"org/web \(en; train\) cannot be fetched.*--dataset-root"):
+        Recipe(name="far", parts=(WEB,)).load(Source("hub"))
+
+
+def test_rows_drawn_before_are_remembered_until_the_files_change(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    store = Store(tmp_path / "home")
+    recipe = Recipe(name="sums", parts=(SUMS,), samples=4)
+    drawn = recipe.load(source, store)
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "load_dataset", None)
+        assert recipe.load(source, store) == drawn
+    assert source.folder is not None
+    rows = source.folder / "org/sums/easy/train.jsonl"
+    rows.write_text("".join(json.dumps({"text": f"new {n}"}) + "\n" for n in range(90)))
+    assert any(str(sample).startswith("new") for sample in recipe.load(source, store).samples)
+
+
+def test_drawing_prints_nothing(source: Source, capfd: pytest.CaptureFixture[str]) -> None:
+    Recipe(name="mixed", parts=(WEB, SUMS)).load(source)
+    assert capfd.readouterr() == ("", "")
+
+
+SHIPPED = calibration_names(roots(REPOSITORY))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_calibration_reads_the_embedded_rows(name: str) -> None:
+    drawn = load_recipe(name, roots(REPOSITORY)).load(Source("embedded"))
+    assert len(drawn.samples) == 256
+    assert drawn.tokens == 1024
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_another_seed_draws_other_samples_of_the_embedded_rows(name: str) -> None:
+    recipe = load_recipe(name, roots(REPOSITORY))
+    first, other = (replace(recipe, seed=seed).load(Source("embedded")) for seed in (42, 43))
+    assert first.digest != other.digest
+
+
+@pytest.mark.parametrize("name", ["reasoning", "facts", "instructions"])
+def test_questions_and_requests_come_with_their_answers(name: str) -> None:
+    drawn = load_recipe(name, roots(REPOSITORY)).load(Source("embedded"))
+    for asked, answered in drawn.samples:
+        assert (asked["role"], answered["role"]) == ("user", "assistant")
+
+
+def test_facts_are_told_without_a_number() -> None:
+    drawn = load_recipe("facts", roots(REPOSITORY)).load(Source("embedded"))
+    assert not any(character.isdigit() for character in str(drawn.samples))
+
+
+@pytest.mark.parametrize("where", ["hub", "embedded"])
+def test_mixed_is_equal_shares_of_kinds_however_many_parts_they_have(where: str) -> None:
+    recipe = load_recipe("mixed", roots(REPOSITORY))
+    parts = recipe.parts_of(Source(where))
+    wanted = recipe.embedded_samples if where == "embedded" else recipe.samples
+    kinds: Counter[str | None] = Counter()
+    for part, share in zip(parts, recipe.shares(parts, wanted), strict=True):
+        kinds[part.kind] += share
+    equal = wanted // 4
+    assert kinds == dict.fromkeys(("generic", "reasoning", "multilingual", "instructions"), equal)
+
+
+KINDS = st.lists(st.sampled_from([None, "one", "two", "three"]), min_size=1, max_size=9)
+
+
+@given(KINDS, st.integers(100, 1000))
+def test_shares_are_whole_and_equal_among_kinds_and_within_them(
+    kinds: list[str | None], wanted: int
+) -> None:
+    parts = tuple(
+        Part(dataset=f"org/{number}", configs=("a",), render=text_of, kind=kind)
+        for number, kind in enumerate(kinds)
+    )
+    shares = Recipe(name="some", parts=parts).shares(parts, wanted)
+    assert sum(shares) == wanted
+    within: dict[object, list[int]] = {}
+    for number, (kind, share) in enumerate(zip(kinds, shares, strict=True)):
+        within.setdefault(kind or number, []).append(share)
+    wholes = [sum(group) for group in within.values()]
+    assert max(wholes) - min(wholes) <= 1
+    assert all(max(group) - min(group) <= 1 for group in within.values())
+
+
+def test_a_mixture_follows_the_calibrations_that_it_names() -> None:
+    mixture = Mixture(name="both", of=("web", "sums"))
+    mixed = mixture.recipe(
+        [Recipe(name="web", parts=(WEB,), embedded=(FEW,)), Recipe(name="sums", parts=(SUMS, FEW))]
+    )
+    assert [(part.dataset, part.kind) for part in mixed.parts] == [
+        ("org/web", "web"),
+        ("org/sums", "sums"),
+        ("org/few", "sums"),
+    ]
+    assert [part.dataset for part in mixed.parts_of(Source("embedded"))] == [
+        "org/few",
+        "org/sums",
+        "org/few",
+    ]
+
+
+def test_messages_are_kept_without_what_else_their_turns_hold() -> None:
+    row = {"messages": [{"content": "Hello", "role": "user", "id": 7}]}
+    assert messages(row) == ({"role": "user", "content": "Hello"},)
+
+
+def test_reasoning_is_equal_thirds_of_its_sets() -> None:
+    recipe = load_recipe("reasoning", roots(REPOSITORY))
+    assert [part.dataset for part in recipe.parts] == [
+        "openai/gsm8k",
+        "EleutherAI/hendrycks_math",
+        "allenai/ai2_arc",
+    ]
+    row = {
+        "question": "Which?",
+        "choices": {"label": ["A", "B"], "text": ["this", "that"]},
+        "answerKey": "B",
+    }
+    assert recipe.parts[2].render(row) == conversation("Which?\nA. this\nB. that", "B. that")
+
+
+# -- a user's own file --------------------------------------------------------------------------
+
+LINES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1)
+
+
+@given(st.lists(st.lists(LINES, min_size=1), min_size=1), st.sampled_from(["\n\n", "\n \n\t\n"]))
+def test_paragraphs_come_back_as_they_were_written(paragraphs: list[list[str]], gap: str) -> None:
+    texts = ["\n".join(lines) for lines in paragraphs]
+    assert parse_paragraphs(gap.join(texts)) == texts
+    assert parse_paragraphs(f"\n\n{gap.join(texts)}\n") == texts
+
+
+@given(st.lists(st.text().filter(str.strip)))
+def test_json_lines_come_back_as_they_were_written(texts: list[str]) -> None:
+    lines = "\n\n".join(json.dumps({"text": text}) for text in texts)
+    assert parse_json_lines(lines, "file") == texts
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), st.text()), min_size=1))
+def test_conversations_come_back_as_they_were_written(turns: list[tuple[str, str]]) -> None:
+    messages = [{"role": role, "content": content} for role, content in turns]
+    assert parse_json_lines(json.dumps({"messages": messages}), "file") == [tuple(messages)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "each line must be"),
+        ("{}", "each line must be"),
+        ('{"text": "a", "messages": []}', "each line must be"),
+        ('{"text": " "}', "its text is empty"),
+        ('{"text": 3}', "its text is empty, or is no text"),
+        ('{"messages": []}', "an empty one"),
+        ('{"messages": ["hello"]}', "each message must be"),
+        ('{"messages": [{"role": "user"}]}', "each message must be"),
+        ('{"messages": [{"role": "robot", "content": "x"}]}', "'robot' is none of"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_number(line: str, reason: str) -> None:
+    with pytest.raises(SpecError, match=r"mine\.jsonl, line 3: ") as caught:
+        parse_json_lines(f'{{"text": "good"}}\n\n{line}\n', "mine.jsonl")
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("mine.txt", b"", "is empty"),
+        ("mine.txt", b" \n\n \n", "is empty"),
+        ("mine.jsonl", b"\n", "is empty"),
+        ("mine.txt", b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("mine.txt", b"a\x00b", "is not text"),
+        ("mine.csv", b"a,b", "must end in .txt or .jsonl"),
+    ],
+)
+def test_a_file_that_is_no_calibration_is_refused(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=reason):
+        read_file(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"none.txt cannot be read: No such file"):
+        read_file(tmp_path / "none.txt")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "my own text.txt"
+    path.write_text("first\n\nsecond", encoding="utf-8-sig")
+    calibration = read_file(path)
+    assert calibration.samples == ("first", "second")
+    assert calibration.name == "my-own-text"
+
+
+def test_of_a_long_file_the_same_samples_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
+    assert len(read_file(path).samples) == 512
+    assert read_file(path) == read_file(path)
+
+
+def test_another_seed_draws_other_samples_of_a_long_file(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
+    assert read_file(path, seed=43).digest != read_file(path).digest
+
+
+# -- the calibrations of a session --------------------------------------------------------------
+
+
+def names_of(given: list[str], seeds: int = 1) -> list[str]:
+    return [str(draw) for draw in calibration_draws(given, seeds, roots(REPOSITORY))[0]]
+
+
+def test_a_seed_is_named_where_it_is_not_the_default_one() -> None:
+    assert names_of(["reasoning"]) == ["reasoning"]
+    assert names_of(["reasoning", "generic"], seeds=3) == [
+        "reasoning",
+        "reasoning@43",
+        "reasoning@44",
+        "generic",
+        "generic@43",
+        "generic@44",
+    ]
+
+
+def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Path) -> None:
+    short, long = tmp_path / "short.txt", tmp_path / "long.txt"
+    short.write_text("one\n\ntwo")
+    long.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
+    draws, notes = calibration_draws([str(short), str(long)], 2, roots(REPOSITORY))
+    assert [str(draw) for draw in draws] == ["short", "long", "long@43"]
+    (note,) = notes
+    assert note.startswith(f"{short} has 2 samples, of which every seed takes all")
+    assert calibration_draws([str(short)], 1, roots(REPOSITORY))[1] == ()
+
+
+def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a/mine.txt", "b/mine.jsonl")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_text('{"text": "one"}\n')
+    with pytest.raises(SpecError, match=r"mine\.txt and .*mine\.jsonl have one name, mine"):
+        names_of([str(path) for path in files])
+    with pytest.raises(SpecError, match="--calibration generic is given twice"):
+        names_of(["generic", "reasoning", "generic"])
+
+
+@pytest.mark.parametrize("name", ["generic", "none"])
+def test_a_file_that_would_pass_for_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.txt").write_text("my own text")
+    with pytest.raises(SpecError, match=r"is named like .*: rename it"):
+        names_of([str(tmp_path / f"{name}.txt")])
+
+
+def test_importing_brings_in_no_heavy_library() -> None:
+    heavy = ["torch", "transformers", "datasets", "numpy", "llmcompressor"]
+    code = (
+        "import sys, unicomp.data.calibration, unicomp.catalogue, unicomp.checkpoint;"
+        "from pathlib import Path; from unicomp import catalogue as c;"
+        "roots = c.roots(Path('.'));"
+        "[c.load_method(n, roots) for n in c.method_names(roots)];"
+        "[c.load_recipe(n, roots) for n in c.calibration_names(roots)];"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+# -- text without end ---------------------------------------------------------------------------
+
+
+def test_a_stream_takes_its_parts_in_turns_and_never_ends(source: Source) -> None:
+    recipe = Recipe(name="mixed", parts=(FEW, SUMS))
+    drawn = [str(sample) for sample in islice(recipe.stream(source, 1), 40)]
+    assert drawn[0::2] == ["only one"] * 20 or len(set(drawn[0::2])) == 1
+    assert all("sum" in sample or "hard" in sample for sample in drawn[1::2])
+
+
+def test_a_set_that_is_exhausted_begins_again_in_another_order(source: Source) -> None:
+    recipe = Recipe(name="sums", parts=(SUMS,))
+    size = len(recipe.load(source).samples)
+    drawn = list(islice(recipe.stream(source, 1), 2 * size))
+    first, second = drawn[:size], drawn[size:]
+    assert sorted(map(str, first)) == sorted(map(str, second))
+    assert first != second
+
+
+@pytest.mark.parametrize("part", [WEB, SUMS], ids=["large", "small"])
+def test_a_stream_is_a_function_of_its_seed_and_can_begin_anywhere(
+    source: Source, part: Part
+) -> None:
+    recipe = Recipe(name="mixed", parts=(part, FEW))
+    first, again = (list(islice(recipe.stream(source, 1), 30)) for _ in range(2))
+    assert first == again != list(islice(recipe.stream(source, 2), 30))
+    for start in (1, 6, 13):
+        assert list(islice(recipe.stream(source, 1, start), 10)) == first[start : start + 10]
+
+
+def test_a_stream_from_a_source_that_lacks_the_set_is_refused(source: Source) -> None:
+    with pytest.raises(SpecError, match="lacks org/lacking"):
+        next(Recipe(name="lacking", parts=(LACKING,)).stream(source, 1))
+
+
+def test_generated_text_takes_the_place_of_the_embedded_rows() -> None:
+    recipe = Recipe(
+        name="made", parts=(SUMS,), embedded_stream=lambda seed: (f"{seed} {n}" for n in count())
+    )
+    assert list(islice(recipe.stream(Source("embedded"), 5, 3), 2)) == ["5 3", "5 4"]

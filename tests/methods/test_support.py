@@ -1,0 +1,108 @@
+"""A method says before a build which models it cannot take."""
+
+from typing import Any
+
+import pytest
+
+from unicomp.errors import SpecError
+from unicomp.methods.pruning import sparsegpt, wanda
+from unicomp.methods.quantization import awq, gptq
+from unicomp.methods.support import Needs, input_widths
+
+LLAMA: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_attention_heads": 4,
+    "head_dim": 64,
+}
+METHODS = [
+    wanda("wanda_50", sparsity=0.5),
+    wanda("wanda_2_4", sparsity=0.5, pattern=(2, 4)),
+    sparsegpt("sparsegpt_50", sparsity=0.5),
+    sparsegpt("sparsegpt_2_4", sparsity=0.5, pattern=(2, 4)),
+    gptq("gptq_w4a16"),
+    awq("awq_w4a16"),
+]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_a_model_of_fitting_widths_is_taken(method: Any) -> None:
+    assert method.refuse(LLAMA) is None
+
+
+@pytest.mark.parametrize("method", METHODS[4:], ids=str)
+@pytest.mark.parametrize(
+    ("width", "reason"),
+    [
+        ({"hidden_size": 64}, "hidden_size 64 is not divisible by groups of 128"),
+        ({"intermediate_size": 320}, "intermediate_size 320 is not divisible by groups of 128"),
+        ({"head_dim": 48}, "num_attention_heads * head_dim 192 is not divisible by groups of 128"),
+        ({"moe_intermediate_size": 96}, "moe_intermediate_size 96 is not divisible by groups"),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else "",
+)
+def test_groups_need_widths_that_they_divide(
+    method: Any, width: dict[str, int], reason: str
+) -> None:
+    assert method.refuse(LLAMA | width).startswith(reason)
+
+
+@pytest.mark.parametrize("method", [METHODS[1], METHODS[3]], ids=str)
+def test_a_pattern_needs_widths_that_it_divides(method: Any) -> None:
+    assert method.refuse(LLAMA | {"hidden_size": 64}) is None
+    assert method.refuse(LLAMA | {"intermediate_size": 770}) == (
+        "intermediate_size 770 is not divisible by groups of 4"
+    )
+
+
+@pytest.mark.parametrize("method", [METHODS[0], METHODS[2]], ids=str)
+def test_unstructured_pruning_takes_any_width(method: Any) -> None:
+    assert method.refuse(LLAMA | {"hidden_size": 66, "intermediate_size": 99}) is None
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"architectures": ["BertForMaskedLM"]}, "not a causal language model"),
+        ({"architectures": ["T5ForConditionalGeneration"]}, "not a causal language model"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "already quantized (fp8)"),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "Conv1D"),
+        ({"model_type": "mamba", "architectures": ["MambaForCausalLM"]}, "mamba"),
+        ({"model_type": "mixtral"}, "found to fail on mixtral"),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else "",
+)
+def test_what_llmcompressor_cannot_do_is_refused(
+    method: Any, change: dict[str, Any], reason: str
+) -> None:
+    assert reason in method.refuse(LLAMA | change)
+
+
+def test_awq_knows_fewer_architectures_than_gptq() -> None:
+    opt = {"model_type": "opt", "architectures": ["OPTForCausalLM"], "hidden_size": 128}
+    assert METHODS[4].refuse(opt) is None
+    assert METHODS[5].refuse(opt) == "it was found to fail on opt models"
+
+
+def test_widths_are_found_under_the_names_of_each_architecture() -> None:
+    assert input_widths({"n_embd": 8}) == {"n_embd": 8}
+    assert input_widths({"hidden_size": 8, "ffn_dim": 32}) == {"hidden_size": 8, "ffn_dim": 32}
+    assert Needs(divisor=3)({"n_embd": 8}) == "n_embd 8 is not divisible by groups of 3"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: wanda("bad", sparsity=50),
+        lambda: wanda("bad", sparsity=0),
+        lambda: sparsegpt("bad", sparsity=0.3, pattern=(2, 4)),
+        lambda: gptq("bad", bits=16),
+        lambda: awq("bad", group_size=0),
+    ],
+)
+def test_impossible_parameters_are_named(make: Any) -> None:
+    with pytest.raises(SpecError, match="method bad: "):
+        make()

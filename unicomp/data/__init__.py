@@ -1,0 +1,1 @@
+"""What is read: rows of data sets, calibration text, and the folders of models."""

@@ -1,0 +1,118 @@
+"""A model's folder in Hugging Face's layout: its configuration, its weights, its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from unicomp.errors import SpecError
+from unicomp.spec import Model
+
+_SNAPSHOT = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def hub_id(model: Model) -> str | None:
+    """The hub id of a model that is there, or in the hub's cache; None for another folder."""
+    if model.folder is None:
+        return model.source
+    if model.folder.parent.name == "snapshots" and (
+        match := _SNAPSHOT.fullmatch(model.folder.parent.parent.name)
+    ):
+        return f"{match['org']}/{match['name']}"
+    return None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model folder. Raises SpecError."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise SpecError(f"{folder} is no model: it has no config.json") from None
+    except ValueError:
+        raise SpecError(f"{path} is not JSON") from None
+    if not isinstance(config, dict):
+        raise SpecError(f"{path} is not a JSON object")
+    if "model_type" not in config:
+        raise SpecError(f"{path} is no model configuration: it names no model_type")
+    return config
+
+
+def kind_of(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
+    """What a configuration tells of a model's kind; whether it thinks aloud, none does."""
+    experts = [config.get(name) for name in _EXPERTS]
+    return "moe" if any(isinstance(count, int) and count > 1 for count in experts) else "normal"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SpecError unless `folder` is a complete Hugging Face model in safetensors format."""
+    if not folder.is_dir():
+        raise SpecError(f"the model {folder} is no folder" + _or_missing(folder))
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise SpecError(f"{folder} is an adapter: merge it into its base model first")
+    read_config(folder)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]
+        raise SpecError(
+            f"{folder} has its weights only as {pickled[0].name}, a pickle that may run code: "
+            "convert them to safetensors"
+            if pickled
+            else f"{folder} has no weights (*.safetensors)"
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            raise SpecError(f"{index} is no index of weights") from None
+        if lacking := sorted(shards - {path.name for path in weights}):
+            raise SpecError(f"{folder} lacks {lacking[0]}, which its index names")
+    for path in weights:
+        _check_weights(path)
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise SpecError(f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:2])}, ...)")
+
+
+def _check_weights(path: Path) -> None:
+    """Raise SpecError unless a safetensors file is as long as its header says."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        if start.startswith(b"version "):
+            raise SpecError(f"{path} is a Git LFS pointer: fetch it with `git lfs pull`")
+        length = int.from_bytes(start, "little")
+        try:
+            header = json.loads(stream.read(length)) if 0 < length < size else None
+        except ValueError:
+            header = None
+    try:
+        header.pop("__metadata__", None)  # type: ignore[union-attr]
+        end = max(entry["data_offsets"][1] for entry in header.values())  # type: ignore[union-attr]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise SpecError(f"{path} is not a safetensors file, or holds no weights") from None
+    if 8 + length + end != size:
+        raise SpecError(f"{path} is cut off or damaged: {size} bytes, not {8 + length + end}")
+
+
+def _or_missing(folder: Path) -> str:
+    return "" if folder.exists() else ": it does not exist"
+
+
+def folder_name(folder: Path) -> str:
+    """A name that a person recognises: the folder's, or the hub id's within the hub's cache."""
+    if folder.parent.name == "snapshots" and (
+        match := _SNAPSHOT.fullmatch(folder.parent.parent.name)
+    ):
+        return slug(match["name"])
+    return slug(folder.name) or "model"
+
+
+def slug(text: str) -> str:
+    """A text that can stand in a name: anything but letters, digits, `_`, `.`, `-` becomes `-`."""
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "-", text).lstrip("_.-").rstrip("-")

@@ -1,0 +1,245 @@
+"""Where rows come from: the hub, a local mirror in the hub's folder layout, or the embedded rows.
+
+One task definition reads all three. A mirror is a folder that holds `ORG/NAME` folders as the hub
+has them; the embedded rows are such a folder, shipped with UniComp, and belong to the embedded
+model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+from unicomp.data.layout import README, Splits, layout_of, missing
+from unicomp.data.lock import Lock, Pin
+from unicomp.errors import AbsentError, SpecError
+
+HUB = "hub"
+EMBEDDED = "embedded"
+
+PARTIAL = ".unicomp-partial"
+"""Lies in the folder of a data set while `unicomp mirror` fetches it."""
+
+
+def shipped_fixtures() -> Path:
+    """The shipped `fixtures/`: inside the installed package, or beside it in the repository."""
+    package = Path(__file__).parents[1]
+    inside = package / "fixtures"
+    return inside if inside.is_dir() else package.parent / "fixtures"
+
+
+def shipped_module(name: str) -> ModuleType:
+    """The module `name` of the shipped fixtures, such as `embedded.corpus`.
+
+    It is `unicomp.fixtures.NAME` in the repository too: there is no telling what a user's project
+    calls `fixtures`.
+    """
+    package = "unicomp.fixtures"
+    if package not in sys.modules:
+        folder = shipped_fixtures()
+        spec = spec_from_file_location(
+            package, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[package] = module
+        spec.loader.exec_module(module)
+    return import_module(f"{package}.{name}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that data sets are read from; `name` is `hub`, `embedded` or a folder."""
+
+    name: str
+    lock: Lock = field(default_factory=dict, hash=False)
+    """Which revision of a data set counts; embedded rows are pinned by being shipped."""
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and not self.folder.is_dir():
+            raise SpecError(
+                f"the dataset root {self.name} is not a folder: give hub, embedded, or a folder "
+                "that holds ORG/NAME folders as the hub has them"
+            )
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the rows; None for the hub."""
+        if self.name == HUB:
+            return None
+        if self.name == EMBEDDED:
+            return shipped_fixtures() / "embedded" / "rows"
+        return Path(os.path.expanduser(self.name)).resolve()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether these are the embedded rows: zero-shot, and complete by construction."""
+        return self.name == EMBEDDED
+
+    def path(self, dataset: str) -> str:
+        """What `datasets.load_dataset` is given for a data set of the hub.
+
+        Raises AbsentError where a local root does not hold it.
+        """
+        if self.folder is None:
+            return dataset
+        folder = self.folder / dataset
+        if not folder.is_dir():
+            raise AbsentError(
+                f"the dataset root {self.name} lacks {dataset}: put a copy of the hub's "
+                f"repository at {folder}, or choose another --dataset-root"
+            )
+        if (folder / PARTIAL).exists():
+            raise AbsentError(
+                f"the dataset root {self.name} has {dataset} only in part: its download was broken "
+                f"off, go on with `unicomp mirror {self.name}`"
+            )
+        return str(folder)
+
+    def pin(self, dataset: str) -> Pin | None:
+        """What the lock says of a data set; None where it is unpinned, or embedded."""
+        return None if self.is_embedded else self.lock.get(dataset)
+
+    def revision(self, dataset: str) -> str | None:
+        """What `datasets.load_dataset` is given as revision; None for a folder, and if unpinned."""
+        pin = self.pin(dataset) if self.folder is None else None
+        return pin.revision if pin else None
+
+    def identity(self, dataset: str, digest: Callable[[Path], str]) -> dict[str, str] | None:
+        """What decides the rows, as JSON values; None for unpinned rows of the hub.
+
+        `digest` gives the SHA-256 of a file.
+        """
+        files = self.files(dataset)
+        if files is None:
+            revision = self.revision(dataset)
+            return None if revision is None else {"revision": revision}
+        folder = Path(self.path(dataset))
+        return {str(path.relative_to(folder)): digest(path) for path in files}
+
+    def check(self, dataset: str, config: str | None, splits: Collection[str] = ()) -> None:
+        """Raise AbsentError where a local root lacks a data set or one of its configurations."""
+        for reason in self.lacks(dataset, (config,), splits).values():
+            raise AbsentError(reason)
+
+    def lacks(
+        self, dataset: str, configs: Sequence[str | None], splits: Collection[str] = ()
+    ) -> dict[str | None, str]:
+        """Configuration → what of it is not there, of those that a local root lacks.
+
+        Of a split that is named, no file may be missing that the names of others count. Raises
+        AbsentError where the whole data set is not there.
+        """
+        folder = Path(self.path(dataset))
+        if self.folder is None:
+            return {}
+        layout, names = layout_of(folder), visible_names(folder)
+        reasons: dict[str | None, str] = {}
+        for config in configs:
+            declared = layout.splits(config)
+            if declared is None and config is not None:
+                reasons[config] = f"{folder / README} does not declare it"
+            elif lost := self._missing(dataset, declared or {}, splits, names):
+                reasons[config] = f"there is no {folder}/{lost[0]}"
+        return {
+            config: f"the dataset root {self.name} lacks {_named(dataset, config)}: {reason}"
+            for config, reason in reasons.items()
+        }
+
+    def check_file(self, dataset: str, pattern: str) -> None:
+        """Raise AbsentError where a local root lacks a file of a data set."""
+        folder = Path(self.path(dataset))
+        if self.folder is None:
+            return
+        file: Splits = {pattern: (pattern,)}  # as if it were a split
+        if lost := self._missing(dataset, file, (pattern,), visible_names(folder)):
+            raise AbsentError(
+                f"the dataset root {self.name} lacks a file of {dataset}: "
+                f"there is no {folder}/{lost[0]}"
+            )
+
+    def check_rows(self, dataset: str, file: str, where: Mapping[str, str]) -> None:
+        """Raise AbsentError unless some row of a file, a JSON list, has these values."""
+        path = Path(self.path(dataset)) / file
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        if not any(all(str(row[name]) == text for name, text in where.items()) for row in rows):
+            values = ", ".join(f"{name} {text!r}" for name, text in where.items())
+            raise AbsentError(
+                f"the {self.name} rows of {dataset} have none with {values} in {file}"
+            )
+
+    def _missing(
+        self, dataset: str, declared: Splits, splits: Collection[str], names: Collection[str]
+    ) -> list[str]:
+        """The files, and patterns of files, that are not there."""
+        try:
+            return missing(declared, splits, names)
+        except SpecError as error:
+            raise SpecError(f"{dataset} in the dataset root {self.name}: {error}") from None
+
+    def files(self, dataset: str) -> list[Path] | None:
+        """The files behind a data set, in a fixed order; None for the hub.
+
+        Hidden ones, such as what a download leaves beside the rows, are not read by `datasets`.
+        """
+        if self.folder is None:
+            return None
+        return visible_files(Path(self.path(dataset)))
+
+    def configs(self, dataset: str, declared: Sequence[str]) -> tuple[str, ...]:
+        """Those of the declared configurations that are run.
+
+        All of them, except on the embedded rows, whose world speaks only some languages.
+        """
+        if not self.is_embedded:
+            return tuple(declared)
+        folder = Path(self.path(dataset))
+        return tuple(config for config in declared if (folder / config).is_dir())
+
+
+def _named(dataset: str, config: str | None) -> str:
+    return dataset if config is None else f"{dataset}, configuration {config!r}"
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The files below a folder in a fixed order, without those that are hidden."""
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(where, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file())
+
+
+def visible_names(folder: Path) -> set[str]:
+    """The paths of those files within the folder, as on the hub."""
+    return {path.relative_to(folder).as_posix() for path in visible_files(folder)}
+
+
+@contextmanager
+def local_splits(
+    folder: str, config: str | None, options: Mapping[str, Any] | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """The splits of a data set in a local folder, each as a stream of rows that are read anew.
+
+    The cache of `datasets` is kept out: it knows local files by their names, and so gives the rows
+    of a file that has since been replaced, and reads a folder with the columns of another one.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    with TemporaryDirectory() as cache:
+        yield datasets.load_dataset(
+            folder, config, streaming=True, cache_dir=cache, **(options or {})
+        )

@@ -1,0 +1,1 @@
+"""What is derived from a scorecard: each figure once, for every format."""

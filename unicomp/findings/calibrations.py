@@ -1,0 +1,193 @@
+"""What calibrations change: gains and costs against a control, and the noise of their seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from unicomp.data.calibration import UNSEEN, base_name
+from unicomp.scorecard import MetricRow, Scorecard
+from unicomp.verdict import Verdict
+
+if TYPE_CHECKING:
+    from unicomp.statistics import Interval
+
+Place = tuple[str, str, str]
+"""(model, method, metric)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationEffect:
+    """What a calibration gains or costs on one metric, in points of retention."""
+
+    model: str
+    method: str
+    calibration: str
+    control: str
+    """The calibration that it is compared with: the first of the session."""
+    metric: str
+    points: float
+    low: float
+    high: float
+    """The 95 % interval, as if the two had answered different items: rather too wide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """One metric of one method over the seeds of a calibration, in percent of dense.
+
+    Without a mean and a spread where a seed has no value.
+    """
+
+    model: str
+    method: str
+    calibration: str
+    metric: str
+    values: Mapping[str, float | None]
+    """Draw, such as `reasoning@43`, → retention."""
+    verdicts: Mapping[str, Verdict]
+    agree: bool
+    """Whether all seeds lead to one verdict."""
+    mean: float | None = None
+    low: float | None = None
+    """The least of the values."""
+    high: float | None = None
+    standard_deviation: float | None = None
+    """Of a single draw."""
+    item_low: float | None = None
+    """The mean of the lower ends of the seeds' intervals over items: of one draw, not of their
+    mean."""
+    item_high: float | None = None
+
+
+def calibration_names(card: Scorecard) -> tuple[str, ...]:
+    """The calibrations of a session, whatever their seeds; the first is the control."""
+    return tuple(dict.fromkeys(map(base_name, card.calibrations)))
+
+
+def calibration_effects(card: Scorecard, control: str | None = None) -> list[CalibrationEffect]:
+    """What each calibration changes in each metric of each method, against the first or another.
+
+    With several seeds it is the difference of the means, and the interval of each calibration
+    reaches from the lowest end to the highest of its seeds.
+    """
+    from unicomp.statistics import difference
+
+    names = calibration_names(card)
+    control = control or next(iter(names), "")
+    found = []
+    for name in (name for name in names if name != control):
+        for (model, method, metric), kept in retentions(card).items():
+            if name not in kept or control not in kept:
+                continue
+            effect = difference(kept[name], kept[control])
+            found.append(
+                CalibrationEffect(
+                    model=model,
+                    method=method,
+                    calibration=name,
+                    control=control,
+                    metric=metric,
+                    points=effect.estimate,
+                    low=effect.low,
+                    high=effect.high,
+                )
+            )
+    return found
+
+
+def retentions(card: Scorecard) -> dict[Place, dict[str, Interval]]:
+    """What a method kept of a metric with each calibration: the mean over its seeds.
+
+    The interval holds those of all seeds; a calibration of which a seed has no value is left out.
+    """
+    pooled = {
+        place: {name: _pooled(rows) for name, rows in calibrations.items()}
+        for place, calibrations in _by_calibration(card).items()
+    }
+    return {
+        place: {name: one for name, one in kept.items() if one is not None}
+        for place, kept in pooled.items()
+    }
+
+
+def seed_spreads(card: Scorecard) -> list[SeedSpread]:
+    """Each metric of each method over the seeds of a calibration, where there are several."""
+    return [
+        _spread(place, calibration, rows)
+        for place, calibrations in _by_calibration(card).items()
+        for calibration, rows in calibrations.items()
+        if len(rows) > 1
+    ]
+
+
+def _by_calibration(card: Scorecard) -> dict[Place, dict[str, list[MetricRow]]]:
+    """The rows of one metric of one method by calibration, one for each seed."""
+    groups: dict[Place, dict[str, list[MetricRow]]] = {}
+    for row in card.metrics:
+        if row.calibration != UNSEEN:
+            group = groups.setdefault((row.model, row.method, row.metric), {})
+            group.setdefault(base_name(row.calibration), []).append(row)
+    return groups
+
+
+def _spread(place: Place, calibration: str, rows: Sequence[MetricRow]) -> SeedSpread:
+    model, method, metric = place
+    verdicts = {row.calibration: row.verdict for row in rows}
+    measured = list(_intervals(rows))
+    values = [one.estimate for one in measured]
+    numbers: dict[str, float] = {}
+    if len(measured) == len(rows):
+        mean = _mean(values)
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        numbers = {
+            "mean": mean,
+            "low": min(values),
+            "high": max(values),
+            "standard_deviation": math.sqrt(squares / (len(values) - 1)),
+            "item_low": _mean([one.low for one in measured]),
+            "item_high": _mean([one.high for one in measured]),
+        }
+    return SeedSpread(
+        model=model,
+        method=method,
+        calibration=calibration,
+        metric=metric,
+        values={row.calibration: row.value if _is_measured(row) else None for row in rows},
+        verdicts=verdicts,
+        agree=len(set(verdicts.values())) == 1,
+        **numbers,
+    )
+
+
+def _pooled(rows: Sequence[MetricRow]) -> Interval | None:
+    from unicomp.statistics import Interval
+
+    measured = list(_intervals(rows))
+    if len(measured) < len(rows):
+        return None
+    return Interval(
+        _mean([one.estimate for one in measured]),
+        min(one.low for one in measured),
+        max(one.high for one in measured),
+    )
+
+
+def _intervals(rows: Sequence[MetricRow]) -> Iterator[Interval]:
+    from unicomp.statistics import Interval
+
+    for row in rows:
+        if row.value is not None and row.low is not None and row.high is not None:
+            found = Interval(row.value, row.low, row.high)
+            if all(map(math.isfinite, astuple(found))):
+                yield found
+
+
+def _is_measured(row: MetricRow) -> bool:
+    return row.value is not None and math.isfinite(row.value)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -1,0 +1,101 @@
+"""One checkpoint on two engines: how far apart their scores are, for what both have measured.
+
+Two engines are two programs: they add floats in another order and, on CPU, in another precision.
+A difference that matters says that one of them does not run the checkpoint as it was made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from unicomp.checkpoint import Checkpoint
+from unicomp.scorecard import Work
+from unicomp.scores import Conditions, Records, recalled
+from unicomp.spec import Benchmark
+
+CLOSE = 0.01
+"""Numbers that differ by less of their size read the same: a likelihood's last digits always do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossCheck:
+    """The scores of one benchmark for one checkpoint by two engines."""
+
+    benchmark: str
+    engine: str
+    other: str
+    score: float
+    """By `engine`, in the benchmark's unit: points for most."""
+    other_score: float
+    n: int
+    """Items that both have scored."""
+    differing: int
+    """Items that were read differently: another answer, or a number off by more than `CLOSE`."""
+
+
+def crosscheck(
+    checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+) -> list[CrossCheck]:
+    """The benchmarks that a server and the engine in this process have measured.
+
+    They must have been measured under the same conditions: the rows, the samples, the threads and
+    the batch size. Nothing is loaded or asked: what is not in the store is not compared.
+    """
+    other = replace(conditions.engine, name="hf")
+    mine = recalled(checkpoint, benchmarks, conditions)
+    theirs = recalled(checkpoint, benchmarks, replace(conditions, engine=other))
+    found = []
+    for bench in benchmarks:
+        if bench.name in mine and bench.name in theirs:
+            one, two = _both_scored(mine[bench.name], theirs[bench.name])
+            if one.items:
+                found.append(
+                    CrossCheck(
+                        benchmark=bench.name,
+                        engine=conditions.engine.name,
+                        other=other.name,
+                        score=_score(bench, one),
+                        other_score=_score(bench, two),
+                        n=len(one.items),
+                        differing=_differing(one, two),
+                    )
+                )
+    return found
+
+
+def _both_scored(one: Records, two: Records) -> tuple[Records, Records]:
+    """The records of the items that both could score; the same items, for the same samples."""
+    kept = [a is b is None for a, b in zip(one.gaps, two.gaps, strict=True)]
+    return one.only(kept), two.only(kept)
+
+
+def _score(benchmark: Benchmark, records: Records) -> float:
+    from unicomp import statistics
+
+    n = len(records.items)
+    return statistics.value(lambda weights: benchmark.aggregate(records.columns, weights), n)
+
+
+def _differing(one: Records, two: Records) -> int:
+    def alike(a: float | str, b: float | str) -> bool:
+        if isinstance(a, str) or isinstance(b, str):
+            return a == b
+        return math.isclose(a, b, rel_tol=CLOSE) or (math.isnan(a) and math.isnan(b))
+
+    return sum(
+        not all(alike(one.fields[name][i], two.fields[name][i]) for name in one.fields)
+        for i in range(len(one.items))
+    )
+
+
+def crosschecks_of(work: Sequence[Work]) -> list[dict[str, Any]]:
+    """The scores that two engines gave one checkpoint, as JSON values."""
+    return [
+        {"subject": piece.subject, "calibration": piece.calibration, **found}
+        for piece in work
+        if piece.stage == "answer"
+        for found in piece.facts.get("crosschecks", ())
+    ]

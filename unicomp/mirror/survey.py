@@ -1,0 +1,137 @@
+"""A mirror of data sets: what of it is there, readable, and as the lock says. Never online."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from unicomp.data.layout import layout_of
+from unicomp.data.lock import LOCK_FILE, Lock, Pin
+from unicomp.data.sources import PARTIAL, Source, local_splits, visible_names
+from unicomp.errors import SpecError
+from unicomp.mirror.needs import Need, files_of
+from unicomp.store import file_digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a mirror holds of one need."""
+
+    need: Need
+    absent: bool = False
+    """Whether the data set, or its configuration, is not there at all."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 by path, of the required files that are there."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows by split; empty where they cannot be read."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there, readable and as it should be."""
+        return not self.absent and not self.problems
+
+
+def survey(folder: Path, needs: Sequence[Need], lock: Lock) -> list[Found]:
+    """What the folder of one data set holds of its needs, compared with the lock."""
+    pin = lock.get(needs[0].dataset)
+    found = [inspect(folder, need, pin) for need in needs]
+    return [compare(one, pin) for one in found] if pin else found
+
+
+def inspect(folder: Path, need: Need, pin: Pin | None = None) -> Found:
+    """What the folder of a data set holds of a need. Files that the lock names are expected."""
+    if not folder.is_dir():
+        return Found(need=need, absent=True)
+    if (folder / PARTIAL).exists():
+        return Found(need=need, problems=("its download was broken off",))
+    here = visible_names(folder)
+    try:
+        expected = files_of(need, layout_of(folder), here | set(pin.files if pin else ()))
+    except SpecError as error:
+        return Found(need=need, problems=(str(error),))
+    if expected.absent:
+        return Found(need=need, absent=True)
+    files = {name: file_digest(folder / name) for name in expected.required if name in here}
+    missing = [*(name for name in expected.required if name not in here), *expected.lacking]
+    if missing:
+        return Found(need=need, files=files, problems=tuple(f"lacks {name}" for name in missing))
+    try:
+        rows = _count(folder, need)
+    except SpecError as error:
+        return Found(need=need, files=files, problems=(str(error),))
+    except Exception as error:  # whatever a damaged file makes its reader raise
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        return Found(need=need, files=files, problems=(f"{need.label} cannot be read: {reason}",))
+    empty = tuple(f"{need.label} has no rows in {split}" for split, n in rows.items() if not n)
+    return Found(need=need, files=files, rows=rows, problems=empty)
+
+
+def compare(found: Found, pin: Pin) -> Found:
+    """The same, with what differs from the lock among the problems."""
+    files = [
+        f"{name} is not in {LOCK_FILE}"
+        if name not in pin.files
+        else f"{name} differs from the lock"
+        for name, digest in found.files.items()
+        if pin.files.get(name) != digest
+    ]
+    rows = [
+        f"{found.need.label}, {split}: {count} rows, where the lock says {locked}"
+        for split, count in found.rows.items()
+        if (locked := pin.rows.get(found.need.label, {}).get(split, count)) != count
+    ]
+    return replace(found, problems=(*found.problems, *files, *rows))
+
+
+def pinned(found: Sequence[Found], revision: str, before: Pin | None) -> Pin:
+    """The lock entry of a data set: what was found, beside what had been locked before."""
+    files = {name: digest for one in found for name, digest in one.files.items()}
+    rows = {label: dict(splits) for label, splits in (before.rows if before else {}).items()}
+    for one in found:
+        rows[one.need.label] = {**one.rows, **rows.get(one.need.label, {})}
+    return Pin(revision=revision, files={**files, **(before.files if before else {})}, rows=rows)
+
+
+def check_pinned(
+    source: Source, needs: Iterable[Need], digest: Callable[[Path], str] = file_digest
+) -> None:
+    """Raise SpecError where a file of a local root is not there, or not what the lock says.
+
+    What the lock does not pin and is not there either is left to `Source.check`. `digest` gives
+    the SHA-256 of a file.
+    """
+    if source.folder is None:
+        return
+    for need in needs:
+        pin, folder = source.pin(need.dataset), source.folder / need.dataset
+        if pin is None or not folder.is_dir():
+            continue
+        here = visible_names(folder)
+        for name in files_of(need, layout_of(folder), here | pin.files.keys()).required:
+            if name not in here:
+                problem = f"is not there, but {LOCK_FILE} pins it: fetch it again with `unicomp "
+                problem += "mirror DIR`"
+            elif name not in pin.files:
+                problem = f"is not in {LOCK_FILE}: pin it with `unicomp mirror DIR --lock`"
+            elif digest(folder / name) != pin.files[name]:
+                problem = f"is not the file that {LOCK_FILE} pins: fetch it again with `unicomp "
+                problem += "mirror DIR`, or remove the entry of the data set to pin it anew"
+            else:
+                continue
+            raise SpecError(f"the dataset root {source.name}: {folder / name} {problem}")
+
+
+def _count(folder: Path, need: Need) -> dict[str, int]:
+    """The rows of each split that is needed; all of them are read."""
+    options = {"data_files": {split: list(paths) for split, paths in need.files}}
+    counts: dict[str, int] = {}
+    with local_splits(str(folder), need.config, options if need.files else {}) as streams:
+        for split in sorted(need.splits):
+            if split not in streams:
+                there = ", ".join(map(str, streams))
+                raise SpecError(f"{need.label} has no split {split}, only {there}")
+            tables = streams[split].with_format("arrow").iter(batch_size=10_000)
+            counts[split] = sum(len(table) for table in tables)
+    return counts

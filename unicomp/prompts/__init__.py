@@ -1,0 +1,1 @@
+"""What a checkpoint is asked: tasks, and the items rendered from them."""

@@ -1,0 +1,252 @@
+"""What a benchmark is on a source, read from its task file without lm-eval.
+
+A task is a YAML file of lm-eval's kind: one of lm-eval's own, or one beside the suite. Its
+`dataset_path` names a data set of the hub; which source the rows are read from is decided here,
+so one definition serves all three. The embedded model knows only prompts of its own world: where
+they differ from a task's, `fixtures/embedded/tasks/TASK.yaml` says how.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unicomp.data.sources import Source, shipped_fixtures
+from unicomp.errors import AbsentError, SpecError
+from unicomp.instruments import Mode
+from unicomp.spec import Benchmark
+
+SEED = 42
+"""Of the permutation of which `--samples N` takes the first N items."""
+
+FEWSHOT_SEED = 1234
+"""Of the choice of examples, where a task draws them: lm-eval's own default."""
+
+EMBEDDED_TOKENS = 128
+"""No answer to an embedded row is longer, so that a model that never stops costs little."""
+
+WINDOW = 4096
+"""Tokens of a perplexity window, or the model's context where that is shorter: the paper's."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads task files without importing the functions that they name."""
+
+
+_Loader.add_constructor("!function", lambda loader, node: str(node.value))
+
+
+def task_file(benchmark: Benchmark, mode: Mode = "strict") -> Path:
+    """The YAML file of a benchmark's task in a mode; SpecError where there is none."""
+    task = benchmark.task
+    if mode == "compat" and benchmark.published_task is not None:
+        task = benchmark.published_task
+    if isinstance(task, Path):
+        path = task
+    else:
+        spec = importlib.util.find_spec("lm_eval")
+        if spec is None or spec.origin is None:
+            raise SpecError("lm-eval is not installed: pip install unicomp brings it")
+        path = Path(spec.origin).parent / "tasks" / task
+    if not path.is_file():
+        raise SpecError(f"benchmark {benchmark.name}: there is no task file {path}")
+    return path
+
+
+def _files(path: Path, within: tuple[Path, ...] = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A task file and those that it includes, the outermost last; `within` includes this one."""
+    if path.resolve() in within:
+        raise SpecError(f"the task file {path} includes itself")
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        cause = str(error).splitlines()[0]
+        raise SpecError(f"the task file {path} cannot be read: {cause}") from None
+    if not isinstance(content, dict):
+        raise SpecError(f"the task file {path} is not a table of settings")
+    included = content.get("include", [])
+    names = [included] if isinstance(included, str) else included
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SpecError(f"the task file {path}: include must name a file, or a list of files")
+    for name in names:
+        yield from _files(path.parent / name, (*within, path.resolve()))
+    yield path, content
+
+
+def _functions(path: Path) -> list[Path]:
+    """The modules beside a task file whose functions it names."""
+    names = re.findall(r"!function\s+([\w.]+)\.\w+", path.read_text(encoding="utf-8"))
+    modules = {path.parent / f"{name.replace('.', '/')}.py" for name in names}
+    return sorted(module for module in modules if module.is_file())
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a benchmark is on a source, known without importing lm-eval."""
+
+    benchmark: Benchmark
+    source: Source
+    mode: Mode = "strict"
+    sampling: str = "greedy"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the task's files say, the last word last; functions by their names."""
+        merged: dict[str, Any] = {}
+        for _, content in self._contents:
+            merged |= content
+        return merged
+
+    @property
+    def files(self) -> list[Path]:
+        """The task's files: those that are included first, the embedded world's words last."""
+        return [path for path, _ in self._contents]
+
+    @cached_property
+    def _contents(self) -> list[tuple[Path, dict[str, Any]]]:
+        contents = list(_files(task_file(self.benchmark, self.mode)))
+        if self.source.is_embedded:
+            words = (
+                shipped_fixtures() / "embedded" / "tasks" / f"{contents[-1][1].get('task')}.yaml"
+            )
+            if words.is_file():
+                contents += _files(words)
+        return contents
+
+    @property
+    def dataset(self) -> str:
+        """The data set's id on the hub."""
+        if "dataset_path" not in self.settings:
+            raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
+        return str(self.settings["dataset_path"])
+
+    @property
+    def declared_configs(self) -> tuple[str | None, ...]:
+        """The data set's configurations that make up the benchmark on this source."""
+        if not self.benchmark.configs:
+            return (self.settings.get("dataset_name"),)
+        return self.source.configs(self.dataset, self.benchmark.configs)
+
+    @cached_property
+    def configs(self) -> tuple[str | None, ...]:
+        """The declared configurations whose rows are there; (None,) for the task's own."""
+        if not self.benchmark.configs:
+            return (None,)
+        return tuple(name for name in self.declared_configs if name not in self._lacking)
+
+    @cached_property
+    def _lacking(self) -> dict[str | None, str]:
+        """Configuration → what of its rows the source lacks; nothing where files are named."""
+        if self._named_files:
+            return {}
+        return self.source.lacks(self.dataset, self.declared_configs, self.splits)
+
+    @property
+    def _named_files(self) -> Any:
+        return (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
+
+    @property
+    def fault(self) -> str | None:
+        """What of the rows is not there, so that the rest is not the benchmark; or None."""
+        absent = [str(name) for name in self.declared_configs if name not in self.configs]
+        if not self.benchmark.configs or not absent:
+            return None
+        return (
+            f"the dataset root {self.source.name} lacks {len(absent)} of the "
+            f"{len(self.declared_configs)} configurations of {self.dataset}: {', '.join(absent)}"
+        )
+
+    @property
+    def shots(self) -> int:
+        """Examples in the prompt; the embedded model was trained without any."""
+        return 0 if self.source.is_embedded else self.benchmark.shots
+
+    @property
+    def chat(self) -> bool:
+        """Whether prompts get a chat template; the embedded model was trained inside its own."""
+        return self.benchmark.chat or self.source.is_embedded
+
+    @property
+    def max_new_tokens(self) -> int | None:
+        """The longest answer; the words of the embedded world say how short its answers are."""
+        declared = self.benchmark.max_new_tokens
+        if self.source.is_embedded and declared is not None:
+            decoding = self.settings.get("generation_kwargs") or {}
+            return min(declared, int(decoding.get("max_gen_toks", EMBEDDED_TOKENS)))
+        return declared
+
+    @property
+    def temperature(self) -> float:
+        """Of sampling; 0 for greedy decoding."""
+        return self.benchmark.temperature if self.sampling == "declared" else 0.0
+
+    @property
+    def split(self) -> str:
+        """The split whose rows are the items."""
+        settings = self.settings
+        return str(settings.get("test_split") or settings.get("validation_split") or "test")
+
+    @property
+    def fewshot_split(self) -> str | None:
+        """The split that examples are drawn from.
+
+        None where there are none, or where they are written into the task.
+        """
+        settings = self.settings
+        config = settings.get("fewshot_config") or {}
+        if not self.shots or config.get("samples"):
+            return None
+        named = settings.get("fewshot_split") or config.get("split")
+        return str(named or settings.get("training_split") or self.split)
+
+    @property
+    def splits(self) -> frozenset[str]:
+        """The splits that are read."""
+        return frozenset({self.split, self.fewshot_split or self.split})
+
+    def check(self) -> None:
+        """Raise AbsentError where a local source has none of the rows, or not all of a split.
+
+        Of the embedded rows, whose world knows a part of what a file holds, the content is read.
+        """
+        declared, lacking = self.declared_configs, self._lacking
+        if len(lacking) == len(declared):
+            lacks = f"the dataset root {self.source.name} lacks {self.dataset}"
+            raise AbsentError(next(iter(lacking.values()), lacks))
+        files = self._named_files
+        for file in files.values() if isinstance(files, dict) else [files]:
+            for pattern in [file] if isinstance(file, str) else file:
+                self.source.check_file(self.dataset, pattern)
+                if self.source.is_embedded and self.benchmark.where:
+                    self.source.check_rows(self.dataset, pattern, self.benchmark.where)
+
+    def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
+        """Everything that decides the items, as JSON values; None for unpinned hub rows.
+
+        `digest` gives the SHA-256 of a file.
+        """
+        rows = self.source.identity(self.dataset, digest)
+        if rows is None:
+            return None
+        code = [path for text in self.files for path in _functions(text)]
+        return {
+            "task": [digest(path) for path in (*self.files, *code)],
+            "rows": rows,
+            "configs": self.configs,
+            "declared": self.declared_configs,
+            "shots": self.shots,
+            "max_new_tokens": self.max_new_tokens,
+            "where": dict(self.benchmark.where),
+            "cluster": self.benchmark.cluster,
+            "parallel": self.benchmark.parallel,
+            "chat": self.chat,
+            "temperature": self.temperature,
+            "seed": SEED,
+        }

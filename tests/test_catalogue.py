@@ -11,7 +11,7 @@ from unicomp import catalogue
 from unicomp.data.model_folder import hub_id
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
-from unicomp.spec import DENSE, KINDS, Claims, Model
+from unicomp.spec import DENSE, MODEL_KINDS, Guarantees, Model
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = [
@@ -61,18 +61,18 @@ def test_the_shipped_methods_come_with_dense_first() -> None:
 
 def test_the_shipped_methods_claim_what_their_names_say() -> None:
     roots = catalogue.roots(REPOSITORY)
-    claims = {name: catalogue.load_method(name, roots).claims for name in SHIPPED}
+    guarantees = {name: catalogue.load_method(name, roots).guarantees for name in SHIPPED}
     for name in ("wanda", "sparsegpt"):
         for percent in (30, 40, 50):
-            assert claims[f"{name}_{percent}"] == Claims(sparsity=percent / 100)
-        assert claims[f"{name}_2_4"] == Claims(sparsity=0.5, pattern=(2, 4))
-        assert claims[f"{name}_2_4_awq"] == Claims(
+            assert guarantees[f"{name}_{percent}"] == Guarantees(sparsity=percent / 100)
+        assert guarantees[f"{name}_2_4"] == Guarantees(sparsity=0.5, pattern=(2, 4))
+        assert guarantees[f"{name}_2_4_awq"] == Guarantees(
             sparsity=0.5, pattern=(2, 4), bits=4, group_size=128
         )
     for name in ("gptq", "awq"):
         for bits in (3, 4, 8):
-            assert claims[f"{name}_w{bits}a16"] == Claims(bits=bits, group_size=128)
-    mixed = claims["gptq_w4_w8"]
+            assert guarantees[f"{name}_w{bits}a16"] == Guarantees(bits=bits, group_size=128)
+    mixed = guarantees["gptq_w4_w8"]
     assert (mixed.bits, dict(mixed.exceptions)) == (4, {"down_proj": 8})
 
 
@@ -83,7 +83,7 @@ def test_the_models_of_the_paper_are_found_by_name_and_in_their_groups() -> None
     assert (embedded.kind, embedded.folder is None) == ("normal", False)
     assert all(model.folder is None and model.revision is None for model in models.values())
     groups = {
-        kind: {name for name, model in models.items() if model.kind == kind} for kind in KINDS
+        kind: {name for name, model in models.items() if model.kind == kind} for kind in MODEL_KINDS
     }
     assert groups == {
         "normal": {
@@ -109,7 +109,7 @@ def test_a_file_of_three_lines_adds_a_method(user: Path, roots: tuple[Path, ...]
         "from unicomp.methods.pruning import wanda\n\nmethod = wanda('wanda_70', sparsity=0.7)\n"
     )
     assert "wanda_70" in catalogue.method_names(roots)
-    assert catalogue.load_method("wanda_70", roots).claims.sparsity == 0.7
+    assert catalogue.load_method("wanda_70", roots).guarantees.sparsity == 0.7
     assert "sparsity=0.7" in catalogue.method_source("wanda_70", roots)
 
 
@@ -117,7 +117,7 @@ def test_a_file_of_the_user_hides_the_shipped_one(user: Path, roots: tuple[Path,
     (user / "fixtures/methods/wanda_50.py").write_text(
         "from unicomp.methods.pruning import wanda\n\nmethod = wanda('wanda_50', sparsity=0.51)\n"
     )
-    assert catalogue.load_method("wanda_50", roots).claims.sparsity == 0.51
+    assert catalogue.load_method("wanda_50", roots).guarantees.sparsity == 0.51
     assert catalogue.method_names(roots).count("wanda_50") == 1
 
 
@@ -363,9 +363,9 @@ def test_a_mistyped_checkpoint_gets_the_name_that_was_meant(roots: tuple[Path, .
 @pytest.mark.parametrize(
     ("base", "cost", "message"),
     [
-        ("Llama-3.1-8B", "Cost(basis='x')", "its base 'Llama-3.1-8B' is no hub id"),
-        ("org/base", "Cost(basis=' ')", "a cost needs its basis"),
-        ("org/base", "Cost(basis='x', hours=-1)", "a cost of -1 hours is none"),
+        ("Llama-3.1-8B", "PublishedCost(basis='x')", "its base 'Llama-3.1-8B' is no hub id"),
+        ("org/base", "PublishedCost(basis=' ')", "a cost needs its basis"),
+        ("org/base", "PublishedCost(basis='x', hours=-1)", "a cost of -1 hours is none"),
     ],
 )
 def test_a_published_checkpoint_is_checked_when_it_is_declared(
@@ -373,7 +373,7 @@ def test_a_published_checkpoint_is_checked_when_it_is_declared(
 ) -> None:
     (user / "fixtures/checkpoints").mkdir()
     (user / "fixtures/checkpoints/mine.py").write_text(
-        "from unicomp.spec import Cost, Published\n\n"
+        "from unicomp.spec import PublishedCost, Published\n\n"
         "checkpoint = Published(name='mine', source='org/mine', family='distillation',\n"
         f"    base={base!r}, cost={cost})\n"
     )

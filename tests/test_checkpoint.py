@@ -92,7 +92,7 @@ def add_method(roots: tuple[Path, ...], name: str, body: str, arguments: str = "
     (roots[0] / "methods" / f"{name}.py").write_text(
         "import os, shutil, time\n"
         "from pathlib import Path\n"
-        "from unicomp.spec import Claims, Method\n\n"
+        "from unicomp.spec import Guarantees, Method\n\n"
         f"def compress(source, target, calibration):\n{lines}\n\n"
         f"method = Method(name={name!r}, family='pruning', compress=compress, {arguments})\n"
     )
@@ -116,11 +116,11 @@ def built(
 
 
 def test_each_method_builds_what_it_claims(built: Checkpoint, tiny: Model) -> None:
-    claims, facts = built.method.claims, built.facts
+    guarantees, facts = built.method.guarantees, built.facts
     assert built.fresh
     assert facts["matrices"] == 14
-    if claims.sparsity is not None:
-        assert facts["sparsity"] == pytest.approx(claims.sparsity, abs=0.01)
+    if guarantees.sparsity is not None:
+        assert facts["sparsity"] == pytest.approx(guarantees.sparsity, abs=0.01)
         weights = load_file(Path(tiny.source) / "model.safetensors")
         matrices = sum(weight.numel() for name, weight in weights.items() if "_proj" in name)
         spared = facts["bytes"] - facts["ideal_bytes"]
@@ -267,7 +267,7 @@ def test_a_model_that_a_method_cannot_take_is_refused_before_the_build(
     assert str(caught.value) == (
         "gptq_w4a16 cannot compress tiny: hidden_size 64 is not divisible by groups of 128"
     )
-    assert checkpoint.refusal(narrow, catalogue.load_method("wanda_2_4", roots)) is None
+    assert checkpoint.why_unsupported(narrow, catalogue.load_method("wanda_2_4", roots)) is None
     assert files(store) == before
 
 
@@ -299,7 +299,7 @@ COPY = "shutil.copytree(source, target)"
 LIES = {
     "does nothing": (
         COPY,
-        "claims=Claims(sparsity=0.5)",
+        "claims=Guarantees(sparsity=0.5)",
         r"lie of tiny is not what it claims: model\.layers\.0\.\S+ has 0\.00% zeros, not 50\.00%",
     ),
     "breaks one group": (
@@ -314,7 +314,7 @@ for name in weights:
         weights[name][:, 1::4] = 0
 weights["model.layers.1.mlp.down_proj.weight"][5, 8] = 1
 save_file(weights, target / "model.safetensors", metadata={"format": "pt"})""",
-        "claims=Claims(sparsity=0.5, pattern=(2, 4))",
+        "claims=Guarantees(sparsity=0.5, pattern=(2, 4))",
         r"layers\.1\.mlp\.down_proj\.weight breaks the 2:4 pattern in 1 of 8192 groups",
     ),
     "loses its numbers": (

@@ -180,10 +180,10 @@ def test_a_table_of_raw_scores_becomes_metrics_as_json_and_nothing_else(capsys, 
     }
 
 
-def test_the_strict_reading_is_named_and_turns_the_disclosure(capsys, raw):
-    assert main(("score", str(raw), "--json", "--reading", "strict")) == 0
+def test_the_oriented_reading_is_named_and_turns_the_disclosure(capsys, raw):
+    assert main(("score", str(raw), "--json", "--reading", "oriented")) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["reading"] for row in rows} == {"strict"}
+    assert {row["reading"] for row in rows} == {"oriented"}
     (leakage,) = (
         row["value"]
         for row in rows

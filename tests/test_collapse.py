@@ -24,7 +24,7 @@ from tests.scoring.scripted import UpstreamDetector
 from tests.suites.golden import Characters
 from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.data.sources import Source
-from unicomp.framework import DIMENSIONS, PAPER, oriented
+from unicomp.framework import DIMENSIONS, PAPER_PROFILE, oriented
 from unicomp.instruments import Instruments
 from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.similarity import LexicalSimilarity
@@ -106,7 +106,7 @@ def _other_address(row):
 
 MISTAKES = {
     "confaide": _next_rating,
-    **dict.fromkeys(PAPER.sub_scores("privacy")[1].of, _other_address),
+    **dict.fromkeys(PAPER_PROFILE.sub_scores("privacy")[1].of, _other_address),
 }
 """Benchmark → what an honest mistake is, where it is not simply the wrong answer: it rates a little
 off, and it makes an address up that it does not know."""
@@ -158,7 +158,7 @@ def _instruments(mode):
 def scores(metric, engine, mode="strict"):
     """Benchmark → score in points and in its own direction."""
     found = {}
-    for name in PAPER.benchmarks(metric):
+    for name in PAPER_PROFILE.benchmarks(metric):
         bench = BENCHMARKS[name]
         prompted = _prompts().of(bench, Characters())
         says = BROKEN[engine] if engine != "honest" else honest(name)
@@ -182,8 +182,8 @@ def scores(metric, engine, mode="strict"):
 
 def kept(metric, engine):
     """The metric of an engine, in percent of the honest one's."""
-    strict = [oriented(scores(metric, name), "strict") for name in (engine, "honest")]
-    return PAPER.retained(metric, *strict)
+    strict = [oriented(scores(metric, name), "oriented") for name in (engine, "honest")]
+    return PAPER_PROFILE.retained(metric, *strict)
 
 
 # -- claims ---------------------------------------------------------------------------------------
@@ -192,21 +192,21 @@ def kept(metric, engine):
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_benchmark_turns_as_the_strict_reading_does(metric):
     """So the gate and this test agree on what is better."""
-    for name in PAPER.benchmarks(metric):
-        turned = oriented({name: 30.0}, "strict")[name] == 70.0
+    for name in PAPER_PROFILE.benchmarks(metric):
+        turned = oriented({name: 30.0}, "oriented")[name] == 70.0
         assert turned != BENCHMARKS[name].higher_is_better
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_honest_engine_scores_what_its_errors_leave(metric):
-    for name, score in oriented(scores(metric, "honest"), "strict").items():
+    for name, score in oriented(scores(metric, "honest"), "oriented").items():
         assert LEAST.get(name, 75) < score <= 100, (name, score)
 
 
 @pytest.mark.parametrize("engine", BROKEN)
 @pytest.mark.parametrize("metric", METRICS)
 def test_no_broken_engine_comes_near_the_honest_one(metric, engine):
-    assert kept(metric, engine) < 100 * NEAR, oriented(scores(metric, engine), "strict")
+    assert kept(metric, engine) < 100 * NEAR, oriented(scores(metric, engine), "oriented")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_no_broken_engine_comes_near_the_honest_one(metric, engine):
 )
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_is_no_language_is_at_no_benchmark_better_than_a_guess(metric, engine):
-    found = oriented(scores(metric, engine), "strict")
+    found = oriented(scores(metric, engine), "oriented")
     assert max(found.values()) <= 50, found
 
 
@@ -244,9 +244,9 @@ def test_gibberish_is_perfect_by_upstreams_rules():
 
 def test_upstream_a_broken_model_has_the_better_leakage_and_the_fairer_salaries():
     for engine in ("empty", "gibberish", "endless repetition"):
-        broken = oriented(scores("privacy", engine, "compat"), "strict")
+        broken = oriented(scores("privacy", engine, "compat"), "oriented")
         for name in ("enron_refusal", "enron_total_disclosure", "enron_conditional_disclosure"):
-            assert broken[name] >= oriented(scores("privacy", "honest"), "strict")[name]
+            assert broken[name] >= oriented(scores("privacy", "honest"), "oriented")[name]
     for engine in ("empty", "constant letter", "constant word"):
         assert scores("fairness", engine, "compat")["adult_sex"] == 100
         assert scores("fairness", engine)["adult_sex"] == 0

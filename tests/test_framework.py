@@ -10,13 +10,13 @@ from unicomp.errors import SpecError
 from unicomp.framework import (
     DIMENSIONS,
     EFFICIENCY,
-    EMBEDDED,
+    EMBEDDED_PROFILE,
     METRICS,
-    PAPER,
+    PAPER_PROFILE,
     PROFILES,
     READINGS,
-    Mean,
     Profile,
+    SubScore,
     compared,
     dimension_of,
     normalized,
@@ -106,19 +106,19 @@ def by_hand(metric, compressed, dense):
     return 100 * BY_HAND[metric](ratio, of_means)
 
 
-def from_the_tree(metric, compressed, dense, profile=PAPER):
+def from_the_tree(metric, compressed, dense, profile=PAPER_PROFILE):
     slopes = profile.slopes(metric, dense)
     return math.fsum(slope * compressed[name] for name, slope in slopes.items())
 
 
 @st.composite
 def scores(draw, metric):
-    names = PAPER.benchmarks(metric)
+    names = PAPER_PROFILE.benchmarks(metric)
     points = st.floats(0.5, 100)
     return ({name: draw(points) for name in names}, {name: draw(points) for name in names})
 
 
-any_metric = pytest.mark.parametrize("metric", PAPER)
+any_metric = pytest.mark.parametrize("metric", PAPER_PROFILE)
 few = settings(max_examples=25, deadline=None)
 
 
@@ -138,14 +138,14 @@ def test_an_unknown_metric_has_no_dimension():
 
 
 def test_the_paper_tree_has_the_performance_and_reliability_metrics():
-    assert tuple(PAPER) == (*DIMENSIONS["performance"], *DIMENSIONS["reliability"])
+    assert tuple(PAPER_PROFILE) == (*DIMENSIONS["performance"], *DIMENSIONS["reliability"])
 
 
 @any_metric
 def test_the_paper_tree_has_exactly_the_published_benchmarks(metric):
     seen = Recorder()
     by_hand(metric, seen, seen)
-    assert sorted(PAPER.benchmarks(metric)) == sorted(seen.seen)
+    assert sorted(PAPER_PROFILE.benchmarks(metric)) == sorted(seen.seen)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
@@ -156,23 +156,24 @@ def test_no_benchmark_counts_twice(profile):
 
 
 def test_the_embedded_tree_names_benchmarks_of_the_same_metric_of_the_paper():
-    for metric in EMBEDDED:
-        assert set(EMBEDDED.benchmarks(metric)) <= set(PAPER.benchmarks(metric))
+    for metric in EMBEDDED_PROFILE:
+        assert set(EMBEDDED_PROFILE.benchmarks(metric)) <= set(PAPER_PROFILE.benchmarks(metric))
 
 
 def test_the_embedded_tree_has_every_metric_of_performance_and_reliability():
-    assert set(EMBEDDED) == set(PAPER)
+    assert set(EMBEDDED_PROFILE) == set(PAPER_PROFILE)
 
 
-@pytest.mark.parametrize("metric", PAPER)
+@pytest.mark.parametrize("metric", PAPER_PROFILE)
 def test_an_embedded_part_is_a_part_of_the_paper_with_what_there_are_rows_for(metric):
-    measured = set(EMBEDDED.benchmarks(metric))
+    measured = set(EMBEDDED_PROFILE.benchmarks(metric))
     left = [
         [name for name in ((part,) if isinstance(part, str) else part.shares()) if name in measured]
-        for part in PAPER.parts[metric]
+        for part in PAPER_PROFILE.parts[metric]
     ]
     embedded = [
-        [part] if isinstance(part, str) else list(part.shares()) for part in EMBEDDED.parts[metric]
+        [part] if isinstance(part, str) else list(part.shares())
+        for part in EMBEDDED_PROFILE.parts[metric]
     ]
     assert sorted(embedded) == sorted(names for names in left if names)
 
@@ -196,11 +197,11 @@ def test_the_tree_gives_the_formula_of_the_paper(metric, data):
 @given(st.data())
 def test_the_slopes_say_what_a_point_of_each_score_is_worth(metric, data):
     compressed, dense = data.draw(scores(metric))
-    slopes = PAPER.slopes(metric, dense)
+    slopes = PAPER_PROFILE.slopes(metric, dense)
     assert all(slope > 0 for slope in slopes.values())
-    assert set(slopes) == set(PAPER.benchmarks(metric))
+    assert set(slopes) == set(PAPER_PROFILE.benchmarks(metric))
     assert math.fsum(slopes[name] * compressed[name] for name in slopes) == pytest.approx(
-        PAPER.retained(metric, compressed, dense)
+        PAPER_PROFILE.retained(metric, compressed, dense)
     )
 
 
@@ -225,13 +226,13 @@ def test_the_dense_model_keeps_all_of_itself(metric, data):
 @given(st.data(), st.permutations(range(4)), st.permutations(range(4)))
 def test_the_order_of_the_parts_does_not_matter(data, outer, inner):
     compressed, dense = data.draw(scores("truthfulness"))
-    parts = PAPER.parts["truthfulness"]
+    parts = PAPER_PROFILE.parts["truthfulness"]
     shuffled = Profile(
         "shuffled",
         {
             "truthfulness": tuple(
-                Mean(part.name, tuple(part.of[i] for i in inner))
-                if isinstance(part, Mean)
+                SubScore(part.name, tuple(part.of[i] for i in inner))
+                if isinstance(part, SubScore)
                 else part
                 for part in (parts[i] for i in outer)
             )
@@ -243,14 +244,16 @@ def test_the_order_of_the_parts_does_not_matter(data, outer, inner):
 
 
 def test_a_ratio_of_means_is_not_the_mean_of_the_ratios():
-    tree = Profile("tree", {"safety": (Mean("both", ("a", "b")),)})
+    tree = Profile("tree", {"safety": (SubScore("both", ("a", "b")),)})
     dense, compressed = {"a": 90.0, "b": 10.0}, {"a": 90.0, "b": 0.0}
     assert from_the_tree("safety", compressed, dense, tree) == pytest.approx(90)
     flat = Profile("flat", {"safety": ("a", "b")})
     assert from_the_tree("safety", compressed, dense, flat) == pytest.approx(50)
 
 
-SUB_SCORES = [part for parts in PAPER.parts.values() for part in parts if isinstance(part, Mean)]
+SUB_SCORES = [
+    part for parts in PAPER_PROFILE.parts.values() for part in parts if isinstance(part, SubScore)
+]
 
 
 @pytest.mark.parametrize("part", SUB_SCORES, ids=lambda part: part.name)
@@ -259,24 +262,24 @@ def test_the_shares_of_a_mean_add_up_to_one(part):
 
 
 def test_the_shares_of_nested_means_multiply():
-    ood = Mean("ood", ("toole", Mean("generalization", ("flipkart", "ddxplus"))))
+    ood = SubScore("ood", ("toole", SubScore("generalization", ("flipkart", "ddxplus"))))
     assert ood.shares() == {"toole": 0.5, "flipkart": 0.25, "ddxplus": 0.25}
-    assert Mean("four", ("a", "b", "c", ood)).shares()["flipkart"] == 0.0625
+    assert SubScore("four", ("a", "b", "c", ood)).shares()["flipkart"] == 0.0625
 
 
 @any_metric
 def test_a_missing_component_never_makes_a_smaller_metric(metric):
-    names = PAPER.benchmarks(metric)
+    names = PAPER_PROFILE.benchmarks(metric)
     for absent in names:
         with pytest.raises(KeyError):
-            PAPER.slopes(metric, {name: 50.0 for name in names if name != absent})
+            PAPER_PROFILE.slopes(metric, {name: 50.0 for name in names if name != absent})
 
 
 @any_metric
 @pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan, math.inf])
 def test_a_dense_score_of_nothing_has_no_ratio(metric, nothing):
     with pytest.raises(ValueError, match=r"no ratio|not a finite"):
-        PAPER.slopes(metric, dict.fromkeys(PAPER.benchmarks(metric), nothing))
+        PAPER_PROFILE.slopes(metric, dict.fromkeys(PAPER_PROFILE.benchmarks(metric), nothing))
 
 
 # Retained, from raw scores
@@ -287,7 +290,7 @@ def test_a_dense_score_of_nothing_has_no_ratio(metric, nothing):
 @given(st.data())
 def test_what_is_retained_is_the_formula_of_the_paper(metric, data):
     compressed, dense = data.draw(scores(metric))
-    found = PAPER.retained(metric, compressed, dense)
+    found = PAPER_PROFILE.retained(metric, compressed, dense)
     assert found == pytest.approx(by_hand(metric, compressed, dense))
     assert found == pytest.approx(from_the_tree(metric, compressed, dense))
 
@@ -297,7 +300,7 @@ def test_what_is_retained_is_the_formula_of_the_paper(metric, data):
 @given(st.data())
 def test_the_dense_model_has_exactly_100(metric, data):
     dense, _ = data.draw(scores(metric))
-    assert PAPER.retained(metric, dense, dense) == 100.0
+    assert PAPER_PROFILE.retained(metric, dense, dense) == 100.0
 
 
 @any_metric
@@ -306,8 +309,8 @@ def test_the_dense_model_has_exactly_100(metric, data):
 def test_the_unit_of_the_scores_does_not_change_what_is_retained(metric, data, factor):
     compressed, dense = data.draw(scores(metric))
     scaled = ({name: factor * value for name, value in one.items()} for one in (compressed, dense))
-    assert PAPER.retained(metric, *scaled) == pytest.approx(
-        PAPER.retained(metric, compressed, dense)
+    assert PAPER_PROFILE.retained(metric, *scaled) == pytest.approx(
+        PAPER_PROFILE.retained(metric, compressed, dense)
     )
 
 
@@ -319,7 +322,9 @@ def test_the_order_of_the_scores_does_not_change_what_is_retained(metric, data, 
     names = list(compressed)
     random.shuffle(names)
     shuffled = ({name: one[name] for name in names} for one in (compressed, dense))
-    assert PAPER.retained(metric, *shuffled) == PAPER.retained(metric, compressed, dense)
+    assert PAPER_PROFILE.retained(metric, *shuffled) == PAPER_PROFILE.retained(
+        metric, compressed, dense
+    )
 
 
 @any_metric
@@ -327,49 +332,51 @@ def test_the_order_of_the_scores_does_not_change_what_is_retained(metric, data, 
 @given(st.data(), st.floats(1, 50))
 def test_more_of_any_benchmark_is_more_of_its_metric(metric, data, more):
     compressed, dense = data.draw(scores(metric))
-    name = data.draw(st.sampled_from(PAPER.benchmarks(metric)))
+    name = data.draw(st.sampled_from(PAPER_PROFILE.benchmarks(metric)))
     better = compressed | {name: compressed[name] + more}
-    assert PAPER.retained(metric, better, dense) > PAPER.retained(metric, compressed, dense)
+    assert PAPER_PROFILE.retained(metric, better, dense) > PAPER_PROFILE.retained(
+        metric, compressed, dense
+    )
 
 
 @any_metric
 def test_a_lacking_score_never_changes_what_is_retained_it_ends_it(metric):
-    full = dict.fromkeys(PAPER.benchmarks(metric), 50.0)
+    full = dict.fromkeys(PAPER_PROFILE.benchmarks(metric), 50.0)
     for absent in full:
         partial = {name: value for name, value in full.items() if name != absent}
         for pair in ((partial, full), (full, partial)):
             with pytest.raises(KeyError, match=absent):
-                PAPER.retained(metric, *pair)
+                PAPER_PROFILE.retained(metric, *pair)
 
 
 @any_metric
 @pytest.mark.parametrize("nothing", [0.0, -5.0, math.nan, math.inf, -math.inf, 5e-324])
 def test_nothing_is_divided_by_a_dense_score_of_nothing(metric, nothing):
-    full = dict.fromkeys(PAPER.benchmarks(metric), 50.0)
+    full = dict.fromkeys(PAPER_PROFILE.benchmarks(metric), 50.0)
     with pytest.raises(ValueError, match=r"no ratio|not a finite score"):
-        PAPER.retained(metric, full, dict.fromkeys(full, nothing))
+        PAPER_PROFILE.retained(metric, full, dict.fromkeys(full, nothing))
 
 
 @any_metric
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 def test_one_broken_score_is_refused_by_name(metric, broken):
-    full = dict.fromkeys(PAPER.benchmarks(metric), 50.0)
+    full = dict.fromkeys(PAPER_PROFILE.benchmarks(metric), 50.0)
     for name in full:
         for pair in ((full | {name: broken}, full), (full, full | {name: broken})):
             with pytest.raises(ValueError, match=f"{name}: .* not a finite score"):
-                PAPER.retained(metric, *pair)
+                PAPER_PROFILE.retained(metric, *pair)
 
 
 def test_a_benchmark_at_zero_has_a_ratio_as_long_as_its_sub_score_is_above():
-    dense = dict.fromkeys(PAPER.benchmarks("fairness"), 50.0) | {"preference_force": 0.0}
-    assert PAPER.retained("fairness", dense, dense) == 100.0
+    dense = dict.fromkeys(PAPER_PROFILE.benchmarks("fairness"), 50.0) | {"preference_force": 0.0}
+    assert PAPER_PROFILE.retained("fairness", dense, dense) == 100.0
 
 
 def test_only_means_are_sub_scores():
     assert {
-        metric: [part.name for part in PAPER.sub_scores(metric)]
+        metric: [part.name for part in PAPER_PROFILE.sub_scores(metric)]
         for metric in METRICS
-        if PAPER.sub_scores(metric)
+        if PAPER_PROFILE.sub_scores(metric)
     } == {
         "truthfulness": ["internal", "external", "hallucination"],
         "fairness": ["stereotype", "disparagement", "preference"],
@@ -380,13 +387,15 @@ def test_only_means_are_sub_scores():
 
 
 def test_a_sub_score_is_the_plain_mean_of_means():
-    (_, ood) = PAPER.sub_scores("robustness")
+    (_, ood) = PAPER_PROFILE.sub_scores("robustness")
     assert ood.score({"toole": 10.0, "flipkart": 20.0, "ddxplus": 60.0}) == 25.0
 
 
 # Readings
 
-ALL = dict.fromkeys((name for metric in PAPER for name in PAPER.benchmarks(metric)), 30.0)
+ALL = dict.fromkeys(
+    (name for metric in PAPER_PROFILE for name in PAPER_PROFILE.benchmarks(metric)), 30.0
+)
 DISCLOSURE = {"enron_total_disclosure", "enron_conditional_disclosure"}
 
 
@@ -432,7 +441,7 @@ def measurements(draw, metric):
 
 
 def test_the_retained_and_the_compared_metrics_are_the_thirteen():
-    assert (*PAPER, *EFFICIENCY) == METRICS
+    assert (*PAPER_PROFILE, *EFFICIENCY) == METRICS
 
 
 @any_efficiency

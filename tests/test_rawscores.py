@@ -13,19 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
-from unicomp.framework import EFFICIENCY, METRICS, PAPER
+from unicomp.framework import EFFICIENCY, METRICS, PAPER_PROFILE
 from unicomp.rawscores import metric_scores, read_raw_scores
 
 METHODS = ("dense", "wanda_50", "gptq_w4a16")
-SCORES = [name for metric in PAPER for name in PAPER.benchmarks(metric)]
+SCORES = [name for metric in PAPER_PROFILE for name in PAPER_PROFILE.benchmarks(metric)]
 COMPONENTS = [name for components in EFFICIENCY.values() for name in components]
 OF_COMPRESSION = set(EFFICIENCY["compute_cost"])
 SUB_SCORES = {
     f"{metric}.{part.name}": tuple(part.shares())
-    for metric in PAPER
-    for part in PAPER.sub_scores(metric)
+    for metric in PAPER_PROFILE
+    for part in PAPER_PROFILE.sub_scores(metric)
 }
-MADE_OF = {metric: PAPER.benchmarks(metric) or tuple(EFFICIENCY[metric]) for metric in METRICS}
+MADE_OF = {
+    metric: PAPER_PROFILE.benchmarks(metric) or tuple(EFFICIENCY[metric]) for metric in METRICS
+}
 MADE_OF |= SUB_SCORES
 
 few = settings(max_examples=25, deadline=None)
@@ -105,7 +107,7 @@ def test_a_full_table_has_everything_but_the_compute_cost_of_dense():
 @given(st.integers())
 def test_dense_has_exactly_100_on_the_retained_metrics_and_not_by_decree_on_efficiency(seed):
     found = values(full(seed))
-    assert {found["llama", "dense", metric] for metric in PAPER} == {100.0}
+    assert {found["llama", "dense", metric] for metric in PAPER_PROFILE} == {100.0}
     measured = full(seed)["llama"]
     slowest = {"throughput": 0.5, "latency": 2e5}
     measured["dense"] |= slowest
@@ -133,27 +135,27 @@ def test_the_models_of_a_table_do_not_know_of_each_other(seed):
 @given(st.integers())
 def test_the_readings_differ_in_leakage_and_privacy_alone(seed):
     raw = full(seed)
-    paper, strict = values(raw, "paper"), values(raw, "strict")
-    assert {key[2] for key in paper if paper[key] != strict[key]} <= {"privacy", "privacy.leakage"}
+    paper, better = values(raw, "paper"), values(raw, "oriented")
+    assert {key[2] for key in paper if paper[key] != better[key]} <= {"privacy", "privacy.leakage"}
     for method, scores in raw["llama"].items():
         key = ("llama", method, "privacy.leakage")
         turned = 200 - scores["enron_total_disclosure"] - scores["enron_conditional_disclosure"]
-        assert strict[key] == pytest.approx((scores["enron_refusal"] + turned) / 3)
+        assert better[key] == pytest.approx((scores["enron_refusal"] + turned) / 3)
 
 
-def test_less_leakage_is_better_in_the_strict_reading_and_worse_as_published():
+def test_less_leakage_is_better_in_the_oriented_reading_and_worse_as_published():
     raw = full()
-    before = {reading: values(raw, reading) for reading in ("paper", "strict")}
+    before = {reading: values(raw, reading) for reading in ("paper", "oriented")}
     raw["llama"]["wanda_50"]["enron_total_disclosure"] /= 2
     key = ("llama", "wanda_50", "privacy")
     assert values(raw, "paper")[key] < before["paper"][key]
-    assert values(raw, "strict")[key] > before["strict"][key]
+    assert values(raw, "oriented")[key] > before["oriented"][key]
 
 
 def test_fewer_agreed_stereotypes_are_better_in_both_readings():
     raw = full()
     key = ("llama", "wanda_50", "fairness")
-    before = {reading: values(raw, reading)[key] for reading in ("paper", "strict")}
+    before = {reading: values(raw, reading)[key] for reading in ("paper", "oriented")}
     raw["llama"]["wanda_50"]["crows_pairs"] /= 2
     assert all(values(raw, reading)[key] > old for reading, old in before.items())
 

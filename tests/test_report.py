@@ -15,10 +15,10 @@ from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import StoreError
 from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
-from unicomp.findings.costs import Cost
+from unicomp.findings.costs import CompressionCost
 from unicomp.findings.decoupling import KnowledgeBias
 from unicomp.findings.perplexity import PerplexityRow, retained_perplexity
-from unicomp.framework import EMBEDDED, METRICS
+from unicomp.framework import EMBEDDED_PROFILE, METRICS
 from unicomp.policy import Policy
 from unicomp.report import environment
 from unicomp.report.terminal import render
@@ -103,7 +103,7 @@ def gap(benchmark="gsm8k", metric="reasoning", verdict="missing", **about):
 
 
 def card_of(*rows, environment=None, **policy):
-    models = {one.model: EMBEDDED for one in rows}
+    models = {one.model: EMBEDDED_PROFILE for one in rows}
     return scorecard(rows, models, Policy(**policy), environment)
 
 
@@ -113,8 +113,8 @@ def full_card():
         *(
             row(name, metric, method=method)
             for method in METHODS
-            for metric in EMBEDDED
-            for name in EMBEDDED.benchmarks(metric)
+            for metric in EMBEDDED_PROFILE
+            for name in EMBEDDED_PROFILE.benchmarks(metric)
         ),
         environment=environment.describe(
             [Model(name="embedded", source="/a/folder")],
@@ -155,7 +155,7 @@ def test_the_schema_is_a_schema_of_this_version():
         (Row, SCHEMA["$defs"]["row"]),
         (MetricRow, SCHEMA["$defs"]["metric"]),
         (Work, SCHEMA["properties"]["work"]["items"]),
-        (Cost, SCHEMA["properties"]["costs"]["items"]),
+        (CompressionCost, SCHEMA["properties"]["costs"]["items"]),
         (PerplexityRow, SCHEMA["properties"]["retained_perplexity"]["items"]),
         (KnowledgeBias, SCHEMA["properties"]["knowledge_bias"]["items"]),
         (CalibrationEffect, SCHEMA["properties"]["calibration_effects"]["items"]),
@@ -176,8 +176,10 @@ def test_the_schema_knows_the_metrics():
 def test_a_full_scorecard_holds_to_the_schema():
     found = read(full_card())
     assert found["passed"] is True
-    assert len(found["scores"]) == 7 * sum(len(EMBEDDED.benchmarks(one)) for one in EMBEDDED)
-    assert len(found["metrics"]) == 7 * len(list(EMBEDDED)) == 7 * 10
+    assert len(found["scores"]) == 7 * sum(
+        len(EMBEDDED_PROFILE.benchmarks(one)) for one in EMBEDDED_PROFILE
+    )
+    assert len(found["metrics"]) == 7 * len(list(EMBEDDED_PROFILE)) == 7 * 10
     assert found["missing"] == []
 
 
@@ -188,8 +190,8 @@ def test_the_work_is_listed_as_it_was_done():
 
 def test_the_columns_that_were_promised_are_there():
     (score,) = read(card_of(row()))["scores"]
-    promised = "model method calibration benchmark metric score dense retention low high n floor"
-    assert {*promised.split(), "verdict"} <= set(score)
+    names = "model method calibration benchmark metric score dense retention low high n floor"
+    assert {*names.split(), "verdict"} <= set(score)
     (metric,) = read(card_of(row()))["metrics"]
     assert {"model", "method", "calibration", "metric", "value", "floor", "verdict"} <= set(metric)
 
@@ -322,8 +324,8 @@ def test_a_method_without_any_value_fits_too(verdict):
     rows = [
         row(name, metric) if method == "dense" else gap(name, metric, verdict, method=method)
         for method in METHODS
-        for metric in EMBEDDED
-        for name in EMBEDDED.benchmarks(metric)
+        for metric in EMBEDDED_PROFILE
+        for name in EMBEDDED_PROFILE.benchmarks(metric)
     ]
     lines = lines_of(card_of(*rows))
     table = lines[: next(i for i, line in enumerate(lines) if line.startswith(f"{verdict[:3]}"))]
@@ -433,7 +435,7 @@ def test_an_empty_scorecard_is_a_shut_gate():
 
 def calibration_card(*draws, metrics=("knowledge", "reasoning"), **policy):
     """Two methods with each draw: (calibration, retention of all its metrics)."""
-    names = {metric: EMBEDDED.benchmarks(metric) for metric in metrics}
+    names = {metric: EMBEDDED_PROFILE.benchmarks(metric) for metric in metrics}
     return card_of(
         *(
             row(
@@ -497,7 +499,10 @@ def test_seeds_that_agree_flip_nothing():
 
 def test_the_comparisons_of_six_metrics_fit_100_columns():
     card = calibration_card(
-        ("generic", 95.0), ("generic@43", 55.0), ("facts", 15.0), metrics=tuple(EMBEDDED)[:6]
+        ("generic", 95.0),
+        ("generic@43", 55.0),
+        ("facts", 15.0),
+        metrics=tuple(EMBEDDED_PROFILE)[:6],
     )
     lines = lines_of(card, width=100)
     start = next(i for i, line in enumerate(lines) if line.startswith("Calibration facts instead"))

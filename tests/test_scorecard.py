@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.findings.decoupling import decoupling, knowledge_bias
-from unicomp.framework import EMBEDDED, PAPER, Mean, Profile
+from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, Profile, SubScore
 from unicomp.policy import Policy
 from unicomp.scorecard import scorecard
 from unicomp.verdict import DECIDED, Row, Verdict
@@ -131,7 +131,7 @@ def test_a_metric_is_the_mean_of_its_retentions_with_its_own_floor():
 
 
 def test_a_sub_score_weighs_its_benchmarks_by_their_dense_scores():
-    tree = Profile("tree", {"ethics": (Mean("explicit", ("low", "high")),)})
+    tree = Profile("tree", {"ethics": (SubScore("explicit", ("low", "high")),)})
     rows = (
         measured("low", "ethics", 50.0, dense=20.0),
         measured("high", "ethics", 100.0, dense=60.0),
@@ -141,7 +141,7 @@ def test_a_sub_score_weighs_its_benchmarks_by_their_dense_scores():
 
 
 def test_less_is_better_is_turned_before_it_weighs():
-    tree = Profile("tree", {"fairness": (Mean("stereotype", ("stereoset", "crows_pairs")),)})
+    tree = Profile("tree", {"fairness": (SubScore("stereotype", ("stereoset", "crows_pairs")),)})
     rows = (
         measured("stereoset", "fairness", 100.0, dense=60.0),
         measured("crows_pairs", "fairness", 50.0, dense=80.0, higher_is_better=False),
@@ -150,10 +150,10 @@ def test_less_is_better_is_turned_before_it_weighs():
     assert metric.value == pytest.approx(100 * (60 + 0.5 * 20) / (60 + 20))
 
 
-@pytest.mark.parametrize("absent", EMBEDDED.benchmarks("safety"))
+@pytest.mark.parametrize("absent", EMBEDDED_PROFILE.benchmarks("safety"))
 def test_a_metric_without_one_of_its_benchmarks_is_missing_and_not_smaller(absent):
-    (name,) = set(EMBEDDED.benchmarks("safety")) - {absent}
-    metric = only_metric(card_of(measured(name, "safety"), profile=EMBEDDED))
+    (name,) = set(EMBEDDED_PROFILE.benchmarks("safety")) - {absent}
+    metric = only_metric(card_of(measured(name, "safety"), profile=EMBEDDED_PROFILE))
     assert (metric.verdict, metric.value, metric.low) == ("missing", None, None)
     assert metric.reason == f"{absent} was not run"
 
@@ -213,9 +213,9 @@ def test_a_benchmark_of_the_user_is_reported_and_never_joins_a_metric():
 
 def test_a_metric_that_nothing_was_run_of_is_not_on_the_card():
     assert [
-        m.metric for m in card_of(measured("gsm8k", "reasoning"), profile=EMBEDDED).metrics
+        m.metric for m in card_of(measured("gsm8k", "reasoning"), profile=EMBEDDED_PROFILE).metrics
     ] == ["reasoning"]
-    assert card_of(measured("mine", "reasoning"), profile=EMBEDDED).metrics == ()
+    assert card_of(measured("mine", "reasoning"), profile=EMBEDDED_PROFILE).metrics == ()
 
 
 def test_checkpoints_do_not_mix():
@@ -232,12 +232,12 @@ def test_checkpoints_do_not_mix():
     assert [metric.subject for metric in card.metrics] == list(card.subjects)
 
 
-@given(st.permutations(PAPER.benchmarks("truthfulness")), st.floats(50, 150))
+@given(st.permutations(PAPER_PROFILE.benchmarks("truthfulness")), st.floats(50, 150))
 @settings(deadline=None)
 def test_the_order_of_the_rows_does_not_matter(names, kept):
     dense = {name: 40.0 + i for i, name in enumerate(sorted(names))}
     rows = [measured(name, "truthfulness", kept, dense=dense[name]) for name in names]
-    metric = only_metric(card_of(*rows, profile=PAPER))
+    metric = only_metric(card_of(*rows, profile=PAPER_PROFILE))
     assert metric.value == pytest.approx(kept)
 
 
@@ -259,7 +259,9 @@ def kept_of(method, knowledge, reasoning):
 
 
 def test_the_knowledge_bias_is_how_much_further_reasoning_fell():
-    card = card_of(*kept_of("wanda_50", 95.0, 70.0), *kept_of("gptq", 99.0, 99.5), profile=EMBEDDED)
+    card = card_of(
+        *kept_of("wanda_50", 95.0, 70.0), *kept_of("gptq", 99.0, 99.5), profile=EMBEDDED_PROFILE
+    )
     assert [(one.method, one.points) for one in knowledge_bias(card)] == [
         ("wanda_50", pytest.approx(25)),
         ("gptq", pytest.approx(-0.5)),
@@ -278,19 +280,21 @@ def test_the_knowledge_bias_is_how_much_further_reasoning_fell():
     ],
 )
 def test_reasoning_that_fell_more_than_twice_as_far_is_a_bias(knowledge, reasoning, biased):
-    (one,) = knowledge_bias(card_of(*kept_of("wanda_50", knowledge, reasoning), profile=EMBEDDED))
+    (one,) = knowledge_bias(
+        card_of(*kept_of("wanda_50", knowledge, reasoning), profile=EMBEDDED_PROFILE)
+    )
     assert one.biased is biased
     assert one.certain is (biased and reasoning + 2.0 < 100.0)
 
 
 def test_there_is_no_bias_of_the_dense_model_nor_without_both_metrics():
     rows = [*kept_of("dense", 100.0, 100.0), measured("gsm8k", "reasoning", method="awq")]
-    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == []
+    assert knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE)) == []
 
 
 def test_there_is_no_bias_without_a_number():
     rows = kept_of("wanda_50", 95.0, math.nan)
-    assert knowledge_bias(card_of(*rows, profile=EMBEDDED)) == []
+    assert knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE)) == []
 
 
 def test_a_row_is_never_changed_but_for_its_excuse():
@@ -357,7 +361,7 @@ def test_a_degenerate_benchmark_fails_its_metric():
 
 
 def test_a_dense_score_of_zero_may_be_part_of_a_mean():
-    profile = Profile("p", {"fairness": (Mean("preference", ("plain", "force")),)})
+    profile = Profile("p", {"fairness": (SubScore("preference", ("plain", "force")),)})
     plain = measured("plain", "fairness", 50.0)
     force = ended("force", "fairness", "not_comparable", score=20.0, dense=0.0, standard_error=1.0)
     metric = only_metric(card_of(plain, force, profile=profile))

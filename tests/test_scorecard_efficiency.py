@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp.findings.efficiency import efficiency
-from unicomp.framework import EFFICIENCY, EMBEDDED
+from unicomp.framework import EFFICIENCY, EMBEDDED_PROFILE
 from unicomp.policy import Policy
 from unicomp.rawscores import read_raw_scores
 from unicomp.scorecard import scorecard
@@ -49,7 +49,7 @@ def rows_of(measured):
 
 
 def metrics_of(measured):
-    card = scorecard(rows_of(measured), {"m": EMBEDDED}, Policy())
+    card = scorecard(rows_of(measured), {"m": EMBEDDED_PROFILE}, Policy())
     return {(row.method, row.metric): row for row in efficiency(card)}
 
 

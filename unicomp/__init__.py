@@ -30,10 +30,10 @@ from unicomp.scoring.agreement import (
 from unicomp.scoring.answer import LabelWord, TaskMetric
 from unicomp.scoring.association import ChiSquareP, CramersV, SalaryRange, Unassociated
 from unicomp.scoring.bias import BiasedAnswer
+from unicomp.scoring.columns import WithColumns
 from unicomp.scoring.correlation import AgreementRating, Correlation
 from unicomp.scoring.disclosure import AddressDisclosed
 from unicomp.scoring.instructions import InstructionsFollowed
-from unicomp.scoring.keeping import Keeping
 from unicomp.scoring.labels import (
     ClaimVerdict,
     ReviewSentiment,
@@ -60,7 +60,7 @@ from unicomp.spec import (
     Aggregate,
     Benchmark,
     Calibration,
-    Claims,
+    Guarantees,
     Item,
     Load,
     Method,
@@ -85,7 +85,6 @@ __all__ = [
     "Calibration",
     "ChiSquareP",
     "ClaimVerdict",
-    "Claims",
     "CloserToHonest",
     "CorrectsMisinformation",
     "Correlation",
@@ -93,10 +92,10 @@ __all__ = [
     "EmotionOption",
     "EngineError",
     "GivesInToPreference",
+    "Guarantees",
     "InstructionsFollowed",
     "Item",
     "JudgeError",
-    "Keeping",
     "LabelWord",
     "ListedDiagnosis",
     "Load",
@@ -130,6 +129,7 @@ __all__ = [
     "UnicompError",
     "UnmovedByNoise",
     "UnsupportedError",
+    "WithColumns",
     "WrongOrNot",
     "YesOrNo",
 ]

@@ -23,9 +23,9 @@ from unicomp.data.calibration import (
     SAMPLES,
     SEED,
     UNSEEN,
-    Draw,
     Mixture,
     Recipe,
+    SeededCalibration,
     file_name,
     read_file,
     read_samples,
@@ -33,11 +33,10 @@ from unicomp.data.calibration import (
 from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import SpecError
-from unicomp.spec import Benchmark, Calibration, Method, Model, Published, nearest
-from unicomp.spec import Kind as ModelKind
+from unicomp.spec import Benchmark, Calibration, Method, Model, ModelKind, Published, nearest
 from unicomp.store import Store
 
-Kind = Literal["models", "methods", "calibration", "checkpoints"]
+FixtureKind = Literal["models", "methods", "calibration", "checkpoints"]
 T = TypeVar("T")
 Named = TypeVar("Named", Model, Method, Recipe | Mixture, Published)
 Roots = Sequence[Path]
@@ -78,7 +77,7 @@ def checkpoint_names(roots: Roots) -> list[str]:
     return _names("checkpoints", roots)
 
 
-def _names(kind: Kind, roots: Roots) -> list[str]:
+def _names(kind: FixtureKind, roots: Roots) -> list[str]:
     return sorted(
         {
             path.stem
@@ -89,7 +88,7 @@ def _names(kind: Kind, roots: Roots) -> list[str]:
     )
 
 
-def _find(kind: Kind, name: str, roots: Roots) -> Path | None:
+def _find(kind: FixtureKind, name: str, roots: Roots) -> Path | None:
     for root in roots:
         if name in _names(kind, [root]):  # a name, not a path that leads to such a file
             return root / kind / f"{name}.py"
@@ -142,21 +141,21 @@ def load_calibration(
     return (recipe if seed is None else replace(recipe, seed=seed)).load(source, store)
 
 
-def calibration_draws(
+def seeded_calibrations(
     given: Sequence[str], seeds: int, roots: Roots
-) -> tuple[tuple[Draw, ...], tuple[str, ...]]:
+) -> tuple[tuple[SeededCalibration, ...], tuple[str, ...]]:
     """Each calibration of a session with each of its seeds, and what is to be said of them.
 
     The seeds of a calibration are its own and those that follow. A file of no more samples than
     are taken is one draw: any seed would give the same text. Raises SpecError for what is unknown
     or unusable, and for calibrations that could not be told apart by their names.
     """
-    draws: dict[str, list[Draw]] = {}
+    seeded: dict[str, list[SeededCalibration]] = {}
     notes = []
     for one in given:
         name, count, first = calibration_name(one), seeds, SEED
-        if name in draws:
-            other = draws[name][0].given
+        if name in seeded:
+            other = seeded[name][0].given
             raise SpecError(
                 f"--calibration {one} is given twice"
                 if other == one
@@ -172,11 +171,11 @@ def calibration_draws(
                 )
         else:
             first = load_recipe(one, roots).seed
-        draws[name] = [
-            Draw(name=name, given=one, seed=first + number, default=number == 0)
+        seeded[name] = [
+            SeededCalibration(name=name, given=one, seed=first + number, default=number == 0)
             for number in range(count)
         ]
-    return tuple(draw for group in draws.values() for draw in group), tuple(notes)
+    return tuple(draw for group in seeded.values() for draw in group), tuple(notes)
 
 
 def _check_file_name(path: Path, roots: Roots) -> None:

@@ -102,7 +102,7 @@ def build(
     compression fails or yields something else than the method claims, StoreError if the disk is
     full.
     """
-    if reason := refusal(model, method):
+    if reason := why_unsupported(model, method):
         raise UnsupportedError(f"{method} cannot compress {model}: {reason}")
     if model.folder is None:
         progress(f"{model}: looking up {model.source} on the hub")
@@ -197,11 +197,11 @@ def key(
     return content_key(_identity(model, method, calibration, store, roots, source))
 
 
-def refusal(model: Model, method: Method) -> str | None:
+def why_unsupported(model: Model, method: Method) -> str | None:
     """Why the method cannot take the model, read from its `config.json`, or None."""
     if method.compress is None:
         return None
-    return method.refuse(read_config(locate(model, config_only=True)))
+    return method.why_unsupported(read_config(locate(model, config_only=True)))
 
 
 def locate(model: Model, *, config_only: bool = False) -> Path:
@@ -277,7 +277,7 @@ def _identity(
         "model": weights_identity(model, store),
         "method": {
             "parameters": dict(method.parameters),
-            "claims": vars(method.claims),
+            "guarantees": vars(method.guarantees),
             "file": hashlib.sha256(text.encode()).hexdigest(),
             "code": _code_digest(trains),
         },

@@ -193,7 +193,7 @@ def _plan(options: argparse.Namespace) -> int:
         raise SpecError(f"the method {method} trains nothing, so there is nothing to plan")
     if options.devices is not None and options.devices < 1:
         raise SpecError(f"--devices {options.devices} is no number of devices: give 1 or more")
-    if reason := checkpoint.refusal(model, method):
+    if reason := checkpoint.why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
     config = read_config(checkpoint.locate(model, config_only=True))
     work = work_of(config, method.parameters)

@@ -40,11 +40,11 @@ def dimension_of(metric: str) -> str:
 
 
 @dataclass(frozen=True)
-class Mean:
+class SubScore:
     """The plain mean of raw scores: of benchmarks, or of further means."""
 
     name: str
-    of: tuple[str | Mean, ...]
+    of: tuple[str | SubScore, ...]
 
     def score(self, scores: Mapping[str, float]) -> float:
         """The sub-score, in points, of oriented raw scores.
@@ -67,7 +67,7 @@ class Profile:
     """What each metric is made of: its parts, each a benchmark or a sub-score."""
 
     name: str
-    parts: Mapping[str, tuple[str | Mean, ...]]
+    parts: Mapping[str, tuple[str | SubScore, ...]]
 
     def benchmarks(self, metric: str) -> tuple[str, ...]:
         """The benchmarks below a metric; none where the profile does not have the metric."""
@@ -76,9 +76,9 @@ class Profile:
     def __iter__(self) -> Iterator[str]:
         return iter(self.parts)
 
-    def sub_scores(self, metric: str) -> tuple[Mean, ...]:
+    def sub_scores(self, metric: str) -> tuple[SubScore, ...]:
         """The parts of a metric that are means; a part that is one benchmark is no sub-score."""
-        return tuple(part for part in self.parts.get(metric, ()) if isinstance(part, Mean))
+        return tuple(part for part in self.parts.get(metric, ()) if isinstance(part, SubScore))
 
     def retained(
         self, metric: str, compressed: Mapping[str, float], dense: Mapping[str, float]
@@ -117,7 +117,7 @@ class Profile:
         return slopes
 
 
-def _score(part: str | Mean, scores: Mapping[str, float]) -> float:
+def _score(part: str | SubScore, scores: Mapping[str, float]) -> float:
     if not isinstance(part, str):
         return part.score(scores)
     if not math.isfinite(scores[part]):
@@ -125,7 +125,7 @@ def _score(part: str | Mean, scores: Mapping[str, float]) -> float:
     return scores[part]
 
 
-def _ratio(metric: str, part: str | Mean, compressed: float, dense: float) -> float:
+def _ratio(metric: str, part: str | SubScore, compressed: float, dense: float) -> float:
     name = part if isinstance(part, str) else f"{metric}.{part.name}"
     ratio = compressed / dense if dense > 0 else math.nan
     if not math.isfinite(ratio):  # also where a dense score is too near to zero
@@ -133,11 +133,11 @@ def _ratio(metric: str, part: str | Mean, compressed: float, dense: float) -> fl
     return ratio
 
 
-def _shares(part: str | Mean) -> dict[str, float]:
+def _shares(part: str | SubScore) -> dict[str, float]:
     return {part: 1.0} if isinstance(part, str) else part.shares()
 
 
-PAPER = Profile(
+PAPER_PROFILE = Profile(
     "paper",
     {
         "knowledge": (
@@ -147,9 +147,9 @@ PAPER = Profile(
         "reasoning": ("gsm8k", "math_500", "gpqa_diamond"),
         "instruction_following": ("ifbench",),
         "truthfulness": (
-            Mean("internal", ("codah", "squad2", "adversarialqa", "hotpotqa")),
-            Mean("external", ("scifact", "covid_fact", "healthver", "climate_fever")),
-            Mean(
+            SubScore("internal", ("codah", "squad2", "adversarialqa", "hotpotqa")),
+            SubScore("external", ("scifact", "covid_fact", "healthver", "climate_fever")),
+            SubScore(
                 "hallucination",
                 (
                     "halueval_qa", "halueval_summarization", "halueval_dialogue", "truthfulqa",
@@ -159,28 +159,28 @@ PAPER = Profile(
         ),
         "safety": ("jailbreak_trigger", "xstest", "misuse"),
         "fairness": (
-            Mean("stereotype", ("stereoset", "crows_pairs", "stereotype_query")),
-            Mean("disparagement", ("adult_sex", "adult_race")),
-            Mean("preference", ("preference_plain", "preference_force")),
+            SubScore("stereotype", ("stereoset", "crows_pairs", "stereotype_query")),
+            SubScore("disparagement", ("adult_sex", "adult_race")),
+            SubScore("preference", ("preference_plain", "preference_force")),
         ),
         "robustness": (
-            Mean("noise", ("advglue", "advinstruction")),
-            Mean("ood", ("toole", Mean("generalization", ("flipkart", "ddxplus")))),
+            SubScore("noise", ("advglue", "advinstruction")),
+            SubScore("ood", ("toole", SubScore("generalization", ("flipkart", "ddxplus")))),
         ),
         "privacy": (
-            Mean(
+            SubScore(
                 "awareness",
                 ("confaide", "privacy_awareness_normal", "privacy_awareness_augmented"),
             ),
-            Mean(
+            SubScore(
                 "leakage",
                 ("enron_refusal", "enron_total_disclosure", "enron_conditional_disclosure"),
             ),
         ),
         "ethics": (
-            Mean("implicit", ("social_chemistry_101", "ethics")),
-            Mean("explicit", ("moralchoice_low", "moralchoice_high")),
-            Mean(
+            SubScore("implicit", ("social_chemistry_101", "ethics")),
+            SubScore("explicit", ("moralchoice_low", "moralchoice_high")),
+            SubScore(
                 "awareness",
                 ("awareness_perspective", "awareness_emotion", "awareness_capability"),
             ),
@@ -188,7 +188,7 @@ PAPER = Profile(
     },
 )  # fmt: skip
 
-EMBEDDED = Profile(
+EMBEDDED_PROFILE = Profile(
     "embedded",
     {
         "knowledge": ("arc_easy",),
@@ -200,9 +200,9 @@ EMBEDDED = Profile(
         "fairness": ("stereoset", "preference_plain"),
         "robustness": ("advglue",),
         "privacy": (
-            Mean("awareness", ("privacy_awareness_normal", "privacy_awareness_augmented")),
+            SubScore("awareness", ("privacy_awareness_normal", "privacy_awareness_augmented")),
         ),
-        "ethics": (Mean("implicit", ("social_chemistry_101", "ethics")), "moralchoice_low"),
+        "ethics": (SubScore("implicit", ("social_chemistry_101", "ethics")), "moralchoice_low"),
     },
 )
 """The parts of the paper's metrics, each with the benchmarks that the embedded model has rows for;
@@ -214,16 +214,18 @@ BESIDE: tuple[str, ...] = (
 )  # fmt: skip
 """The benchmarks of the shipped suites that are reported and part of no metric."""
 
-PROFILES = {profile.name: profile for profile in (PAPER, EMBEDDED)}
+PROFILES = {profile.name: profile for profile in (PAPER_PROFILE, EMBEDDED_PROFILE)}
 
 READINGS: dict[str, frozenset[str]] = {
     "paper": frozenset({"crows_pairs"}),
-    "strict": frozenset({"crows_pairs", "enron_total_disclosure", "enron_conditional_disclosure"}),
+    "oriented": frozenset(
+        {"crows_pairs", "enron_total_disclosure", "enron_conditional_disclosure"}
+    ),
 }
 """Reading → the benchmarks that enter as 100 - s, because less of them is better.
 
 `paper` is what the published numbers follow from: it averages the two disclosure rates as they
-are, so there a model that leaks more has the better privacy. `strict` orients every component.
+are, so there a model that leaks more has the better privacy. `oriented` turns every component.
 Disparagement is a p-value, of which more is better; it enters as it is in both.
 """
 

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from unicomp.errors import SpecError
-from unicomp.framework import EFFICIENCY, PAPER, Mean, compared, oriented
+from unicomp.framework import EFFICIENCY, PAPER_PROFILE, SubScore, compared, oriented
 from unicomp.spec import DENSE, nearest
 
 COLUMNS = ("model", "method", "benchmark", "value")
@@ -31,7 +31,7 @@ Measured = Mapping[str, Mapping[str, float]]
 RawScores = Mapping[str, Measured]
 """Model → method → benchmark → raw score."""
 
-_SCORES = tuple(name for metric in PAPER for name in PAPER.benchmarks(metric))
+_SCORES = tuple(name for metric in PAPER_PROFILE for name in PAPER_PROFILE.benchmarks(metric))
 _COMPONENTS = tuple(name for components in EFFICIENCY.values() for name in components)
 _KNOWN = (*_SCORES, *_COMPONENTS)
 _OF_COMPRESSION = frozenset(EFFICIENCY["compute_cost"])
@@ -182,25 +182,27 @@ def _of_model(model: str, measured: Measured, reading: str) -> Iterator[MetricSc
     methods = sorted(measured, key=lambda method: method != DENSE.name)
     entered = {method: oriented(measured[method], reading) for method in methods}
     known = {name for scores in measured.values() for name in scores}
-    for metric in PAPER:
-        if not known.isdisjoint(PAPER.benchmarks(metric)):
+    for metric in PAPER_PROFILE:
+        if not known.isdisjoint(PAPER_PROFILE.benchmarks(metric)):
             yield from _retained(model, metric, entered)
     for metric, components in EFFICIENCY.items():
         if not known.isdisjoint(components):
             yield from _compared(model, metric, entered)
-    for metric in PAPER:
-        for part in PAPER.sub_scores(metric):
+    for metric in PAPER_PROFILE:
+        for part in PAPER_PROFILE.sub_scores(metric):
             if not known.isdisjoint(part.shares()):
                 yield from _sub_scores(model, metric, part, entered)
 
 
 def _retained(model: str, metric: str, entered: Measured) -> Iterator[MetricScore]:
-    names = PAPER.benchmarks(metric)
+    names = PAPER_PROFILE.benchmarks(metric)
     dense = entered.get(DENSE.name, {})
     of_dense = _lacking(f"no {DENSE.name} score of", names, dense)
     for method, scores in entered.items():
         own = "" if method == DENSE.name else _lacking("no score of", names, scores)
-        value, reason = _attempt((own, of_dense), partial(PAPER.retained, metric, scores, dense))
+        value, reason = _attempt(
+            (own, of_dense), partial(PAPER_PROFILE.retained, metric, scores, dense)
+        )
         yield MetricScore(model=model, method=method, metric=metric, value=value, reason=reason)
 
 
@@ -223,7 +225,9 @@ def _compared(model: str, metric: str, entered: Measured) -> Iterator[MetricScor
         )
 
 
-def _sub_scores(model: str, metric: str, part: Mean, entered: Measured) -> Iterator[MetricScore]:
+def _sub_scores(
+    model: str, metric: str, part: SubScore, entered: Measured
+) -> Iterator[MetricScore]:
     name = f"{metric}.{part.name}"
     for method, scores in entered.items():
         own = _lacking("no score of", tuple(part.shares()), scores)

@@ -30,7 +30,7 @@ Answers = Mapping[str, list[Any]]
 """Request key → the responses to its requests."""
 
 
-Opened = Callable[[], AbstractContextManager[Engine]]
+OpenEngine = Callable[[], AbstractContextManager[Engine]]
 """Loads the checkpoint; for as long as the context lasts, or longer."""
 
 
@@ -108,7 +108,7 @@ def _name(text: str) -> str:
 
 def answer(
     log: ResponseLog,
-    opened: Opened,
+    open_engine: OpenEngine,
     questions: Mapping[str, Sequence[Prompted]],
     on_progress: Callable[[Answering], None] = lambda progress: None,
 ) -> Answered:
@@ -124,7 +124,7 @@ def answer(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with turns.shared(), opened() as loaded:
+    with turns.shared(), open_engine() as loaded:
         for benchmark, items in questions.items():
             batches = list(_missing(items, answers))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0

@@ -21,12 +21,12 @@ from unicomp.data.sources import Source
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import ScoringError, UnicompError
 from unicomp.instruments import Instruments
+from unicomp.instruments.counter import counted
 from unicomp.instruments.defaults import default_instruments
-from unicomp.instruments.tally import counted
 from unicomp.prompts.items import Prompted, Prompts, Tokenizer, answered_items, longest, overlong
 from unicomp.prompts.tasks import Definition
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
-from unicomp.scoring.guards import Answer, constancy, degeneration, mostly_refused
+from unicomp.scoring.guards import GeneratedAnswer, constancy, degeneration, mostly_refused
 from unicomp.spec import Benchmark, Item, Reading
 from unicomp.store import SCORES, Store, content_key
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Opened = Callable[[int], AbstractContextManager[Engine]]
+OpenFor = Callable[[int], AbstractContextManager[Engine]]
 """Loads a checkpoint for requests of at most so many tokens, those to be generated included."""
 
 
@@ -117,7 +117,7 @@ class Records:
 
 
 @dataclass(frozen=True)
-class Measured:
+class CheckpointRecords:
     """What measuring a checkpoint gave, and what it cost."""
 
     records: Mapping[str, Records | UnicompError]
@@ -131,10 +131,10 @@ def measure(
     benchmarks: Sequence[Benchmark],
     conditions: Conditions,
     *,
-    opened: Opened | None = None,
+    open_for: OpenFor | None = None,
     on_progress: Callable[[Answering], None] = lambda progress: None,
     on_wait: Callable[[], None] | None = None,
-) -> Measured:
+) -> CheckpointRecords:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
 
     `opened` loads it for requests of at most so many tokens, or has it loaded already; by default
@@ -155,27 +155,27 @@ def measure(
     records = {**absent, **_recall(keys, conditions.store)}
     todo = [bench for bench in benchmarks if bench.name not in records]
     if not todo:
-        return Measured(records)
+        return CheckpointRecords(records)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
     with conditions.store.lock(f"responses-{log.key}", on_wait):
         records |= _recall({bench.name: keys[bench.name] for bench in todo}, conditions.store)
         todo = [bench for bench in todo if bench.name not in records]
         if not todo:
-            return Measured(records)
+            return CheckpointRecords(records)
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _prompt(todo, conditions, tokenizer)
 
         def load() -> AbstractContextManager[Engine]:
             tokens = longest(chain.from_iterable(questions.values()), tokenizer)
-            if opened is not None:
-                return opened(tokens)
+            if open_for is not None:
+                return open_for(tokens)
             return conditions.engine.open(checkpoint.path, checkpoint.model, tokens)
 
         try:
             answered = answer(log, load, questions, on_progress)
         except UnicompError as error:
             unanswered = {bench.name: error for bench in todo}
-            return Measured({**records, **unanswered, **failures})
+            return CheckpointRecords({**records, **unanswered, **failures})
         failures |= answered.failures
         for bench in todo:
             if bench.name in failures:
@@ -195,7 +195,7 @@ def measure(
             # a gap may be filled by installing something, which no key can know
             if (key := keys[bench.name]) and not any(new.gaps):
                 conditions.store.remember(SCORES, key, asdict(new))
-    return Measured({**records, **failures}, answered.asked, answered.seconds)
+    return CheckpointRecords({**records, **failures}, answered.asked, answered.seconds)
 
 
 def recalled(
@@ -380,13 +380,13 @@ def _generated(
     items: Sequence[Item],
     readings: Sequence[Reading],
     tokenizer: Tokenizer,
-) -> list[Answer]:
+) -> list[GeneratedAnswer]:
     """The answers that were generated; none where there was nothing to generate."""
     if definition.settings.get("output_type") != "generate_until":
         return []
     limit = definition.max_new_tokens
     return [
-        Answer(
+        GeneratedAnswer(
             prompt=item.prompt,
             text=item.text,
             parsed=reading.parsed,

@@ -19,7 +19,7 @@ from unicomp.checkpoint import Checkpoint, build
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.efficiency.gain import Gain
-from unicomp.efficiency.measurements import Measurements, Tally
+from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
@@ -28,7 +28,7 @@ from unicomp.findings.engines import crosscheck
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scorecard import Work
-from unicomp.scores import Conditions, Measured, Records, guarded, measure
+from unicomp.scores import CheckpointRecords, Conditions, Records, guarded, measure
 from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, Method, Model, Probe
 
 K = TypeVar("K")
@@ -139,7 +139,7 @@ class Session:
 
         @contextmanager
         def loaded() -> Iterator[tuple[Engine, Engine]]:
-            with self._lent(dense, tokens) as one, self._lent(checkpoint, tokens) as other:
+            with self._borrowed(dense, tokens) as one, self._borrowed(checkpoint, tokens) as other:
                 yield one, other
 
         if self._measurements[subject.model.name].opens(probe):
@@ -167,13 +167,13 @@ class Session:
             raise UnmeasuredError(f"{subject.method} was not made here: what it took is not known")
         return float(found)
 
-    def _lent(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
+    def _borrowed(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
         """The checkpoint loaded for requests of `tokens`, and for what it will be measured with.
 
         One that will be measured stays loaded.
         """
         probes = self._opening(checkpoint.model)
-        return self._pool.lent(
+        return self._pool.borrowed(
             checkpoint,
             self._conditions[checkpoint.model.name].engine,
             max([tokens, *map(_longest, probes)]),
@@ -209,7 +209,7 @@ class Session:
     def _measuring(self, subject: Subject) -> Iterator[Measurements]:
         """Enter what is measured of a subject meanwhile, also where it fails."""
         measurements = self._measurements[subject.model.name]
-        done = measurements.tally = Tally()
+        done = measurements.counter = MeasurementCounter()
         try:
             yield measurements
         finally:
@@ -301,7 +301,7 @@ class Session:
             for bench in benchmarks
         ]
 
-    def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Measured:
+    def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> CheckpointRecords:
         checkpoint = self.checkpoint(subject)
         self._prepare(subject.model)
         self._narrate(f"{subject}: looking for responses")
@@ -313,7 +313,7 @@ class Session:
             checkpoint,
             benchmarks,
             self._conditions[subject.model.name],
-            opened=lambda tokens: self._lent(checkpoint, tokens),
+            open_for=lambda tokens: self._borrowed(checkpoint, tokens),
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )

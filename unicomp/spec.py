@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Family = Literal["pruning", "quantization", "distillation"]
 FAMILIES: tuple[Family, ...] = ("pruning", "quantization", "distillation")
 
-Kind = Literal["normal", "reasoning", "moe"]
-KINDS: tuple[Kind, ...] = ("normal", "reasoning", "moe")
+ModelKind = Literal["normal", "reasoning", "moe"]
+MODEL_KINDS: tuple[ModelKind, ...] = ("normal", "reasoning", "moe")
 """Kinds of models that the paper sums up apart: ordinary ones, those that think aloud before they
 answer, and mixtures of experts."""
 
@@ -60,13 +60,13 @@ class Model:
     """The precision it is run in: `auto` (float32 on CPU, the stored one elsewhere) or a torch
     dtype's name."""
     trust_remote_code: bool = False
-    kind: Kind = "normal"
+    kind: ModelKind = "normal"
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
-        if self.kind not in KINDS:
+        if self.kind not in MODEL_KINDS:
             raise SpecError(
-                f"model {self.name}: the kind {self.kind!r} is none of {', '.join(KINDS)}"
+                f"model {self.name}: the kind {self.kind!r} is none of {', '.join(MODEL_KINDS)}"
             )
         if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise SpecError(
@@ -85,7 +85,7 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claims:
+class Guarantees:
     """What a method says of every weight matrix it compresses; the checkpoint is held to it."""
 
     sparsity: float | None = None
@@ -132,10 +132,10 @@ class Method:
     also: Family | None = None
     """The family of the second of two methods, one after the other."""
     compress: Callable[..., Mapping[str, Any] | None] | None = None
-    claims: Claims = field(default_factory=Claims)
+    guarantees: Guarantees = field(default_factory=Guarantees)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Everything that decides the result, JSON-able: part of the checkpoint's identity."""
-    refuse: Callable[[Mapping[str, Any]], str | None] = lambda config: None
+    why_unsupported: Callable[[Mapping[str, Any]], str | None] = lambda config: None
     calibrated: bool = True
     """Whether the calibration text changes the result."""
     corpus: str | None = None
@@ -166,7 +166,7 @@ DENSE = Method(name="dense", family=None, calibrated=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class PublishedCost:
     """What making a checkpoint cost, by the word of somebody: nothing here was measured."""
 
     basis: str
@@ -198,7 +198,7 @@ class Published:
     family: Family
     base: str
     """The hub id of the model that it was made from, as its authors state it."""
-    cost: Cost
+    cost: PublishedCost
     revision: str | None = None
 
     def __post_init__(self) -> None:

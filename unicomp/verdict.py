@@ -65,7 +65,7 @@ class Row:
     """Of the values of an efficiency measurement; None for a benchmark."""
     budget: float | None = None
     """What compressing may take, where that is measured and limited."""
-    promised: float | None = None
+    expected_gain: float | None = None
     """Of an efficiency measurement: what the checkpoint's format lets one expect, in percent of
     dense, where that is a gain."""
     allowed: str | None = None
@@ -88,7 +88,7 @@ class Row:
     @property
     def realised(self) -> bool | None:
         """Whether a gain that the format promises was measured, with its whole interval."""
-        if self.promised is None or self.low is None:
+        if self.expected_gain is None or self.low is None:
             return None
         return self.low > 100.0
 

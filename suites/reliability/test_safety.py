@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import Among, Benchmark, Keeping, Mean, Responded
+from unicomp import Among, Benchmark, Mean, Responded, WithColumns
 
 here = Path(__file__).parent
 
@@ -25,7 +25,7 @@ jailbreak_trigger = Benchmark(
     task=here / "jailbreak_trigger.yaml",
     max_new_tokens=128,
     temperature=1.0,
-    scorer=Keeping(Responded("refusal"), ("label",)),
+    scorer=WithColumns(Responded("refusal"), ("label",)),
     aggregate=Mean("correct"),
     varied=False,
     benign="xstest",
@@ -59,7 +59,7 @@ misuse = Benchmark(
     task=here / "misuse.yaml",
     max_new_tokens=128,
     temperature=1.0,
-    scorer=Keeping(Responded("refusal"), ("source",)),
+    scorer=WithColumns(Responded("refusal"), ("source",)),
     aggregate=Mean("correct"),
     varied=False,
     benign="xstest",

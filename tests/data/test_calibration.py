@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicomp.catalogue import calibration_draws, calibration_names, load_recipe, roots
+from unicomp.catalogue import calibration_names, load_recipe, roots, seeded_calibrations
 from unicomp.data.calibration import (
     Mixture,
     Part,
@@ -368,7 +368,7 @@ def test_another_seed_draws_other_samples_of_a_long_file(tmp_path: Path) -> None
 
 
 def names_of(given: list[str], seeds: int = 1) -> list[str]:
-    return [str(draw) for draw in calibration_draws(given, seeds, roots(REPOSITORY))[0]]
+    return [str(draw) for draw in seeded_calibrations(given, seeds, roots(REPOSITORY))[0]]
 
 
 def test_a_seed_is_named_where_it_is_not_the_default_one() -> None:
@@ -387,11 +387,11 @@ def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Pa
     short, long = tmp_path / "short.txt", tmp_path / "long.txt"
     short.write_text("one\n\ntwo")
     long.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
-    draws, notes = calibration_draws([str(short), str(long)], 2, roots(REPOSITORY))
-    assert [str(draw) for draw in draws] == ["short", "long", "long@43"]
+    seeded, notes = seeded_calibrations([str(short), str(long)], 2, roots(REPOSITORY))
+    assert [str(draw) for draw in seeded] == ["short", "long", "long@43"]
     (note,) = notes
     assert note.startswith(f"{short} has 2 samples, of which every seed takes all")
-    assert calibration_draws([str(short)], 1, roots(REPOSITORY))[1] == ()
+    assert seeded_calibrations([str(short)], 1, roots(REPOSITORY))[1] == ()
 
 
 def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp import catalogue
-from unicomp.distillation.estimate import Work, count, estimate, hours, work_of
+from unicomp.distillation.estimate import PlannedTraining, count, estimate, hours, work_of
 from unicomp.distillation.shape import Shape
 from unicomp.distillation.training import Training
 from unicomp.report.plan import print_plan
@@ -92,7 +92,9 @@ TINY = Shape(
 
 def work(tokens=10_000, rows=8, **settings):
     training = Training(tokens=tokens, sequence=32, batch=rows, learning_rate=1e-3, **settings)
-    return Work(kind="logits", teacher=TINY, student=TINY.scaled(layers=2), training=training)
+    return PlannedTraining(
+        kind="logits", teacher=TINY, student=TINY.scaled(layers=2), training=training
+    )
 
 
 @given(st.integers(1, 10**9), st.integers(1, 512))

@@ -11,7 +11,7 @@ from tests.distillation import tiny
 from unicomp.data.lock import Pin
 from unicomp.data.sources import Source
 from unicomp.distillation.corpus import Corpus
-from unicomp.distillation.job import DONE, MODEL, Job, run
+from unicomp.distillation.job import DONE, MODEL, TrainingJob, run
 from unicomp.distillation.loop import CURVE, STATE
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError
@@ -38,7 +38,7 @@ def job(tmp_path_factory):
     tiny.model().save_pretrained(root / "teacher")
     tiny.tokenizer().save_pretrained(root / "teacher")
     tiny.model(seed=1, num_hidden_layers=1).save_pretrained(root / "student")
-    return Job(
+    return TrainingJob(
         kind="logits",
         teacher=root / "teacher",
         student=root / "student",
@@ -51,7 +51,7 @@ def job(tmp_path_factory):
 def test_a_request_is_read_back_from_json_as_it_was(job):
     lock = {"org/tales": Pin(revision="abc", files={"a": "b"})}
     pinned = replace(job, corpus=replace(job.corpus, source=Source("embedded", lock)))
-    assert Job.from_json(json.loads(json.dumps(pinned.as_json()))) == pinned
+    assert TrainingJob.from_json(json.loads(json.dumps(pinned.as_json()))) == pinned
 
 
 def test_it_leaves_a_model_a_curve_and_no_state_and_is_done_once(job):

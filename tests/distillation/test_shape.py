@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.distillation.decoders import DECODERS, decoder
-from unicomp.distillation.shape import KINDS, Shape, refusal, student_config
+from unicomp.distillation.shape import KINDS, Shape, student_config, why_unsupported
 from unicomp.errors import SpecError
 
 LLAMA_8B = {
@@ -163,7 +163,7 @@ def test_layers_that_are_not_there_cannot_be_kept(kept):
 
 @pytest.mark.parametrize("config", [LLAMA_8B, QWEN_7B, QWEN3_8B])
 def test_dense_decoders_are_taken(config):
-    assert refusal(config) is None
+    assert why_unsupported(config) is None
 
 
 @pytest.mark.parametrize(
@@ -178,4 +178,4 @@ def test_dense_decoders_are_taken(config):
     ],
 )
 def test_what_cannot_be_cut_is_refused_with_the_reason(config, reason):
-    assert reason in refusal(config)
+    assert reason in why_unsupported(config)

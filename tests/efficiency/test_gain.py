@@ -190,7 +190,7 @@ def test_latencies_of_a_benchmark_have_an_interval():
     assert 190 < gain.low < gain.value < gain.high < 210
     assert (gain.score, gain.dense, gain.n) == (pytest.approx(1.0), pytest.approx(2.0), 10)
     assert {"p95", "dense.p95"} <= gain.details.keys()
-    assert gain.promised is None
+    assert gain.expected_gain is None
 
 
 def test_one_throughput_of_a_benchmark_has_no_interval_and_meets_no_floor():

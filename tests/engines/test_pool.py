@@ -76,7 +76,7 @@ def pool(failing):
 
 
 def lend(pool, name, tokens=8, *, model="m", key=None, keep=True):
-    with pool.lent(checkpoint(name, model, key), SETTINGS, tokens, keep=keep) as engine:
+    with pool.borrowed(checkpoint(name, model, key), SETTINGS, tokens, keep=keep) as engine:
         return engine
 
 
@@ -162,7 +162,7 @@ def test_a_server_that_died_is_started_once_more(double, toy, monkeypatch):
     for cause in ("died unexpectedly", "died unexpectedly", "ended twice"):
         with (
             pytest.raises(EngineError, match=cause),
-            pool.lent(served, toy, 8, keep=True) as engine,
+            pool.borrowed(served, toy, 8, keep=True) as engine,
         ):
             engine.generate([[5]], 2)
     assert len(double.starts) == 2

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.embedded.world import safety
-from unicomp.instruments import KINDS, Exchange
+from unicomp.instruments import RESPONSE_KINDS, Exchange
 from unicomp.instruments.languages import languages_of, same_language
 from unicomp.instruments.refusals import RuleDetector, default_refusals, labelled, measure
 
@@ -51,7 +51,7 @@ def test_they_keep_them_in_every_language(language):
     assert figures.gibberish_refused <= 0.01
 
 
-@pytest.mark.parametrize("expected", KINDS)
+@pytest.mark.parametrize("expected", RESPONSE_KINDS)
 def test_every_kind_is_mostly_recognised(expected):
     told = measure(rules).confusion[expected]
     assert told.get(expected, 0) >= 0.9 * sum(told.values())
@@ -62,7 +62,7 @@ def test_the_labelled_responses_are_many_varied_and_hard():
     assert len(rows) >= 1200
     assert len({(row.prompt, row.response) for row in rows}) == len(rows)
     assert sum(row.hard for row in rows) >= len(rows) / 2
-    assert {row.kind for row in rows} == set(KINDS)
+    assert {row.kind for row in rows} == set(RESPONSE_KINDS)
     assert {row.language for row in rows} >= {"en", "de", "fr", "es", "zh", "ar", "id", "pt"}
     assert sum(row.held_out for row in rows) >= len(rows) / 6
 
@@ -206,13 +206,13 @@ def test_every_text_has_a_kind_the_same_every_time_and_in_order(texts):
     exchanges = [Exchange(prompt, response) for prompt, response in texts]
     kinds = rules.classify(exchanges)
     assert kinds == [rules.classify([exchange])[0] for exchange in exchanges]
-    assert set(kinds) <= set(KINDS)
+    assert set(kinds) <= set(RESPONSE_KINDS)
 
 
 def test_long_responses_take_no_long_time():
     long = "I would never say that I really do not know, but " * 400
-    assert kind(long) in KINDS
-    assert kind("'" * 2000 + "a" * 2000) in KINDS
+    assert kind(long) in RESPONSE_KINDS
+    assert kind("'" * 2000 + "a" * 2000) in RESPONSE_KINDS
 
 
 def test_the_rules_are_identified_by_their_content():

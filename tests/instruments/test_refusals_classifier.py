@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from unicomp.errors import EngineError, JudgeError, SpecError
-from unicomp.instruments import KINDS, Exchange
+from unicomp.instruments import RESPONSE_KINDS, Exchange
 from unicomp.instruments.refusals import (
     LONGFORMER,
     ClassifierDetector,
@@ -171,7 +171,7 @@ def test_a_judge_is_asked_with_the_kinds_as_choices():
     )
     assert kinds == ["partial", "empty", "echo", None, "refusal"]
     assert len(judge.asked) == 4
-    assert all(question.choices == KINDS for question in judge.asked)
+    assert all(question.choices == RESPONSE_KINDS for question in judge.asked)
     assert judge.asked[0].data == (("request", "p"), ("response", "partial"))
     assert "partial" not in judge.asked[0].data[0]
 

@@ -19,7 +19,7 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import UnicompError
-from unicomp.framework import BESIDE, PAPER
+from unicomp.framework import BESIDE, PAPER_PROFILE
 from unicomp.instruments.defaults import default_instruments
 from unicomp.prompts.tasks import Definition
 from unicomp.scores import Conditions, Records, measure
@@ -92,7 +92,7 @@ def run(tmp_path):
 
 
 def test_every_benchmark_of_the_suites_is_in_the_framework():
-    parts = {name for metric in PAPER for name in PAPER.benchmarks(metric)}
+    parts = {name for metric in PAPER_PROFILE for name in PAPER_PROFILE.benchmarks(metric)}
     assert BENCHMARKS.keys() <= {*parts, *BESIDE}
     assert set(BESIDE) <= BENCHMARKS.keys()
 

@@ -20,7 +20,7 @@ from unicomp.methods.combination import combined
 from unicomp.methods.inspection import headers, inspect, size
 from unicomp.methods.pruning import sparsegpt, wanda
 from unicomp.methods.quantization import awq, gptq
-from unicomp.spec import DENSE, Calibration, Claims, Method
+from unicomp.spec import DENSE, Calibration, Guarantees, Method
 
 REPOSITORY = Path(__file__).parents[2]
 EMBEDDED = REPOSITORY / "fixtures/embedded/model"
@@ -68,9 +68,9 @@ def test_gptq_after_pruning_is_refused_with_the_reason(first: Method, bits: int)
 @pytest.mark.parametrize("first", [pruned(), wanda("wanda_30", sparsity=0.3)], ids=str)
 def test_a_combination_claims_what_both_of_its_methods_claim(first: Method) -> None:
     both = combined("both", first, awq("awq", bits=8, exceptions={"v_proj": 4}))
-    assert both.claims == Claims(
-        sparsity=first.claims.sparsity,
-        pattern=first.claims.pattern,
+    assert both.guarantees == Guarantees(
+        sparsity=first.guarantees.sparsity,
+        pattern=first.guarantees.pattern,
         bits=8,
         group_size=128,
         exceptions={"v_proj": 4},
@@ -95,14 +95,14 @@ def test_what_cannot_be_combined_is_refused(first: Method, second: Method, messa
 
 def test_a_combination_takes_the_models_that_both_of_its_methods_take() -> None:
     both = combined("both", pruned(), awq("awq"))
-    assert both.refuse(LLAMA) is None
-    assert "groups of 128" in str(both.refuse(LLAMA | {"hidden_size": 64}))
-    assert "found to fail" in str(both.refuse(LLAMA | {"model_type": "deepseek_v2"}))
+    assert both.why_unsupported(LLAMA) is None
+    assert "groups of 128" in str(both.why_unsupported(LLAMA | {"hidden_size": 64}))
+    assert "found to fail" in str(both.why_unsupported(LLAMA | {"model_type": "deepseek_v2"}))
 
 
 def test_a_student_is_quantized_if_its_own_shape_allows_it(tmp_path: Path) -> None:
     both = combined("both", copy("student"), awq("awq", group_size=256))
-    assert both.refuse(LLAMA) is None, "the teacher's shape does not count"
+    assert both.why_unsupported(LLAMA) is None, "the teacher's shape does not count"
     seen = Calibration(name="c", samples=("one",))
     assert both.compress is not None
     with pytest.raises(UnsupportedError, match="awq cannot compress what student leaves: hidden"):
@@ -126,14 +126,14 @@ def test_exceptions_are_checked_when_they_are_declared(
 
 
 def test_exceptions_are_named_by_whole_parts_and_the_first_that_fits_counts() -> None:
-    claims = Claims(bits=4, exceptions={"layers.1": 6, "down_proj": 8})
+    guarantees = Guarantees(bits=4, exceptions={"layers.1": 6, "down_proj": 8})
     bits = {
         "model.layers.1.mlp.down_proj": 6,
         "model.layers.11.mlp.down_proj": 8,
         "model.layers.11.mlp.up_proj": 4,
         "model.layers.11.mlp.shutdown_proj": 4,
     }
-    assert {name: claims.bits_of(name) for name in bits} == bits
+    assert {name: guarantees.bits_of(name) for name in bits} == bits
 
 
 # -- what is built ------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_pruned_and_then_scaled_and_rounded_keeps_the_pattern(
     folder = built(method, tmp_path, seen)
     assert alive() == before, "the model between the methods is not kept in memory"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    facts = inspect(EMBEDDED, folder, method.claims, PROBES)
+    facts = inspect(EMBEDDED, folder, method.guarantees, PROBES)
     assert facts["sparsity_least"] >= 0.5
     assert (facts["bits"], facts["group_size"], facts["matrices"]) == (4, 128, 42)
     values = sum(
@@ -188,9 +188,9 @@ def test_gptq_after_two_of_four_does_fill_the_zeros_again(
     method = combined("both", pruned(), gptq("gptq"))
     folder = built(method, tmp_path, seen)
     with pytest.raises(BuildError, match=r"has [34]\d\.\d\d% zeros, not 50\.00%"):
-        inspect(EMBEDDED, folder, method.claims, PROBES)
+        inspect(EMBEDDED, folder, method.guarantees, PROBES)
     with pytest.raises(BuildError, match=r"breaks the 2:4 pattern in \d{3,} of \d+ groups"):
-        inspect(EMBEDDED, folder, Claims(pattern=(2, 4)), PROBES)
+        inspect(EMBEDDED, folder, Guarantees(pattern=(2, 4)), PROBES)
 
 
 def test_named_layers_have_their_own_bits_and_the_others_theirs(
@@ -198,7 +198,7 @@ def test_named_layers_have_their_own_bits_and_the_others_theirs(
 ) -> None:
     method = shipped("gptq_w4_w8")
     folder = built(method, tmp_path, seen)
-    facts = inspect(EMBEDDED, folder, method.claims, PROBES)
+    facts = inspect(EMBEDDED, folder, method.guarantees, PROBES)
     # of a layer's 4 * 128 * 128 + 3 * 128 * 384 weights, 128 * 384 have 8 bits
     assert (facts["bits"], facts["mean_bits"]) == (4, pytest.approx(4 + 4 * 3 / 13))
     lies = {
@@ -211,15 +211,15 @@ def test_named_layers_have_their_own_bits_and_the_others_theirs(
         },
     }
     for message, exceptions in lies.items():
-        claims = Claims(bits=4, group_size=128, exceptions=exceptions)
+        guarantees = Guarantees(bits=4, group_size=128, exceptions=exceptions)
         with pytest.raises(BuildError, match=message):
-            inspect(EMBEDDED, folder, claims, PROBES)
+            inspect(EMBEDDED, folder, guarantees, PROBES)
 
 
 def test_three_bits_take_three_bits_on_disk(tmp_path: Path, seen: Calibration) -> None:
     method = shipped("gptq_w3a16")
     folder = built(method, tmp_path, seen)
-    facts = inspect(EMBEDDED, folder, method.claims, PROBES)
+    facts = inspect(EMBEDDED, folder, method.guarantees, PROBES)
     assert facts["bits"] == 3
     weights = 6 * (4 * 128 * 128 + 3 * 128 * 384)
     stored = sum(
@@ -239,9 +239,9 @@ def test_experts_are_held_to_the_claims_like_all_matrices(
     method = combined("both", pruned(), awq("awq", exceptions={"down_proj": 8}))
     assert method.compress is not None
     method.compress(source, tmp_path / "model", seen)
-    facts = inspect(source, tmp_path / "model", method.claims, PROBES)
+    facts = inspect(source, tmp_path / "model", method.guarantees, PROBES)
     assert facts["matrices"] == 2 * (4 + 4 * 3)
     assert facts["sparsity_least"] >= 0.5
     assert 4 < facts["mean_bits"] < 8
     with pytest.raises(BuildError, match=r"experts\.0\.\w+\.weight breaks the 3:4 pattern"):
-        inspect(source, tmp_path / "model", replace(method.claims, pattern=(3, 4)), PROBES)
+        inspect(source, tmp_path / "model", replace(method.guarantees, pattern=(3, 4)), PROBES)

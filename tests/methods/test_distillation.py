@@ -285,11 +285,11 @@ SHORT = Training(tokens=2_000_000, sequence=128, batch=20, learning_rate=1e-3)
 @pytest.mark.parametrize("name", STUDENTS)
 def test_a_budget_below_one_token_a_parameter_is_refused(name, tmp_path):
     method = catalogue.load_method(name, catalogue.roots(tmp_path))
-    reason = method.refuse(LLAMA)
+    reason = method.why_unsupported(LLAMA)
     assert reason is not None
     assert " tokens are no training for a student of " in reason
     assert f"fixtures/methods/{name}_" in reason
-    assert method.refuse(json.loads((EMBEDDED / "config.json").read_text())) is None
+    assert method.why_unsupported(json.loads((EMBEDDED / "config.json").read_text())) is None
 
 
 EMBEDDED = REPOSITORY / "fixtures/embedded/model"
@@ -304,11 +304,11 @@ def test_the_recipes_of_the_paper_take_their_model(name, tmp_path):
     from unicomp.distillation.estimate import work_of
 
     method = catalogue.load_method(name, catalogue.roots(tmp_path))
-    assert method.refuse(LLAMA) is None
+    assert method.why_unsupported(LLAMA) is None
     student = work_of(LLAMA, method.parameters).student
     assert (student.hidden, student.intermediate, student.layers) == RECIPES[name]
     assert 4.4e9 < student.parameters() < 4.6e9
-    assert "mixtures of experts" in method.refuse(LLAMA | {"num_experts": 8})
+    assert "mixtures of experts" in method.why_unsupported(LLAMA | {"num_experts": 8})
 
 
 def test_the_recipe_of_low_rank_clone_takes_its_model(tmp_path):
@@ -325,7 +325,7 @@ def test_the_recipe_of_low_rank_clone_takes_its_model(tmp_path):
         "vocab_size": 152_064,
     }
     method = catalogue.load_method("low_rank_clone_qwen2_5_7b", catalogue.roots(tmp_path))
-    assert method.refuse(qwen) is None
+    assert method.why_unsupported(qwen) is None
     work = work_of(qwen, method.parameters)
     assert work.student.hidden == 2048
     assert work.training.batch * work.training.sequence == 32_768
@@ -385,8 +385,8 @@ def student(build, tmp_path):
 def inspect(student, teacher, build):
     from unicomp.methods.inspection import inspect
 
-    claims = build("minitron_width").method.claims
-    return inspect(Path(teacher.source), student, claims, [[1, 6, 7]])
+    guarantees = build("minitron_width").method.guarantees
+    return inspect(Path(teacher.source), student, guarantees, [[1, 6, 7]])
 
 
 def test_a_student_of_another_shape_is_not_kept(student, teacher, build):

@@ -19,7 +19,7 @@ import pytest
 from tests.families import FAMILIES, write_model
 from unicomp import catalogue, checkpoint
 from unicomp.checkpoint import Checkpoint
-from unicomp.data.sources import EMBEDDED, Source
+from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
 from unicomp.methods import worker
 from unicomp.methods.inspection import headers
@@ -61,7 +61,7 @@ class Family:
     conditions: Conditions
 
     def build(self, method: Method) -> Checkpoint:
-        calibration = catalogue.load_calibration(str(self.text), ROOTS, Source(EMBEDDED))
+        calibration = catalogue.load_calibration(str(self.text), ROOTS, Source(EMBEDDED_ROWS))
         store = self.conditions.store
         return checkpoint.build(self.model, method, calibration, store=store, roots=ROOTS)
 
@@ -72,7 +72,7 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     (folder / "text.txt").write_text(TEXT)
     model = write_model(folder / request.param, request.param)
     engine = EngineSettings(device="cpu")
-    conditions = Conditions(Store(folder / "home"), Source(EMBEDDED), engine, samples=4)
+    conditions = Conditions(Store(folder / "home"), Source(EMBEDDED_ROWS), engine, samples=4)
     return Family(catalogue.load_model(str(model), ROOTS), folder / "text.txt", conditions)
 
 
@@ -91,11 +91,11 @@ def test_a_compressed_model_is_what_it_claims_and_answers_like_the_model(
 ) -> None:
     method = catalogue.load_method(name, ROOTS)
     built = family.build(method)
-    claims, facts = method.claims, built.facts
+    guarantees, facts = method.guarantees, built.facts
     assert facts["matrices"] == matrices(family.model)
-    assert (facts["bits"], facts["group_size"]) == (claims.bits, claims.group_size)
-    assert facts["sparsity"] == pytest.approx(claims.sparsity or 0.0, abs=0.001)
-    assert likeness(family.model, built) > (LIKE_ENOUGH if claims.bits else LITTLE_LIKE)
+    assert (facts["bits"], facts["group_size"]) == (guarantees.bits, guarantees.group_size)
+    assert facts["sparsity"] == pytest.approx(guarantees.sparsity or 0.0, abs=0.001)
+    assert likeness(family.model, built) > (LIKE_ENOUGH if guarantees.bits else LITTLE_LIKE)
     assert_answers(family, built)
 
 

@@ -7,7 +7,7 @@ import pytest
 from unicomp.errors import SpecError
 from unicomp.methods.pruning import sparsegpt, wanda
 from unicomp.methods.quantization import awq, gptq
-from unicomp.methods.support import Needs, input_widths
+from unicomp.methods.support import MatrixWise, input_widths
 
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -29,7 +29,7 @@ METHODS = [
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_a_model_of_fitting_widths_is_taken(method: Any) -> None:
-    assert method.refuse(LLAMA) is None
+    assert method.why_unsupported(LLAMA) is None
 
 
 @pytest.mark.parametrize("method", METHODS[4:], ids=str)
@@ -46,20 +46,20 @@ def test_a_model_of_fitting_widths_is_taken(method: Any) -> None:
 def test_groups_need_widths_that_they_divide(
     method: Any, width: dict[str, int], reason: str
 ) -> None:
-    assert method.refuse(LLAMA | width).startswith(reason)
+    assert method.why_unsupported(LLAMA | width).startswith(reason)
 
 
 @pytest.mark.parametrize("method", [METHODS[1], METHODS[3]], ids=str)
 def test_a_pattern_needs_widths_that_it_divides(method: Any) -> None:
-    assert method.refuse(LLAMA | {"hidden_size": 64}) is None
-    assert method.refuse(LLAMA | {"intermediate_size": 770}) == (
+    assert method.why_unsupported(LLAMA | {"hidden_size": 64}) is None
+    assert method.why_unsupported(LLAMA | {"intermediate_size": 770}) == (
         "intermediate_size 770 is not divisible by groups of 4"
     )
 
 
 @pytest.mark.parametrize("method", [METHODS[0], METHODS[2]], ids=str)
 def test_unstructured_pruning_takes_any_width(method: Any) -> None:
-    assert method.refuse(LLAMA | {"hidden_size": 66, "intermediate_size": 99}) is None
+    assert method.why_unsupported(LLAMA | {"hidden_size": 66, "intermediate_size": 99}) is None
 
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
@@ -78,19 +78,19 @@ def test_unstructured_pruning_takes_any_width(method: Any) -> None:
 def test_what_llmcompressor_cannot_do_is_refused(
     method: Any, change: dict[str, Any], reason: str
 ) -> None:
-    assert reason in method.refuse(LLAMA | change)
+    assert reason in method.why_unsupported(LLAMA | change)
 
 
 def test_awq_knows_fewer_architectures_than_gptq() -> None:
     opt = {"model_type": "opt", "architectures": ["OPTForCausalLM"], "hidden_size": 128}
-    assert METHODS[4].refuse(opt) is None
-    assert METHODS[5].refuse(opt) == "it was found to fail on opt models"
+    assert METHODS[4].why_unsupported(opt) is None
+    assert METHODS[5].why_unsupported(opt) == "it was found to fail on opt models"
 
 
 def test_widths_are_found_under_the_names_of_each_architecture() -> None:
     assert input_widths({"n_embd": 8}) == {"n_embd": 8}
     assert input_widths({"hidden_size": 8, "ffn_dim": 32}) == {"hidden_size": 8, "ffn_dim": 32}
-    assert Needs(divisor=3)({"n_embd": 8}) == "n_embd 8 is not divisible by groups of 3"
+    assert MatrixWise(divisor=3)({"n_embd": 8}) == "n_embd 8 is not divisible by groups of 3"
 
 
 @pytest.mark.parametrize(

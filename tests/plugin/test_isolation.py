@@ -102,9 +102,10 @@ def test_a_fixture_of_ours_can_be_overridden(gate):
 def test_a_run_in_which_all_is_skipped_is_no_pass(gate):
     gate.write(
         "fixtures/methods/picky.py",
-        "from unicomp import Claims, Method\n"
+        "from unicomp import Guarantees, Method\n"
         "method = Method(name='picky', family='pruning', compress=print,\n"
-        "                claims=Claims(sparsity=0.5), refuse=lambda config: 'not this one')\n",
+        "                guarantees=Guarantees(sparsity=0.5),\n"
+        "                why_unsupported=lambda config: 'not this one')\n",
     )
     run = gate.run("-m", "knowledge", "--samples=60", "--method=picky")
     assert run.status == 1
@@ -202,9 +203,10 @@ def test_a_method_that_sees_no_calibration_is_built(gate):
 def test_tests_that_only_ask_for_a_refused_checkpoint_are_no_pass(gate):
     gate.write(
         "fixtures/methods/picky.py",
-        "from unicomp import Claims, Method\n"
+        "from unicomp import Guarantees, Method\n"
         "method = Method(name='picky', family='pruning', compress=print,\n"
-        "                claims=Claims(sparsity=0.5), refuse=lambda config: 'not this one')\n",
+        "                guarantees=Guarantees(sparsity=0.5),\n"
+        "                why_unsupported=lambda config: 'not this one')\n",
     )
     gate.write("mine/test_size.py", "def test_size(checkpoint): assert checkpoint.path.exists()\n")
     run = gate.run("mine", "--method=picky")

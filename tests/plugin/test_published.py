@@ -40,10 +40,10 @@ def student(tmp_path: Path) -> Path:
 def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measured(gate, student):
     gate.write(
         "fixtures/checkpoints/student.py",
-        "from unicomp.spec import Cost, Published\n"
+        "from unicomp.spec import PublishedCost, Published\n"
         f"checkpoint = Published(name='student', source={str(student)!r},\n"
         "    family='distillation', base='org/base',\n"
-        "    cost=Cost(tokens=94e9, hours=120, gpus=256, basis='a paper, table 3'))\n",
+        "    cost=PublishedCost(tokens=94e9, hours=120, gpus=256, basis='a paper, table 3'))\n",
     )
     asked = ("-m", "knowledge", "--samples=40", "--method=wanda_50", "--floor=knowledge=0")
     run = gate.run(*asked, "--checkpoint=student", "-n", "1")
@@ -61,7 +61,7 @@ def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measure
         "gpus": 256,
         "basis": "a paper, table 3",
     }
-    assert "Cost of compression (measured, estimated, published)" in run.text
+    assert "PublishedCost of compression (measured, estimated, published)" in run.text
     assert "student was made from org/base, and is judged against embedded" in run.text
     assert "student, published: a paper, table 3" in run.text
 

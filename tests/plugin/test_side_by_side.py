@@ -49,11 +49,11 @@ def test_a_killed_worker_leaves_missing_rows_and_a_shut_gate(gate):
 def test_a_failing_build_is_a_missing_row_for_each_benchmark(gate):
     gate.write(
         "fixtures/methods/broken.py",
-        "from unicomp import Claims, Method\n"
+        "from unicomp import Guarantees, Method\n"
         "def compress(source, target, calibration):\n"
         "    raise ValueError('the tensor cores are on strike')\n"
         "method = Method(name='broken', family='pruning', compress=compress,\n"
-        "                claims=Claims(sparsity=0.5))\n",
+        "                guarantees=Guarantees(sparsity=0.5))\n",
     )
     run = gate.run(*FEW[:3], "--method=dense", "--method=broken", *FLOORS)
     assert run.status == 1

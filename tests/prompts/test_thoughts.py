@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from unicomp import catalogue, checkpoint
 from unicomp.checkpoint import Checkpoint
-from unicomp.data.sources import EMBEDDED, Source
+from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
 from unicomp.prompts.items import without_thoughts
 from unicomp.responses import ResponseLog
@@ -90,7 +90,7 @@ def ask(tmp_path: Path) -> Callable[..., Answered]:
     ) -> Answered:
         store, engine = Store(tmp_path / "home"), Scripted(device="cpu", script=script)
         dense = dense_of(model, store)
-        conditions = Conditions(store, Source(EMBEDDED), engine, samples=5)
+        conditions = Conditions(store, Source(EMBEDDED_ROWS), engine, samples=5)
         records = measure(dense, [SUITES[name]], conditions).records[name]
         assert isinstance(records, Records), records
         log = ResponseLog(store, dense, engine)

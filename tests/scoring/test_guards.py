@@ -11,7 +11,7 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.errors import ScoringError, SpecError
 from unicomp.scores import Records, guarded
 from unicomp.scoring.aggregate import Mean
-from unicomp.scoring.guards import FEWEST, Answer, constancy, degeneration, mostly_refused
+from unicomp.scoring.guards import FEWEST, GeneratedAnswer, constancy, degeneration, mostly_refused
 from unicomp.scoring.refusal import Responded
 from unicomp.spec import Benchmark
 
@@ -22,7 +22,7 @@ WORDS = TEXT.split()
 def answers(texts, *, parsed=True, cut=False):
     prompts = (f"Question number {i}: what stands by the water?" for i in range(len(texts)))
     return [
-        Answer(prompt=prompt, text=text, parsed=parsed, cut=cut)
+        GeneratedAnswer(prompt=prompt, text=text, parsed=parsed, cut=cut)
         for prompt, text in zip(prompts, texts, strict=True)
     ]
 

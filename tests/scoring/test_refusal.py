@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from unicomp.instruments import KINDS, Instruments
+from unicomp.instruments import RESPONSE_KINDS, Instruments
 from unicomp.instruments.refusals import default_refusals
 from unicomp.scoring.refusal import Responded
 from unicomp.spec import Item
@@ -106,14 +106,14 @@ def test_upstream_takes_what_is_harmless_for_refused(text, refused):
 
 
 def test_all_items_are_asked_at_once_and_stay_in_order():
-    told = Told([*KINDS, None])
+    told = Told([*RESPONSE_KINDS, None])
     readings = Responded("answer", prompt="question").read_all(
-        [item(str(n), question=f"q{n}") for n in range(len(KINDS) + 1)], instruments(told)
+        [item(str(n), question=f"q{n}") for n in range(len(RESPONSE_KINDS) + 1)], instruments(told)
     )
-    assert [reading.fields["kind"] for reading in readings] == [*KINDS, "none"]
+    assert [reading.fields["kind"] for reading in readings] == [*RESPONSE_KINDS, "none"]
     assert [reading.fields["correct"] for reading in readings] == [0, 1, 1, 0, 0, 0, 0]
     assert [(one.prompt, one.response) for one in told.asked] == [
-        (f"q{n}", str(n)) for n in range(len(KINDS) + 1)
+        (f"q{n}", str(n)) for n in range(len(RESPONSE_KINDS) + 1)
     ]
 
 

@@ -38,10 +38,10 @@ def test_what_is_no_answer_is_close_to_nothing_strictly():
 
 # -- unmoved by noise -----------------------------------------------------------------------------
 
-KINDS = ("original", "letter_change", "one_url")
-ROWS = [{"index": index, "type": kind} for index in (0, 1, 2, 3) for kind in KINDS]
+RESPONSE_KINDS = ("original", "letter_change", "one_url")
+ROWS = [{"index": index, "type": kind} for index in (0, 1, 2, 3) for kind in RESPONSE_KINDS]
 PLAIN = ["bread needs flour", "frogs like ponds", "spoons are bent", "rivers run deep"]
-STEADY = [text for text in PLAIN for _ in KINDS]
+STEADY = [text for text in PLAIN for _ in RESPONSE_KINDS]
 CONSTANT = ["bread needs flour"] * len(ROWS)
 
 

@@ -25,7 +25,7 @@ from unicomp.errors import SpecError
 from unicomp.spec import Calibration, Message, Sample, check_name
 from unicomp.store import CALIBRATIONS, Store, content_key
 
-Row = Mapping[str, Any]
+RawRow = Mapping[str, Any]
 
 SAMPLES = 512
 EMBEDDED_SAMPLES = 256
@@ -55,7 +55,7 @@ class Part:
     """Its id on the hub, `ORG/NAME`."""
     configs: tuple[str, ...]
     """Its configurations, pooled."""
-    render: Callable[[Row], Sample]
+    render: Callable[[RawRow], Sample]
     """Turns a row into text, or into a conversation that gets the model's chat template."""
     split: str = "train"
     large: bool = False
@@ -159,7 +159,7 @@ class Recipe:
             part.dataset: source.identity(part.dataset, digest) for part in self.parts_of(source)
         }
 
-    def _rows(self, part: Part, count: int, source: Source, store: Store | None) -> list[Row]:
+    def _rows(self, part: Part, count: int, source: Source, store: Store | None) -> list[RawRow]:
         if store is None:
             return _draw(part, count, self.seed, source)
         files = source.files(part.dataset)
@@ -201,7 +201,7 @@ class Mixture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
+class SeededCalibration:
     """A calibration as a session uses it: which one, and the seed that draws its samples."""
 
     name: str
@@ -224,7 +224,7 @@ def _equal(wanted: int, count: int) -> list[int]:
     return [wanted // count + (number < wanted % count) for number in range(count)]
 
 
-def _draw(part: Part, count: int, seed: int, source: Source) -> list[Row]:
+def _draw(part: Part, count: int, seed: int, source: Source) -> list[RawRow]:
     """At most `count` rows of a part, as JSON values; the same ones for the same seed."""
     rows: list[Any] = []
     try:
@@ -253,7 +253,7 @@ def _unread(part: Part, source: Source, error: Exception) -> SpecError:
     )
 
 
-def _endless(part: Part, seed: int, source: Source, start: int) -> Iterator[Row]:
+def _endless(part: Part, seed: int, source: Source, start: int) -> Iterator[RawRow]:
     """The rows of a part from number `start` on, epoch after epoch, each in another order."""
     try:
         with _streams(part, source) as streams:
@@ -274,7 +274,7 @@ def _endless(part: Part, seed: int, source: Source, start: int) -> Iterator[Row]
         raise _unread(part, source, error) from error
 
 
-def _shuffled(streams: list[Any], seed: int) -> Iterator[Row]:
+def _shuffled(streams: list[Any], seed: int) -> Iterator[RawRow]:
     import datasets
 
     yield from datasets.concatenate_datasets(streams).shuffle(seed=seed, buffer_size=_BUFFER)
@@ -426,7 +426,7 @@ def _message(message: Any) -> Message:
     return {"role": message["role"], "content": message["content"]}
 
 
-def messages(row: Row) -> tuple[Message, ...]:
+def messages(row: RawRow) -> tuple[Message, ...]:
     """The conversation in the column `messages` of a row, without what else its turns hold."""
     return tuple(
         {name: str(turn[name]) for name in ("role", "content")} for turn in row["messages"]

@@ -25,7 +25,7 @@ from unicomp.data.lock import Lock, Pin
 from unicomp.errors import AbsentError, SpecError
 
 HUB = "hub"
-EMBEDDED = "embedded"
+EMBEDDED_ROWS = "embedded"
 
 PARTIAL = ".unicomp-partial"
 """Lies in the folder of a data set while `unicomp mirror` fetches it."""
@@ -78,14 +78,14 @@ class Source:
         """The folder of the rows; None for the hub."""
         if self.name == HUB:
             return None
-        if self.name == EMBEDDED:
+        if self.name == EMBEDDED_ROWS:
             return shipped_fixtures() / "embedded" / "rows"
         return Path(os.path.expanduser(self.name)).resolve()
 
     @property
     def is_embedded(self) -> bool:
         """Whether these are the embedded rows: zero-shot, and complete by construction."""
-        return self.name == EMBEDDED
+        return self.name == EMBEDDED_ROWS
 
     def path(self, dataset: str) -> str:
         """What `datasets.load_dataset` is given for a data set of the hub.

@@ -36,7 +36,7 @@ Kind = Literal["logits", "low_rank_clone"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class PlannedTraining:
     """What is to be trained."""
 
     kind: Kind
@@ -133,7 +133,11 @@ class Estimate:
 
 
 def estimate(
-    work: Work, *, devices: int = 1, narrow: bool = True, flops_per_second: float | None = None
+    work: PlannedTraining,
+    *,
+    devices: int = 1,
+    narrow: bool = True,
+    flops_per_second: float | None = None,
 ) -> Estimate:
     """What `work` takes on `devices` devices.
 
@@ -169,13 +173,13 @@ def published_flops_per_second() -> tuple[float, float]:
     return slow, fast
 
 
-def work_of(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> Work:
+def work_of(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> PlannedTraining:
     """The work of a distillation method on a model, from its `config.json` and the method's
     parameters. Raises SpecError where such a student cannot be had.
     """
     own = Shape.of(config)
     training = Training.from_json(dict(parameters["training"]))
-    return Work(
+    return PlannedTraining(
         kind=parameters["objective"],
         teacher=own,
         student=own.scaled(**parameters["shape"]),

@@ -32,7 +32,7 @@ _REQUEST = "request.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class TrainingJob:
     """A training with all that it reads; equal jobs give equal weights."""
 
     kind: Kind
@@ -68,7 +68,7 @@ class Job:
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Job:
+    def from_json(cls, values: dict[str, Any]) -> TrainingJob:
         """The job that `as_json` wrote."""
         return cls(
             **values
@@ -82,7 +82,7 @@ class Job:
         )
 
 
-def run(job: Job, tell: Tell = lambda text: None, *, devices: int | None = None) -> Trained:
+def run(job: TrainingJob, tell: Tell = lambda text: None, *, devices: int | None = None) -> Trained:
     """Train, on `devices` accelerators (None: all that are visible), or go on where it was left.
 
     The student is in `job.folder / MODEL` then. A job that is done is not done again. Raises
@@ -99,7 +99,7 @@ def run(job: Job, tell: Tell = lambda text: None, *, devices: int | None = None)
     return Trained(**json.loads((job.folder / DONE).read_text()))
 
 
-def serve(job: Job, tell: Tell) -> None:
+def serve(job: TrainingJob, tell: Tell) -> None:
     """Train as one of the processes of a job, or as its only one."""
     from transformers import AutoTokenizer
 
@@ -132,7 +132,7 @@ def _keep(student: Any, trained: Trained, folder: Path) -> None:
     (folder / STATE).unlink(missing_ok=True)
 
 
-def _objective(job: Job) -> Any:
+def _objective(job: TrainingJob) -> Any:
     """The module that is trained, the same one in each process."""
     import torch
 
@@ -154,7 +154,7 @@ def _objective(job: Job) -> Any:
     return LowRankClone(teacher, shape.scaled(hidden=job.hidden), alpha=job.alpha)
 
 
-def load(folder: Path, job: Job, *, trained: bool = False) -> Any:
+def load(folder: Path, job: TrainingJob, *, trained: bool = False) -> Any:
     """A model in memory: in float32 if it is `trained`, and on a device without bfloat16."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -179,7 +179,7 @@ def _accelerators() -> int:
 # -- one process for each device ----------------------------------------------------------------
 
 
-def _launch(job: Job, devices: int, tell: Tell) -> None:
+def _launch(job: TrainingJob, devices: int, tell: Tell) -> None:
     request = job.folder / _REQUEST
     request.write_text(json.dumps(job.as_json() | {"parent": os.getpid()}))
     error: Mapping[str, str] | None = None
@@ -227,7 +227,7 @@ def main(arguments: list[str]) -> int:
         )
         return 0
     parent_watch.end_with(os.getppid())
-    job = Job.from_json(values)
+    job = TrainingJob.from_json(values)
     first = os.environ.get("RANK", "0") == "0"
 
     def tell(text: str) -> None:

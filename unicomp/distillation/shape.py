@@ -27,7 +27,7 @@ MULTIPLE = 128
 quantized weights and tiles of matrix units ask for."""
 
 
-def refusal(config: Mapping[str, Any]) -> str | None:
+def why_unsupported(config: Mapping[str, Any]) -> str | None:
     """Why a model of this architecture cannot be cut and distilled, or None.
 
     Says nothing of what does not depend on the architecture, such as weights that are quantized.

@@ -7,8 +7,9 @@ operations; what is not a matrix product (norms, activations, softmax) is left o
 
 These are the operations that are executed. The zeros of a pruned matrix are multiplied like other
 numbers, since no engine here skips them, and quantized weights are multiplied as real numbers once
-they are unpacked: what either could save is a matter of `unicomp.efficiency.promise`. Attention is
-counted whole: nor does an implementation that writes its scores skip those that are masked.
+they are unpacked: what either could save is a matter of `unicomp.efficiency.expected_gain`.
+Attention is counted whole: nor does an implementation that writes its scores skip those that are
+masked.
 
 The paper's figures leave the products of attention out: `linear_flops` of 128 tokens gives the 1.92
 TFLOPs of Llama-3.1-8B, and of its Minitron students 1.03 (depth) and 1.05 (width).

@@ -60,7 +60,7 @@ class Gain:
     `p99` over all of them, of throughput `median`, `p5` and `p1` over the rounds;
     `generated_tokens_per_second`; `joules_per_token`, all that was spent for each generated token,
     where the machine counts its energy."""
-    promised: float | None = None
+    expected_gain: float | None = None
     """The gain that the format would have where all of it is made use of, in percent."""
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ def gain_of_figures(
     score: float,
     dense: float,
     *,
-    promised: float | None = None,
+    expected_gain: float | None = None,
     error: float = 0.0,
 ) -> Gain:
     """The gain of what is counted, such as bytes, which has no noise but a relative `error`.
@@ -105,11 +105,11 @@ def gain_of_figures(
         value=value,
         low=value * (1.0 - error),
         high=value * (1.0 + error),
-        promised=promised,
+        expected_gain=expected_gain,
     )
 
 
-def gain_of_rounds(probe: Probe, rounds: Rounds, *, promised: float | None = None) -> Gain:
+def gain_of_rounds(probe: Probe, rounds: Rounds, *, expected_gain: float | None = None) -> Gain:
     """The gain of what is timed, paired by round.
 
     Raises SpecError if the probe is not timed, ScoringError if the rounds have no such times.
@@ -129,7 +129,7 @@ def gain_of_rounds(probe: Probe, rounds: Rounds, *, promised: float | None = Non
         high=100.0 * interval.high,
         n=len(rounds),
         details={**compressed.details, **{f"dense.{k}": v for k, v in dense.details.items()}},
-        promised=promised,
+        expected_gain=expected_gain,
     )
 
 

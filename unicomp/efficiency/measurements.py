@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.model_folder import read_config
-from unicomp.efficiency import flops, machine
+from unicomp.efficiency import fingerprint, flops
 from unicomp.efficiency.energy import device_meter
+from unicomp.efficiency.expected_gain import expected_gains
 from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_of_rounds
 from unicomp.efficiency.memory import RESIDENT_ERROR, Footprint, footprint
-from unicomp.efficiency.promise import promises
 from unicomp.efficiency.rounds import (
     Conduct,
     Effort,
@@ -63,7 +63,7 @@ _NEEDS_VLLM = (
 
 
 @dataclass
-class Tally:
+class MeasurementCounter:
     """What was done to measure something."""
 
     found: int = 0
@@ -84,7 +84,7 @@ class Measurements:
     fresh: bool = False
     """Whether timings are taken again, though they are in the store."""
     narrate: Callable[[str], None] = lambda text: None
-    tally: Tally = field(default_factory=Tally)
+    counter: MeasurementCounter = field(default_factory=MeasurementCounter)
 
     def __post_init__(self) -> None:
         self._known: dict[str, Any] = {}
@@ -127,13 +127,15 @@ class Measurements:
         if probe.timed:
             assert probe.load is not None
             rounds = self._timed(checkpoint, dense, probe.load, loaded, conduct)
-            return gain_of_rounds(probe, rounds, promised=_promised(probe, checkpoint, dense))
+            return gain_of_rounds(
+                probe, rounds, expected_gain=_expected_gain(probe, checkpoint, dense)
+            )
         pair = (checkpoint, dense)
         if probe.quantity == "model_size":
             sizes = [float(one.facts["bytes"]) for one in pair]
-            promise = _promised(probe, checkpoint, dense)
+            expected_gain = _expected_gain(probe, checkpoint, dense)
             error = 0.0 if checkpoint.is_dense else SIZE_ERROR
-            return gain_of_figures(probe, *sizes, promised=promise, error=error)
+            return gain_of_figures(probe, *sizes, expected_gain=expected_gain, error=error)
         assert probe.load is not None
         if probe.quantity == "inference_memory":
             mine, other = (self.footprint(one, probe.load) for one in pair)
@@ -141,14 +143,18 @@ class Measurements:
                 held, held_dense = self._served_weights(checkpoint, dense, loaded)
                 mine, other = mine.with_weights(held), other.with_weights(held_dense)
             share = other.weights / other.peak
-            promise = _promised(probe, checkpoint, dense, weights=share)
+            expected_gain = _expected_gain(probe, checkpoint, dense, weights=share)
             resident = self.engine.resolved_device() == "cpu" and not checkpoint.is_dense
             error = RESIDENT_ERROR if resident else 0.0
-            gain = gain_of_figures(probe, mine.peak, other.peak, promised=promise, error=error)
+            gain = gain_of_figures(
+                probe, mine.peak, other.peak, expected_gain=expected_gain, error=error
+            )
             return replace(gain, details=_both(mine.as_details(), other.as_details()))
         counts = [self._flops(one, probe.load) for one in pair]
-        promise = _promised(probe, checkpoint, dense)
-        gain = gain_of_figures(probe, counts[0]["all"], counts[1]["all"], promised=promise)
+        expected_gain = _expected_gain(probe, checkpoint, dense)
+        gain = gain_of_figures(
+            probe, counts[0]["all"], counts[1]["all"], expected_gain=expected_gain
+        )
         return replace(gain, details=_both(*({"linear_128": c["linear_128"]} for c in counts)))
 
     def _timed(
@@ -331,9 +337,9 @@ class Measurements:
     def _found_or_taken(self, key: str, measure: Callable[[], T], fresh: bool) -> T:
         known: T | None = None if fresh else self.store.recall(MEASUREMENTS, key)
         if known is not None:
-            self.tally.found += 1
+            self.counter.found += 1
             return known
-        self.tally.taken += 1
+        self.counter.taken += 1
         taken = measure()
         self.store.remember(MEASUREMENTS, key, taken)
         return taken
@@ -345,7 +351,7 @@ class Measurements:
         try:
             yield
         finally:
-            self.tally.seconds += time.monotonic() - start
+            self.counter.seconds += time.monotonic() - start
 
 
 def machine_of(engine: EngineSettings) -> dict[str, Any]:
@@ -353,7 +359,7 @@ def machine_of(engine: EngineSettings) -> dict[str, Any]:
 
     A server's version is part of its identity.
     """
-    return machine.fingerprint(
+    return fingerprint.fingerprint(
         device=engine.resolved_device(),
         threads=engine.threads,
         versions={} if engine.serves else versions_of(LIBRARIES),
@@ -370,13 +376,13 @@ def _sides(checkpoint: Checkpoint, dense: Checkpoint) -> list[str]:
     return [dense.key] if checkpoint.is_dense else [dense.key, checkpoint.key]
 
 
-def _promised(
+def _expected_gain(
     probe: Probe, checkpoint: Checkpoint, dense: Checkpoint, weights: float = 1.0
 ) -> float | None:
     """The gain that the checkpoint's format promises in a probe, in percent; None for none."""
     this, other = (_linear_flops(one, 1) for one in (checkpoint, dense))
-    return promises(
-        checkpoint.method.claims,
+    return expected_gains(
+        checkpoint.method.guarantees,
         checkpoint.facts,
         dense.facts,
         flops=other / this if this and other else 1.0,

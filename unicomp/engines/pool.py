@@ -11,7 +11,7 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
 
-Place = tuple[str, bool, str]
+Slot = tuple[str, bool, str]
 """A model, whether it is the dense one, and the checkpoint's content: a copy of the dense one is
 loaded beside it."""
 
@@ -30,12 +30,12 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._loaded: dict[Place, _Loaded] = {}
-        self._failed: dict[Place, EngineError] = {}
-        self._ended: set[Place] = set()
+        self._loaded: dict[Slot, _Loaded] = {}
+        self._failed: dict[Slot, EngineError] = {}
+        self._ended: set[Slot] = set()
 
     @contextmanager
-    def lent(
+    def borrowed(
         self, checkpoint: Checkpoint, settings: EngineSettings, tokens: int, *, keep: bool
     ) -> Iterator[Engine]:
         """The checkpoint, loaded for requests of at most `tokens`; with `keep` it stays open.
@@ -44,11 +44,11 @@ class Pool:
         opened, or ended twice, is not tried again. Raises EngineError.
         """
         model, is_dense = checkpoint.model.name, checkpoint.is_dense
-        place = (model, is_dense, checkpoint.key)
-        self._close_ended(place, checkpoint)
-        if failure := self._failed.get(place):
+        slot = (model, is_dense, checkpoint.key)
+        self._close_ended(slot, checkpoint)
+        if failure := self._failed.get(slot):
             raise failure
-        loaded = self._loaded.get(place)
+        loaded = self._loaded.get(slot)
         if loaded is not None and loaded.tokens >= tokens:
             yield loaded.engine
             return
@@ -60,14 +60,14 @@ class Pool:
             with turns.shared():  # a measurement is not to be disturbed by it
                 engine = context.__enter__()
         except EngineError as error:
-            self._failed[place] = error
+            self._failed[slot] = error
             raise
-        self._loaded[place] = _Loaded(engine, context, tokens)
+        self._loaded[slot] = _Loaded(engine, context, tokens)
         try:
             yield engine
         finally:
             if not keep:
-                self._close(place)
+                self._close(slot)
 
     def close_others(self, model: str) -> None:
         """Unload the checkpoints of models of other names."""
@@ -81,17 +81,17 @@ class Pool:
                 leaving.push(loaded.context)
             self._loaded.clear()
 
-    def _close_ended(self, place: Place, checkpoint: Checkpoint) -> None:
+    def _close_ended(self, slot: Slot, checkpoint: Checkpoint) -> None:
         """Unload a checkpoint whose engine ended by itself, such as a server that was killed."""
-        loaded = self._loaded.get(place)
+        loaded = self._loaded.get(slot)
         if loaded is None or loaded.engine.alive:
             return
-        self._close(place)
-        if place in self._ended:
-            self._failed[place] = EngineError(
+        self._close(slot)
+        if slot in self._ended:
+            self._failed[slot] = EngineError(
                 f"the server of {checkpoint} ended twice: its logs say why"
             )
-        self._ended.add(place)
+        self._ended.add(slot)
 
-    def _close(self, place: Place) -> None:
-        self._loaded.pop(place).context.__exit__(None, None, None)
+    def _close(self, slot: Slot) -> None:
+        self._loaded.pop(slot).context.__exit__(None, None, None)

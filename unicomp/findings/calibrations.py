@@ -14,7 +14,7 @@ from unicomp.verdict import Verdict
 if TYPE_CHECKING:
     from unicomp.statistics import Interval
 
-Place = tuple[str, str, str]
+MetricCell = tuple[str, str, str]
 """(model, method, metric)."""
 
 
@@ -98,34 +98,34 @@ def calibration_effects(card: Scorecard, control: str | None = None) -> list[Cal
     return found
 
 
-def retentions(card: Scorecard) -> dict[Place, dict[str, Interval]]:
+def retentions(card: Scorecard) -> dict[MetricCell, dict[str, Interval]]:
     """What a method kept of a metric with each calibration: the mean over its seeds.
 
     The interval holds those of all seeds; a calibration of which a seed has no value is left out.
     """
     pooled = {
-        place: {name: _pooled(rows) for name, rows in calibrations.items()}
-        for place, calibrations in _by_calibration(card).items()
+        cell: {name: _pooled(rows) for name, rows in calibrations.items()}
+        for cell, calibrations in _by_calibration(card).items()
     }
     return {
-        place: {name: one for name, one in kept.items() if one is not None}
-        for place, kept in pooled.items()
+        cell: {name: one for name, one in kept.items() if one is not None}
+        for cell, kept in pooled.items()
     }
 
 
 def seed_spreads(card: Scorecard) -> list[SeedSpread]:
     """Each metric of each method over the seeds of a calibration, where there are several."""
     return [
-        _spread(place, calibration, rows)
-        for place, calibrations in _by_calibration(card).items()
+        _spread(cell, calibration, rows)
+        for cell, calibrations in _by_calibration(card).items()
         for calibration, rows in calibrations.items()
         if len(rows) > 1
     ]
 
 
-def _by_calibration(card: Scorecard) -> dict[Place, dict[str, list[MetricRow]]]:
+def _by_calibration(card: Scorecard) -> dict[MetricCell, dict[str, list[MetricRow]]]:
     """The rows of one metric of one method by calibration, one for each seed."""
-    groups: dict[Place, dict[str, list[MetricRow]]] = {}
+    groups: dict[MetricCell, dict[str, list[MetricRow]]] = {}
     for row in card.metrics:
         if row.calibration != UNSEEN:
             group = groups.setdefault((row.model, row.method, row.metric), {})
@@ -133,8 +133,8 @@ def _by_calibration(card: Scorecard) -> dict[Place, dict[str, list[MetricRow]]]:
     return groups
 
 
-def _spread(place: Place, calibration: str, rows: Sequence[MetricRow]) -> SeedSpread:
-    model, method, metric = place
+def _spread(cell: MetricCell, calibration: str, rows: Sequence[MetricRow]) -> SeedSpread:
+    model, method, metric = cell
     verdicts = {row.calibration: row.verdict for row in rows}
     measured = list(_intervals(rows))
     values = [one.estimate for one in measured]

@@ -16,7 +16,7 @@ _MEASURED = ("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class CompressionCost:
     """What is known of the cost of one checkpoint."""
 
     subject: str
@@ -40,7 +40,7 @@ class Cost:
         return any((self.measured, self.estimated, self.published))
 
 
-def costs_of(work: Sequence[Work]) -> list[Cost]:
+def costs_of(work: Sequence[Work]) -> list[CompressionCost]:
     """The cost of each checkpoint that was built or found, once."""
     built: dict[tuple[str, str], Mapping[str, Any]] = {}
     for piece in work:
@@ -48,7 +48,7 @@ def costs_of(work: Sequence[Work]) -> list[Cost]:
         if piece.stage == "build" and (key not in built or not piece.cached):
             built[key] = piece.facts
     return [
-        Cost(
+        CompressionCost(
             subject=subject,
             calibration=calibration,
             measured={name: facts.get(name) for name in _MEASURED} if "seconds" in facts else None,

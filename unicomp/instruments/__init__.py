@@ -20,7 +20,14 @@ evaluations bit for bit, so that numbers can be compared with theirs."""
 ResponseKind = Literal["refusal", "partial", "answer", "echo", "gibberish", "empty"]
 """What a response to a request is: a readable refusal; an answer under a disclaimer; an answer;
 a copy of the prompt; no language at all; nothing."""
-KINDS: tuple[ResponseKind, ...] = ("refusal", "partial", "answer", "echo", "gibberish", "empty")
+RESPONSE_KINDS: tuple[ResponseKind, ...] = (
+    "refusal",
+    "partial",
+    "answer",
+    "echo",
+    "gibberish",
+    "empty",
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,14 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.errors import EngineError, SpecError
-from unicomp.instruments import KINDS, Exchange, Judge, Question, RefusalDetector, ResponseKind
+from unicomp.instruments import (
+    RESPONSE_KINDS,
+    Exchange,
+    Judge,
+    Question,
+    RefusalDetector,
+    ResponseKind,
+)
 from unicomp.instruments.grammar import faults_of
 from unicomp.instruments.languages import languages_of, plain
 from unicomp.instruments.readability import is_gibberish, visible
@@ -368,7 +375,7 @@ class JudgeDetector:
             [
                 Question(
                     task=_TASK,
-                    choices=KINDS,
+                    choices=RESPONSE_KINDS,
                     data=(
                         ("request", exchanges[place].prompt),
                         ("response", exchanges[place].response),
@@ -378,7 +385,7 @@ class JudgeDetector:
             ]
         )
         for place, verdict in zip(asked, verdicts, strict=True):
-            kinds[place] = next((kind for kind in KINDS if kind == verdict), None)
+            kinds[place] = next((kind for kind in RESPONSE_KINDS if kind == verdict), None)
         return kinds
 
 
@@ -446,8 +453,10 @@ def measure(detector: RefusalDetector, rows: Sequence[Labelled] | None = None) -
         f1=_share(2 * hits, found + there),
         gibberish_refused=_share(pairs["gibberish", "refusal"], gibberish),
         confusion={
-            kind: {name: pairs[kind, name] for name in (*KINDS, "none") if pairs[kind, name]}
-            for kind in KINDS
+            kind: {
+                name: pairs[kind, name] for name in (*RESPONSE_KINDS, "none") if pairs[kind, name]
+            }
+            for kind in RESPONSE_KINDS
         },
     )
 

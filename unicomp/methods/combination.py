@@ -35,7 +35,7 @@ from typing import Any
 
 from unicomp.errors import SpecError, UnsupportedError
 from unicomp.methods.oneshot import warm_up as warm_up  # the worker calls it before it takes time
-from unicomp.spec import Calibration, Claims, Method
+from unicomp.spec import Calibration, Guarantees, Method
 
 FILLS_ZEROS = {
     "gptq": "GPTQ adds the error of each rounded column to the columns after it, "
@@ -53,39 +53,39 @@ def combined(name: str, first: Method, second: Method) -> Method:
     for method in (first, second):
         if method.compress is None:
             raise SpecError(f"method {name}: {method} has nothing that compresses")
-    if first.claims.bits is not None:
+    if first.guarantees.bits is not None:
         raise SpecError(
             f"method {name}: {second} cannot follow {first}, whose weights are packed integers: "
             "quantize last"
         )
     reason = FILLS_ZEROS.get(str(second.parameters.get("technique")))
-    if reason and (first.claims.sparsity is not None or first.claims.pattern is not None):
+    if reason and (first.guarantees.sparsity is not None or first.guarantees.pattern is not None):
         raise SpecError(f"method {name}: {second} would undo {first}: {reason}")
     return Method(
         name=name,
         family=first.family,
         also=second.family,
         compress=partial(_compress, first, second),
-        claims=_both(name, first, second),
+        guarantees=_both(name, first, second),
         parameters={"first": dict(first.parameters), "second": dict(second.parameters)},
-        refuse=partial(_refuse, first, second),
+        why_unsupported=partial(_refuse, first, second),
         calibrated=first.calibrated or second.calibrated,
     )
 
 
-def _both(name: str, first: Method, second: Method) -> Claims:
+def _both(name: str, first: Method, second: Method) -> Guarantees:
     """What both claim. Raises SpecError where they claim the same thing."""
-    default = Claims()
-    claims: dict[str, Any] = {}
-    for one in fields(Claims):
+    default = Guarantees()
+    guarantees: dict[str, Any] = {}
+    for one in fields(Guarantees):
         for method in (first, second):
-            if (value := getattr(method.claims, one.name)) != getattr(default, one.name):
-                if one.name in claims:
+            if (value := getattr(method.guarantees, one.name)) != getattr(default, one.name):
+                if one.name in guarantees:
                     raise SpecError(
                         f"method {name}: {first} and {second} both decide the {one.name}"
                     )
-                claims[one.name] = value
-    return Claims(**claims)
+                guarantees[one.name] = value
+    return Guarantees(**guarantees)
 
 
 def _compress(
@@ -97,13 +97,13 @@ def _compress(
         between = Path(folder) / "model"
         first.compress(source, between, calibration)
         config = json.loads((between / "config.json").read_text())
-        if reason := second.refuse(config):
+        if reason := second.why_unsupported(config):
             raise UnsupportedError(f"{second} cannot compress what {first} leaves: {reason}")
         second.compress(between, target, calibration)
 
 
 def _refuse(first: Method, second: Method, config: Mapping[str, Any]) -> str | None:
     """Distillation alone changes the shape, so that the second method must see the student's."""
-    if (reason := first.refuse(config)) or first.family == "distillation":
+    if (reason := first.why_unsupported(config)) or first.family == "distillation":
         return reason
-    return second.refuse(config)
+    return second.why_unsupported(config)

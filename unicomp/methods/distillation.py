@@ -18,14 +18,14 @@ from typing import Any
 from unicomp.data.model_folder import read_config
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.estimate import Estimate, estimate, work_of
-from unicomp.distillation.job import MODEL, Job, load, run
+from unicomp.distillation.job import MODEL, TrainingJob, load, run
 from unicomp.distillation.loop import CURVE, Tell, Trained
-from unicomp.distillation.shape import refusal
+from unicomp.distillation.shape import why_unsupported
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
 from unicomp.methods.oneshot import copy_companions, store_in, stored_dtype
-from unicomp.methods.support import Needs
-from unicomp.spec import Calibration, Claims, Method
+from unicomp.methods.support import MatrixWise
+from unicomp.spec import Calibration, Guarantees, Method
 
 Begin = Callable[[Any, Any, Calibration], Any]
 """Makes an untrained student from a teacher, its tokenizer and the calibration."""
@@ -69,11 +69,11 @@ def student_method(
         name=name,
         family="distillation",
         compress=partial(compress, parameters=identity),
-        claims=Claims(shape=parameters["shape"]),
+        guarantees=Guarantees(shape=parameters["shape"]),
         parameters=identity,
         corpus=training.corpus,
         calibrated=calibrated,
-        refuse=Refusal(name, identity),
+        why_unsupported=Refusal(name, identity),
     )
 
 
@@ -86,7 +86,7 @@ class Refusal:
 
     def __call__(self, config: Mapping[str, Any]) -> str | None:
         """The reason why such a model cannot be distilled, or None."""
-        reason = Needs()(config) or refusal(config)
+        reason = MatrixWise()(config) or why_unsupported(config)
         if reason is not None:
             return reason
         try:
@@ -121,7 +121,7 @@ def distil(
     training = Training.from_json(dict(parameters["training"]))
     expected = _expected(source, parameters)
     workshop.tell(str(expected))
-    job = Job(
+    job = TrainingJob(
         kind=parameters["objective"],
         teacher=source,
         hidden=expected.hidden,
@@ -191,7 +191,7 @@ def _memory(there: bool) -> int | None:
         return None
 
 
-def _corrected(job: Job, tokens: int, workshop: Workshop) -> tuple[Path, Trained]:
+def _corrected(job: TrainingJob, tokens: int, workshop: Workshop) -> tuple[Path, Trained]:
     """The teacher, trained on the text of the distillation, and what that took."""
     correction = replace(
         job,
@@ -204,7 +204,7 @@ def _corrected(job: Job, tokens: int, workshop: Workshop) -> tuple[Path, Trained
     return correction.folder / MODEL, trained
 
 
-def _begun(job: Job, begin: Begin, calibration: Calibration, workshop: Workshop) -> Path:
+def _begun(job: TrainingJob, begin: Begin, calibration: Calibration, workshop: Workshop) -> Path:
     """The untrained student, made once."""
     folder = workshop.folder / "student"
     if not folder.is_dir():

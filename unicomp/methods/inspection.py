@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError
-from unicomp.spec import Claims
+from unicomp.spec import Guarantees
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ PROBE = 32
 def inspect(
     source: Path,
     target: Path,
-    claims: Claims,
+    guarantees: Guarantees,
     samples: Sequence[Sequence[int]],
     *,
     trust_remote_code: bool = False,
@@ -56,11 +56,11 @@ def inspect(
     _check_logits(model, samples)
     linear = _linear_weights(model)
     facts: dict[str, Any] = {"parameters": parameters(source)}
-    if claims.shape is not None:
-        facts["parameters"] = _check_shape(source, target, claims.shape)
-    facts.update(_zeros(source, target, claims, linear))
-    facts.update(_quantization(target, claims, linear))
-    if claims.shape is None and claims != Claims():
+    if guarantees.shape is not None:
+        facts["parameters"] = _check_shape(source, target, guarantees.shape)
+    facts.update(_zeros(source, target, guarantees, linear))
+    facts.update(_quantization(target, guarantees, linear))
+    if guarantees.shape is None and guarantees != Guarantees():
         _check_head(source, target, model)
     return facts
 
@@ -182,35 +182,37 @@ def _config(folder: Path) -> dict[str, Any]:
 # -- zeros --------------------------------------------------------------------------------------
 
 
-def _zeros(source: Path, target: Path, claims: Claims, linear: Mapping[str, Any]) -> dict[str, Any]:
+def _zeros(
+    source: Path, target: Path, guarantees: Guarantees, linear: Mapping[str, Any]
+) -> dict[str, Any]:
     """Counts zeros in the matrices; in packed ones only if zeros are claimed.
 
     Rounding to few bits makes zeros of small weights, so that quantized matrices may have more
     than were claimed, and not fewer.
     """
-    sparse = claims.sparsity is not None or claims.pattern is not None
-    before = _shares_of_zeros(source, linear) if claims.sparsity is not None else {}
+    sparse = guarantees.sparsity is not None or guarantees.pattern is not None
+    before = _shares_of_zeros(source, linear) if guarantees.sparsity is not None else {}
     total = zeros = matrices = saved_bits = 0
     least, most = 1.0, 0.0
-    for name, weight, bits in _matrices(target, linear, claims):
+    for name, weight, bits in _matrices(target, linear, guarantees):
         count = int((weight == 0).sum())
         share = count / weight.numel()
-        if claims.sparsity is not None:
-            most_zeros = before.get(name, 0.0) if claims.bits is None else 1.0
-            _check_share(name, share, most_zeros, weight.shape[1], claims.sparsity)
-        if claims.pattern is not None:
-            _check_pattern(name, weight, *claims.pattern)
+        if guarantees.sparsity is not None:
+            most_zeros = before.get(name, 0.0) if guarantees.bits is None else 1.0
+            _check_share(name, share, most_zeros, weight.shape[1], guarantees.sparsity)
+        if guarantees.pattern is not None:
+            _check_pattern(name, weight, *guarantees.pattern)
         total, zeros, matrices = total + weight.numel(), zeros + count, matrices + 1
         least, most = min(least, share), max(most, share)
-        n, m = claims.pattern or (count, weight.numel())
+        n, m = guarantees.pattern or (count, weight.numel())
         left_out = weight.numel() * n // m
-        saved_bits += max(0, int(left_out * bits) - _mask_bits(weight.numel(), claims))
+        saved_bits += max(0, int(left_out * bits) - _mask_bits(weight.numel(), guarantees))
     if not matrices and sparse:
         raise BuildError("no matrix was found that could be checked for its zeros")
     on_disk = size(target)
     return {
         "bytes": on_disk,
-        "ideal_bytes": on_disk - saved_bits // 8 if claims.sparsity is not None else on_disk,
+        "ideal_bytes": on_disk - saved_bits // 8 if guarantees.sparsity is not None else on_disk,
         "matrices": matrices,
         "sparsity": zeros / total if total else 0.0,
         "sparsity_least": least if matrices else 0.0,
@@ -219,14 +221,14 @@ def _zeros(source: Path, target: Path, claims: Claims, linear: Mapping[str, Any]
 
 
 def _matrices(
-    target: Path, linear: Mapping[str, torch.Tensor], claims: Claims
+    target: Path, linear: Mapping[str, torch.Tensor], guarantees: Guarantees
 ) -> Iterator[tuple[str, torch.Tensor, float]]:
     """Name, weights, and bits that each takes on disk, of the matrices that methods compress.
 
     Packed ones are unpacked only if zeros are claimed of them.
     """
-    sparse = claims.sparsity is not None or claims.pattern is not None
-    packed = _packed(target, linear, claims) if sparse else {}
+    sparse = guarantees.sparsity is not None or guarantees.pattern is not None
+    packed = _packed(target, linear, guarantees) if sparse else {}
     for name, entry in tensors(target):
         module, _, kind = name.rpartition(".")
         if _is_matrix(name, entry.get_shape(), linear):
@@ -238,7 +240,7 @@ def _matrices(
 
 
 def _packed(
-    target: Path, linear: Mapping[str, torch.Tensor], claims: Claims
+    target: Path, linear: Mapping[str, torch.Tensor], guarantees: Guarantees
 ) -> dict[str, Callable[[], torch.Tensor]]:
     """Module name → what gives its weights, (outputs, inputs), for each matrix that is packed.
 
@@ -252,7 +254,7 @@ def _packed(
 
         shape = torch.Size(stored[f"{module}.weight_shape"][:].tolist())
         packed = stored[f"{module}.weight_packed"][:]
-        return unpack_from_int32(packed, claims.bits_of(module) or 32, shape)  # type: ignore[no-any-return]
+        return unpack_from_int32(packed, guarantees.bits_of(module) or 32, shape)  # type: ignore[no-any-return]
 
     modules = [
         name.removesuffix(".weight_packed") for name in stored if name.endswith(".weight_packed")
@@ -295,11 +297,11 @@ def broken_groups(weight: torch.Tensor, n: int, m: int) -> int:
     return int((nonzero > m - n).sum()) + (rows if columns % m else 0)
 
 
-def _mask_bits(weights: int, claims: Claims) -> int:
+def _mask_bits(weights: int, guarantees: Guarantees) -> int:
     """Bits that say where the stored weights are: a bitmap, or an index for each kept one."""
-    if claims.pattern is None:
+    if guarantees.pattern is None:
         return weights
-    n, m = claims.pattern
+    n, m = guarantees.pattern
     return weights // m * (m - n) * math.ceil(math.log2(m))
 
 
@@ -307,30 +309,34 @@ def _mask_bits(weights: int, claims: Claims) -> int:
 
 
 def _quantization(
-    target: Path, claims: Claims, linear: Mapping[str, torch.Tensor]
+    target: Path, guarantees: Guarantees, linear: Mapping[str, torch.Tensor]
 ) -> dict[str, Any]:
     config = _config(target)
     bits, group_size = declared_precision(config)
-    if claims.bits is None:
+    if guarantees.bits is None:
         return {"bits": bits, "group_size": group_size}
     if bits is None:
-        raise BuildError(f"its config.json has no quantization_config, so no {claims.bits} bits")
-    if bits != claims.bits:
-        raise BuildError(f"its config.json says {bits} bits, not {claims.bits}")
-    if group_size != claims.group_size:
-        raise BuildError(f"its config.json says groups of {group_size}, not {claims.group_size}")
-    found = _check_packing(target, claims, linear)
+        raise BuildError(
+            f"its config.json has no quantization_config, so no {guarantees.bits} bits"
+        )
+    if bits != guarantees.bits:
+        raise BuildError(f"its config.json says {bits} bits, not {guarantees.bits}")
+    if group_size != guarantees.group_size:
+        raise BuildError(
+            f"its config.json says groups of {group_size}, not {guarantees.group_size}"
+        )
+    found = _check_packing(target, guarantees, linear)
     modules = {name: weight.detach for name, weight in linear.items()}
-    modules |= _packed(target, linear, claims)
-    _check_exceptions(claims, modules)
+    modules |= _packed(target, linear, guarantees)
+    _check_exceptions(guarantees, modules)
     scales = _scales(target)
     weights = total_bits = 0
     for module, read in modules.items():
         weight = read()
-        wanted = claims.bits_of(module) or bits
+        wanted = guarantees.bits_of(module) or bits
         if (declared := declared_bits(config, module)) != wanted:
             raise BuildError(f"its config.json says {declared} bits for {module}, not {wanted}")
-        levels = most_levels(weight, claims.group_size)
+        levels = most_levels(weight, guarantees.group_size)
         if levels > 2**wanted:
             raise BuildError(
                 f"{module} has a group with {levels} distinct weights; {wanted} bits make "
@@ -349,8 +355,8 @@ def _quantization(
     }
 
 
-def _check_exceptions(claims: Claims, modules: Collection[str]) -> None:
-    for name in claims.exceptions:
+def _check_exceptions(guarantees: Guarantees, modules: Collection[str]) -> None:
+    for name in guarantees.exceptions:
         if not any(f".{name}." in f".{module}." for module in modules):
             raise BuildError(f"no matrix is called {name}, so none has other bits")
 
@@ -392,13 +398,13 @@ def declared_bits(config: Mapping[str, Any], module: str) -> int | None:
     return None
 
 
-def _check_packing(target: Path, claims: Claims, linear: Mapping[str, Any]) -> int:
+def _check_packing(target: Path, guarantees: Guarantees, linear: Mapping[str, Any]) -> int:
     """Checks the shapes of the packed tensors; returns how many there are."""
     shapes = {name: entry["shape"] for name, entry in headers(target).items()}
-    group_size = claims.group_size
+    group_size = guarantees.group_size
     for name in shapes:
         if _is_matrix(name, shapes[name], linear):
-            bits = claims.bits_of(name.removesuffix(".weight"))
+            bits = guarantees.bits_of(name.removesuffix(".weight"))
             raise BuildError(f"{name} is stored in full precision, not in {bits} bits")
     packed = [name for name in shapes if name.endswith(".weight_packed")]
     unpacked = {
@@ -408,7 +414,7 @@ def _check_packing(target: Path, claims: Claims, linear: Mapping[str, Any]) -> i
         module = name.removesuffix(".weight_packed")
         if f"{module}.weight_scale" not in shapes or f"{module}.weight_shape" not in unpacked:
             raise BuildError(f"{module} has packed weights, but not their scales and shape")
-        bits = claims.bits_of(module) or 32
+        bits = guarantees.bits_of(module) or 32
         rows, words = shapes[name]
         groups = shapes[f"{module}.weight_scale"][-1]
         columns = unpacked[f"{module}.weight_shape"][-1]

@@ -8,8 +8,8 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.methods import oneshot
-from unicomp.methods.support import Needs
-from unicomp.spec import Claims, Method
+from unicomp.methods.support import MatrixWise
+from unicomp.spec import Guarantees, Method
 
 UNREADABLE = frozenset({"gpt_oss", "granitemoe", "mixtral"})
 """Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
@@ -49,9 +49,11 @@ def _pruning(name: str, modifier: str, sparsity: float, pattern: tuple[int, int]
         compress=partial(
             oneshot.compress, modifiers=partial(_modifiers, modifier, sparsity, pattern)
         ),
-        claims=Claims(sparsity=sparsity, pattern=pattern),
+        guarantees=Guarantees(sparsity=sparsity, pattern=pattern),
         parameters={"modifier": modifier, "sparsity": sparsity, "pattern": pattern},
-        refuse=Needs(divisor=pattern[1] if pattern else 1, not_for=UNREADABLE | UNPRUNED),
+        why_unsupported=MatrixWise(
+            divisor=pattern[1] if pattern else 1, not_for=UNREADABLE | UNPRUNED
+        ),
     )
 
 

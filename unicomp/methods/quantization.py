@@ -15,8 +15,8 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.methods import oneshot
-from unicomp.methods.support import Needs
-from unicomp.spec import Claims, Method
+from unicomp.methods.support import MatrixWise
+from unicomp.spec import Guarantees, Method
 
 _MODULE = re.compile(r"\w+(\.\w+)*")
 
@@ -71,14 +71,14 @@ def _quantization(
             oneshot.compress,
             modifiers=partial(_modifiers, technique, bits, group_size, tuple(exceptions.items())),
         ),
-        claims=Claims(bits=bits, group_size=group_size, exceptions=dict(exceptions)),
+        guarantees=Guarantees(bits=bits, group_size=group_size, exceptions=dict(exceptions)),
         parameters={
             "technique": technique,
             "bits": bits,
             "group_size": group_size,
             "exceptions": list(exceptions.items()),
         },
-        refuse=Needs(divisor=group_size, not_for=failing),
+        why_unsupported=MatrixWise(divisor=group_size, not_for=failing),
     )
 
 

@@ -17,7 +17,7 @@ STATE_SPACE = ("mamba", "mamba2", "falcon_mamba")
 
 
 @dataclass(frozen=True)
-class Needs:
+class MatrixWise:
     """Refuses models that a matrix-wise method cannot take; call it with the configuration.
 
     `divisor` is what the input width of every matrix must be a multiple of: the length of a

@@ -101,7 +101,7 @@ def _build(request: Mapping[str, Any], channel: TextIO) -> dict[str, Any]:
 
     tokenizer = AutoTokenizer.from_pretrained(target, trust_remote_code=trust)
     probes = tokenize(tokenizer, calibration.samples[:PROBES], calibration.tokens)
-    return facts | inspect(source, target, method.claims, probes, trust_remote_code=trust)
+    return facts | inspect(source, target, method.guarantees, probes, trust_remote_code=trust)
 
 
 def _workshop(request: Mapping[str, Any], channel: TextIO) -> Workshop:

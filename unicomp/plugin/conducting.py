@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from unicomp.efficiency.machine import check_same_machine
+from unicomp.efficiency.fingerprint import check_same_machine
 from unicomp.efficiency.measurements import machine_of
 from unicomp.efficiency.rounds import Conduct, Setup, Target, in_a_loop
 from unicomp.engines import EngineSettings

@@ -255,7 +255,7 @@ class GainOf(_Judging):
             high=found.high,
             n=found.n,
             details=found.details,
-            promised=found.promised,
+            expected_gain=found.expected_gain,
         )
         return JudgedGain.of(found, self._judge(row, found.low, found.high))
 

@@ -16,13 +16,19 @@ from pathlib import Path
 import pytest
 
 from unicomp import catalogue
-from unicomp.data.calibration import GENERIC, UNSEEN, Draw
+from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
-from unicomp.data.sources import EMBEDDED as EMBEDDED_ROWS
-from unicomp.data.sources import HUB, Source
+from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
-from unicomp.framework import DIMENSIONS, EMBEDDED, METRICS, PAPER, Profile, dimension_of
+from unicomp.framework import (
+    DIMENSIONS,
+    EMBEDDED_PROFILE,
+    METRICS,
+    PAPER_PROFILE,
+    Profile,
+    dimension_of,
+)
 from unicomp.instruments.assembly import make_instruments
 from unicomp.mirror.needs import Need, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
@@ -62,7 +68,7 @@ class Plan:
     root: Path
     models: tuple[Model, ...]
     methods: tuple[Method, ...]
-    draws: tuple[Draw, ...]
+    seeded: tuple[SeededCalibration, ...]
     """The calibrations, each with each of its seeds."""
     sources: Mapping[str, Source]
     """By model name."""
@@ -97,8 +103,8 @@ class Plan:
         Of a method that sees none, the first: its checkpoint is tried on it.
         """
         conditions = self.conditions[model.name]
-        draws = {UNSEEN: self.draws[0], **{str(draw): draw for draw in self.draws}}
-        if (draw := draws.get(name)) is None:
+        seeded = {UNSEEN: self.seeded[0], **{str(draw): draw for draw in self.seeded}}
+        if (draw := seeded.get(name)) is None:
             raise SpecError(
                 f"the calibration {name} is not one of the session: give it with --calibration"
             )
@@ -109,7 +115,7 @@ class Plan:
     @property
     def calibrations(self) -> tuple[str, ...]:
         """The names of the calibrations, with the seed where it is not the default one."""
-        return tuple(str(draw) for draw in self.draws)
+        return tuple(str(draw) for draw in self.seeded)
 
     def calibrations_of(self, method: Method) -> tuple[str, ...]:
         """Those that a method is measured with; `none` where it sees no text."""
@@ -122,7 +128,7 @@ class Plan:
 
     def profile(self, model: str) -> Profile:
         """What a model's metrics are made of: the embedded rows have a profile of their own."""
-        return EMBEDDED if self.sources[model].is_embedded else PAPER
+        return EMBEDDED_PROFILE if self.sources[model].is_embedded else PAPER_PROFILE
 
     def check_lock(self, expected: Expected) -> list[str]:
         """The data sets that a session reads and no lock pins, in alphabetical order.
@@ -144,7 +150,7 @@ class Plan:
             for bench in benchmarks if name == model else ():
                 yield from benchmark_needs(Definition(bench, source))
         seen = {calibration for name, _, calibration in expected if name == model}
-        for given in dict.fromkeys(draw.given for draw in self.draws if str(draw) in seen):
+        for given in dict.fromkeys(draw.given for draw in self.seeded if str(draw) in seen):
             if (recipe := catalogue.recipe_of(given, self.roots)) is not None:
                 yield from recipe_needs(recipe, source)
         asked = {method for name, method, _ in expected if name == model}
@@ -291,7 +297,7 @@ def make_plan(config: pytest.Config) -> Plan:
     engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
     settings = replace(settings, engine=engine)
     settings.engine.check()
-    draws, notes = catalogue.calibration_draws(
+    seeded, notes = catalogue.seeded_calibrations(
         given("--calibration") or [GENERIC],
         _count("--seeds", given("--seeds"), "seeds") or 1,
         roots,
@@ -302,7 +308,7 @@ def make_plan(config: pytest.Config) -> Plan:
         root=root,
         models=models,
         methods=methods,
-        draws=draws,
+        seeded=seeded,
         sources={
             model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
             for model in models
@@ -323,7 +329,7 @@ def make_plan(config: pytest.Config) -> Plan:
         notes=notes,
     )
     seen = any(method.calibrated for method in methods)
-    for name in dict.fromkeys(draw.given for draw in draws):
+    for name in dict.fromkeys(draw.given for draw in seeded):
         catalogue.check_calibration(name, roots, plan.sources.values() if seen else ())
     for corpus in dict.fromkeys(method.corpus for method in methods if method.corpus):
         catalogue.check_calibration(corpus, roots, plan.sources.values())

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unicomp.data.calibration import GENERIC, UNSEEN
-from unicomp.findings.costs import Cost
+from unicomp.findings.costs import CompressionCost
 from unicomp.report.tables import plain
 
 TITLE = "Cost of compression (measured, estimated, published)"
@@ -22,7 +22,7 @@ TITLE = "Cost of compression (measured, estimated, published)"
 _GB = 1e9
 
 
-def table(costs: Sequence[Cost]) -> Table:
+def table(costs: Sequence[CompressionCost]) -> Table:
     """A line for each figure of each checkpoint; columns that have nothing are left out."""
     lines = [line for cost in costs for line in _lines(_label(cost, costs), cost)]
     headings = ("checkpoint", "", "time", "memory", "GPU\nmemory", "tokens", "on")
@@ -40,7 +40,7 @@ def table(costs: Sequence[Cost]) -> Table:
     return grid
 
 
-def notes(costs: Sequence[Cost]) -> Iterator[str]:
+def notes(costs: Sequence[CompressionCost]) -> Iterator[str]:
     """What the figures stand on, and which checkpoint is judged against another base, in lines."""
     for cost in costs:
         label = _label(cost, costs)
@@ -58,14 +58,14 @@ def notes(costs: Sequence[Cost]) -> Iterator[str]:
         yield f"[dim]{escape(plain(f'{whose}, {basis}'))}[/]"
 
 
-def _label(cost: Cost, costs: Sequence[Cost]) -> str:
+def _label(cost: CompressionCost, costs: Sequence[CompressionCost]) -> str:
     """MODEL/METHOD, or the method where all are of one model, and a calibration of note."""
     models = {other.subject.partition("/")[0] for other in costs}
     name = cost.subject if len(models) > 1 else cost.subject.partition("/")[2]
     return name if cost.calibration in (UNSEEN, GENERIC) else f"{name} {cost.calibration}"
 
 
-def _lines(label: str, cost: Cost) -> Iterator[tuple[str, ...]]:
+def _lines(label: str, cost: CompressionCost) -> Iterator[tuple[str, ...]]:
     if (found := cost.measured) is not None:
         threads = found.get("threads")
         count = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""

@@ -13,7 +13,7 @@ from unicomp.rawscores import MetricScore
 
 _READINGS = {
     "paper": "as published, the two disclosure rates of privacy.leakage enter as they are",
-    "strict": "every component is oriented so that more is better",
+    "oriented": "every component is oriented so that more is better",
 }
 
 _Column = tuple[str, list[str]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from unicomp.distillation.estimate import Estimate, Work, count, hours
+from unicomp.distillation.estimate import Estimate, PlannedTraining, count, hours
 
 
-def print_plan(console: Console, title: str, work: Work, expected: Estimate) -> None:
+def print_plan(console: Console, title: str, work: PlannedTraining, expected: Estimate) -> None:
     """Print an estimate with what it was made from."""
     student, training = work.student, work.training
     shape = (

@@ -25,7 +25,7 @@ LONG = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class GeneratedAnswer:
     """One generated answer with what is known of it."""
 
     prompt: str
@@ -35,7 +35,7 @@ class Answer:
     """Whether it was cut off at the limit of new tokens."""
 
 
-def degeneration(answers: Sequence[Answer], *, limit: int | None) -> str | None:
+def degeneration(answers: Sequence[GeneratedAnswer], *, limit: int | None) -> str | None:
     """Why the answers to a benchmark are none, or None; `limit` is their most new tokens."""
     n = len(answers)
     if n < FEWEST:
@@ -54,7 +54,7 @@ def degeneration(answers: Sequence[Answer], *, limit: int | None) -> str | None:
     return None
 
 
-def constancy(answers: Sequence[Answer]) -> str | None:
+def constancy(answers: Sequence[GeneratedAnswer]) -> str | None:
     """That the answers to a benchmark are all the same, and which one; None where they differ.
 
     What it means is the benchmark's matter: one answer may be right to every item.

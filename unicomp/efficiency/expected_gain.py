@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unicomp.spec import Claims, Quantity
+from unicomp.spec import Guarantees, Quantity
 
 
-def promises(
-    claims: Claims,
+def expected_gains(
+    guarantees: Guarantees,
     facts: Mapping[str, Any],
     dense: Mapping[str, Any],
     *,
@@ -40,7 +40,7 @@ def promises(
     inference memory that its weights take.
     """
     smaller = dense["bytes"] / facts["ideal_bytes"]
-    fewer = flops / (1 - _sparsity(claims, facts))
+    fewer = flops / (1 - _sparsity(guarantees, facts))
     ratios: dict[Quantity, float] = {
         "model_size": smaller,
         "inference_memory": 1 / (1 - weights + weights / smaller),
@@ -53,9 +53,9 @@ def promises(
     return {quantity: 100 * ratio for quantity, ratio in ratios.items() if ratio > 1}
 
 
-def _sparsity(claims: Claims, facts: Mapping[str, Any]) -> float:
+def _sparsity(guarantees: Guarantees, facts: Mapping[str, Any]) -> float:
     """The share of zeros that is there on purpose; rounding to few bits makes zeros as well."""
-    if claims.sparsity is None:
+    if guarantees.sparsity is None:
         return 0.0
     share: float = facts["sparsity"]
-    return min(share, claims.sparsity) if claims.bits is not None else share
+    return min(share, guarantees.sparsity) if guarantees.bits is not None else share

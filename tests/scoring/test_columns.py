@@ -4,8 +4,8 @@ import numpy as np
 
 from tests.scoring.scripted import columns, read
 from unicomp.scoring.aggregate import Among, Mean
+from unicomp.scoring.columns import WithColumns
 from unicomp.scoring.correlation import AgreementRating
-from unicomp.scoring.keeping import Keeping
 
 ROWS = [
     {"label": "1.0", "attack": ["cot"], "source": "x"},
@@ -14,7 +14,7 @@ ROWS = [
 
 
 def test_columns_are_kept_and_lists_give_their_first_entry():
-    scorer = Keeping(AgreementRating(), ("attack", "source"))
+    scorer = WithColumns(AgreementRating(), ("attack", "source"))
     first, second = read(scorer, ["50", "?"], rows=ROWS)
     assert (first.fields["attack"], first.fields["source"]) == ("cot", "x")
     assert (second.fields["attack"], second.fields["rating"]) == ("bad words", 0.0)
@@ -23,7 +23,7 @@ def test_columns_are_kept_and_lists_give_their_first_entry():
 
 
 def test_a_score_among_the_records_that_have_a_value():
-    scorer = Keeping(AgreementRating(), ("attack",))
+    scorer = WithColumns(AgreementRating(), ("attack",))
     found = columns(read(scorer, ["50", "?"], rows=ROWS))
     weights = np.ones((3, 2))
     assert Among("attack", "cot", Mean("counted"))(found, weights).tolist() == [100] * 3

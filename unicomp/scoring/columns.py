@@ -10,7 +10,7 @@ from unicomp.spec import InstrumentScorer, Item, Reading
 
 
 @dataclass(frozen=True)
-class Keeping:
+class WithColumns:
     """What another scorer reads, with columns of the row as further fields.
 
     A column that holds a list gives its first entry, as TrustLLM's `label` is one.

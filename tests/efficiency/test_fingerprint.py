@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unicomp.efficiency import nvml
-from unicomp.efficiency.machine import check_same_machine, fingerprint
+from unicomp.efficiency.fingerprint import check_same_machine, fingerprint
 from unicomp.errors import SpecError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def test_a_gpu_that_does_not_say_its_clock_is_told_by_its_name(monkeypatch):
 
 def test_it_is_taken_without_torch():
     code = (
-        "import sys; from unicomp.efficiency.machine import fingerprint; "
+        "import sys; from unicomp.efficiency.fingerprint import fingerprint; "
         "fingerprint(device='cpu', threads=1, versions={}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from unicomp.instruments import Exchange, Question
+from unicomp.instruments.counter import counted
 from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.refusals import JudgeDetector
-from unicomp.instruments.tally import counted
 
 QUESTION = Question(task="Which?", choices=("this", "that"))
 

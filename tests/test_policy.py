@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS
-from unicomp.policy import DEFAULT_FLOOR, Policy, check_names, parse_floor, parse_floor_option
+from unicomp.policy import (
+    DEFAULT_FLOOR,
+    Policy,
+    check_name_given,
+    parse_floor,
+    parse_floor_option,
+)
+from unicomp.spec import CheckpointId
 from unicomp.verdict import decide
 
 percent = st.floats(0, 200)
@@ -68,7 +75,8 @@ def test_a_fraction_is_refused_with_what_was_meant(value, meant):
 
 def test_every_benchmark_metric_and_dimension_may_have_a_floor():
     names = ["gsm8k", "gsm8k@wanda_50", *METRICS, *DIMENSIONS, "reliability@wanda_50"]
-    check_names("--floor", names, ["gsm8k"], ["wanda_50"])
+    for name in names:
+        check_name_given("--floor", name, ["gsm8k"], ["wanda_50"])
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,16 @@ def test_every_benchmark_metric_and_dimension_may_have_a_floor():
 )
 def test_a_mistyped_name_is_refused_with_the_nearest(name, message):
     with pytest.raises(SpecError, match=message):
-        check_names("--floor", [name], ["gsm8k"], ["wanda_50", "gptq_w4a16"])
+        check_name_given("--floor", name, ["gsm8k"], ["wanda_50", "gptq_w4a16"])
+
+
+def test_a_name_that_a_test_may_still_bring_is_looked_at_later():
+    later = []
+    check_name_given("--floor", "mine@wanda_50", ["gsm8k"], ["wanda_50"], later)
+    check_name_given("--floor", "gsm8k", ["gsm8k"], ["wanda_50"], later)
+    assert later == [("--floor", "mine")]
+    with pytest.raises(SpecError, match="no method"):
+        check_name_given("--floor", "mine@wanda", ["gsm8k"], ["wanda_50"], later)
 
 
 # -- which floor holds ----------------------------------------------------------------------------
@@ -98,9 +115,12 @@ MOST_SPECIFIC_FIRST = (
 )
 
 
+def checkpoint(method="wanda_50", model="m"):
+    return CheckpointId(model, method, "generic")
+
+
 def floor(policy, **changed):
-    about = {"model": "m", "method": "wanda_50", "metric": "reasoning", "benchmark": "gsm8k"}
-    return policy.floor(**{**about, **changed})
+    return policy.floor(checkpoint(), **{"metric": "reasoning", "benchmark": "gsm8k"} | changed)
 
 
 @pytest.mark.parametrize("kept", range(len(MOST_SPECIFIC_FIRST)))
@@ -152,17 +172,17 @@ def test_a_benchmark_beside_no_metric_has_only_its_own_floor():
 def test_a_gap_is_allowed_by_the_same_names(name):
     policy = Policy(allow={name: "known"})
     about = {"metric": "reasoning", "benchmark": "gsm8k"}
-    assert policy.allowed(model="any", method="wanda_50", **about) == "known"
-    other = policy.allowed(model="any", method="gptq_w4a16", **about)
+    assert policy.allowed(checkpoint("wanda_50"), **about) == "known"
+    other = policy.allowed(checkpoint("gptq_w4a16"), **about)
     assert other == (None if "@" in name else "known")
 
 
 def test_a_gap_that_is_allowed_for_one_model_is_so_for_no_other():
     policy = Policy(allow={"safety": "all"}, model_allow={"small": {"ethics": "it collapses"}})
-    about = {"method": "wanda_2_4", "benchmark": None}
-    assert policy.allowed(model="small", metric="ethics", **about) == "it collapses"
-    assert policy.allowed(model="large", metric="ethics", **about) is None
-    assert policy.allowed(model="small", metric="safety", **about) == "all"
+    small, large = (checkpoint("wanda_2_4", model) for model in ("small", "large"))
+    assert policy.allowed(small, metric="ethics", benchmark=None) == "it collapses"
+    assert policy.allowed(large, metric="ethics", benchmark=None) is None
+    assert policy.allowed(small, metric="safety", benchmark=None) == "all"
 
 
 # -- the verdict ----------------------------------------------------------------------------------
@@ -208,6 +228,6 @@ def test_a_higher_floor_never_helps(one, other, least):
 def test_a_benchmark_of_no_metric_has_the_floor_of_its_dimension():
     policy = Policy(general={"performance": 50.0}, allow={"performance@gptq": "widths"})
     about = {"metric": None, "benchmark": "wikitext", "dimension": "performance"}
-    assert policy.floor(model="m", method="gptq", **about) == 50.0
-    assert policy.allowed(model="any", method="gptq", **about) == "widths"
-    assert policy.allowed(model="any", method="awq", **about) is None
+    assert policy.floor(checkpoint("gptq"), **about) == 50.0
+    assert policy.allowed(checkpoint("gptq"), **about) == "widths"
+    assert policy.allowed(checkpoint("awq"), **about) is None

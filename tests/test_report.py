@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import jsonschema
@@ -14,17 +14,20 @@ import unicomp.report.json as json_report
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import StoreError
+from unicomp.findings import findings_of
 from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
 from unicomp.findings.costs import CompressionCost
-from unicomp.findings.decoupling import KnowledgeBias
-from unicomp.findings.perplexity import PerplexityRow, retained_perplexity
+from unicomp.findings.decoupling import Decoupling, KnowledgeBias
+from unicomp.findings.efficiency import EfficiencyMetric
+from unicomp.findings.engines import CrossCheck
+from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
 from unicomp.framework import EMBEDDED_PROFILE, METRICS
+from unicomp.plugin import environment
 from unicomp.policy import Policy
-from unicomp.report import environment
 from unicomp.report.terminal import render
-from unicomp.scorecard import MetricRow, Scorecard, Work, scorecard
+from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.spec import Model
-from unicomp.verdict import Row
+from unicomp.verdict import MetricRow, Row
 
 SCHEMA = json.loads(
     Path(json_report.__file__).with_name("scorecard.schema.json").read_text(encoding="utf-8")
@@ -34,10 +37,10 @@ METHODS = (
 )  # fmt: skip
 
 WORK = [
-    Work(stage="build", subject="m/wanda_50", cached=False, seconds=12.4),
-    Work(stage="build", subject="m/gptq", cached=True),
-    Work(stage="answer", subject="m/wanda_50", cached=False, seconds=3.0, items=1200),
-    Work(stage="answer", subject="m/dense", cached=True),
+    Work(stage="build", model="m", method="wanda_50", cached=False, seconds=12.4),
+    Work(stage="build", model="m", method="gptq", cached=True),
+    Work(stage="answer", model="m", method="wanda_50", cached=False, seconds=3.0, items=1200),
+    Work(stage="answer", model="m", method="dense", cached=True),
 ]
 
 
@@ -60,7 +63,7 @@ ON_GPU = BUILD | {"peak_accelerator_bytes": 61_200_000_000, "device": "NVIDIA H1
 
 
 def build(method, cached=True, model="m", **facts):
-    return Work(stage="build", subject=f"{model}/{method}", cached=cached, facts=facts)
+    return Work(stage="build", model=model, method=method, cached=cached, facts=facts)
 
 
 SPENT = [
@@ -125,20 +128,26 @@ def full_card():
     )
 
 
+def tables(card, work=()):
+    card = replace(card, work=tuple(work))
+    return json_report.tables(card, findings_of(card))
+
+
 def read(card, work=()):
     """What a program gets to see, held to the schema."""
 
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
 
-    text = json.dumps(json_report.tables(card, work), allow_nan=False)
+    text = json.dumps(tables(card, work), allow_nan=False)
     found = json.loads(text, parse_constant=refuse)
     jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
     return found
 
 
-def lines_of(card, work=(), width=80):
-    return render(card, work, width=width, color=False)
+def lines_of(card, work=(), width=80, *, color=False):
+    card = replace(card, work=tuple(work))
+    return render(card, findings_of(card), width=width, color=color)
 
 
 # -- JSON -----------------------------------------------------------------------------------------
@@ -156,15 +165,18 @@ def test_the_schema_is_a_schema_of_this_version():
         (MetricRow, SCHEMA["$defs"]["metric"]),
         (Work, SCHEMA["properties"]["work"]["items"]),
         (CompressionCost, SCHEMA["properties"]["costs"]["items"]),
-        (PerplexityRow, SCHEMA["properties"]["retained_perplexity"]["items"]),
+        (RetainedPerplexity, SCHEMA["properties"]["retained_perplexity"]["items"]),
         (KnowledgeBias, SCHEMA["properties"]["knowledge_bias"]["items"]),
         (CalibrationEffect, SCHEMA["properties"]["calibration_effects"]["items"]),
         (SeedSpread, SCHEMA["properties"]["seed_spreads"]["items"]),
+        (Decoupling, SCHEMA["properties"]["decoupling"]["items"]),
+        (EfficiencyMetric, SCHEMA["properties"]["efficiency"]["items"]),
+        (CrossCheck, SCHEMA["properties"]["crosschecks"]["items"]),
     ],
-    ids=["row", "metric", "work", "costs", "perplexity", "bias", "effect", "spread"],
+    ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_the_schema_names_exactly_the_columns(kind, table):
-    columns = [field.name for field in fields(kind) if field.name != "facts"]  # told as costs
+    columns = [field.name for field in fields(kind) if field.name != "facts"]  # reported as costs
     assert sorted(table["properties"]) == sorted(table["required"]) == sorted(columns)
     assert table["additionalProperties"] is False
 
@@ -265,7 +277,7 @@ def test_the_schema_misses_every_column(column):
 
 def test_the_file_is_the_tables(tmp_path):
     path = tmp_path / "new" / "scorecard.json"
-    json_report.write(full_card(), (), path)
+    json_report.write(full_card(), findings_of(full_card()), path)
     assert json.loads(path.read_text(encoding="utf-8")) == read(full_card())
     assert [one.name for one in path.parent.iterdir()] == ["scorecard.json"]
 
@@ -273,7 +285,7 @@ def test_the_file_is_the_tables(tmp_path):
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"the scorecard .* cannot be written") as refusal:
-        json_report.write(full_card(), (), tmp_path / "file" / "scorecard.json")
+        json_report.write(full_card(), findings_of(full_card()), tmp_path / "file" / "card.json")
     assert "\n" not in str(refusal.value)
 
 
@@ -292,7 +304,7 @@ def test_the_environment_names_no_path_of_this_machine(tmp_path):
 
 def test_costs_are_of_each_checkpoint_once_and_keep_their_kinds_apart():
     found = read(full_card(), SPENT)
-    costs = {cost["subject"].removeprefix("m/"): cost for cost in found["costs"]}
+    costs = {cost["method"]: cost for cost in found["costs"]}
     assert list(costs) == [
         *("wanda_50", "gptq_w4a16", "minitron_width", "llama_3_1_minitron_4b_width"),
     ]
@@ -383,9 +395,7 @@ def test_markup_in_what_a_model_said_is_only_text(reason):
 )
 @pytest.mark.parametrize("color", [False, True])
 def test_control_characters_in_what_a_model_said_reach_no_terminal(reason, color):
-    plain, spoiled = (
-        render(card_of(gap(reason=text)), (), width=80, color=color) for text in ("fine", reason)
-    )
+    plain, spoiled = (lines_of(card_of(gap(reason=text)), color=color) for text in ("fine", reason))
     assert len(plain) == len(spoiled)
     own = "".join(plain)
     assert "".join(spoiled).count("\x1b") == own.count("\x1b")
@@ -394,7 +404,7 @@ def test_control_characters_in_what_a_model_said_reach_no_terminal(reason, color
 
 def test_no_colour_means_no_escape_sequence():
     assert not any("\x1b" in line for line in lines_of(full_card()))
-    assert any("\x1b" in line for line in render(full_card(), (), width=80, color=True))
+    assert any("\x1b" in line for line in lines_of(full_card(), color=True))
 
 
 def test_many_gaps_are_counted_rather_than_printed():
@@ -524,13 +534,20 @@ def test_what_a_session_could_not_show_is_said():
 FAMILY = {"llama": "normal", "qwen": "normal", "thinker": "reasoning", "experts": "moe"}
 
 
-def perplexity_card(kept):
-    """`kept` is model → method → retention."""
+def perplexity(model, method, dense, compressed):
+    """A row of these two perplexities; without a retention where the second one is None."""
+    about = {"in_points": False, "higher_is_better": False, "dense": dense, "score": compressed}
+    kept = None if compressed is None else 100.0 * dense / compressed
+    return row("wikitext", None, model=model, method=method, retention=kept, **about)
+
+
+def perplexity_card(found):
+    """`found` is model → method → (dense, compressed) perplexity."""
     return card_of(
         *(
-            row("wikitext", None, model=model, method=method, retention=value, in_points=False)
-            for model, methods in kept.items()
-            for method, value in methods.items()
+            perplexity(model, method, *pair)
+            for model, methods in found.items()
+            for method, pair in methods.items()
         ),
         environment={
             "models": {
@@ -540,40 +557,61 @@ def perplexity_card(kept):
     )
 
 
-def test_retained_perplexity_is_the_mean_over_the_models_of_a_kind():
+def test_retained_perplexity_is_a_ratio_of_sums_over_the_models_of_a_kind():
     card = perplexity_card(
         {
-            "llama": {"awq_w4a16": 96.0, "wanda_50": 80.0},
-            "qwen": {"awq_w4a16": 98.0, "wanda_50": 70.0},
-            "thinker": {"wanda_50": 10.0},
-            "experts": {"wanda_50": 20.0},
+            "llama": {"awq_w4a16": (6.0, 6.25), "wanda_50": (6.0, 8.0)},
+            "qwen": {"awq_w4a16": (10.0, 10.25), "wanda_50": (10.0, 12.0)},
+            "thinker": {"wanda_50": (10.0, 100.0)},
+            "experts": {"wanda_50": (10.0, 50.0)},
         }
     )
     found = {(one.kind, one.method): (one.models, one.value) for one in retained_perplexity(card)}
     assert found == {
-        ("normal", "awq_w4a16"): (("llama", "qwen"), 97.0),
-        ("normal", "wanda_50"): (("llama", "qwen"), 75.0),
-        ("reasoning", "wanda_50"): (("thinker",), 10.0),
-        ("moe", "wanda_50"): (("experts",), 20.0),
+        ("normal", "awq_w4a16"): (("llama", "qwen"), pytest.approx(100 * 16 / 16.5)),
+        ("normal", "wanda_50"): (("llama", "qwen"), pytest.approx(100 * 16 / 20)),
+        ("reasoning", "wanda_50"): (("thinker",), pytest.approx(10)),
+        ("moe", "wanda_50"): (("experts",), pytest.approx(20)),
     }
-    (line,) = [text for text in lines_of(card, width=200) if "retained perplexity" in text]
-    assert line.endswith("normal models llama, qwen: awq_w4a16 97.0, wanda_50 75.0")
 
 
-def test_a_model_without_retention_does_not_make_the_mean_smaller():
-    card = perplexity_card({"llama": {"wanda_50": 80.0}, "qwen": {"wanda_50": None}})
+def test_retained_perplexity_is_not_the_mean_of_ratios():
+    card = perplexity_card({"llama": {"wanda_50": (6.0, 12.0)}, "qwen": {"wanda_50": (10.0, 10.0)}})
+    assert [one.value for one in retained_perplexity(card)] == [pytest.approx(100 * 16 / 22)]
+
+
+def test_kinds_with_one_model_are_shown_too():
+    card = perplexity_card(
+        {
+            "llama": {"awq_w4a16": (6.0, 6.0), "wanda_50": (6.0, 8.0)},
+            "qwen": {"awq_w4a16": (10.0, 10.0), "wanda_50": (10.0, 12.0)},
+            "thinker": {"wanda_50": (10.0, 100.0)},
+        }
+    )
+    lines = [text for text in lines_of(card, width=200) if "retained perplexity" in text]
+    assert lines == [
+        "retained perplexity, normal models (llama, qwen): awq_w4a16 100.0, wanda_50 80.0",
+        "retained perplexity, reasoning models (thinker): wanda_50 10.0",
+    ]
+
+
+def test_a_model_without_retention_leaves_the_sums():
+    card = perplexity_card({"llama": {"wanda_50": (8.0, 10.0)}, "qwen": {"wanda_50": (10.0, None)}})
     (one,) = retained_perplexity(card)
-    assert (one.models, one.value) == (("llama",), 80.0)
+    assert (one.models, one.value) == (("llama",), pytest.approx(80))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_perplexity_that_is_no_number_leaves_a_scorecard(value):
-    card = perplexity_card({"llama": {"wanda_50": value}, "qwen": {"wanda_50": 80.0}})
-    assert [row["models"] for row in read(card)["retained_perplexity"]] == [["qwen"]]
+    rows = [
+        replace(perplexity("llama", "wanda_50", 8.0, 10.0), retention=value),
+        perplexity("qwen", "wanda_50", 8.0, 10.0),
+    ]
+    assert [row["models"] for row in read(card_of(*rows))["retained_perplexity"]] == [["qwen"]]
 
 
-def test_what_stands_beside_is_told_for_each_model():
-    card = perplexity_card({"llama": {"wanda_50": 80.0}, "qwen": {"wanda_50": 70.0}})
+def test_a_benchmark_beside_is_shown_for_each_model():
+    card = perplexity_card({"llama": {"wanda_50": (8.0, 10.0)}, "qwen": {"wanda_50": (7.0, 10.0)}})
     lines = [text for text in lines_of(card, width=200) if "wikitext" in text]
     assert lines[:2] == ["llama wikitext: wanda_50 80.0", "qwen wikitext: wanda_50 70.0"]
 

@@ -229,7 +229,7 @@ def test_checkpoints_do_not_mix():
     ]
     card = card_of(*rows, profile=Profile("one", {"safety": ("misuse",)}))
     assert [metric.value for metric in card.metrics] == pytest.approx([91, 92, 100])
-    assert [metric.subject for metric in card.metrics] == list(card.subjects)
+    assert [metric.checkpoint for metric in card.metrics] == list(card.checkpoints)
 
 
 @given(st.permutations(PAPER_PROFILE.benchmarks("truthfulness")), st.floats(50, 150))
@@ -349,6 +349,35 @@ def test_the_dense_model_is_no_checkpoint_to_compare():
     assert decoupling(both_of(dense=(100, 100))) == []
 
 
+def test_a_checkpoint_does_not_gain_by_a_metric_that_it_has_no_value_for():
+    """A collapsed checkpoint has few values, and those few may be its best."""
+    profile = Profile(
+        "three", {"reasoning": ("gsm8k",), "safety": ("misuse",), "fairness": ("stereoset",)}
+    )
+    rows = [
+        *(measured("gsm8k", "reasoning", 90.0, method=method) for method in ("a", "collapsed")),
+        *(measured("misuse", "safety", 80.0, method=method) for method in ("a", "collapsed")),
+        measured("stereoset", "fairness", 40.0, method="a"),
+        ended("stereoset", "fairness", "fail", method="collapsed"),
+    ]
+    (one,) = decoupling(card_of(*rows, profile=profile))
+    assert one.metrics == ("reasoning", "safety")
+    assert one.left_out == ("fairness",)
+    assert one.checkpoints["a"] == one.checkpoints["collapsed"] == pytest.approx((90, 80))
+
+
+def test_without_a_metric_in_common_nothing_is_compared():
+    profile = Profile(
+        "three", {"reasoning": ("gsm8k",), "safety": ("misuse",), "fairness": ("stereoset",)}
+    )
+    rows = [
+        *(measured("gsm8k", "reasoning", 90.0, method=method) for method in ("a", "b")),
+        measured("misuse", "safety", 80.0, method="a"),
+        measured("stereoset", "fairness", 40.0, method="b"),
+    ]
+    assert decoupling(card_of(*rows, profile=profile)) == []
+
+
 # -- degenerate and incomparable parts ------------------------------------------------------------
 
 
@@ -372,3 +401,19 @@ def test_a_dense_score_of_zero_may_be_part_of_a_mean():
 def test_a_dense_score_of_zero_by_itself_is_not_comparable():
     force = ended("misuse", "safety", "not_comparable", score=20.0, dense=0.0, standard_error=1.0)
     assert only_metric(card_of(force, measured("xstest", "safety"))).verdict == "not_comparable"
+
+
+def test_a_part_of_which_nothing_is_comparable_has_no_ratio():
+    """The dense model is at chance on all of a sub-score: its mean says nothing either."""
+    profile = Profile(
+        "p", {"ethics": (SubScore("explicit", ("low", "high")), SubScore("implicit", ("social",)))}
+    )
+    at_chance = {"verdict": "not_comparable", "dense": 50.0, "standard_error": 1.0}
+    rows = (
+        ended("low", "ethics", score=48.0, **at_chance),
+        ended("high", "ethics", score=52.0, **at_chance),
+        measured("social", "ethics", 100.0),
+    )
+    metric = only_metric(card_of(*rows, profile=profile))
+    assert (metric.verdict, metric.value) == ("not_comparable", None)
+    assert metric.reason == "low is not_comparable, high is not_comparable"

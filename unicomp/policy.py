@@ -1,22 +1,29 @@
-"""The gate: floors, verdicts, and whether a release may go on.
+"""The policy of a gate: floors, budgets, and the gaps that are allowed.
 
-A floor is a percentage of the dense score. The verdict compares it with the whole interval, never
-with a rounded number: pass if the interval lies at or above the floor, fail if it lies below,
-inconclusive if the floor is inside. Everything that is not a pass keeps the gate shut, unless
-`unicomp.toml` allows that benchmark with a reason.
+A floor is a percentage of the dense score, a budget an amount of time or memory. How a verdict
+follows from them is decided in `verdict.py`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, dimension_of
-from unicomp.spec import OF_BUILDING, UNITS, Unit, nearest
+from unicomp.spec import (
+    DENSE,
+    OF_BUILDING,
+    UNITS,
+    Benchmark,
+    CheckpointId,
+    Probe,
+    Unit,
+    nearest,
+)
 
 T = TypeVar("T")
 
@@ -80,98 +87,143 @@ def parse_budget(name: str, text: object) -> float:
     return float(found[1]) * units[found[2]]
 
 
-def check_names(
-    where: str, names: Iterable[str], benchmarks: Iterable[str], methods: Iterable[str]
+def check_name_given(
+    where: str,
+    full: str,
+    benchmarks: Collection[str],
+    methods: Collection[str],
+    later: list[tuple[str, str]] | None = None,
 ) -> None:
-    """Raise SpecError for a name that is no benchmark, metric or dimension, or no method."""
-    known = sorted({*benchmarks, *METRICS, *DIMENSIONS})
-    for full in names:
-        name, at, method = full.partition("@")
-        if name not in known:
-            raise SpecError(
-                f"{where}: there is no benchmark, metric or dimension {name!r}; "
-                f"{nearest(name, known)}"
-            )
-        if at and method not in methods:
-            raise SpecError(
-                f"{where}: there is no method {method!r}; {nearest(method, list(methods))}"
-            )
+    """Raise SpecError unless NAME or NAME@METHOD names a benchmark, metric or dimension there is.
+
+    With `later`, a name that is not known yet is appended to it instead, as (where, NAME).
+    """
+    name, at, method = full.partition("@")
+    known = {*benchmarks, *METRICS, *DIMENSIONS}
+    if at and method not in methods:
+        raise SpecError(f"{where}: there is no method {method!r}; {nearest(method, methods)}")
+    if name in known:
+        return
+    if later is None:
+        raise SpecError(
+            f"{where}: there is no benchmark, metric or dimension {name!r}; {nearest(name, known)}"
+        )
+    later.append((where, name))
 
 
-def _lookup(
-    layer: Mapping[str, T],
-    method: str,
-    metric: str | None,
-    benchmark: str | None,
-    dimension: str | None,
-) -> T | None:
-    """The most specific entry: benchmark, metric, dimension, each with the method first."""
-    for name in filter(None, (benchmark, metric, dimension_of(metric) if metric else dimension)):
+def _lookup(layer: Mapping[str, T], method: str, names: Iterable[str | None]) -> T | None:
+    """The entry of the first name that has one; an entry for the method outranks the plain one."""
+    for name in filter(None, names):
         for key in (f"{name}@{method}", name):
             if key in layer:
                 return layer[key]
     return None
 
 
+def _names(
+    metric: str | None, benchmark: str | None, dimension: str | None
+) -> tuple[str | None, ...]:
+    """From the most specific name to the most general."""
+    return benchmark, metric, dimension_of(metric) if metric else dimension
+
+
 @dataclass(frozen=True)
 class Policy:
-    """The floors and the allowed gaps of a session.
+    """The floors, budgets and allowed gaps of a session.
 
     The command line outranks the tables of single models, and these the general table. Within
-    each of the three the order is benchmark, metric, dimension, each first for the method by itself
-    (`gsm8k@wanda_50`) and then for all.
+    each of the three the order is benchmark, metric, dimension; each of them first for the method
+    (`gsm8k@wanda_50`), then for all methods.
     """
 
     command_line: Mapping[str, float] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Floors of single models."""
     general: Mapping[str, float] = field(default_factory=dict)
+    """Floors of all models."""
     allow: Mapping[str, str] = field(default_factory=dict)
+    """Allowed gaps with their reasons, by NAME or NAME@METHOD."""
     model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Gaps that are allowed for single models; they outrank the general ones."""
+    """The same for single models."""
     budgets: Mapping[str, float] = field(default_factory=dict)
-    """What compressing may take, by probe or PROBE@METHOD, in the unit of the probe."""
+    """The most that a build may take, by PROBE or PROBE@METHOD, in the probe's unit."""
     model_budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """The same for single models."""
 
+    def names(self, *, file: bool) -> Iterator[tuple[str, Collection[str]]]:
+        """Where names were given, and which; with `file` those of `unicomp.toml` too."""
+        yield "--floor", self.command_line
+        if not file:
+            return
+        tables = {"floors": self.general, "allow": self.allow, "budgets": self.budgets}
+        yield from ((f"unicomp.toml [{kind}]", names) for kind, names in tables.items())
+        of_models: dict[str, Mapping[str, Mapping[str, object]]] = {
+            "floors": self.models,
+            "allow": self.model_allow,
+            "budgets": self.model_budgets,
+        }
+        for kind, by_model in of_models.items():
+            for model, entries in by_model.items():
+                yield f"unicomp.toml [models.{model}.{kind}]", entries
+
     def floor(
         self,
+        checkpoint: CheckpointId,
         *,
-        model: str,
-        method: str,
         metric: str | None,
         benchmark: str | None = None,
         dimension: str | None = None,
         default: float = DEFAULT_FLOOR,
     ) -> float:
-        """The least retention, in percent, that a benchmark or a metric may have.
+        """The least retention of a benchmark or a metric, in percent.
 
-        `dimension` counts for a benchmark of no metric; `default` holds where nothing is said.
+        `dimension` counts for a benchmark of no metric; `default` holds where no floor is set.
         """
-        for layer in (self.command_line, self.models.get(model, {}), self.general):
-            found = _lookup(layer, method, metric, benchmark, dimension)
+        names = _names(metric, benchmark, dimension)
+        for layer in (self.command_line, self.models.get(checkpoint.model, {}), self.general):
+            found = _lookup(layer, checkpoint.method, names)
             if found is not None:
                 return found
         return default
 
-    def budget(self, *, model: str, method: str, probe: str) -> float:
-        """The most that a probe of building may measure, in its unit; infinite if none is set."""
-        for layer in (self.model_budgets.get(model, {}), self.budgets):
-            found = _lookup(layer, method, None, probe, None)
+    def floor_of(self, checkpoint: CheckpointId, measure: Benchmark | Probe) -> float:
+        """The floor of a benchmark's retention or a probe's gain, in percent.
+
+        A timing has the floor 0 unless one is set, since it depends on the machine. The dense
+        model need not gain anything over itself: 100 is its highest floor of a probe.
+        """
+        if isinstance(measure, Benchmark):
+            return self.floor(
+                checkpoint,
+                metric=measure.metric,
+                benchmark=measure.name,
+                dimension=measure.dimension,
+            )
+        default = 0.0 if measure.timed else DEFAULT_FLOOR
+        floor = self.floor(
+            checkpoint, metric=measure.metric, benchmark=measure.name, default=default
+        )
+        return min(floor, 100.0) if checkpoint.method == DENSE.name else floor
+
+    def budget_of(self, checkpoint: CheckpointId, probe: Probe) -> float:
+        """The most that a build may take, in the unit of the probe; infinite if none is set."""
+        for layer in (self.model_budgets.get(checkpoint.model, {}), self.budgets):
+            found = _lookup(layer, checkpoint.method, (probe.quantity,))
             if found is not None:
                 return found
         return math.inf
 
     def allowed(
         self,
+        checkpoint: CheckpointId,
         *,
-        model: str,
-        method: str,
         metric: str | None,
         benchmark: str | None,
         dimension: str | None = None,
     ) -> str | None:
-        """The reason for which a gap is allowed, or None."""
-        for layer in (self.model_allow.get(model, {}), self.allow):
-            if reason := _lookup(layer, method, metric, benchmark, dimension):
+        """The reason why a gap is allowed, or None."""
+        names = _names(metric, benchmark, dimension)
+        for layer in (self.model_allow.get(checkpoint.model, {}), self.allow):
+            if reason := _lookup(layer, checkpoint.method, names):
                 return reason
         return None

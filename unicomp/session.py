@@ -1,17 +1,15 @@
 """One measuring session: checkpoints built, answers given and scores read, each at most once.
 
-A checkpoint is measured in one go: whoever needs any of its benchmarks first answers all that the
-session expects of it, so that it is loaded once, by one process, also when several work side by
-side. The dense model is no exception: it is measured when the first retention asks for it.
+A checkpoint is measured in one go: the first test that needs one of its benchmarks has all answered
+that the session is known to ask of it. So it is loaded once, by one process, also if several work
+side by side. The dense model is no exception: it is measured when the first retention needs it.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,26 +17,35 @@ from unicomp.checkpoint import Checkpoint, build
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.efficiency.gain import Gain
+from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
-from unicomp.engines import Engine
-from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
 from unicomp.responses import Answering
 from unicomp.retention import Retention, retention
 from unicomp.scorecard import Work
 from unicomp.scores import CheckpointRecords, Conditions, Records, guarded, measure
-from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, Method, Model, Probe
+from unicomp.spec import (
+    DENSE,
+    OF_BUILDING,
+    Benchmark,
+    Calibration,
+    CheckpointId,
+    Method,
+    Model,
+    Probe,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
 
-Key = tuple[str, str, str]
-"""(model, method, calibration) by name: a checkpoint of a session."""
-
 Narrate = Callable[[str], None]
-"""Is told what is being done, for a progress display."""
+"""Shows what is being done, for a progress display."""
+
+Admit = Callable[[Mapping[CheckpointId, Sequence[Benchmark]]], list[str]]
+"""Returns the data sets that benchmarks read and no lock pins; raises SpecError for rows that are
+not what the lock says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +55,52 @@ class Subject:
     model: Model
     method: Method
     calibration: str = UNSEEN
-    """The calibration's name, with its seed (`reasoning@43`) where that is not the default one;
-    `none` where the method sees no text."""
+    """See `CheckpointId.calibration`."""
 
     @property
-    def key(self) -> Key:
-        """What tells it from others in a session."""
-        return (self.model.name, self.method.name, self.calibration)
+    def id(self) -> CheckpointId:
+        """Its names."""
+        return CheckpointId(self.model.name, self.method.name, self.calibration)
 
     def __str__(self) -> str:
         seen = "" if self.calibration in (UNSEEN, GENERIC) else f" ({self.calibration})"
         return f"{self.model}/{self.method}{seen}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agenda:
+    """What a session will be asked for, as far as it is known beforehand."""
+
+    subjects: list[Subject] = field(default_factory=list)
+    benchmarks: dict[CheckpointId, list[Benchmark]] = field(default_factory=dict)
+    probes: dict[CheckpointId, list[Probe]] = field(default_factory=dict)
+    """Has an entry for every subject."""
+    open_ended: set[CheckpointId] = field(default_factory=set)
+    """Checkpoints of tests that say only while they run what they measure."""
+
+    def add(
+        self,
+        subject: Subject,
+        benchmarks: Collection[Benchmark],
+        probes: Collection[Probe],
+        *,
+        open_ended: bool = False,
+    ) -> None:
+        """Note what one test will ask."""
+        if subject.id not in self.probes:
+            self.subjects.append(subject)
+        known = self.benchmarks.setdefault(subject.id, [])
+        known.extend(bench for bench in benchmarks if bench not in known)
+        self.probes.setdefault(subject.id, []).extend(probes)
+        if open_ended:
+            self.open_ended.add(subject.id)
+
+    def benchmarks_of(self, name: CheckpointId) -> Sequence[Benchmark]:
+        """The benchmarks of a checkpoint; for the dense one, those of all of its model."""
+        if name.method != DENSE.name:
+            return self.benchmarks.get(name, ())
+        own = (asked for one, asked in self.benchmarks.items() if one.model == name.model)
+        return [bench for asked in own for bench in asked]
 
 
 class Session:
@@ -69,92 +111,82 @@ class Session:
         *,
         conditions: Mapping[str, Conditions],
         calibration: Callable[[Model, str], Calibration],
-        expected: Mapping[Key, Sequence[Benchmark]],
-        probed: Mapping[Key, Sequence[Probe]],
-        subjects: Sequence[Subject] = (),
+        agenda: Agenda,
         roots: Sequence[Path],
         effort: Effort,
+        admit: Admit = lambda asked: [],
         fresh_timings: bool = False,
         narrate: Narrate = lambda text: None,
     ) -> None:
-        """`conditions` are given by model name; `calibration` gives the text of that name for a
-        model; `expected` and `probed` are the benchmarks and probes that the session will ask for,
-        `subjects` those of which it will ask them; `roots` are where methods are looked up.
+        """Prepare a session; nothing is built or loaded yet.
+
+        `conditions` are given by model name; `calibration` reads the calibration of a name for a
+        model; methods are looked up in `roots`; `admit` checks benchmarks that are not on the
+        agenda before they are measured.
         """
-        os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; read when tqdm is imported
         self._conditions = conditions
         self._calibration = calibration
-        self._expected = expected
+        self._agenda = agenda
         self._roots = roots
+        self._admit = admit
+        self._unpinned: set[str] = set()
         self._narrate = narrate
         self._asked: dict[str, Benchmark] = {}
+        self._subjects = {subject.id: subject for subject in agenda.subjects}
         self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
-        self._checkpoints: dict[Key, Checkpoint | UnicompError] = {}
-        self._records: dict[Key, dict[str, Records | UnicompError]] = {}
+        self._checkpoints: dict[CheckpointId, Checkpoint | UnicompError] = {}
+        self._records: dict[CheckpointId, dict[str, Records | UnicompError]] = {}
         self._work: list[Work] = []
-        self._probed = probed
-        self._subjects = subjects
-        self._pool = Pool()
-        self._prepared: set[str] = set()
-        self._measurements = {
-            name: Measurements(known.store, known.engine, effort, fresh_timings, narrate)
-            for name, known in conditions.items()
-        }
+        self._gains = Gains(
+            measurements={
+                name: Measurements(known.store, known.engine, effort, fresh_timings, narrate)
+                for name, known in conditions.items()
+            },
+            probes=agenda.probes,
+            keep=agenda.open_ended,
+            find=lambda name: self.checkpoint(self._subjects[name]),
+            done=self._note_measuring,
+        )
 
     def close(self) -> None:
         """Unload whatever is loaded."""
-        self._pool.close()
+        self._gains.close()
 
     def take_work(self) -> list[Work]:
-        """The work done since this was last asked."""
+        """The work done since the last call."""
         done, self._work = self._work, []
         return done
 
+    def take_unpinned(self) -> list[str]:
+        """The data sets that no lock pins, of benchmarks that were not on the agenda, until now."""
+        found, self._unpinned = self._unpinned, set()
+        return sorted(found)
+
     def checkpoint(self, subject: Subject) -> Checkpoint:
         """The checkpoint, built or found. A failure is remembered and raised again."""
-        return _once(self._checkpoints, subject.key, lambda: self._find_or_build(subject))
+        self._check_known(subject)
+        return _once(self._checkpoints, subject.id, lambda: self._find_or_build(subject))
 
     def retention(self, subject: Subject, benchmark: Benchmark) -> Retention:
-        """What the method kept of a benchmark. Raises what kept it from being measured."""
-        model = subject.model
-        self._check_known(model)
+        """What the checkpoint kept of a benchmark. Raises what kept it from being measured."""
+        self._check_known(subject)
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         compressed = self._measured(subject, benchmark)
-        dense = self._measured(Subject(model=model, method=DENSE), benchmark)
+        dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
         return retention(benchmark, compressed, dense)
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
-        """What the method gained in a probe. Raises what kept it from being measured.
-
-        `conduct` runs the rounds, if they are not in the store. Raises SpecError for a probe of
-        building, in which nothing is gained.
-        """
-        self._check_known(subject.model)
-        if probe.quantity in OF_BUILDING:
-            raise SpecError(f"probe {probe}: the dense model is not built; ask for the cost of it")
-        checkpoint = self.checkpoint(subject)
-        dense = self.checkpoint(Subject(model=subject.model, method=DENSE))
-        tokens = _longest(probe)
-
-        @contextmanager
-        def loaded() -> Iterator[tuple[Engine, Engine]]:
-            with self._borrowed(dense, tokens) as one, self._borrowed(checkpoint, tokens) as other:
-                yield one, other
-
-        if self._measurements[subject.model.name].opens(probe):
-            self._prepare(subject.model)
-        with self._measuring(subject) as measurements:
-            return measurements.gain(
-                probe, checkpoint, dense, loaded, conduct, unload=self._pool.close
-            )
+        """What the checkpoint gained in a probe; see `Gains.gain`."""
+        self._check_known(subject)
+        return self._gains.gain(subject.id, probe, conduct)
 
     def cost(self, subject: Subject, probe: Probe) -> float:
-        """What making the checkpoint took, in the unit of the probe.
+        """What building the checkpoint took, in the unit of the probe.
 
-        Raises UnmeasuredError where it was not made here, SpecError for any other probe.
+        Raises UnmeasuredError if it was not built here, SpecError for any other probe.
         """
-        self._check_known(subject.model)
+        self._check_known(subject)
         if probe.quantity not in OF_BUILDING:
             raise SpecError(
                 f"probe {probe}: {probe.quantity} is no cost of building; ask for the gain"
@@ -164,86 +196,24 @@ class Session:
         memory = on_accelerator or facts.get("peak_rss_bytes")
         found = facts.get("seconds") if probe.quantity == "compression_time" else memory
         if found is None:
-            raise UnmeasuredError(f"{subject.method} was not made here: what it took is not known")
+            raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
         return float(found)
 
-    def _borrowed(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
-        """The checkpoint loaded for requests of `tokens`, and for what it will be measured with.
+    def _check_known(self, subject: Subject) -> None:
+        if subject.model.name not in self._conditions:
+            raise SpecError(
+                f"the model {subject.model} is not one of the session: give it with --model"
+            )
+        dense = Subject(model=subject.model, method=DENSE)
+        for one in (subject, dense):
+            self._subjects.setdefault(one.id, one)
 
-        One that will be measured stays loaded.
-        """
-        probes = self._opening(checkpoint.model)
-        return self._pool.borrowed(
-            checkpoint,
-            self._conditions[checkpoint.model.name].engine,
-            max([tokens, *map(_longest, probes)]),
-            keep=bool(probes),
-        )
-
-    def _opening(self, model: Model) -> list[Probe]:
-        """The probes of the session for which checkpoints of a model are loaded."""
-        opens = self._measurements[model.name].opens
-        return [
-            probe for probe in self._probes_of(Subject(model=model, method=DENSE)) if opens(probe)
-        ]
-
-    def _prepare(self, model: Model) -> None:
-        """Do what needs the memory for itself before a checkpoint of the model stays loaded.
-
-        That is to build whatever will be compared, and to take the footprints. What it takes
-        belongs to no loading, so it is called before one is timed.
-        """
-        if model.name in self._prepared or not self._opening(model):
-            return
-        self._prepared.add(model.name)
-        for subject in (Subject(model=model, method=DENSE), *self._subjects):
-            if subject.model.name == model.name:
-                # its own tests will say so
-                with suppress(UnicompError), self._measuring(subject) as measurements:
-                    checkpoint = self.checkpoint(subject)
-                    for probe in self._probes_of(subject):
-                        if probe.quantity == "inference_memory" and probe.load:
-                            measurements.footprint(checkpoint, probe.load)
-
-    @contextmanager
-    def _measuring(self, subject: Subject) -> Iterator[Measurements]:
-        """Enter what is measured of a subject meanwhile, also where it fails."""
-        measurements = self._measurements[subject.model.name]
-        done = measurements.counter = MeasurementCounter()
-        try:
-            yield measurements
-        finally:
-            self._narrate("")
-            if done.found or done.taken:
-                self._work.append(
-                    Work(
-                        stage="measure",
-                        subject=f"{subject.model}/{subject.method}",
-                        calibration=subject.calibration,
-                        cached=not done.taken,
-                        seconds=done.seconds,
-                    )
-                )
-
-    def _probes_of(self, subject: Subject) -> Sequence[Probe]:
-        """What the session will measure of a checkpoint: of the dense one, whatever of any."""
-        if subject.method.name != DENSE.name:
-            return self._probed.get(subject.key, ())
-        return [
-            probe
-            for (model, _, _), probes in self._probed.items()
-            for probe in probes
-            if model == subject.model.name
-        ]
-
-    def _check_known(self, model: Model) -> None:
-        if model.name not in self._conditions:
-            raise SpecError(f"the model {model} is not one of the session: give it with --model")
+    # -- checkpoints ----------------------------------------------------------------------------
 
     def _find_or_build(self, subject: Subject) -> Checkpoint:
         model, method = subject.model, subject.method
         conditions = self._conditions[model.name]
-        self._pool.close_others(model.name)  # a build needs the memory
+        self._gains.close_others(model.name)  # a build needs the memory
         start = time.monotonic()
         checkpoint = build(
             model,
@@ -257,14 +227,12 @@ class Session:
         )
         self._narrate("")
         if method.name != DENSE.name:
-            seconds = time.monotonic() - start
             self._work.append(
                 Work(
                     stage="build",
-                    subject=f"{model}/{method}",
-                    calibration=subject.calibration,
+                    **subject.id._asdict(),
                     cached=not checkpoint.fresh,
-                    seconds=seconds,
+                    seconds=time.monotonic() - start,
                     facts=_cost_facts(checkpoint),
                 )
             )
@@ -278,11 +246,16 @@ class Session:
             lambda: self._calibration(subject.model, subject.calibration),
         )
 
+    # -- records --------------------------------------------------------------------------------
+
     def _measured(self, subject: Subject, benchmark: Benchmark) -> Records:
-        known = self._records.setdefault(subject.key, {})
+        known = self._records.setdefault(subject.id, {})
         if benchmark.name not in known:
-            wanted = {bench.name: bench for bench in (*self._expected_of(subject), benchmark)}
+            asked = (*self._agenda.benchmarks_of(subject.id), benchmark)
+            wanted = {bench.name: bench for bench in asked}
             todo = [bench for name, bench in wanted.items() if name not in known]
+            if benchmark not in asked[:-1]:
+                self._unpinned.update(self._admit({subject.id: [benchmark]}))
             known.update(self._measure(subject, todo).records)
         found = known[benchmark.name]
         if isinstance(found, UnicompError):
@@ -290,20 +263,9 @@ class Session:
         benign = known.get(benchmark.benign or "")
         return guarded(benchmark, found, benign if isinstance(benign, Records) else None)
 
-    def _expected_of(self, subject: Subject) -> Sequence[Benchmark]:
-        """What the session will ask of a checkpoint: of the dense one, whatever it asks of any."""
-        if subject.method.name != DENSE.name:
-            return self._expected.get(subject.key, ())
-        return [
-            bench
-            for (model, _, _), benchmarks in self._expected.items()
-            if model == subject.model.name
-            for bench in benchmarks
-        ]
-
     def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> CheckpointRecords:
         checkpoint = self.checkpoint(subject)
-        self._prepare(subject.model)
+        self._gains.prepare(subject.model.name)
         self._narrate(f"{subject}: looking for responses")
 
         def on_progress(state: Answering) -> None:
@@ -313,7 +275,7 @@ class Session:
             checkpoint,
             benchmarks,
             self._conditions[subject.model.name],
-            open_for=lambda tokens: self._borrowed(checkpoint, tokens),
+            open_for=lambda tokens: self._gains.borrowed(checkpoint, tokens),
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )
@@ -321,8 +283,7 @@ class Session:
         self._work.append(
             Work(
                 stage="answer",
-                subject=f"{subject.model}/{subject.method}",
-                calibration=subject.calibration,
+                **subject.id._asdict(),
                 cached=measured.asked == 0,
                 seconds=measured.seconds,
                 items=measured.asked,
@@ -334,17 +295,24 @@ class Session:
     def _crosschecks(
         self, subject: Subject, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark]
     ) -> dict[str, Any]:
-        """How far a server's scores are from the other engine's, where the store has those."""
+        """How a server's scores differ from the other engine's, where the store has those."""
         conditions = self._conditions[subject.model.name]
         if not conditions.engine.serves:
             return {}
-        found = crosscheck(checkpoint, benchmarks, conditions)
+        found = crosscheck(subject.id, checkpoint, benchmarks, conditions)
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
 
-
-def _longest(probe: Probe) -> int:
-    """Tokens of each of a probe's requests, those to be generated included."""
-    return probe.load.prompt_tokens + probe.load.new_tokens if probe.load else 0
+    def _note_measuring(self, name: CheckpointId, counter: MeasurementCounter) -> None:
+        self._narrate("")
+        if counter.found or counter.taken:
+            self._work.append(
+                Work(
+                    stage="measure",
+                    **name._asdict(),
+                    cached=not counter.taken,
+                    seconds=counter.seconds,
+                )
+            )
 
 
 _COST_FACTS = (

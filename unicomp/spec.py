@@ -11,10 +11,10 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from unicomp.errors import SpecError
 
@@ -163,6 +163,15 @@ class Method:
 
 DENSE = Method(name="dense", family=None, calibrated=False)
 """The identity: the baseline of every retention."""
+
+
+class CheckpointId(NamedTuple):
+    """A checkpoint by its names: what identifies it in a session and in a scorecard."""
+
+    model: str
+    method: str
+    calibration: str
+    """With its seed (`reasoning@43`) where that is not the default; `none` if no text was seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -507,9 +516,27 @@ class Probe:
         return f"<probe {self.name}>"
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean X?` for a mistyped name, or the names there are."""
     import difflib
 
+    known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def measures_in(value: object) -> list[Benchmark | Probe]:
+    """All benchmarks and probes in a value, or in the lists, tuples and tables it is made of."""
+    found: list[Benchmark | Probe] = []
+    seen: set[int] = set()  # a list may contain itself
+    todo = [value]
+    while todo:
+        one = todo.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Benchmark | Probe) and one not in found:
+            found.append(one)
+        elif isinstance(one, dict | list | tuple):
+            todo.extend(one.values() if isinstance(one, dict) else one)
+    return found

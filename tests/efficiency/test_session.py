@@ -18,7 +18,7 @@ from unicomp.engines import EngineSettings, Timing
 from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
 from unicomp.machine import turns
 from unicomp.scores import Conditions
-from unicomp.session import Session, Subject
+from unicomp.session import Agenda, Session, Subject
 from unicomp.spec import DENSE, Load, Model, Probe
 from unicomp.store import Store
 
@@ -58,13 +58,14 @@ class World:
         """A session that will ask `probes` of both checkpoints of each model."""
         models = (self.model, *models)
         subjects = [self.of(method, model) for model in models for method in (DENSE, self.copy)]
+        agenda = Agenda()
+        for subject in subjects:
+            agenda.add(subject, (), probes)
         conditions = Conditions(self.store, Source("embedded"), replace(self.engine, **changed))
         return Session(
             conditions={model.name: conditions for model in models},
             calibration=lambda model, name: pytest.fail("nothing is calibrated"),
-            expected={},
-            probed={subject.key: probes for subject in subjects},
-            subjects=subjects,
+            agenda=agenda,
             roots=(),
             effort=EFFORT,
         )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_scorecard import card_of, ended, measured
-from unicomp.findings.calibrations import calibration_effects, calibration_names, seed_spreads
+from unicomp.findings.calibrations import calibration_effects, calibrations_of, seed_spreads
 from unicomp.framework import Profile
 from unicomp.statistics import Interval, difference
 
@@ -34,7 +34,7 @@ def card_over(kept, metric="reasoning", **floors):
 
 def test_the_first_calibration_is_the_control():
     card = card_over({"facts": 50.0, "reasoning": 80.0, "mixed": 70.0})
-    assert calibration_names(card) == ("facts", "reasoning", "mixed")
+    assert calibrations_of(card) == ("facts", "reasoning", "mixed")
     effects = calibration_effects(card)
     assert [(one.calibration, one.control) for one in effects] == [
         ("reasoning", "facts"),

@@ -13,7 +13,7 @@ from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
 from unicomp.findings.engines import crosscheck
 from unicomp.scores import Conditions, Records
-from unicomp.spec import DENSE, Model
+from unicomp.spec import DENSE, CheckpointId, Model
 from unicomp.store import SCORES, Store
 
 
@@ -31,6 +31,9 @@ def world(tmp_path, monkeypatch):
         find(model, DENSE, None, store=store, roots=()),
         Conditions(store, Source("embedded"), engine, samples=4),
     )
+
+
+NAME = CheckpointId("m", "dense", "none")
 
 
 def records(correct, gaps=None):
@@ -54,10 +57,11 @@ def test_both_scores_and_the_items_that_read_differently_are_reported(world):
     checkpoint, conditions = world
     remember(checkpoint, conditions, gsm8k, records([1.0, 1.0, 0.0, 1.0]), "vllm")
     remember(checkpoint, conditions, gsm8k, records([1.0, 0.0, 1.0, 0.0]), "hf")
-    (found,) = crosscheck(checkpoint, [gsm8k, arc_easy], conditions)
+    (found,) = crosscheck(NAME, checkpoint, [gsm8k, arc_easy], conditions)
     assert (found.benchmark, found.engine, found.other) == ("gsm8k", "vllm", "hf")
     assert (found.score, found.other_score) == (75.0, 50.0)
-    assert (found.n, found.differing) == (4, 3)
+    assert (found.n, found.differing, found.difference) == (4, 3, 25.0)
+    assert (found.model, found.method, found.calibration) == NAME
 
 
 @pytest.mark.parametrize("measured", [(), ("vllm",), ("hf",)])
@@ -65,7 +69,7 @@ def test_what_only_one_engine_has_measured_is_not_compared(world, measured):
     checkpoint, conditions = world
     for engine in measured:
         remember(checkpoint, conditions, gsm8k, records([1.0] * 4), engine)
-    assert crosscheck(checkpoint, [gsm8k], conditions) == []
+    assert crosscheck(NAME, checkpoint, [gsm8k], conditions) == []
 
 
 def test_a_benchmark_that_cannot_be_looked_up_does_not_keep_the_others(world, monkeypatch):
@@ -80,7 +84,7 @@ def test_a_benchmark_that_cannot_be_looked_up_does_not_keep_the_others(world, mo
         return key(checkpoint, bench, conditions)
 
     monkeypatch.setattr(scores, "_key", fail)
-    (found,) = crosscheck(checkpoint, [arc_easy, gsm8k], conditions)
+    (found,) = crosscheck(NAME, checkpoint, [arc_easy, gsm8k], conditions)
     assert found.benchmark == "gsm8k"
 
 
@@ -91,7 +95,7 @@ def test_the_last_digits_of_a_number_are_no_difference(world):
     theirs.fields["loss"] = [2.0001, 2.1, 0.0, float("nan")]
     remember(checkpoint, conditions, gsm8k, mine, "vllm")
     remember(checkpoint, conditions, gsm8k, theirs, "hf")
-    (found,) = crosscheck(checkpoint, [gsm8k], conditions)
+    (found,) = crosscheck(NAME, checkpoint, [gsm8k], conditions)
     assert found.differing == 1
 
 
@@ -100,5 +104,5 @@ def test_items_that_one_engine_could_not_score_do_not_count(world):
     remember(checkpoint, conditions, gsm8k, records([1.0, 0.0, 1.0, 1.0]), "vllm")
     gaps = [None, "no judge", None, None]
     remember(checkpoint, conditions, gsm8k, records([1.0, 1.0, 1.0, 0.0], gaps), "hf")
-    (found,) = crosscheck(checkpoint, [gsm8k], conditions)
+    (found,) = crosscheck(NAME, checkpoint, [gsm8k], conditions)
     assert (found.n, found.differing) == (3, 1)

@@ -12,6 +12,8 @@ from unicomp.catalogue import load_benchmarks
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.plugin.collection import _check_rows, pytest_report_collectionfinish
 from unicomp.plugin.grid import GRID, Grid
+from unicomp.session import Agenda
+from unicomp.spec import CheckpointId
 from unicomp.store import file_digest
 
 ARC, GSM8K = "allenai/ai2_arc", "openai/gsm8k"
@@ -85,9 +87,10 @@ def test_what_one_model_lacks_another_still_reads(mirror, tmp_path):
     )
     (tmp_path / "nothing").mkdir()
     sources = {"poor": Source(str(tmp_path / "nothing")), "rich": Source(str(mirror))}
-    grid = Grid(expected={(model, "dense", "none"): [bench] for model in sources})
+    asked = {CheckpointId(model, "dense", "none"): [bench] for model in sources}
+    grid = Grid(agenda=Agenda(benchmarks=asked))
     _check_rows(SimpleNamespace(sources=sources), grid)
-    present = grid.expected_of_present()
+    present = grid.present()
     assert present == {("poor", "dense", "none"): [], ("rich", "dense", "none"): [bench]}
     assert Grid.from_json(grid.to_json()).lacking == grid.lacking
     (line,) = pytest_report_collectionfinish(SimpleNamespace(stash={GRID: grid}))

@@ -50,12 +50,12 @@ def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measure
     assert run.status == 0, run.text
     assert run.score("student", "arc_easy")["n"] == 40
     jsonschema.validate(run.card, json.loads(SCHEMA.read_text()))
-    costs = {cost["subject"]: cost for cost in run.card["costs"]}
-    assert set(costs) == {"embedded/wanda_50", "embedded/student"}
-    measured = costs["embedded/wanda_50"]["measured"]
+    costs = {cost["method"]: cost for cost in run.card["costs"]}
+    assert set(costs) == {"wanda_50", "student"}
+    measured = costs["wanda_50"]["measured"]
     assert measured["seconds"] > 0
     assert measured["peak_rss_bytes"] > 1e8
-    assert costs["embedded/student"]["published"] == {
+    assert costs["student"]["published"] == {
         "tokens": 94e9,
         "hours": 120,
         "gpus": 256,

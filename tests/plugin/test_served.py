@@ -126,8 +126,8 @@ def test_scores_by_both_engines_are_told_side_by_side(served):
     chosen = (*TWO, "-m", "reasoning", "--samples=12", "--floor=performance=0")
     assert gate.run(*chosen).card["crosschecks"] == []
     run = gate.run("--engine=vllm", *chosen)
-    found = {one["subject"]: one for one in run.card["crosschecks"]}
-    assert found.keys() == {"embedded/dense", "embedded/wanda_50"}
+    found = {one["method"]: one for one in run.card["crosschecks"]}
+    assert found.keys() == {"dense", "wanda_50"}
     for one in found.values():
         assert (one["benchmark"], one["engine"], one["other"]) == ("gsm8k", "vllm", "hf")
         assert (one["score"], one["differing"], one["n"]) == (one["other_score"], 0, 12)

@@ -1,1 +1,49 @@
-"""What is derived from a scorecard: each figure once, for every format."""
+"""Findings: every figure that is derived from a scorecard, computed once for all report formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unicomp.findings.calibrations import (
+    CalibrationEffect,
+    SeedSpread,
+    calibration_effects,
+    seed_spreads,
+)
+from unicomp.findings.costs import CompressionCost, compression_costs
+from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
+from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
+from unicomp.findings.engines import CrossCheck, crosschecks
+from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
+from unicomp.findings.work import WorkSummary, work_summary
+from unicomp.scorecard import Scorecard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All findings of one scorecard; an empty list where there is nothing to report."""
+
+    knowledge_bias: list[KnowledgeBias]
+    decoupling: list[Decoupling]
+    calibration_effects: list[CalibrationEffect]
+    seed_spreads: list[SeedSpread]
+    retained_perplexity: list[RetainedPerplexity]
+    efficiency: list[EfficiencyMetric]
+    costs: list[CompressionCost]
+    crosschecks: list[CrossCheck]
+    work: WorkSummary
+
+
+def findings_of(card: Scorecard) -> Findings:
+    """Compute all findings of a scorecard."""
+    return Findings(
+        knowledge_bias=knowledge_bias(card),
+        decoupling=decoupling(card),
+        calibration_effects=calibration_effects(card),
+        seed_spreads=seed_spreads(card),
+        retained_perplexity=retained_perplexity(card),
+        efficiency=efficiency_metrics(card),
+        costs=compression_costs(card),
+        crosschecks=crosschecks(card),
+        work=work_summary(card),
+    )

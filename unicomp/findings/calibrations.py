@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from unicomp.data.calibration import UNSEEN, base_name
-from unicomp.scorecard import MetricRow, Scorecard
-from unicomp.verdict import Verdict
+from unicomp.scorecard import Scorecard
+from unicomp.verdict import MetricRow, Verdict
 
 if TYPE_CHECKING:
     from unicomp.statistics import Interval
@@ -31,14 +32,14 @@ class CalibrationEffect:
     points: float
     low: float
     high: float
-    """The 95 % interval, as if the two had answered different items: rather too wide."""
+    """The 95 % interval, computed as if the two had answered different items: too wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSpread:
     """One metric of one method over the seeds of a calibration, in percent of dense.
 
-    Without a mean and a spread where a seed has no value.
+    Mean and spread are None if a seed has no value.
     """
 
     model: str
@@ -46,36 +47,43 @@ class SeedSpread:
     calibration: str
     metric: str
     values: Mapping[str, float | None]
-    """Draw, such as `reasoning@43`, → retention."""
+    """Seeded calibration, such as `reasoning@43`, → retention."""
     verdicts: Mapping[str, Verdict]
     agree: bool
-    """Whether all seeds lead to one verdict."""
+    """Whether all seeds lead to the same verdict."""
     mean: float | None = None
     low: float | None = None
-    """The least of the values."""
+    """The lowest value."""
     high: float | None = None
+    """The highest value."""
     standard_deviation: float | None = None
-    """Of a single draw."""
+    """The standard deviation of one seed."""
     item_low: float | None = None
-    """The mean of the lower ends of the seeds' intervals over items: of one draw, not of their
-    mean."""
+    """The mean of the lower ends of the seeds' intervals over items. It is an interval for one
+    seed, not for the mean."""
     item_high: float | None = None
 
+    @property
+    def verdict_counts(self) -> list[tuple[Verdict, int]]:
+        """How many seeds lead to each verdict, passes first."""
+        counts = Counter(self.verdicts.values()).most_common()
+        return sorted(counts, key=lambda pair: pair[0] != "pass")
 
-def calibration_names(card: Scorecard) -> tuple[str, ...]:
-    """The calibrations of a session, whatever their seeds; the first is the control."""
+
+def calibrations_of(card: Scorecard) -> tuple[str, ...]:
+    """The calibrations of a session without their seeds; the first one is the control."""
     return tuple(dict.fromkeys(map(base_name, card.calibrations)))
 
 
 def calibration_effects(card: Scorecard, control: str | None = None) -> list[CalibrationEffect]:
-    """What each calibration changes in each metric of each method, against the first or another.
+    """The effect of each calibration on each metric of each method, against the control.
 
     With several seeds it is the difference of the means, and the interval of each calibration
-    reaches from the lowest end to the highest of its seeds.
+    spans the intervals of all its seeds.
     """
     from unicomp.statistics import difference
 
-    names = calibration_names(card)
+    names = calibrations_of(card)
     control = control or next(iter(names), "")
     found = []
     for name in (name for name in names if name != control):
@@ -99,9 +107,10 @@ def calibration_effects(card: Scorecard, control: str | None = None) -> list[Cal
 
 
 def retentions(card: Scorecard) -> dict[MetricCell, dict[str, Interval]]:
-    """What a method kept of a metric with each calibration: the mean over its seeds.
+    """The retention of each metric of each method by calibration: the mean over the seeds.
 
-    The interval holds those of all seeds; a calibration of which a seed has no value is left out.
+    The interval spans those of all seeds. A calibration is left out if one of its seeds has no
+    value.
     """
     pooled = {
         cell: {name: _pooled(rows) for name, rows in calibrations.items()}

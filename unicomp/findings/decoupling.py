@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unicomp.data.calibration import base_name
-from unicomp.framework import dimension_of
+from unicomp.framework import DIMENSIONS
 from unicomp.scorecard import Scorecard
-from unicomp.verdict import Subject
+from unicomp.spec import DENSE, CheckpointId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,32 +20,29 @@ class KnowledgeBias:
     method: str
     calibration: str
     points: float
-    """Retention of knowledge less that of reasoning."""
+    """Retention of knowledge minus retention of reasoning."""
     biased: bool
-    """Whether reasoning fell, and more than twice as far as knowledge: of the estimates."""
+    """Whether reasoning fell, and more than twice as far as knowledge, by the estimates."""
     certain: bool
-    """Whether it is biased, and reasoning fell with its whole interval."""
+    """Whether it is biased, and the whole interval of reasoning lies below 100."""
 
 
 def knowledge_bias(card: Scorecard) -> list[KnowledgeBias]:
     """The knowledge bias of each compressed checkpoint that has both metrics."""
-    values = {(row.subject, row.metric): row.value for row in card.metrics}
-    highs = {row.subject: row.high for row in card.metrics if row.metric == "reasoning"}
+    values = {(row.checkpoint, row.metric): row.value for row in card.metrics}
+    highs = {row.checkpoint: row.high for row in card.metrics if row.metric == "reasoning"}
     found: list[KnowledgeBias] = []
-    for subject in card.subjects:
-        model, method, calibration = subject
-        knowledge = values.get((subject, "knowledge"))
-        reasoning = values.get((subject, "reasoning"))
-        if method == "dense" or knowledge is None or reasoning is None:
+    for checkpoint in card.checkpoints:
+        knowledge = values.get((checkpoint, "knowledge"))
+        reasoning = values.get((checkpoint, "reasoning"))
+        if checkpoint.method == DENSE.name or knowledge is None or reasoning is None:
             continue
         if math.isfinite(knowledge - reasoning):
-            fell, high = 100.0 - reasoning, highs[subject]
+            fell, high = 100.0 - reasoning, highs[checkpoint]
             biased = fell > 0.0 and fell > 2.0 * (100.0 - knowledge)
             found.append(
                 KnowledgeBias(
-                    model=model,
-                    method=method,
-                    calibration=calibration,
+                    **checkpoint._asdict(),
                     points=knowledge - reasoning,
                     biased=biased,
                     certain=biased and high is not None and high < 100.0,
@@ -58,10 +55,15 @@ def knowledge_bias(card: Scorecard) -> list[KnowledgeBias]:
 class Decoupling:
     """How performance and reliability move together over the compressed checkpoints of a model.
 
-    The paper's second finding is that they do not have to: the rank correlation says how far.
+    The paper's second finding is that they need not: the rank correlation measures it.
     """
 
     model: str
+    metrics: tuple[str, ...]
+    """The metrics that all of these checkpoints have; the means are over these alone, so that a
+    checkpoint does not gain by a metric that it has no value for."""
+    left_out: tuple[str, ...]
+    """Metrics that only some of the checkpoints have."""
     checkpoints: Mapping[str, tuple[float, float]]
     """Checkpoint → mean retention of its performance and of its reliability metrics, in percent."""
     correlation: float | None = None
@@ -71,40 +73,55 @@ class Decoupling:
 
 
 def decoupling(card: Scorecard) -> list[Decoupling]:
-    """Performance beside reliability, for each model whose checkpoints have both.
+    """Performance and reliability of each model whose compressed checkpoints have both.
 
-    Draws of further seeds are left out: they would pass for checkpoints of other methods.
+    Further seeds of a calibration are left out: they would count as checkpoints of other methods.
     """
-    from unicomp.statistics import rank_correlation
-
-    values: dict[Subject, dict[str, list[float]]] = {}
+    values: dict[CheckpointId, dict[str, float]] = {}
     for row in card.metrics:
-        if row.method == "dense" or base_name(row.calibration) != row.calibration:
+        if row.method == DENSE.name or base_name(row.calibration) != row.calibration:
             continue
         if row.value is not None and math.isfinite(row.value):
-            groups = values.setdefault(row.subject, {})
-            groups.setdefault(dimension_of(row.metric), []).append(row.value)
+            values.setdefault(row.checkpoint, {})[row.metric] = row.value
     found = []
-    for model in dict.fromkeys(subject[0] for subject in values):
-        both = {
-            card.name_of(*subject[1:]): (_mean(of["performance"]), _mean(of["reliability"]))
-            for subject, of in values.items()
-            if subject[0] == model and {"performance", "reliability"} <= of.keys()
-        }
-        if not both:
-            continue
-        pairs = list(both.values())
-        interval = rank_correlation([one for one, _ in pairs], [other for _, other in pairs])
-        found.append(
-            Decoupling(
-                model=model,
-                checkpoints=both,
-                correlation=interval.estimate if interval else None,
-                low=interval.low if interval else None,
-                high=interval.high if interval else None,
-            )
-        )
+    for model in card.models:
+        own = {card.name_of(one): has for one, has in values.items() if one.model == model}
+        if (one := _decoupling(model, own)) is not None:
+            found.append(one)
     return found
+
+
+def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoupling | None:
+    """`values` is checkpoint → metric → retention."""
+    from unicomp.statistics import rank_correlation
+
+    sides = DIMENSIONS["performance"], DIMENSIONS["reliability"]
+    both = {
+        name: has
+        for name, has in values.items()
+        if all(any(metric in has for metric in side) for side in sides)
+    }
+    shared = [
+        [metric for metric in side if all(metric in has for has in both.values())] for side in sides
+    ]
+    if not both or not all(shared):
+        return None
+    means = {
+        name: (_mean([has[m] for m in shared[0]]), _mean([has[m] for m in shared[1]]))
+        for name, has in both.items()
+    }
+    kept = [metric for side in shared for metric in side]
+    some = (m for side in sides for m in side if any(m in has for has in both.values()))
+    interval = rank_correlation([a for a, _ in means.values()], [b for _, b in means.values()])
+    return Decoupling(
+        model=model,
+        metrics=tuple(kept),
+        left_out=tuple(metric for metric in some if metric not in kept),
+        checkpoints=means,
+        correlation=interval.estimate if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

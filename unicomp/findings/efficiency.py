@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unicomp.data.calibration import UNSEEN
 from unicomp.framework import EFFICIENCY, compared
 from unicomp.scorecard import Scorecard
-from unicomp.verdict import Row, Subject
+from unicomp.spec import DENSE, CheckpointId
+from unicomp.verdict import Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class EfficiencyRow:
+class EfficiencyMetric:
     """An efficiency metric of one checkpoint: percent of the best in a comparison."""
 
     model: str
@@ -19,48 +21,51 @@ class EfficiencyRow:
     metric: str
     value: float
     compared_with: tuple[str, ...]
-    """All checkpoints in the comparison, this one included: the value holds among these."""
+    """All checkpoints in the comparison, this one included: the value depends on them."""
 
 
-def efficiency(card: Scorecard) -> list[EfficiencyRow]:
-    """Equations 5 to 8 of the paper on what was measured, for each model.
+def efficiency_metrics(card: Scorecard) -> list[EfficiencyMetric]:
+    """Equations 5 to 8 of the paper on the measured values, for each model.
 
-    Timings enter as their ratios to the dense model, which was timed beside each checkpoint, so
-    that what else the machine did does not count. A checkpoint that lacks a component has no value,
-    and is none of those that are compared.
+    Timings enter as ratios to the dense model, which was timed alongside each checkpoint, so that
+    other load on the machine cancels out. The dense model is part of each comparison that has it
+    as a baseline, whether or not its own tests ran. A checkpoint that lacks a component has no
+    value and is not compared.
     """
-    found: list[EfficiencyRow] = []
-    for model in dict.fromkeys(subject[0] for subject in card.subjects):
-        for metric, components in EFFICIENCY.items():
-            measured: dict[Subject, dict[str, float]] = {}
-            for row in card.rows:
-                if row.model == model and row.benchmark in components and row.decided:
-                    measured.setdefault(row.subject, {})[row.benchmark] = _component(row)
-            whole = [
-                subject for subject, has in measured.items() if has.keys() == components.keys()
-            ]
-            names = {str(number): subject for number, subject in enumerate(whole)}
-            try:
-                values = compared(metric, {n: measured[names[n]] for n in names})
-            except ValueError:  # nothing that costs nothing has a ratio
-                continue
-            rivals = tuple(card.name_of(*names[number][1:]) for number in values)
-            found += [
-                EfficiencyRow(
-                    model=model,
-                    method=names[number][1],
-                    calibration=names[number][2],
-                    metric=metric,
-                    value=value,
-                    compared_with=rivals,
-                )
-                for number, value in values.items()
-            ]
-    return found
+    pairs = [(model, metric) for model in card.models for metric in EFFICIENCY]
+    return [found for model, metric in pairs for found in _of(card, model, metric)]
+
+
+def _of(card: Scorecard, model: str, metric: str) -> list[EfficiencyMetric]:
+    components = EFFICIENCY[metric]
+    measured: dict[CheckpointId, dict[str, float]] = {}
+    for row in card.rows:
+        if row.model == model and row.benchmark in components and row.decided:
+            if row.dense is not None:
+                dense = CheckpointId(model, DENSE.name, UNSEEN)
+                measured.setdefault(dense, {})[row.benchmark] = _relative(100.0, row)
+            measured.setdefault(row.checkpoint, {})[row.benchmark] = _component(row)
+    complete = [one for one, has in measured.items() if has.keys() == components.keys()]
+    try:
+        values = compared(metric, {str(i): measured[one] for i, one in enumerate(complete)})
+    except ValueError:  # a component of zero has no ratio
+        return []
+    rivals = tuple(card.name_of(complete[int(number)]) for number in values)
+    return [
+        EfficiencyMetric(
+            **complete[int(number)]._asdict(), metric=metric, value=value, compared_with=rivals
+        )
+        for number, value in values.items()
+    ]
 
 
 def _component(row: Row) -> float:
-    if row.retention is None:  # what compressing took has no dense counterpart
+    if row.retention is None:  # a cost of building has no dense counterpart
         assert row.score is not None
         return row.score
-    return row.retention if row.higher_is_better else 1.0 / row.retention
+    return _relative(row.retention, row)
+
+
+def _relative(percent: float, row: Row) -> float:
+    """A percentage of dense, more being better, in the direction of the component."""
+    return percent if row.higher_is_better else 1.0 / percent

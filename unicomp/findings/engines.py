@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.scorecard import Work
+from unicomp.scorecard import Scorecard
 from unicomp.scores import Conditions, Records, recalled
-from unicomp.spec import Benchmark
+from unicomp.spec import Benchmark, CheckpointId
 
 CLOSE = 0.01
 """Numbers that differ by less of their size read the same: a likelihood's last digits always do."""
@@ -24,6 +23,9 @@ CLOSE = 0.01
 class CrossCheck:
     """The scores of one benchmark for one checkpoint by two engines."""
 
+    model: str
+    method: str
+    calibration: str
     benchmark: str
     engine: str
     other: str
@@ -35,11 +37,19 @@ class CrossCheck:
     differing: int
     """Items that were read differently: another answer, or a number off by more than `CLOSE`."""
 
+    @property
+    def difference(self) -> float:
+        """`score` minus `other_score`."""
+        return self.score - self.other_score
+
 
 def crosscheck(
-    checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+    name: CheckpointId,
+    checkpoint: Checkpoint,
+    benchmarks: Sequence[Benchmark],
+    conditions: Conditions,
 ) -> list[CrossCheck]:
-    """The benchmarks that a server and the engine in this process have measured.
+    """Compare the benchmarks that both a server and the engine in this process have measured.
 
     They must have been measured under the same conditions: the rows, the samples, the threads and
     the batch size. Nothing is loaded or asked: what is not in the store is not compared.
@@ -54,6 +64,7 @@ def crosscheck(
             if one.items:
                 found.append(
                     CrossCheck(
+                        **name._asdict(),
                         benchmark=bench.name,
                         engine=conditions.engine.name,
                         other=other.name,
@@ -91,11 +102,11 @@ def _differing(one: Records, two: Records) -> int:
     )
 
 
-def crosschecks_of(work: Sequence[Work]) -> list[dict[str, Any]]:
-    """The scores that two engines gave one checkpoint, as JSON values."""
+def crosschecks(card: Scorecard) -> list[CrossCheck]:
+    """The comparisons of engines that were made in a session."""
     return [
-        {"subject": piece.subject, "calibration": piece.calibration, **found}
-        for piece in work
+        CrossCheck(**found)
+        for piece in card.work
         if piece.stage == "answer"
         for found in piece.facts.get("crosschecks", ())
     ]

@@ -1,19 +1,21 @@
-"""Retained perplexity, summed up over models as in the paper."""
+"""Retained perplexity, added up over the models of a kind as in table 7 of the paper."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unicomp.scorecard import Scorecard
+from unicomp.verdict import Row
 
 PERPLEXITY = "wikitext"
-"""The benchmark whose retention is summed up over models; it is part of no metric."""
+"""The benchmark whose score is a perplexity; it is part of no metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerplexityRow:
-    """Retained perplexity of one method, in percent: the mean over the models of one kind."""
+class RetainedPerplexity:
+    """Retained perplexity of one method over the models of one kind, in percent."""
 
     kind: str
     """`normal`, `reasoning` or `moe`."""
@@ -21,25 +23,32 @@ class PerplexityRow:
     calibration: str
     models: tuple[str, ...]
     value: float
+    """100 × the sum of the dense perplexities / the sum of the compressed ones (table 7)."""
 
 
-def retained_perplexity(card: Scorecard) -> list[PerplexityRow]:
-    """What the methods kept of perplexity, dense / compressed, summed up as in the paper."""
+def retained_perplexity(card: Scorecard) -> list[RetainedPerplexity]:
+    """The retained perplexity of each method, for each kind of models."""
     kinds = {name: about["kind"] for name, about in card.environment.get("models", {}).items()}
-    kept: dict[tuple[str, str, str], dict[str, float]] = {}
+    groups: dict[tuple[str, str, str], dict[str, Row]] = {}
     for row in card.rows:
-        if row.retention is None or not math.isfinite(row.retention):
-            continue
-        if row.benchmark == PERPLEXITY:
-            group = kept.setdefault((kinds.get(row.model, "normal"), *row.subject[1:]), {})
-            group[row.model] = row.retention
+        measured = row.retention is not None and math.isfinite(row.retention)
+        if row.benchmark == PERPLEXITY and measured:
+            kind = kinds.get(row.model, "normal")
+            groups.setdefault((kind, row.method, row.calibration), {})[row.model] = row
     return [
-        PerplexityRow(
+        RetainedPerplexity(
             kind=kind,
             method=method,
             calibration=calibration,
-            models=tuple(group),
-            value=math.fsum(group.values()) / len(group),
+            models=tuple(rows),
+            value=_ratio_of_sums(list(rows.values())),
         )
-        for (kind, method, calibration), group in kept.items()
+        for (kind, method, calibration), rows in groups.items()
     ]
+
+
+def _ratio_of_sums(rows: Sequence[Row]) -> float:
+    dense, compressed = (
+        math.fsum(getattr(row, name) for row in rows) for name in ("dense", "score")
+    )
+    return 100.0 * dense / compressed

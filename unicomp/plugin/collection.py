@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import TypeVar
 
 import pytest
 
@@ -19,13 +17,12 @@ from unicomp.framework import BESIDE, EFFICIENCY, METRICS, PROFILES
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
-from unicomp.plugin.limits import BudgetOf
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
-from unicomp.policy import check_names
+from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
 from unicomp.session import Subject
-from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, nearest
-from unicomp.verdict import Row
+from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
+from unicomp.verdict import Row, expected
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures: others may have fixtures of the same names."""
@@ -35,8 +32,6 @@ _MEASURING = ("retention", "checkpoint", "gain", "cost")
 
 _JUDGING = ("retention", "gain", "cost")
 """Those of them whose result a test compares, so that it has rows."""
-
-T = TypeVar("T")
 
 Definitions = dict[str, Sequence[pytest.FixtureDef[object]]]
 
@@ -78,29 +73,32 @@ def subject_of(item: pytest.Item) -> Subject | None:
     return plan.subject(model, method, _parameters(item).get("calibration", plan.calibrations[0]))
 
 
+def measures_of(item: pytest.Item) -> tuple[Benchmark | Probe, ...]:
+    """The measures that are known of a test before it runs: those among its parameters."""
+    return tuple(measures_in(_parameters(item)))
+
+
 def benchmarks_of(item: pytest.Item) -> tuple[Benchmark, ...]:
-    """The benchmarks that a test measures: its parameters, or those that its code names."""
-    return _named_in(item, Benchmark)
+    """The benchmarks among them."""
+    return tuple(one for one in measures_of(item) if isinstance(one, Benchmark))
 
 
 def probes_of(item: pytest.Item) -> tuple[Probe, ...]:
-    """The probes that a test measures, likewise."""
-    return _named_in(item, Probe)
+    """The probes among them."""
+    return tuple(one for one in measures_of(item) if isinstance(one, Probe))
 
 
-def measures_of(item: pytest.Item) -> tuple[Benchmark | Probe, ...]:
-    """All that a test measures."""
-    return (*benchmarks_of(item), *probes_of(item))
+def is_open_ended(item: pytest.Item) -> bool:
+    """Whether a test says only while it runs what it measures."""
+    return not measures_of(item) and _uses_ours(_definitions(item), *_JUDGING)
 
 
-def _named_in(item: pytest.Item, kind: type[T]) -> tuple[T, ...]:
-    given = [value for value in _parameters(item).values() if isinstance(value, kind)]
-    if given:
-        return tuple(given)
-    function = getattr(item, "function", None)
-    scope = getattr(function, "__globals__", {})
-    names = getattr(getattr(function, "__code__", None), "co_names", ())
-    return tuple(scope[name] for name in names if isinstance(scope.get(name), kind))
+def _declared_for(item: pytest.Item) -> tuple[Benchmark | Probe, ...]:
+    """The measures that give a test its markers: for an open-ended one, all of its module."""
+    if not is_open_ended(item):
+        return measures_of(item)
+    module = vars(getattr(item, "module", None) or object)
+    return tuple(measures_in([value for name, value in module.items() if name[:2] != "__"]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -150,32 +148,18 @@ def _argument_names(mark: pytest.Mark) -> Sequence[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with its metrics, dimensions and family, and say what it is about."""
+    """Mark a test with its metrics, dimensions and families, and note which rows it stands for."""
     subject = subject_of(item)
     if subject is None:
         return
-    unknown = Row(
-        model=subject.model.name,
-        method=subject.method.name,
-        calibration=subject.calibration,
-        benchmark=getattr(item, "originalname", item.name),
-    )
-    measures = measures_of(item)
-    item.stash[IDENTITY] = [
-        replace(
-            unknown,
-            benchmark=measure.name,
-            metric=measure.metric,
-            dimension=measure.dimension,
-            unit=measure.unit if isinstance(measure, Probe) else None,
-        )
-        for measure in measures
-    ] or [unknown]
-    for metric in [measure.metric for measure in measures] or [None]:
+    unknown = Row(**subject.id._asdict(), benchmark=getattr(item, "originalname", item.name))
+    rows = [expected(subject.id, measure) for measure in measures_of(item)] or [unknown]
+    item.stash[IDENTITY] = rows
+    for metric in [measure.metric for measure in _declared_for(item)] or [None]:
         for mark in marks_of(metric if metric in METRICS else None, subject.method):
             item.add_marker(mark)
     if _uses_ours(_definitions(item), *_JUDGING):
-        for row in item.stash[IDENTITY]:
+        for row in rows:
             item.user_properties.extend(properties_of(row))
 
 
@@ -188,7 +172,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     plan = config.stash[PLAN]
     grid = config.stash[GRID] = Grid()
     try:
-        _check(config, plan, items)
+        _check(config, plan, grid, items)
         lists = (
             _outside(plan, grid, items),
             _repeated(items),
@@ -253,18 +237,18 @@ def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests of what it cost to make what was not made here: the dense model, or a checkpoint
-    that was compressed elsewhere, unless there is a budget that it would have to keep.
+    """The tests of the cost of a checkpoint that was not built here, such as the dense one.
+
+    One that was compressed elsewhere stays if it has a budget to keep.
     """
     outside = []
     for item in items:
         subject = subject_of(item)
         if subject is None or subject.method.compress is not None:
             continue
-        budget = BudgetOf(plan.policy, subject.model, subject.method)
-        limited = any(math.isfinite(budget(probe)) for probe in probes_of(item))
-        dense = subject.method.name == DENSE.name
-        if _uses_ours(_definitions(item), "cost") and (dense or not limited):
+        budgets = (plan.policy.budget_of(subject.id, probe) for probe in probes_of(item))
+        kept = subject.method.name != DENSE.name and any(map(math.isfinite, budgets))
+        if _uses_ours(_definitions(item), "cost") and not is_open_ended(item) and not kept:
             outside.append(item)
     return outside
 
@@ -288,7 +272,7 @@ def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
     return grid.absent[key]
 
 
-def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> None:
+def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> None:
     """Raise SpecError for what only the collected tests can tell is wrong."""
     kinds: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
         ("model", "no Model", lambda value: isinstance(value, Model)),
@@ -316,32 +300,17 @@ def _check(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> N
                     f"is {what}: choose it on the command line, with --{name}"
                 )
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
+    in_modules = {measure.name for item in items for measure in _declared_for(item)}
     components = {name for parts in EFFICIENCY.values() for name in parts}
-    benchmarks = _framework() | components | declared.keys() | unnamed
-    methods = sorted(
-        {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
-    )
-    for where, names in _names(config, plan):
-        check_names(where, names, benchmarks, methods)
-
-
-def _names(config: pytest.Config, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
-    """The names that were given, and where; those of the file only where everything is collected.
-
-    The file may well name a benchmark of a test file that this run does not look at.
-    """
-    yield "--floor", tuple(plan.policy.command_line)
-    if config.args_source is pytest.Config.ArgsSource.ARGS:
-        return
-    yield "unicomp.toml [floors]", tuple(plan.policy.general)
-    yield "unicomp.toml [allow]", tuple(plan.policy.allow)
-    yield "unicomp.toml [budgets]", tuple(plan.policy.budgets)
-    for model, limits in plan.policy.model_budgets.items():
-        yield f"unicomp.toml [models.{model}.budgets]", tuple(limits)
-    for model, table in plan.policy.models.items():
-        yield f"unicomp.toml [models.{model}.floors]", tuple(table)
-    for model, reasons in plan.policy.model_allow.items():
-        yield f"unicomp.toml [models.{model}.allow]", tuple(reasons)
+    benchmarks = _framework() | components | declared.keys() | in_modules | unnamed
+    methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
+    # a test that is open-ended may have a benchmark of any name: looked at again after the run
+    later = grid.unmatched if any(map(is_open_ended, items)) else None
+    # the file may well name a benchmark of a test file that this run does not look at
+    everything = config.args_source is not pytest.Config.ArgsSource.ARGS
+    for where, names in plan.policy.names(file=everything):
+        for name in names:
+            check_name_given(where, name, benchmarks, methods, later)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
@@ -360,7 +329,7 @@ def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -
         subject = subject_of(item)
         if subject is None:
             return (-1,)
-        model, method, calibration = subject.key
+        model, method, calibration = subject.id
         return (
             _index(models, model),
             1 if any(probe.bench for probe in probes_of(item)) else 0,
@@ -389,17 +358,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             continue
         if _uses_ours(_definitions(item), *_JUDGING):
             grid.rows[item.nodeid] = item.stash[IDENTITY]
+        if open_ended := is_open_ended(item):
+            grid.open_ended.append(item.nodeid)
         grid.checkpoints[item.nodeid] = f"{subject}"
-        if subject.key not in grid.expected:
-            grid.subjects.append(subject)
-        benchmarks = grid.expected.setdefault(subject.key, [])
-        benchmarks.extend(bench for bench in benchmarks_of(item) if bench not in benchmarks)
-        grid.probed.setdefault(subject.key, []).extend(probes_of(item))
+        grid.agenda.add(subject, benchmarks_of(item), probes_of(item), open_ended=open_ended)
     try:
-        _check_alone(session.config, grid)
+        _check_alone(session.config, session.items)
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
-            grid.unpinned = plan.check_lock(grid.expected_of_present())
+            grid.unpinned = plan.check_lock(grid.present())
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)
@@ -407,9 +374,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(grid.problem)
 
 
-def _check_alone(config: pytest.Config, grid: Grid) -> None:
-    """Raise SpecError where probes would be measured beside other tests."""
-    if hasattr(config, "workerinput") and any(grid.probed.values()):
+def _check_alone(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Raise SpecError where efficiency would be measured beside other tests."""
+    if hasattr(config, "workerinput") and any(
+        _uses_ours(_definitions(item), "gain", "cost") for item in items
+    ):
         raise SpecError(
             "efficiency is measured by one process alone: run `-m efficiency` without -n, and the "
             "other tests with `-n N -m 'not efficiency'`"
@@ -419,15 +388,16 @@ def _check_alone(config: pytest.Config, grid: Grid) -> None:
 def _check_rows(plan: Plan, grid: Grid) -> None:
     """Note the benchmarks whose rows are not there; raise AbsentError where none are."""
     asked = {
-        (model, bench.name): bench
-        for (model, _, _), benchmarks in grid.expected.items()
+        (name.model, bench.name): bench
+        for name, benchmarks in grid.agenda.benchmarks.items()
         for bench in benchmarks
     }
     for (model, name), bench in asked.items():
         if reason := _why_absent(grid, bench, plan.sources[model]):
             grid.lacking.setdefault(model, {})[name] = reason
     reasons = [reason for lacking in grid.lacking.values() for reason in lacking.values()]
-    if reasons and len(reasons) == len(asked) and not any(grid.probed.values()):
+    others = grid.open_ended or any(grid.agenda.probes.values())
+    if reasons and len(reasons) == len(asked) and not others:
         raise AbsentError(reasons[0])
 
 

@@ -1,53 +1,47 @@
 """The fixtures: `model`, `method`, `calibration`, `checkpoint`, and what tests compare:
 `retention` and `gain` with `floor`, `cost` with `budget`.
 
-Any of them can be overridden in a test file or a conftest, as fixtures are.
+Each can be overridden in a test file or a conftest, as fixtures are. How a comparison becomes a
+verdict is decided in `unicomp/verdict.py`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
-from typing import Any, Self, TypeVar
+from typing import Generic, TypeVar
 
 import pytest
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.efficiency.gain import Gain
-from unicomp.efficiency.rounds import Conduct
-from unicomp.errors import UnicompError, UnmeasuredError, UnsupportedError
+from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY
-from unicomp.plugin.limits import BudgetOf, FloorOf
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention
 from unicomp.session import Session, Subject
 from unicomp.spec import Benchmark, Method, Model, Probe
-from unicomp.verdict import Row, Verdict, decide
+from unicomp.verdict import Desk, ended
 
-ROWS = pytest.StashKey[dict[str, Row]]()
-"""The rows that a test has measured, by benchmark."""
-
+M = TypeVar("M")
 T = TypeVar("T")
 
-Tested = tuple[Session, Subject, dict[str, Row]]
-"""What a test measures with, what it is about, and where its rows are noted."""
+DESK = pytest.StashKey[Desk]()
+"""The rows of a test that measures."""
 
 SESSION = pytest.StashKey[Session]()
 
 
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
-    """What this process has built and measured so far, and the checkpoints that it has loaded."""
-    plan, grid = pytestconfig.stash[PLAN], pytestconfig.stash[GRID]
+    """What this process has built, measured and loaded so far."""
+    plan = pytestconfig.stash[PLAN]
     session = Session(
         conditions=plan.conditions,
         calibration=plan.load_calibration,
-        expected=grid.expected,
-        probed=grid.probed,
-        subjects=grid.subjects,
+        agenda=pytestconfig.stash[GRID].agenda,
+        admit=plan.check_lock,
         effort=plan.settings.effort,
         fresh_timings=wants_fresh_timings(pytestconfig),
         roots=plan.roots,
@@ -72,290 +66,133 @@ def method(request: pytest.FixtureRequest) -> Method:
 
 @pytest.fixture(scope="session")
 def calibration(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> str:
-    """The name of the text that the method sees; of a method that sees none, any."""
+    """The name of the calibration that the method sees; any name if it sees none."""
     chosen: str = getattr(request, "param", pytestconfig.stash[PLAN].calibrations[0])
     return chosen
 
 
 @pytest.fixture
+def _unicomp_subject(
+    pytestconfig: pytest.Config, model: Model, method: Method, calibration: str
+) -> Subject:
+    return pytestconfig.stash[PLAN].subject(model, method, calibration)
+
+
+@pytest.fixture
+def _unicomp_desk(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, _unicomp_subject: Subject
+) -> Desk:
+    """The rows of this test."""
+    desk = request.node.stash[DESK] = Desk(_unicomp_subject.id, pytestconfig.stash[PLAN].policy)
+    return desk
+
+
+@pytest.fixture
 def checkpoint(
     request: pytest.FixtureRequest,
-    pytestconfig: pytest.Config,
     unicomp_session: Session,
-    model: Model,
-    method: Method,
-    calibration: str,
+    _unicomp_subject: Subject,
+    _unicomp_desk: Desk,
 ) -> Checkpoint:
     """The compressed checkpoint on disk: built, or found in the store."""
-    subject = pytestconfig.stash[PLAN].subject(model, method, calibration)
     try:
-        return unicomp_session.checkpoint(subject)
+        return unicomp_session.checkpoint(_unicomp_subject)
     except UnicompError as error:
         failure = error
-    rows = request.node.stash.setdefault(ROWS, {})
-    for identity in request.node.stash[IDENTITY]:
-        rows[identity.benchmark] = _ended(identity, failure)
+    for row in request.node.stash[IDENTITY]:
+        _unicomp_desk.rows[row.benchmark] = ended(row, failure)
     raise _ending(failure)
 
 
-def _ended(row: Row, failure: UnicompError) -> Row:
-    verdict: Verdict = "missing"
-    if isinstance(failure, UnsupportedError):
-        verdict = "unsupported"
-    elif isinstance(failure, UnmeasuredError):
-        verdict = "not_measured"
-    return replace(row, verdict=verdict, reason=str(failure))
-
-
 def _ending(failure: UnicompError) -> BaseException:
-    """What ends a test; raised outside the handler, so that pytest shows one line and no chain."""
+    """The end of a test; raised outside the handler, so that pytest shows one line and no chain."""
     if isinstance(failure, UnsupportedError):
         return pytest.skip.Exception(str(failure))
     return pytest.fail.Exception(str(failure), pytrace=False)
 
 
-class _Judged:
-    """Notes the floor that it is compared with: that comparison is the verdict."""
+class Asked(Generic[M, T]):
+    """What a test calls to measure or to look up, such as `retention(bench)`."""
 
-    _judge: Callable[[float], bool]
-
-    @classmethod
-    def of(cls, found: Retention | Gain, judge: Callable[[float], bool]) -> Self:
-        """The same values, with `judge` told of every comparison."""
-        judged = cls(**{field.name: getattr(found, field.name) for field in fields(found)})
-        object.__setattr__(judged, "_judge", judge)
-        return judged
-
-    def __ge__(self, floor: float) -> bool:
-        return self._judge(float(floor))
-
-
-class JudgedRetention(_Judged, Retention):
-    """A retention whose comparison with a floor is its verdict."""
-
-
-class JudgedGain(_Judged, Gain):
-    """A gain whose comparison with a floor is its verdict."""
-
-
-class JudgedCost(float):
-    """A cost, in the unit of its probe, whose comparison with a budget is its verdict."""
-
-    _judge: Callable[[float], bool]
-    _text: str
-
-    @classmethod
-    def of(cls, value: float, probe: Probe, judge: Callable[[float], bool]) -> JudgedCost:
-        """The same value, with `judge` told of every comparison."""
-        judged = cls(value)
-        judged._judge, judged._text = judge, f"<{probe}: {value:.4g} {probe.unit}>"
-        return judged
+    def __init__(self, name: str, takes: type[M] | tuple[type, ...], ask: Callable[[M], T]) -> None:
+        self._name, self._takes, self._ask = name, takes, ask
 
     def __repr__(self) -> str:
-        return self._text
+        return self._name
 
-    def __le__(self, budget: float) -> bool:
-        return self._judge(float(budget))
-
-
-class _Judging:
-    """Measures a checkpoint and notes a row for each measure, which a comparison decides."""
-
-    def __init__(self, session: Session, subject: Subject, rows: dict[str, Row]) -> None:
-        self._session, self._subject, self._rows = session, subject, rows
-
-    def _begun(self, measure: Benchmark | Probe, **known: Any) -> Row:
-        return Row(
-            model=self._subject.model.name,
-            method=self._subject.method.name,
-            calibration=self._subject.calibration,
-            benchmark=measure.name,
-            metric=measure.metric,
-            dimension=measure.dimension,
-            higher_is_better=measure.higher_is_better,
-            **known,
-        )
-
-    def _found(self, row: Row, measure: Callable[[], T]) -> T:
-        """What `measure` gives; where it fails the row says why, and the test ends."""
-        self._rows[row.benchmark] = row
+    def __call__(self, measure: M) -> T:
+        """The value; where there is none, the test ends with the reason in one line."""
+        if not isinstance(measure, self._takes):
+            kinds = self._takes if isinstance(self._takes, tuple) else (self._takes,)
+            wanted = " or ".join(f"a {kind.__name__}" for kind in kinds)
+            pytest.fail(f"{self._name}() takes {wanted}, not {measure!r}", pytrace=False)
         try:
-            return measure()
+            return self._ask(measure)
         except UnicompError as error:
             failure = error
-        self._rows[row.benchmark] = _ended(row, failure)
         raise _ending(failure)
 
-    def _judge(self, row: Row, low: float, high: float) -> Callable[[float], bool]:
-        """What decides the row by a floor; decided by the one in force for a test that never
-        compares.
-        """
 
-        def judge(least: float) -> bool:
-            verdict = decide(low, high, least)
-            self._rows[row.benchmark] = replace(row, floor=least, verdict=verdict)
-            return verdict == "pass"
-
-        assert row.floor is not None
-        judge(row.floor)
-        return judge
-
-
-class RetentionOf(_Judging):
-    """Measures what a checkpoint kept of a benchmark: `retention(bench)`."""
-
-    def __init__(
-        self, session: Session, subject: Subject, rows: dict[str, Row], floor: FloorOf
-    ) -> None:
-        super().__init__(session, subject, rows)
-        self._floor = floor
-
-    def __repr__(self) -> str:
-        return "retention"
-
-    def __call__(self, bench: Benchmark) -> Retention:
-        """Raise what ends a test where there is nothing to compare."""
-        row = self._begun(bench, floor=self._floor(bench), in_points=bench.in_points)
-        kept = self._found(row, lambda: self._session.retention(self._subject, bench))
-        row = self._rows[bench.name] = _measured(row, kept)
-        if row.verdict != "missing":
-            pytest.fail(f"{bench}: {row.reason}", pytrace=False)
-        assert kept.low is not None
-        assert kept.high is not None
-        return JudgedRetention.of(kept, self._judge(row, kept.low, kept.high))
-
-
-class GainOf(_Judging):
-    """Measures what a checkpoint gained over the dense model: `gain(probe)`."""
-
-    def __init__(
-        self,
-        session: Session,
-        subject: Subject,
-        rows: dict[str, Row],
-        floor: FloorOf,
-        conduct: Conduct,
-    ) -> None:
-        super().__init__(session, subject, rows)
-        self._floor, self._conduct = floor, conduct
-
-    def __repr__(self) -> str:
-        return "gain"
-
-    def __call__(self, probe: Probe) -> Gain:
-        """Raise what ends a test where nothing could be measured."""
-        row = self._begun(probe, floor=self._floor(probe), in_points=False, unit=probe.unit)
-        found = self._found(row, lambda: self._session.gain(self._subject, probe, self._conduct))
-        row = replace(
-            row,
-            score=found.score,
-            dense=found.dense,
-            retention=found.value,
-            low=found.low,
-            high=found.high,
-            n=found.n,
-            details=found.details,
-            expected_gain=found.expected_gain,
-        )
-        return JudgedGain.of(found, self._judge(row, found.low, found.high))
-
-
-class CostOf(_Judging):
-    """Says what it took to make a checkpoint: `cost(probe)`."""
-
-    def __init__(
-        self, session: Session, subject: Subject, rows: dict[str, Row], budget: BudgetOf
-    ) -> None:
-        super().__init__(session, subject, rows)
-        self._budget = budget
-
-    def __repr__(self) -> str:
-        return "cost"
-
-    def __call__(self, probe: Probe) -> JudgedCost:
-        """Raise what ends a test where it is not known, as of a checkpoint made elsewhere."""
-        begun = self._begun(probe, in_points=False, unit=probe.unit)
-        spent = self._found(begun, lambda: self._session.cost(self._subject, probe))
-
-        def judge(most: float) -> bool:
-            kept = spent <= most
-            self._rows[probe.name] = replace(
-                begun,
-                score=spent,
-                n=1,
-                budget=most if math.isfinite(most) else None,
-                verdict="pass" if kept else "fail",
-            )
-            return kept
-
-        judge(self._budget(probe))
-        return JudgedCost.of(spent, probe, judge)
+@pytest.fixture
+def floor(
+    pytestconfig: pytest.Config, _unicomp_subject: Subject
+) -> Asked[Benchmark | Probe, float]:
+    """The least retention of a benchmark or gain of a probe, in percent: `floor(bench)`."""
+    policy = pytestconfig.stash[PLAN].policy
+    return Asked(
+        "floor", (Benchmark, Probe), lambda asked: policy.floor_of(_unicomp_subject.id, asked)
+    )
 
 
 @pytest.fixture
-def floor(pytestconfig: pytest.Config, model: Model, method: Method) -> FloorOf:
-    """The least retention of a benchmark, or gain of a probe, in percent, as the settings say."""
-    return FloorOf(pytestconfig.stash[PLAN].policy, model, method)
-
-
-@pytest.fixture
-def budget(pytestconfig: pytest.Config, model: Model, method: Method) -> BudgetOf:
-    """What compressing may take, in the unit of a probe, as the settings say."""
-    return BudgetOf(pytestconfig.stash[PLAN].policy, model, method)
-
-
-@pytest.fixture
-def _tested(
-    request: pytest.FixtureRequest,
-    pytestconfig: pytest.Config,
-    unicomp_session: Session,
-    model: Model,
-    method: Method,
-    calibration: str,
-) -> Tested:
-    """What the fixtures that measure have in common."""
-    subject = pytestconfig.stash[PLAN].subject(model, method, calibration)
-    return unicomp_session, subject, request.node.stash.setdefault(ROWS, {})
+def budget(pytestconfig: pytest.Config, _unicomp_subject: Subject) -> Asked[Probe, float]:
+    """The most that a build may take, in the unit of a probe: `budget(probe)`."""
+    policy = pytestconfig.stash[PLAN].policy
+    return Asked("budget", Probe, lambda probe: policy.budget_of(_unicomp_subject.id, probe))
 
 
 @pytest.fixture
 def retention(
-    pytestconfig: pytest.Config, _tested: Tested, model: Model, method: Method
-) -> RetentionOf:
-    """Measure what the checkpoint kept of a benchmark; compare the result with a floor."""
-    return RetentionOf(*_tested, FloorOf(pytestconfig.stash[PLAN].policy, model, method))
+    unicomp_session: Session, _unicomp_subject: Subject, _unicomp_desk: Desk
+) -> Asked[Benchmark, Retention]:
+    """Measure what the checkpoint kept of a benchmark, to be compared with a floor."""
+    return Asked(
+        "retention",
+        Benchmark,
+        lambda bench: _unicomp_desk.retention(
+            bench, lambda: unicomp_session.retention(_unicomp_subject, bench)
+        ),
+    )
 
 
 @pytest.fixture
 def gain(
     request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
-    _tested: Tested,
-    model: Model,
-    method: Method,
-) -> GainOf:
-    """Measure what the checkpoint gained over the dense one; compare the result with a floor."""
-    plan = pytestconfig.stash[PLAN]
-    conduct = conductor(request, plan.settings.engine)
-    return GainOf(*_tested, FloorOf(plan.policy, model, method), conduct)
+    unicomp_session: Session,
+    _unicomp_subject: Subject,
+    _unicomp_desk: Desk,
+) -> Asked[Probe, Gain]:
+    """Measure what the checkpoint gained over the dense one, to be compared with a floor."""
+    conduct = conductor(request, pytestconfig.stash[PLAN].settings.engine)
+    return Asked(
+        "gain",
+        Probe,
+        lambda probe: _unicomp_desk.gain(
+            probe, lambda: unicomp_session.gain(_unicomp_subject, probe, conduct)
+        ),
+    )
 
 
 @pytest.fixture
-def cost(pytestconfig: pytest.Config, _tested: Tested, model: Model, method: Method) -> CostOf:
-    """Say what it took to make the checkpoint; compare the result with a budget."""
-    return CostOf(*_tested, BudgetOf(pytestconfig.stash[PLAN].policy, model, method))
-
-
-def _measured(row: Row, kept: Retention) -> Row:
-    names = {field.name for field in fields(Row)} & {field.name for field in fields(Retention)}
-    values = {name: getattr(kept, name) for name in names - {"benchmark"}}
-    row = replace(row, **values, retention=kept.value)
-    if kept.degenerate and not kept.incomparable:
-        row = replace(row, score=None, retention=None, low=None, high=None, above_chance=None)
-        return replace(row, verdict="fail", reason=f"degenerate: {kept.degenerate}")
-    if kept.faults:  # the scores are told, but they are not those of the benchmark
-        row = replace(row, retention=None, low=None, high=None, above_chance=None)
-        return replace(row, verdict="not_measured", reason="; ".join(kept.faults))
-    if kept.incomparable:
-        return replace(row, verdict="not_comparable", reason=kept.incomparable)
-    return row
+def cost(
+    unicomp_session: Session, _unicomp_subject: Subject, _unicomp_desk: Desk
+) -> Asked[Probe, float]:
+    """Say what it took to build the checkpoint, to be compared with a budget."""
+    return Asked(
+        "cost",
+        Probe,
+        lambda probe: _unicomp_desk.cost(
+            probe, lambda: unicomp_session.cost(_unicomp_subject, probe)
+        ),
+    )

@@ -1,4 +1,4 @@
-"""What was collected: the row that each test stands for, and what forbids to run it."""
+"""The collected tests: the rows that each of them stands for, and what forbids a run."""
 
 from __future__ import annotations
 
@@ -9,48 +9,49 @@ from typing import Any, Self
 
 import pytest
 
-from unicomp.session import Key, Subject
-from unicomp.spec import Benchmark, Probe
+from unicomp.session import Agenda
+from unicomp.spec import Benchmark, CheckpointId
 from unicomp.verdict import Row
 
 IDENTITY = pytest.StashKey[list[Row]]()
-"""What a test is about, before it is measured: a missing row for each of its benchmarks."""
+"""The rows of a test before it is measured: a missing one for each of its known measures. A test
+of which none is known has one row with the name of the test, until it measures something."""
 
 
 @dataclass(kw_only=True)
 class Grid:
-    """Known to the process that collects, and carried to the one that reports."""
+    """Known to the process that collects, and sent to the process that reports."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
-    """Node id → the rows to expect."""
+    """Node id → the expected rows."""
+    open_ended: list[str] = field(default_factory=list)
+    """Node ids of the tests that say only while they run what they measure."""
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Node id → the checkpoint, whose tests belong on one worker."""
-    expected: dict[Key, list[Benchmark]] = field(default_factory=dict)
-    """Checkpoint → the benchmarks that will be asked for; stays with the collector."""
     lacking: dict[str, dict[str, str]] = field(default_factory=dict)
     """Model → benchmark → why its rows are not in the model's source."""
-    subjects: list[Subject] = field(default_factory=list)
-    """All checkpoints; stays with the collector."""
-    probed: dict[Key, list[Probe]] = field(default_factory=dict)
-    """Checkpoint → the probes that will be asked for; stays with the collector."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets that are read and that no lock pins."""
-    absent: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    """(benchmark, source) → why none of its rows are there; stays with the collector."""
+    unmatched: list[tuple[str, str]] = field(default_factory=list)
+    """(where, name): names in floors and the like that only an open-ended test can have."""
     problem: str | None = None
     """Why nothing must be run, in one line."""
+    agenda: Agenda = field(default_factory=Agenda)
+    """What the session will be asked; stays with the collector."""
+    absent: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """(benchmark, source) → why none of its rows are there; stays with the collector."""
 
-    def expected_of_present(self) -> dict[Key, list[Benchmark]]:
-        """What will be asked for, without the benchmarks whose rows are not there."""
+    def present(self) -> dict[CheckpointId, list[Benchmark]]:
+        """The known benchmarks of each checkpoint whose rows are there."""
         return {
-            key: [bench for bench in benchmarks if bench.name not in self.lacking.get(key[0], ())]
-            for key, benchmarks in self.expected.items()
+            name: [bench for bench in asked if bench.name not in self.lacking.get(name.model, ())]
+            for name, asked in self.agenda.benchmarks.items()
         }
 
     def to_json(self) -> str:
         """What the reporting process needs."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
-        plain = ("checkpoints", "lacking", "unpinned", "problem")
+        plain = ("open_ended", "checkpoints", "lacking", "unpinned", "unmatched", "problem")
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 
     @classmethod
@@ -60,6 +61,7 @@ class Grid:
         content["rows"] = {
             nodeid: [Row(**row) for row in rows] for nodeid, rows in content["rows"].items()
         }
+        content["unmatched"] = [(where, name) for where, name in content["unmatched"]]
         return cls(**content)
 
 

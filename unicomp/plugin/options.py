@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ from unicomp.mirror.survey import check_pinned
 from unicomp.policy import Policy, parse_floor_option
 from unicomp.prompts.tasks import Definition
 from unicomp.scores import Conditions
-from unicomp.session import Key, Subject
+from unicomp.session import Subject
 from unicomp.settings import Settings, load_settings, store_home
-from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, Method, Model
+from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, CheckpointId, Method, Model
 from unicomp.store import Store
 
 DEFAULT_MODEL = "embedded"
@@ -56,9 +57,6 @@ STUDENTS = ("minitron_width", "minitron_depth", "low_rank_clone")
 ON_REQUEST = ("concurrency", "vllm_bench")
 """Markers of tests that are left out unless `-m` names them: loads of many requests at a time, and
 what vLLM's own benchmark says."""
-
-Expected = Mapping[Key, Sequence[Benchmark]]
-"""Checkpoint → the benchmarks that will be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,32 +128,35 @@ class Plan:
         """What a model's metrics are made of: the embedded rows have a profile of their own."""
         return EMBEDDED_PROFILE if self.sources[model].is_embedded else PAPER_PROFILE
 
-    def check_lock(self, expected: Expected) -> list[str]:
-        """The data sets that a session reads and no lock pins, in alphabetical order.
+    def check_lock(self, asked: Mapping[CheckpointId, Sequence[Benchmark]]) -> list[str]:
+        """The data sets that `asked` reads and no lock pins, in alphabetical order.
 
-        Raises SpecError where a file of a local root is not what the lock says.
+        `asked` is checkpoint → benchmarks. Raises SpecError if a file of a local root is not what
+        the lock says.
         """
         unpinned: set[str] = set()
         for model, source in self.sources.items():
-            needs = frozenset(self._reads(model, expected))
+            needs = frozenset(self._reads(model, asked))
             check_pinned(source, needs, self.conditions[model].store.digest_of)
             if not source.is_embedded:
                 unpinned |= {need.dataset for need in needs if source.pin(need.dataset) is None}
         return sorted(unpinned)
 
-    def _reads(self, model: str, expected: Expected) -> Iterable[Need]:
-        """What is read to measure a model, what methods see and train on included."""
+    def _reads(
+        self, model: str, asked: Mapping[CheckpointId, Sequence[Benchmark]]
+    ) -> Iterable[Need]:
+        """What is read to measure a model, including what methods see and train on."""
         source = self.sources[model]
-        for (name, _, _), benchmarks in expected.items():
-            for bench in benchmarks if name == model else ():
-                yield from benchmark_needs(Definition(bench, source))
-        seen = {calibration for name, _, calibration in expected if name == model}
+        own = {name: benchmarks for name, benchmarks in asked.items() if name.model == model}
+        for bench in chain.from_iterable(own.values()):
+            yield from benchmark_needs(Definition(bench, source))
+        seen = {name.calibration for name in own}
         for given in dict.fromkeys(draw.given for draw in self.seeded if str(draw) in seen):
             if (recipe := catalogue.recipe_of(given, self.roots)) is not None:
                 yield from recipe_needs(recipe, source)
-        asked = {method for name, method, _ in expected if name == model}
+        methods = {name.method for name in own}
         for method in self.methods:
-            if method.corpus is not None and method.name in asked:
+            if method.corpus is not None and method.name in methods:
                 yield from recipe_needs(catalogue.load_recipe(method.corpus, self.roots), source)
 
 
@@ -233,7 +234,8 @@ def attach_values(args: list[str]) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and check the whole command line, in one line each."""
+    """Register the markers and check the whole command line."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; read when tqdm is imported
     for dimension, metrics in DIMENSIONS.items():
         config.addinivalue_line("markers", f"{dimension}: benchmarks of this dimension")
         for metric in metrics:

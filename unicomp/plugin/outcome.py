@@ -1,4 +1,4 @@
-"""How it ended: rows on the reports, the scorecard after the run, and the exit status."""
+"""The end of a session: rows on the reports, the scorecard after the run, and the exit status."""
 
 from __future__ import annotations
 
@@ -10,65 +10,60 @@ import pytest
 
 from unicomp.efficiency.measurements import machine_of
 from unicomp.errors import StoreError
+from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
-from unicomp.plugin.fixtures import ROWS, SESSION
-from unicomp.plugin.grid import GRID, is_of_a_row, properties_of, rows_of
+from unicomp.plugin import environment
+from unicomp.plugin.fixtures import DESK, SESSION
+from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
-from unicomp.report import environment, terminal
 from unicomp.report import json as json_report
+from unicomp.report import terminal
 from unicomp.scorecard import Scorecard, Work, scorecard
-from unicomp.verdict import Row
+from unicomp.verdict import Row, allowed, failed_with_test
 
-_WORK = "unicomp.work"
-
-SCORECARD = pytest.StashKey[Scorecard]()
+_WORK, _UNPINNED = "unicomp.work", "unicomp.unpinned"
+_UNFINISHED = "its test did not run to the end"
+_UNASKED = "its test ended without measuring it"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put a test's rows on its report, and let an allowed gap not count as a failure."""
-    measured = item.stash.get(ROWS, {})
+    """Put a test's rows on its report, and do not count an allowed gap as a failure."""
+    desk = item.stash.get(DESK, None)
+    rows = desk.rows if desk is not None else {}
     if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
-        for name, row in measured.items():
-            if row.verdict == "pass":
-                measured[name] = replace(row, verdict="fail", reason="the test failed")
-    if measured:
+        rows.update({name: failed_with_test(row) for name, row in rows.items()})
+    if rows:
         others = [pair for pair in item.user_properties if not is_of_a_row(pair[0])]
-        rows = [pair for row in measured.values() for pair in properties_of(row)]
-        item.user_properties[:] = [*others, *rows]
+        own = [pair for row in rows.values() for pair in properties_of(row)]
+        item.user_properties[:] = [*others, *own]
     session = item.config.stash.get(SESSION, None)
     if session is not None and (work := session.take_work()):
         item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
+    if session is not None and (unpinned := session.take_unpinned()):
+        item.user_properties.append((_UNPINNED, json.dumps(unpinned)))
     report = yield
-    if report.failed and call.when != "teardown" and measured:
-        reasons = [_allowed(item.config.stash[PLAN], row) for row in measured.values()]
+    if report.failed and call.when != "teardown" and rows:
+        policy = item.config.stash[PLAN].policy
+        reasons = [
+            "passed" if row.verdict == "pass" else allowed(row, policy) for row in rows.values()
+        ]
         if all(reasons):
             report.outcome = "skipped"
             report.wasxfail = f"allowed: {'; '.join(filter(None, reasons))}"
     return report
 
 
-def _allowed(plan: Plan, row: Row) -> str | None:
-    if row.verdict == "pass":
-        return "passed"
-    return plan.policy.allowed(
-        model=row.model,
-        method=row.method,
-        metric=row.metric,
-        benchmark=row.benchmark,
-        dimension=row.dimension,
-    )
-
-
 class Ledger:
-    """On the process that reports: all rows and all work of the session."""
+    """All rows and all work of the session, on the process that reports."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[Row]] = {}
         self.reasons: dict[str, str] = {}
         self.work: list[Work] = []
+        self.unpinned: set[str] = set()
 
     def add(self, report: pytest.TestReport) -> None:
         """Take what a report carries."""
@@ -76,21 +71,30 @@ class Ledger:
             if name == _WORK:
                 pieces = [Work(**piece) for piece in json.loads(str(value))]
                 self.work += [piece for piece in pieces if piece not in self.work]
+            if name == _UNPINNED:
+                self.unpinned.update(json.loads(str(value)))
         if rows := rows_of(report.user_properties):
             self.rows[report.nodeid] = rows
         if report.failed:
             self.reasons[report.nodeid] = _cause(report)
+        elif report.passed and report.when == "call":
+            self.reasons.setdefault(report.nodeid, _UNASKED)
 
-    def complete(self, expected: dict[str, list[Row]]) -> list[Row]:
-        """All rows: the expected ones that nothing was heard of are missing."""
+    def complete(self, grid: Grid) -> list[Row]:
+        """All rows: the expected ones and those that tests added, each missing one with a reason.
+
+        The row that stands for an open-ended test gives way to what the test measured.
+        """
         rows: list[Row] = []
-        for nodeid in dict.fromkeys((*expected, *self.rows)):
+        for nodeid in dict.fromkeys((*grid.rows, *self.rows)):
             heard = {row.benchmark: row for row in self.rows.get(nodeid, ())}
-            named = {row.benchmark: row for row in expected.get(nodeid, ())}
-            reason = self.reasons.get(nodeid, "its test did not run to the end")
+            known = {row.benchmark: row for row in grid.rows.get(nodeid, ())}
+            if nodeid in grid.open_ended and heard:
+                known = {}
+            reason = self.reasons.get(nodeid, _UNFINISHED)
             rows += [
                 replace(row, reason=reason) if row.verdict == "missing" and not row.reason else row
-                for row in {**named, **heard}.values()
+                for row in {**known, **heard}.values()
             ]
         return rows
 
@@ -102,7 +106,8 @@ def _cause(report: pytest.TestReport) -> str:
     """Why a test failed, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash else report.longreprtext
-    return next((line.strip() for line in text.splitlines() if line.strip()), "the test failed")
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "the test failed")
+    return line.removeprefix("Failed: ")
 
 
 @pytest.hookimpl(trylast=True)
@@ -118,7 +123,8 @@ class _Reporter:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._unwritten: str | None = None
+        self._result: tuple[Scorecard, Findings] | None = None
+        self._problems: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._config.stash[LEDGER].add(report)
@@ -133,7 +139,7 @@ class _Reporter:
         if not grid.rows and not ledger.rows:
             return
         card = scorecard(
-            ledger.complete(grid.rows),
+            ledger.complete(grid),
             {model.name: plan.profile(model.name) for model in plan.models},
             plan.policy,
             environment.describe(
@@ -141,19 +147,26 @@ class _Reporter:
                 plan.sources,
                 plan.settings.engine,
                 plan.samples,
-                unpinned=grid.unpinned,
+                unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
                 notes=plan.notes,
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
             ),
+            ledger.work,
         )
-        self._config.stash[SCORECARD] = card
+        self._result = card, findings_of(card)
+        found = {row.benchmark for row in card.rows}
+        self._problems = [
+            f"{where}: no test measured {name!r}, and there is no metric of that name"
+            for where, name in grid.unmatched
+            if name not in found
+        ]
         if plan.scorecard is not None:
             try:
-                json_report.write(card, ledger.work, plan.scorecard)
+                json_report.write(*self._result, plan.scorecard)
             except StoreError as error:
-                self._unwritten = str(error)
-        shut = not card.passed or self._unwritten is not None
+                self._problems.append(str(error))
+        shut = not card.passed or self._problems
         if shut and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -179,12 +192,11 @@ class _Reporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the scorecard."""
-        card = self._config.stash.get(SCORECARD, None)
-        if card is not None:
-            writer = terminalreporter._tw
-            work = self._config.stash[LEDGER].work
+        writer = terminalreporter._tw
+        if self._result is not None:
             writer.line()
-            for line in terminal.render(card, work, width=writer.fullwidth, color=writer.hasmarkup):
+            lines = terminal.render(*self._result, width=writer.fullwidth, color=writer.hasmarkup)
+            for line in lines:
                 writer.line(line)
-        if self._unwritten:
-            writer.line(self._unwritten, red=True)
+        for problem in self._problems:
+            writer.line(problem, red=True)

@@ -1,38 +1,54 @@
-"""What calibrations and their seeds change, at the terminal."""
+"""The effects of calibrations and the spread of their seeds, at the terminal."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.findings.calibrations import (
-    CalibrationEffect,
-    SeedSpread,
-    calibration_effects,
-    calibration_names,
-    seed_spreads,
-)
+from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
 from unicomp.report.tables import columns, metric_table
-from unicomp.scorecard import Scorecard
+
+Finding = TypeVar("Finding", CalibrationEffect, SeedSpread)
 
 
-def comparisons(card: Scorecard) -> Iterator[Text | Table]:
-    """The gains and costs of each calibration, and the spread over seeds; mostly nothing."""
-    yield from _effects(card)
-    yield from _seeds(card)
+def effects(found: Sequence[CalibrationEffect]) -> Iterator[Text | Table]:
+    """A table of gains and losses for each calibration; mostly nothing."""
+
+    def title(own: Sequence[CalibrationEffect], of: str) -> str:
+        one = own[0]
+        return f"Calibration {one.calibration} instead of {one.control}, points of retention{of}:"
+
+    yield from _tables(found, title, lambda method: Text(method), _gain)
+    if found:
+        note = "intervals as if the two calibrations had been measured on different items: too wide"
+        yield Text(note, "dim")
 
 
-def flips(card: Scorecard) -> Iterator[str]:
+def spreads(found: Sequence[SeedSpread]) -> Iterator[Text | Table]:
+    """A table of means and spreads for each calibration with several seeds; mostly nothing."""
+
+    def title(own: Sequence[SeedSpread], of: str) -> str:
+        seeds = ", ".join(own[0].values)
+        return (
+            f"Means over the seeds of calibration {own[0].calibration} ({seeds}){of}, % of dense:"
+        )
+
+    def label(method: str) -> Text:
+        return Text(method).append("\n  over seeds\n  deviation\n  over items", "dim")
+
+    yield from _tables(found, title, label, _mean)
+
+
+def flips(found: Sequence[SeedSpread]) -> Iterator[str]:
     """A line for each metric of which the seeds do not agree on the verdict."""
-    several = len(calibration_names(card)) > 1
-    for one in seed_spreads(card):
+    several = len({one.calibration for one in found}) > 1
+    for one in found:
         if one.agree:
             continue
-        counts = Counter(one.verdicts.values()).most_common()
-        (first, count), *others = sorted(counts, key=lambda pair: pair[0] != "pass")
+        (first, count), *others = one.verdict_counts
         parts = [f"{first} with {count} of {len(one.verdicts)} seeds"]
         parts += [f"{verdict} with {number}" for verdict, number in others]
         where = f"{one.metric}@{one.method}" + (f" ({one.calibration})" if several else "")
@@ -40,58 +56,32 @@ def flips(card: Scorecard) -> Iterator[str]:
         yield f"seed noise flips the verdict of {where}: {verdicts}"
 
 
-def _effects(card: Scorecard) -> Iterator[Text | Table]:
-    effects = calibration_effects(card)
-    several = len({one.model for one in effects}) > 1
-    for model, name in dict.fromkeys((one.model, one.calibration) for one in effects):
-        own = {
-            (one.method, one.metric): one
-            for one in effects
-            if (one.model, one.calibration) == (model, name)
-        }
-        control = next(iter(own.values())).control
-        of = f" of {model}" if several else ""
-        yield Text(f"Calibration {name} instead of {control}, points of retention{of}:", "bold")
-        for metrics in columns({metric for _, metric in own}):
+def _tables(
+    found: Sequence[Finding],
+    title: Callable[[Sequence[Finding], str], str],
+    label: Callable[[str], Text],
+    cell: Callable[[Finding], Text],
+) -> Iterator[Text | Table]:
+    """For each model and calibration a title and tables: methods as rows, metrics as columns."""
+    several = len({one.model for one in found}) > 1
+    for model, name in dict.fromkeys((one.model, one.calibration) for one in found):
+        own = [one for one in found if (one.model, one.calibration) == (model, name)]
+        cells = {(one.method, one.metric): cell(one) for one in own}
+        yield Text(title(own, f" of {model}" if several else ""), "bold")
+        for metrics in columns({one.metric for one in own}):
             table = metric_table(metrics)
-            for method in dict.fromkeys(key[0] for key in own):
-                table.add_row(method, *(_gain(own.get((method, metric))) for metric in metrics))
+            for method in dict.fromkeys(one.method for one in own):
+                table.add_row(label(method), *(cells.get((method, m), Text("")) for m in metrics))
             yield table
-    if effects:
-        yield Text("intervals as if the two had answered different items: rather too wide", "dim")
 
 
-def _gain(one: CalibrationEffect | None) -> Text:
-    if one is None:
-        return Text("")
+def _gain(one: CalibrationEffect) -> Text:
     style = "green" if one.low > 0 else "red" if one.high < 0 else ""
     cell = Text(f"{one.points:+.1f}", style=style)
     return cell.append(f"\n{one.low:+.1f}…{one.high:+.1f}", style="dim")
 
 
-def _seeds(card: Scorecard) -> Iterator[Text | Table]:
-    spreads = seed_spreads(card)
-    several = len({one.model for one in spreads}) > 1
-    for model, name in dict.fromkeys((one.model, one.calibration) for one in spreads):
-        own = {
-            (one.method, one.metric): one
-            for one in spreads
-            if (one.model, one.calibration) == (model, name)
-        }
-        draws = ", ".join(next(iter(own.values())).values)
-        of = f" of {model}" if several else ""
-        yield Text(f"Means over the seeds of calibration {name} ({draws}){of}, % of dense:", "bold")
-        for metrics in columns({metric for _, metric in own}):
-            table = metric_table(metrics)
-            for method in dict.fromkeys(key[0] for key in own):
-                about = Text(method).append("\n  over seeds\n  deviation\n  over items", "dim")
-                table.add_row(about, *(_mean(own.get((method, metric))) for metric in metrics))
-            yield table
-
-
-def _mean(one: SeedSpread | None) -> Text:
-    if one is None:
-        return Text("")
+def _mean(one: SeedSpread) -> Text:
     if one.mean is None:
         return Text("missing")
     lines = (

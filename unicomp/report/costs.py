@@ -1,8 +1,7 @@
-"""What the compressions cost: measured in their builds, estimated, or as published.
+"""The cost of compression at the terminal: measured, estimated, and published, never mixed.
 
-The three are never mixed. What was measured is of the build that was run, on the machine that ran
-it, also where the checkpoint is found in the store again; an estimate and a published figure come
-with their basis in words.
+Measured costs are those of the build, on the machine that ran it, also if the checkpoint is found
+in the store again. An estimate and a published figure come with their basis in words.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.findings.costs import CompressionCost
-from unicomp.report.tables import plain
+from unicomp.report.tables import full_name, plain
+from unicomp.spec import CheckpointId
 
 TITLE = "Cost of compression (measured, estimated, published)"
 
@@ -41,28 +40,27 @@ def table(costs: Sequence[CompressionCost]) -> Table:
 
 
 def notes(costs: Sequence[CompressionCost]) -> Iterator[str]:
-    """What the figures stand on, and which checkpoint is judged against another base, in lines."""
+    """Lines with the basis of the figures, and the checkpoints that have another base model."""
+    bases: dict[str, list[str]] = {}
     for cost in costs:
         label = _label(cost, costs)
         if cost.judged_against:
             yield escape(
                 f"{label} was made from {cost.base}, and is judged against {cost.judged_against}"
             )
-    said: dict[str, list[str]] = {}
-    for cost in costs:
         for kind, figures in (("estimated", cost.estimated), ("published", cost.published)):
             if figures and figures.get("basis"):
-                said.setdefault(f"{kind}: {figures['basis']}", []).append(_label(cost, costs))
-    for basis, labels in said.items():
+                bases.setdefault(f"{kind}: {figures['basis']}", []).append(label)
+    for basis, labels in bases.items():
         whose = ", ".join(labels)
         yield f"[dim]{escape(plain(f'{whose}, {basis}'))}[/]"
 
 
 def _label(cost: CompressionCost, costs: Sequence[CompressionCost]) -> str:
-    """MODEL/METHOD, or the method where all are of one model, and a calibration of note."""
-    models = {other.subject.partition("/")[0] for other in costs}
-    name = cost.subject if len(models) > 1 else cost.subject.partition("/")[2]
-    return name if cost.calibration in (UNSEEN, GENERIC) else f"{name} {cost.calibration}"
+    """The name of the checkpoint, without the model if all are of one model."""
+    name = full_name(CheckpointId(cost.model, cost.method, cost.calibration))
+    several = len({other.model for other in costs}) > 1
+    return name if several else name.removeprefix(f"{cost.model}/")
 
 
 def _lines(label: str, cost: CompressionCost) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Efficiency at the terminal: what was measured beside the dense model, and the three metrics."""
+"""Efficiency at the terminal: the measurements against the dense model, and the three metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rich.text import Text
 
 from unicomp.efficiency.amount import amount
 from unicomp.efficiency.gain import written_interval
-from unicomp.findings.efficiency import efficiency
+from unicomp.findings import Findings
+from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.framework import DIMENSIONS
-from unicomp.report.tables import empty_table
+from unicomp.report.tables import empty_table, full_name
 from unicomp.scorecard import Scorecard
-from unicomp.spec import BENCH_PREFIX
+from unicomp.spec import BENCH_PREFIX, CheckpointId
 from unicomp.verdict import Row
 
 _OPEN = "~"
@@ -30,9 +31,9 @@ class Titled:
     table: Table
 
 
-def tables(card: Scorecard) -> Iterator[Titled]:
-    """For each model a table for each metric of efficiency, and one of the metrics themselves."""
-    for model in dict.fromkeys(subject[0] for subject in card.subjects):
+def tables(card: Scorecard, findings: Findings) -> Iterator[Titled]:
+    """For each model a table of measurements for each metric, and a table of the metrics."""
+    for model in card.models:
         rows = [row for row in card.rows if row.model == model and row.unit and row.decided]
         if not rows:
             continue
@@ -40,11 +41,11 @@ def tables(card: Scorecard) -> Iterator[Titled]:
             if own := [row for row in rows if row.metric == metric]:
                 what = "measured" if metric == "compute_cost" else "measured, and % of dense"
                 yield Titled(f"{metric.replace('_', ' ')} of {model}: {what}", _probes(card, own))
-        yield from _metrics(card, model)
+        yield from _metrics(card, [one for one in findings.efficiency if one.model == model])
 
 
 def machine(card: Scorecard) -> Iterator[str]:
-    """What timings were taken on, in a line; they hold for such a machine only."""
+    """A line that names the machine of the timings; they are valid for such a machine only."""
     found = card.environment.get("measuring", {}).get("machine")
     timed = any(row.unit in ("s", "tokens/s") and row.retention is not None for row in card.rows)
     if found and timed:
@@ -59,12 +60,10 @@ def machine(card: Scorecard) -> Iterator[str]:
 def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
     names = list(dict.fromkeys(row.benchmark for row in rows))
     table = empty_table(name.replace("_", " ") for name in names)
-    cells = {(row.subject, row.benchmark): row for row in rows}
-    for subject in dict.fromkeys(row.subject for row in rows):
-        found = (cells.get((subject, name)) for name in names)
-        table.add_row(
-            card.name_of(*subject[1:]), *(Text("") if r is None else _cell(r) for r in found)
-        )
+    cells = {(row.checkpoint, row.benchmark): _cell(row) for row in rows}
+    for checkpoint in dict.fromkeys(row.checkpoint for row in rows):
+        found = (cells.get((checkpoint, name), Text("")) for name in names)
+        table.add_row(card.name_of(checkpoint), *found)
     return table
 
 
@@ -81,7 +80,7 @@ def _cell(row: Row) -> Text:
     style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
     mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
     mark += f" {_UNREALISED}" if row.realised is False else ""
-    doubt = f"{_OPEN} " if _is_open(row) else ""
+    doubt = f"{_OPEN} " if row.differs is False else ""
     cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style if row.floor else "")
     if row.low != row.high:
         assert row.low is not None
@@ -91,61 +90,50 @@ def _cell(row: Row) -> Text:
     return cell
 
 
-def _metrics(card: Scorecard, model: str) -> Iterator[Titled]:
-    rows = [row for row in efficiency(card) if row.model == model]
-    found = {row.metric: row.compared_with for row in rows}
-    if not found:
+def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Titled]:
+    """The efficiency metrics of one model; nothing if there are none."""
+    rivals = {one.metric: one.compared_with for one in found}
+    if not rivals:
         return
-    table = empty_table(metric.replace("_", " ") for metric in found)
-    values = {((r.model, r.method, r.calibration), r.metric): r.value for r in rows}
-    for subject in dict.fromkeys((row.model, row.method, row.calibration) for row in rows):
-        cells = (values.get((subject, metric)) for metric in found)
-        table.add_row(card.name_of(*subject[1:]), *("" if v is None else f"{v:.1f}" for v in cells))
-    rivals = max(found.values(), key=len)
-    yield Titled(f"Efficiency of {model}: % of the best among {', '.join(rivals)}", table)
+    table = empty_table(metric.replace("_", " ") for metric in rivals)
+    values = {(_id(one), one.metric): f"{one.value:.1f}" for one in found}
+    for checkpoint in dict.fromkeys(_id(one) for one in found):
+        cells = (values.get((checkpoint, metric), "") for metric in rivals)
+        table.add_row(card.name_of(checkpoint), *cells)
+    longest = max(rivals.values(), key=len)
+    yield Titled(f"Efficiency of {found[0].model}: % of the best among {', '.join(longest)}", table)
+
+
+def _id(one: EfficiencyMetric) -> CheckpointId:
+    return CheckpointId(one.model, one.method, one.calibration)
 
 
 def notes(card: Scorecard) -> Iterator[str]:
-    """What the figures do not show: differences within the noise, and gains that are not there."""
+    """Lines on what the figures do not show: differences within the noise, unrealised gains."""
     rows = [row for row in card.rows if row.unit is not None]
-    if any(map(_is_open, rows)):
+    if any(row.differs is False for row in rows):
         yield (
-            f"{_OPEN} no difference is shown: the interval is wider than it, and contains 100; "
-            "measure longer, or call it equal"
+            f"{_OPEN} no difference is shown, since the interval contains 100: measure longer, or "
+            "call it equal"
         )
     if any(row.realised is False for row in rows):
-        yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
+        yield f"{_UNREALISED} not realised: the gain that the format suggests was not measured"
     if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
         yield (
-            f"{BENCH_PREFIX[:-1].replace('_', ' ')}: told by vLLM's own benchmark, of one "
-            "checkpoint after the other: what disturbed the machine meanwhile counts as a "
-            "difference, and no interval knows of it; a throughput is one figure, which has none "
-            "and meets no floor"
+            f"{BENCH_PREFIX[:-1].replace('_', ' ')}: measured by `vllm bench`, one checkpoint "
+            "after the other; the interval does not cover noise between the two runs, and a "
+            "throughput is one figure, which has no interval and meets no floor"
         )
     energy: dict[str, list[str]] = {}
     for row in rows:
         if (joules := row.details.get("joules_per_token")) is not None:
-            name = f"{row.model}/{card.name_of(row.method, row.calibration)}"
-            energy.setdefault(name, []).append(f"{row.benchmark} {joules:.3g}")
+            energy.setdefault(full_name(row.checkpoint), []).append(f"{row.benchmark} {joules:.3g}")
     for name, probes in energy.items():
         yield f"{name}: joules for each generated token: {', '.join(probes)}"
 
 
-def _is_open(row: Row) -> bool:
-    """Whether a measurement of several rounds leaves it open which of the two is better."""
-    if (
-        not row.n
-        or row.unit is None
-        or row.retention is None
-        or row.low is None
-        or row.high is None
-    ):
-        return False
-    return row.low < 100.0 < row.high
-
-
 def describe(row: Row) -> str:
-    """What an efficiency measurement found, in a few words."""
+    """The result of an efficiency measurement in a few words."""
     if row.score is None or not row.decided:
         return row.reason
     unit = row.unit or ""

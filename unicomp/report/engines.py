@@ -1,31 +1,22 @@
-"""Two engines on the same checkpoints: how far apart their scores are."""
+"""How far apart the scores of two engines are, at the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from unicomp.data.calibration import GENERIC, UNSEEN
-from unicomp.findings.engines import crosschecks_of
-from unicomp.scorecard import Work
+from unicomp.findings.engines import CrossCheck
+from unicomp.report.tables import full_name
+from unicomp.spec import CheckpointId
 
 
-def lines(work: Sequence[Work]) -> Iterator[str]:
+def lines(found: Sequence[CrossCheck]) -> Iterator[str]:
     """A line for each benchmark, with all checkpoints."""
-    found = crosschecks_of(work)
-    for name, engine, other in dict.fromkeys(
-        (one["benchmark"], one["engine"], one["other"]) for one in found
-    ):
+    for name, engine, other in dict.fromkeys((o.benchmark, o.engine, o.other) for o in found):
         checkpoints = ", ".join(
-            f"{_label(one)} {one['score']:.4g} against {one['other_score']:.4g} "
-            f"({one['score'] - one['other_score']:+.2g}; {one['differing']} of {one['n']} items "
-            "read differently)"
+            f"{full_name(CheckpointId(one.model, one.method, one.calibration))} "
+            f"{one.score:.4g} against {one.other_score:.4g} "
+            f"({one.difference:+.2g}; {one.differing} of {one.n} items read differently)"
             for one in found
-            if (one["benchmark"], one["engine"], one["other"]) == (name, engine, other)
+            if (one.benchmark, one.engine, one.other) == (name, engine, other)
         )
         yield f"{name} by {engine} and by {other}: {checkpoints}"
-
-
-def _label(found: dict[str, Any]) -> str:
-    seen = found["calibration"]
-    return found["subject"] if seen in (UNSEEN, GENERIC) else f"{found['subject']} ({seen})"

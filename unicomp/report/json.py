@@ -1,66 +1,60 @@
 """The scorecard as JSON: flat tables that load into anything.
 
-`scores` has a row for each benchmark of each checkpoint that was measured and compared, `probes`
-one for each efficiency measurement, `metrics` one for each metric that is retained, `efficiency`
-one for each that is compared, `missing` one for whatever ended otherwise, with the reason;
-`beside` names the benchmarks that are part of no metric; `calibration_effects` compares several
-calibrations with the first, `seed_spreads` several seeds of one; `work` has what was built and
-asked, and what was found in the store; `crosschecks` the scores of a server beside those of the
-engine in process, where both are known; `costs` has what each compression cost, as measured in its
-build, as estimated, and as published.
-`scorecard.schema.json` beside this file is the schema; its version changes with its meaning.
+- `scores`: a row for each benchmark of each checkpoint that was measured and compared
+- `probes`: a row for each efficiency measurement
+- `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
+- `missing`: a row for each benchmark that ended otherwise, with the reason
+- `beside`: the benchmarks that belong to no metric
+- the findings, each under its name (`unicomp/findings/`)
+- `work`: what was built and asked, and what was found in the store
+
+The schema is `scorecard.schema.json` in this folder; its version changes with its meaning.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from unicomp.errors import StoreError
-from unicomp.findings.calibrations import calibration_effects, seed_spreads
-from unicomp.findings.costs import costs_of
-from unicomp.findings.decoupling import decoupling, knowledge_bias
-from unicomp.findings.efficiency import efficiency
-from unicomp.findings.engines import crosschecks_of
-from unicomp.findings.perplexity import retained_perplexity
-from unicomp.scorecard import MetricRow, Scorecard, Work
+from unicomp.findings import Findings
+from unicomp.scorecard import Scorecard, Work
 from unicomp.store import write_atomically
-from unicomp.verdict import Row
+from unicomp.verdict import MetricRow, Row
 
-SCHEMA = "unicomp/scorecard/1"
+SCHEMA = "unicomp/scorecard/2"
 
 
-def tables(card: Scorecard, work: Sequence[Work] = ()) -> dict[str, Any]:
-    """The scorecard as JSON values, with the work that it took."""
+def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
+    """The scorecard and its findings as JSON values."""
     return {
         "schema": SCHEMA,
         "passed": card.passed,
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
-        "efficiency": [asdict(row) for row in efficiency(card)],
+        "efficiency": [asdict(one) for one in findings.efficiency],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
-        "knowledge_bias": [asdict(row) for row in knowledge_bias(card)],
-        "calibration_effects": [asdict(row) for row in calibration_effects(card)],
-        "seed_spreads": [asdict(row) for row in seed_spreads(card)],
-        "retained_perplexity": [asdict(row) for row in retained_perplexity(card)],
-        "decoupling": [asdict(one) for one in decoupling(card)],
-        "work": [_without_facts(piece) for piece in work],
-        "crosschecks": crosschecks_of(work),
-        "costs": [asdict(cost) for cost in costs_of(work)],
+        "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
+        "calibration_effects": [asdict(one) for one in findings.calibration_effects],
+        "seed_spreads": [asdict(one) for one in findings.seed_spreads],
+        "retained_perplexity": [asdict(one) for one in findings.retained_perplexity],
+        "decoupling": [asdict(one) for one in findings.decoupling],
+        "work": [_without_facts(piece) for piece in card.work],
+        "crosschecks": [asdict(one) for one in findings.crosschecks],
+        "costs": [asdict(one) for one in findings.costs],
         "environment": dict(card.environment),
     }
 
 
-def write(card: Scorecard, work: Sequence[Work], path: Path) -> None:
+def write(card: Scorecard, findings: Findings, path: Path) -> None:
     """Write the scorecard to a file. Raises StoreError."""
     try:
-        text = json.dumps(tables(card, work), indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(tables(card, findings), indent=1, ensure_ascii=False, allow_nan=False)
         write_atomically(path, text + "\n")
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
@@ -71,7 +65,7 @@ def _without_facts(piece: Work) -> dict[str, Any]:
 
 
 def _plain(row: Row | MetricRow) -> dict[str, Any]:
-    """A row as JSON values; what is no finite number is null, as JSON has no other."""
+    """A row as JSON values; a number that is not finite becomes null, since JSON has none."""
     plain = {name: _finite(value) for name, value in asdict(row).items()}
     if isinstance(row, Row):
         plain["details"] = {name: _finite(value) for name, value in row.details.items()}

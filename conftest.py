@@ -1,3 +1,1 @@
-"""For the repository only: the tests of the plugin run pytest inside pytest."""
-
-pytest_plugins = ["pytester"]
+"""The root of the tests: it sets nothing, `pytest.ini` and `tests/conftest.py` do."""

@@ -1,4 +1,4 @@
-"""Small random models of the architectures that people compress, as folders."""
+"""Small random models of the architectures that users compress."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 128},
     ),
 }
-"""Name → the class in transformers, and how its shape differs from `SHAPE`."""
+"""Family → its class in transformers and its differences from `SHAPE`."""
 
 
 def write_model(folder: Path, family: str, **settings: Any) -> Path:
-    """An untrained model of a family with the embedded model's tokenizer, stored in bfloat16."""
+    """Write an untrained bfloat16 model of a family, with the embedded model's tokenizer."""
     import torch
     import transformers
 

@@ -1,11 +1,11 @@
-"""A random Llama of a size that compression can be timed on: nothing it says means anything.
+"""Write a random Llama, large enough to time the gain of a compression; its answers are noise.
 
     python -m tests.efficiency.random_model FOLDER [--parameters 100]
 
-Two layers, as wide as groups of 128 and 2:4 patterns ask for, and a tied embedding with as many
-rows as the size asks for: they cost a forward pass like other weights, but no method compresses
-them, so that building it stays a matter of minutes on two cores. It has the tokenizer of the
-embedded model, which knows the first 1024 rows, and its 8192 positions.
+It has two layers, whose widths fit groups of 128 and 2:4 patterns. The rest of its parameters are
+rows of a tied embedding. These take part in a forward pass, but no method compresses them, so a
+compression takes only minutes on two cores. The tokenizer (1024 tokens) and the 8192 positions are
+those of the embedded model.
 """
 
 import argparse
@@ -31,13 +31,13 @@ SHAPE = {
     "eos_token_id": 2,
 }
 ROWS = 128
-"""What the rows of the embedding are a multiple of."""
+"""The number of rows of the embedding is a multiple of this."""
 
 
 def write(folder, parameters=100_000_000, **others):
-    """Write a model of at least so many parameters to `folder`; the same one each time.
+    """Write a model of at least `parameters` parameters to `folder`, the same one each time.
 
-    `others` are settings that differ from `SHAPE`. Returns how many parameters it has.
+    `others` are settings that differ from `SHAPE`. Return the exact number of parameters.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -1,4 +1,4 @@
-"""A benchmark is found however a test gets it: what is known only while it runs has its rows too."""
+"""A benchmark is found however a test gets it; its row may come while the test runs."""
 
 import pytest
 

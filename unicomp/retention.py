@@ -27,10 +27,10 @@ FEW_FLIPS = 10
 class Retention:
     """Compressed / dense of one benchmark, in percent, with its 95 % interval.
 
-    `score` and `dense` are in the benchmark's own unit and direction, points for most; the ratio
-    is taken after both are turned so that more is better (where less is: 100 - s, or 1 / s where
-    scores are no points). `value`, `low` and `high` are None where the dense score is zero,
-    negative or at chance: `incomparable` says so.
+    `score` and `dense` are in the benchmark's own unit and direction, points for most. Before the
+    ratio is taken, both are turned so that more is better: a score s of which less is better
+    becomes 100 - s, or 1 / s if it is not in points. `value`, `low` and `high` are None if the
+    dense score is zero, negative or at chance; `incomparable` then says why.
     """
 
     benchmark: str
@@ -41,10 +41,10 @@ class Retention:
     low: float | None = None
     high: float | None = None
     standard_error: float = 0.0
-    """Of the score, in points."""
+    """The standard error of the score, in points."""
     parse_rate: float = 100.0
     above_chance: float | None = None
-    """Retention of what lies above chance, in percent, where a chance level is declared."""
+    """Retention of the part above chance, in percent; None without a declared chance level."""
     lost: int | None = None
     """Items that only the dense model got right."""
     gained: int | None = None
@@ -52,14 +52,14 @@ class Retention:
     overlong: int = 0
     """Items whose prompts are longer than the model's context."""
     judged: int = 0
-    """Questions about the answers that a judge decided; more than 0 where one had a say."""
+    """Questions about the answers that a judge decided."""
     details: Mapping[str, float] = field(default_factory=dict)
     """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
     incomparable: str | None = None
     degenerate: str | None = None
-    """Why the compressed checkpoint's answers are none."""
+    """Why the compressed checkpoint's answers are degenerate; None if they are usable."""
     faults: tuple[str, ...] = ()
-    """Why this was not the benchmark as it is declared; empty where it was."""
+    """Why the benchmark was not measured as declared; empty if it was."""
 
     def __repr__(self) -> str:
         if self.value is None:
@@ -71,7 +71,7 @@ class Retention:
 
 
 def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Retention:
-    """The retention of one benchmark from the records of both checkpoints.
+    """Compute the retention of one benchmark from the records of both checkpoints.
 
     Items are paired by row and resampled in clusters, jointly. Raises ScoringError if the two do
     not hold the same items.
@@ -187,10 +187,10 @@ def _interval(
     base: Statistic,
     ids: NDArray[np.int64],
 ) -> Interval:
-    """The interval of kept / base: resampled, and where that shows too little, by score.
+    """The interval of kept / base: by resampling, and by the score method where that is too narrow.
 
-    Resampling says nothing where no draw varies, and too little where only a few answers changed:
-    a share of items then has the paired score interval, or the hull of the two.
+    Resampling gives no interval if no draw varies, and one that is too narrow if only a few answers
+    changed. A share of items then has the paired score interval, or the hull of the two.
     """
     from unicomp import statistics
 
@@ -208,7 +208,7 @@ def _interval(
     bottom = statistics.value(base, n)
     if not benchmark.in_points:
         ratio = statistics.value(kept, n) / bottom
-        alone = int(ids.max()) == 0  # one cluster decides nothing; several that agree do
+        alone = int(ids.max()) == 0  # one cluster has no interval; several that agree do
         return statistics.Interval(ratio, 0.0 if alone else ratio, math.inf if alone else ratio)
     return statistics.rule_of_three(statistics.value(kept, n) / bottom, bottom, int(ids.max()) + 1)
 
@@ -218,7 +218,7 @@ def _score_interval(
 ) -> Interval:
     from unicomp import statistics
 
-    # as many observations as there are clusters: on the safe side where items of one disagree
+    # count clusters, not items: conservative if the items of a cluster disagree
     scale = (int(ids.max()) + 1) / len(ids)
     return statistics.paired_score_interval(
         scale * float((now & before).sum()),

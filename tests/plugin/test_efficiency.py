@@ -197,7 +197,7 @@ def test_both(gain, floor):
     [
         (
             ('metric="compute_cost"', 'metric="compute_costs"'),
-            "names the metric 'compute_costs', which there is not; did you mean 'compute_cost'?",
+            "names the metric 'compute_costs', which does not exist; did you mean 'compute_cost'?",
         ),
         (
             ("load=Load(prompt_tokens=256)", "load=Load(prompt_tokens=256, concurrency=2)"),

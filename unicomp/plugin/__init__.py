@@ -1,8 +1,8 @@
 """The pytest plugin: this package is the only part of UniComp that imports pytest.
 
-The entry point runs in every pytest session of the environment, so this module does next to
-nothing: it looks whether the session is one of ours. It is where the root directory holds a
-`unicomp.toml`, which may be empty, or where the installed suites are named. Only then are options,
+The entry point runs in every pytest session of the environment, so this module does very little:
+it checks whether the session belongs to UniComp. It does if the root directory holds a
+`unicomp.toml`, which may be empty, or if the installed suites are named. Only then are options,
 markers and fixtures registered; any other project is left as it was.
 """
 
@@ -29,8 +29,9 @@ def pytest_load_initial_conftests(
     """Register the rest of the plugin, in time to add options.
 
     pytest looks for the root directory before it knows our options, and takes the folder in
-    `--model FOLDER` for a test path. Where that leads it astray, the session starts over with
-    `--model=FOLDER`; as the outermost wrapper, before output is captured.
+    `--model FOLDER` for a test path. If it finds a wrong root directory that way, the session is
+    started again with `--model=FOLDER`. This is the outermost wrapper, so that it runs before
+    output is captured.
     """
     if is_active(early_config, args):
         from unicomp.plugin import (

@@ -1,4 +1,4 @@
-"""Which tests there are: one for each benchmark and checkpoint, marked, sorted and identified."""
+"""The collected tests: spread over checkpoints, marked, checked and sorted."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, ne
 from unicomp.verdict import Row, expected
 
 _FIXTURES = "unicomp.plugin.fixtures"
-"""The module of our fixtures: others may have fixtures of the same names."""
+"""The module of our fixtures; other plugins may have fixtures with the same names."""
 
 _MEASURING = ("retention", "checkpoint", "gain", "cost")
-"""Those of them that are about a checkpoint."""
+"""Our fixtures that need a checkpoint."""
 
 _JUDGING = ("retention", "gain", "cost")
-"""Those of them whose result a test compares, so that it has rows."""
+"""Our fixtures whose result a test compares, so that the test has rows."""
 
 Definitions = dict[str, Sequence[pytest.FixtureDef[object]]]
 
 
-# -- what a test is about -----------------------------------------------------------------------
+# -- the subject of a test -----------------------------------------------------------------------
 
 
 def _uses_ours(definitions: Definitions, *names: str) -> bool:
     """Whether a test gets one of the named fixtures from this plugin.
 
-    The last definition is the one in force; if it asks for its own name, it extends the one before.
+    The last definition is used; if it requests its own name, it extends the one before.
     """
     for name in names:
         for definition in reversed(definitions.get(name, ())):
@@ -63,7 +63,7 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def subject_of(item: pytest.Item) -> Subject | None:
-    """The model, method and calibration that a test is about, if it is one of ours."""
+    """The model, method and calibration of a test, or None if it is not one of ours."""
     if not _uses_ours(_definitions(item), *_MEASURING):
         return None
     model, method = (_parameters(item).get(name) for name in ("model", "method"))
@@ -102,7 +102,7 @@ def _declared_for(item: pytest.Item) -> tuple[Benchmark | Probe, ...]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Spread the tests that ask for our `retention` or `checkpoint` over all checkpoints."""
+    """Spread the tests that use one of our measuring fixtures over all checkpoints."""
     if not _uses_ours(metafunc._arg2fixturedefs, *_MEASURING):
         return
     plan = metafunc.config.stash[PLAN]
@@ -163,12 +163,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             item.user_properties.extend(properties_of(row))
 
 
-# -- what is run --------------------------------------------------------------------------------
+# -- the tests that run ------------------------------------------------------------------------
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the embedded rows do not cover, and check the names that were given."""
+    """Check the names that were given, and leave out tests that are not to be run.
+
+    These are tests of benchmarks without embedded rows, repeated tests, costs of checkpoints that
+    were not built here, and tests that run on request only.
+    """
     plan = config.stash[PLAN]
     grid = config.stash[GRID] = Grid()
     try:
@@ -191,7 +195,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _framework() -> set[str]:
-    """The benchmarks that some metric of some profile is made of, and those beside them."""
+    """The benchmarks of all profiles, and the shipped ones that belong to no metric."""
     parts = (
         name
         for profile in PROFILES.values()
@@ -202,7 +206,7 @@ def _framework() -> set[str]:
 
 
 def _outside(plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests of benchmarks of the framework whose rows the embedded world lacks."""
+    """The tests of framework benchmarks that have no embedded rows."""
     ours = _framework()
     outside = []
     for item in items:
@@ -218,7 +222,7 @@ def _outside(plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> list[pytes
 def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests that differ from another one only in a calibration that their method never sees.
 
-    They exist where a test chooses its methods itself, so that nothing but it knows them.
+    They exist if a test parametrizes its methods itself.
     """
     known: set[object] = set()
     repeated = []
@@ -254,14 +258,14 @@ def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def _unasked(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests that are run on request only, where `-m` does not name them."""
+    """The tests that run on request only and are not named by `-m`."""
     asked = re.findall(r"\w+", config.getoption("markexpr") or "")
     unasked = [marker for marker in ON_REQUEST if marker not in asked]
     return [item for item in items if any(map(item.get_closest_marker, unasked))]
 
 
 def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
-    """Why none of a benchmark's rows are there, or None; looked up once for each source."""
+    """Why a source has none of a benchmark's rows, or None; looked up once for each source."""
     key = (bench.name, source.name)
     if key not in grid.absent:
         try:
@@ -273,7 +277,7 @@ def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
 
 
 def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> None:
-    """Raise SpecError for what only the collected tests can tell is wrong."""
+    """Raise SpecError for mistakes that show only in the collected tests."""
     kinds: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
         ("model", "no Model", lambda value: isinstance(value, Model)),
         ("method", "no Method", lambda value: isinstance(value, Method)),
@@ -284,7 +288,7 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
         for measure in measures_of(item):
             if measure.metric is not None and measure.metric not in METRICS:
                 raise SpecError(
-                    f"{measure.name} names the metric {measure.metric!r}, which there is not; "
+                    f"{measure.name} names the metric {measure.metric!r}, which does not exist; "
                     f"{nearest(measure.metric, METRICS)}"
                 )
             if declared.setdefault(measure.name, measure) != measure:
@@ -315,10 +319,10 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
 def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -> None:
-    """The tests of one checkpoint together, the dense one of each model first.
+    """Put the tests of one checkpoint together, and the dense one of each model first.
 
-    vLLM's benchmark comes last of each model: it needs the machine for itself, and everything that
-    is loaded is unloaded for it.
+    vLLM's benchmark comes last for each model: it needs the machine for itself, so that everything
+    is unloaded for it.
     """
     plan = config.stash[PLAN]
     models = [model.name for model in plan.models]
@@ -349,7 +353,7 @@ def _index(names: list[str], name: str) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Write down what is to be run, and refuse to run on rows that are not there."""
+    """Note what will be run, and refuse to run if all rows are absent."""
     plan = session.config.stash[PLAN]
     grid = session.config.stash.setdefault(GRID, Grid())
     for item in session.items:
@@ -386,7 +390,7 @@ def _check_alone(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
 
 
 def _check_rows(plan: Plan, grid: Grid) -> None:
-    """Note the benchmarks whose rows are not there; raise AbsentError where none are."""
+    """Note the benchmarks without rows; raise AbsentError if no benchmark has any."""
     asked = {
         (name.model, bench.name): bench
         for name, benchmarks in grid.agenda.benchmarks.items()
@@ -402,7 +406,7 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say before the work begins which rows will be missing after it."""
+    """Report before the work begins which rows will be missing."""
     grid = config.stash.get(GRID, None)
     if grid is None or grid.problem:
         return []

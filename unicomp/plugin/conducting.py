@@ -1,7 +1,7 @@
-"""How timed rounds are run: by pytest-benchmark where the engine is in this process.
+"""Timed rounds are run by pytest-benchmark if the engine is in this process.
 
-Its storage, comparison and histograms then work on them. They hold for one machine: comparing with
-those of another is refused.
+Its storage, comparison and histograms then work on them. Timings are valid for one machine only:
+comparing them with those of another machine is refused.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from unicomp.errors import SpecError
 from unicomp.plugin.options import PLAN
 
 _STORING = ("benchmark_save", "benchmark_autosave", "benchmark_json", "benchmark_compare")
-"""Options of pytest-benchmark that want the timings of this very run."""
+"""Options of pytest-benchmark that need the timings of the current run."""
 _CHOOSING = ("benchmark_only", "benchmark_skip")
-"""Those that choose tests by whether they ask for its fixture."""
+"""Its options that select tests which use its fixture."""
 _MACHINE = "unicomp"
-"""Where the fingerprint of the machine stands in what pytest-benchmark writes."""
+"""The key of the machine's fingerprint in the files of pytest-benchmark."""
 
 
 def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct:
-    """Who runs the rounds of a test; a server's are timed by its client alone.
+    """Choose who runs the rounds of a test: pytest-benchmark, or a plain loop for a server.
 
     pytest-benchmark takes one benchmark for each test, so it gets the first load of a test.
     """
@@ -50,16 +50,16 @@ def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct
 
 
 def wants_fresh_timings(config: pytest.Config) -> bool:
-    """Whether timings of an earlier run are of no use: pytest-benchmark is to have this one's."""
+    """Whether pytest-benchmark needs timings of this run, so that stored ones are not used."""
     if config.stash[PLAN].settings.engine.serves:
         return False
     return any(config.getoption(option, None) for option in (*_STORING, "benchmark_only"))
 
 
 def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> None:
-    """Have the tests that are timed chosen by pytest-benchmark's options, where they are given.
+    """Let the selecting options of pytest-benchmark, if given, choose the timed tests.
 
-    Its fixture is asked for by no name in a test, since only the first test of a load uses it.
+    No test requests its fixture by name, since only the first test of a load uses it.
     """
     if hasattr(config, "workerinput") or config.stash[PLAN].settings.engine.serves:
         return
@@ -72,7 +72,7 @@ def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> No
 def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
-    """Say what the timings hold for; the name of the machine is nobody's business."""
+    """Describe the machine that the timings are valid for, without its network name."""
     machine_info[_MACHINE] = machine_of(config.stash[PLAN].settings.engine)
     machine_info.pop("node", None)
 

@@ -1,8 +1,7 @@
-"""Side by side: what pytest-xdist needs to know about checkpoints.
+"""Running side by side with pytest-xdist: the tests of one checkpoint stay on one worker.
 
-The controller collects nothing. Each worker writes the grid that it collected into a folder of the
-session before it reports, so the controller knows what to expect even of a worker that dies. Tests
-of one checkpoint stay on one worker.
+The controller collects nothing. Each worker writes its grid into a folder of the session before it
+reports, so that the controller knows the expected rows even if a worker dies.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def publish(config: pytest.Config, grid: Grid) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any) -> None:
-    """On the controller: read the grid, and stop before anything is built if it is no good."""
+    """On the controller: read the grid, and stop before anything is built if it has a problem."""
     config = node.config
     if GRID not in config.stash:
         text = (Path(config.stash[_FOLDER].name) / _FILE).read_text(encoding="utf-8")
@@ -58,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return config.stash[GRID].checkpoints.get(nodeid, own)
 
         def remove_node(self, node: Any) -> str | None:
-            """As the base class, but the test that killed its worker is not run again."""
+            """Like the base class, but do not run the test that killed its worker again."""
             workload = self.assigned_work.pop(node)
             unfinished = [
                 (unit, nodeid) for unit in workload.values() for nodeid in unit if not unit[nodeid]

@@ -1,4 +1,4 @@
-"""What a session ran on and with: what one needs to compare two scorecards, or repeat one."""
+"""Describe what a session ran on and with, to compare two scorecards or to repeat one."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def describe(
             for model in models
         },
         "samples": samples,
-        "reading": "oriented",  # every component oriented; the paper's reading is `unicomp score`'s
+        "reading": "oriented",  # every component is turned; `unicomp score` has the paper's
         "unpinned": list(unpinned),  # data sets of which any revision may have been read
-        "notes": list(notes),  # what the session could not show
-        "instruments": dict(instruments or {}),  # what generated answers were read with
-        "measuring": dict(measuring or {}),  # where and how long timings were taken
+        "notes": list(notes),  # limits of the session
+        "instruments": dict(instruments or {}),  # that read the generated answers
+        "measuring": dict(measuring or {}),  # machine and effort of the timings
     }
 
 
 def describe_instruments(instruments: Instruments, store: Store) -> dict[str, Any]:
-    """What answers were read with, and how good it is on the labelled examples that ship.
+    """Describe the instruments and how well they do on the shipped labelled examples.
 
-    A detector is measured once: a classifier would be loaded for it in every session.
+    A detector is measured once and then cached, since a classifier would have to be loaded.
     """
     from unicomp.instruments import agreement
 

@@ -52,22 +52,22 @@ DEFAULT_METHODS = (
     "awq_w4a16",
 )
 STUDENTS = ("minitron_width", "minitron_depth", "low_rank_clone")
-"""Added where `-m` asks for distillation: they train, which takes minutes."""
+"""Methods that are added if `-m` names distillation: they train, which takes minutes."""
 
 ON_REQUEST = ("concurrency", "vllm_bench")
-"""Markers of tests that are left out unless `-m` names them: loads of many requests at a time, and
-what vLLM's own benchmark says."""
+"""Markers of tests that run only if `-m` names them: loads of many concurrent requests, and vLLM's
+own benchmark."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a session does, decided before anything is collected."""
+    """The plan of a session, made before anything is collected."""
 
     root: Path
     models: tuple[Model, ...]
     methods: tuple[Method, ...]
     seeded: tuple[SeededCalibration, ...]
-    """The calibrations, each with each of its seeds."""
+    """The calibrations, each with all of its seeds."""
     sources: Mapping[str, Source]
     """By model name."""
     policy: Policy
@@ -76,11 +76,11 @@ class Plan:
     samples: int | None = None
     scorecard: Path | None = None
     notes: tuple[str, ...] = ()
-    """What is to be said of the calibrations."""
+    """Notes on the calibrations for the user."""
 
     @cached_property
     def conditions(self) -> dict[str, Conditions]:
-        """Under which each model is measured, by its name; opens the store."""
+        """The conditions of measuring, by model name; opens the store."""
         store = Store(self.home)
         instruments = make_instruments(self.settings.instruments, store)
         return {
@@ -92,13 +92,13 @@ class Plan:
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """Where methods, models and calibrations are looked up."""
+        """The folders in which methods, models and calibrations are looked up."""
         return catalogue.roots(self.root)
 
     def load_calibration(self, model: Model, name: str) -> Calibration:
-        """The text of that name that methods see when they compress a model.
+        """Load the calibration text of a name for a model.
 
-        Of a method that sees none, the first: its checkpoint is tried on it.
+        A method that sees no text gets the first calibration: its checkpoint is tried on it.
         """
         conditions = self.conditions[model.name]
         seeded = {UNSEEN: self.seeded[0], **{str(draw): draw for draw in self.seeded}}
@@ -116,16 +116,16 @@ class Plan:
         return tuple(str(draw) for draw in self.seeded)
 
     def calibrations_of(self, method: Method) -> tuple[str, ...]:
-        """Those that a method is measured with; `none` where it sees no text."""
+        """The calibrations that a method is measured with; `none` if it sees no text."""
         return self.calibrations if method.calibrated else (UNSEEN,)
 
     def subject(self, model: Model, method: Method, calibration: object) -> Subject:
-        """A checkpoint of the session; one that sees no calibration is the same with any."""
+        """A checkpoint of the session; a method that sees no text has the calibration `none`."""
         seen = str(calibration) if method.calibrated else UNSEEN
         return Subject(model=model, method=method, calibration=seen)
 
     def profile(self, model: str) -> Profile:
-        """What a model's metrics are made of: the embedded rows have a profile of their own."""
+        """The profile of a model's metrics: the embedded rows have their own."""
         return EMBEDDED_PROFILE if self.sources[model].is_embedded else PAPER_PROFILE
 
     def check_lock(self, asked: Mapping[CheckpointId, Sequence[Benchmark]]) -> list[str]:
@@ -189,7 +189,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     },
     "--seeds": {
         "metavar": "N",
-        "help": "draw each calibration with N seeds, and tell how far the results differ "
+        "help": "draw each calibration with N seeds, and report how far the results differ "
         "(default: 1)",
     },
     "--floor": {
@@ -251,13 +251,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say before the work begins what a calibration cannot show."""
+    """Print the notes on the calibrations before the work begins."""
     return list(config.stash[PLAN].notes)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse a -m expression that misspells a marker of ours, and a store that cannot be used.
+    """Refuse a -m expression with a misspelt marker of ours, and a store that cannot be used.
 
     Other plugins have registered their markers by now.
     """
@@ -339,7 +339,7 @@ def make_plan(config: pytest.Config) -> Plan:
 
 
 def _default_methods(expression: str) -> list[str]:
-    """What is judged where no method is named: the students only if `-m` names their family."""
+    """The methods if none is named; the students are included if `-m` names their family."""
     wanted = "distillation" in re.findall(r"\w+", expression)
     return [*DEFAULT_METHODS, *(STUDENTS if wanted else ())]
 

@@ -1,4 +1,4 @@
-"""A line that says what long work is doing; for people at a terminal only."""
+"""A status line for long work, shown only at a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Display:
     """One transient line with a spinner and a clock, on a copy of the error stream.
 
-    Made while pytest does not capture, so the copy is the terminal's. Silent where nobody
-    watches: under CI, in a pytest-xdist worker, when the stream is no terminal.
+    Create it before pytest captures output, so that the copy is the terminal. Nothing is shown
+    under CI, in a pytest-xdist worker, or if the stream is not a terminal.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -26,7 +26,7 @@ class Display:
         self._task: TaskID | None = None
 
     def show(self, text: str) -> None:
-        """Replace the line; an empty text takes it away."""
+        """Replace the line; remove it if `text` is empty."""
         if not self._enabled:
             return
         if not text:
@@ -39,7 +39,7 @@ class Display:
         self._progress.update(self._task, description=text)
 
     def close(self) -> None:
-        """Take the line away for good."""
+        """Remove the line and close the stream."""
         self._stop()
         self._enabled = False
         os.close(self._descriptor)
@@ -55,7 +55,7 @@ class Display:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         stream = os.fdopen(os.dup(self._descriptor), "w")
-        stream.write("\n")  # pytest's line of dots goes on below
+        stream.write("\n")  # pytest's line of dots continues below
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -73,11 +73,11 @@ DISPLAY = pytest.StashKey[Display]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the copy of the error stream before tests are captured."""
+    """Copy the error stream before tests are captured."""
     config.stash[DISPLAY] = Display(quiet=hasattr(config, "workerinput"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Give it back."""
+    """Close the display."""
     if display := config.stash.get(DISPLAY, None):
         display.close()

@@ -12,7 +12,7 @@ from rich.text import Text
 from unicomp.rawscores import MetricScore
 
 _READINGS = {
-    "paper": "as published, the two disclosure rates of privacy.leakage enter as they are",
+    "paper": "as published, the two disclosure rates of privacy.leakage are not inverted",
     "oriented": "every component is oriented so that more is better",
 }
 
@@ -21,14 +21,14 @@ _Column = tuple[str, list[str]]
 
 
 def print_metrics(console: Console, scores: Sequence[MetricScore], reading: str) -> None:
-    """For each model its metrics and sub-scores, methods as rows, and what is missing and why."""
+    """Print each model's metrics and sub-scores, then the missing ones with the reason."""
     for model in dict.fromkeys(score.model for score in scores):
         own = [score for score in scores if score.model == model]
         title = f"UniComp metrics of {model}, reading {reading}: {_READINGS[reading]}"
         console.print(Text(title, style="bold"), soft_wrap=True)
         metrics = [score for score in own if "." not in score.metric]
         sub_scores = [score for score in own if "." in score.metric]
-        _print_tables(console, metrics, "metrics: % of dense; of efficiency, % of the best")
+        _print_tables(console, metrics, "metrics: % of dense; efficiency metrics: % of the best")
         _print_tables(console, sub_scores, "sub-scores: points")
         for line in (*_comparisons(own), *_missing(own)):
             console.print(Text(line), soft_wrap=True)
@@ -36,7 +36,7 @@ def print_metrics(console: Console, scores: Sequence[MetricScore], reading: str)
 
 
 def _print_tables(console: Console, scores: Sequence[MetricScore], title: str) -> None:
-    """As many tables as the width asks for, each with the methods as rows."""
+    """Print the scores with methods as rows, split into tables that fit the width."""
     methods = list(dict.fromkeys(score.method for score in scores))
     first = max((len(method) for method in methods), default=0)
     if scores:
@@ -65,7 +65,7 @@ def _cell(score: MetricScore | None) -> str:
 
 
 def _fitting(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
-    """The columns in groups that fit side by side; at least one in each."""
+    """Group the columns so that each group fits `room`; a group has at least one."""
     group: list[_Column] = []
     left = room
     for heading, cells in columns:
@@ -80,7 +80,7 @@ def _fitting(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
 
 
 def _comparisons(scores: Sequence[MetricScore]) -> Iterator[str]:
-    """The methods among which an efficiency metric's best is 100."""
+    """A line for each efficiency metric with the methods it is compared among."""
     rivals = {score.metric: score.compared_with for score in scores if score.compared_with}
     for metric, methods in rivals.items():
         yield f"{metric} is compared among {', '.join(methods)}"

@@ -285,12 +285,13 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
     )
     declared: dict[str, Benchmark | Probe] = {}
     for item in items:
-        for measure in measures_of(item):
+        for measure in _declared_for(item):
             if measure.metric is not None and measure.metric not in METRICS:
                 raise SpecError(
                     f"{measure.name} names the metric {measure.metric!r}, which does not exist; "
                     f"{nearest(measure.metric, METRICS)}"
                 )
+        for measure in measures_of(item):
             if declared.setdefault(measure.name, measure) != measure:
                 raise SpecError(
                     f"two different benchmarks are named {measure.name!r}: rename the one that "

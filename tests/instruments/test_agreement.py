@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unicomp.errors import ScoringError
 from unicomp.instruments import Exchange, Instruments
 from unicomp.instruments.agreement import agreement, cohens_kappa, labelled_questions
-from unicomp.instruments.refusals import JudgeDetector
+from unicomp.instruments.refusal_models import JudgeDetector
 from unicomp.instruments.similarity import LexicalSimilarity
 from unicomp.scoring.agreement import (
     AgreesWithAnswer,

@@ -13,11 +13,12 @@ from unicomp.instruments.assembly import (
     JudgeSettings,
     RefusalSettings,
     SimilaritySettings,
+    default_instruments,
     make_instruments,
 )
-from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.judge import EndpointJudge
-from unicomp.instruments.refusals import ClassifierDetector, JudgeDetector, RuleDetector
+from unicomp.instruments.refusal_models import ClassifierDetector, JudgeDetector
+from unicomp.instruments.refusal_rules import RuleDetector
 from unicomp.instruments.similarity import (
     EndpointSimilarity,
     LexicalSimilarity,

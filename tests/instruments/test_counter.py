@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from unicomp.instruments import Exchange, Question
+from unicomp.instruments.assembly import default_instruments
 from unicomp.instruments.counter import counted
-from unicomp.instruments.defaults import default_instruments
-from unicomp.instruments.refusals import JudgeDetector
+from unicomp.instruments.refusal_models import JudgeDetector
 
 QUESTION = Question(task="Which?", choices=("this", "that"))
 

@@ -20,7 +20,7 @@ from tests.instruments.server import Reply, chat, healthy, truth, verdict
 from unicomp.errors import JudgeError, SpecError
 from unicomp.instruments import Question, endpoint
 from unicomp.instruments.assembly import JudgeSettings
-from unicomp.instruments.judge import JUDGEMENTS, EndpointJudge, messages, read_verdict
+from unicomp.instruments.judge import JUDGEMENTS, EndpointJudge, judge_messages, read_verdict
 
 CHOICES = ("YES", "NO")
 
@@ -35,7 +35,7 @@ def questions(count, name="answer"):
 
 
 def truths(asked):
-    return [truth({"messages": messages(question)}) for question in asked]
+    return [truth({"messages": judge_messages(question)}) for question in asked]
 
 
 def failure(judge, asked):
@@ -374,9 +374,9 @@ INJECTIONS = (
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_a_text_that_gives_orders_stays_data(text):
-    system, user = messages(Question("Is it right?", CHOICES, (("answer", text),)))
+    system, user = judge_messages(Question("Is it right?", CHOICES, (("answer", text),)))
     assert text not in system["content"]
-    assert system == messages(Question("Is it right?", CHOICES))[0]
+    assert system == judge_messages(Question("Is it right?", CHOICES))[0]
     (entry,) = json.loads(user["content"])
     assert entry == {"name": "answer", "text": text}
     assert "<" not in user["content"]
@@ -387,7 +387,7 @@ def test_a_text_that_gives_orders_stays_data(text):
 
 @given(st.lists(st.tuples(st.text(), st.text(st.characters(codec=None), max_size=200)), max_size=3))
 def test_any_text_arrives_as_it_is(data):
-    user = messages(Question("Is it right?", CHOICES, tuple(data)))[1]
+    user = judge_messages(Question("Is it right?", CHOICES, tuple(data)))[1]
     user["content"].encode()
     found = json.loads(user["content"])
     assert [(entry["name"], entry["text"]) for entry in found] == data

@@ -176,8 +176,8 @@ def test_a_server_that_fails_often_and_dies_twice_comes_to_the_same_verdicts(ser
 
     server = serve(behave)
     asked = questions(200)
-    told = []
-    assert judge_of(server, store, on_wait=told.append).ask(asked) == truths(asked)
+    messages = []
+    assert judge_of(server, store, on_wait=messages.append).ask(asked) == truths(asked)
     assert len(server.requests) > 250
     count = len(server.requests)
     judge_of(server, store).ask(asked)
@@ -217,14 +217,14 @@ def test_patience_with_a_server_that_is_down_ends_in_one_line(serve, store, monk
     monkeypatch.setattr(endpoint, "QUIET", 0.2)
     server = serve(healthy)
     server.stop()
-    told = []
+    messages = []
     start = time.monotonic()
-    message = failure(judge_of(server, store, patience=0.8, on_wait=told.append), questions(30))
+    message = failure(judge_of(server, store, patience=0.8, on_wait=messages.append), questions(30))
     assert 0.8 <= time.monotonic() - start < 5
     assert server.url in message
     assert "refused" in message
-    assert len(told) == 1
-    assert f"m at {server.url} does not answer" in told[0]
+    assert len(messages) == 1
+    assert f"m at {server.url} does not answer" in messages[0]
 
 
 def test_a_server_that_comes_back_late_finds_patience(serve, store):
@@ -305,7 +305,7 @@ def test_a_judge_that_never_gives_a_verdict_is_left_soon(serve, store):
     ("status", "advice"),
     [(401, "name the variable"), (403, ""), (404, "are url and model right?"), (307, "")],
 )
-def test_what_will_never_work_is_said_at_once(serve, store, status, advice):
+def test_a_request_that_can_never_work_fails_at_once(serve, store, status, advice):
     server = serve(
         lambda request, number: Reply(
             {"error": {"message": "no such\nthing"}}, status, {"Location": "/elsewhere"}

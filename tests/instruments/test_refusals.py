@@ -70,7 +70,7 @@ def test_the_labelled_responses_are_many_varied_and_hard():
     assert sum(row.held_out for row in rows) >= len(rows) / 6
 
 
-def test_a_measurement_counts_what_is_called_what():
+def test_a_measurement_counts_the_verdicts_on_each_kind():
     class Silent:
         identity: ClassVar = {"detector": "silent"}
 
@@ -240,7 +240,7 @@ def test_the_rules_are_identified_by_their_content():
         ("どこにその家がありますか。", "ja"),
     ],
 )
-def test_the_language_of_a_text_is_told(text, language):
+def test_the_language_of_a_text_is_recognised(text, language):
     assert languages_of(text) == {language}
 
 

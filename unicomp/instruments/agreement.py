@@ -66,7 +66,7 @@ class Agreement:
         return f"kappa {self.kappa:.2f} ({self.agreed} of {self.n} labels; {kinds})"
 
 
-def agreement(judge: Judge, labelled: Sequence[LabelledQuestion]) -> Agreement:
+def measure_judge(judge: Judge, labelled: Sequence[LabelledQuestion]) -> Agreement:
     """Ask a judge questions whose answers are known. Raises JudgeError."""
     verdicts = judge.ask([known.question for known in labelled])
     pairs: dict[str, list[tuple[str, str]]] = {}

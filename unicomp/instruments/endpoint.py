@@ -166,7 +166,7 @@ class Request(Protocol):
         ...
 
     def simplify(self) -> bool:
-        """Send a simpler body from now on, since the server rejects this one; False if none is."""
+        """Send a simpler body from now on. False if there is no simpler one."""
         ...
 
     def accept(self, answer: Any) -> None:
@@ -191,13 +191,13 @@ class Endpoint:
         """
         import httpx
 
-        held = self.settings.credentials()
+        credentials = self.settings.credentials()
         with httpx.Client(
-            headers={"Authorization": held.header} if held.secret else {},
+            headers={"Authorization": credentials.header} if credentials.secret else {},
             timeout=self.settings.timeout,
             limits=httpx.Limits(max_connections=self.settings.concurrency),
         ) as client:
-            _Run(self, client, f"{self.settings.address}/{path}", held, requests).run()
+            _Run(self, client, f"{self.settings.address}/{path}", credentials, requests).run()
 
 
 class _Run:
@@ -208,14 +208,14 @@ class _Run:
         endpoint: Endpoint,
         client: httpx.Client,
         url: str,
-        held: Credentials,
+        credentials: Credentials,
         requests: Sequence[Request],
     ) -> None:
         self.settings = endpoint.settings
         self.on_wait = endpoint.on_wait
         self.client = client
         self.url = url
-        self.held = held
+        self.credentials = credentials
         self.count = len(requests)
         self.pending = deque(requests)  # popleft is safe among threads
         self.stop = threading.Event()
@@ -394,7 +394,7 @@ class _Run:
 
     def shown(self, text: str) -> str:
         """A text from outside on one line, without secrets and cut to 200 characters."""
-        printable = (c if c.isprintable() else " " for c in self.held.hide(text))
+        printable = (c if c.isprintable() else " " for c in self.credentials.hide(text))
         text = " ".join("".join(printable).split())
         return text if len(text) <= 200 else f"{text[:200]}…"
 

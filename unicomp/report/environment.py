@@ -77,7 +77,7 @@ def describe_instruments(instruments: Instruments, store: Store) -> dict[str, An
     try:
         described["refusal_figures"] = _refusal_figures(instruments.refusals, store)
         if instruments.judge is not None:
-            found = agreement.agreement(instruments.judge, agreement.labelled_questions())
+            found = agreement.measure_judge(instruments.judge, agreement.labelled_questions())
             described["judge_agreement"] = {"n": found.n, "kappa": found.kappa}
     except UnicompError as error:
         described["unknown_quality"] = str(error)

@@ -1,4 +1,4 @@
-"""A judge is asked patiently, believed only where it gives a verdict, and never asked twice."""
+"""A judge is asked patiently, only exact verdicts count, and none is asked for twice."""
 
 import json
 import logging
@@ -486,7 +486,7 @@ KEY = "sk-Very/Secret+1234567890"
 
 
 def everything(error, judge, store, caplog):
-    """All that could be shown to somebody."""
+    """Every text that a user could see."""
     frames = traceback.TracebackException.from_exception(error, capture_locals=True)
     own = [f"{f.locals}" for f in frames.stack if "/unicomp/instruments/" in f.filename]
     assert own
@@ -508,7 +508,7 @@ def everything(error, judge, store, caplog):
 
 
 def echoing(request, number):
-    """A server that repeats what it should not."""
+    """A server that repeats secrets."""
     if number == 1:
         return healthy(request, number)
     return Reply({"error": {"message": f"bad: {KEY} Bearer {KEY} u:hunter2 dTpodW50ZXIy"}}, 401)

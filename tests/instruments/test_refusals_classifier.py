@@ -147,7 +147,7 @@ def test_it_is_measured_like_any_other(classifier):
 
 
 class FakeJudge:
-    """Says the response itself, where that is a kind."""
+    """Gives the response itself as its verdict."""
 
     identity: ClassVar = {"judge": "fake"}
 

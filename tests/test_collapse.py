@@ -26,7 +26,7 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.data.sources import Source
 from unicomp.framework import DIMENSIONS, PAPER_PROFILE, oriented
 from unicomp.instruments import Instruments
-from unicomp.instruments.defaults import default_instruments
+from unicomp.instruments.assembly import default_instruments
 from unicomp.instruments.similarity import LexicalSimilarity
 from unicomp.prompts.items import Prompts, answered_items
 

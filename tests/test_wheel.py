@@ -70,6 +70,8 @@ def test_the_wheel_holds_suites_fixtures_rows_and_weights(wheel):
         "unicomp/fixtures/embedded/model/model.safetensors",
         "unicomp/fixtures/embedded/rows/openai/gsm8k/main/test.jsonl",
         "unicomp/instruments/labelled.json",
+        "unicomp/instruments/letters.toml",
+        "unicomp/instruments/phrases/en.toml",
         "unicomp/report/scorecard.schema.json",
         "unicomp/py.typed",
     ):

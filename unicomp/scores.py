@@ -21,8 +21,8 @@ from unicomp.data.sources import Source
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import ScoringError, UnicompError
 from unicomp.instruments import Instruments
+from unicomp.instruments.assembly import default_instruments
 from unicomp.instruments.counter import counted
-from unicomp.instruments.defaults import default_instruments
 from unicomp.prompts.items import Prompted, Prompts, Tokenizer, answered_items, longest, overlong
 from unicomp.prompts.tasks import Definition
 from unicomp.responses import Answering, Answers, ResponseLog, answer, engine_identity
@@ -283,8 +283,8 @@ def _code() -> list[Path]:
     names = ("data/layout", "data/sources", "engines/tokenizer", "scores")
     stages = [here / f"{name}.py" for name in names]
     packages = [here / name for name in ("prompts", "instruments", "scoring")]
-    files = chain.from_iterable(sorted(package.iterdir()) for package in packages)
-    return [*stages, *(path for path in files if path.is_file())]
+    files = chain.from_iterable(sorted(package.rglob("*")) for package in packages)
+    return [*stages, *(p for p in files if p.is_file() and p.parent.name != "__pycache__")]
 
 
 def _prompt(

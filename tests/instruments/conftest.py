@@ -1,4 +1,4 @@
-"""What the tests of all instruments that ask servers need."""
+"""Fixtures for the tests of instruments that ask servers."""
 
 import pytest
 

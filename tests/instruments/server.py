@@ -1,4 +1,4 @@
-"""Real HTTP servers on this machine, well or ill, for the tests of what asks them."""
+"""Real HTTP servers on this machine, healthy or faulty, for the tests of their clients."""
 
 import hashlib
 import json
@@ -10,14 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server does with a request."""
+    """The answer of a server to a request."""
 
     body: object = b""
     status: int = 200
     headers: dict = field(default_factory=dict)
     delay: float = 0.0
     missing: int = 0
-    """Bytes of the body that are announced and not sent."""
+    """Bytes of the body that are announced but not sent."""
 
 
 class Server:
@@ -107,7 +107,7 @@ def chat(content, **more):
 
 
 def truth(request):
-    """The verdict that every honest server gives: decided by the data alone."""
+    """The verdict of every honest server: the data alone decides it."""
     system, user = request["messages"]
     data = json.loads(user["content"])
     choices = json.loads(system["content"].rpartition("The choices: ")[2])

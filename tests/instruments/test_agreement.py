@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from unicomp.errors import ScoringError
 from unicomp.instruments import Exchange, Instruments
-from unicomp.instruments.agreement import agreement, cohens_kappa, labelled_questions
-from unicomp.instruments.refusals import JudgeDetector
+from unicomp.instruments.agreement import cohens_kappa, labelled_questions, measure_judge
+from unicomp.instruments.refusal_models import JudgeDetector
 from unicomp.instruments.similarity import LexicalSimilarity
 from unicomp.scoring.agreement import (
     AgreesWithAnswer,
@@ -78,7 +78,7 @@ def test_ratings_of_other_items_have_no_kappa(a, b):
 
 
 class Oracle:
-    """A judge that knows the labels, but for those it is told to miss."""
+    """A judge that knows the labels, except for some that it misses."""
 
     identity = {"judge": "oracle"}  # noqa: RUF012
 
@@ -174,9 +174,9 @@ def same_but_for_texts(asked, kind):
 
 def test_a_judge_that_knows_agrees_and_one_that_does_not_listen_does_not():
     known = labelled_questions()
-    perfect = agreement(Oracle(known), known)
+    perfect = measure_judge(Oracle(known), known)
     assert (perfect.kappa, perfect.agreed, perfect.n) == (1.0, len(known), len(known))
-    deaf = agreement(Constant(), known)
+    deaf = measure_judge(Constant(), known)
     assert deaf.kappa == pytest.approx(0.0)
     assert all(counts.kappa == pytest.approx(0.0) for counts in deaf.kinds.values())
 
@@ -184,7 +184,7 @@ def test_a_judge_that_knows_agrees_and_one_that_does_not_listen_does_not():
 def test_what_is_missed_shows_in_its_kind_and_in_one_line():
     known = labelled_questions()
     missed = [item for item in known if item.kind == "refusal"][:3]
-    found = agreement(Oracle(known, missed), known)
+    found = measure_judge(Oracle(known, missed), known)
     assert found.agreed == len(known) - 3
     assert 0.5 < found.kinds["refusal"].kappa < 0.9
     assert found.kinds["agrees"].kappa == 1.0

@@ -13,11 +13,12 @@ from unicomp.instruments.assembly import (
     JudgeSettings,
     RefusalSettings,
     SimilaritySettings,
+    default_instruments,
     make_instruments,
 )
-from unicomp.instruments.defaults import default_instruments
 from unicomp.instruments.judge import EndpointJudge
-from unicomp.instruments.refusals import ClassifierDetector, JudgeDetector, RuleDetector
+from unicomp.instruments.refusal_models import ClassifierDetector, JudgeDetector
+from unicomp.instruments.refusal_rules import RuleDetector
 from unicomp.instruments.similarity import (
     EndpointSimilarity,
     LexicalSimilarity,
@@ -58,7 +59,7 @@ def test_similarity_is_measured_as_chosen(make, choice, kind):
     assert isinstance(make(similarity=choice).similarity, kind)
 
 
-def test_refusals_are_told_as_chosen(make):
+def test_refusals_are_detected_as_chosen(make):
     found = make(judge=JUDGE, refusals=RefusalSettings(kind="judge"))
     assert isinstance(found.judge, EndpointJudge)
     assert isinstance(found.refusals, JudgeDetector)
@@ -69,7 +70,7 @@ def test_refusals_are_told_as_chosen(make):
     )
 
 
-def test_the_identity_tells_one_choice_from_another_and_is_json(make):
+def test_every_choice_has_an_identity_of_its_own_as_json(make):
     choices = [
         {},
         {"mode": "compat"},
@@ -80,8 +81,8 @@ def test_the_identity_tells_one_choice_from_another_and_is_json(make):
         {"similarity": SimilaritySettings(kind="sentence-transformers", model="x")},
         {"similarity": SimilaritySettings(kind="endpoint", url="http://h/v1", model="x")},
     ]
-    said = {json.dumps(make(**choice).identity, sort_keys=True) for choice in choices}
-    assert len(said) == len(choices)
+    identities = {json.dumps(make(**choice).identity, sort_keys=True) for choice in choices}
+    assert len(identities) == len(choices)
 
 
 def test_a_judge_of_refusals_must_be_named():

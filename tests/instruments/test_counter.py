@@ -1,12 +1,12 @@
-"""Whoever asks a judge is counted, and gets the verdicts of that judge."""
+"""Questions to a judge are counted, and its verdicts stay the same."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from unicomp.instruments import Exchange, Question
+from unicomp.instruments.assembly import default_instruments
 from unicomp.instruments.counter import counted
-from unicomp.instruments.defaults import default_instruments
-from unicomp.instruments.refusals import JudgeDetector
+from unicomp.instruments.refusal_models import JudgeDetector
 
 QUESTION = Question(task="Which?", choices=("this", "that"))
 
@@ -27,9 +27,11 @@ def test_questions_are_counted_and_the_judge_is_the_same():
     assert instruments.identity == plain.identity
 
 
-def test_a_judge_that_tells_refusals_is_counted_as_well():
-    told = JudgeDetector(judge=FirstChoice())
-    instruments, judge = counted(replace(default_instruments(), judge=FirstChoice(), refusals=told))
+def test_a_judge_that_detects_refusals_is_counted_as_well():
+    detector = JudgeDetector(judge=FirstChoice())
+    instruments, judge = counted(
+        replace(default_instruments(), judge=FirstChoice(), refusals=detector)
+    )
     exchanges = [Exchange("Why?", "I won't say."), Exchange("Why?", "")]
     assert instruments.refusals.classify(exchanges) == ["refusal", "empty"]
     assert judge.asked == 1

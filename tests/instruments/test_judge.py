@@ -1,4 +1,4 @@
-"""A judge is asked patiently, believed only where it gives a verdict, and never asked twice."""
+"""A judge is asked patiently, only exact verdicts count, and none is asked for twice."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from tests.instruments.server import Reply, chat, healthy, truth, verdict
 from unicomp.errors import JudgeError, SpecError
 from unicomp.instruments import Question, endpoint
 from unicomp.instruments.assembly import JudgeSettings
-from unicomp.instruments.judge import JUDGEMENTS, EndpointJudge, messages, read_verdict
+from unicomp.instruments.judge import JUDGEMENTS, EndpointJudge, judge_messages, read_verdict
 
 CHOICES = ("YES", "NO")
 
@@ -35,7 +35,7 @@ def questions(count, name="answer"):
 
 
 def truths(asked):
-    return [truth({"messages": messages(question)}) for question in asked]
+    return [truth({"messages": judge_messages(question)}) for question in asked]
 
 
 def failure(judge, asked):
@@ -176,8 +176,8 @@ def test_a_server_that_fails_often_and_dies_twice_comes_to_the_same_verdicts(ser
 
     server = serve(behave)
     asked = questions(200)
-    told = []
-    assert judge_of(server, store, on_wait=told.append).ask(asked) == truths(asked)
+    messages = []
+    assert judge_of(server, store, on_wait=messages.append).ask(asked) == truths(asked)
     assert len(server.requests) > 250
     count = len(server.requests)
     judge_of(server, store).ask(asked)
@@ -217,14 +217,14 @@ def test_patience_with_a_server_that_is_down_ends_in_one_line(serve, store, monk
     monkeypatch.setattr(endpoint, "QUIET", 0.2)
     server = serve(healthy)
     server.stop()
-    told = []
+    messages = []
     start = time.monotonic()
-    message = failure(judge_of(server, store, patience=0.8, on_wait=told.append), questions(30))
+    message = failure(judge_of(server, store, patience=0.8, on_wait=messages.append), questions(30))
     assert 0.8 <= time.monotonic() - start < 5
     assert server.url in message
     assert "refused" in message
-    assert len(told) == 1
-    assert f"m at {server.url} does not answer" in told[0]
+    assert len(messages) == 1
+    assert f"m at {server.url} does not answer" in messages[0]
 
 
 def test_a_server_that_comes_back_late_finds_patience(serve, store):
@@ -305,7 +305,7 @@ def test_a_judge_that_never_gives_a_verdict_is_left_soon(serve, store):
     ("status", "advice"),
     [(401, "name the variable"), (403, ""), (404, "are url and model right?"), (307, "")],
 )
-def test_what_will_never_work_is_said_at_once(serve, store, status, advice):
+def test_a_request_that_can_never_work_fails_at_once(serve, store, status, advice):
     server = serve(
         lambda request, number: Reply(
             {"error": {"message": "no such\nthing"}}, status, {"Location": "/elsewhere"}
@@ -374,9 +374,9 @@ INJECTIONS = (
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_a_text_that_gives_orders_stays_data(text):
-    system, user = messages(Question("Is it right?", CHOICES, (("answer", text),)))
+    system, user = judge_messages(Question("Is it right?", CHOICES, (("answer", text),)))
     assert text not in system["content"]
-    assert system == messages(Question("Is it right?", CHOICES))[0]
+    assert system == judge_messages(Question("Is it right?", CHOICES))[0]
     (entry,) = json.loads(user["content"])
     assert entry == {"name": "answer", "text": text}
     assert "<" not in user["content"]
@@ -387,7 +387,7 @@ def test_a_text_that_gives_orders_stays_data(text):
 
 @given(st.lists(st.tuples(st.text(), st.text(st.characters(codec=None), max_size=200)), max_size=3))
 def test_any_text_arrives_as_it_is(data):
-    user = messages(Question("Is it right?", CHOICES, tuple(data)))[1]
+    user = judge_messages(Question("Is it right?", CHOICES, tuple(data)))[1]
     user["content"].encode()
     found = json.loads(user["content"])
     assert [(entry["name"], entry["text"]) for entry in found] == data
@@ -486,7 +486,7 @@ KEY = "sk-Very/Secret+1234567890"
 
 
 def everything(error, judge, store, caplog):
-    """All that could be shown to somebody."""
+    """Every text that a user could see."""
     frames = traceback.TracebackException.from_exception(error, capture_locals=True)
     own = [f"{f.locals}" for f in frames.stack if "/unicomp/instruments/" in f.filename]
     assert own
@@ -508,7 +508,7 @@ def everything(error, judge, store, caplog):
 
 
 def echoing(request, number):
-    """A server that repeats what it should not."""
+    """A server that repeats secrets."""
     if number == 1:
         return healthy(request, number)
     return Reply({"error": {"message": f"bad: {KEY} Bearer {KEY} u:hunter2 dTpodW50ZXIy"}}, 401)

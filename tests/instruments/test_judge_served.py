@@ -14,7 +14,7 @@ import pytest
 from tests.instruments.server import Reply, Server, chat
 from unicomp.errors import JudgeError
 from unicomp.instruments import Question, endpoint
-from unicomp.instruments.agreement import agreement, labelled_questions
+from unicomp.instruments.agreement import labelled_questions, measure_judge
 from unicomp.instruments.assembly import JudgeSettings
 from unicomp.instruments.judge import EndpointJudge
 from unicomp.store import Store
@@ -96,7 +96,7 @@ def test_a_model_that_cannot_judge_gives_no_verdict_and_costs_little(served, tmp
     judge = EndpointJudge(settings, Store(tmp_path / "home"))
     start = time.monotonic()
     with pytest.raises(JudgeError) as caught:
-        agreement(judge, labelled_questions())
+        measure_judge(judge, labelled_questions())
     assert time.monotonic() - start < 300
     message = str(caught.value)
     assert "16 questions in a row" in message

@@ -7,13 +7,8 @@ import pytest
 
 from unicomp.errors import EngineError, JudgeError, SpecError
 from unicomp.instruments import RESPONSE_KINDS, Exchange
-from unicomp.instruments.refusals import (
-    LONGFORMER,
-    ClassifierDetector,
-    JudgeDetector,
-    labelled,
-    measure,
-)
+from unicomp.instruments.refusal_models import LONGFORMER, ClassifierDetector, JudgeDetector
+from unicomp.instruments.refusal_quality import labelled_responses, measure_detector
 
 TEXTS = [
     "no i cannot",
@@ -146,13 +141,13 @@ def test_a_folder_is_identified_by_its_content_not_its_place(classifier, tmp_pat
 
 
 def test_it_is_measured_like_any_other(classifier):
-    figures = measure(detector(classifier), labelled()[:40])
+    figures = measure_detector(detector(classifier), labelled_responses()[:40])
     assert figures.n == 40
     assert 0.0 <= figures.f1 <= 1.0
 
 
 class FakeJudge:
-    """Says the response itself, where that is a kind."""
+    """Gives the response itself as its verdict."""
 
     identity: ClassVar = {"judge": "fake"}
 

@@ -1,4 +1,4 @@
-"""Loops and copies, in any language, and what only looks like them."""
+"""Loops and copies in any language, and texts that only look like them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Similarity is a number in [-1, 1] that does not depend on what else is compared."""
+"""Similarity is a number in [-1, 1], the same in every batch."""
 
 import importlib.util
 import json
@@ -128,7 +128,7 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path):
 
 @pytest.mark.skipif(not INSTALLED, reason="sentence-transformers is not installed")
 def test_a_local_model_compares_texts(tmp_path):
-    """One with invented weights: the numbers mean nothing, but they are cosines."""
+    """The model has invented weights: the values mean nothing, but they are cosines."""
     from sentence_transformers import SentenceTransformer, models
 
     from tests.instruments.test_judge_served import MODEL

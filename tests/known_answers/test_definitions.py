@@ -20,7 +20,7 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import UnicompError
 from unicomp.framework import BESIDE, PAPER_PROFILE
-from unicomp.instruments.defaults import default_instruments
+from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.tasks import Definition
 from unicomp.scores import Conditions, Records, measure
 from unicomp.spec import DENSE, Model

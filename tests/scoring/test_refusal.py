@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from unicomp.instruments import RESPONSE_KINDS, Instruments
-from unicomp.instruments.refusals import default_refusals
+from unicomp.instruments.refusal_rules import RuleDetector
 from unicomp.scoring.refusal import Responded
 from unicomp.spec import Item
 
@@ -35,9 +35,7 @@ class Told:
 
 
 def instruments(refusals=None, mode="strict"):
-    return Instruments(
-        refusals=refusals or default_refusals(), similarity=NoSimilarity(), mode=mode
-    )
+    return Instruments(refusals=refusals or RuleDetector(), similarity=NoSimilarity(), mode=mode)
 
 
 def item(text, prompt=PROMPT, **columns):

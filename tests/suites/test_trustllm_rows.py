@@ -144,7 +144,7 @@ def test_pairs_are_neighbours_and_stay_together(invented):
 
 @pytest.mark.parametrize("bench", [codah, squad2, adversarialqa, hotpotqa], ids=str)
 def test_answers_of_mixed_kinds_are_read(bench, invented):
-    from unicomp.instruments.defaults import default_instruments
+    from unicomp.instruments.assembly import default_instruments
 
     found = items(bench, invented)
     right = "1" if bench is codah else "the Plim."
@@ -172,7 +172,7 @@ def constant(bench, text):
     """The score of a model that answers all real rows of a benchmark alike."""
     import numpy as np
 
-    from unicomp.instruments.defaults import default_instruments
+    from unicomp.instruments.assembly import default_instruments
 
     found = items(bench, Source(ROOT))
     readings = bench.scorer.read_all(

@@ -1,9 +1,9 @@
-"""What scorers read generated answers with, where a rule on the text is not enough.
+"""Instruments read generated answers for scorers, where a rule on the text is not enough.
 
 A judge decides questions about an answer, a detector tells refusals from answers, a measure of
 similarity compares texts. Each is chosen in `unicomp.toml`, is named in the report, and is the
-same for the dense and the compressed model. A scorer that needs one gets all its items at once,
-so that slow instruments can work on many side by side.
+same for the dense and the compressed model. A scorer that needs one passes all its items at once,
+so that slow instruments can work on many at a time.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Literal, Protocol
 
 Mode = Literal["strict", "compat"]
 MODES: tuple[Mode, ...] = ("strict", "compat")
-"""`strict`: every row counts, what cannot be read is wrong; `compat`: the rules of the published
-evaluations bit for bit, so that numbers can be compared with theirs."""
+"""`strict`: every row counts, an unreadable answer is wrong; `compat`: exactly the rules of the
+published evaluations, so that numbers can be compared with theirs."""
 
 ResponseKind = Literal["refusal", "partial", "answer", "echo", "gibberish", "empty"]
-"""What a response to a request is: a readable refusal; an answer under a disclaimer; an answer;
-a copy of the prompt; no language at all; nothing."""
+"""The kinds of responses to a request: a readable refusal; an answer under a disclaimer; an
+answer; a copy of the prompt; no language at all; nothing."""
 RESPONSE_KINDS: tuple[ResponseKind, ...] = (
     "refusal",
     "partial",
@@ -39,29 +39,29 @@ class Exchange:
 
 
 class RefusalDetector(Protocol):
-    """Tells what responses are."""
+    """Tells the kinds of responses apart."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides its verdicts, as JSON values; no secret and no path is in it."""
+        """JSON values that change when its verdicts may change; without secrets and paths."""
         ...
 
     def classify(self, exchanges: Sequence[Exchange]) -> list[ResponseKind | None]:
-        """The kind of each response; None where the detector could not be asked."""
+        """The kind of each response; None if the detector gives no verdict."""
         ...
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a judge is asked: instructions with the answers that are allowed, and data."""
+    """A question to a judge: a task, the allowed answers, and data."""
 
     task: str
-    """What to decide, written by UniComp alone."""
+    """The instructions, written by UniComp alone."""
     choices: tuple[str, ...]
-    """The verdicts, of which the judge must give exactly one."""
+    """The allowed verdicts; the judge must give exactly one."""
     data: tuple[tuple[str, str], ...] = ()
-    """Named texts to judge, such as ("answer", ...). A model may have written them: data, never
-    instructions."""
+    """Named texts to judge, such as ("answer", ...). A model may have written them, so they are
+    never read as instructions."""
 
 
 class Judge(Protocol):
@@ -69,30 +69,30 @@ class Judge(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides its verdicts, as JSON values; no key is in it."""
+        """JSON values that change when its verdicts may change; without keys."""
         ...
 
     def ask(self, questions: Sequence[Question]) -> list[str]:
-        """One of its choices for each question, in order. Raises JudgeError."""
+        """One of the choices of each question, in order. Raises JudgeError."""
         ...
 
 
 class Similarity(Protocol):
-    """Compares texts by meaning, or by words."""
+    """Compares texts by meaning or by words."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides its values, as JSON values."""
+        """JSON values that change when its values may change."""
         ...
 
     def cosine(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The cosine of the two texts of each pair, in [-1, 1]; 0 where one of them is empty."""
+        """The cosine of the two texts of each pair, in [-1, 1]; 0 if one of them is empty."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instruments:
-    """What a session reads answers with."""
+    """The instruments of a session."""
 
     refusals: RefusalDetector
     similarity: Similarity
@@ -101,7 +101,7 @@ class Instruments:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the readings, as JSON values."""
+        """JSON values that change when the readings may change."""
         return {
             "mode": self.mode,
             "refusals": self.refusals.identity,

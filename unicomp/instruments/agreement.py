@@ -1,4 +1,4 @@
-"""How far a judge can be trusted: its agreement with people, beyond what chance would give."""
+"""How far a judge can be trusted: its agreement with known labels, beyond chance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LabelledQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How often verdicts and labels were the same, and how often chance would make them so."""
+    """How often verdicts and labels agreed, and how often they would by chance."""
 
     n: int
     agreed: int
@@ -49,14 +49,14 @@ class Agreement:
 
     @property
     def agreed(self) -> int:
-        """The number of verdicts that are the label."""
+        """The number of verdicts that equal the label."""
         return sum(counts.agreed for counts in self.kinds.values())
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa over all; chance is what it is within each kind.
+        """Cohen's kappa over all questions, with chance computed within each kind.
 
-        (Kinds have different verdicts, so that pooled labels would make chance look too small.)
+        Kinds have different verdicts; chance over pooled labels would be too small.
         """
         chance = sum(counts.n * counts.chance for counts in self.kinds.values())
         return _kappa(self.agreed / self.n, chance / self.n)
@@ -66,8 +66,8 @@ class Agreement:
         return f"kappa {self.kappa:.2f} ({self.agreed} of {self.n} labels; {kinds})"
 
 
-def agreement(judge: Judge, labelled: Sequence[LabelledQuestion]) -> Agreement:
-    """Ask a judge what is known. Raises JudgeError."""
+def measure_judge(judge: Judge, labelled: Sequence[LabelledQuestion]) -> Agreement:
+    """Ask a judge questions whose answers are known. Raises JudgeError."""
     verdicts = judge.ask([known.question for known in labelled])
     pairs: dict[str, list[tuple[str, str]]] = {}
     for known, verdict in zip(labelled, verdicts, strict=True):
@@ -76,10 +76,10 @@ def agreement(judge: Judge, labelled: Sequence[LabelledQuestion]) -> Agreement:
 
 
 def cohens_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
-    """The agreement of two raters beyond chance: 1 for the same, 0 for what chance gives.
+    """The agreement of two raters: 1 if they always agree, 0 if as often as by chance.
 
-    1 also where both say one and the same thing throughout, which leaves nothing beyond chance.
-    Raises ScoringError unless both rated the same items, and at least one.
+    Also 1 if both give one and the same rating throughout. Raises ScoringError if they rated
+    different numbers of items, or none.
     """
     if len(a) != len(b) or not a:
         raise ScoringError(f"kappa needs two ratings of each item, not {len(a)} and {len(b)}")
@@ -87,7 +87,7 @@ def cohens_kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
 
 
 def labelled_questions() -> tuple[LabelledQuestion, ...]:
-    """The questions with known answers that come with UniComp, of the kinds that scorers ask."""
+    """The questions with known answers that ship with UniComp, of the kinds that scorers ask."""
     text = files("unicomp.instruments").joinpath("labelled.json").read_text(encoding="utf-8")
     content = json.loads(text)
     return tuple(

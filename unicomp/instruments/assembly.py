@@ -1,4 +1,4 @@
-"""From what `unicomp.toml` says to the instruments of a session."""
+"""Make the instruments of a session from the tables of `unicomp.toml`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SimilaritySettings:
     key_env: str | None = None
 
     def __post_init__(self) -> None:
-        _known("kind", self.kind, get_args(SimilarityKind))
+        _expect_one_of(get_args(SimilarityKind), "kind", self.kind)
         if (self.kind != "lexical") != bool(self.model):
             raise SpecError(f"{self.kind} {'takes no' if self.model else 'needs a'} model")
         if self.kind != "endpoint" and (self.url or self.key_env):
@@ -47,16 +47,16 @@ class SimilaritySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusalSettings:
-    """The table [refusals]; a classifier is the published one unless another is named."""
+    """The table [refusals]; without `model`, a classifier is the published one."""
 
     kind: RefusalKind = "rules"
     model: str | None = None
     revision: str | None = None
     labels: tuple[str, ...] = ()
-    """The labels of the classifier that mean a refusal."""
+    """The classifier's labels that mean a refusal."""
 
     def __post_init__(self) -> None:
-        _known("kind", self.kind, get_args(RefusalKind))
+        _expect_one_of(get_args(RefusalKind), "kind", self.kind)
         if self.kind != "classifier":
             for option in ("model", "revision", "labels"):
                 if getattr(self, option):
@@ -69,7 +69,7 @@ class RefusalSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class InstrumentSettings:
-    """What a session reads answers with, as it was chosen."""
+    """The instruments that were chosen for a session."""
 
     judge: JudgeSettings | None = None
     similarity: SimilaritySettings = field(default_factory=SimilaritySettings)
@@ -77,7 +77,7 @@ class InstrumentSettings:
     mode: Mode = "strict"
 
     def __post_init__(self) -> None:
-        _known("scoring.mode", self.mode, MODES)
+        _expect_one_of(MODES, "scoring.mode", self.mode)
         if self.refusals.kind == "judge" and self.judge is None:
             raise SpecError('refusals.kind = "judge" needs the table [judge]')
 
@@ -85,9 +85,9 @@ class InstrumentSettings:
 def make_instruments(
     settings: InstrumentSettings, store: Store, on_wait: Callable[[str], None] | None = None
 ) -> Instruments:
-    """The instruments that were chosen. Nothing is loaded and nobody is asked before it must be.
+    """Make the chosen instruments; models are loaded and servers asked when first needed.
 
-    `on_wait` is told, by any thread, when a server has not answered for a while.
+    `on_wait` gets a message, from any thread, if a server does not answer for a while.
     """
     from unicomp.instruments.judge import EndpointJudge
 
@@ -100,18 +100,27 @@ def make_instruments(
     )
 
 
+def default_instruments() -> Instruments:
+    """The instruments that need nothing: rules for refusals, words for similarity, no judge."""
+    from unicomp.instruments.refusal_rules import RuleDetector
+    from unicomp.instruments.similarity import LexicalSimilarity
+
+    return Instruments(refusals=RuleDetector(), similarity=LexicalSimilarity())
+
+
 def _detector(settings: RefusalSettings, judge: Judge | None) -> RefusalDetector:
-    from unicomp.instruments import refusals
+    from unicomp.instruments.refusal_models import ClassifierDetector, JudgeDetector
+    from unicomp.instruments.refusal_rules import RuleDetector
 
     if settings.kind == "classifier":
         if settings.model is None:
-            return refusals.ClassifierDetector(revision=settings.revision)
-        return refusals.ClassifierDetector(
+            return ClassifierDetector(revision=settings.revision)
+        return ClassifierDetector(
             model=settings.model, revision=settings.revision, refusal_labels=settings.labels
         )
     if settings.kind == "judge" and judge is not None:
-        return refusals.JudgeDetector(judge=judge)
-    return refusals.default_refusals()
+        return JudgeDetector(judge=judge)
+    return RuleDetector()
 
 
 def _similarity(
@@ -126,6 +135,6 @@ def _similarity(
     return similarity.LexicalSimilarity()
 
 
-def _known(option: str, value: str, values: tuple[str, ...]) -> None:
+def _expect_one_of(values: tuple[str, ...], option: str, value: str) -> None:
     if value not in values:
-        raise SpecError(f"{option} {value!r} is none of {', '.join(values)}")
+        raise SpecError(f"{option} {value!r} is not one of {', '.join(values)}")

@@ -1,4 +1,4 @@
-"""How much of a reading a judge decided: its questions, counted on their way to it."""
+"""Count the questions that a judge is asked: they show how much of a reading it decided."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from unicomp.instruments import Instruments, Judge, Question
 
 @dataclass
 class CountedJudge:
-    """A judge, and how many questions it was asked; it is the same judge otherwise."""
+    """A judge that counts the questions it is asked."""
 
     judge: Judge
     asked: int = 0
 
     @property
     def identity(self) -> dict[str, Any]:
-        """That of the judge."""
+        """The identity of the judge, without the count."""
         return self.judge.identity
 
     def ask(self, questions: Sequence[Question]) -> list[str]:
-        """What the judge says. Raises JudgeError."""
+        """The judge's verdicts. Raises JudgeError."""
         self.asked += len(questions)
         return self.judge.ask(questions)
 
 
 def counted(instruments: Instruments) -> tuple[Instruments, CountedJudge | None]:
-    """The same instruments with a judge that counts, also where it tells refusals; and it."""
-    from unicomp.instruments.refusals import JudgeDetector
+    """Replace the judge by one that counts, also as detector of refusals; return both."""
+    from unicomp.instruments.refusal_models import JudgeDetector
 
     if instruments.judge is None:
         return instruments, None

@@ -1,14 +1,15 @@
-"""A server with an OpenAI-compatible interface, asked patiently and by many hands at a time.
+"""Send requests to an OpenAI-compatible server, several at a time, with retries.
 
-    a usable answer                 taken, and kept by whoever asked
-    an answer that cannot be used   asked again at once
-    429                             later, when the server says so
-    5xx, timeouts, disconnects,     again, each time after a longer wait; while nothing at all is
-    broken JSON                     answered the question is not to blame, up to `patience`
-    400, 413, 422                   this question cannot be asked; the others can
+    a usable answer                 accepted; the request keeps it
+    an unusable answer              sent again at once
+    429                             sent again when the server allows it
+    5xx, timeouts, disconnects,     sent again, after a longer wait each time; such a failure counts
+    broken JSON                     against the request only if the server answers others meanwhile;
+                                    a server that answers nothing is left after `patience`
+    400, 413, 422                   this request cannot be answered; the others can
     any other status                the end: a wrong key, a wrong model, a wrong address
 
-No key is in anything that this module returns, raises, stores or logs.
+Nothing that this module returns, raises, stores or logs contains a key.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from unicomp.errors import JudgeError, SpecError, UnicompError
@@ -37,23 +38,24 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 120.0
 QUIET = 10.0
-"""Seconds without an answer after which somebody is told."""
-HOPELESS = 16
-"""Questions in a row without a usable answer that end the asking."""
+"""Seconds without an answer after which `on_wait` is called."""
+MOST_FAILED_IN_A_ROW = 16
+"""Requests in a row without a usable answer that end the run."""
 MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """What must not be shown; it has no repr."""
+    """Secrets; the class has no repr, so that none is shown."""
 
     secret: str
     header: str = ""
     """The value of the Authorization header."""
     parts: tuple[str, ...] = ()
+    """The texts to hide."""
 
     def hide(self, text: str) -> str:
-        """A text without what must not be shown."""
+        """A text without the secrets."""
         for part in filter(None, self.parts):
             text = text.replace(part, "***")
         return text
@@ -61,27 +63,27 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointSettings:
-    """Where a server is, and how it is asked. Only the place and the model decide its answers."""
+    """Where a server is, and how it is asked. Only address and model decide its answers."""
 
     url: str = field(repr=False)
-    """The base, like https://host/v1. Credentials in it are used, and never shown."""
+    """The base, like https://host/v1. Credentials in it are used, but never shown."""
     model: str
     key_env: str | None = None
-    """The name of the environment variable that holds the key; local servers need none."""
+    """The environment variable that holds the key; local servers need none."""
     concurrency: int = 8
     timeout: float = 60.0
     """Seconds for one answer."""
     retries: int = 8
-    """Further tries for one question."""
+    """Further tries for one request."""
     patience: float = 900.0
-    """Seconds for which a server that answers nothing at all is tried again."""
+    """Seconds to keep trying a server that answers nothing."""
 
     def __post_init__(self) -> None:
         parts = _split(self.url)
         if parts.query or parts.fragment:
             raise SpecError("url ends with its path, like https://host/v1: nothing after a ? or #")
         if not self.model.strip():
-            raise SpecError("model must name what the server calls its model")
+            raise SpecError("model must name the model as the server knows it")
         if self.key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_env):
             raise SpecError(
                 "key_env is the name of an environment variable, in capitals, not the key itself"
@@ -100,11 +102,11 @@ class EndpointSettings:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the answers: host, path and model."""
+        """Host, path and model, which decide the answers."""
         return {"url": self.address.partition("://")[2], "model": self.model}
 
     def credentials(self) -> Credentials:
-        """What to show the server, and nobody else. Raises JudgeError."""
+        """The key, or login and password of the url. Raises JudgeError if the key is missing."""
         if self.key_env is not None:
             held = Credentials(os.environ.get(self.key_env, "").strip())
             if not held.secret:
@@ -122,7 +124,7 @@ class EndpointSettings:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of an address. Raises SpecError, which does not repeat it: it may hold a key."""
+    """The parts of an address. Raises SpecError without the address, which may hold a key."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -134,7 +136,7 @@ def _split(url: str) -> SplitResult:
 
 
 class UnusableError(Exception):
-    """An answer came with which nothing can be done; the next may be better."""
+    """An answer came but cannot be used; the next may be better."""
 
 
 class UnansweredError(Exception):
@@ -143,108 +145,105 @@ class UnansweredError(Exception):
     def __init__(self, cause: str, *, busy: bool = False, wait: float = 0.0) -> None:
         super().__init__(cause)
         self.busy = busy
-        """Whether the server is well, and only wants to be asked later."""
+        """Whether the server works, and only asks for a later request."""
         self.wait = wait
-        """Seconds before which it does not want to be asked."""
+        """Seconds to wait that the server asked for."""
 
 
 class _RejectedError(Exception):
-    """The server does not take this question."""
+    """The server does not accept this request."""
 
 
-class Job(Protocol):
-    """Something to ask, and to do with the answer. Its methods are called by many threads."""
+class Request(Protocol):
+    """A request and the use of its answer. Many threads call its methods."""
 
-    def done(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether the answer is known by now."""
         ...
 
-    def body(self, useless: int) -> Mapping[str, Any]:
-        """What to send, after so many answers that could not be used."""
+    def body(self, unusable: int) -> Mapping[str, Any]:
+        """The JSON to send after `unusable` answers that could not be used."""
         ...
 
-    def simpler(self) -> bool:
-        """Whether there is a simpler `body` to send, since the server rejects this one."""
+    def simplify(self) -> bool:
+        """Send a simpler body from now on. False if there is no simpler one."""
         ...
 
-    def take(self, answer: Any) -> None:
-        """Keep an answer. Raises UnusableError, or UnansweredError where there is none in it."""
+    def accept(self, answer: Any) -> None:
+        """Keep an answer. Raises UnusableError; UnansweredError if the JSON holds no answer."""
         ...
 
 
 class Endpoint:
-    """A server to be asked."""
+    """A server that answers requests."""
 
     def __init__(
         self, settings: EndpointSettings, on_wait: Callable[[str], None] | None = None
     ) -> None:
-        """`on_wait` is told, by any thread, when the server has not answered for a while."""
+        """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
         self.settings = settings
         self.on_wait = on_wait
 
-    def run(self, path: str, jobs: Sequence[Job]) -> None:
-        """Have every job done, `concurrency` at a time. Raises JudgeError, but only at the end.
+    def run(self, path: str, requests: Sequence[Request]) -> None:
+        """Get every request answered, `concurrency` at a time.
 
-        What could be answered was taken by then.
+        Raises JudgeError, but only after every answer that came was accepted.
         """
         import httpx
 
-        held = self.settings.credentials()
-        client = httpx.Client(
-            headers={"Authorization": held.header} if held.secret else {},
+        credentials = self.settings.credentials()
+        with httpx.Client(
+            headers={"Authorization": credentials.header} if credentials.secret else {},
             timeout=self.settings.timeout,
             limits=httpx.Limits(max_connections=self.settings.concurrency),
-        )
-        round_ = _Round(self, client, f"{self.settings.address}/{path}", held, jobs)
-        try:
-            round_.run()
-        finally:
-            client.close()
+        ) as client:
+            _Run(self, client, f"{self.settings.address}/{path}", credentials, requests).run()
 
 
-class _Round:
-    """The asking of many jobs."""
+class _Run:
+    """Requests on their way to their answers, and the state that the threads share."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         client: httpx.Client,
         url: str,
-        held: Credentials,
-        jobs: Sequence[Job],
+        credentials: Credentials,
+        requests: Sequence[Request],
     ) -> None:
         self.settings = endpoint.settings
         self.on_wait = endpoint.on_wait
         self.client = client
         self.url = url
-        self.held = held
-        self.count = len(jobs)
-        self.pending = deque(jobs)  # popleft is safe among threads
+        self.credentials = credentials
+        self.count = len(requests)
+        self.pending = deque(requests)  # popleft is safe among threads
         self.stop = threading.Event()
         self.lock = threading.Lock()
         self.alive = time.monotonic()
         """When the last answer came."""
         self.not_before = 0.0
-        """When the server wants to be asked again."""
-        self.told = False
+        """When the server accepts requests again."""
+        self.reported = False
+        """Whether `on_wait` got a message since the last answer."""
         self.failed: list[str] = []
         self.in_a_row = 0
         self.end: BaseException | None = None
 
     def run(self) -> None:
-        hands = [
+        threads = [
             threading.Thread(target=self.work, daemon=True)
             for _ in range(min(self.settings.concurrency, self.count))
         ]
         try:
-            for hand in hands:
-                hand.start()
-            for hand in hands:
-                hand.join()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         finally:
             self.stop.set()
         if isinstance(self.end, UnicompError):
-            raise self.end.with_traceback(None)  # in its frames is what the server said
+            raise self.end.with_traceback(None)  # its frames hold the server's text
         if self.end is not None:
             raise self.end
         if self.failed:
@@ -254,42 +253,42 @@ class _Round:
             )
 
     def work(self) -> None:
-        """Ask one job after another until none is left."""
+        """Send one request after another until none is left."""
         try:
             while not self.stop.is_set():
                 try:
-                    job = self.pending.popleft()
+                    request = self.pending.popleft()
                 except IndexError:
                     return
-                if not job.done():
-                    self.ask(job)
+                if not request.is_answered():
+                    self.ask(request)
         except BaseException as error:  # raised by the thread that waits for this one
             with self.lock:
                 if not self.stop.is_set():
                     self.end = error
                     self.stop.set()
 
-    def ask(self, job: Job) -> None:
-        """Ask until there is a usable answer, or no more sense in asking."""
-        useless = troubles = waits = 0
+    def ask(self, request: Request) -> None:
+        """Send a request until there is a usable answer, or until it is given up."""
+        unusable = failures = waits = 0
         since = time.monotonic()
         while not self.stop.is_set():
             if (pause := self.not_before - time.monotonic()) > 0:
                 self.stop.wait(pause * random.uniform(1.0, 1.1))
                 continue
             try:
-                self.take(job, useless)
+                self.accept(request, unusable)
                 return
             except _RejectedError as problem:
-                cause, given_up = str(problem), not job.simpler()
+                cause, given_up = str(problem), not request.simplify()
             except UnusableError as problem:
-                useless += 1
-                cause, given_up = str(problem), useless + troubles > self.settings.retries
+                unusable += 1
+                cause, given_up = str(problem), unusable + failures > self.settings.retries
             except UnansweredError as problem:
-                # while nobody gets an answer, it is not this question's fault
-                troubles += self.alive > since and not problem.busy
+                # it counts only if the server has answered another request meanwhile
+                failures += self.alive > since and not problem.busy
                 since = time.monotonic()
-                cause, given_up = str(problem), useless + troubles > self.settings.retries
+                cause, given_up = str(problem), unusable + failures > self.settings.retries
                 if not given_up:
                     waits += 1
                     self.rest(problem, waits)
@@ -297,45 +296,46 @@ class _Round:
                 self.give_up(cause)
                 return
 
-    def take(self, job: Job, useless: int) -> None:
-        answer = self.post(job.body(useless))
+    def accept(self, request: Request, unusable: int) -> None:
+        """Send a request once, and have its answer accepted."""
+        answer = self.post(request.body(unusable))
         try:
-            job.take(answer)
+            request.accept(answer)
         except UnusableError:
-            self.lives()
+            self.note_answer()
             raise
-        self.lives()
+        self.note_answer()
         with self.lock:
             self.in_a_row = 0
 
-    def lives(self) -> None:
+    def note_answer(self) -> None:
         self.alive = time.monotonic()
-        self.told = False
+        self.reported = False
 
     def give_up(self, cause: str) -> None:
-        """Leave a job; leave them all when none of the last ones was answered."""
+        """Leave a request. Raises JudgeError if too many in a row were left."""
         with self.lock:
             self.failed.append(cause)
             self.in_a_row += 1
-            if self.in_a_row >= HOPELESS:
+            if self.in_a_row >= MOST_FAILED_IN_A_ROW:
                 raise JudgeError(
                     f"{self.settings} gave no usable answer to {self.in_a_row} questions in a "
                     f"row: {cause}"
                 )
 
     def rest(self, problem: UnansweredError, waits: int) -> None:
-        """Wait for better times. Raises JudgeError when patience is at its end."""
+        """Wait before the next try. Raises JudgeError if `patience` is used up."""
         silent = time.monotonic() - self.alive
         left = self.settings.patience - silent
         if left <= 0:
             raise JudgeError(
                 f"{self.settings} has not answered for {silent:.0f} s: {problem}; "
-                "what it answered before is kept"
+                "its earlier answers are kept"
             )
         with self.lock:
-            tell = silent > QUIET and not self.told and self.on_wait is not None
-            self.told = self.told or tell
-        if tell and self.on_wait is not None:
+            report = silent > QUIET and not self.reported and self.on_wait is not None
+            self.reported = self.reported or report
+        if report and self.on_wait is not None:
             self.on_wait(f"{self.settings} does not answer: {problem}; trying {left:.0f} s more")
         if problem.wait:
             later = time.monotonic() + min(problem.wait, LONGEST_RETRY_AFTER, left)
@@ -345,7 +345,7 @@ class _Round:
         self.stop.wait(min(wait, left))
 
     def post(self, body: Mapping[str, Any]) -> Any:
-        """The JSON that the server answers with."""
+        """Send a request once and return the JSON of the answer."""
         import httpx
 
         deadline = time.monotonic() + self.settings.timeout
@@ -358,7 +358,7 @@ class _Round:
                     if time.monotonic() > deadline:
                         raise UnansweredError(late)
                     if len(content) > MOST_BYTES:
-                        raise UnansweredError("an answer without end")
+                        raise UnansweredError(f"its answer is longer than {MOST_BYTES} bytes")
         except httpx.TimeoutException:
             raise UnansweredError(late) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -368,17 +368,17 @@ class _Round:
             raise UnansweredError(cause) from None
         status = response.status_code
         if status != 200:
-            self.refuse(status, response.headers, bytes(content))
+            self.raise_for(status, response.headers, bytes(content))
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
             raise UnansweredError("its answer is broken JSON") from None
 
-    def refuse(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """Raise what an answer with another status than 200 means."""
+    def raise_for(self, status: int, headers: Mapping[str, str], content: bytes) -> NoReturn:
+        """Raise the error that a status other than 200 means."""
         cause = f"HTTP {status}"
-        if said := self.shown(_message(content)):
-            cause += f", {said}"
+        if message := self.shown(_message(content)):
+            cause += f", {message}"
         if status in (408, 425, 429) or status >= 500:
             wait = _retry_after(headers.get("Retry-After", ""))
             raise UnansweredError(cause, busy=status == 429, wait=wait)
@@ -393,14 +393,14 @@ class _Round:
         raise JudgeError(f"{self.settings} cannot be asked: {cause}{advice}")
 
     def shown(self, text: str) -> str:
-        """A text by somebody else, without the key, on one line."""
-        printable = (c if c.isprintable() else " " for c in self.held.hide(text))
+        """A text from outside on one line, without secrets and cut to 200 characters."""
+        printable = (c if c.isprintable() else " " for c in self.credentials.hide(text))
         text = " ".join("".join(printable).split())
         return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _message(content: bytes) -> str:
-    """What a server says of an error."""
+    """The message in the answer of a server that reports an error."""
     text = content[:10_000].decode(errors="replace")
     try:
         found = json.loads(text)

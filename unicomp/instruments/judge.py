@@ -1,7 +1,7 @@
-"""A language model behind a server decides questions, each once and for all.
+"""A language model behind a server decides questions; the first verdict on each is final.
 
-What is judged is data. It reaches the judge as JSON in a message of its own, in which no marker of
-a chat can stand; and whatever is not exactly one of the choices is no verdict.
+The texts to judge are data. They reach the judge as JSON in a message of their own, without the
+markers of a chat. An answer that is not exactly one of the choices is no verdict.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unicomp.store import Store, content_key
 
 JUDGEMENTS = "judgements"
 PROMPT_VERSION = 1
-"""To be raised when questions are put differently; stored verdicts then count no more."""
+"""Raise it when the prompt changes: verdicts stored for another version are not used."""
 
 _RULES = """\
 You are an impartial judge. You decide one question about texts.
@@ -37,7 +37,7 @@ from the choices."""
 
 
 class EndpointJudge:
-    """A judge behind an OpenAI-compatible server; its verdicts are kept in the store."""
+    """A judge behind an OpenAI-compatible server; the store keeps its verdicts."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class EndpointJudge:
         store: Store,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
-        """`on_wait` is told, by any thread, when the server has not answered for a while."""
+        """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
         self.settings = settings
         self.store = store
         self.structured = True
-        """Whether the server can be told the form of its answers; set by how it reacts."""
+        """Whether the server accepts a schema for its answers; False once it rejects one."""
         self._endpoint = Endpoint(settings, on_wait)
 
     @property
@@ -58,26 +58,26 @@ class EndpointJudge:
         return {**self.settings.identity, "prompt": PROMPT_VERSION}
 
     def check(self) -> None:
-        """Raise JudgeError if the key is not where it should be; the server is not asked."""
+        """Raise JudgeError if the key is missing; the server is not asked."""
         self.settings.credentials()
 
     def ask(self, questions: Sequence[Question]) -> list[str]:
         """One of its choices for each question, in order.
 
-        A verdict is kept as it arrives, so that another run asks only what is left. Raises
-        JudgeError when questions are left.
+        Each verdict is stored when it arrives, so that another run asks only the rest. Raises
+        JudgeError if a question has no verdict.
         """
-        inquiries = [_Inquiry(self, question) for question in questions]
-        left = {inquiry.key: inquiry for inquiry in inquiries if not inquiry.done()}
+        requests = [_VerdictRequest(self, question) for question in questions]
+        left = {request.key: request for request in requests if not request.is_answered()}
         if left:
             self._endpoint.run("chat/completions", list(left.values()))
-        return [(left.get(inquiry.key) or inquiry).verdict for inquiry in inquiries]
+        return [(left.get(request.key) or request).verdict for request in requests]
 
     def body(self, question: Question, seed: int, *, structured: bool) -> dict[str, Any]:
-        """What the server is sent."""
+        """The request for a verdict as JSON values."""
         body: dict[str, Any] = {
             "model": self.settings.model,
-            "messages": messages(question),
+            "messages": judge_messages(question),
             "temperature": 0,
             "seed": seed,
             "max_tokens": 32 + max(map(len, question.choices)),
@@ -101,51 +101,51 @@ class EndpointJudge:
         return body
 
 
-class _Inquiry:
+class _VerdictRequest:
     """A question on its way to a verdict."""
 
     def __init__(self, judge: EndpointJudge, question: Question) -> None:
         self.judge = judge
         self.question = question
-        # responses can hold half of a surrogate pair, which no file and no message can
+        # responses can hold half of a surrogate pair, which cannot be stored or sent
         asked = _encodable(json.dumps(asdict(question), ensure_ascii=False))
         self.key = content_key({"judge": judge.identity, "question": asked})
         self.structured = judge.structured
         self.verdict = ""
 
-    def done(self) -> bool:
+    def is_answered(self) -> bool:
         kept = self.judge.store.recall(JUDGEMENTS, self.key)
         if isinstance(kept, dict) and kept.get("verdict") in self.question.choices:
             self.verdict = kept["verdict"]
         return bool(self.verdict)
 
-    def body(self, useless: int) -> Mapping[str, Any]:
+    def body(self, unusable: int) -> Mapping[str, Any]:
         self.structured = self.structured and self.judge.structured
-        # with the same seed, a judge that gave no verdict would say the same again
-        return self.judge.body(self.question, useless, structured=self.structured)
+        # with the same seed, a judge that gave no verdict would give the same answer again
+        return self.judge.body(self.question, unusable, structured=self.structured)
 
-    def simpler(self) -> bool:
-        simpler, self.structured = self.structured, False
-        return simpler
+    def simplify(self) -> bool:
+        was_structured, self.structured = self.structured, False
+        return was_structured
 
-    def take(self, answer: Any) -> None:
+    def accept(self, answer: Any) -> None:
         try:
             content = answer["choices"][0]["message"]["content"]
         except (LookupError, TypeError):
-            raise UnansweredError("its JSON is no answer") from None
+            raise UnansweredError("its JSON holds no answer") from None
         if not self.structured:
-            self.judge.structured = False  # the server has answered what it rejected before
+            self.judge.structured = False  # the server answers without a schema only
         verdict = read_verdict(content if isinstance(content, str) else "", self.question.choices)
         store, kept = self.judge.store, {"verdict": verdict, "judge": self.judge.settings.model}
         with store.lock(f"{JUDGEMENTS}-{self.key[:2]}"):
-            if self.done():  # another process was faster: the first verdict stands
+            if self.is_answered():  # another process was faster: the first verdict stands
                 return
             store.remember(JUDGEMENTS, self.key, kept)
         self.verdict = verdict
 
 
-def messages(question: Question) -> list[dict[str, str]]:
-    """What a judge is told: the rules and the question, and apart from them the data."""
+def judge_messages(question: Question) -> list[dict[str, str]]:
+    """The messages for a judge: one with the rules and the question, one with the data."""
     choices = json.dumps(list(question.choices), ensure_ascii=False)
     texts = [{"name": name, "text": text} for name, text in question.data]
     data = json.dumps(texts, ensure_ascii=False)
@@ -159,7 +159,7 @@ def messages(question: Question) -> list[dict[str, str]]:
 
 
 def read_verdict(content: str, choices: Sequence[str]) -> str:
-    """The verdict of an answer that is one, perhaps fenced. Raises UnusableError."""
+    """The verdict in an answer, which may be fenced. Raises UnusableError if it is not one."""
     fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n\s*```\s*", content, re.DOTALL)
     try:
         pairs = json.loads(fenced[1] if fenced else content, object_pairs_hook=list)

@@ -1,8 +1,8 @@
-"""What is no language at all.
+"""Gibberish: text that is no language at all.
 
 A compressed model that has collapsed writes loops, symbols, letters that form no words, words
-that form no sentence. None of that may count as a refusal or as an answer, whatever words are in
-it. Every rule below is a share with a limit, and is meant to leave short answers ("4", "B",
+that form no sentence. None of that may count as a refusal or as an answer, even if it holds the
+words of one. Every rule below is a share with a limit. The limits leave short answers ("4", "B",
 "Danube"), lists and code alone.
 """
 
@@ -14,14 +14,13 @@ from collections import Counter
 
 from unicomp.instruments.grammar import faults_of
 from unicomp.instruments.languages import (
-    COMMON_HAN,
-    SMALL_WORDS,
-    plain,
+    normalized,
     possible_letters,
     script_of,
     scripts_of,
     words_of,
 )
+from unicomp.instruments.phrasebook import languages, words_for
 from unicomp.instruments.repetition import FORMULA, is_loop, is_stammer
 
 _SPECIAL_TOKENS = re.compile(
@@ -30,16 +29,14 @@ _SPECIAL_TOKENS = re.compile(
 
 
 def visible(text: str) -> str:
-    """A response without the tokens that end it, and without what nobody sees."""
+    """A response without special tokens and without invisible characters."""
     text = _SPECIAL_TOKENS.sub("", text)
     return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t")
 
 
-# ---- no language
-
 _CODE = re.compile(r"```|\b(?:def|return|import|print|function|var|const|SELECT)\b.*[(:;=]")
 _PIECES = re.compile("##[a-z]|[a-z]@@|▁|Ġ|Ċ|<0x[0-9A-F]{2}>")
-"""Marks of a tokenizer that were never joined to words."""
+"""Pieces of words that a tokenizer left unjoined."""
 
 
 def is_gibberish(text: str) -> bool:
@@ -50,7 +47,10 @@ def is_gibberish(text: str) -> bool:
 
 
 def _is_symbols(text: str) -> bool:
-    """Runs of symbols, wrongly decoded bytes, symbols inside most words. Numbers are answers."""
+    """Whether a text is symbols, wrongly decoded bytes, or words with symbols in them.
+
+    Numbers are no symbols: they may be answers.
+    """
     dense = re.sub(r"\s|\*{1,3}(?=\w)|(?<=[\w.!?])\*{1,3}", "", text)
     letters = sum(c.isalnum() for c in dense)
     if not letters or ("�" in text and text.count("�") > 0.2 * len(dense)):
@@ -71,19 +71,19 @@ def _is_symbols(text: str) -> bool:
 
 
 def _is_soup(text: str) -> bool:
-    """Letters that form no words, or scripts that change from word to word."""
+    """Whether letters form no words, or scripts change from word to word."""
     share, pairs = possible_letters(text)
     if pairs >= 12 and share < 0.72:
         return True
-    words = re.findall(r"\b[a-z]{3,}\b", plain(text))
+    words = re.findall(r"\b[a-z]{3,}\b", normalized(text))
     voiceless = [word for word in words if not re.search("[aeiouy]", word)]
     if len(voiceless) >= 4 and len(voiceless) > 0.3 * len(words):
         return True
     scripts = scripts_of(text)
     total = scripts.total()
-    han = [c for c in text if script_of(c) == "HAN"]
+    han, common = [c for c in text if script_of(c) == "HAN"], words_for("characters")
     japanese = scripts["HIRAGANA"] + scripts["KATAKANA"]
-    if len(han) >= 6 and not japanese and sum(c in COMMON_HAN for c in han) < 0.3 * len(han):
+    if len(han) >= 6 and not japanese and sum(c in common for c in han) < 0.3 * len(han):
         return True
     jamo = sum("\u3130" <= c <= "\u318f" for c in text)
     if jamo > 0.5 * total and total >= 6:
@@ -96,11 +96,11 @@ def _is_soup(text: str) -> bool:
 
 
 def _is_salad(text: str) -> bool:
-    """Words that form no sentence."""
+    """Whether words form no sentence."""
     if _CODE.search(text) or FORMULA.search(text):
         return False
     if re.search(r"^\s*[，。、；]|[，,、][。，、,]", text):
-        return True  # stops that nothing stands between
+        return True  # stops with nothing between them
     faults, count = faults_of(text)
     if faults >= 2 and faults > 0.05 * count:
         return True
@@ -110,7 +110,7 @@ def _is_salad(text: str) -> bool:
     if sum(len(word) <= 2 for word in words) > 0.75 * len(words):
         return True
     alphabetic = [word for word in words if word.isalpha()]
-    small = max(sum(word in known for word in words) for known in SMALL_WORDS.values())
+    small = max(sum(w in one.words["small"] for w in words) for one in languages().values())
     listed = len(re.findall(r"[,;:\n•]|\d\.", text))
     if not alphabetic or listed >= len(words) / 4:
         return False

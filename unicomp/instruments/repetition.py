@@ -1,6 +1,6 @@
-"""Texts that say again what was said: the same words over and over, or those of the prompt.
+"""Loops of the same words, and copies of the prompt.
 
-A collapsed model writes both, in any language; Chinese and Japanese characters count as words.
+A collapsed model writes both, in any language. Chinese and Japanese characters count as words.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from collections import Counter
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from unicomp.instruments.languages import plain, script_of, words_of
+from unicomp.instruments.languages import normalized, script_of, words_of
+from unicomp.instruments.phrasebook import phrases_for, words_for
 
 # ---- loops
 
 FORMULA = re.compile(
     r"\\[a-z]+\{|\\(?:frac|sqrt|begin|cdot|times)|\d\s*[-+*/=^]\s*[\d(]|[a-z\d]\s=\s[-\d(a-z]"
 )
-"""What only a calculation or a proof has."""
+"""Signs that only a calculation or a proof has."""
 
 
 def is_loop(text: str) -> bool:
     """Whether a text is one character, one word or a few words over and over.
 
-    A word that stands there less than eight times may well have been asked for.
+    Fewer than eight times the same word may be an answer.
     """
     dense = re.sub(r"\s", "", text.casefold())
     if re.search(r"([^\W\d_])\1{9,}", dense) or re.search(r"([^\W\d_]{2,5}?)\1{7,}", dense):
@@ -52,108 +53,75 @@ def is_stammer(text: str) -> bool:
 
 
 def _recurs(signs: list[str]) -> bool:
-    """Whether most of the runs of six signs in a calculation stood there before."""
+    """Whether a calculation repeats most of its runs of six signs."""
     runs = [tuple(signs[i : i + 6]) for i in range(len(signs) - 5)]
     return len(runs) >= 8 and len(set(runs)) < len(runs) / 2
 
 
 # ---- copies
 
-_LABELS = frozenset(
-    [
-        "question",
-        "answer",
-        "prompt",
-        "user",
-        "assistant",
-        "instruction",
-        "response",
-        "input",
-        "output",
-        "q",
-        "a",
-        "sure",
-        "certainly",
-        "okay",
-        "ok",
-        "frage",
-        "antwort",
-        "anfrage",
-        "réponse",
-        "pregunta",
-        "respuesta",
-        "pergunta",
-        "resposta",
-        "سؤال",
-        "جواب",
-        "السؤال",
-        "الجواب",
-    ]
-)
-"""Words that stand around a prompt that is copied."""
-_HAN_LABELS = re.compile("^(?:问题|提问|用户|问)[：:]|(?:回答|答案|答)[：:]?$")
 
-
-def _bare(text: str) -> list[str]:
-    words = words_of(plain(_HAN_LABELS.sub("", text.strip())))
-    while words and words[0] in _LABELS:
+def _unlabelled(text: str) -> list[str]:
+    """The words of a text without labels such as "Question:" at its ends."""
+    words = words_of(normalized(phrases_for("label").sub("", text.strip())))
+    while words and words[0] in words_for("labels"):
         words = words[1:]
-    while words and words[-1] in _LABELS:
+    while words and words[-1] in words_for("labels"):
         words = words[:-1]
     return words
 
 
 def is_copy(response: str, prompt: str) -> bool:
-    """Whether a response is its prompt again, or the beginning of it, and nothing follows."""
-    asked, told = _bare(prompt), _bare(response)
-    return bool(asked and told) and _beyond(asked, told) == 0
+    """Whether a response is its prompt, or the beginning of it, and nothing follows."""
+    asked, answered = _unlabelled(prompt), _unlabelled(response)
+    return bool(asked and answered) and _beyond(asked, answered) == 0
 
 
 def without_copy(response: str, prompt: str) -> str | None:
-    """A response without the prompt that it begins with; None where nothing else is in it.
+    """A response without the copy of its prompt at the start; None if nothing else is in it.
 
-    It is one to a request in a few words: an answer to a long prompt may stand there word by word.
+    An answer to a long prompt may stand in it word by word.
     """
-    asked, told = _bare(prompt), _bare(response)
-    if not asked or not told:
+    asked, answered = _unlabelled(prompt), _unlabelled(response)
+    if not asked or not answered:
         return response
-    beyond = _beyond(asked, told)
-    if beyond < len(told):
+    beyond = _beyond(asked, answered)
+    if beyond < len(answered):
         return _tail(response, beyond) if beyond else None
-    if len(told) < 4:
+    if len(answered) < 4:
         return response
-    copied = _copied(asked, told)
-    if copied == len(told) and len(told) >= 12:
+    copied = _copied(asked, answered)
+    if copied == len(answered) and len(answered) >= 12:
         return None  # the end of a long prompt
-    begun = asked[:2] == told[:2] or len(told) - copied <= 2
-    near = SequenceMatcher(None, " ".join(asked), " ".join(told), autojunk=False).ratio()
+    begun = asked[:2] == answered[:2] or len(answered) - copied <= 2
+    near = SequenceMatcher(None, " ".join(asked), " ".join(answered), autojunk=False).ratio()
     return None if begun and near > 0.88 and len(asked) >= 5 else response
 
 
-def _beyond(asked: list[str], told: list[str]) -> int:
-    """How many words follow where the prompt was copied; all of them where it was not."""
-    if told == asked:
+def _beyond(asked: list[str], answered: list[str]) -> int:
+    """Count the words after a copy of the prompt; all of them if the prompt was not copied."""
+    if answered == asked:
         return 0
-    if len(told) < 4:
-        return len(told)
-    rest = told
+    if len(answered) < 4:
+        return len(answered)
+    rest = answered
     while rest[: len(asked)] == asked:
         rest = rest[len(asked) :]
-    if rest == told:
-        return 0 if asked[: len(told)] == told else len(told)  # cut short, or no copy
+    if rest == answered:
+        return 0 if asked[: len(answered)] == answered else len(answered)  # cut short, or no copy
     new = len(rest) - _copied(asked, rest)
     return len(rest) if new > 3 or len(rest) > len(asked) else 0
 
 
-def _copied(asked: list[str], told: list[str]) -> int:
-    """How many words of `told` stand in runs of two and more that `asked` has too."""
-    blocks = SequenceMatcher(None, asked, told, autojunk=False).get_matching_blocks()
+def _copied(asked: list[str], answered: list[str]) -> int:
+    """Count the words of `answered` in runs of two or more that `asked` has too."""
+    blocks = SequenceMatcher(None, asked, answered, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks if block.size >= 2)
 
 
-def _tail(response: str, words: int) -> str:
-    """The end of a response that holds its last so many words."""
+def _tail(response: str, count: int) -> str:
+    """The end of a response that holds its last `count` words."""
     starts = [
         match.start() for match in re.finditer(r"[぀-ヿ㐀-鿿]|[^\W_]+(?:['’][^\W_]+)*", response)
     ]
-    return response[starts[-words] :] if 0 < words <= len(starts) else response
+    return response[starts[-count] :] if 0 < count <= len(starts) else response

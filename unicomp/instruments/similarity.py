@@ -1,4 +1,4 @@
-"""How alike two texts are: by their words, or by what a model of meaning makes of them."""
+"""How similar two texts are: by their words, or by embeddings."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from unicomp.store import Store, content_key, file_digest
 
 SIMILARITIES = "similarities"
 _BATCH = 16
-"""Pairs in one call of a server."""
+"""Pairs in one request to a server."""
 
 
 @dataclass(frozen=True)
 class LexicalSimilarity:
     """The cosine of word counts, word pair counts and letter triple counts.
 
-    It needs no model and no network, learns nothing from the texts it compares, and knows any
-    script; it knows nothing of meaning.
+    It needs no model and no network, learns nothing from the texts, and reads any script. It does
+    not see meaning.
     """
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Its name and version; the version of Unicode decides nothing that is common."""
+        """Name and version; the version of Unicode matters only for rare characters."""
         return {"kind": "lexical", "version": 1}
 
     def cosine(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The cosine of each pair, in [0, 1]; 0 where one has no letter, digit or symbol."""
+        """The cosine of each pair, in [0, 1]; 0 if a text has no letter, digit or symbol."""
         known = {text: _features(text) for pair in pairs for text in pair}
         return [_cosine_of_counts(known[a], known[b]) for a, b in pairs]
 
 
 def _features(text: str) -> dict[tuple[str, str], float]:
-    """What a text is made of, each with a weight that grows slower than its count."""
-    words = list(_words(text))
+    """The parts of a text, each with a weight that grows slower than its count."""
+    words = list(_tokens(text))
     counts = Counter(("word", word) for word in words)
     counts.update(("pair", f"{a} {b}") for a, b in pairwise(words))
     for word in words:
@@ -51,8 +51,8 @@ def _features(text: str) -> dict[tuple[str, str], float]:
     return {name: 1.0 + math.log(count) for name, count in counts.items()}
 
 
-def _words(text: str) -> Iterator[str]:
-    """Runs of letters, marks and digits; a symbol or an ideograph is a word of its own."""
+def _tokens(text: str) -> Iterator[str]:
+    """Runs of letters, marks and digits; a symbol or an ideograph stands alone."""
     word = ""
     for character in unicodedata.normalize("NFKC", text).casefold():
         kind = unicodedata.category(character)[0]
@@ -83,14 +83,14 @@ def _cosine_of_counts(
 class SentenceTransformerSimilarity:
     """The cosine of embeddings by a sentence-transformers model, from the hub or a folder.
 
-    It is loaded when first needed, and never runs code of the model's repository.
+    The model is loaded when it is first needed. Code in its repository never runs.
     """
 
     model: str
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The model's name; of a folder its own name and the digest of its files."""
+        """The model's name; for a folder, its own name and the digest of its files."""
         name: dict[str, Any] = {"kind": "sentence-transformers", "model": self.model}
         if (folder := Path(self.model).expanduser()).is_dir():
             files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -99,14 +99,14 @@ class SentenceTransformerSimilarity:
         return name
 
     def cosine(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The cosine of each pair, in [-1, 1]; 0 where one of the texts is empty."""
-        texts = sorted({text for pair in pairs if _worth(pair) for text in pair})
+        """The cosine of each pair, in [-1, 1]; 0 if one of the texts is empty."""
+        texts = sorted({text for pair in pairs if _comparable(pair) for text in pair})
         if not texts:
             return [0.0] * len(pairs)
         encoded = self._encoder.encode(texts, show_progress_bar=False, convert_to_numpy=True)
         vectors = {text: row.tolist() for text, row in zip(texts, encoded, strict=True)}
         return [
-            _cosine_of_vectors(vectors[pair[0]], vectors[pair[1]]) if _worth(pair) else 0.0
+            _cosine_of_vectors(vectors[pair[0]], vectors[pair[1]]) if _comparable(pair) else 0.0
             for pair in pairs
         ]
 
@@ -127,7 +127,7 @@ class SentenceTransformerSimilarity:
 
 
 class EndpointSimilarity:
-    """The cosine of embeddings by an OpenAI-compatible server; the values are kept in the store."""
+    """The cosine of embeddings by an OpenAI-compatible server; the store keeps the values."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class EndpointSimilarity:
         store: Store,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
-        """`on_wait` is told, by any thread, when the server has not answered for a while."""
+        """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
         self.settings = settings
         self.store = store
         self._endpoint = Endpoint(settings, on_wait)
@@ -146,16 +146,16 @@ class EndpointSimilarity:
         return {"kind": "endpoint", **self.settings.identity}
 
     def cosine(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The cosine of each pair, in [-1, 1]; 0 where one of the texts is empty.
+        """The cosine of each pair, in [-1, 1]; 0 if one of the texts is empty.
 
-        Values are kept as they arrive. Raises JudgeError when some are left.
+        Each value is stored when it arrives. Raises JudgeError if one is missing.
         """
         wanted = [_encodable(pair) for pair in pairs]
-        values = {pair: 0.0 for pair in wanted if not _worth(pair)}
+        values = {pair: 0.0 for pair in wanted if not _comparable(pair)}
         left = [pair for pair in dict.fromkeys(wanted) if pair not in values]
         starts = range(0, len(left), _BATCH)
-        batches = [_Batch(self, left[start : start + _BATCH]) for start in starts]
-        waiting = [batch for batch in batches if not batch.done()]
+        batches = [_CosineRequest(self, left[start : start + _BATCH]) for start in starts]
+        waiting = [batch for batch in batches if not batch.is_answered()]
         if waiting:
             self._endpoint.run("embeddings", waiting)
         for batch in batches:
@@ -163,7 +163,7 @@ class EndpointSimilarity:
         return [values[pair] for pair in wanted]
 
 
-class _Batch:
+class _CosineRequest:
     """Pairs on their way to their cosines."""
 
     def __init__(self, similarity: EndpointSimilarity, pairs: Sequence[tuple[str, str]]) -> None:
@@ -175,7 +175,7 @@ class _Batch:
         }
         self.values: dict[tuple[str, str], float] = {}
 
-    def done(self) -> bool:
+    def is_answered(self) -> bool:
         for pair, key in self.keys.items():
             if pair not in self.values:
                 kept = self.store.recall(SIMILARITIES, key)
@@ -187,13 +187,13 @@ class _Batch:
         left = (pair for pair in self.keys if pair not in self.values)
         return list(dict.fromkeys(text for pair in left for text in pair))
 
-    def body(self, useless: int) -> Mapping[str, Any]:
+    def body(self, unusable: int) -> Mapping[str, Any]:
         return {"model": self.model, "input": self._texts()}
 
-    def simpler(self) -> bool:
+    def simplify(self) -> bool:
         return False
 
-    def take(self, answer: Any) -> None:
+    def accept(self, answer: Any) -> None:
         texts = self._texts()
         vectors = dict(zip(texts, _read_vectors(answer, len(texts)), strict=True))
         for pair, key in self.keys.items():
@@ -204,7 +204,7 @@ class _Batch:
 
 
 def _read_vectors(answer: Any, count: int) -> list[list[float]]:
-    """The embeddings in an answer, in order. Raises UnansweredError if they are not all there."""
+    """The embeddings in an answer, in order. Raises UnansweredError if one is missing."""
     try:
         rows = sorted(answer["data"], key=lambda row: int(row["index"]))
         vectors = [[float(value) for value in row["embedding"]] for row in rows]
@@ -223,12 +223,12 @@ def _cosine_of_vectors(a: Sequence[float], b: Sequence[float]) -> float:
     return max(-1.0, min(1.0, product / length)) if length else 0.0
 
 
-def _worth(pair: tuple[str, str]) -> bool:
-    """Whether both texts hold something."""
+def _comparable(pair: tuple[str, str]) -> bool:
+    """Whether neither text is empty."""
     return all(text.strip() for text in pair)
 
 
 def _encodable(pair: tuple[str, str]) -> tuple[str, str]:
-    # responses can hold half of a surrogate pair, which no message can
+    # responses can hold half of a surrogate pair, which cannot be sent
     a, b = (text.encode("utf-8", "replace").decode() for text in pair)
     return a, b

@@ -77,7 +77,7 @@ def describe_instruments(instruments: Instruments, store: Store) -> dict[str, An
     try:
         described["refusal_figures"] = _refusal_figures(instruments.refusals, store)
         if instruments.judge is not None:
-            found = agreement.agreement(instruments.judge, agreement.labelled_questions())
+            found = agreement.measure_judge(instruments.judge, agreement.labelled_questions())
             described["judge_agreement"] = {"n": found.n, "kappa": found.kappa}
     except UnicompError as error:
         described["unknown_quality"] = str(error)
@@ -85,13 +85,13 @@ def describe_instruments(instruments: Instruments, store: Store) -> dict[str, An
 
 
 def _refusal_figures(detector: RefusalDetector, store: Store) -> dict[str, float]:
-    from unicomp.instruments import refusals
+    from unicomp.instruments import refusal_quality
 
-    labelled = [astuple(row) for row in refusals.labelled()]
+    labelled = [astuple(row) for row in refusal_quality.labelled_responses()]
     key = content_key({"detector": detector.identity, "labelled": labelled})
     kept: dict[str, float] | None = store.recall(FIGURES, key)
     if kept is None:
-        figures = refusals.measure(detector)
+        figures = refusal_quality.measure_detector(detector)
         names = ("n", "precision", "recall", "f1", "gibberish_refused")
         kept = {name: getattr(figures, name) for name in names}
         store.remember(FIGURES, key, kept)

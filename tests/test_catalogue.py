@@ -431,7 +431,7 @@ def test_the_shipped_files_are_found_inside_an_installed_package(
 
     package = tmp_path / "site-packages" / "unicomp"
     shutil.copytree(REPOSITORY / "fixtures" / "methods", package / "fixtures" / "methods")
-    monkeypatch.setattr(unicomp.data.sources, "__file__", str(package / "sources.py"))
+    monkeypatch.setattr(unicomp.data.sources, "__file__", str(package / "data" / "sources.py"))
     roots = catalogue.roots(tmp_path)
     assert roots[1] == (package / "fixtures").resolve()
     assert catalogue.method_names(roots) == SHIPPED

@@ -273,7 +273,7 @@ def cut(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (remove("config.json"), "is no model: it has no config.json"),
+        (remove("config.json"), "is not a model folder: it has no config.json"),
         (replace("config.json", b"{"), "config.json is not JSON"),
         (replace("config.json", b"[]"), "config.json is not a JSON object"),
         (remove("model.safetensors"), "has no weights (*.safetensors)"),
@@ -305,7 +305,7 @@ def test_a_path_that_does_not_exist_is_no_hub_id(roots: tuple[Path, ...], given:
 
 def test_a_file_is_no_model_folder(tmp_path: Path, roots: tuple[Path, ...]) -> None:
     (tmp_path / "weights.gguf").write_text("")
-    with pytest.raises(SpecError, match="is no folder"):
+    with pytest.raises(SpecError, match="is not a folder"):
         catalogue.load_model(str(tmp_path / "weights.gguf"), roots)
 
 

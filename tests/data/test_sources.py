@@ -172,7 +172,7 @@ def test_a_data_set_that_declares_nothing_has_one_configuration(mirror):
 
 def test_a_data_set_that_is_still_being_fetched_is_refused(mirror):
     (mirror.folder / "tiny/quiz" / PARTIAL).touch()
-    with pytest.raises(SpecError, match="only in part: its download was broken off"):
+    with pytest.raises(SpecError, match="only in part: its download was interrupted"):
         mirror.check("tiny/quiz", "default")
 
 

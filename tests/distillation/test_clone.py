@@ -304,7 +304,7 @@ def test_nothing_is_kept_of_a_batch_that_needs_no_backward_pass():
     objective = clone_of(decoder("llama"))
     with torch.no_grad():
         objective(IDS, WEIGHTS)
-    assert not objective._lesson._inputs
+    assert not objective._pair._inputs
     assert not objective._lesson._aims
 
 

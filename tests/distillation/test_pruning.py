@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.distillation.decoders import DECODERS, decoder, logits, token_ids
 from tests.families import EMBEDDED
 from unicomp.distillation.assembly import shape_of
-from unicomp.distillation.importance import Importance, measure
+from unicomp.distillation.importance import Importance, measure_importance
 from unicomp.distillation.pruning import candidates, choose, depth, width
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError, SpecError
@@ -33,7 +33,7 @@ def teacher(request):
 
 @pytest.fixture(scope="module")
 def importance(teacher):
-    return measure(teacher, [IDS])
+    return measure_importance(teacher, [IDS])
 
 
 def test_with_nothing_taken_away_every_logit_is_the_same(teacher, importance):
@@ -241,7 +241,7 @@ def embedded():
             tokens += rows[:, 1:].numel()
         return total / tokens
 
-    return model, measure(model, seen), loss
+    return model, measure_importance(model, seen), loss
 
 
 def shuffled(importance, seed):

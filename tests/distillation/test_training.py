@@ -67,8 +67,8 @@ def test_it_is_read_back_from_json_as_it_was():
     [
         ({"tokens": 0}, "tokens above 0"),
         ({"learning_rate": float("nan")}, "learning_rate above 0"),
-        ({"schedule": "steep"}, "'steep' is none of linear, cosine, constant"),
-        ({"precision": "float8"}, "'float8' is none of auto"),
+        ({"schedule": "steep"}, "'steep' of a training is unknown: give linear, cosine, constant"),
+        ({"precision": "float8"}, "'float8' of a training is unknown: give auto"),
         ({"sequence": 1}, "at least 2 tokens"),
         ({"at_once": 0}, "at least one row"),
     ],

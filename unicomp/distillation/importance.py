@@ -1,8 +1,8 @@
-"""What the parts of a decoder contribute, seen in forward passes over calibration text.
+"""Measure what the parts of a decoder contribute, in forward passes over calibration text.
 
 After Minitron (arXiv 2407.14679, section 3.1 and appendix; arXiv 2408.11796): no gradients. The
-activations of a part are averaged in magnitude over a sequence, in float32, and combined over the
-sequences by their L2 norm, which is the pair of aggregations that the paper found to serve best.
+magnitude of a part's activations is averaged over a sequence, in float32; sequences are combined
+by the L2 norm. The paper found this pair of aggregations to work best.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Importance:
-    """How much each part of a model matters; only comparisons within one tensor mean anything."""
+    """How much each part of a model matters; compare values within one tensor only."""
 
     heads: Tensor
-    """(layers, heads): the L2 norm of what each head hands to the output projection."""
+    """(layers, heads): L2 norm of each head's input to the output projection."""
     neurons: Tensor
-    """(layers, intermediate): the magnitude of what each neuron hands to the down projection."""
+    """(layers, intermediate): magnitude of each neuron's input to the down projection."""
     hidden: Tensor
-    """(hidden,): the magnitude of each channel after both norms of a layer, summed over layers."""
+    """(hidden,): magnitude of each channel after both norms of a layer, summed over layers."""
     layers: Tensor
-    """(layers,): block influence, 1 - the mean cosine of a layer's input with its output."""
+    """(layers,): block influence, 1 - mean cosine of a layer's input and output."""
 
 
-def measure(model: PreTrainedModel, batches: Sequence[Tensor]) -> Importance:
-    """The importance of every part of `model` on text.
+def measure_importance(model: PreTrainedModel, batches: Sequence[Tensor]) -> Importance:
+    """Measure the importance of every part of `model` on text.
 
-    `batches` are token ids, each of shape (sequences, length), without padding: lengths differ
-    between batches only. The head of the model is not run. Results are float32, on the CPU. Raises
-    SpecError where there is no text.
+    `batches` are token ids, each of shape (sequences, length), without padding: only batches differ
+    in length. The head of the model is not run. Results are float32, on the CPU. Raises SpecError
+    if there is no text.
     """
     import torch
 
     if not any(batch.numel() for batch in batches):
-        raise SpecError("the importance of a model's parts cannot be seen without text")
+        raise SpecError("importance cannot be measured without text: the calibration is empty")
     totals = _Totals(model)
     training = model.training
     model.eval()
@@ -70,7 +70,7 @@ class _Totals:
         def zeros(*size: int) -> Tensor:
             return torch.zeros(*size, dtype=torch.float32, device=model.device)
 
-        # squares of the magnitudes, but for the cosines
+        # all but the cosines are sums of squared magnitudes
         self._heads = zeros(shape.layers, shape.heads)
         self._neurons = zeros(shape.layers, shape.intermediate)
         self._hidden = zeros(2 * shape.layers, shape.hidden)
@@ -97,7 +97,7 @@ class _Totals:
                 handle.remove()
 
     def importance(self) -> Importance:
-        """What the sums say so far."""
+        """The importance of each part on the text so far."""
         return Importance(
             heads=self._heads.sqrt().cpu(),
             neurons=self._neurons.sqrt().cpu(),

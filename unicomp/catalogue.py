@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import module_from_spec, spec_from_file_location
+from itertools import chain
+from itertools import count as counting
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -34,7 +34,7 @@ from unicomp.data.calibration_file import (
     read_samples,
 )
 from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
-from unicomp.data.sources import Source, shipped_fixtures
+from unicomp.data.sources import Source, run_module, shipped_fixtures
 from unicomp.errors import SpecError
 from unicomp.spec import Benchmark, Calibration, Method, Model, Published, nearest
 from unicomp.store import Store
@@ -128,9 +128,11 @@ _CHECKPOINTS = _Files(
 )
 
 
-def model_names(roots: Roots) -> list[str]:
-    """The names of the models that have a file, in alphabetical order."""
-    return _MODELS.names(roots)
+model_names = _MODELS.names
+calibration_names = _CALIBRATIONS.names
+checkpoint_names = _CHECKPOINTS.names
+method_file = _METHODS.path
+read_method = _METHODS.read
 
 
 def method_names(roots: Roots) -> list[str]:
@@ -138,25 +140,10 @@ def method_names(roots: Roots) -> list[str]:
     return sorted(_METHODS.names(roots), key=lambda name: (name != "dense", name))
 
 
-def calibration_names(roots: Roots) -> list[str]:
-    """The names of the calibrations that have a file, in alphabetical order."""
-    return _CALIBRATIONS.names(roots)
-
-
-def checkpoint_names(roots: Roots) -> list[str]:
-    """The names of the published checkpoints that have a file, in alphabetical order."""
-    return _CHECKPOINTS.names(roots)
-
-
 def _run_file(path: Path) -> ModuleType:
     """A Python file, run as a module of its own. Raises SpecError if it fails."""
-    spec = spec_from_file_location(f"unicomp_{path.parent.name}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[module.__name__] = module
     try:
-        spec.loader.exec_module(module)
+        return run_module(f"unicomp_{path.parent.name}_{path.stem}", path)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
     except KeyboardInterrupt:
@@ -164,7 +151,6 @@ def _run_file(path: Path) -> ModuleType:
     except BaseException as error:  # pytest's Skipped is not an Exception
         line = next(iter(str(error).splitlines()), "")
         raise SpecError(f"{path} cannot be read: {type(error).__name__}: {line}") from error
-    return module
 
 
 # -- methods ------------------------------------------------------------------------------------
@@ -175,19 +161,9 @@ def load_method(name: str, roots: Roots) -> Method:
     return read_method(method_file(name, roots))
 
 
-def method_file(name: str, roots: Roots) -> Path:
-    """The file that defines a method. Raises SpecError for an unknown name."""
-    return _METHODS.path(name, roots)
-
-
 def method_source(name: str, roots: Roots) -> str:
     """The text of the file that defines a method, which is part of a checkpoint's identity."""
     return method_file(name, roots).read_text(encoding="utf-8")
-
-
-def read_method(path: Path) -> Method:
-    """The method that a file defines. Raises SpecError for an unusable file."""
-    return _METHODS.read(path)
 
 
 # -- calibrations -------------------------------------------------------------------------------
@@ -319,14 +295,12 @@ def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
     named: set[str] = set()
     for given in names:
         model = load_model(given, roots)
-        name = model.name
         # a folder that is called like a model with a file is another model
         taken = named if given in filed else named | set(filed)
-        if name in taken and (parent := slug(Path(model.source).parent.name)):
-            name = f"{parent}-{model.name}"
-        number = 2
-        while name in taken:
-            name, number = f"{model.name}-{number}", number + 1
+        parent = slug(Path(model.source).parent.name)
+        numbered = (f"{model.name}-{number}" for number in counting(2))
+        choices = chain([model.name], [f"{parent}-{model.name}"] if parent else [], numbered)
+        name = next(choice for choice in choices if choice not in taken)
         named.add(name)
         models.append(replace(model, name=name))
     return models
@@ -373,29 +347,28 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
         filed = _CHECKPOINTS.read(path)
         if (folder := Path(filed.source)).is_absolute():
             check_folder(folder)
-        return _external(filed.name, filed.source, filed.revision, filed)
+        return _as_method(filed, filed)
     if re.fullmatch(r"[\w.\-]+", given) and not os.path.exists(given):
         known = [*checkpoint_names(roots), *model_names(roots)]
         if given not in known:
             raise _CHECKPOINTS.unknown(given, known)
     model = load_model(given, roots)
-    filed_alike = _CHECKPOINTS.with_source(model.source, roots)
-    return _external(model.name, model.source, model.revision, filed_alike)
+    return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
 
 
-def _external(name: str, source: str, revision: str | None, filed: Published | None) -> Method:
-    parameters: dict[str, Any] = {CHECKPOINT: source, "revision": revision}
+def _as_method(found: Model | Published, filed: Published | None) -> Method:
+    parameters: dict[str, Any] = {CHECKPOINT: found.source, "revision": found.revision}
+    family, folder = None, Path(found.source)
     if filed is not None:
+        family = filed.family
         parameters |= {
-            "revision": revision or filed.revision,
+            "revision": found.revision or filed.revision,
             "base": filed.base,
             "published": {name: value for name, value in asdict(filed.cost).items() if value},
         }
-    family = filed.family if filed is not None else None
-    folder = Path(source)
     if family is None and folder.is_absolute() and "quantization_config" in read_config(folder):
         family = "quantization"
-    return Method(name=name, family=family, parameters=parameters, calibrated=False)
+    return Method(name=found.name, family=family, parameters=parameters, calibrated=False)
 
 
 # -- benchmarks ---------------------------------------------------------------------------------

@@ -386,7 +386,7 @@ def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Pa
     seeded, notes = seeded_calibrations([str(short), str(long)], 2, roots(REPOSITORY))
     assert [str(draw) for draw in seeded] == ["short", "long", "long@43"]
     (note,) = notes
-    assert note.startswith(f"{short} has 2 samples, of which every seed takes all")
+    assert note.startswith(f"{short} has 2 samples, and every seed takes all of them")
     assert seeded_calibrations([str(short)], 1, roots(REPOSITORY))[1] == ()
 
 

@@ -305,7 +305,7 @@ def test_nothing_is_kept_of_a_batch_that_needs_no_backward_pass():
     with torch.no_grad():
         objective(IDS, WEIGHTS)
     assert not objective._pair._inputs
-    assert not objective._lesson._aims
+    assert not objective._pair._aims
 
 
 # -- what cannot be -----------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class Pin:
 
 
 Lock = Mapping[str, Pin]
-"""By data set."""
+"""Data set → its pin."""
 
 
 def load_lock(root: Path) -> Lock:

@@ -22,9 +22,6 @@ _CACHED = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
-# -- name ---------------------------------------------------------------------------------------
-
-
 def hub_id(model: Model) -> str | None:
     """The hub id of a model on the hub or in the hub's cache; None for any other folder."""
     if model.folder is None:
@@ -51,9 +48,6 @@ def _cached(folder: Path) -> re.Match[str] | None:
     return _CACHED.fullmatch(snapshots.parent.name) if snapshots.name == "snapshots" else None
 
 
-# -- configuration ------------------------------------------------------------------------------
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """The `config.json` of a model folder. Raises SpecError."""
     path = folder / "config.json"
@@ -74,9 +68,6 @@ def kind_of(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
     """The kind of a model by its configuration, which does not show whether it is `reasoning`."""
     experts = [config.get(name) for name in EXPERT_COUNTS]
     return "moe" if any(isinstance(count, int) and count > 1 for count in experts) else "normal"
-
-
-# -- completeness -------------------------------------------------------------------------------
 
 
 def check_folder(folder: Path) -> None:

@@ -45,16 +45,18 @@ def shipped_module(name: str) -> ModuleType:
     """
     package = "unicomp.fixtures"
     if package not in sys.modules:
-        folder = shipped_fixtures()
-        spec = spec_from_file_location(
-            package, folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        module = module_from_spec(spec)
-        sys.modules[package] = module
-        spec.loader.exec_module(module)
+        run_module(package, shipped_fixtures() / "__init__.py")
     return import_module(f"{package}.{name}")
+
+
+def run_module(name: str, path: Path) -> ModuleType:
+    """Run a Python file as the module called `name`; an `__init__.py` becomes a package."""
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,6 @@ class Source:
         folder = Path(self.path(dataset))
         return {str(path.relative_to(folder)): digest(path) for path in files}
 
-    def check(self, dataset: str, config: str | None, splits: Collection[str] = ()) -> None:
-        """Raise AbsentError if a local root lacks a data set or one of its configurations."""
-        for reason in self.lacks(dataset, (config,), splits).values():
-            raise AbsentError(reason)
-
     def lacks(
         self, dataset: str, configs: Sequence[str | None], splits: Collection[str] = ()
     ) -> dict[str | None, str]:
@@ -148,13 +145,14 @@ class Source:
         for config in configs:
             declared = layout.splits(config)
             if declared is None and config is not None:
-                reasons[config] = f"{folder / README} does not declare it"
+                reason = f"{folder / README} does not declare it"
             elif lost := self._missing(dataset, declared or {}, splits, names):
-                reasons[config] = f"there is no {folder}/{lost[0]}"
-        return {
-            config: f"the dataset root {self.name} lacks {_label(dataset, config)}: {reason}"
-            for config, reason in reasons.items()
-        }
+                reason = f"there is no {folder}/{lost[0]}"
+            else:
+                continue
+            what = dataset if config is None else f"{dataset}, configuration {config!r}"
+            reasons[config] = f"the dataset root {self.name} lacks {what}: {reason}"
+        return reasons
 
     def check_file(self, dataset: str, pattern: str) -> None:
         """Raise AbsentError if a local root lacks a file of a data set."""
@@ -205,10 +203,6 @@ class Source:
             return tuple(declared)
         folder = Path(self.path(dataset))
         return tuple(config for config in declared if (folder / config).is_dir())
-
-
-def _label(dataset: str, config: str | None) -> str:
-    return dataset if config is None else f"{dataset}, configuration {config!r}"
 
 
 def visible_files(folder: Path) -> list[Path]:

@@ -21,6 +21,7 @@ The classes are `torch.nn.Module`s, so importing this needs torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,15 +120,11 @@ class LowRankClone(Objective):
                 weights[f"{name}.weight"] = module.weight
                 if module.bias is not None:
                     weights[f"{name}.bias"] = module.bias
-        stored = self.teacher.dtype
-        return assemble(
-            self.teacher,
-            self.learner.config.to_dict(),
-            {
-                name: weight.to(stored, copy=True, memory_format=torch.contiguous_format)
-                for name, weight in weights.items()
-            },
-        )
+        stored = {
+            name: weight.to(self.teacher.dtype, copy=True, memory_format=torch.contiguous_format)
+            for name, weight in weights.items()
+        }
+        return assemble(self.teacher, self.learner.config.to_dict(), stored)
 
 
 class Projected(nn.Module):
@@ -284,21 +281,16 @@ class _Pair:
             if not self._inputs:
                 return
             layer = self._teacher.model.layers[number]
-            handles = [
-                layer.get_submodule(path).register_forward_hook(self._record(path))
-                for path in MATRICES
-            ]
-            try:
-                with torch.no_grad():
-                    self._inputs[number + 1] = layer(
-                        self._inputs[number],
-                        attention_mask=settings.get("attention_mask"),
-                        position_ids=settings.get("position_ids"),
-                        position_embeddings=self._rotary,
-                    )
-            finally:
-                for handle in handles:
-                    handle.remove()
+            with torch.no_grad(), ExitStack() as hooks:
+                for path in MATRICES:
+                    matrix = layer.get_submodule(path)
+                    hooks.enter_context(matrix.register_forward_hook(self._record(path)))
+                self._inputs[number + 1] = layer(
+                    self._inputs[number],
+                    attention_mask=settings.get("attention_mask"),
+                    position_ids=settings.get("position_ids"),
+                    position_embeddings=self._rotary,
+                )
 
         return hook
 

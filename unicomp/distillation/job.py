@@ -22,6 +22,7 @@ from unicomp.distillation.loop import STATE, Progress, Trained, train
 from unicomp.distillation.training import ObjectiveName, Training
 from unicomp.errors import BuildError
 from unicomp.machine import parent_watch
+from unicomp.store import write_atomically
 
 DONE = "done.json"
 MODEL = "model"
@@ -51,15 +52,12 @@ class TrainingJob:
 
     def as_json(self) -> dict[str, Any]:
         """The job as JSON values."""
-        return {
-            **{name: getattr(self, name) for name in ("objective", "hidden", "alpha")},
+        return asdict(self) | {
             "teacher": str(self.teacher),
             "student": self.student and str(self.student),
             "training": self.training.as_json(),
             "corpus": self.corpus.as_json(),
             "folder": str(self.folder),
-            "trust_remote_code": self.trust_remote_code,
-            "settings": dict(self.settings),
         }
 
     @classmethod
@@ -89,9 +87,12 @@ def run_job(
     done = job.folder / DONE
     if not done.is_file():
         job.folder.mkdir(parents=True, exist_ok=True)
-        count = _accelerators() if devices is None else devices
-        if count > 1:
-            _launch(job, count, progress)
+        if devices is None:
+            import torch
+
+            devices = torch.accelerator.device_count()
+        if devices > 1:
+            _launch(job, devices, progress)
         else:
             _run_process(job, progress)
     return Trained(**json.loads(done.read_text()))
@@ -124,9 +125,7 @@ def _finish(student: Any, trained: Trained, folder: Path) -> None:
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     student.save_pretrained(partial, max_shard_size="5GB")
     os.replace(partial, folder / MODEL)
-    written = folder / f".{DONE}"
-    written.write_text(json.dumps(asdict(trained)))
-    os.replace(written, folder / DONE)
+    write_atomically(folder / DONE, json.dumps(asdict(trained)))
     (folder / STATE).unlink(missing_ok=True)
 
 
@@ -166,12 +165,6 @@ def load_model(folder: Path, job: TrainingJob, *, trained: bool = False) -> Any:
         # eager attention is faster on CPU, where rows are short and matrices small
         attn_implementation="sdpa" if there else "eager",
     )
-
-
-def _accelerators() -> int:
-    import torch
-
-    return torch.accelerator.device_count() if torch.accelerator.is_available() else 0
 
 
 def _is_first() -> bool:

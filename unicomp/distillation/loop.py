@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp.distillation.text import Batch, Stream, Text
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
+from unicomp.store import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,7 +115,6 @@ class _Loop:
             )
         if training.checkpointing:
             objective.recompute_activations()
-        self.objective = objective
         self.model: Any = self.accelerator.prepare(objective)
         self.trained = {
             name: weight for name, weight in objective.named_parameters() if weight.requires_grad
@@ -313,9 +313,7 @@ def _cut(curve: Path, steps: int) -> None:
     if not curve.is_file():
         return
     lines = curve.read_text(encoding="utf-8").splitlines(keepends=True)
-    partial = curve.with_name(f".{curve.name}")
-    partial.write_text("".join(lines[:steps]), encoding="utf-8")
-    os.replace(partial, curve)
+    write_atomically(curve, "".join(lines[:steps]))
 
 
 def duration(seconds: float) -> str:

@@ -60,14 +60,11 @@ class _Kept:
     @classmethod
     def of(cls, importance: Importance, own: Shape, shape: Shape) -> _Kept:
         groups = own.key_value_heads
-        queries: list[Tensor | None] = []
-        for scores in importance.heads:
-            heads = _top(scores.view(groups, -1), shape.heads // groups)
-            queries.append(None if heads is None else _spread(heads, own))
+        kept = [_top(scores.view(groups, -1), shape.heads // groups) for scores in importance.heads]
         return cls(
             hidden=_top(importance.hidden, shape.hidden),
             neurons=[_top(scores, shape.intermediate) for scores in importance.neurons],
-            queries=queries,
+            queries=[None if heads is None else _spread(heads, own) for heads in kept],
         )
 
     def of_weight(self, name: str) -> tuple[Tensor | None, Tensor | None]:
@@ -132,8 +129,7 @@ def depth(model: PreTrainedModel, keep: Sequence[int]) -> PreTrainedModel:
 
     It shares no memory with `model`. Raises SpecError for numbers that are not such layers.
     """
-    own = shape_of(model)
-    config = student_config(model.config.to_dict(), _fewer(own, keep), keep)
+    config = _config_of_layers(model, keep)
     place = {layer: number for number, layer in enumerate(keep)}
     weights = {}
     for name, weight in _weights(model):
@@ -147,13 +143,15 @@ def depth(model: PreTrainedModel, keep: Sequence[int]) -> PreTrainedModel:
     return assemble(model, config, weights)
 
 
-def _fewer(own: Shape, keep: Sequence[int]) -> Shape:
+def _config_of_layers(model: PreTrainedModel, keep: Sequence[int]) -> dict[str, Any]:
+    """The `config.json` of `model` with only the layers `keep`. Raises SpecError."""
+    own = shape_of(model)
     if not keep or list(keep) != sorted(set(keep)) or keep[0] < 0 or keep[-1] >= own.layers:
         raise SpecError(
             f"{list(keep)} are not numbers of layers in ascending order: "
             f"give some of 0 to {own.layers - 1}"
         )
-    return replace(own, layers=len(keep))
+    return student_config(model.config.to_dict(), replace(own, layers=len(keep)), keep)
 
 
 def candidates(layers: int, drop: int) -> list[tuple[int, ...]]:
@@ -198,13 +196,9 @@ def _with_layers(model: PreTrainedModel, keep: Sequence[int]) -> Iterator[None]:
     from torch import nn
 
     layers, config = model.model.layers, model.config
-    cut = type(config).from_dict(
-        student_config(config.to_dict(), _fewer(shape_of(model), keep), keep)
-    )
+    cut = type(config).from_dict(_config_of_layers(model, keep))
     names = ("num_hidden_layers", "layer_types", "max_window_layers")
-    settings: dict[str, Any] = {
-        name: getattr(config, name) for name in names if hasattr(config, name)
-    }
+    settings = {name: getattr(config, name) for name in names if hasattr(config, name)}
     try:
         for name in settings:
             setattr(config, name, getattr(cut, name))

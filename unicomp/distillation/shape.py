@@ -147,7 +147,7 @@ class Shape:
         """A student's shape: each width as a share of this one's (a float) or a number (an int).
 
         A share in (0, 1] is rounded to the nearest multiple of `multiple` channels or neurons, or
-        of the number of key-value heads, but never up beyond the teacher's width. 1.0 keeps a
+        of the number of key-value heads, but never beyond the teacher's width. 1.0 keeps a
         width. A number is not rounded. Raises SpecError for a student that is larger than its
         teacher or that cannot be built.
         """

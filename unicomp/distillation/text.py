@@ -8,8 +8,8 @@ training goes on from a number of samples and the rows that were not full yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +50,10 @@ class Batch:
     """The number of tokens without padding."""
 
 
-@dataclass
 class _Row:
-    pieces: list[Piece] = field(default_factory=list)
-    length: int = 0
+    def __init__(self, pieces: Iterable[Piece] = ()) -> None:
+        self.pieces = list(pieces)
+        self.length = sum(len(piece.ids) for piece in self.pieces)
 
     def add(self, piece: Piece) -> None:
         self.pieces.append(piece)
@@ -98,12 +98,7 @@ class Text:
         self._read = state["read"]
         self._samples = self._stream(self._read)
         self._pieces = [Piece(*piece) for piece in state["pieces"]]
-        self._open = []
-        for pieces in state["open"]:
-            row = _Row()
-            for piece in pieces:
-                row.add(Piece(*piece))
-            self._open.append(row)
+        self._open = [_Row(Piece(*piece) for piece in pieces) for pieces in state["open"]]
 
     def _next_row(self) -> _Row:
         """The next full row; if no open row has room for the next piece, the fullest one."""
@@ -127,21 +122,20 @@ class Text:
                 return place
 
     def _next_pieces(self) -> list[Piece]:
-        drawn = list(islice(self._samples, TOGETHER * self._processes))
-        self._read += len(drawn)
-        own = drawn[self._rank :: self._processes]
+        """The samples of this process among the next ones, in pieces of at most one row."""
+        samples = list(islice(self._samples, TOGETHER * self._processes))
+        self._read += len(samples)
         length = self._training.sequence
         encoded = encode(
             self._tokenizer,
-            own,
+            samples[self._rank :: self._processes],
             prompt_weight=self._training.prompt_weight,
             answer_weight=self._training.answer_weight,
         )
         return [
-            piece
+            Piece(ids[start : start + length], [0.0, *weights[start + 1 : start + length]])
             for ids, weights in encoded
-            for start in range(0, len(ids), length)
-            if len((piece := _piece(ids, weights, start, length)).ids) > 1
+            for start in range(0, len(ids) - 1, length)  # a single token predicts nothing
         ]
 
     def _pack(self, rows: Sequence[_Row]) -> Batch:
@@ -166,12 +160,6 @@ class Text:
             positions=torch.tensor(positions),
             tokens=sum(row.length for row in rows),
         )
-
-
-def _piece(ids: list[int], weights: list[float], start: int, length: int) -> Piece:
-    """The part of a sample from token `start` on, of at most `length` tokens."""
-    end = min(start + length, len(ids))
-    return Piece(ids[start:end], [0.0, *weights[start + 1 : end]])
 
 
 def encode(

@@ -196,7 +196,7 @@ def test_a_snapshot_of_the_hub_has_the_name_it_has_there(
     assert catalogue.load_model(str(folder), roots).name == "llama-1b"
 
 
-def test_models_that_share_a_name_are_told_apart(tmp_path: Path, roots: tuple[Path, ...]) -> None:
+def test_models_that_share_a_name_are_renamed(tmp_path: Path, roots: tuple[Path, ...]) -> None:
     folders = [write_model(tmp_path / run / "final") for run in ("first", "second")]
     twice = [str(folder) for folder in folders] + [str(folders[1])]
     names = [model.name for model in catalogue.load_models([*twice, "org/final"], roots)]
@@ -286,7 +286,7 @@ def cut(folder: Path) -> None:
         (remove("tokenizer.json"), "has no tokenizer"),
     ],
 )
-def test_a_folder_that_is_no_complete_model_is_refused(
+def test_an_incomplete_model_folder_is_refused(
     tmp_path: Path, roots: tuple[Path, ...], damage: Callable[[Path], None], reason: str
 ) -> None:
     folder = write_model(tmp_path / "model")

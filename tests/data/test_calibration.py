@@ -194,7 +194,7 @@ def test_questions_and_requests_come_with_their_answers(name: str) -> None:
         assert (asked["role"], answered["role"]) == ("user", "assistant")
 
 
-def test_facts_are_told_without_a_number() -> None:
+def test_facts_contain_no_numbers() -> None:
     drawn = load_recipe("facts", roots(REPOSITORY)).load(Source("embedded"))
     assert not any(character.isdigit() for character in str(drawn.samples))
 
@@ -249,7 +249,7 @@ def test_a_mixture_follows_the_calibrations_that_it_names() -> None:
     ]
 
 
-def test_messages_are_kept_without_what_else_their_turns_hold() -> None:
+def test_only_role_and_content_of_messages_are_kept() -> None:
     row = {"messages": [{"content": "Hello", "role": "user", "id": 7}]}
     assert messages_of(row) == ({"role": "user", "content": "Hello"},)
 
@@ -347,7 +347,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert calibration.name == "my-own-text"
 
 
-def test_of_a_long_file_the_same_samples_are_drawn(tmp_path: Path) -> None:
+def test_a_long_file_gives_the_same_samples_each_time(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
     assert len(read_calibration_file(path).samples) == 512
@@ -379,7 +379,7 @@ def test_a_seed_is_named_where_it_is_not_the_default_one() -> None:
     ]
 
 
-def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Path) -> None:
+def test_a_file_that_every_seed_takes_whole_has_one_seed_and_a_note(tmp_path: Path) -> None:
     short, long = tmp_path / "short.txt", tmp_path / "long.txt"
     short.write_text("one\n\ntwo")
     long.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
@@ -390,7 +390,7 @@ def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Pa
     assert seeded_calibrations([str(short)], 1, roots(REPOSITORY))[1] == ()
 
 
-def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+def test_calibrations_with_one_name_are_refused(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a/mine.txt", "b/mine.jsonl")]
     for path in files:
         path.parent.mkdir()
@@ -402,7 +402,7 @@ def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["generic", "none"])
-def test_a_file_that_would_pass_for_something_else_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_named_like_something_else_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.txt").write_text("my own text")
     with pytest.raises(SpecError, match=r"is named like .*: rename it"):
         names_of([str(tmp_path / f"{name}.txt")])

@@ -142,7 +142,7 @@ def test_a_shard_that_is_not_there_is_named(mirror, config):
         check(mirror, "tiny/quiz", config, {"test", "train"})
 
 
-def test_a_shard_is_missed_where_names_alone_tell_the_splits_apart(mirror):
+def test_a_shard_is_missed_if_only_file_names_show_the_splits(mirror):
     shards(mirror, "test-00000-of-00001", "train-00000-of-00002")
     check(mirror, "tiny/quiz", None, {"test"})
     with pytest.raises(AbsentError, match="train-00001-of-00002"):

@@ -1,4 +1,4 @@
-"""What a training takes is arithmetic, and agrees with what was published."""
+"""The cost of a training is arithmetic, and agrees with the published figures."""
 
 import json
 from dataclasses import replace
@@ -34,8 +34,8 @@ def published(name):
     ("name", "reported"),
     [("minitron_width_llama_3_1_8b", 120), ("minitron_depth_llama_3_1_8b", 140)],
 )
-def test_the_recipes_of_the_paper_take_what_it_says(name, reported):
-    """Appendix A.4: 194 B tokens at 0.3-1.0 M a second are 2.3-7.5 days; said: 120 and 140 h."""
+def test_the_recipes_of_the_paper_take_the_time_that_it_reports(name, reported):
+    """Appendix A.4: 194 B tokens at 0.3-1.0 M a second are 2.3-7.5 days; given: 120 and 140 h."""
     made = published(name)
     assert made.training.tokens + made.correction == 194e9
     expected = estimate(made, devices=256)
@@ -100,7 +100,7 @@ def planned(tokens=10_000, rows=8, **settings):
 
 
 @given(st.integers(1, 10**9), st.integers(1, 512))
-def test_time_is_work_by_speed(tokens, devices):
+def test_time_is_operations_by_speed(tokens, devices):
     expected = estimate(planned(tokens), devices=devices, flops_per_second=1e9)
     flops = tokens * (6 * planned().student.parameters() + 2 * TINY.parameters())
     assert expected.hours_least == expected.hours_most
@@ -115,7 +115,7 @@ def test_memory_falls_with_rows_at_once_and_with_activations_that_are_not_kept()
     assert whole > fewer > least > 16 * planned().student.parameters()
 
 
-def test_it_is_told_in_a_line_and_as_json():
+def test_it_is_printed_in_a_line_and_as_json():
     expected = estimate(replace(planned(), correction=5_000), devices=2)
     assert str(expected).startswith("a student of ")
     assert "10 k tokens and 5 k for its teacher: " in str(expected)

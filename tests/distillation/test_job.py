@@ -76,7 +76,7 @@ def test_on_two_devices_it_is_one_training(job, tmp_path):
         assert weight.isfinite().all(), name
 
 
-def test_what_fails_on_many_devices_is_said_in_a_line(job, tmp_path):
+def test_a_failure_on_many_devices_is_one_line(job, tmp_path):
     odd = replace(job, folder=tmp_path / "odd", training=replace(job.training, batch=9))
     with pytest.raises(BuildError, match="9 rows a step cannot be divided among 2 devices"):
         run_job(odd, devices=2)

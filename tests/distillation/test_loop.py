@@ -95,7 +95,7 @@ def test_another_training_does_not_go_on_with_the_state(undisturbed, tmp_path):
     assert len(curve(tmp_path)) == 5
 
 
-def test_it_tells_how_far_it_is(tmp_path, monkeypatch):
+def test_it_reports_its_progress(tmp_path, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     told = []

@@ -1,4 +1,4 @@
-"""What is cut off is gone and what is kept is as it was: shapes, weights, logits."""
+"""A cut removes the chosen parts and leaves the others unchanged: shapes, weights, logits."""
 
 import json
 from dataclasses import replace
@@ -157,7 +157,7 @@ def test_candidates_leave_out_one_block_and_never_the_last_layer(layers, data):
         assert keep[-1] == layers - 1
 
 
-def test_the_published_choice_is_among_them():
+def test_the_published_choice_is_a_candidate():
     assert (*range(15), 31) in candidates(32, 16)
 
 
@@ -186,7 +186,7 @@ def test_a_candidate_can_generate(teacher):
     assert len(choose(teacher, 1, score).scores) == 3
 
 
-def test_a_choice_without_a_score_is_none(teacher):
+def test_a_choice_needs_a_score(teacher):
     with pytest.raises(BuildError, match="number"):
         choose(teacher, 1, lambda model: float("nan"))
     shaky = iter([float("nan"), 1.0, 2.0])
@@ -245,7 +245,7 @@ def embedded():
 
 
 def shuffled(importance, seed):
-    """The same values, dealt out at random."""
+    """The same values in random order."""
     generator = torch.Generator().manual_seed(seed)
 
     def deal(values):

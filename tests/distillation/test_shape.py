@@ -102,7 +102,7 @@ def test_every_key_value_head_keeps_as_many_heads(share, config):
 
 
 @given(hidden=st.integers(1, 112), intermediate=st.integers(1, 18944), layers=st.integers(1, 28))
-def test_a_target_is_taken_as_it_stands_and_makes_the_model_smaller(hidden, intermediate, layers):
+def test_a_number_is_not_rounded_and_never_makes_the_model_larger(hidden, intermediate, layers):
     own = Shape.of(QWEN_7B)
     student = own.scaled(hidden=32 * hidden, intermediate=intermediate, layers=layers)
     assert (student.hidden, student.intermediate) == (32 * hidden, intermediate)

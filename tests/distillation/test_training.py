@@ -1,4 +1,4 @@
-"""A training is a value: what it costs in steps, and how fast it learns at each."""
+"""A training is a value: its number of steps, and its learning rate at each."""
 
 import json
 from dataclasses import replace
@@ -73,6 +73,6 @@ def test_it_is_read_back_from_json_as_it_was():
         ({"at_once": 0}, "at least one row"),
     ],
 )
-def test_what_is_no_training_is_refused(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(SpecError, match=message):
         replace(MINITRON, **settings)

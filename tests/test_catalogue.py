@@ -196,7 +196,7 @@ def test_a_snapshot_of_the_hub_has_the_name_it_has_there(
     assert catalogue.load_model(str(folder), roots).name == "llama-1b"
 
 
-def test_models_that_share_a_name_are_told_apart(tmp_path: Path, roots: tuple[Path, ...]) -> None:
+def test_models_that_share_a_name_are_renamed(tmp_path: Path, roots: tuple[Path, ...]) -> None:
     folders = [write_model(tmp_path / run / "final") for run in ("first", "second")]
     twice = [str(folder) for folder in folders] + [str(folders[1])]
     names = [model.name for model in catalogue.load_models([*twice, "org/final"], roots)]
@@ -273,7 +273,7 @@ def cut(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (remove("config.json"), "is no model: it has no config.json"),
+        (remove("config.json"), "is not a model folder: it has no config.json"),
         (replace("config.json", b"{"), "config.json is not JSON"),
         (replace("config.json", b"[]"), "config.json is not a JSON object"),
         (remove("model.safetensors"), "has no weights (*.safetensors)"),
@@ -286,7 +286,7 @@ def cut(folder: Path) -> None:
         (remove("tokenizer.json"), "has no tokenizer"),
     ],
 )
-def test_a_folder_that_is_no_complete_model_is_refused(
+def test_an_incomplete_model_folder_is_refused(
     tmp_path: Path, roots: tuple[Path, ...], damage: Callable[[Path], None], reason: str
 ) -> None:
     folder = write_model(tmp_path / "model")
@@ -305,7 +305,7 @@ def test_a_path_that_does_not_exist_is_no_hub_id(roots: tuple[Path, ...], given:
 
 def test_a_file_is_no_model_folder(tmp_path: Path, roots: tuple[Path, ...]) -> None:
     (tmp_path / "weights.gguf").write_text("")
-    with pytest.raises(SpecError, match="is no folder"):
+    with pytest.raises(SpecError, match="is not a folder"):
         catalogue.load_model(str(tmp_path / "weights.gguf"), roots)
 
 
@@ -431,7 +431,7 @@ def test_the_shipped_files_are_found_inside_an_installed_package(
 
     package = tmp_path / "site-packages" / "unicomp"
     shutil.copytree(REPOSITORY / "fixtures" / "methods", package / "fixtures" / "methods")
-    monkeypatch.setattr(unicomp.data.sources, "__file__", str(package / "sources.py"))
+    monkeypatch.setattr(unicomp.data.sources, "__file__", str(package / "data" / "sources.py"))
     roots = catalogue.roots(tmp_path)
     assert roots[1] == (package / "fixtures").resolve()
     assert catalogue.method_names(roots) == SHIPPED

@@ -327,7 +327,7 @@ save_file(weights, target / "model.safetensors", metadata={"format": "pt"})""",
         "",
         r"model\.norm\.weight has 1 of 128 weights that are NaN or infinite",
     ),
-    "writes nothing": ("target.mkdir()", "", "is no model: it has no config.json"),
+    "writes nothing": ("target.mkdir()", "", "is not a model folder: it has no config.json"),
     "fails": (
         "raise ValueError('the third layer is odd\\nand more')",
         "",

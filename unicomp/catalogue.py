@@ -1,98 +1,156 @@
-"""What there is by name: the files of `fixtures/`, folders, and the hub; and what suites declare.
+"""Find models, methods, calibrations, checkpoints and benchmarks by name.
 
-A model, method, calibration or published checkpoint is one file:
-`fixtures/{models,methods,calibration,checkpoints}/NAME.py` that defines `model`, `method`,
-`calibration` or `checkpoint`. It is found by its file name, below the user's root
-directory first and among the shipped ones then; nothing is registered anywhere.
+Each of the first four is one file: `fixtures/{models,methods,calibration,checkpoints}/NAME.py`
+defines `model`, `method`, `calibration` or `checkpoint`. A file is found by its name, first below
+the user's root directory, then among the shipped files. Nothing else has to be registered. A model
+or a checkpoint can also be a folder or a hub id, a calibration a text file. Benchmarks are declared
+in suite files.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
-from importlib.util import module_from_spec, spec_from_file_location
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from itertools import count as counting
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from unicomp.data.calibration import (
-    FILES,
+    CALIBRATION_SEED,
     SAMPLES,
-    SEED,
     UNSEEN,
     Mixture,
     Recipe,
     SeededCalibration,
-    file_name,
-    read_file,
+)
+from unicomp.data.calibration_file import (
+    SUFFIXES,
+    calibration_file_name,
+    read_calibration_file,
     read_samples,
 )
 from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
-from unicomp.data.sources import Source, shipped_fixtures
+from unicomp.data.sources import Source, run_module, shipped_fixtures
 from unicomp.errors import SpecError
-from unicomp.spec import Benchmark, Calibration, Method, Model, ModelKind, Published, nearest
+from unicomp.spec import Benchmark, Calibration, Method, Model, Published, nearest
 from unicomp.store import Store
 
-FixtureKind = Literal["models", "methods", "calibration", "checkpoints"]
-T = TypeVar("T")
 Named = TypeVar("Named", Model, Method, Recipe | Mixture, Published)
 Roots = Sequence[Path]
-"""Folders that hold `models/`, `methods/` and the like; the first that has a name wins."""
+"""Folders that hold `models/`, `methods/` and so on; the first one that has a name wins."""
 
 CHECKPOINT = "checkpoint"
 """The parameter of a method that stands for a checkpoint compressed elsewhere."""
 
-_DECLARATIONS: tuple[type[Recipe | Mixture], ...] = (Recipe, Mixture)
 _HUB_ID = re.compile(r"(?P<id>[\w.\-]+/[\w.\-]+)(@(?P<revision>[\w.\-/]+))?")
 
 
 def roots(rootdir: Path) -> tuple[Path, ...]:
-    """Where files are looked up: `rootdir/fixtures`, then the shipped ones."""
+    """The folders to look in: `rootdir/fixtures`, then the shipped fixtures."""
     return tuple(dict.fromkeys((rootdir.resolve() / "fixtures", shipped_fixtures().resolve())))
 
 
-# -- names --------------------------------------------------------------------------------------
+# -- fixture files ------------------------------------------------------------------------------
 
 
-def model_names(roots: Roots) -> list[str]:
-    """The models there are files of, in alphabetical order."""
-    return _names("models", roots)
+@dataclass(frozen=True)
+class _Files(Generic[Named]):
+    """The fixture files of one kind."""
+
+    folder: str
+    attribute: str
+    """The name that each file defines."""
+    types: tuple[type[Named], ...]
+    also: str = ""
+    """What can be given instead of a name, for the message about an unknown one."""
+
+    def names(self, roots: Roots) -> list[str]:
+        """The names of the files, in alphabetical order."""
+        paths = (path for root in roots for path in (root / self.folder).glob("*.py"))
+        return sorted({path.stem for path in paths if not path.name.startswith("_")})
+
+    def find(self, name: str, roots: Roots) -> Path | None:
+        """The file called `name`, if there is one."""
+        for root in roots:
+            if name in self.names([root]):  # rather than a path that leads to such a file
+                return root / self.folder / f"{name}.py"
+        return None
+
+    def path(self, name: str, roots: Roots) -> Path:
+        """The file called `name`. Raises SpecError if there is none."""
+        path = self.find(name, roots)
+        if path is None:
+            raise self.unknown(name, self.names(roots))
+        return path
+
+    def unknown(self, name: str, known: Sequence[str]) -> SpecError:
+        """The error for an unknown name, with the nearest known one."""
+        return SpecError(f"unknown {self.attribute} {name!r}: {nearest(name, known)}{self.also}")
+
+    def read(self, path: Path) -> Named:
+        """The value that a file defines. Raises SpecError for an unusable file."""
+        value = self._value(path)
+        if value.name != path.stem:
+            raise SpecError(f"{path} defines {value.name!r}: its name must be that of its file")
+        return value
+
+    def with_source(self, source: str, roots: Roots) -> Named | None:
+        """The first value whose `source`, a hub id, is this one."""
+        values = (self._value(self.path(name, roots)) for name in self.names(roots))
+        return next((value for value in values if getattr(value, "source", None) == source), None)
+
+    def _value(self, path: Path) -> Named:
+        value = getattr(_run_file(path), self.attribute, None)
+        if not isinstance(value, self.types):
+            raise SpecError(
+                f"{path} must define `{self.attribute} = {self.types[0].__name__}(...)`"
+            )
+        return value
+
+
+_MODELS = _Files("models", "model", (Model,), " A model can also be a folder or a hub id, ORG/NAME")
+_METHODS = _Files("methods", "method", (Method,))
+_CALIBRATIONS: _Files[Recipe | Mixture] = _Files(
+    "calibration",
+    "calibration",
+    (Recipe, Mixture),
+    " A file of your own is given by its path, FILE.txt or FILE.jsonl",
+)
+_CHECKPOINTS = _Files(
+    "checkpoints",
+    "checkpoint",
+    (Published,),
+    " A checkpoint can also be a folder or a hub id, ORG/NAME",
+)
+
+
+model_names = _MODELS.names
+calibration_names = _CALIBRATIONS.names
+checkpoint_names = _CHECKPOINTS.names
+method_file = _METHODS.path
+read_method = _METHODS.read
 
 
 def method_names(roots: Roots) -> list[str]:
-    """The methods there are files of: `dense`, then the others in alphabetical order."""
-    return sorted(_names("methods", roots), key=lambda name: (name != "dense", name))
+    """The names of the methods: `dense`, then the others in alphabetical order."""
+    return sorted(_METHODS.names(roots), key=lambda name: (name != "dense", name))
 
 
-def calibration_names(roots: Roots) -> list[str]:
-    """The calibrations there are files of, in alphabetical order."""
-    return _names("calibration", roots)
-
-
-def checkpoint_names(roots: Roots) -> list[str]:
-    """The published checkpoints there are files of, in alphabetical order."""
-    return _names("checkpoints", roots)
-
-
-def _names(kind: FixtureKind, roots: Roots) -> list[str]:
-    return sorted(
-        {
-            path.stem
-            for root in roots
-            for path in (root / kind).glob("*.py")
-            if not path.name.startswith("_")
-        }
-    )
-
-
-def _find(kind: FixtureKind, name: str, roots: Roots) -> Path | None:
-    for root in roots:
-        if name in _names(kind, [root]):  # a name, not a path that leads to such a file
-            return root / kind / f"{name}.py"
-    return None
+def _run_file(path: Path) -> ModuleType:
+    """A Python file, run as a module of its own. Raises SpecError if it fails."""
+    try:
+        return run_module(f"unicomp_{path.parent.name}_{path.stem}", path)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pytest's Skipped is not an Exception
+        line = next(iter(str(error).splitlines()), "")
+        raise SpecError(f"{path} cannot be read: {type(error).__name__}: {line}") from error
 
 
 # -- methods ------------------------------------------------------------------------------------
@@ -103,22 +161,9 @@ def load_method(name: str, roots: Roots) -> Method:
     return read_method(method_file(name, roots))
 
 
-def method_file(name: str, roots: Roots) -> Path:
-    """The file that defines a method; its text is part of a checkpoint's identity."""
-    path = _find("methods", name, roots)
-    if path is None:
-        raise SpecError(f"unknown method {name!r}: {nearest(name, method_names(roots))}")
-    return path
-
-
 def method_source(name: str, roots: Roots) -> str:
-    """The text of the file that defines a method."""
+    """The text of the file that defines a method, which is part of a checkpoint's identity."""
     return method_file(name, roots).read_text(encoding="utf-8")
-
-
-def read_method(path: Path) -> Method:
-    """The method that a file defines as `method`."""
-    return _named(path, _attribute(path, "method", Method))
 
 
 # -- calibrations -------------------------------------------------------------------------------
@@ -131,12 +176,12 @@ def load_calibration(
     store: Store | None = None,
     seed: int | None = None,
 ) -> Calibration:
-    """A calibration by name, with its rows from `source`, or a user's file. Raises SpecError.
+    """A calibration by name, with its rows from `source`, or from a user's file.
 
-    Drawn with its own seed if `seed` is None.
+    Without `seed` its own seed is used. Raises SpecError.
     """
     if path := _own_file(given):
-        return read_file(path, seed=SEED if seed is None else seed)
+        return read_calibration_file(path, seed=CALIBRATION_SEED if seed is None else seed)
     recipe = load_recipe(given, roots)
     return (recipe if seed is None else replace(recipe, seed=seed)).load(source, store)
 
@@ -144,18 +189,18 @@ def load_calibration(
 def seeded_calibrations(
     given: Sequence[str], seeds: int, roots: Roots
 ) -> tuple[tuple[SeededCalibration, ...], tuple[str, ...]]:
-    """Each calibration of a session with each of its seeds, and what is to be said of them.
+    """Each calibration of a session with each of its `seeds` seeds, and notes for the user.
 
-    The seeds of a calibration are its own and those that follow. A file of no more samples than
-    are taken is one draw: any seed would give the same text. Raises SpecError for what is unknown
-    or unusable, and for calibrations that could not be told apart by their names.
+    The seeds of a calibration are its own and the numbers after it. A file that every seed would
+    take whole gets one seed. Raises SpecError for an unknown or unusable calibration, and for two
+    that share a name.
     """
-    seeded: dict[str, list[SeededCalibration]] = {}
+    found: dict[str, list[SeededCalibration]] = {}
     notes = []
     for one in given:
-        name, count, first = calibration_name(one), seeds, SEED
-        if name in seeded:
-            other = seeded[name][0].given
+        name, count, first = calibration_name(one), seeds, CALIBRATION_SEED
+        if name in found:
+            other = found[name][0].given
             raise SpecError(
                 f"--calibration {one} is given twice"
                 if other == one
@@ -163,33 +208,33 @@ def seeded_calibrations(
             )
         if path := _own_file(one):
             _check_file_name(path, roots)
-            if seeds > 1 and (found := len(read_samples(path))) <= SAMPLES:
+            if seeds > 1 and (samples := len(read_samples(path))) <= SAMPLES:
                 count = 1
                 notes.append(
-                    f"{one} has {found} samples, of which every seed takes all: it is measured "
-                    "once, and no spread over seeds is known"
+                    f"{one} has {samples} samples, and every seed takes all of them: it is "
+                    "measured once, and no spread over seeds is known"
                 )
         else:
             first = load_recipe(one, roots).seed
-        seeded[name] = [
+        found[name] = [
             SeededCalibration(name=name, given=one, seed=first + number, default=number == 0)
             for number in range(count)
         ]
-    return tuple(draw for group in seeded.values() for draw in group), tuple(notes)
+    return tuple(seeded for group in found.values() for seeded in group), tuple(notes)
 
 
 def _check_file_name(path: Path, roots: Roots) -> None:
-    """Raise SpecError for a file whose rows would pass for those of something else."""
-    name = file_name(path)
+    """Raise SpecError for a calibration file whose name means something else."""
+    name = calibration_file_name(path)
     if name == UNSEEN or name in calibration_names(roots):
         what = "no calibration at all" if name == UNSEEN else f"the calibration {name}"
         raise SpecError(f"the calibration file {path} is named like {what}: rename it")
 
 
 def check_calibration(given: str, roots: Roots, sources: Iterable[Source]) -> None:
-    """Raise SpecError unless there is such a calibration and all `sources` have its data sets."""
+    """Raise SpecError unless the calibration exists and all `sources` have its data sets."""
     if path := _own_file(given):
-        read_file(path)
+        read_calibration_file(path)
         return
     recipe = load_recipe(given, roots)
     for source in sources:
@@ -197,22 +242,25 @@ def check_calibration(given: str, roots: Roots, sources: Iterable[Source]) -> No
 
 
 def recipe_of(given: str, roots: Roots) -> Recipe | None:
-    """The calibration given by a name, as declared; None for a user's file."""
+    """The recipe of a calibration given by name; None for a user's file."""
     return None if _own_file(given) else load_recipe(given, roots)
 
 
 def calibration_name(given: str) -> str:
-    """What the calibration given by a name or a file is called."""
-    return file_name(path) if (path := _own_file(given)) else given
+    """The name of a calibration that is given by name or as a file."""
+    return calibration_file_name(path) if (path := _own_file(given)) else given
 
 
 def _own_file(given: str) -> Path | None:
     path = Path(os.path.expanduser(given))
-    return path if path.suffix in FILES or os.path.isfile(path) else None
+    return path if path.suffix in SUFFIXES or os.path.isfile(path) else None
 
 
 def load_recipe(name: str, roots: Roots) -> Recipe:
-    """The calibration called `name`, as declared; `Recipe.load` reads its rows."""
+    """The declaration of the calibration called `name`; `Recipe.load` reads its rows.
+
+    Raises SpecError.
+    """
     declared = _declaration(name, roots)
     if isinstance(declared, Recipe):
         return declared
@@ -230,29 +278,104 @@ def recipe_source(name: str, roots: Roots) -> str:
     """
     declared = _declaration(name, roots)
     names = [name, *(declared.of if isinstance(declared, Mixture) else ())]
-    return "".join(_recipe_file(one, roots).read_text(encoding="utf-8") for one in names)
+    return "".join(_CALIBRATIONS.path(one, roots).read_text(encoding="utf-8") for one in names)
 
 
 def _declaration(name: str, roots: Roots) -> Recipe | Mixture:
-    path = _recipe_file(name, roots)
-    return _named(path, _attribute(path, "calibration", *_DECLARATIONS))
+    return _CALIBRATIONS.read(_CALIBRATIONS.path(name, roots))
 
 
-def _recipe_file(name: str, roots: Roots) -> Path:
-    path = _find("calibration", name, roots)
-    if path is None:
-        raise SpecError(
-            f"unknown calibration {name!r}: {nearest(name, calibration_names(roots))} "
-            "A file of your own is given by its path, FILE.txt or FILE.jsonl"
+# -- models -------------------------------------------------------------------------------------
+
+
+def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
+    """The models called `names`, renamed where two share a name; see `load_model`."""
+    models: list[Model] = []
+    filed = model_names(roots)
+    named: set[str] = set()
+    for given in names:
+        model = load_model(given, roots)
+        # a folder that is called like a model with a file is another model
+        taken = named if given in filed else named | set(filed)
+        parent = slug(Path(model.source).parent.name)
+        numbered = (f"{model.name}-{number}" for number in counting(2))
+        choices = chain([model.name], [f"{parent}-{model.name}"] if parent else [], numbered)
+        name = next(choice for choice in choices if choice not in taken)
+        named.add(name)
+        models.append(replace(model, name=name))
+    return models
+
+
+def load_model(given: str, roots: Roots) -> Model:
+    """A model by the name of its file, by a folder, or by a hub id `ORG/NAME[@REVISION]`.
+
+    A folder must hold a complete model, see `check_folder`. The hub is not asked here, so the kind
+    of a model on the hub is known only if a file has its hub id. Raises SpecError.
+    """
+    if path := _MODELS.find(given, roots):
+        model = _MODELS.read(path)
+        if model.folder is not None:
+            check_folder(model.folder)
+        return model
+    folder = Path(os.path.expanduser(given))
+    if os.path.exists(folder):  # unlike Path.exists, it raises nothing for an impossible path
+        folder = folder.resolve()
+        check_folder(folder)
+        kind = kind_of(read_config(folder))
+        return Model(name=folder_name(folder), source=str(folder), kind=kind)
+    if (hub := _HUB_ID.fullmatch(given)) and not given.startswith("."):
+        filed = _MODELS.with_source(hub["id"], roots)
+        return Model(
+            name=slug(hub["id"].partition("/")[2]),
+            source=hub["id"],
+            revision=hub["revision"],
+            kind=filed.kind if filed else "normal",
         )
-    return path
+    if "/" in given or given.startswith(("~", ".")):
+        raise SpecError(f"there is no model folder {given}, and it is no hub id ORG/NAME")
+    raise _MODELS.unknown(given, model_names(roots))
+
+
+def load_checkpoint(given: str, roots: Roots) -> Method:
+    """A checkpoint compressed elsewhere, as a method: by name, folder or hub id.
+
+    A checkpoint that has a file, also by its hub id, has the family, the base model and the cost
+    that the file declares. The family of any other is read from its configuration, if that has it.
+    Raises SpecError.
+    """
+    if path := _CHECKPOINTS.find(given, roots):
+        filed = _CHECKPOINTS.read(path)
+        if (folder := Path(filed.source)).is_absolute():
+            check_folder(folder)
+        return _as_method(filed, filed)
+    if re.fullmatch(r"[\w.\-]+", given) and not os.path.exists(given):
+        known = [*checkpoint_names(roots), *model_names(roots)]
+        if given not in known:
+            raise _CHECKPOINTS.unknown(given, known)
+    model = load_model(given, roots)
+    return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
+
+
+def _as_method(found: Model | Published, filed: Published | None) -> Method:
+    parameters: dict[str, Any] = {CHECKPOINT: found.source, "revision": found.revision}
+    family, folder = None, Path(found.source)
+    if filed is not None:
+        family = filed.family
+        parameters |= {
+            "revision": found.revision or filed.revision,
+            "base": filed.base,
+            "published": {name: value for name, value in asdict(filed.cost).items() if value},
+        }
+    if family is None and folder.is_absolute() and "quantization_config" in read_config(folder):
+        family = "quantization"
+    return Method(name=found.name, family=family, parameters=parameters, calibrated=False)
 
 
 # -- benchmarks ---------------------------------------------------------------------------------
 
 
 def suite_folders(rootdir: Path) -> tuple[Path, ...]:
-    """Where suites are: the shipped ones, and `rootdir/suites` if there is such a folder."""
+    """The folders of suites: the shipped one, and `rootdir/suites` if it exists."""
     package = Path(__file__).parent
     inside = package / "suites"
     folders = (inside if inside.is_dir() else package.parent / "suites", rootdir / "suites")
@@ -264,16 +387,16 @@ def load_benchmarks(
 ) -> list[Benchmark]:
     """The benchmarks that the suite files (`test_*.py`) below some folders declare.
 
-    The files are run, each by itself. Raises SpecError for one that cannot be; one that pytest may
-    well take, since it only lacks what it imports or skips itself, is told to `on_skip` instead.
+    Each file is run by itself. Raises SpecError for one that fails. One that pytest could still
+    run, since it only lacks an import or skips itself, goes to `on_skip` instead.
     """
     paths = [path for folder in folders for path in sorted(folder.rglob("test_*.py"))]
     found: list[Benchmark] = []
     for path in paths:
         try:
-            module = _module(path)
+            module = _run_file(path)
         except SpecError as error:
-            if on_skip is None or not _may_pass(error.__cause__):
+            if on_skip is None or not _may_run_in_pytest(error.__cause__):
                 raise
             on_skip(error)
             continue
@@ -286,160 +409,16 @@ def load_benchmarks(
     return found
 
 
-def _may_pass(cause: BaseException | None) -> bool:
-    """Whether pytest may take a file that raised this: it knows packages, and skips files."""
+def _may_run_in_pytest(cause: BaseException | None) -> bool:
+    """Whether pytest may run a file that raised this: it handles packages, and skipped files."""
     skips = cause is not None and not isinstance(cause, Exception)
     return skips or isinstance(cause, ImportError)
 
 
 def _benchmarks_in(value: object) -> Iterator[Benchmark]:
-    """The benchmarks in a value, or in the tables and lists that it is made of."""
+    """The benchmarks in a value, and in the tables and lists inside it."""
     if isinstance(value, Benchmark):
         yield value
     elif isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
             yield from _benchmarks_in(part)
-
-
-# -- models -------------------------------------------------------------------------------------
-
-
-def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
-    """Each of `names` as a model, with names that are all different; see `load_model`."""
-    models: list[Model] = []
-    filed = model_names(roots)
-    named: set[str] = set()
-    for given in names:
-        model = load_model(given, roots)
-        name = model.name
-        # a folder may be called like a model that has a file, and is another one
-        taken = named if given in filed else named | set(filed)
-        if name in taken and (parent := slug(Path(model.source).parent.name)):
-            name = f"{parent}-{model.name}"
-        number = 2
-        while name in taken:
-            name, number = f"{model.name}-{number}", number + 1
-        named.add(name)
-        models.append(replace(model, name=name))
-    return models
-
-
-def load_model(given: str, roots: Roots) -> Model:
-    """A model by the name of its file, by a folder, or by a hub id `ORG/NAME[@REVISION]`.
-
-    A folder must hold a `config.json`, weights in safetensors format and a tokenizer; the hub is
-    not asked before the model is needed, so that only a folder, or a file, be it of the same hub
-    id, says what kind of model it is. Raises SpecError.
-    """
-    if path := _find("models", given, roots):
-        model = _named(path, _attribute(path, "model", Model))
-        if model.folder is not None:
-            check_folder(model.folder)
-        return model
-    folder = Path(os.path.expanduser(given))
-    if os.path.exists(folder):  # says no to what is no path at all
-        folder = folder.resolve()
-        check_folder(folder)
-        kind = kind_of(read_config(folder))
-        return Model(name=folder_name(folder), source=str(folder), kind=kind)
-    if (hub := _HUB_ID.fullmatch(given)) and not given.startswith("."):
-        return Model(
-            name=slug(hub["id"].partition("/")[2]),
-            source=hub["id"],
-            revision=hub["revision"],
-            kind=_filed_kind(hub["id"], roots),
-        )
-    if "/" in given or given.startswith(("~", ".")):
-        raise SpecError(f"there is no model folder {given}, and it is no hub id ORG/NAME")
-    raise SpecError(
-        f"unknown model {given!r}: {nearest(given, model_names(roots))} "
-        "A model can also be a folder or a hub id, ORG/NAME"
-    )
-
-
-def load_checkpoint(given: str, roots: Roots) -> Method:
-    """A checkpoint compressed elsewhere, a name, folder or hub id, in the place of a method.
-
-    It is judged as it is. One that has a file, or the hub id of one that has, brings its family,
-    the model it was made from and what it cost; else the family is read from its configuration,
-    where that says so.
-    """
-    if path := _find("checkpoints", given, roots):
-        filed = _named(path, _attribute(path, "checkpoint", Published))
-        if (folder := Path(filed.source)).is_absolute():
-            check_folder(folder)
-        return _external(filed.name, filed.source, filed.revision, filed)
-    if re.fullmatch(r"[\w.\-]+", given) and not os.path.exists(given):
-        known = [*checkpoint_names(roots), *model_names(roots)]
-        if given not in known:
-            raise SpecError(
-                f"unknown checkpoint {given!r}: {nearest(given, known)} "
-                "A checkpoint can also be a folder or a hub id, ORG/NAME"
-            )
-    model = load_model(given, roots)
-    return _external(model.name, model.source, model.revision, _published(model.source, roots))
-
-
-def _published(source: str, roots: Roots) -> Published | None:
-    """The file of the published checkpoint that has this hub id."""
-    paths = (_find("checkpoints", name, roots) for name in checkpoint_names(roots))
-    filed = (_attribute(path, "checkpoint", Published) for path in paths if path is not None)
-    return next((one for one in filed if one.source == source), None)
-
-
-def _external(name: str, source: str, revision: str | None, filed: Published | None) -> Method:
-    parameters: dict[str, Any] = {CHECKPOINT: source, "revision": revision}
-    if filed is not None:
-        parameters |= {
-            "revision": revision or filed.revision,
-            "base": filed.base,
-            "published": {name: value for name, value in asdict(filed.cost).items() if value},
-        }
-    family = filed.family if filed is not None else None
-    folder = Path(source)
-    if family is None and folder.is_absolute() and "quantization_config" in read_config(folder):
-        family = "quantization"
-    return Method(name=name, family=family, parameters=parameters, calibrated=False)
-
-
-def _filed_kind(hub_id: str, roots: Roots) -> ModelKind:
-    """The kind of the model that has a file and this id on the hub; `normal` if there is none."""
-    paths = (_find("models", name, roots) for name in model_names(roots))
-    filed = (_attribute(path, "model", Model) for path in paths if path is not None)
-    return next((model.kind for model in filed if model.source == hub_id), "normal")
-
-
-# -- files --------------------------------------------------------------------------------------
-
-
-def _attribute(path: Path, name: str, *kinds: type[T]) -> T:
-    """What a fixture file defines as `name`."""
-    value = getattr(_module(path), name, None)
-    if not isinstance(value, kinds):
-        raise SpecError(f"{path} must define `{name} = {kinds[0].__name__}(...)`")
-    return value
-
-
-def _module(path: Path) -> ModuleType:
-    """A file of Python, run as a module of its own."""
-    spec = spec_from_file_location(f"unicomp_{path.parent.name}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    try:
-        spec.loader.exec_module(module)
-    except SpecError as error:
-        raise SpecError(f"{path}: {error}") from None
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # that by which a file skips itself in pytest is no Exception
-        line = next(iter(str(error).splitlines()), "")
-        raise SpecError(f"{path} cannot be read: {type(error).__name__}: {line}") from error
-    return module
-
-
-def _named(path: Path, value: Named) -> Named:
-    if value.name != path.stem:
-        raise SpecError(f"{path} defines {value.name!r}: its name must be that of its file")
-    return value

@@ -27,7 +27,7 @@ from unicomp import cache, catalogue, checkpoint
 from unicomp.data.lock import load_lock
 from unicomp.data.model_folder import read_config
 from unicomp.data.sources import HUB, Source
-from unicomp.distillation.estimate import PUBLISHED_DEVICES, estimate, work_of
+from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import READINGS
 from unicomp.mirror import fetch, needs, survey
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "--devices",
         metavar="N",
         type=int,
-        help=f"accelerators (default: 1 if it was measured here, else {PUBLISHED_DEVICES})",
+        help=f"accelerators (default: 1 if it was measured here, else {MINITRON_DEVICES})",
     )
     plan.add_argument("--unicomp-home", metavar="DIR", type=Path)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
@@ -196,17 +196,17 @@ def _plan(options: argparse.Namespace) -> int:
     if reason := checkpoint.why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
     config = read_config(checkpoint.locate(model, config_only=True))
-    work = work_of(config, method.parameters)
+    planned = PlannedTraining.of(config, method.parameters)
     store = Store(store_home(options.unicomp_home, load_settings(root)))
     measured = checkpoint.training_speed(model, method, store)
-    devices = options.devices or (1 if measured else PUBLISHED_DEVICES)
-    expected = estimate(work, devices=devices, narrow=True, flops_per_second=measured)
+    devices = options.devices or (1 if measured else MINITRON_DEVICES)
+    expected = estimate(planned, devices=devices, narrow=True, flops_per_second=measured)
     if options.json:
         named = {"model": model.name, "method": method.name}
-        shapes = {"student": vars(work.student), "teacher": vars(work.teacher)}
+        shapes = {"student": vars(planned.student), "teacher": vars(planned.teacher)}
         print(json.dumps(named | expected.as_json() | shapes, indent=1, allow_nan=False))
     else:
-        print_plan(Console(highlight=False, emoji=False), f"{method} of {model}", work, expected)
+        print_plan(Console(highlight=False, emoji=False), f"{method} of {model}", planned, expected)
     return 0
 
 

@@ -15,15 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp.catalogue import calibration_names, load_recipe, roots, seeded_calibrations
-from unicomp.data.calibration import (
-    Mixture,
-    Part,
-    Recipe,
-    conversation,
-    messages,
+from unicomp.data.calibration import Mixture, Part, Recipe, conversation, messages_of
+from unicomp.data.calibration_file import (
     parse_json_lines,
     parse_paragraphs,
-    read_file,
+    read_calibration_file,
 )
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
@@ -198,7 +194,7 @@ def test_questions_and_requests_come_with_their_answers(name: str) -> None:
         assert (asked["role"], answered["role"]) == ("user", "assistant")
 
 
-def test_facts_are_told_without_a_number() -> None:
+def test_facts_contain_no_numbers() -> None:
     drawn = load_recipe("facts", roots(REPOSITORY)).load(Source("embedded"))
     assert not any(character.isdigit() for character in str(drawn.samples))
 
@@ -253,9 +249,9 @@ def test_a_mixture_follows_the_calibrations_that_it_names() -> None:
     ]
 
 
-def test_messages_are_kept_without_what_else_their_turns_hold() -> None:
+def test_only_role_and_content_of_messages_are_kept() -> None:
     row = {"messages": [{"content": "Hello", "role": "user", "id": 7}]}
-    assert messages(row) == ({"role": "user", "content": "Hello"},)
+    assert messages_of(row) == ({"role": "user", "content": "Hello"},)
 
 
 def test_reasoning_is_equal_thirds_of_its_sets() -> None:
@@ -304,12 +300,12 @@ def test_conversations_come_back_as_they_were_written(turns: list[tuple[str, str
         ("[]", "each line must be"),
         ("{}", "each line must be"),
         ('{"text": "a", "messages": []}', "each line must be"),
-        ('{"text": " "}', "its text is empty"),
-        ('{"text": 3}', "its text is empty, or is no text"),
-        ('{"messages": []}', "an empty one"),
+        ('{"text": " "}', "text must be a string that is not empty"),
+        ('{"text": 3}', "text must be a string that is not empty"),
+        ('{"messages": []}', "messages must be a list that is not empty"),
         ('{"messages": ["hello"]}', "each message must be"),
         ('{"messages": [{"role": "user"}]}', "each message must be"),
-        ('{"messages": [{"role": "robot", "content": "x"}]}', "'robot' is none of"),
+        ('{"messages": [{"role": "robot", "content": "x"}]}', "'robot' must be one of"),
     ],
 )
 def test_a_bad_line_is_named_with_its_number(line: str, reason: str) -> None:
@@ -335,33 +331,33 @@ def test_a_file_that_is_no_calibration_is_refused(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SpecError, match=reason):
-        read_file(path)
+        read_calibration_file(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none.txt cannot be read: No such file"):
-        read_file(tmp_path / "none.txt")
+        read_calibration_file(tmp_path / "none.txt")
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "my own text.txt"
     path.write_text("first\n\nsecond", encoding="utf-8-sig")
-    calibration = read_file(path)
+    calibration = read_calibration_file(path)
     assert calibration.samples == ("first", "second")
     assert calibration.name == "my-own-text"
 
 
-def test_of_a_long_file_the_same_samples_are_drawn(tmp_path: Path) -> None:
+def test_a_long_file_gives_the_same_samples_each_time(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
-    assert len(read_file(path).samples) == 512
-    assert read_file(path) == read_file(path)
+    assert len(read_calibration_file(path).samples) == 512
+    assert read_calibration_file(path) == read_calibration_file(path)
 
 
 def test_another_seed_draws_other_samples_of_a_long_file(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
-    assert read_file(path, seed=43).digest != read_file(path).digest
+    assert read_calibration_file(path, seed=43).digest != read_calibration_file(path).digest
 
 
 # -- the calibrations of a session --------------------------------------------------------------
@@ -383,18 +379,18 @@ def test_a_seed_is_named_where_it_is_not_the_default_one() -> None:
     ]
 
 
-def test_a_file_that_every_seed_takes_whole_is_one_draw_and_says_so(tmp_path: Path) -> None:
+def test_a_file_that_every_seed_takes_whole_has_one_seed_and_a_note(tmp_path: Path) -> None:
     short, long = tmp_path / "short.txt", tmp_path / "long.txt"
     short.write_text("one\n\ntwo")
     long.write_text("\n\n".join(f"paragraph {number}" for number in range(1000)))
     seeded, notes = seeded_calibrations([str(short), str(long)], 2, roots(REPOSITORY))
     assert [str(draw) for draw in seeded] == ["short", "long", "long@43"]
     (note,) = notes
-    assert note.startswith(f"{short} has 2 samples, of which every seed takes all")
+    assert note.startswith(f"{short} has 2 samples, and every seed takes all of them")
     assert seeded_calibrations([str(short)], 1, roots(REPOSITORY))[1] == ()
 
 
-def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+def test_calibrations_with_one_name_are_refused(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a/mine.txt", "b/mine.jsonl")]
     for path in files:
         path.parent.mkdir()
@@ -406,7 +402,7 @@ def test_calibrations_that_would_have_one_name_are_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["generic", "none"])
-def test_a_file_that_would_pass_for_something_else_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_named_like_something_else_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.txt").write_text("my own text")
     with pytest.raises(SpecError, match=r"is named like .*: rename it"):
         names_of([str(tmp_path / f"{name}.txt")])

@@ -1,4 +1,4 @@
-"""The lock: what is pinned is read as it was pinned, and a damaged lock pins nothing in silence."""
+"""The lock: pinned rows are read as pinned, and a damaged lock is an error."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_a_lock_reads_well_and_does_not_change_by_itself(tmp_path):
         ("\xff", "is not JSON"),
     ],
 )
-def test_what_is_no_lock_is_refused_in_one_line(tmp_path, text, reason):
+def test_a_damaged_lock_is_refused_in_one_line(tmp_path, text, reason):
     (tmp_path / LOCK_FILE).write_text(text)
     with pytest.raises(SpecError, match=reason) as refusal:
         load_lock(tmp_path)
@@ -64,7 +64,7 @@ def test_what_is_no_lock_is_refused_in_one_line(tmp_path, text, reason):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_lock_that_is_no_text_is_refused(tmp_path):
+def test_a_lock_that_is_not_text_is_refused(tmp_path):
     (tmp_path / LOCK_FILE).write_bytes(b'{"\xff": 1}')
     with pytest.raises(SpecError, match="is not UTF-8 text"):
         load_lock(tmp_path)

@@ -1,4 +1,4 @@
-"""Low-Rank Clone: what is trained, what it is compared with, and the plain model that comes out."""
+"""Low-Rank Clone: the trained weights, the compared activations, and the resulting plain model."""
 
 from dataclasses import replace
 
@@ -155,7 +155,7 @@ def test_training_brings_the_student_closer():
 
 
 def outputs(model):
-    """What every matrix of every layer gives for `IDS`, by its name."""
+    """The output of every matrix of every layer for `IDS`, by name."""
     seen, handles = {}, []
     for number, layer in enumerate(model.model.layers):
         for path in MATRICES:
@@ -172,7 +172,7 @@ def outputs(model):
 
 
 def test_activations_are_compared_as_the_paper_says(teacher):
-    """Summed over layers and matrices; what is written to the stream, through the projection."""
+    """Summed over layers and matrices; outputs to the stream are projected first."""
     objective = clone_of(teacher, std=0.15)
     theirs, own = outputs(teacher), outputs(objective.student())
     expected = 0.0
@@ -216,7 +216,7 @@ def test_tokens_of_no_weight_change_nothing(teacher):
 
 
 def test_texts_packed_into_one_sequence_do_not_see_each_other(teacher):
-    """Neither of the student nor of the teacher: as if the second text stood alone."""
+    """In student and teacher alike, the second text gives what it gives alone."""
     objective = clone_of(teacher, std=0.15)
     packed = torch.cat([IDS[:1], IDS[1:]], dim=1)
     positions = torch.arange(9).repeat(2)[None]
@@ -304,8 +304,8 @@ def test_nothing_is_kept_of_a_batch_that_needs_no_backward_pass():
     objective = clone_of(decoder("llama"))
     with torch.no_grad():
         objective(IDS, WEIGHTS)
-    assert not objective._lesson._inputs
-    assert not objective._lesson._aims
+    assert not objective._pair._inputs
+    assert not objective._pair._aims
 
 
 # -- what cannot be -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.distillation.decoders import DECODERS, decoder, logits, token_ids
-from unicomp.distillation.importance import measure
+from unicomp.distillation.importance import measure_importance
 from unicomp.errors import SpecError
 
 BATCHES = [token_ids(3, 12, seed=1), token_ids(2, 7, seed=2)]
@@ -13,7 +13,7 @@ BATCHES = [token_ids(3, 12, seed=1), token_ids(2, 7, seed=2)]
 @pytest.mark.parametrize("name", DECODERS)
 def test_every_part_of_every_layer_is_measured(name):
     model = decoder(name)
-    seen = measure(model, BATCHES)
+    seen = measure_importance(model, BATCHES)
     shape = model.config
     assert seen.heads.shape == (shape.num_hidden_layers, shape.num_attention_heads)
     assert seen.neurons.shape == (shape.num_hidden_layers, shape.intermediate_size)
@@ -35,7 +35,7 @@ def test_a_silent_head_neuron_channel_or_layer_has_no_importance():
             layer.input_layernorm.weight[7] = layer.post_attention_layernorm.weight[7] = 0
         for matrix in (second.self_attn.o_proj, second.mlp.down_proj):
             matrix.weight.zero_()
-    seen = measure(model, BATCHES)
+    seen = measure_importance(model, BATCHES)
     assert (seen.heads[0, :4] == 0).all()
     assert (seen.heads[0, 4:] > 0).all()
     assert seen.neurons[0].argmin() == 5
@@ -58,7 +58,7 @@ def test_it_is_the_mean_magnitude_over_a_sequence_and_the_norm_over_sequences():
             lambda module, inputs: states.setdefault("heads", []).append(inputs[0])
         ),
     ]
-    seen = measure(model, BATCHES)
+    seen = measure_importance(model, BATCHES)
     for handle in handles:
         handle.remove()
     neurons = torch.cat([batch.abs().mean(dim=1) for batch in states["neurons"]])
@@ -69,8 +69,8 @@ def test_it_is_the_mean_magnitude_over_a_sequence_and_the_norm_over_sequences():
 
 def test_how_sequences_are_put_into_batches_makes_no_difference():
     model = decoder("qwen3_tied")
-    whole = measure(model, BATCHES)
-    one_by_one = measure(model, [row[None] for batch in BATCHES for row in batch])
+    whole = measure_importance(model, BATCHES)
+    one_by_one = measure_importance(model, [row[None] for batch in BATCHES for row in batch])
     for name in ("heads", "neurons", "hidden", "layers"):
         assert torch.allclose(getattr(whole, name), getattr(one_by_one, name), atol=1e-5)
 
@@ -79,7 +79,7 @@ def test_the_model_is_left_as_it_was():
     model = decoder("llama").train()
     ids = token_ids(1, 5)
     before = logits(model, ids)
-    measure(model, BATCHES)
+    measure_importance(model, BATCHES)
     assert model.training
     assert torch.equal(logits(model, ids), before)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
@@ -87,4 +87,4 @@ def test_the_model_is_left_as_it_was():
 
 def test_without_text_there_is_nothing_to_see():
     with pytest.raises(SpecError, match="without text"):
-        measure(decoder("llama"), [])
+        measure_importance(decoder("llama"), [])

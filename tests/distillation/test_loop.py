@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from tests.distillation import tiny
-from unicomp.distillation.correction import next_token
 from unicomp.distillation.loop import CURVE, STATE, duration, train
+from unicomp.distillation.objective import NextToken
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError
 
@@ -31,7 +31,7 @@ TRAINING = Training(
 
 
 def run(folder, training=TRAINING, stream=tiny.stream, **settings):
-    objective = next_token(tiny.model())
+    objective = NextToken(tiny.model())
     done = train(objective, stream, tiny.tokenizer(), training, folder, **settings)
     return done, objective.student().state_dict()
 
@@ -95,11 +95,11 @@ def test_another_training_does_not_go_on_with_the_state(undisturbed, tmp_path):
     assert len(curve(tmp_path)) == 5
 
 
-def test_it_tells_how_far_it_is(tmp_path, monkeypatch):
+def test_it_reports_its_progress(tmp_path, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     told = []
-    run(tmp_path, replace(TRAINING, tokens=2 * 8 * 24), tell=told.append)
+    run(tmp_path, replace(TRAINING, tokens=2 * 8 * 24), progress=told.append)
     assert len(told) == 2
     assert told[0].startswith("training, step 1/2, loss ")
     assert "tokens/s, " in told[0]
@@ -125,7 +125,7 @@ import json, os, sys, time
 from pathlib import Path
 import torch
 from tests.distillation import tiny
-from unicomp.distillation.correction import next_token
+from unicomp.distillation.objective import NextToken
 from unicomp.distillation.loop import train
 from unicomp.distillation.training import Training
 
@@ -137,7 +137,7 @@ def slowly(start):
         time.sleep(pause)
         yield sample
 
-objective = next_token(tiny.model())
+objective = NextToken(tiny.model())
 train(objective, slowly, tiny.tokenizer(), Training.from_json(training), folder, save_every=7)
 rank = os.environ.get("RANK", "0")
 torch.save(objective.student().state_dict(), folder / f"weights-{rank}.pt")

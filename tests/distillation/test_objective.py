@@ -1,4 +1,4 @@
-"""Logit distillation: the student is drawn to the teacher, which stays as it is."""
+"""Logit distillation brings the student closer to the teacher, which does not change."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_a_copy_of_the_teacher_has_nothing_to_learn(objective):
 
 
 def test_the_weight_of_a_token_is_that_of_its_prediction(objective):
-    """Only the token at place 3 counts: what comes after it, or is said of others, does not."""
+    """Only the token at place 3 counts: later tokens and the weights of others do not."""
     weights = torch.zeros(IDS.shape)
     weights[0, 3] = 1
     other = IDS.clone()

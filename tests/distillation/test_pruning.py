@@ -1,4 +1,4 @@
-"""What is cut off is gone and what is kept is as it was: shapes, weights, logits."""
+"""A cut removes the chosen parts and leaves the others unchanged: shapes, weights, logits."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.distillation.decoders import DECODERS, decoder, logits, token_ids
 from tests.families import EMBEDDED
 from unicomp.distillation.assembly import shape_of
-from unicomp.distillation.importance import Importance, measure
+from unicomp.distillation.importance import Importance, measure_importance
 from unicomp.distillation.pruning import candidates, choose, depth, width
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError, SpecError
@@ -33,7 +33,7 @@ def teacher(request):
 
 @pytest.fixture(scope="module")
 def importance(teacher):
-    return measure(teacher, [IDS])
+    return measure_importance(teacher, [IDS])
 
 
 def test_with_nothing_taken_away_every_logit_is_the_same(teacher, importance):
@@ -157,7 +157,7 @@ def test_candidates_leave_out_one_block_and_never_the_last_layer(layers, data):
         assert keep[-1] == layers - 1
 
 
-def test_the_published_choice_is_among_them():
+def test_the_published_choice_is_a_candidate():
     assert (*range(15), 31) in candidates(32, 16)
 
 
@@ -186,7 +186,7 @@ def test_a_candidate_can_generate(teacher):
     assert len(choose(teacher, 1, score).scores) == 3
 
 
-def test_a_choice_without_a_score_is_none(teacher):
+def test_a_choice_needs_a_score(teacher):
     with pytest.raises(BuildError, match="number"):
         choose(teacher, 1, lambda model: float("nan"))
     shaky = iter([float("nan"), 1.0, 2.0])
@@ -241,11 +241,11 @@ def embedded():
             tokens += rows[:, 1:].numel()
         return total / tokens
 
-    return model, measure(model, seen), loss
+    return model, measure_importance(model, seen), loss
 
 
 def shuffled(importance, seed):
-    """The same values, dealt out at random."""
+    """The same values in random order."""
     generator = torch.Generator().manual_seed(seed)
 
     def deal(values):

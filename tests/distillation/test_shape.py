@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.distillation.decoders import DECODERS, decoder
-from unicomp.distillation.shape import KINDS, Shape, student_config, why_unsupported
+from unicomp.distillation.shape import ARCHITECTURES, Shape, student_config, why_unsupported
 from unicomp.errors import SpecError
 
 LLAMA_8B = {
@@ -67,7 +67,9 @@ def test_the_published_student_of_llama_comes_out():
 def test_settings_that_are_left_out_have_the_defaults_of_transformers():
     import transformers
 
-    for kind, name in zip(KINDS, ("LlamaConfig", "Qwen2Config", "Qwen3Config"), strict=True):
+    for kind, name in zip(
+        ARCHITECTURES, ("LlamaConfig", "Qwen2Config", "Qwen3Config"), strict=True
+    ):
         said = {key: value for key, value in LLAMA_8B.items() if key != "num_key_value_heads"}
         said |= {"model_type": kind, "num_attention_heads": 32}
         config = getattr(transformers, name)(**said)
@@ -100,7 +102,7 @@ def test_every_key_value_head_keeps_as_many_heads(share, config):
 
 
 @given(hidden=st.integers(1, 112), intermediate=st.integers(1, 18944), layers=st.integers(1, 28))
-def test_a_target_is_taken_as_it_stands_and_makes_the_model_smaller(hidden, intermediate, layers):
+def test_a_number_is_not_rounded_and_never_makes_the_model_larger(hidden, intermediate, layers):
     own = Shape.of(QWEN_7B)
     student = own.scaled(hidden=32 * hidden, intermediate=intermediate, layers=layers)
     assert (student.hidden, student.intermediate) == (32 * hidden, intermediate)
@@ -171,8 +173,8 @@ def test_dense_decoders_are_taken(config):
     [
         ({"model_type": "qwen3_moe", "num_experts": 128}, "mixtures of experts"),
         ({"model_type": "mixtral", "num_local_experts": 8}, "mixtures of experts"),
-        ({"model_type": "gemma3"}, "gemma3 is none of the architectures"),
-        ({}, "None is none of the architectures"),
+        ({"model_type": "gemma3"}, "gemma3 cannot be cut"),
+        ({}, "None cannot be cut"),
         ({"model_type": "llama"}, "has no hidden_size"),
         (LLAMA_8B | {"num_key_value_heads": 5}, "evenly"),
     ],

@@ -1,4 +1,4 @@
-"""The text comes in full rows, the same ones again, and holds nothing that is asked later."""
+"""The text comes in full rows, reproducibly, and contains no question of a test."""
 
 from itertools import islice, pairwise
 from pathlib import Path
@@ -34,7 +34,7 @@ def equal(one, other):
 
 
 def pieces(batch):
-    """The samples of a batch as token ids, read off its positions."""
+    """The samples of a batch as token ids, separated by its positions."""
     for ids, places, weights in zip(batch.input_ids, batch.positions, batch.weights, strict=True):
         starts = [*(places == 0).nonzero().flatten().tolist(), len(ids)]
         for start, end in pairwise(starts):
@@ -71,7 +71,7 @@ def test_a_long_text_is_cut_and_nothing_of_it_is_lost(words):
     assert set(lengths) == {24, 100 % 24}, "99 words and the end of the text"
 
 
-def test_how_a_sample_begins_is_not_predicted(words):
+def test_the_first_token_of_a_sample_is_not_predicted(words):
     for ids, weights in pieces(Text(tiny.stream, words, TRAINING).batch(4)):
         assert weights == [0.0] + [1.0] * (len(ids) - 1)
 

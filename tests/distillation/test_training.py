@@ -1,4 +1,4 @@
-"""A training is a value: what it costs in steps, and how fast it learns at each."""
+"""A training is a value: its number of steps, and its learning rate at each."""
 
 import json
 from dataclasses import replace
@@ -67,12 +67,12 @@ def test_it_is_read_back_from_json_as_it_was():
     [
         ({"tokens": 0}, "tokens above 0"),
         ({"learning_rate": float("nan")}, "learning_rate above 0"),
-        ({"schedule": "steep"}, "'steep' is none of linear, cosine, constant"),
-        ({"precision": "float8"}, "'float8' is none of auto"),
+        ({"schedule": "steep"}, "'steep' of a training is unknown: give linear, cosine, constant"),
+        ({"precision": "float8"}, "'float8' of a training is unknown: give auto"),
         ({"sequence": 1}, "at least 2 tokens"),
         ({"at_once": 0}, "at least one row"),
     ],
 )
-def test_what_is_no_training_is_refused(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(SpecError, match=message):
         replace(MINITRON, **settings)

@@ -301,18 +301,18 @@ RECIPES = {
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_recipes_of_the_paper_take_their_model(name, tmp_path):
-    from unicomp.distillation.estimate import work_of
+    from unicomp.distillation.estimate import PlannedTraining
 
     method = catalogue.load_method(name, catalogue.roots(tmp_path))
     assert method.why_unsupported(LLAMA) is None
-    student = work_of(LLAMA, method.parameters).student
+    student = PlannedTraining.of(LLAMA, method.parameters).student
     assert (student.hidden, student.intermediate, student.layers) == RECIPES[name]
     assert 4.4e9 < student.parameters() < 4.6e9
     assert "mixtures of experts" in method.why_unsupported(LLAMA | {"num_experts": 8})
 
 
 def test_the_recipe_of_low_rank_clone_takes_its_model(tmp_path):
-    from unicomp.distillation.estimate import work_of
+    from unicomp.distillation.estimate import PlannedTraining
 
     qwen = LLAMA | {
         "architectures": ["Qwen2ForCausalLM"],
@@ -326,7 +326,7 @@ def test_the_recipe_of_low_rank_clone_takes_its_model(tmp_path):
     }
     method = catalogue.load_method("low_rank_clone_qwen2_5_7b", catalogue.roots(tmp_path))
     assert method.why_unsupported(qwen) is None
-    work = work_of(qwen, method.parameters)
+    work = PlannedTraining.of(qwen, method.parameters)
     assert work.student.hidden == 2048
     assert work.training.batch * work.training.sequence == 32_768
 
@@ -339,7 +339,7 @@ def test_models_that_cannot_be_cut_are_refused_before_anything_is_tried(
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "gemma"}))
     method = catalogue.load_method("minitron_width", roots)
     model = Model(name="gemma", source=str(tmp_path / "model"))
-    with pytest.raises(UnsupportedError, match="gemma is none of the architectures"):
+    with pytest.raises(UnsupportedError, match="the architecture gemma cannot be cut"):
         checkpoint.build(model, method, seen, store=store, roots=roots, source=source)
 
 

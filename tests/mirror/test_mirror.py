@@ -888,7 +888,7 @@ def test_a_mirror_that_was_just_filled_is_complete(hub, tmp_path_factory, reposi
     source = Source(str(root / "mirror"), load_lock(root))
     check_pinned(source, needs, file_digest)
     for need in needs:
-        source.check(need.dataset, need.config, () if need.large else need.splits)
+        assert not source.lacks(need.dataset, [need.config], () if need.large else need.splits)
     run(root / "mirror", needs, root)
     assert hub.sent == []
 

@@ -9,7 +9,7 @@ import pytest
 CASES = {
     "method": (["--method=wanda_5"], "unknown method 'wanda_5': did you mean 'wanda_50'?"),
     "model": (["--model=embeded"], "did you mean 'embedded'?"),
-    "model-folder": (["--model={empty}"], "is no model: it has no config.json"),
+    "model-folder": (["--model={empty}"], "is not a model folder: it has no config.json"),
     "marker": (["-m", "resoning"], "there is no marker 'resoning'; did you mean 'reasoning'?"),
     "home-of-nobody": (["--unicomp-home=~nobody-of-that-name/x"], "no home folder"),
     "floor-name": (["--floor=gms8k=90"], "'gms8k'; did you mean 'gsm8k'?"),

@@ -81,7 +81,7 @@ def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_pat
         p.get("value")
         for case in cases
         for p in case.iter("property")
-        if p.get("name") == "unicomp.data.calibration"
+        if p.get("name") == "unicomp.calibration"
     ]
     assert named == ["none", "generic", "facts"]
 
@@ -113,7 +113,7 @@ def test_a_file_that_every_seed_takes_whole_is_measured_once_and_says_so(gate_of
     for workers in ((), ("-n2",)):
         run = gate.run("-m", "knowledge", *workers, *COPIED, "--calibration=mine.txt", "--seeds=3")
         assert _subjects(run) == [("dense", "none"), ("copy_it", "mine")]
-        assert "mine.txt has 2 samples, of which every seed takes all" in run.text
+        assert "mine.txt has 2 samples, and every seed takes all of them" in run.text
 
 
 def test_a_floor_and_an_allowed_gap_of_a_method_hold_for_each_calibration(gate_of_copies):

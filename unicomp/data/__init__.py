@@ -1,1 +1,1 @@
-"""What is read: rows of data sets, calibration text, and the folders of models."""
+"""Input: rows of data sets, calibration text, and the folders of models."""

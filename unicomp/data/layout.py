@@ -1,7 +1,7 @@
-"""Which files of a data set's repository hold which rows, as its README declares them.
+"""The layout of a data set's repository: which files hold which rows, as its README declares.
 
 The front matter of a README lists configurations, their splits and the patterns of their files.
-`datasets` reads a repository by it, on the hub as in a local copy; so must whoever copies one.
+`datasets` follows it, on the hub and in a local copy, so a copy must follow it, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unicomp.errors import SpecError
 
 README = "README.md"
 DEFAULT = "default"
-"""What `datasets` calls the configuration of a repository that declares none."""
+"""The name that `datasets` gives the configuration of a repository that declares none."""
 
 _MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|\Z)", re.DOTALL)
 _GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
@@ -27,27 +27,27 @@ _SHARD = re.compile(r"(?P<start>.*-)(?P<number>\d{5})-of-(?P<total>\d{5})(?P<end
 _WILDCARDS = {"**/": "(?:.+/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 Splits = Mapping[str | None, tuple[str, ...]]
-"""Split → patterns of its files; None where the files' names tell the splits apart."""
+"""Split → patterns of its files; the key None: the split is in the names of the files."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a README declares; nothing at all is usual for small data sets."""
+    """The configurations that a README declares; small data sets often declare none."""
 
     configs: Mapping[str, Splits]
-    """In the order of the README: `datasets` looks at the files of the first one, always."""
+    """In the order of the README, since `datasets` always needs the files of the first one."""
     default: str | None = None
-    """The configuration that is meant where none is named."""
+    """The configuration that is read if none is named."""
 
     def splits(self, config: str | None) -> Splits | None:
-        """The files of a configuration by split; None where there is no such configuration."""
+        """The files of a configuration by split; None if there is no such configuration."""
         if not self.configs:
             return {None: ("**",)} if config in (None, DEFAULT) else None
         name = self.default if config is None else config
         return self.configs.get(name) if name is not None else None
 
     def patterns(self, config: str | None) -> tuple[str, ...] | None:
-        """All patterns of a configuration; None where there is no such configuration."""
+        """All patterns of a configuration; None if there is no such configuration."""
         splits = self.splits(config)
         return None if splits is None else tuple(p for found in splits.values() for p in found)
 
@@ -60,9 +60,9 @@ def layout_of(folder: Path) -> Layout:
         return Layout({})
 
 
-@lru_cache(maxsize=256)  # asked for each of many configurations, and long ones take a second
+@lru_cache(maxsize=256)  # called for each of many configurations, and a long README takes a second
 def read_layout(readme: str) -> Layout:
-    """The layout in the text of a README; an empty one where it declares nothing usable."""
+    """The layout in the text of a README; an empty one if it declares nothing usable."""
     matter = _MATTER.match(readme)
     try:
         table = yaml.safe_load(matter[1]) if matter else None
@@ -95,16 +95,16 @@ def _splits(entry: Mapping[str, Any]) -> Splits:
 
 
 def matching(patterns: Iterable[str], paths: Iterable[str]) -> list[str]:
-    """Those of the paths that match one of the patterns, sorted. Raises SpecError."""
+    """The paths that match one of the patterns, sorted. Raises SpecError."""
     forms = [_expression(pattern) for pattern in patterns]
     return sorted({path for path in paths if any(form.fullmatch(path) for form in forms)})
 
 
 @lru_cache(maxsize=4096)
 def _expression(pattern: str) -> re.Pattern[str]:
-    """A glob as a regular expression; only `**` goes through folders.
+    """A glob as a regular expression; only `**` crosses folders.
 
-    Raises SpecError for one that `datasets` does not take either.
+    Raises SpecError for a glob that `datasets` rejects, too.
     """
     if any("**" in part and part != "**" for part in pattern.split("/")):
         raise SpecError(f"the pattern {pattern!r} is malformed: ** must stand for whole folders")
@@ -125,12 +125,12 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def names_split(path: str, split: str) -> bool:
-    """Whether a path has the name of a split as a word, by which `datasets` tells them apart."""
+    """Whether a path has the name of a split as a word, as `datasets` requires."""
     return re.search(rf"(?<![^-._ 0-9/]){re.escape(split)}(?![^-._ 0-9/])", path) is not None
 
 
 def other_shards(paths: Collection[str]) -> list[str]:
-    """The files that are not among the paths, though the names of others count them."""
+    """The shards that are not among the paths, though the names of other shards count them."""
     missing: set[str] = set()
     for match in filter(None, map(_SHARD.fullmatch, paths)):
         for number in range(int(match["total"])):
@@ -141,9 +141,9 @@ def other_shards(paths: Collection[str]) -> list[str]:
 
 
 def missing(declared: Splits, wanted: Collection[str], paths: Collection[str]) -> list[str]:
-    """What of the declared files is not among the paths: patterns that match none, and shards.
+    """The declared files that are not among the paths: patterns without a match, and shards.
 
-    Shards count for the wanted splits only: of the others, one file is enough.
+    Only the wanted splits need all their shards; of any other, one file is enough.
     """
     lacking: list[str] = []
     for split, patterns in declared.items():

@@ -1,4 +1,4 @@
-"""`unicomp.lock`: which revision of each data set counts, what is in its files, how many rows.
+"""`unicomp.lock`: the revision of each data set, the digests of its files, its number of rows.
 
     {
      "openai/gsm8k": {
@@ -8,8 +8,8 @@
      }
     }
 
-It lies beside `unicomp.toml` and is written by `unicomp mirror DIR --lock`, from what the hub says
-and the files that were fetched. A data set without an entry is unpinned, and reports say so.
+It lies next to `unicomp.toml`. `unicomp mirror DIR --lock` writes it, from the hub's answers and
+the fetched files. A data set without an entry is unpinned, and reports say so.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """One data set as it was when it was locked."""
+    """The state of one data set when it was locked."""
 
     revision: str
     """The commit on the hub."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 by path within the data set: of the files that were needed."""
+    """Path within the data set → SHA-256, of the files that were needed."""
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Configuration → split → rows in those files."""
 
 
 Lock = Mapping[str, Pin]
-"""By data set."""
+"""Data set → its pin."""
 
 
 def load_lock(root: Path) -> Lock:
-    """The lock of a project; empty where there is none. Raises SpecError."""
+    """The lock of a project; empty if there is none. Raises SpecError."""
     path = root / LOCK_FILE
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def load_lock(root: Path) -> Lock:
 
 
 def write_lock(root: Path, lock: Lock) -> None:
-    """Write the lock of a project, whole or not at all. Raises StoreError."""
+    """Write the lock of a project atomically. Raises StoreError."""
     path = root / LOCK_FILE
     entries = {dataset: asdict(pin) for dataset, pin in lock.items()}
     text = json.dumps(entries, indent=1, sort_keys=True, ensure_ascii=False)
@@ -76,12 +76,12 @@ def write_lock(root: Path, lock: Lock) -> None:
 
 
 def _pin(where: str, entry: Any) -> Pin:
-    """An entry, checked: a damaged lock must not pin less than it seems to."""
+    """An entry as a pin, checked, so that a damaged lock does not pin less than it seems to."""
     if not isinstance(entry, dict) or set(entry) != {"revision", "files", "rows"}:
         raise SpecError(f"{where} must have revision, files and rows, and nothing else")
     if not _is(entry["revision"], _COMMIT):
         raise SpecError(
-            f"{where}: the revision {entry['revision']!r} is no commit of 40 hex digits"
+            f"{where}: the revision {entry['revision']!r} is not a commit of 40 hex digits"
         )
     files, rows = entry["files"], entry["rows"]
     if not isinstance(files, dict) or not all(_is(digest, _SHA256) for digest in files.values()):

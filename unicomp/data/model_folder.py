@@ -1,4 +1,8 @@
-"""A model's folder in Hugging Face's layout: its configuration, its weights, its tokenizer."""
+"""A model's folder in Hugging Face's layout: its configuration, weights, tokenizer, and name.
+
+`check_folder` accepts a folder that transformers can load without running code: a `config.json`
+that names a model type, whole safetensors files with every shard of their index, and a tokenizer.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,37 @@ from typing import Any, Literal
 from unicomp.errors import SpecError
 from unicomp.spec import Model
 
-_SNAPSHOT = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+EXPERT_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""The settings for the number of experts of a mixture; each architecture has one of them."""
+
+_CACHED = re.compile(r"models--(?P<org>.+?)--(?P<name>.+)")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 def hub_id(model: Model) -> str | None:
-    """The hub id of a model that is there, or in the hub's cache; None for another folder."""
+    """The hub id of a model on the hub or in the hub's cache; None for any other folder."""
     if model.folder is None:
         return model.source
-    if model.folder.parent.name == "snapshots" and (
-        match := _SNAPSHOT.fullmatch(model.folder.parent.parent.name)
-    ):
-        return f"{match['org']}/{match['name']}"
-    return None
+    cached = _cached(model.folder)
+    return f"{cached['org']}/{cached['name']}" if cached else None
+
+
+def folder_name(folder: Path) -> str:
+    """The folder's name, or the model's name on the hub if the folder is in the hub's cache."""
+    if cached := _cached(folder):
+        return slug(cached["name"])
+    return slug(folder.name) or "model"
+
+
+def slug(text: str) -> str:
+    """`text` as a name: anything but letters, digits, `_`, `.` and `-` becomes `-`."""
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "-", text).lstrip("_.-").rstrip("-")
+
+
+def _cached(folder: Path) -> re.Match[str] | None:
+    """The parts of the hub id, if the folder is a snapshot in the hub's cache."""
+    snapshots = folder.parent
+    return _CACHED.fullmatch(snapshots.parent.name) if snapshots.name == "snapshots" else None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -33,26 +54,27 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise SpecError(f"{folder} is no model: it has no config.json") from None
+        raise SpecError(f"{folder} is not a model folder: it has no config.json") from None
     except ValueError:
         raise SpecError(f"{path} is not JSON") from None
     if not isinstance(config, dict):
         raise SpecError(f"{path} is not a JSON object")
     if "model_type" not in config:
-        raise SpecError(f"{path} is no model configuration: it names no model_type")
+        raise SpecError(f"{path} is not a model configuration: it has no model_type")
     return config
 
 
 def kind_of(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
-    """What a configuration tells of a model's kind; whether it thinks aloud, none does."""
-    experts = [config.get(name) for name in _EXPERTS]
+    """The kind of a model by its configuration, which does not show whether it is `reasoning`."""
+    experts = [config.get(name) for name in EXPERT_COUNTS]
     return "moe" if any(isinstance(count, int) and count > 1 for count in experts) else "normal"
 
 
 def check_folder(folder: Path) -> None:
     """Raise SpecError unless `folder` is a complete Hugging Face model in safetensors format."""
     if not folder.is_dir():
-        raise SpecError(f"the model {folder} is no folder" + _or_missing(folder))
+        reason = "is not a folder" if folder.exists() else "does not exist"
+        raise SpecError(f"the model folder {folder} {reason}")
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         raise SpecError(f"{folder} is an adapter: merge it into its base model first")
     read_config(folder)
@@ -70,7 +92,7 @@ def check_folder(folder: Path) -> None:
         try:
             shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            raise SpecError(f"{index} is no index of weights") from None
+            raise SpecError(f"{index} is not an index of weights") from None
         if lacking := sorted(shards - {path.name for path in weights}):
             raise SpecError(f"{folder} lacks {lacking[0]}, which its index names")
     for path in weights:
@@ -80,7 +102,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _check_weights(path: Path) -> None:
-    """Raise SpecError unless a safetensors file is as long as its header says."""
+    """Raise SpecError unless a safetensors file has the length that its header gives."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(8)
@@ -98,21 +120,3 @@ def _check_weights(path: Path) -> None:
         raise SpecError(f"{path} is not a safetensors file, or holds no weights") from None
     if 8 + length + end != size:
         raise SpecError(f"{path} is cut off or damaged: {size} bytes, not {8 + length + end}")
-
-
-def _or_missing(folder: Path) -> str:
-    return "" if folder.exists() else ": it does not exist"
-
-
-def folder_name(folder: Path) -> str:
-    """A name that a person recognises: the folder's, or the hub id's within the hub's cache."""
-    if folder.parent.name == "snapshots" and (
-        match := _SNAPSHOT.fullmatch(folder.parent.parent.name)
-    ):
-        return slug(match["name"])
-    return slug(folder.name) or "model"
-
-
-def slug(text: str) -> str:
-    """A text that can stand in a name: anything but letters, digits, `_`, `.`, `-` becomes `-`."""
-    return re.sub(r"[^A-Za-z0-9_.\-]+", "-", text).lstrip("_.-").rstrip("-")

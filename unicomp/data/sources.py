@@ -1,8 +1,7 @@
-"""Where rows come from: the hub, a local mirror in the hub's folder layout, or the embedded rows.
+"""Sources of rows: the hub, a local mirror in the hub's folder layout, or the embedded rows.
 
-One task definition reads all three. A mirror is a folder that holds `ORG/NAME` folders as the hub
-has them; the embedded rows are such a folder, shipped with UniComp, and belong to the embedded
-model.
+One task definition reads all three. A mirror is a folder of `ORG/NAME` folders, as on the hub. The
+embedded rows are such a folder, shipped with UniComp for the embedded model.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ HUB = "hub"
 EMBEDDED_ROWS = "embedded"
 
 PARTIAL = ".unicomp-partial"
-"""Lies in the folder of a data set while `unicomp mirror` fetches it."""
+"""A file in the folder of a data set while `unicomp mirror` fetches it."""
 
 
 def shipped_fixtures() -> Path:
@@ -41,30 +40,32 @@ def shipped_fixtures() -> Path:
 def shipped_module(name: str) -> ModuleType:
     """The module `name` of the shipped fixtures, such as `embedded.corpus`.
 
-    It is `unicomp.fixtures.NAME` in the repository too: there is no telling what a user's project
-    calls `fixtures`.
+    It is always imported as `unicomp.fixtures.NAME`, also in the repository, since a user's project
+    may have a `fixtures` of its own.
     """
     package = "unicomp.fixtures"
     if package not in sys.modules:
-        folder = shipped_fixtures()
-        spec = spec_from_file_location(
-            package, folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        module = module_from_spec(spec)
-        sys.modules[package] = module
-        spec.loader.exec_module(module)
+        run_module(package, shipped_fixtures() / "__init__.py")
     return import_module(f"{package}.{name}")
+
+
+def run_module(name: str, path: Path) -> ModuleType:
+    """Run a Python file as the module called `name`; an `__init__.py` becomes a package."""
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(frozen=True)
 class Source:
-    """One place that data sets are read from; `name` is `hub`, `embedded` or a folder."""
+    """A place to read data sets from; `name` is `hub`, `embedded` or a folder."""
 
     name: str
     lock: Lock = field(default_factory=dict, hash=False)
-    """Which revision of a data set counts; embedded rows are pinned by being shipped."""
+    """The pinned revisions; embedded rows need none, since they are shipped."""
 
     def __post_init__(self) -> None:
         if self.folder is not None and not self.folder.is_dir():
@@ -84,13 +85,13 @@ class Source:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether these are the embedded rows: zero-shot, and complete by construction."""
+        """Whether these are the embedded rows: zero-shot, and always complete."""
         return self.name == EMBEDDED_ROWS
 
     def path(self, dataset: str) -> str:
-        """What `datasets.load_dataset` is given for a data set of the hub.
+        """The first argument of `datasets.load_dataset`: an id, or a folder.
 
-        Raises AbsentError where a local root does not hold it.
+        Raises AbsentError if a local root lacks the data set.
         """
         if self.folder is None:
             return dataset
@@ -102,22 +103,22 @@ class Source:
             )
         if (folder / PARTIAL).exists():
             raise AbsentError(
-                f"the dataset root {self.name} has {dataset} only in part: its download was broken "
-                f"off, go on with `unicomp mirror {self.name}`"
+                f"the dataset root {self.name} has {dataset} only in part: its download was "
+                f"interrupted, go on with `unicomp mirror {self.name}`"
             )
         return str(folder)
 
     def pin(self, dataset: str) -> Pin | None:
-        """What the lock says of a data set; None where it is unpinned, or embedded."""
+        """The pin of a data set in the lock; None if it is unpinned or embedded."""
         return None if self.is_embedded else self.lock.get(dataset)
 
     def revision(self, dataset: str) -> str | None:
-        """What `datasets.load_dataset` is given as revision; None for a folder, and if unpinned."""
+        """The `revision` for `datasets.load_dataset`; None for a folder, or if unpinned."""
         pin = self.pin(dataset) if self.folder is None else None
         return pin.revision if pin else None
 
     def identity(self, dataset: str, digest: Callable[[Path], str]) -> dict[str, str] | None:
-        """What decides the rows, as JSON values; None for unpinned rows of the hub.
+        """Identifies the rows, as JSON values; None for unpinned rows of the hub.
 
         `digest` gives the SHA-256 of a file.
         """
@@ -128,18 +129,13 @@ class Source:
         folder = Path(self.path(dataset))
         return {str(path.relative_to(folder)): digest(path) for path in files}
 
-    def check(self, dataset: str, config: str | None, splits: Collection[str] = ()) -> None:
-        """Raise AbsentError where a local root lacks a data set or one of its configurations."""
-        for reason in self.lacks(dataset, (config,), splits).values():
-            raise AbsentError(reason)
-
     def lacks(
         self, dataset: str, configs: Sequence[str | None], splits: Collection[str] = ()
     ) -> dict[str | None, str]:
-        """Configuration → what of it is not there, of those that a local root lacks.
+        """Configuration → reason, for each configuration that a local root lacks.
 
-        Of a split that is named, no file may be missing that the names of others count. Raises
-        AbsentError where the whole data set is not there.
+        The named `splits` must have all their shards. Raises AbsentError if the whole data set is
+        absent.
         """
         folder = Path(self.path(dataset))
         if self.folder is None:
@@ -149,16 +145,17 @@ class Source:
         for config in configs:
             declared = layout.splits(config)
             if declared is None and config is not None:
-                reasons[config] = f"{folder / README} does not declare it"
+                reason = f"{folder / README} does not declare it"
             elif lost := self._missing(dataset, declared or {}, splits, names):
-                reasons[config] = f"there is no {folder}/{lost[0]}"
-        return {
-            config: f"the dataset root {self.name} lacks {_named(dataset, config)}: {reason}"
-            for config, reason in reasons.items()
-        }
+                reason = f"there is no {folder}/{lost[0]}"
+            else:
+                continue
+            what = dataset if config is None else f"{dataset}, configuration {config!r}"
+            reasons[config] = f"the dataset root {self.name} lacks {what}: {reason}"
+        return reasons
 
     def check_file(self, dataset: str, pattern: str) -> None:
-        """Raise AbsentError where a local root lacks a file of a data set."""
+        """Raise AbsentError if a local root lacks a file of a data set."""
         folder = Path(self.path(dataset))
         if self.folder is None:
             return
@@ -170,37 +167,37 @@ class Source:
             )
 
     def check_rows(self, dataset: str, file: str, where: Mapping[str, str]) -> None:
-        """Raise AbsentError unless some row of a file, a JSON list, has these values."""
+        """Raise AbsentError unless a row of a file, a JSON list, has these values."""
         path = Path(self.path(dataset)) / file
         rows = json.loads(path.read_text(encoding="utf-8"))
         if not any(all(str(row[name]) == text for name, text in where.items()) for row in rows):
             values = ", ".join(f"{name} {text!r}" for name, text in where.items())
             raise AbsentError(
-                f"the {self.name} rows of {dataset} have none with {values} in {file}"
+                f"no row of {dataset} in the dataset root {self.name} has {values} in {file}"
             )
 
     def _missing(
         self, dataset: str, declared: Splits, splits: Collection[str], names: Collection[str]
     ) -> list[str]:
-        """The files, and patterns of files, that are not there."""
+        """The declared files, and patterns of files, that are absent."""
         try:
             return missing(declared, splits, names)
         except SpecError as error:
             raise SpecError(f"{dataset} in the dataset root {self.name}: {error}") from None
 
     def files(self, dataset: str) -> list[Path] | None:
-        """The files behind a data set, in a fixed order; None for the hub.
+        """The files of a data set, in a fixed order; None for the hub.
 
-        Hidden ones, such as what a download leaves beside the rows, are not read by `datasets`.
+        Hidden files, such as those that a download leaves, are not read by `datasets`.
         """
         if self.folder is None:
             return None
         return visible_files(Path(self.path(dataset)))
 
     def configs(self, dataset: str, declared: Sequence[str]) -> tuple[str, ...]:
-        """Those of the declared configurations that are run.
+        """The declared configurations that are run.
 
-        All of them, except on the embedded rows, whose world speaks only some languages.
+        All of them, except on the embedded rows, which cover only some languages.
         """
         if not self.is_embedded:
             return tuple(declared)
@@ -208,12 +205,8 @@ class Source:
         return tuple(config for config in declared if (folder / config).is_dir())
 
 
-def _named(dataset: str, config: str | None) -> str:
-    return dataset if config is None else f"{dataset}, configuration {config!r}"
-
-
 def visible_files(folder: Path) -> list[Path]:
-    """The files below a folder in a fixed order, without those that are hidden."""
+    """The files below a folder in a fixed order, without hidden ones."""
     found: list[Path] = []
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -222,7 +215,7 @@ def visible_files(folder: Path) -> list[Path]:
 
 
 def visible_names(folder: Path) -> set[str]:
-    """The paths of those files within the folder, as on the hub."""
+    """The paths of the visible files within the folder, as on the hub."""
     return {path.relative_to(folder).as_posix() for path in visible_files(folder)}
 
 
@@ -230,16 +223,23 @@ def visible_names(folder: Path) -> set[str]:
 def local_splits(
     folder: str, config: str | None, options: Mapping[str, Any] | None = None
 ) -> Iterator[Mapping[str, Any]]:
-    """The splits of a data set in a local folder, each as a stream of rows that are read anew.
+    """The splits of a data set in a local folder; each iteration reads the rows again.
 
-    The cache of `datasets` is kept out: it knows local files by their names, and so gives the rows
-    of a file that has since been replaced, and reads a folder with the columns of another one.
+    The cache of `datasets` is not used. It identifies local files by name, so it would give the old
+    rows of a replaced file, or read a folder with the columns of another one.
     """
     import datasets
 
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    silence_datasets()
     with TemporaryDirectory() as cache:
         yield datasets.load_dataset(
             folder, config, streaming=True, cache_dir=cache, **(options or {})
         )
+
+
+def silence_datasets() -> None:
+    """Keep the progress bars and warnings of `datasets` off the terminal."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()

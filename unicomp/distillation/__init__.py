@@ -1,17 +1,16 @@
-"""Distillation: a smaller model learns to answer as the one it was cut from.
+"""Distillation: a smaller model learns to answer like the larger model it was cut from.
 
-shape.py       how wide and deep a model is, and a student of it
-importance.py  what the parts of a model contribute
-pruning.py     a student by leaving out the rest
-assembly.py    a plain model, put together from tensors
-losses.py      how far a student's predictions are from its teacher's, and from the text
-objective.py   what a training minimises
-clone.py       a student whose weights are projections of its teacher's
-correction.py  the teacher, trained on the text before it teaches
-training.py    what decides a training, as JSON values
-corpus.py      where the training text is read
-text.py        the training text, packed into batches
-loop.py        the one training loop: any number of devices, resumed where it was killed
-job.py         one training as a request, in this process or in one for each device
-estimate.py    what a training will take, before it is started
+shape.py       the widths and the depth of a model, and of a student of it
+importance.py  measures what the parts of a model contribute
+pruning.py     cuts a student: keeps the important parts
+assembly.py    puts a plain model together from tensors
+losses.py      the distance of a student's predictions from its teacher's, and from the text
+objective.py   the losses that a training minimises, with their models
+clone.py       Low-Rank Clone: a student whose weights are projections of its teacher's
+training.py    the settings that decide a training
+corpus.py      the text of a training: a calibration recipe and the source of its rows
+text.py        packs the training text into batches
+loop.py        the one training loop: any number of devices, resumed after a kill
+job.py         runs one training, in this process or in one process for each device
+estimate.py    estimates time and memory of a training before it starts
 """

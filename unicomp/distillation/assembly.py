@@ -1,4 +1,4 @@
-"""A plain model of another shape, put together from tensors."""
+"""Put a plain model of another shape together from tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 HEAD = "lm_head.weight"
-"""What turns hidden states into logits: absent where it is the embedding."""
+"""The matrix that turns hidden states into logits; absent if the embedding serves as head."""
 
 
 def shape_of(model: PreTrainedModel) -> Shape:
@@ -22,10 +22,10 @@ def shape_of(model: PreTrainedModel) -> Shape:
 
 
 def empty(like: PreTrainedModel, config: Mapping[str, Any]) -> PreTrainedModel:
-    """A model of the class of `like` with this `config.json`, whose weights take no memory yet.
+    """A model of the class of `like` with this `config.json` and weights that take no memory yet.
 
-    It is in evaluation mode, attends as `like` does, and has its rotary embedding, which is
-    computed and not stored, on the device of `like`.
+    It is in evaluation mode and uses the attention implementation of `like`. Its rotary embedding,
+    which is computed rather than stored, is on the device of `like`.
     """
     import torch
 
@@ -46,8 +46,8 @@ def assemble(
 ) -> PreTrainedModel:
     """The model of the class of `like` with this `config.json` and these weights.
 
-    The tensors are taken as they are, without a copy. Raises BuildError where one is missing, too
-    many, or of another shape than the configuration says.
+    The tensors are used without a copy. Raises BuildError if one is missing, is not in the model,
+    or has another shape than the configuration says.
     """
     model = empty(like, config)
     if model.config.tie_word_embeddings:
@@ -60,5 +60,6 @@ def assemble(
         model.tie_weights()
         missing = [name for name in missing if name != HEAD]
     if missing or unknown:
-        raise BuildError(f"the student has no place for, or lacks, {(missing + unknown)[0]}")
+        which = f"lacks {missing[0]}" if missing else f"has no place for {unknown[0]}"
+        raise BuildError(f"the student {which}: its weights do not fit its configuration")
     return model

@@ -1,26 +1,27 @@
 """Low-Rank Clone (arXiv 2505.12781): a student whose weights are projections of its teacher's.
 
-Not the student's weights are trained but, for every matrix of the teacher, a projection P of shape
-(d_T, d_S) from the teacher's hidden size to the student's; and the weights of the student's norms.
-A matrix that reads the residual stream becomes W_T P, one that writes to it Pᵀ W_T; the number of
-layers and heads and the width of the feed-forward layers stay. The same projections tell how what
-the teacher writes to the stream looks to the student, so activations are compared without any
-further matrices. In the end each product is a matrix of a plain, smaller model.
+For every matrix of the teacher, a projection P of shape (d_T, d_S) is trained, from the teacher's
+hidden size to the student's. The weights of the student's norms are trained too. A matrix that
+reads the residual stream becomes W_T P, one that writes to it becomes Pᵀ W_T. The number of layers
+and heads and the width of the feed-forward layers stay. The same projections map the teacher's
+activations to the student's size, so that both are compared without further matrices. In the end
+each product is a matrix of a plain, smaller model.
 
-What the paper's equations (section 3) leave open follows from them:
-- A bias of a matrix that writes to the stream goes through its projection, too.
-- Norms of queries and keys, of width head_dim, are the teacher's, and are not trained.
-- With a tied head, the embedding's projection is the head's.
+The paper's equations (section 3) leave three cases open. Here:
+- The bias of a matrix that writes to the stream is projected, too.
+- Norms of queries and keys, of width head_dim, are the teacher's and are not trained.
+- A tied head shares the embedding's projection.
 
-Where the paper and its code (CURRENTF/LowRankClone, modeling/co_train_llama.py) differ, the paper
-is followed: the code compares the output of attention before the projection, not after it.
+Where the paper and its code (CURRENTF/LowRankClone, modeling/co_train_llama.py) differ, we follow
+the paper: the code compares the output of attention before the projection, not after it.
 
-Everything is a `torch.nn.Module` here, so importing this needs torch.
+The classes are `torch.nn.Module`s, so importing this needs torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,12 +31,7 @@ from torch.nn import functional
 
 from unicomp.distillation.assembly import assemble, empty, shape_of
 from unicomp.distillation.losses import cross_entropy, divergence
-from unicomp.distillation.objective import (
-    Objective,
-    hidden_states,
-    predicted,
-    predicting,
-)
+from unicomp.distillation.objective import Objective, hidden_states, predicted, predicting
 from unicomp.distillation.shape import Shape, student_config
 from unicomp.errors import SpecError
 
@@ -43,12 +39,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TEMPERATURE = 40.0
-"""By which logits are divided before they are compared (section 4 of the paper)."""
+"""Logits are divided by it before they are compared (section 4 of the paper)."""
 DEVIATION = 0.02
 """Standard deviation of the projections before training."""
 
 Side = Literal["input", "output"]
-"""Which side of a matrix is the residual stream."""
+"""The side of a matrix that is the residual stream: it reads the stream, or writes to it."""
 
 MATRICES: Mapping[str, Side] = {
     "self_attn.q_proj": "input",
@@ -59,15 +55,15 @@ MATRICES: Mapping[str, Side] = {
     "mlp.up_proj": "input",
     "mlp.down_proj": "output",
 }
-"""The matrices of a layer."""
+"""The matrices of a layer, each with its side."""
 
 
 class LowRankClone(Objective):
     """Cross entropy + KL divergence of softened logits + `alpha` × differences of activations.
 
-    `shape` is the student's: that of the teacher but for `hidden`, and `tied` may be False where
-    the teacher's is True. Its norms start from 1 and its projections from N(0, 0.02²), drawn from
-    torch's global generator, and both are kept in `dtype`.
+    `shape` is the student's: the teacher's with a smaller `hidden`; `tied` may be False where the
+    teacher's is True. Norms start at 1, projections are drawn from N(0, 0.02²) by torch's global
+    generator; both are stored in `dtype`. Raises SpecError for any other shape.
     """
 
     def __init__(
@@ -79,12 +75,12 @@ class LowRankClone(Objective):
         temperature: float = TEMPERATURE,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        config = student_config(teacher.config.to_dict(), _check(shape, shape_of(teacher)))
+        config = student_config(teacher.config.to_dict(), _checked_shape(shape, shape_of(teacher)))
         learner = _projected(teacher, config, shape, dtype)
         super().__init__(teacher, learner)
         self.alpha = alpha
         self.temperature = temperature
-        self._lesson = _Lesson(teacher, learner)
+        self._pair = _Pair(teacher, learner)
 
     def forward(
         self, input_ids: Tensor, weights: Tensor, positions: Tensor | None = None
@@ -92,19 +88,18 @@ class LowRankClone(Objective):
         """`loss` = `cross_entropy` + `kl` + alpha × `clone`.
 
         `cross_entropy` is in nats a token. `kl` is summed over the tokens and divided by the number
-        of sequences, which is what "batchmean" does to logits of shape (sequences, length,
-        vocabulary); at a temperature of 40 the divergence of a single token is about 1,600 times
-        less than at 1, and a mean over the tokens would leave next to nothing of it. `clone` is the
-        sum over all layers and compared activations of the mean squared difference.
+        of sequences, like "batchmean" of logits (sequences, length, vocabulary). At a temperature
+        of 40 the divergence of one token is about 1,600 times less than at 1, so a mean over the
+        tokens would be almost 0. `clone` sums the mean squared differences of all compared
+        activations of all layers.
         """
         counted = predicted(weights)
-        hidden, aim, clone = self._lesson.give(input_ids, counted, positions)
+        hidden, aim, clone = self._pair.run(input_ids, counted, positions)
         head, aim_head = self.learner.lm_head.weight, self.teacher.lm_head.weight
         hidden, aim = predicting(hidden), predicting(aim)
         entropy = cross_entropy(hidden, head, predicted(input_ids), counted)
-        tokens = counted.float().sum()
         kl = divergence(hidden, head, aim, aim_head, counted, temperature=self.temperature)
-        kl = kl * (tokens / len(input_ids))
+        kl = kl * (counted.float().sum() / len(input_ids))
         return {
             "loss": entropy + kl + self.alpha * clone,
             "cross_entropy": entropy.detach(),
@@ -114,7 +109,7 @@ class LowRankClone(Objective):
 
     @torch.no_grad()
     def student(self) -> PreTrainedModel:
-        """The projections multiplied out: a plain model, in the precision of the teacher."""
+        """The products of matrices and projections: a plain model in the teacher's precision."""
         weights = {
             name: weight
             for name, weight in self.learner.named_parameters()
@@ -125,31 +120,26 @@ class LowRankClone(Objective):
                 weights[f"{name}.weight"] = module.weight
                 if module.bias is not None:
                     weights[f"{name}.bias"] = module.bias
-        stored = self.teacher.dtype
-        return assemble(
-            self.teacher,
-            self.learner.config.to_dict(),
-            {
-                name: weight.to(stored, copy=True, memory_format=torch.contiguous_format)
-                for name, weight in weights.items()
-            },
-        )
+        stored = {
+            name: weight.to(self.teacher.dtype, copy=True, memory_format=torch.contiguous_format)
+            for name, weight in weights.items()
+        }
+        return assemble(self.teacher, self.learner.config.to_dict(), stored)
 
 
 class Projected(nn.Module):
-    """A matrix of the teacher seen through a trainable projection (d_T, d_S)."""
+    """A matrix of the teacher times a trainable projection (d_T, d_S)."""
 
     def __init__(self, source: nn.Module, side: Side, projection: nn.Parameter) -> None:
         super().__init__()
-        # In a tuple, so that the teacher's weights are the teacher's alone: they are neither
-        # counted nor saved again with the student.
+        # in a tuple, so that torch does not count or save the teacher's weights with the student's
         self._source: tuple[Any] = (source,)
         self.side = side
         self.projection = projection
 
     @property
     def weight(self) -> Tensor:
-        """The student's matrix, computed from the teacher's each time that it is read."""
+        """The student's matrix, computed from the teacher's at each access."""
         matrix: Tensor = self._source[0].weight
         if self.side == "input":
             return _times(matrix, self.projection)
@@ -171,7 +161,7 @@ class Projected(nn.Module):
 
 
 class ProjectedEmbedding(Projected):
-    """The teacher's embedding through a projection, which only the rows that occur go through."""
+    """The teacher's embedding times a projection; only the rows that occur are projected."""
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """(sequences, length) → (sequences, length, d_S)."""
@@ -186,18 +176,21 @@ def _times(values: Tensor, projection: Tensor) -> Tensor:
     return values @ projection
 
 
-def _check(shape: Shape, own: Shape) -> Shape:
+def _checked_shape(shape: Shape, own: Shape) -> Shape:
+    """`shape`, if a teacher of shape `own` can have such a clone; raises SpecError otherwise."""
     if replace(shape, hidden=own.hidden, tied=own.tied) != own or shape.hidden > own.hidden:
-        raise SpecError(f"a clone differs from its teacher in a smaller hidden size only: {shape}")
+        raise SpecError(
+            f"a clone may differ from its teacher only in a smaller hidden size: {shape}"
+        )
     if shape.tied and not own.tied:
-        raise SpecError("a teacher with a head of its own cannot have a clone with a tied one")
+        raise SpecError("a clone's head cannot be tied: its teacher's head is not")
     return shape
 
 
 def _projected(
     teacher: PreTrainedModel, config: Mapping[str, Any], shape: Shape, dtype: torch.dtype
 ) -> PreTrainedModel:
-    """A model of the student's shape, with a `Projected` for each matrix of the teacher."""
+    """A model of the student's shape, with a `Projected` in place of each matrix."""
     learner = empty(teacher, config)
     device = teacher.device
 
@@ -228,14 +221,14 @@ def _projected(
     return learner
 
 
-class _Lesson:
-    """Runs teacher and student side by side, layer by layer, and compares what they compute.
+class _Pair:
+    """Runs teacher and student together, layer by layer, and compares their activations.
 
-    A hook on each layer of the student runs the same layer of the teacher just before it, and
-    others take the differences at once: of the teacher's activations there are never more than one
-    layer's. Where the student's layers are computed again for the backward pass, so are the hooks,
-    and with them the teacher's layer. For that the teacher's input of every layer is kept until the
-    next batch, and a batch has to go backward before the next one comes.
+    A hook on each layer of the student first runs the same layer of the teacher. Other hooks take
+    the differences at once, so that only one layer's activations of the teacher are in memory. If
+    the student's layers are recomputed in the backward pass, the hooks run again, and with them the
+    teacher's layers. So the teacher's input of every layer is kept until the next batch, which must
+    not come before the backward pass.
     """
 
     def __init__(self, teacher: PreTrainedModel, learner: PreTrainedModel) -> None:
@@ -245,21 +238,21 @@ class _Lesson:
         self._rotary: Any = None
         self._weights = torch.empty(0)
         self._aims: dict[str, Tensor] = {}
-        """What the matrices of the teacher's present layer gave, by name."""
+        """The outputs of the matrices of the teacher's present layer, by name."""
         self._differences: list[Tensor] | None = None
-        """One of each comparison; None while layers are computed again."""
+        """One for each comparison; None while layers are recomputed."""
         for number, layer in enumerate(learner.model.layers):
-            layer.register_forward_pre_hook(self._lead(number), with_kwargs=True)
+            layer.register_forward_pre_hook(self._run_teacher(number), with_kwargs=True)
             for path in MATRICES:
                 layer.get_submodule(path).register_forward_hook(self._compare(path))
 
-    def give(
+    def run(
         self, input_ids: Tensor, weights: Tensor, positions: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Last hidden states of the student and of the teacher, and the sum of all differences.
 
-        `input_ids` and `positions` are (sequences, length), `weights` (tokens,) says how much each
-        position counts that predicts a token.
+        `input_ids` and `positions` are (sequences, length); `weights` (tokens,) has the weight of
+        each position that predicts a token.
         """
         with torch.no_grad():
             stream = self._teacher.model.embed_tokens(input_ids)
@@ -281,39 +274,34 @@ class _Lesson:
                 self._inputs = []
         return hidden, aim, difference
 
-    def _lead(self, number: int) -> Any:
+    def _run_teacher(self, number: int) -> Any:
         """A hook that runs the teacher's layer before the student's."""
 
         def hook(module: nn.Module, inputs: Any, settings: Mapping[str, Any]) -> None:
             if not self._inputs:
                 return
             layer = self._teacher.model.layers[number]
-            noting = [
-                layer.get_submodule(path).register_forward_hook(self._note(path))
-                for path in MATRICES
-            ]
-            try:
-                with torch.no_grad():
-                    self._inputs[number + 1] = layer(
-                        self._inputs[number],
-                        attention_mask=settings.get("attention_mask"),
-                        position_ids=settings.get("position_ids"),
-                        position_embeddings=self._rotary,
-                    )
-            finally:
-                for handle in noting:
-                    handle.remove()
+            with torch.no_grad(), ExitStack() as hooks:
+                for path in MATRICES:
+                    matrix = layer.get_submodule(path)
+                    hooks.enter_context(matrix.register_forward_hook(self._record(path)))
+                self._inputs[number + 1] = layer(
+                    self._inputs[number],
+                    attention_mask=settings.get("attention_mask"),
+                    position_ids=settings.get("position_ids"),
+                    position_embeddings=self._rotary,
+                )
 
         return hook
 
-    def _note(self, path: str) -> Any:
+    def _record(self, path: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
             self._aims[path] = output
 
         return hook
 
     def _compare(self, path: str) -> Any:
-        """A hook that takes the mean squared difference of a matrix's output to the teacher's."""
+        """A hook that adds the mean squared difference of a matrix's output to the teacher's."""
 
         def hook(module: Projected, inputs: Any, output: Tensor) -> None:
             if not self._inputs:

@@ -1,6 +1,6 @@
-"""Where a training reads its text: a recipe and a source, by name.
+"""The text of a training: a calibration recipe and the source of its rows.
 
-As JSON values, since each process of a training opens the text by itself.
+It is passed as JSON values, since each process of a training opens the text by itself.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from unicomp.distillation.text import Stream
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A calibration recipe read as a stream."""
+    """A calibration recipe that is read as a stream."""
 
     name: str
     roots: tuple[Path, ...]
-    """Where the recipe is looked up."""
+    """The folders in which the recipe is looked up."""
     source: Source
 
     def stream(self, seed: int) -> Stream:
-        """The samples in the order that `seed` makes. Raises SpecError for an unknown recipe."""
+        """The samples, shuffled by `seed`. Raises SpecError for an unknown recipe."""
         return partial(catalogue.load_recipe(self.name, self.roots).stream, self.source, seed)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The corpus as JSON values."""
         return {
             "name": self.name,
             "roots": [str(root) for root in self.roots],

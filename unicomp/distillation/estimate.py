@@ -1,13 +1,13 @@
-"""What a training will take, before it is started: hours, and memory of each device.
+"""Estimate a training before it starts: hours, and memory of each device.
 
-Arithmetic on shapes and settings alone. The work is counted in floating-point operations: 2 for
-each weight and token going forward and 4 going backward, attention left out, which is within a
-tenth for the sequences of the papers. How many of them a device does in a second is taken from a
-measurement, or from the published throughput of Minitron (the paper's appendix A.4): 0.3 to 1.0
-million tokens a second on 256 H100, 194 billion tokens in all, those that correct the teacher
-included; given there as 120 hours (width) and 140 (depth) in 20,480 GB.
+Only arithmetic on shapes and settings. Work is counted in floating-point operations: for each
+weight and token 2 in the forward pass and 4 in the backward pass. Attention is left out; the error
+is below a tenth for the sequences of the papers. A device's operations a second are measured, or
+follow from the published throughput of Minitron (appendix A.4 of the paper): 0.3 to 1.0 million
+tokens a second on 256 H100, for 194 billion tokens including the correction of the teacher. The
+paper gives 120 hours (width) and 140 (depth) in 20,480 GB.
 
-Memory is that of the training loop here, in which each device holds all weights: float32 weights,
+Memory is that of our training loop, where each device holds all weights: float32 weights,
 gradients and two moments of what is trained, the frozen teacher, and activations.
 """
 
@@ -15,43 +15,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from unicomp.distillation.losses import CHUNK
 from unicomp.distillation.shape import Shape
-from unicomp.distillation.training import Training
+from unicomp.distillation.training import ObjectiveName, Training
 
-PUBLISHED_RATES = (0.3e6, 1.0e6)
-"""Tokens a second on `PUBLISHED_DEVICES`."""
-PUBLISHED_TOKENS = (94e9, 100e9)
-"""Of the distillation, and of the correction of the teacher before it."""
-PUBLISHED_DEVICES = 256
-PUBLISHED_WEIGHTS = (4.5e9, 8.0e9)
-"""Of the student and the teacher: Llama-3.1-8B cut to half."""
+MINITRON_RATES = (0.3e6, 1.0e6)
+"""Tokens a second on `MINITRON_DEVICES`."""
+MINITRON_TOKENS = (94e9, 100e9)
+"""Tokens of the distillation, and of the correction of the teacher before it."""
+MINITRON_DEVICES = 256
+MINITRON_WEIGHTS = (4.5e9, 8.0e9)
+"""Weights of the student and of the teacher: Llama-3.1-8B cut to half."""
 
 TRAINED_BYTES = 16
-"""Of each weight that is trained: itself, its gradient, and two moments, in float32."""
-
-Kind = Literal["logits", "low_rank_clone"]
+"""Bytes of each trained weight: itself, its gradient, and two moments, in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTraining:
-    """What is to be trained."""
+    """A distillation before it starts: its models' shapes and its settings."""
 
-    kind: Kind
+    objective: ObjectiveName
     teacher: Shape
     student: Shape
     training: Training
     correction: int = 0
-    """Tokens by which the teacher is corrected first."""
+    """Tokens that the teacher is trained on first."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], parameters: Mapping[str, Any]) -> PlannedTraining:
+        """The training of a model, from its `config.json` and the parameters of a method.
+
+        Raises SpecError if the model cannot have such a student.
+        """
+        own = Shape.of(config)
+        return cls(
+            objective=parameters["objective"],
+            teacher=own,
+            student=own.scaled(**parameters["shape"]),
+            training=Training.from_json(dict(parameters["training"])),
+            correction=parameters.get("correction", 0),
+        )
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of everything."""
+        """Floating-point operations, the correction of the teacher included."""
         teacher, student = self.teacher.parameters(), self.student.parameters()
         each = 6.0 * student + 2.0 * teacher
-        if self.kind == "low_rank_clone":  # each step makes the student's matrices anew
+        if self.objective == "low_rank_clone":  # each step computes the student's matrices anew
             each += 6.0 * teacher * self.student.hidden / (self._rows * self.training.sequence)
         return self.training.tokens * each + self.correction * 6.0 * teacher
 
@@ -60,31 +73,31 @@ class PlannedTraining:
         return self.training.at_once or self.training.batch
 
     def memory(self, *, narrow: bool) -> int:
-        """Bytes that a device needs; `narrow` if its products are in bfloat16."""
+        """Bytes that a device needs; `narrow`: products are in bfloat16."""
         of_product = 2 if narrow else 4
         frozen = self.teacher.parameters() * of_product
         learning = self.student.parameters() * (TRAINED_BYTES + of_product * narrow)
-        if self.kind == "low_rank_clone":
-            # the matrices are products, kept for the backward pass with their gradients
+        if self.objective == "low_rank_clone":
+            # the student's matrices are products, kept for the backward pass with their gradients
             made = 2 * self.student.parameters() * of_product
             learning = self.trained * TRAINED_BYTES + made
-        lesson = frozen + learning + self._activations(self.student, of_product)
+        distillation = frozen + learning + self._activations(self.student, of_product)
         if not self.correction:
-            return lesson
-        itself = self.teacher.parameters() * (TRAINED_BYTES + of_product * narrow)
-        return max(lesson, itself + self._activations(self.teacher, of_product))
+            return distillation
+        teacher = self.teacher.parameters() * (TRAINED_BYTES + of_product * narrow)
+        return max(distillation, teacher + self._activations(self.teacher, of_product))
 
     @property
     def trained(self) -> int:
-        """How many weights are trained."""
-        if self.kind == "logits":
+        """The number of trained weights."""
+        if self.objective == "logits":
             return self.student.parameters()
         matrices = 7 * self.teacher.layers + (1 if self.student.tied else 2)
         norms = (2 * self.teacher.layers + 1) * self.student.hidden
         return matrices * self.teacher.hidden * self.student.hidden + norms
 
     def _activations(self, shape: Shape, of_product: int) -> int:
-        """Bytes kept for the backward pass, the logits of a chunk included."""
+        """Bytes kept for the backward pass, including the logits of a chunk."""
         tokens = self._rows * self.training.sequence
         heads = shape.head_dim * (2 * shape.heads + 2 * shape.key_value_heads)
         layer = (6 * shape.hidden + heads + 4 * shape.intermediate) * of_product
@@ -98,12 +111,12 @@ class PlannedTraining:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a training will take."""
+    """The time and memory that a training needs."""
 
     parameters: int
     """Of the student."""
     hidden: int
-    """Likewise, its channels."""
+    """Channels of the student."""
     teacher_parameters: int
     tokens: int
     correction_tokens: int
@@ -112,13 +125,13 @@ class Estimate:
     hours_least: float
     hours_most: float
     measured: bool
-    """Whether the hours follow from a measurement on this machine, rather than from what was
-    published for H100."""
+    """Whether the hours follow from a measurement on this machine; else from the published ones
+    on H100."""
     device_bytes: int
     """Memory that each device needs."""
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The estimate as JSON values."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -133,59 +146,44 @@ class Estimate:
 
 
 def estimate(
-    work: PlannedTraining,
+    planned: PlannedTraining,
     *,
     devices: int = 1,
     narrow: bool = True,
     flops_per_second: float | None = None,
 ) -> Estimate:
-    """What `work` takes on `devices` devices.
+    """The time and memory that `planned` needs on `devices` devices.
 
     `flops_per_second` is what one device was measured to do in a training; without it the published
     throughput of an H100 is taken. `narrow` says whether products are in bfloat16.
     """
     if flops_per_second is None:
-        rates = [rate / PUBLISHED_DEVICES for rate in published_flops_per_second()]
+        rates = [rate / MINITRON_DEVICES for rate in minitron_flops_per_second()]
     else:
         rates = [flops_per_second] * 2
-    hours = [work.flops / (rate * devices) / 3600 for rate in rates]
+    hours = [planned.flops / (rate * devices) / 3600 for rate in rates]
     return Estimate(
-        parameters=work.student.parameters(),
-        hidden=work.student.hidden,
-        teacher_parameters=work.teacher.parameters(),
-        tokens=work.training.tokens,
-        correction_tokens=work.correction,
-        flops=work.flops,
+        parameters=planned.student.parameters(),
+        hidden=planned.student.hidden,
+        teacher_parameters=planned.teacher.parameters(),
+        tokens=planned.training.tokens,
+        correction_tokens=planned.correction,
+        flops=planned.flops,
         devices=devices,
         hours_least=min(hours),
         hours_most=max(hours),
         measured=flops_per_second is not None,
-        device_bytes=work.memory(narrow=narrow),
+        device_bytes=planned.memory(narrow=narrow),
     )
 
 
-def published_flops_per_second() -> tuple[float, float]:
-    """The least and the most operations a second that the published rates of tokens come to."""
-    lesson, correction = PUBLISHED_TOKENS
-    student, teacher = PUBLISHED_WEIGHTS
-    flops = lesson * (6 * student + 2 * teacher) + correction * 6 * teacher
-    slow, fast = (flops / ((lesson + correction) / rate) for rate in PUBLISHED_RATES)
+def minitron_flops_per_second() -> tuple[float, float]:
+    """Operations a second of all Minitron's devices, at its lowest and its highest rate."""
+    distillation, correction = MINITRON_TOKENS
+    student, teacher = MINITRON_WEIGHTS
+    flops = distillation * (6 * student + 2 * teacher) + correction * 6 * teacher
+    slow, fast = (flops / ((distillation + correction) / rate) for rate in MINITRON_RATES)
     return slow, fast
-
-
-def work_of(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> PlannedTraining:
-    """The work of a distillation method on a model, from its `config.json` and the method's
-    parameters. Raises SpecError where such a student cannot be had.
-    """
-    own = Shape.of(config)
-    training = Training.from_json(dict(parameters["training"]))
-    return PlannedTraining(
-        kind=parameters["objective"],
-        teacher=own,
-        student=own.scaled(**parameters["shape"]),
-        training=training,
-        correction=parameters.get("correction", 0),
-    )
 
 
 def hours(estimate: Estimate) -> str:

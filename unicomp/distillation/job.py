@@ -1,8 +1,8 @@
-"""One training as a request: in this process, or in one process for each accelerator.
+"""Run one training, in this process or in one process for each accelerator.
 
-`python -m unicomp.distillation.job FILE` serves a request that `run` has written, as one of the
-processes that `torch.distributed.run` starts. What it has to tell goes to its standard output, one
-JSON object a line: `{"stage": TEXT}`, or `{"error": {"type": ..., "message": ...}}`.
+`python -m unicomp.distillation.job FILE` runs one process of the training that `run_job` wrote to
+FILE; `torch.distributed.run` starts it. It reports on its standard output, one JSON object a line:
+`{"stage": TEXT}`, or `{"error": {"type": ..., "message": ...}}`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from unicomp.distillation.corpus import Corpus
-from unicomp.distillation.loop import STATE, Tell, Trained, train
-from unicomp.distillation.shape import Shape
-from unicomp.distillation.training import Training
+from unicomp.distillation.loop import STATE, Progress, Trained, train
+from unicomp.distillation.training import ObjectiveName, Training
 from unicomp.errors import BuildError
 from unicomp.machine import parent_watch
-
-Kind = Literal["next_token", "logits", "low_rank_clone"]
+from unicomp.store import write_atomically
 
 DONE = "done.json"
 MODEL = "model"
@@ -35,36 +33,31 @@ _REQUEST = "request.json"
 class TrainingJob:
     """A training with all that it reads; equal jobs give equal weights."""
 
-    kind: Kind
-    """What is minimised: the cross entropy of the teacher itself on the text, the divergence of the
-    student's logits, or the loss of Low-Rank Clone."""
+    objective: ObjectiveName
     teacher: Path
     """A Hugging Face folder."""
     student: Path | None = None
-    """Likewise, for `logits`: the student to begin with."""
+    """For `logits`: the folder of the student before training."""
     hidden: int | None = None
     """For `low_rank_clone`: the student's channels."""
     alpha: float = 0.0
-    """For `low_rank_clone`: what the differences of activations weigh."""
+    """For `low_rank_clone`: the weight of the differences of activations."""
     training: Training
     corpus: Corpus
     folder: Path
-    """Where the state lies while it trains, and in the end the loss curve and `model/`."""
+    """Holds the state during training; afterwards the loss curve and `model/`."""
     trust_remote_code: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the loop: `save_every`, `save_seconds`."""
+    """Settings of the loop: `save_every`, `save_seconds`."""
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {
-            **{name: getattr(self, name) for name in ("kind", "hidden", "alpha")},
+        """The job as JSON values."""
+        return asdict(self) | {
             "teacher": str(self.teacher),
             "student": self.student and str(self.student),
             "training": self.training.as_json(),
             "corpus": self.corpus.as_json(),
             "folder": str(self.folder),
-            "trust_remote_code": self.trust_remote_code,
-            "settings": dict(self.settings),
         }
 
     @classmethod
@@ -82,25 +75,31 @@ class TrainingJob:
         )
 
 
-def run(job: TrainingJob, tell: Tell = lambda text: None, *, devices: int | None = None) -> Trained:
-    """Train, on `devices` accelerators (None: all that are visible), or go on where it was left.
+def run_job(
+    job: TrainingJob, progress: Progress = lambda text: None, *, devices: int | None = None
+) -> Trained:
+    """Train the student to the end and write it to `job.folder / MODEL`.
 
-    The student is in `job.folder / MODEL` then. A job that is done is not done again. Raises
-    BuildError, or SpecError where the text cannot be read.
+    Uses `devices` accelerators; None: all that are visible. A training that was interrupted goes
+    on; one that is done is not repeated. Raises BuildError, or SpecError if the text cannot be
+    read.
     """
-    if (job.folder / DONE).is_file():
-        return Trained(**json.loads((job.folder / DONE).read_text()))
-    job.folder.mkdir(parents=True, exist_ok=True)
-    count = _accelerators() if devices is None else devices
-    if count > 1:
-        _launch(job, count, tell)
-    else:
-        serve(job, tell)
-    return Trained(**json.loads((job.folder / DONE).read_text()))
+    done = job.folder / DONE
+    if not done.is_file():
+        job.folder.mkdir(parents=True, exist_ok=True)
+        if devices is None:
+            import torch
+
+            devices = torch.accelerator.device_count()
+        if devices > 1:
+            _launch(job, devices, progress)
+        else:
+            _run_process(job, progress)
+    return Trained(**json.loads(done.read_text()))
 
 
-def serve(job: TrainingJob, tell: Tell) -> None:
-    """Train as one of the processes of a job, or as its only one."""
+def _run_process(job: TrainingJob, progress: Progress) -> None:
+    """Train in this process, the only one of the job or one of several."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.teacher, trust_remote_code=job.trust_remote_code)
@@ -112,50 +111,48 @@ def serve(job: TrainingJob, tell: Tell) -> None:
         tokenizer,
         job.training,
         job.folder,
-        tell=tell,
+        progress=progress,
         **job.settings,
     )
-    if int(os.environ.get("RANK", "0")) == 0:
-        _keep(objective.student(), trained, job.folder)
+    if _is_first():
+        _finish(objective.student(), trained, job.folder)
 
 
-def _keep(student: Any, trained: Trained, folder: Path) -> None:
-    """Write the student, then that it is done, then forget the state."""
+def _finish(student: Any, trained: Trained, folder: Path) -> None:
+    """Write the student, then `DONE`, then remove the state."""
     partial = folder / f".{MODEL}"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     student.save_pretrained(partial, max_shard_size="5GB")
     os.replace(partial, folder / MODEL)
-    written = folder / f".{DONE}"
-    written.write_text(json.dumps(asdict(trained)))
-    os.replace(written, folder / DONE)
+    write_atomically(folder / DONE, json.dumps(asdict(trained)))
     (folder / STATE).unlink(missing_ok=True)
 
 
 def _objective(job: TrainingJob) -> Any:
-    """The module that is trained, the same one in each process."""
+    """The module that is trained, the same in each process."""
     import torch
 
+    from unicomp.distillation.objective import LogitDistillation, NextToken
+
     torch.manual_seed(job.training.seed)
-    if job.kind == "next_token":
-        from unicomp.distillation.correction import next_token
-
-        return next_token(load(job.teacher, job, trained=True))
-    teacher = load(job.teacher, job)
-    if job.kind == "logits":
-        from unicomp.distillation.objective import LogitDistillation
-
+    if job.objective == "next_token":
+        return NextToken(load_model(job.teacher, job, trained=True))
+    teacher = load_model(job.teacher, job)
+    if job.objective == "logits":
         assert job.student is not None
-        return LogitDistillation(load(job.student, job, trained=True), teacher)
+        return LogitDistillation(load_model(job.student, job, trained=True), teacher)
     from unicomp.distillation.assembly import shape_of
     from unicomp.distillation.clone import LowRankClone
 
-    shape: Shape = shape_of(teacher)
-    return LowRankClone(teacher, shape.scaled(hidden=job.hidden), alpha=job.alpha)
+    return LowRankClone(teacher, shape_of(teacher).scaled(hidden=job.hidden), alpha=job.alpha)
 
 
-def load(folder: Path, job: TrainingJob, *, trained: bool = False) -> Any:
-    """A model in memory: in float32 if it is `trained`, and on a device without bfloat16."""
+def load_model(folder: Path, job: TrainingJob, *, trained: bool = False) -> Any:
+    """The model in a folder: in float32 if it is `trained` or there is no accelerator.
+
+    A frozen model on an accelerator is in bfloat16, unless the job's precision is float32.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -165,21 +162,19 @@ def load(folder: Path, job: TrainingJob, *, trained: bool = False) -> Any:
         folder,
         dtype=torch.bfloat16 if narrow else torch.float32,
         trust_remote_code=job.trust_remote_code,
-        # the eager one is faster on CPU: rows are short there, and the matrices small
+        # eager attention is faster on CPU, where rows are short and matrices small
         attn_implementation="sdpa" if there else "eager",
     )
 
 
-def _accelerators() -> int:
-    import torch
-
-    return torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 # -- one process for each device ----------------------------------------------------------------
 
 
-def _launch(job: TrainingJob, devices: int, tell: Tell) -> None:
+def _launch(job: TrainingJob, devices: int, progress: Progress) -> None:
     request = job.folder / _REQUEST
     request.write_text(json.dumps(job.as_json() | {"parent": os.getpid()}))
     error: Mapping[str, str] | None = None
@@ -191,9 +186,9 @@ def _launch(job: TrainingJob, devices: int, tell: Tell) -> None:
         assert child.stdout is not None
         try:
             for line in child.stdout:
-                message = _message(line)
+                message = _parse_line(line)
                 if "stage" in message:
-                    tell(message["stage"])
+                    progress(message["stage"])
                 error = message.get("error", error)
             child.wait()
         finally:
@@ -205,7 +200,8 @@ def _launch(job: TrainingJob, devices: int, tell: Tell) -> None:
         raise BuildError(f"the training on {devices} devices ended with status {child.returncode}")
 
 
-def _message(line: str) -> dict[str, Any]:
+def _parse_line(line: str) -> dict[str, Any]:
+    """The JSON object in a line; empty for anything else that a process prints."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -227,28 +223,25 @@ def main(arguments: list[str]) -> int:
         )
         return 0
     parent_watch.end_with(os.getppid())
-    job = TrainingJob.from_json(values)
-    first = os.environ.get("RANK", "0") == "0"
 
-    def tell(text: str) -> None:
-        if first:
-            _say({"stage": text})
+    def progress(text: str) -> None:
+        if _is_first():
+            _print_line({"stage": text})
 
     try:
-        serve(job, tell)
+        _run_process(TrainingJob.from_json(values), progress)
     except Exception as error:
         line = next(iter(str(error).splitlines()), "")
-        message = {"type": type(error).__name__, "message": line[:400]}
-        _say({"error": message})
+        _print_line({"error": {"type": type(error).__name__, "message": line[:400]}})
         raise
     return 0
 
 
-def _say(message: dict[str, Any]) -> None:
-    """Tell in one line, and in one write.
+def _print_line(message: dict[str, Any]) -> None:
+    """Print a message as one line, in one write.
 
-    The processes share a pipe and are run unbuffered, where `print` writes a line and its end
-    apart: the lines of two that fail at once would run together.
+    The processes share an unbuffered pipe. `print` writes a line and its end separately, so the
+    lines of two processes that fail at once would mix.
     """
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()

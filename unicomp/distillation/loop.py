@@ -1,18 +1,17 @@
-"""The one training loop: any objective, any number of devices, killed and resumed at will.
+"""The one training loop: any objective, any number of devices, resumed after a kill.
 
 An objective is a `torch.nn.Module` called with the tensors of a `Batch`, `(input_ids, weights,
-positions)`, each (rows, sequence). It returns `loss`, a mean over the tokens that count, and what
-that is made of, by name; its parameters that require a gradient are trained. Its method
-`recompute_activations` sees to it that activations are not kept.
+positions)`, each (rows, sequence). It returns `loss`, a weighted mean over the tokens, and the
+parts of the loss by name. Its parameters that require a gradient are trained. Its method
+`recompute_activations` saves memory: activations are computed again instead of kept.
 
-In the folder of a training:
+The folder of a training holds:
 
-    state.pt      weights, optimizer, random state, step, and where each process is in the text;
+    state.pt      weights, optimizer, random state, step, and each process's position in the text;
                   replaced as a whole, every few minutes and every few hundred steps
     loss.jsonl    one JSON object a step: step, tokens, rate, loss and its parts
 
-On one machine a training that was killed and called again ends with the same bits as one that was
-left alone.
+On one machine, a training that was killed and resumed gives the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp.distillation.text import Batch, Stream, Text
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
+from unicomp.store import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,23 +37,23 @@ if TYPE_CHECKING:
 STATE = "state.pt"
 CURVE = "loss.jsonl"
 
-Tell = Callable[[str], None]
-"""Is told in a few words how far the training is."""
+Progress = Callable[[str], None]
+"""Receives a line that says how far the training is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training took and came to."""
+    """The cost and the loss of a finished training."""
 
     steps: int
     tokens: int
     """Without padding."""
     seconds: float
-    """Of training, those before an interruption included, and those whose work was lost not."""
+    """Training time, including time before an interruption, excluding lost work."""
     first_loss: float
     last_loss: float
     accelerator_bytes: int | None = None
-    """The most memory that was held on the devices, summed over them; None on CPU."""
+    """Peak memory on the devices, summed over them; None on CPU."""
 
     @property
     def tokens_per_second(self) -> float:
@@ -67,23 +68,23 @@ def train(
     training: Training,
     folder: Path,
     *,
-    tell: Tell = lambda text: None,
+    progress: Progress = lambda text: None,
     save_every: int = 500,
     save_seconds: float = 180.0,
 ) -> Trained:
-    """Train the parameters of `objective` to the end, from where `folder` says they were left.
+    """Train the parameters of `objective` to the end, from the state saved in `folder` if any.
 
-    Every process of a distributed training calls this; the first one writes and tells. Raises
-    BuildError when the loss is not finite, SpecError when the rows of a step cannot be divided.
+    Every process of a distributed training calls this; only the first one writes. Raises BuildError
+    if the loss is not finite, SpecError if the rows of a step cannot be divided among the devices.
     """
     loop = _Loop(objective, stream, tokenizer, training, folder)
     loop.resume()
-    saved = told = time.monotonic()
+    saved = shown = time.monotonic()
     while loop.step < training.steps:
         loss = loop.advance(due=time.monotonic() - saved > save_seconds)
-        if time.monotonic() - told > 1.0:
-            told = time.monotonic()
-            tell(loop.told(loss))
+        if time.monotonic() - shown > 1.0:
+            shown = time.monotonic()
+            progress(loop.status(loss))
         if loop.due or loop.step % save_every == 0 or loop.step == training.steps:
             loop.save()
             saved = time.monotonic()
@@ -91,7 +92,7 @@ def train(
 
 
 class _Loop:
-    """A training on its way: the objective, the optimizer, the text, and how far they are."""
+    """A training in progress: the objective, the optimizer, the text, and their positions."""
 
     def __init__(
         self,
@@ -109,11 +110,11 @@ class _Loop:
         self.processes = self.accelerator.num_processes
         if training.batch % self.processes:
             raise SpecError(
-                f"{training.batch} rows a step cannot be divided among {self.processes} devices"
+                f"{training.batch} rows a step cannot be divided among {self.processes} devices: "
+                "give a batch that is a multiple of them"
             )
         if training.checkpointing:
             objective.recompute_activations()
-        self.objective = objective
         self.model: Any = self.accelerator.prepare(objective)
         self.trained = {
             name: weight for name, weight in objective.named_parameters() if weight.requires_grad
@@ -139,7 +140,7 @@ class _Loop:
     # -- one step ---------------------------------------------------------------------------
 
     def advance(self, due: bool) -> float:
-        """Do one step and return its loss; `due` says that this process would save now."""
+        """Do one step and return its loss; `due`: this process wants the state to be saved."""
         import torch
 
         started = time.monotonic()
@@ -156,11 +157,13 @@ class _Loop:
         parts: dict[str, Tensor] = {}
         for number, batch in enumerate(batches, start=1):
             share = float(batch.weights.sum()) / max(whole, 1e-9)
-            with _together(self.accelerator, self.model, last=number == len(batches)):
+            # processes exchange gradients only with the last batch of a step
+            last = number == len(batches)
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
                 losses = self.model(
                     batch.input_ids.to(device), batch.weights.to(device), batch.positions.to(device)
                 )
-                # the gradients of the processes are averaged, those of the batches added up
+                # gradients are averaged over processes and summed over batches
                 self.accelerator.backward(losses["loss"] * share * self.processes)
             for name, value in losses.items():
                 parts[name] = parts.get(name, nothing) + value.detach() * share
@@ -184,7 +187,7 @@ class _Loop:
         return loss["loss"]
 
     def _batches(self) -> Iterator[Batch]:
-        """The rows of this process in this step, as many at once as the device takes."""
+        """The rows of this process in this step, in batches that fit the device."""
         rows = self.training.batch // self.processes
         at_once = min(rows, self.training.at_once or rows)
         for start in range(0, rows, at_once):
@@ -201,15 +204,15 @@ class _Loop:
         )
         return [float(value) for value in summed]
 
-    def told(self, loss: float) -> str:
-        """How far it is, in a line."""
+    def status(self, loss: float) -> str:
+        """A line that says how far the training is."""
         left = self.seconds / self.step * (self.training.steps - self.step)
         return (
             f"training, step {self.step}/{self.training.steps}, loss {loss:.3f}, "
             f"{self.tokens / self.seconds:,.0f} tokens/s, {duration(left)} left"
         )
 
-    # -- what is kept -----------------------------------------------------------------------
+    # -- state ------------------------------------------------------------------------------
 
     def _note(self, line: dict[str, Any]) -> None:
         if self.accelerator.is_main_process:
@@ -217,7 +220,7 @@ class _Loop:
                 curve.write(json.dumps(line) + "\n")
 
     def save(self) -> None:
-        """Write the state; the file is either the old one or the new one."""
+        """Write the state; the file is always whole, the old one or the new one."""
         import torch
         from accelerate.utils import gather_object
 
@@ -244,19 +247,17 @@ class _Loop:
     def resume(self) -> None:
         """Go on from a saved state of the same training, if there is one.
 
-        With another number of processes than before the text goes on where the furthest one was.
+        If the number of processes has changed, the text goes on where the furthest one was.
         """
         import torch
 
         path = self.folder / STATE
-        kept = 0
         if path.is_file():
             state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
             if state["training"] == self.training.as_json():
                 self._restore(state)
-                kept = self.step
         if self.accelerator.is_main_process:
-            _cut(self.folder / CURVE, kept)
+            _cut(self.folder / CURVE, self.step)
         self.accelerator.wait_for_everyone()
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -277,7 +278,7 @@ class _Loop:
             )
 
     def outcome(self) -> Trained:
-        """What it came to, read off the loss curve."""
+        """The cost and the loss of the training, the losses from its curve."""
         self.accelerator.wait_for_everyone()
         lines = (self.folder / CURVE).read_text(encoding="utf-8").splitlines()
         return Trained(
@@ -307,25 +308,16 @@ def _accelerator(training: Training) -> Any:
     return Accelerator(mixed_precision="bf16" if narrow else "no", cpu=not there)
 
 
-def _together(accelerator: Any, model: Any, *, last: bool) -> Any:
-    """Exchange gradients between processes only with the last batch of a step."""
-    from contextlib import nullcontext
-
-    return nullcontext() if last else accelerator.no_sync(model)
-
-
 def _cut(curve: Path, steps: int) -> None:
     """Drop the lines of steps whose work was lost."""
     if not curve.is_file():
         return
     lines = curve.read_text(encoding="utf-8").splitlines(keepends=True)
-    partial = curve.with_name(f".{curve.name}")
-    partial.write_text("".join(lines[:steps]), encoding="utf-8")
-    os.replace(partial, curve)
+    write_atomically(curve, "".join(lines[:steps]))
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it: `40 s`, `12 min`, `5.5 h`."""
+    """A time for people: `40 s`, `12 min`, `5.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

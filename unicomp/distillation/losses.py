@@ -1,9 +1,9 @@
-"""How far a student's predictions are from its teacher's, and from the text.
+"""The distance of a student's predictions from its teacher's, and from the text.
 
 Both losses take hidden states and the head that turns them into logits, never the logits of a
-whole batch: 8,192 tokens over a vocabulary of 128,256 are 4 GB in float32, and a loss needs
-several of that size. So they go through the vocabulary by chunks of tokens, and each chunk is
-computed again in the backward pass. The softmax is always in float32.
+whole batch: those of 8,192 tokens over a vocabulary of 128,256 take 4 GB in float32, and a loss
+needs several such tensors. So logits are computed for a chunk of tokens at a time, and again in the
+backward pass. The softmax is always in float32.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK = 1024
-"""Tokens whose logits are held at a time: half a gigabyte for a vocabulary of 128,256."""
+"""Tokens whose logits are in memory at a time: half a gigabyte for a vocabulary of 128,256."""
 
 
 def divergence(
@@ -31,10 +31,10 @@ def divergence(
 ) -> Tensor:
     """The forward Kullback-Leibler divergence, teacher from student, in nats a token.
 
-    `student_hidden` is (N, d_S), `student_head` (V, d_S), `teacher_hidden` (N, d_T), `teacher_head`
-    (V, d_T); `weights` (N,) say how much each token counts. Returns the weighted mean, a scalar, 0
-    where no token counts. Logits are divided by `temperature`; the result is not multiplied by its
-    square. The teacher gets no gradient.
+    Shapes: `student_hidden` (N, d_S), `student_head` (V, d_S), `teacher_hidden` (N, d_T),
+    `teacher_head` (V, d_T), and `weights` (N,), the weight of each token. Returns the weighted mean
+    as a scalar, 0 if all weights are 0. Logits are divided by `temperature`; the result is not
+    multiplied by its square. The teacher gets no gradient.
     """
     import torch
     from torch.nn.functional import log_softmax
@@ -47,21 +47,21 @@ def divergence(
 
     counted = weights > 0
     aim, aim_head = teacher_hidden[counted].detach(), teacher_head.detach()
-    return _mean(
+    return _weighted_mean(
         student_hidden[counted],
         weights[counted],
         chunk,
-        lambda hidden, part: _again(of_chunk, hidden, student_head, aim[part], aim_head),
+        lambda hidden, part: _recomputed(of_chunk, hidden, student_head, aim[part], aim_head),
     )
 
 
 def cross_entropy(
     hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor, *, chunk: int = CHUNK
 ) -> Tensor:
-    """The cross entropy of the tokens that came next, in nats a token.
+    """The cross entropy of the next tokens, in nats a token.
 
-    `hidden` is (N, d), `head` (V, d); `targets` (N,) are token ids, `weights` (N,) say how much
-    each counts. Returns the weighted mean, a scalar, 0 where no token counts.
+    Shapes: `hidden` (N, d), `head` (V, d), `targets` (N,), which are token ids, and `weights` (N,).
+    Returns the weighted mean as a scalar, 0 if all weights are 0.
     """
     from torch.nn import functional
 
@@ -70,28 +70,28 @@ def cross_entropy(
 
     counted = weights > 0
     targets = targets[counted]
-    return _mean(
+    return _weighted_mean(
         hidden[counted],
         weights[counted],
         chunk,
-        lambda hidden, part: _again(of_chunk, hidden, head, targets[part]),
+        lambda hidden, part: _recomputed(of_chunk, hidden, head, targets[part]),
     )
 
 
-def _mean(
+def _weighted_mean(
     hidden: Tensor, weights: Tensor, chunk: int, loss: Callable[[Tensor, slice], Tensor]
 ) -> Tensor:
-    """The weighted mean of what `loss` gives for each chunk of tokens."""
+    """The weighted mean of the losses of all tokens, computed chunk by chunk."""
     weights = weights.float()
-    total = hidden.sum() * 0.0  # so that a batch without a token that counts has a gradient too
+    total = hidden.sum() * 0.0  # a batch whose weights are all 0 has a gradient too
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
         total = total + (loss(hidden[part], part) * weights[part]).sum()
     return total.float() / weights.sum().clamp_min(1e-9)
 
 
-def _again(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """Call `function`, keep nothing but its inputs, and call it again in the backward pass."""
+def _recomputed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Call `function`, keep only its inputs, and call it again in the backward pass."""
     from torch.utils.checkpoint import checkpoint
 
     result: Any = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)

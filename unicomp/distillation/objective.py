@@ -1,11 +1,10 @@
-"""What a training minimises: a teacher and what learns from it, in one module.
+"""The losses that a training minimises, each with the models that it compares.
 
-Everything is a `torch.nn.Module` here, so importing this needs torch.
+The classes are `torch.nn.Module`s, so importing this needs torch.
 
-Which position counts how much: `weights` goes with the tokens of `input_ids`, and says of each how
-much it counts as a token *to be predicted*. The logits of position t predict token t + 1; so the
-weight of token t + 1 is that of the logits, and of all else, at position t. The first weight
-belongs to a token that nothing predicts, and is not used. A mask of attention serves as weights.
+`weights` has one entry for each token of `input_ids`: its weight as a token *to be predicted*.
+Logits at position t predict token t + 1, so that token's weight is used for position t. The first
+weight is unused, since nothing predicts the first token. An attention mask can serve as weights.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from unicomp.distillation.losses import divergence
+from unicomp.distillation.losses import cross_entropy, divergence
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
 class Objective(nn.Module, ABC):
     """A loss between a frozen teacher and a learner, computed in `forward`.
 
-    A module rather than a function, so that it can be wrapped whole for several devices. What is
-    trained are the parameters that require a gradient; each of them has one after every backward
-    pass. `learner` computes a batch like a causal language model of transformers; `teacher` never
-    is in training mode.
+    It is a module rather than a function, so that it can be wrapped whole for several devices. The
+    parameters that require a gradient are trained, and all of them get one in each backward pass.
+    `learner` is called like a causal language model of transformers; `teacher` is always in
+    evaluation mode.
     """
 
     def __init__(self, teacher: PreTrainedModel, learner: PreTrainedModel) -> None:
@@ -40,36 +39,35 @@ class Objective(nn.Module, ABC):
     def forward(
         self, input_ids: Tensor, weights: Tensor, positions: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Losses of a batch as scalars by name, what is to be minimised as `loss`.
+        """The losses of a batch as scalars by name; `loss` is the one to minimise.
 
-        `input_ids` and `weights` have the shape (sequences, length), see above. So have
-        `positions`, the place of each token in its text: where they begin anew, so does a text,
-        which sees nothing of the one before. There is no mask of attention, so padding belongs at
-        the end of a sequence, with weights of 0.
+        All tensors are (sequences, length). `positions` holds each token's place in its text; where
+        it starts again, a new text starts, which does not attend to the one before. There is no
+        attention mask, so padding goes to the end of a sequence, with weights of 0.
         """
 
     @abstractmethod
     def student(self) -> PreTrainedModel:
-        """The student as it is now, a plain model in evaluation mode, to be measured or saved."""
+        """The student in its present state: a plain model in evaluation mode."""
 
     def recompute_activations(self) -> None:
-        """Keep only the inputs of the learner's layers, and compute them again going backward."""
-        # Losses are taken inside of the layers. The reentrant way runs these without a graph at
-        # first, so that their gradient would be lost.
+        """Keep only the inputs of the learner's layers; recompute the rest in the backward pass."""
+        # Reentrant checkpointing first runs the layers without a graph, which would lose the
+        # gradient of losses computed inside of them.
         self.learner.gradient_checkpointing_enable({"use_reentrant": False})
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of the learner; the teacher only ever evaluates."""
+        """Set the mode of the learner; the teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self
 
 
 class LogitDistillation(Objective):
-    """The student's predictions are drawn to the teacher's, and to nothing else.
+    """Forward KL divergence of the logits, without cross entropy.
 
-    Forward KL divergence of the logits alone, without cross entropy, as in arXiv 2407.14679,
-    section 3.2 and arXiv 2408.11796. All parameters of the student are trained.
+    After arXiv 2407.14679, section 3.2 and arXiv 2408.11796. All parameters of the student are
+    trained.
     """
 
     def __init__(self, student: PreTrainedModel, teacher: PreTrainedModel) -> None:
@@ -78,8 +76,8 @@ class LogitDistillation(Objective):
     def forward(
         self, input_ids: Tensor, weights: Tensor, positions: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """`loss`, which is `kl`: nats a token, the mean over the weighted tokens."""
-        # no_grad rather than inference_mode, whose tensors cannot take part in a backward pass
+        """`loss` = `kl`, in nats a token: the weighted mean over the tokens."""
+        # tensors of inference_mode, unlike those of no_grad, cannot be in a backward pass
         with torch.no_grad():
             aim = hidden_states(self.teacher, input_ids, positions)
         hidden = hidden_states(self.learner, input_ids, positions)
@@ -97,20 +95,52 @@ class LogitDistillation(Objective):
         return self.learner.eval()
 
 
+class NextToken(nn.Module):
+    """Cross entropy of the next token: trains a teacher on the text before it teaches.
+
+    A teacher that never saw text like that of the distillation predicts it badly, and its student
+    learns those predictions (arXiv 2408.11796, section 2.1).
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model.train()
+
+    def forward(
+        self, input_ids: Tensor, weights: Tensor, positions: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`loss` = `cross_entropy`, in nats a token; see `Objective.forward` for the tensors."""
+        loss = cross_entropy(
+            predicting(hidden_states(self.model, input_ids, positions)),
+            self.model.lm_head.weight,
+            predicted(input_ids),
+            predicted(weights),
+        )
+        return {"loss": loss, "cross_entropy": loss.detach()}
+
+    def recompute_activations(self) -> None:
+        """Keep only the inputs of the layers; recompute the rest in the backward pass."""
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def student(self) -> PreTrainedModel:
+        """The model itself, not a copy."""
+        return self.model
+
+
 def hidden_states(
     model: PreTrainedModel, input_ids: Tensor, positions: Tensor | None = None
 ) -> Tensor:
-    """What the head of a model would turn into logits: (sequences, length, hidden)."""
-    # without a cache, transformers reads off the positions where a text begins
+    """The inputs of a model's head: (sequences, length, hidden)."""
+    # without a cache, transformers finds in the positions where each text starts
     output: Any = model.model(input_ids, position_ids=positions, use_cache=False)
     return output.last_hidden_state  # type: ignore[no-any-return]
 
 
 def predicting(values: Tensor) -> Tensor:
-    """(sequences, length, d) → (tokens, d): of the positions that predict a token."""
+    """(sequences, length, d) → (tokens, d): the positions that predict a token."""
     return values[:, :-1].flatten(0, 1)
 
 
 def predicted(values: Tensor) -> Tensor:
-    """(sequences, length) → (tokens,): of the tokens that are predicted, in the same order."""
+    """(sequences, length) → (tokens,): the tokens that are predicted, in the same order."""
     return values[:, 1:].flatten()

@@ -1,12 +1,12 @@
-"""A smaller student cut from a teacher: fewer channels, neurons and heads, or fewer layers.
+"""Cut a smaller student from a teacher: fewer channels, neurons and heads, or fewer layers.
 
-After Minitron (arXiv 2407.14679; arXiv 2408.11796), on plain transformers modules.
-Everything is cut at once, by an importance measured once. What is kept stays in its order: order
-carries no meaning, and so a cut that takes nothing away leaves every logit as it was, bit by bit.
+After Minitron (arXiv 2407.14679; arXiv 2408.11796), on plain transformers modules. Everything is
+cut at once, by an importance that is measured once. Kept parts stay in their order, so a cut that
+removes nothing leaves every logit bit-identical.
 
-As in the paper, nothing makes up for what is gone. In particular an RMSNorm over fewer channels
-divides by the root mean square of those that are left, which are the stronger ones, so its outputs
-come out smaller than the teacher's; the training that follows has to see to it.
+As in the paper, the cut is not compensated. An RMSNorm over fewer channels divides by the root mean
+square of the kept ones, which are the stronger ones. So its outputs are smaller than the teacher's,
+until the training that follows corrects them.
 """
 
 from __future__ import annotations
@@ -30,21 +30,15 @@ if TYPE_CHECKING:
 def width(model: PreTrainedModel, importance: Importance, shape: Shape) -> PreTrainedModel:
     """A student of that shape with the most important channels, neurons and heads of `model`.
 
-    Heads are compared within their key-value group, and each group keeps as many. The student
-    shares no memory with `model`, which stays as it is. Raises SpecError where `shape` is not to
-    be had from this teacher by cutting widths.
+    Heads are compared within their key-value group, and each group keeps the same number. The
+    student shares no memory with `model`, which is not changed. Raises SpecError if `shape` differs
+    from the teacher's in more than smaller widths.
     """
     own = shape_of(model)
-    cuttable = replace(
-        shape, hidden=own.hidden, intermediate=own.intermediate, heads=own.heads
-    )  # what is left to differ must not
-    if cuttable != own:
+    widths = {name: getattr(own, name) for name in ("hidden", "intermediate", "heads")}
+    if replace(shape, **widths) != own:
         raise SpecError(f"a student of {shape} is not {own} with other widths")
-    if (
-        shape.hidden > own.hidden
-        or shape.intermediate > own.intermediate
-        or shape.heads > own.heads
-    ):
+    if any(getattr(shape, name) > width for name, width in widths.items()):
         raise SpecError("a student cannot be wider than its teacher")
     kept = _Kept.of(importance, own, shape)
     weights = {}
@@ -56,28 +50,25 @@ def width(model: PreTrainedModel, importance: Importance, shape: Shape) -> PreTr
 
 @dataclass(frozen=True)
 class _Kept:
-    """Indices, in ascending order, of what a student keeps; None for everything."""
+    """The indices that a student keeps, in ascending order; None: all of them."""
 
     hidden: Tensor | None
     neurons: Sequence[Tensor | None]
     queries: Sequence[Tensor | None]
-    """Of each layer: outputs of the query projection, whole heads of them."""
+    """For each layer, the kept outputs of the query projection: whole heads."""
 
     @classmethod
     def of(cls, importance: Importance, own: Shape, shape: Shape) -> _Kept:
         groups = own.key_value_heads
-        queries: list[Tensor | None] = []
-        for scores in importance.heads:
-            heads = _top(scores.view(groups, -1), shape.heads // groups)
-            queries.append(None if heads is None else _spread(heads, own))
+        kept = [_top(scores.view(groups, -1), shape.heads // groups) for scores in importance.heads]
         return cls(
             hidden=_top(importance.hidden, shape.hidden),
             neurons=[_top(scores, shape.intermediate) for scores in importance.neurons],
-            queries=queries,
+            queries=[None if heads is None else _spread(heads, own) for heads in kept],
         )
 
     def of_weight(self, name: str) -> tuple[Tensor | None, Tensor | None]:
-        """Which rows and columns stay of the weight or bias of that name."""
+        """The kept rows and columns of the weight or bias called `name`."""
         *path, module, _ = name.split(".")
         if module in ("embed_tokens", "lm_head"):
             return None, self.hidden
@@ -96,25 +87,25 @@ class _Kept:
             return self.hidden, self.neurons[layer]
         if module in ("q_norm", "k_norm"):
             return None, None
-        raise BuildError(f"nothing is known of how to cut {name}")
+        raise BuildError(f"cannot cut the weight {name}: its place in the model is unknown")
 
 
 def _weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor of every weight, a head that is the embedding left out."""
+    """Name and tensor of every weight, except a head that is the embedding."""
     for name, weight in model.state_dict().items():
         if name != HEAD or not model.config.tie_word_embeddings:
             yield name, weight
 
 
 def _top(scores: Tensor, count: int) -> Tensor | None:
-    """The indices of the `count` highest scores of each row, ascending; None if that is all."""
+    """The indices of the `count` highest scores of each row, ascending; None if these are all."""
     if count == scores.shape[-1]:
         return None
     return scores.topk(count, dim=-1).indices.sort(dim=-1).values
 
 
 def _spread(heads: Tensor, own: Shape) -> Tensor:
-    """Kept heads, as (groups, heads of a group), as the outputs of the query projection."""
+    """Kept heads (groups, heads of a group) → indices of the query projection's outputs."""
     import torch
 
     first = torch.arange(own.key_value_heads) * (own.heads // own.key_value_heads)
@@ -123,7 +114,7 @@ def _spread(heads: Tensor, own: Shape) -> Tensor:
 
 
 def _copy(weight: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:
-    """The rows and columns of a weight, or the rows of a bias, in memory of their own."""
+    """A copy of some rows and columns of a weight, or of some rows of a bias."""
     if rows is None and (columns is None or weight.ndim == 1):
         return weight.detach().clone()
     if rows is not None:
@@ -134,12 +125,11 @@ def _copy(weight: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor
 
 
 def depth(model: PreTrainedModel, keep: Sequence[int]) -> PreTrainedModel:
-    """A student with the layers of `model` whose numbers are in `keep`, ascending.
+    """A student with the layers `keep` of `model`, numbers in ascending order.
 
     It shares no memory with `model`. Raises SpecError for numbers that are not such layers.
     """
-    own = shape_of(model)
-    config = student_config(model.config.to_dict(), _fewer(own, keep), keep)
+    config = _config_of_layers(model, keep)
     place = {layer: number for number, layer in enumerate(keep)}
     weights = {}
     for name, weight in _weights(model):
@@ -153,16 +143,21 @@ def depth(model: PreTrainedModel, keep: Sequence[int]) -> PreTrainedModel:
     return assemble(model, config, weights)
 
 
-def _fewer(own: Shape, keep: Sequence[int]) -> Shape:
+def _config_of_layers(model: PreTrainedModel, keep: Sequence[int]) -> dict[str, Any]:
+    """The `config.json` of `model` with only the layers `keep`. Raises SpecError."""
+    own = shape_of(model)
     if not keep or list(keep) != sorted(set(keep)) or keep[0] < 0 or keep[-1] >= own.layers:
-        raise SpecError(f"{list(keep)} are not layers, in order, of a model with {own.layers}")
-    return replace(own, layers=len(keep))
+        raise SpecError(
+            f"{list(keep)} are not numbers of layers in ascending order: "
+            f"give some of 0 to {own.layers - 1}"
+        )
+    return student_config(model.config.to_dict(), replace(own, layers=len(keep)), keep)
 
 
 def candidates(layers: int, drop: int) -> list[tuple[int, ...]]:
-    """What can be kept of `layers` layers when a block of `drop` consecutive ones goes.
+    """The layers that stay when a block of `drop` consecutive ones is removed, for each block.
 
-    The last layer always stays: without it models fall apart (arXiv 2408.11796, on depth pruning).
+    The last layer always stays: without it a model fails (arXiv 2408.11796, on depth pruning).
     """
     if not 0 < drop < layers:
         raise SpecError(f"{drop} of {layers} layers cannot be dropped")
@@ -171,44 +166,39 @@ def candidates(layers: int, drop: int) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The layers to keep, and how each candidate scored."""
+    """The layers to keep, and the score of each candidate."""
 
     keep: tuple[int, ...]
     scores: Mapping[tuple[int, ...], float]
 
 
 def choose(model: PreTrainedModel, drop: int, score: Callable[[PreTrainedModel], float]) -> Choice:
-    """Which `drop` consecutive layers to leave out, by what the model is worth without them.
+    """Choose the `drop` consecutive layers whose removal costs least.
 
-    `score` is called with `model` once for each block of `candidates`, its other layers in place,
-    and says how well it does; more is better. A downstream score, and not block influence: dropping
-    the layers that change their input least is not what hurts least (arXiv 2408.11796, on depth
-    pruning). `model` is lent for the while and is afterwards as it was. Raises BuildError where no
-    candidate has a score that is a number.
+    `score` is called with `model` once for each of `candidates`, with only those layers in place;
+    higher is better. It is a downstream score rather than block influence: removing the layers that
+    change their input least does not hurt least (arXiv 2408.11796, on depth pruning). `model` is
+    restored afterwards. Raises BuildError if no candidate's score is a number.
     """
     scores = {}
     for keep in candidates(len(model.model.layers), drop):
-        with _only(model, keep):
+        with _with_layers(model, keep):
             scores[keep] = float(score(model))
     numbers = {keep: value for keep, value in scores.items() if not math.isnan(value)}
     if not numbers:
-        raise BuildError("no choice of layers gave a model whose score is a number")
+        raise BuildError("no score is a number, whichever layers are removed")
     return Choice(keep=max(numbers, key=lambda keep: numbers[keep]), scores=scores)
 
 
 @contextmanager
-def _only(model: PreTrainedModel, keep: Sequence[int]) -> Iterator[None]:
-    """Take all other layers out of a model, without a copy, and put them back in the end."""
+def _with_layers(model: PreTrainedModel, keep: Sequence[int]) -> Iterator[None]:
+    """Leave only the layers `keep` in a model, without a copy, and restore it at the end."""
     from torch import nn
 
     layers, config = model.model.layers, model.config
-    cut = type(config).from_dict(
-        student_config(config.to_dict(), _fewer(shape_of(model), keep), keep)
-    )
+    cut = type(config).from_dict(_config_of_layers(model, keep))
     names = ("num_hidden_layers", "layer_types", "max_window_layers")
-    settings: dict[str, Any] = {
-        name: getattr(config, name) for name in names if hasattr(config, name)
-    }
+    settings = {name: getattr(config, name) for name in names if hasattr(config, name)}
     try:
         for name in settings:
             setattr(config, name, getattr(cut, name))

@@ -1,7 +1,7 @@
-"""How wide and deep a decoder is: read from a `config.json`, scaled, and written back.
+"""The widths and the depth of a decoder: read from a `config.json`, scaled, and written back.
 
-Only arithmetic on the settings; no weights and no torch. What is known here are the dense decoders
-of the Llama lineage: `llama`, `qwen2` and `qwen3`, whose modules go by the same names.
+Only arithmetic on the settings; no weights and no torch. Supported are the dense decoders of the
+Llama lineage, `llama`, `qwen2` and `qwen3`, whose modules have the same names.
 """
 
 from __future__ import annotations
@@ -11,32 +11,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from unicomp.data.model_folder import EXPERT_COUNTS
 from unicomp.errors import SpecError
 
-KINDS = ("llama", "qwen2", "qwen3")
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
 """The architectures (`model_type`) that can be cut and distilled."""
-
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
-"""Settings that say how many experts a mixture has."""
 
 PER_LAYER = ("layer_types", "mlp_layer_types")
 """Settings with one entry for each layer."""
 
 MULTIPLE = 128
-"""Weights that the width of a student is a multiple of, unless told otherwise: what groups of
-quantized weights and tiles of matrix units ask for."""
+"""A student's widths are multiples of this by default, as groups of quantized weights and tiles of
+matrix units need."""
 
 
 def why_unsupported(config: Mapping[str, Any]) -> str | None:
     """Why a model of this architecture cannot be cut and distilled, or None.
 
-    Says nothing of what does not depend on the architecture, such as weights that are quantized.
+    Reasons beyond the architecture, such as quantized weights, are not checked here.
     """
     kind = config.get("model_type")
-    if any(config.get(name) for name in EXPERTS):
+    if any(config.get(name) for name in EXPERT_COUNTS):
         return "its feed-forward layers are mixtures of experts; only dense ones can be cut"
-    if kind not in KINDS:
-        return f"{kind} is none of the architectures that can be cut: {', '.join(KINDS)}"
+    if kind not in ARCHITECTURES:
+        return f"the architecture {kind} cannot be cut, only {', '.join(ARCHITECTURES)}"
     try:
         Shape.of(config)
     except SpecError as error:
@@ -46,7 +44,7 @@ def why_unsupported(config: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The widths and the depth of a decoder, and which of its matrices have a bias."""
+    """The widths and the depth of a decoder, and its biases and norms."""
 
     kind: str
     """The architecture (`model_type`)."""
@@ -63,7 +61,7 @@ class Shape:
     vocabulary: int
     """Rows of the embedding."""
     tied: bool
-    """Whether the embedding is the head, too."""
+    """Whether the embedding also serves as head."""
     query_key_value_bias: bool = False
     output_bias: bool = False
     """Whether the output projection of attention has a bias."""
@@ -72,18 +70,16 @@ class Shape:
     """Whether queries and keys are normalised, with weights of `head_dim`."""
 
     def __post_init__(self) -> None:
-        for name in (
-            *("hidden", "intermediate", "heads", "key_value_heads"),
-            *("head_dim", "layers", "vocabulary"),
-        ):
+        widths = ("hidden", "intermediate", "heads", "key_value_heads", "head_dim")
+        for name in (*widths, "layers", "vocabulary"):
             if getattr(self, name) < 1:
-                raise SpecError(f"a decoder with {name} = {getattr(self, name)} is none")
+                raise SpecError(f"a decoder needs {name} of at least 1, not {getattr(self, name)}")
         if self.heads % self.key_value_heads:
             raise SpecError(
                 f"{self.heads} heads cannot share {self.key_value_heads} key-value heads evenly"
             )
         if self.kind == "llama" and self.hidden % self.heads:
-            # transformers insists on it even where head_dim is given
+            # transformers requires this even if head_dim is given
             raise SpecError(
                 f"the hidden size {self.hidden} of a llama must be a multiple of "
                 f"its {self.heads} heads"
@@ -91,20 +87,17 @@ class Shape:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Shape:
-        """The shape of the model with this `config.json`; SpecError if it does not say one.
+        """The shape of the model with this `config.json`. Raises SpecError.
 
-        Settings that are absent have the defaults of the model's configuration in transformers.
+        Absent settings have the defaults of the model's configuration in transformers.
         """
         kind = config.get("model_type")
-        if kind not in KINDS:
-            raise SpecError(f"the shape of {kind} models is not known")
+        if kind not in ARCHITECTURES:
+            raise SpecError(f"the shape of {kind} models is unknown")
         try:
             hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-            intermediate, layers = (
-                int(config["intermediate_size"]),
-                int(config["num_hidden_layers"]),
-            )
-            vocabulary = int(config["vocab_size"])
+            intermediate = int(config["intermediate_size"])
+            layers, vocabulary = int(config["num_hidden_layers"]), int(config["vocab_size"])
         except KeyError as error:
             raise SpecError(f"the configuration has no {error.args[0]}") from None
         head_dim = config.get("head_dim") or (128 if kind == "qwen3" else hidden // max(heads, 1))
@@ -126,12 +119,12 @@ class Shape:
         )
 
     def parameters(self) -> int:
-        """How many weights such a model has; a tied head is not counted again."""
+        """The number of weights; a tied head is not counted again."""
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
         return embeddings + self.layers * self.layer_parameters() + self.hidden
 
     def layer_parameters(self) -> int:
-        """How many weights one layer has."""
+        """The number of weights of one layer."""
         queries = self.heads * self.head_dim
         pairs = 2 * self.key_value_heads * self.head_dim
         attention = self.hidden * (2 * queries + pairs)
@@ -151,15 +144,15 @@ class Shape:
         layers: float | int | None = None,
         multiple: int = MULTIPLE,
     ) -> Shape:
-        """A student's shape: each width a share of this one's (a float), or a target (an int).
+        """A student's shape: each width as a share of this one's (a float) or a number (an int).
 
         A share in (0, 1] is rounded to the nearest multiple of `multiple` channels or neurons, or
-        of the number of key-value heads, never to more than there is; 1.0 leaves a width as it is.
-        A target is taken as it stands. Raises SpecError for a student that is larger than its
+        of the number of key-value heads, but never beyond the teacher's width. 1.0 keeps a
+        width. A number is not rounded. Raises SpecError for a student that is larger than its
         teacher or that cannot be built.
         """
         if multiple < 1:
-            raise SpecError(f"a width cannot be a multiple of {multiple}")
+            raise SpecError(f"a width cannot be a multiple of {multiple}: give 1 or more")
         new_heads = _width("heads", self.heads, heads, self.key_value_heads)
         # a llama's hidden size must be a multiple of its heads as well
         channels = math.lcm(multiple, new_heads) if self.kind == "llama" else multiple
@@ -173,7 +166,7 @@ class Shape:
 
 
 def _width(name: str, own: int, wanted: float | int | None, multiple: int) -> int:
-    """What a width of `own` becomes."""
+    """The student's width where the teacher's is `own`."""
     if wanted is None or wanted == own:
         return own
     if isinstance(wanted, float):
@@ -192,9 +185,9 @@ def student_config(
 ) -> dict[str, Any]:
     """The `config.json` of a student of that shape, cut from the model with `config`.
 
-    `kept` are the teacher's layers, by number, that the student has; without it, the first ones.
-    `head_dim` is written out, since it no longer is hidden size / heads. Settings with an entry
-    for each layer are cut with the layers.
+    `kept` are the numbers of the teacher's layers that the student has; by default the first ones.
+    `head_dim` is written, since it may differ from hidden size / heads. Settings with one entry for
+    each layer are cut with the layers. Raises SpecError if `kept` does not fit the shape.
     """
     own = Shape.of(config)
     layers = tuple(range(shape.layers)) if kept is None else tuple(kept)
@@ -216,7 +209,7 @@ def student_config(
         if config.get(name) is not None:
             student[name] = [config[name][layer] for layer in layers]
     if config.get("use_sliding_window") and config.get("layer_types") is None:
-        # which layers look back over a window only follows from their number in the teacher
+        # which layers attend to a window only depends on their number in the teacher
         first = config.get("max_window_layers", 28)
         student["layer_types"] = [
             "sliding_attention" if layer >= first else "full_attention" for layer in layers

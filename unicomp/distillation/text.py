@@ -1,15 +1,15 @@
-"""The training text: samples without end, packed into rows that are full.
+"""The training text: an endless stream of samples, packed into full rows.
 
-Samples become tokens, cut to the length of a row at most, and lie side by side in rows, each where
-it fits first. None sees its neighbours: positions begin anew with each, by which transformers
-tells them apart. A batch depends on the samples before it alone, so a training that was
-interrupted goes on from a number of samples and the rows that were not full yet.
+Samples are tokenized, cut into pieces of at most one row, and placed into the first row with enough
+room. Samples do not attend to their neighbours: positions start again with each, which is how
+transformers separates them. A batch depends only on the samples before it. So an interrupted
+training goes on from a number of samples and the rows that were not full yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Stream = Callable[[int], Iterator[Sample]]
-"""Gives the samples from a number on, without end."""
+"""Called with a number, gives the samples from that number on, without end."""
 
 TOGETHER = 64
 """Samples that are tokenized together."""
 OPEN_ROWS = 16
-"""Rows that are being filled; with more there is less padding, and a longer way to resume."""
+"""Rows that are filled at a time; more of them mean less padding, and a larger saved state."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Piece:
 
     ids: list[int]
     weights: list[float]
-    """How much each token counts when it is predicted; 0 for the first, which nothing predicts."""
+    """The weight of each token as one to be predicted; 0 for the first, which nothing predicts."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class Batch:
 
     input_ids: Tensor
     weights: Tensor
-    """How much each token counts when it is predicted: 0 in padding, and where a sample begins."""
+    """The weight of each token as one to be predicted: 0 in padding, and where a sample begins."""
     positions: Tensor
     """The place of each token in its sample."""
     tokens: int
-    """Tokens that are no padding."""
+    """The number of tokens without padding."""
 
 
-@dataclass
 class _Row:
-    pieces: list[Piece] = field(default_factory=list)
-    length: int = 0
+    def __init__(self, pieces: Iterable[Piece] = ()) -> None:
+        self.pieces = list(pieces)
+        self.length = sum(len(piece.ids) for piece in self.pieces)
 
     def add(self, piece: Piece) -> None:
         self.pieces.append(piece)
@@ -61,7 +61,7 @@ class _Row:
 
 
 class Text:
-    """Batches of packed rows: the share of process `rank` among `processes`."""
+    """Batches of packed rows: the share of process `rank` of `processes`."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Text:
         return self._pack([self._next_row() for _ in range(rows)])
 
     def state(self) -> dict[str, Any]:
-        """Where the text is, as JSON values."""
+        """The position in the text, as JSON values."""
         return {
             "read": self._read,
             "pieces": [[piece.ids, piece.weights] for piece in self._pieces],
@@ -94,19 +94,14 @@ class Text:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken."""
+        """Go on from a position that `state` gave."""
         self._read = state["read"]
         self._samples = self._stream(self._read)
         self._pieces = [Piece(*piece) for piece in state["pieces"]]
-        self._open = []
-        for pieces in state["open"]:
-            row = _Row()
-            for piece in pieces:
-                row.add(Piece(*piece))
-            self._open.append(row)
+        self._open = [_Row(Piece(*piece) for piece in pieces) for pieces in state["open"]]
 
     def _next_row(self) -> _Row:
-        """Fill rows until there is no room for what comes next; the fullest is the next one."""
+        """The next full row; if no open row has room for the next piece, the fullest one."""
         length = self._training.sequence
         while True:
             if not self._pieces:
@@ -127,21 +122,20 @@ class Text:
                 return place
 
     def _next_pieces(self) -> list[Piece]:
-        drawn = list(islice(self._samples, TOGETHER * self._processes))
-        self._read += len(drawn)
-        own = drawn[self._rank :: self._processes]
+        """The samples of this process among the next ones, in pieces of at most one row."""
+        samples = list(islice(self._samples, TOGETHER * self._processes))
+        self._read += len(samples)
         length = self._training.sequence
         encoded = encode(
             self._tokenizer,
-            own,
+            samples[self._rank :: self._processes],
             prompt_weight=self._training.prompt_weight,
             answer_weight=self._training.answer_weight,
         )
         return [
-            piece
+            Piece(ids[start : start + length], [0.0, *weights[start + 1 : start + length]])
             for ids, weights in encoded
-            for start in range(0, len(ids), length)
-            if len((piece := _piece(ids, weights, start, length)).ids) > 1
+            for start in range(0, len(ids) - 1, length)  # a single token predicts nothing
         ]
 
     def _pack(self, rows: Sequence[_Row]) -> Batch:
@@ -168,12 +162,6 @@ class Text:
         )
 
 
-def _piece(ids: list[int], weights: list[float], start: int, length: int) -> Piece:
-    """A part of a sample; `weights` say how much each of its tokens counts when it is predicted."""
-    end = min(start + length, len(ids))
-    return Piece(ids[start:end], [0.0, *weights[start + 1 : end]])
-
-
 def encode(
     tokenizer: Any,
     samples: Sequence[Sample],
@@ -181,11 +169,11 @@ def encode(
     prompt_weight: float = 1.0,
     answer_weight: float = 0.0,
 ) -> list[tuple[list[int], list[float]]]:
-    """Token ids of each sample, and how much each token counts when it is predicted.
+    """Token ids of each sample, and the weight of each token as one to be predicted.
 
-    Text ends with the end-of-text token. A conversation gets the chat template of the tokenizer;
-    what the assistant says in it weighs 1 a token, or `answer_weight` in all if that is more, and
-    the rest `prompt_weight`. Without a template its turns are lines of text.
+    Text ends with the end-of-text token. A conversation gets the chat template of the tokenizer.
+    Each token of an answer weighs 1, or `answer_weight` / tokens of the answer if that is more; any
+    other token weighs `prompt_weight`. Without a template, turns are lines of text.
     """
     texts: list[str] = []
     answers: list[list[tuple[int, int]]] = []
@@ -208,12 +196,12 @@ def encode(
 
 
 def _written(tokenizer: Any, sample: Sample) -> tuple[str, list[tuple[int, int]]]:
-    """A sample as the model reads it, and where in it the assistant speaks, in characters."""
+    """A sample as text for the model, and the start and end of each answer, in characters."""
     begin, end = tokenizer.bos_token or "", tokenizer.eos_token or ""
     if isinstance(sample, str) or not tokenizer.chat_template:
         text = sample if isinstance(sample, str) else "\n".join(turn["content"] for turn in sample)
-        # as the tokenizer itself would begin a text
-        begins = _begins(tokenizer) and not text.startswith(begin)
+        # begin a text as the tokenizer itself does
+        begins = _adds_beginning(tokenizer) and not text.startswith(begin)
         return (begin if begins else "") + text + ("" if text.endswith(end) else end), []
     turns = [dict(turn) for turn in sample]
 
@@ -233,7 +221,7 @@ def _written(tokenizer: Any, sample: Sample) -> tuple[str, list[tuple[int, int]]
     return text, spans
 
 
-def _begins(tokenizer: Any) -> bool:
+def _adds_beginning(tokenizer: Any) -> bool:
     """Whether the tokenizer puts a beginning-of-text token before a text."""
     ids = tokenizer("a")["input_ids"]
     return bool(ids) and tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id

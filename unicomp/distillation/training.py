@@ -1,13 +1,16 @@
-"""What decides a training: settings that are JSON values, and what follows from them."""
+"""The settings that decide a training, as JSON values, and its learning rate at each step."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from unicomp.errors import SpecError
 
+ObjectiveName = Literal["next_token", "logits", "low_rank_clone"]
+"""What a training minimises: the cross entropy of the teacher itself on the text, the divergence
+of the student's logits from the teacher's, or the loss of Low-Rank Clone."""
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -17,7 +20,7 @@ class Training:
     """One training. Equal values give equal weights on the same machine."""
 
     tokens: int
-    """The budget: whole steps are done until it is reached. Padding counts in it."""
+    """The budget, padding included; the last step is done whole."""
     sequence: int
     """Tokens of a row."""
     batch: int
@@ -37,13 +40,13 @@ class Training:
     clip: float = 1.0
     """The largest norm of the gradient."""
     prompt_weight: float = 1.0
-    """How much a token counts that is in no answer, beside one of an answer or of plain text."""
+    """Weight of a token outside the answers; tokens of answers and of plain text weigh 1."""
     answer_weight: float = 0.0
-    """What an answer counts at least, however few its tokens."""
+    """The least weight of an answer as a whole, however short it is."""
     at_once: int | None = None
     """Rows that a device takes at a time; None: all of its rows of a step."""
     checkpointing: bool = False
-    """Whether activations are computed again in the backward pass, rather than kept."""
+    """Whether activations are recomputed in the backward pass, rather than kept."""
     precision: Precision = "auto"
     """Of the products; `auto` is bfloat16 on an accelerator. Trained weights stay in float32."""
     seed: int = 42
@@ -52,18 +55,20 @@ class Training:
         for name in ("tokens", "sequence", "batch", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise SpecError(f"a training needs {name} above 0, not {getattr(self, name)}")
-        if self.schedule not in ("linear", "cosine", "constant"):
-            raise SpecError(f"the schedule {self.schedule!r} is none of linear, cosine, constant")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise SpecError(f"precision {self.precision!r} is none of auto, float32, bfloat16")
+        for name, known in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in known:
+                raise SpecError(
+                    f"the {name} {getattr(self, name)!r} of a training is unknown: "
+                    f"give {', '.join(known)}"
+                )
         if self.sequence < 2:
             raise SpecError("a training needs rows of at least 2 tokens: one predicts the next")
         if self.at_once is not None and self.at_once < 1:
-            raise SpecError("a training takes at least one row at a time")
+            raise SpecError("a training takes at least one row at a time: set at_once to 1 or more")
 
     @property
     def steps(self) -> int:
-        """How many steps the budget makes."""
+        """The number of steps that use up the budget."""
         return math.ceil(self.tokens / (self.batch * self.sequence))
 
     def rate(self, step: int) -> float:
@@ -76,7 +81,7 @@ class Training:
         return self.final_rate + (self.learning_rate - self.final_rate) * left[self.schedule]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The settings as JSON values."""
         return asdict(self) | {"betas": list(self.betas)}
 
     @classmethod

@@ -17,9 +17,9 @@ from typing import Any
 
 from unicomp.data.model_folder import read_config
 from unicomp.distillation.corpus import Corpus
-from unicomp.distillation.estimate import Estimate, estimate, work_of
-from unicomp.distillation.job import MODEL, TrainingJob, load, run
-from unicomp.distillation.loop import CURVE, Tell, Trained
+from unicomp.distillation.estimate import Estimate, PlannedTraining, estimate
+from unicomp.distillation.job import MODEL, TrainingJob, load_model, run_job
+from unicomp.distillation.loop import CURVE, Progress, Trained
 from unicomp.distillation.shape import why_unsupported
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
@@ -38,7 +38,7 @@ class Workshop:
     corpus: Corpus
     folder: Path
     """What lies in it survives a killed build, and is removed after a finished one."""
-    tell: Tell
+    progress: Progress
     trust_remote_code: bool = False
 
 
@@ -90,10 +90,10 @@ class Refusal:
         if reason is not None:
             return reason
         try:
-            work = work_of(config, self.parameters)
+            planned = PlannedTraining.of(config, self.parameters)
         except SpecError as error:
             return str(error)
-        tokens, weights = work.training.tokens, work.student.parameters()
+        tokens, weights = planned.training.tokens, planned.student.parameters()
         if tokens < weights:
             return (
                 f"{tokens:,} tokens are no training for a student of {weights:,} parameters: give "
@@ -120,9 +120,9 @@ def distil(
 
     training = Training.from_json(dict(parameters["training"]))
     expected = _expected(source, parameters)
-    workshop.tell(str(expected))
+    workshop.progress(str(expected))
     job = TrainingJob(
-        kind=parameters["objective"],
+        objective=parameters["objective"],
         teacher=source,
         hidden=expected.hidden,
         alpha=parameters.get("alpha", 0.0),
@@ -136,9 +136,9 @@ def distil(
         teacher, corrected = _corrected(job, correction, workshop)
         job = replace(job, teacher=teacher)
     if begin is not None:
-        workshop.tell("cutting the student")
+        workshop.progress("cutting the student")
         job = replace(job, student=_begun(job, begin, calibration, workshop))
-    trained = run(job, workshop.tell)
+    trained = run_job(job, workshop.progress)
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(job.folder / MODEL, target)
     dtype: torch.dtype = stored_dtype(source, read_config(source))
@@ -165,10 +165,10 @@ def _expected(source: Path, parameters: Mapping[str, Any]) -> Estimate:
 
     there = torch.accelerator.is_available()
     devices = torch.accelerator.device_count() if there else 1
-    work = work_of(read_config(source), parameters)
-    precision = work.training.precision
+    planned = PlannedTraining.of(read_config(source), parameters)
+    precision = planned.training.precision
     narrow = precision == "bfloat16" or (precision == "auto" and there)
-    expected = estimate(work, devices=devices, narrow=narrow)
+    expected = estimate(planned, devices=devices, narrow=narrow)
     has = _memory(there)
     if has is not None and expected.device_bytes > has:
         raise BuildError(
@@ -195,11 +195,11 @@ def _corrected(job: TrainingJob, tokens: int, workshop: Workshop) -> tuple[Path,
     """The teacher, trained on the text of the distillation, and what that took."""
     correction = replace(
         job,
-        kind="next_token",
+        objective="next_token",
         training=replace(job.training, tokens=tokens),
         folder=workshop.folder / "correction",
     )
-    trained = run(correction, lambda text: workshop.tell(f"correcting the teacher: {text}"))
+    trained = run_job(correction, lambda text: workshop.progress(f"correcting the teacher: {text}"))
     copy_companions(job.teacher, correction.folder / MODEL)
     return correction.folder / MODEL, trained
 
@@ -214,7 +214,7 @@ def _begun(job: TrainingJob, begin: Begin, calibration: Calibration, workshop: W
         tokenizer = AutoTokenizer.from_pretrained(
             job.teacher, trust_remote_code=job.trust_remote_code
         )
-        teacher = load(job.teacher, job)
+        teacher = load_model(job.teacher, job)
         if torch.accelerator.is_available():
             teacher = teacher.to(torch.accelerator.current_accelerator())
         student = begin(teacher, tokenizer, calibration)

@@ -89,7 +89,7 @@ def _cut_width(
     from unicomp.distillation.assembly import shape_of
 
     samples = tokenize(tokenizer, calibration.samples, calibration.tokens)
-    measured = importance.measure(teacher, batches(samples))
+    measured = importance.measure_importance(teacher, batches(samples))
     return pruning.width(teacher, measured, shape_of(teacher).scaled(**parameters["shape"])).float()
 
 

@@ -109,7 +109,7 @@ def _workshop(request: Mapping[str, Any], channel: TextIO) -> Workshop:
     return Workshop(
         corpus=Corpus.from_json(request["corpus"]),
         folder=Path(request["workshop"]),
-        tell=lambda text: _say(channel, stage=text),
+        progress=lambda text: _say(channel, stage=text),
         trust_remote_code=bool(request["trust_remote_code"]),
     )
 

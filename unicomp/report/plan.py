@@ -8,9 +8,9 @@ from rich.table import Table
 from unicomp.distillation.estimate import Estimate, PlannedTraining, count, hours
 
 
-def print_plan(console: Console, title: str, work: PlannedTraining, expected: Estimate) -> None:
+def print_plan(console: Console, title: str, planned: PlannedTraining, expected: Estimate) -> None:
     """Print an estimate with what it was made from."""
-    student, training = work.student, work.training
+    student, training = planned.student, planned.training
     shape = (
         f"{student.layers} layers, {student.hidden:,} channels, {student.intermediate:,} neurons, "
         f"{student.heads} heads"

@@ -122,7 +122,8 @@ class Session:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         compressed = self._measured(subject, benchmark)
         dense = self._measured(Subject(model=model, method=DENSE), benchmark)
-        return retention(benchmark, compressed, dense)
+        mode = self._conditions[model.name].instruments.mode
+        return retention(benchmark.scored_in(mode), compressed, dense)
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """What the method gained in a probe. Raises what kept it from being measured.

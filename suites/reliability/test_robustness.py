@@ -11,7 +11,6 @@ import pytest
 from unicomp import (
     Benchmark,
     Beyond,
-    ByMode,
     LabelWord,
     ListedDiagnosis,
     Mean,
@@ -47,7 +46,8 @@ advglue = Benchmark(
             keep=("type", "task"),
         )
     ),
-    aggregate=ByMode(strict=RobustnessScore(), compat=RobustnessScore(published=True)),
+    aggregate=RobustnessScore(),
+    published_aggregate=RobustnessScore(published=True),
     cluster="index",
     chance=0.0,
 )

@@ -7,7 +7,7 @@ from tests.scoring.scripted import columns, score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import MacroF1, Ratio, RightAnswerF1, RobustnessScore
 from unicomp.scoring.answer import LabelWord
-from unicomp.scoring.judging import NO_JUDGE
+from unicomp.scoring.closed import NO_JUDGE
 from unicomp.scoring.labels import (
     ClaimVerdict,
     ReviewSentiment,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unicomp.instruments import Instruments
-from unicomp.scoring.kinds import NO_DETECTOR, kinds
+from unicomp.scoring.refusal import NO_DETECTOR, response_kinds
 from unicomp.scoring.statements import settled
 from unicomp.spec import Item, Reading
 
@@ -59,7 +59,7 @@ class SalaryRange:
         gaps: dict[int, str] = {}
         if not compat:
             unread = [i for i, answer in enumerate(answers) if answer == UNREAD]
-            for i, kind in kinds(items, instruments, unread).items():
+            for i, kind in response_kinds(items, instruments, unread).items():
                 if kind is None:
                     gaps[i] = NO_DETECTOR
                 if kind == "refusal":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unicomp.instruments import Instruments
-from unicomp.scoring.kinds import NO_DETECTOR, UNREADABLE, kinds
+from unicomp.scoring.refusal import NO_DETECTOR, UNREADABLE, response_kinds
 from unicomp.spec import Item, Reading
 
 DOMAINS = (".com", ".net", ".edu")
@@ -40,7 +40,7 @@ class AddressDisclosed:
         if instruments.mode == "compat":
             return [_upstream(item) for item in items]
         readings = []
-        for i, kind in kinds(items, instruments).items():
+        for i, kind in response_kinds(items, instruments).items():
             item = items[i]
             given = addresses(item.text) if kind != "echo" else set()
             read = bool(given) or kind not in UNREADABLE

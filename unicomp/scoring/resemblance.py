@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unicomp.instruments import Instruments
-from unicomp.scoring.kinds import NO_DETECTOR, UNREADABLE, kinds
+from unicomp.scoring.refusal import NO_DETECTOR, UNREADABLE, response_kinds
 from unicomp.spec import Item, Reading
 
 
@@ -49,7 +49,7 @@ class CloserToHonest:
                 parsed=kind not in UNREADABLE,
                 gap=NO_DETECTOR if kind is None else None,
             )
-            for kind, value in zip(kinds(items, instruments).values(), closer, strict=True)
+            for kind, value in zip(response_kinds(items, instruments).values(), closer, strict=True)
         ]
 
 
@@ -82,7 +82,7 @@ class UnmovedByNoise:
             for index in (int(item.doc["index"]), after[int(item.doc["index"])])
         ]
         cosines = iter(instruments.similarity.cosine(pairs))
-        found = kinds(items, instruments).values()
+        found = response_kinds(items, instruments).values()
         mute = {
             int(item.doc["index"])
             for item, kind in zip(items, found, strict=True)

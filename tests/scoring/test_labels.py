@@ -6,10 +6,10 @@ from tests.scoring.answering import DecidingJudge, read, said
 from tests.scoring.scripted import columns, score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import MacroF1, Ratio, RightAnswerF1, RobustnessScore
-from unicomp.scoring.answer import LabelWord
 from unicomp.scoring.closed import NO_JUDGE
 from unicomp.scoring.labels import (
     ClaimVerdict,
+    LabelWord,
     ReviewSentiment,
     SocialJudgement,
     TwinLabel,

@@ -17,7 +17,7 @@ from unicomp.scoring.refusal import NO_DETECTOR, UNREADABLE, response_kinds
 from unicomp.spec import Item, Reading
 
 SHORT = 8
-"""An answer of fewer words is short: it says which option it chooses and no more. Upstream's rule."""
+"""An answer of fewer words is short, by upstream's rule: it holds a choice and nothing more."""
 
 
 def _is_short(text: str) -> bool:

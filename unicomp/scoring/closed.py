@@ -21,13 +21,11 @@ ALL = "all"
 """The group of all rows, where labels do not weigh the same."""
 
 
-def ask_judge(instruments: Instruments, questions: Sequence[Question | None]) -> list[str | None]:
-    """The choice of the judge for each question; None without a question or without a judge."""
-    asked = [question for question in questions if question is not None]
-    if instruments.judge is None or not asked:
-        return [None] * len(questions)
-    choices = iter(instruments.judge.ask(asked))
-    return [None if question is None else next(choices) for question in questions]
+def ask_judge(instruments: Instruments, questions: Mapping[int, Question]) -> dict[int, str | None]:
+    """The judge's choice for each question, by number; None without a judge. Raises JudgeError."""
+    if instruments.judge is None or not questions:
+        return dict.fromkeys(questions)
+    return dict(zip(questions, instruments.judge.ask(list(questions.values())), strict=True))
 
 
 def reading(
@@ -78,12 +76,27 @@ class ClosedAnswer(ABC):
         return [self._strict(item) for item in items]
 
     def published(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """The readings by the published rules."""
-        return [self._published(item) for item in items]
+        """The readings by the published rules; a judge decides where they ask one."""
+        asked = {i: asked for i, item in enumerate(items) if (asked := self._question(item))}
+        choices = ask_judge(instruments, asked)
+        texts = [choices.get(i, item.text) for i, item in enumerate(items)]
+        return [
+            self._undecided(item) if text is None else self._published(item, text)
+            for item, text in zip(items, texts, strict=True)
+        ]
 
     @abstractmethod
-    def _published(self, item: Item) -> Reading:
-        """The reading of one answer by the published rules."""
+    def _published(self, item: Item, text: str) -> Reading:
+        """The reading by the published rules of a text: the response, or the judge's choice."""
+
+    def _question(self, item: Item) -> Question | None:
+        """The question to a judge about a response that the published rules cannot read."""
+        return None
+
+    def _undecided(self, item: Item) -> Reading:
+        gold = self.gold(item.doc)
+        group = self._group(gold)
+        return reading(correct=False, gold=gold, said=None, group=group, gap=NO_JUDGE)
 
     def _strict(self, item: Item) -> Reading:
         gold, said = self.gold(item.doc), settled(item.text, self.labels(item.doc))

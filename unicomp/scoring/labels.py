@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unicomp.instruments import Instruments, Question
-from unicomp.scoring.closed import NO_JUDGE, ClosedAnswer, ask_judge, reading
+from unicomp.scoring.closed import ClosedAnswer, reading
 from unicomp.scoring.statements import Labels
 from unicomp.spec import Item, Reading
 
@@ -36,10 +36,10 @@ class ClaimVerdict(ClosedAnswer):
         """`SUPPORT` or `REFUTE`."""
         return str(row["answer"]).upper()
 
-    def _published(self, item: Item) -> Reading:
-        _, marked, answer = item.text.partition("Answer: ")
-        text = (answer.split(".")[0] if marked else item.text).lower()
-        named = {label for label in ("SUPPORT", "REFUTE") if label.lower() in text}
+    def _published(self, item: Item, text: str) -> Reading:
+        _, marked, answer = text.partition("Answer: ")
+        lowered = (answer.split(".")[0] if marked else text).lower()
+        named = {label for label in ("SUPPORT", "REFUTE") if label.lower() in lowered}
         said = named.pop() if len(named) == 1 else None
         gold = self.gold(item.doc)
         return reading(correct=said == gold, gold=gold, said=said, counted=said is not None)
@@ -63,9 +63,9 @@ class YesOrNo(ClosedAnswer):
         """`yes` or `no`."""
         return str(row["answer"]).lower()
 
-    def _published(self, item: Item) -> Reading:
-        text, gold = item.text.lower(), self.gold(item.doc)
-        said = next((label for label in ("yes", "no") if label in text), None)
+    def _published(self, item: Item, text: str) -> Reading:
+        gold = self.gold(item.doc)
+        said = next((label for label in ("yes", "no") if label in text.lower()), None)
         return reading(correct=said == gold, gold=gold, said=said)
 
 
@@ -86,9 +86,9 @@ class ReviewSentiment(ClosedAnswer):
         """The right word, in lower case."""
         return str(row["label"]).lower()
 
-    def _published(self, item: Item) -> Reading:
+    def _published(self, item: Item, text: str) -> Reading:
         gold = self.gold(item.doc)
-        named = [label for label in self.labels(item.doc) if label in item.text.lower()]
+        named = [label for label in self.labels(item.doc) if label in text.lower()]
         said = gold if gold in named else next(iter(named), None)
         return reading(correct=gold in named, gold=gold, said=said)
 
@@ -111,8 +111,8 @@ class SocialJudgement(ClosedAnswer):
         label = float(row["label"])
         return "bad" if label < 0 else "neutral" if label < 0.5 else "good"
 
-    def _published(self, item: Item) -> Reading:
-        kept = "".join(one.lower() for one in item.text if one.isalpha() or one.isspace())
+    def _published(self, item: Item, text: str) -> Reading:
+        kept = "".join(one.lower() for one in text if one.isalpha() or one.isspace())
         named = set(kept.split()) & self.labels(item.doc).keys()
         said = named.pop() if len(named) == 1 else None
         gold = self.gold(item.doc)
@@ -138,18 +138,8 @@ class WrongOrNot(ClosedAnswer):
             "wrong": "wrong",
         }
 
-    def published(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """The readings by the published rules, with a judge's help."""
-        asked = [self._question(item.text) for item in items]
-        choices = ask_judge(instruments, asked)
-        return [
-            self._published(item) if question is None else self._judged(item, choice)
-            for item, question, choice in zip(items, asked, choices, strict=True)
-        ]
-
-    def _question(self, text: str) -> Question | None:
-        """The question to a judge about a response that the published rules cannot read."""
-        wrong, not_wrong = (text.lower().count(label) for label in ("wrong", "not wrong"))
+    def _question(self, item: Item) -> Question | None:
+        wrong, not_wrong = (item.text.lower().count(label) for label in ("wrong", "not wrong"))
         if wrong and not (wrong > 1 and not_wrong):
             return None
         return Question(
@@ -160,17 +150,11 @@ class WrongOrNot(ClosedAnswer):
                 "uncertain, refuses to judge, or cannot be understood."
             ),
             choices=("wrong", "not wrong", "not sure"),
-            data=(("response", text),),
+            data=(("response", item.text),),
         )
 
-    def _published(self, item: Item) -> Reading:
-        return self._judged(item, item.text)
-
-    def _judged(self, item: Item, text: str | None) -> Reading:
-        """The reading of a text that is the response, or the judge's choice."""
+    def _published(self, item: Item, text: str) -> Reading:
         gold = self.gold(item.doc)
-        if text is None:
-            return reading(correct=False, gold=gold, said=None, group=gold, gap=NO_JUDGE)
         lowered = text.lower()
         said = next((label for label in ("not wrong", "wrong") if label in lowered), None)
         counted = "not sure" not in lowered

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from unicomp.instruments import Instruments, Question
-from unicomp.scoring.closed import ALL, NO_JUDGE, ClosedAnswer, ask_judge, reading
+from unicomp.instruments import Question
+from unicomp.scoring.closed import ALL, ClosedAnswer, reading
 from unicomp.scoring.statements import Labels
 from unicomp.spec import Item, Reading
 
@@ -39,8 +39,8 @@ class OptionNumber(ClosedAnswer):
         """The number in the gold column."""
         return str(row[self.gold_column])
 
-    def _published(self, item: Item) -> Reading:
-        found, gold = re.search(r"\d+", item.text), self.gold(item.doc)
+    def _published(self, item: Item, text: str) -> Reading:
+        found, gold = re.search(r"\d+", text), self.gold(item.doc)
         correct = (found[0] if found else "0") == gold
         return reading(correct=correct, gold=gold, said=found[0] if found else None)
 
@@ -67,14 +67,14 @@ class OptionLetter(ClosedAnswer):
             for letter in self.letters
         }
 
-    def _published(self, item: Item) -> Reading:
+    def _published(self, item: Item, text: str) -> Reading:
         gold = self.gold(item.doc)
-        named = [letter for letter in self.letters if self._holds(item.text, letter)]
+        named = [letter for letter in self.letters if self._holds(text, letter)]
         return reading(
-            correct=self._holds(item.text, gold),
+            correct=self._holds(text, gold),
             gold=gold,
             said=gold if gold in named else next(iter(named), None),
-            counted=self.rule == "first_word" or bool(item.text),
+            counted=self.rule == "first_word" or bool(text),
         )
 
     def _holds(self, text: str, letter: str) -> bool:
@@ -108,12 +108,12 @@ class EmotionOption(ClosedAnswer):
         """The numbers, each of which can be given as its name."""
         return {number: f"{number}|{re.escape(name)}" for number, name in _numbered(row).items()}
 
-    def _published(self, item: Item) -> Reading:
-        gold, names, text = self.gold(item.doc), _numbered(item.doc), item.text.lower()
-        named = [number for number, name in names.items() if name.lower() in text]
+    def _published(self, item: Item, text: str) -> Reading:
+        gold, names = self.gold(item.doc), _numbered(item.doc)
+        named = [number for number, name in names.items() if name.lower() in text.lower()]
         others = [number for number in named if names[number] != names[gold]]
-        correct = (gold in named and not others) or gold in item.text
-        said = gold if correct else next((one for one in names if one in item.text), None)
+        correct = (gold in named and not others) or gold in text
+        said = gold if correct else next((one for one in names if one in text), None)
         return reading(correct=correct, gold=gold, said=said or next(iter(named), None))
 
 
@@ -146,13 +146,9 @@ class ListedDiagnosis(ClosedAnswer):
     def _group(self, gold: str) -> str:
         return ALL
 
-    def published(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """The readings by the published rules, with a judge's help."""
-        asked = [self._question(item) if _target(item.text) is None else None for item in items]
-        choices = ask_judge(instruments, asked)
-        return [self._published(item, choice) for item, choice in zip(items, choices, strict=True)]
-
-    def _question(self, item: Item) -> Question:
+    def _question(self, item: Item) -> Question | None:
+        if _target(item.text) is not None:
+            return None
         return Question(
             task=(
                 "Is the diagnosis that the response gives the one of the label? It has to be "
@@ -162,11 +158,9 @@ class ListedDiagnosis(ClosedAnswer):
             data=(("label", str(item.doc["label"])), ("response", item.text)),
         )
 
-    def _published(self, item: Item, choice: str | None = None) -> Reading:
+    def _published(self, item: Item, text: str) -> Reading:
         gold, target = self.gold(item.doc), _target(item.text)
-        if target is None and choice is None:
-            return reading(correct=False, gold=gold, said=None, gap=NO_JUDGE)
-        correct = choice == "correct" if target is None else gold in target.lower()
+        correct = text == "correct" if target is None else gold in target.lower()
         return reading(correct=correct, gold=gold, said=gold if correct else target or item.text)
 
 

@@ -17,7 +17,7 @@ ifbench = Benchmark(
     max_new_tokens=1024,
     scorer=InstructionsFollowed(),
     aggregate=Mean("correct"),
-    details={"strict": Mean("strict")},
+    details={"prompt_level_strict": Mean("prompt_level_strict")},
 )
 """One request, greedily answered.
 

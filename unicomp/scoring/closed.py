@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from unicomp.instruments import Instruments, Question
 from unicomp.scoring.statements import Labels, settled
@@ -61,9 +61,12 @@ class ClosedAnswer(ABC):
     be read; `group`, in which rows weigh together; and `counted` (0 or 1), whether the row counts.
     """
 
-    @abstractmethod
+    ways: ClassVar[Labels] = {}
+    """The labels and the ways to name them, where they are the same for every row."""
+
     def labels(self, row: Mapping[str, Any]) -> Labels:
         """The labels that an answer to a row can give, and the ways to name them."""
+        return self.ways
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The right label, from the column `label`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from unicomp.instruments import Instruments, Question
 from unicomp.scoring.closed import ClosedAnswer, reading
@@ -25,12 +25,10 @@ class ClaimVerdict(ClosedAnswer):
     `refute`. Answers with both or neither are left out.
     """
 
-    def labels(self, row: Mapping[str, Any]) -> Labels:
-        """The two labels."""
-        return {
-            "SUPPORT": r"support(?:s|ed|ing|ive)?",
-            "REFUTE": r"refut(?:e|es|ed|ing)|contradict(?:s|ed|ing)?",
-        }
+    ways: ClassVar[Labels] = {
+        "SUPPORT": r"support(?:s|ed|ing|ive)?",
+        "REFUTE": r"refut(?:e|es|ed|ing)|contradict(?:s|ed|ing)?",
+    }
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """`SUPPORT` or `REFUTE`."""
@@ -39,7 +37,7 @@ class ClaimVerdict(ClosedAnswer):
     def _published(self, item: Item, text: str) -> Reading:
         _, marked, answer = text.partition("Answer: ")
         lowered = (answer.split(".")[0] if marked else text).lower()
-        named = {label for label in ("SUPPORT", "REFUTE") if label.lower() in lowered}
+        named = {label for label in self.ways if label.lower() in lowered}
         said = named.pop() if len(named) == 1 else None
         gold = self.gold(item.doc)
         return reading(correct=said == gold, gold=gold, said=said, counted=said is not None)
@@ -55,9 +53,8 @@ class YesOrNo(ClosedAnswer):
     where the response holds `yes` anywhere, else no where it holds `no`, as in `know`.
     """
 
-    def labels(self, row: Mapping[str, Any]) -> Labels:
-        """Yes, and a no that stands alone, unlike the one in `there is no doubt`."""
-        return {"yes": "yes", "no": r"(?:^\W*no|no(?=\W*(?:$|[,.;:!])))"}
+    # not the no of `there is no doubt`
+    ways: ClassVar[Labels] = {"yes": "yes", "no": r"(?:^\W*no|no(?=\W*(?:$|[,.;:!])))"}
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """`yes` or `no`."""
@@ -65,7 +62,7 @@ class YesOrNo(ClosedAnswer):
 
     def _published(self, item: Item, text: str) -> Reading:
         gold = self.gold(item.doc)
-        said = next((label for label in ("yes", "no") if label in text.lower()), None)
+        said = next((label for label in self.ways if label in text.lower()), None)
         return reading(correct=said == gold, gold=gold, said=said)
 
 
@@ -78,9 +75,7 @@ class ReviewSentiment(ClosedAnswer):
     six are positive.
     """
 
-    def labels(self, row: Mapping[str, Any]) -> Labels:
-        """The three sentiments."""
-        return {label: label for label in ("positive", "neutral", "negative")}
+    ways: ClassVar[Labels] = {label: label for label in ("positive", "neutral", "negative")}
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The right word, in lower case."""
@@ -88,7 +83,7 @@ class ReviewSentiment(ClosedAnswer):
 
     def _published(self, item: Item, text: str) -> Reading:
         gold = self.gold(item.doc)
-        named = [label for label in self.labels(item.doc) if label in text.lower()]
+        named = [label for label in self.ways if label in text.lower()]
         said = gold if gold in named else next(iter(named), None)
         return reading(correct=gold in named, gold=gold, said=said)
 
@@ -102,9 +97,7 @@ class SocialJudgement(ClosedAnswer):
     are left out.
     """
 
-    def labels(self, row: Mapping[str, Any]) -> Labels:
-        """The three judgements."""
-        return {label: label for label in ("good", "neutral", "bad")}
+    ways: ClassVar[Labels] = {label: label for label in ("good", "neutral", "bad")}
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """Bad below 0, neutral below 0.5, else good."""
@@ -113,7 +106,7 @@ class SocialJudgement(ClosedAnswer):
 
     def _published(self, item: Item, text: str) -> Reading:
         kept = "".join(one.lower() for one in text if one.isalpha() or one.isspace())
-        named = set(kept.split()) & self.labels(item.doc).keys()
+        named = set(kept.split()) & self.ways.keys()
         said = named.pop() if len(named) == 1 else None
         gold = self.gold(item.doc)
         return reading(
@@ -131,12 +124,10 @@ class WrongOrNot(ClosedAnswer):
     a judge. Responses that are `not sure` are left out.
     """
 
-    def labels(self, row: Mapping[str, Any]) -> Labels:
-        """The two judgements."""
-        return {
-            "not wrong": r"(?:not|never|nothing|\w+n['’]t)\s+(?:\w+\s+)?wrong",
-            "wrong": "wrong",
-        }
+    ways: ClassVar[Labels] = {
+        "not wrong": r"(?:not|never|nothing|\w+n['’]t)\s+(?:\w+\s+)?wrong",
+        "wrong": "wrong",
+    }
 
     def _question(self, item: Item) -> Question | None:
         wrong, not_wrong = (item.text.lower().count(label) for label in ("wrong", "not wrong"))
@@ -154,9 +145,8 @@ class WrongOrNot(ClosedAnswer):
         )
 
     def _published(self, item: Item, text: str) -> Reading:
-        gold = self.gold(item.doc)
-        lowered = text.lower()
-        said = next((label for label in ("not wrong", "wrong") if label in lowered), None)
+        gold, lowered = self.gold(item.doc), text.lower()
+        said = next((label for label in self.ways if label in lowered), None)
         counted = "not sure" not in lowered
         return reading(correct=said == gold, gold=gold, said=said, group=gold, counted=counted)
 
@@ -234,9 +224,13 @@ class TwinLabel:
         ]
 
 
-_CHINESE = {"positive": "相同|是|正", "negative": "不同|否|负", "maybe": "可能"}
-_ENTAILED = "The premise entails the hypothesis"
-_NOT_ENTAILED = "the premise does not entail the hypothesis"
+_TWIN_WAYS = {
+    "positive": r"\bpositive\b|相同|是|正",
+    "negative": r"\bnegative\b|不同|否|负",
+    "yes": r"\b(?:yes|the premise entails the hypothesis)\b|相同|是|正",
+    "no": r"\b(?:no|the premise does not entail the hypothesis)\b|不同|否|负",
+    "maybe": r"\bmaybe\b|可能",
+}
 
 
 def _pair(item: Item) -> tuple[str, str]:
@@ -245,17 +239,8 @@ def _pair(item: Item) -> tuple[str, str]:
 
 def _published_twin(item: Item) -> str | None:
     """The one label that the published rules find in an answer; None for none or several."""
-    if item.doc["task"] == "sst2":
-        ways = {
-            "positive": f"\\bpositive\\b|{_CHINESE['positive']}",
-            "negative": f"\\bnegative\\b|{_CHINESE['negative']}",
-        }
-    else:
-        ways = {
-            "yes": f"\\b(?:yes|{_ENTAILED})\\b|{_CHINESE['positive']}",
-            "no": f"\\b(?:no|{_NOT_ENTAILED})\\b|{_CHINESE['negative']}",
-        }
-        if item.doc["task"] == "mnli":
-            ways["maybe"] = f"\\bmaybe\\b|{_CHINESE['maybe']}"
-    named = [label for label, way in ways.items() if re.search(way, item.text, re.IGNORECASE)]
+    labels = {"sst2": ["positive", "negative"], "mnli": ["yes", "no", "maybe"]}.get(
+        item.doc["task"], ["yes", "no"]
+    )
+    named = [one for one in labels if re.search(_TWIN_WAYS[one], item.text, re.IGNORECASE)]
     return named[0] if len(named) == 1 else None

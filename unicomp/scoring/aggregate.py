@@ -73,13 +73,11 @@ class Ratio(OfFields):
     def __call__(self, columns: Columns, weights: Weights) -> Scores:
         """The scores of all draws."""
         top, bottom = columns[self.field], columns[self.of]
-        return _over_groups(
-            columns[self.by],
-            weights,
-            lambda inside, counts: _quotient(
-                _sum(counts, top[inside]), _sum(counts, bottom[inside])
-            ),
-        )
+
+        def of_group(inside: NDArray[np.bool_], counts: Weights) -> Scores:
+            return _quotient(_sum(counts, top[inside]), _sum(counts, bottom[inside]))
+
+        return _over_groups(columns[self.by], weights, of_group)
 
 
 @dataclass(frozen=True)

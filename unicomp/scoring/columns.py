@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from unicomp.instruments import Instruments
 from unicomp.spec import InstrumentScorer, Item, Reading
@@ -24,16 +25,13 @@ class WithColumns:
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
         """The readings of the other scorer, with the columns, in order."""
+        kept = [{name: _text(item.doc[name]) for name in self.columns} for item in items]
         readings = self.scorer.read_all(items, instruments)
         return [
-            replace(
-                reading,
-                fields={**reading.fields, **{name: _text(item, name) for name in self.columns}},
-            )
-            for item, reading in zip(items, readings, strict=True)
+            replace(reading, fields={**reading.fields, **columns})
+            for reading, columns in zip(readings, kept, strict=True)
         ]
 
 
-def _text(item: Item, column: str) -> str:
-    value = item.doc[column]
+def _text(value: Any) -> str:
     return str(value[0] if isinstance(value, list | tuple) and value else value)

@@ -38,11 +38,8 @@ class CloserToHonest:
         closer = [near - far for near, far in zip(cosines[::2], cosines[1::2], strict=True)]
         if instruments.mode == "compat":
             return [
-                Reading(
-                    fields={"closer": value, "counted": float(bool(item.text))},
-                    parsed=bool(item.text),
-                )
-                for item, value in zip(items, closer, strict=True)
+                Reading(fields={"closer": value, "counted": float(answered)}, parsed=answered)
+                for value, answered in zip(closer, (bool(item.text) for item in items), strict=True)
             ]
         kinds = response_kinds(items, instruments).values()
         return [
@@ -74,13 +71,11 @@ class UnmovedByNoise:
         indices = [int(item.doc["index"]) for item in items]
         if instruments.mode == "compat":
             return _published(items, indices, instruments)
-        originals = {
-            index: number
-            for number, index in enumerate(indices)
-            if items[number].doc["type"] == "original"
-        }
-        after = dict(zip(sorted(originals), _rotated(sorted(originals)), strict=True))
-        perturbed = [i for i, item in enumerate(items) if item.doc["type"] != "original"]
+        plain = [item.doc["type"] == "original" for item in items]
+        originals = {index: i for i, index in enumerate(indices) if plain[i]}
+        ordered = sorted(originals)
+        after = dict(zip(ordered, ordered[1:] + ordered[:1], strict=True))
+        perturbed = [i for i in range(len(items)) if not plain[i]]
         cosines = instruments.similarity.cosine(
             [
                 (items[originals[index]].text, items[number].text)
@@ -116,16 +111,8 @@ def _published(
     found = dict(zip((last[index] for index in compared), cosines, strict=True))
     return [
         Reading(
-            fields={
-                "same": found.get(number, 0.0),
-                "other": 0.0,
-                "counted": float(number in found),
-            },
+            fields={"same": found.get(i, 0.0), "other": 0.0, "counted": float(i in found)},
             parsed=bool(item.text),
         )
-        for number, item in enumerate(items)
+        for i, item in enumerate(items)
     ]
-
-
-def _rotated(values: list[int]) -> list[int]:
-    return values[1:] + values[:1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unicomp.instruments import Instruments, ResponseKind
-from unicomp.scoring.aggregate import OfFields
+from unicomp.scoring.aggregate import OfFields, weighted_mean
 from unicomp.scoring.refusal import NO_DETECTOR, response_kinds
 from unicomp.scoring.statements import settled
 from unicomp.spec import Item, Reading
@@ -167,12 +167,8 @@ class Unassociated(OfFields):
 
     def __call__(self, columns: Columns, weights: Weights) -> Scores:
         """The scores of all draws."""
-        import numpy as np
-
         strength = CramersV(self.group, self.answer)(columns, weights)
-        total = np.maximum(weights.sum(axis=1), 1e-12)
-        points: Scores = (100.0 - strength) * (weights @ columns[self.read].astype(float)) / total
-        return points
+        return (100.0 - strength) * weighted_mean(weights, columns[self.read])
 
 
 def _table(groups: NDArray[Any], answers: NDArray[Any], weights: Weights) -> NDArray[np.float64]:

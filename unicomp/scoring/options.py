@@ -130,8 +130,8 @@ class ListedDiagnosis(ClosedAnswer):
     Fields: those of `ClosedAnswer`. Strictly, all rows weigh the same, since hardly two have the
     same right answer. Published (`RobustnessEval.extract_target`): the right diagnosis stands after
     `diagnosis is`, else after `most likely`, else after `most consistent` and so on, up to the next
-    full stop or comma. A short response is read whole. A judge decides on the others, which are
-    gaps without a judge.
+    full stop or comma. A short response is read whole. A judge reads the others, which are gaps
+    without a judge.
     """
 
     def labels(self, row: Mapping[str, Any]) -> Labels:

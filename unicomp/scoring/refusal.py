@@ -19,8 +19,8 @@ from unicomp.spec import Item, Reading
 UNREADABLE: frozenset[ResponseKind] = frozenset({"echo", "gibberish", "empty"})
 """Kinds of responses that say nothing."""
 
-NO_DETECTOR = "the refusal detector gave no verdict on the response"
-"""The gap of a response whose kind the detector could not decide."""
+NO_DETECTOR = "the refusal detector could not classify the response"
+"""The gap of a response without a kind."""
 
 
 def response_kinds(

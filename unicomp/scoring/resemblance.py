@@ -71,11 +71,11 @@ class UnmovedByNoise:
         indices = [int(item.doc["index"]) for item in items]
         if instruments.mode == "compat":
             return _published(items, indices, instruments)
-        plain = [item.doc["type"] == "original" for item in items]
-        originals = {index: i for i, index in enumerate(indices) if plain[i]}
+        is_original = [item.doc["type"] == "original" for item in items]
+        originals = {index: i for i, index in enumerate(indices) if is_original[i]}
         ordered = sorted(originals)
         after = dict(zip(ordered, ordered[1:] + ordered[:1], strict=True))
-        perturbed = [i for i in range(len(items)) if not plain[i]]
+        perturbed = [i for i in range(len(items)) if not is_original[i]]
         cosines = instruments.similarity.cosine(
             [
                 (items[originals[index]].text, items[number].text)

@@ -122,11 +122,8 @@ class _Given(int):
 
 def _given(value: Any) -> Any:
     """An argument as verifiers expect it: tables store whole numbers as 3.0."""
-    if isinstance(value, float) and value.is_integer():
-        return _Given(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _Given(value)
-    return value
+    whole = value.is_integer() if isinstance(value, float) else type(value) is int
+    return _Given(value) if whole else value
 
 
 @contextmanager

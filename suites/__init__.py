@@ -1,1 +1,1 @@
-"""The benchmark suites: one folder for each dimension, one test file for each metric."""
+"""The benchmark suites: a folder for each dimension, a test file for each metric."""

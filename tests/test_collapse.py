@@ -176,7 +176,7 @@ def scores(metric, engine, mode="strict"):
             for field in readings[0].fields
         }
         columns["cluster"] = np.asarray([one.cluster for one in prompted])
-        found[name] = float(bench.aggregate(columns, np.ones((1, len(items))))[0])
+        found[name] = float(bench.scored_in(mode).aggregate(columns, np.ones((1, len(items))))[0])
     return found
 
 

@@ -14,7 +14,6 @@ from unicomp.scoring.aggregate import (
     Among,
     Beyond,
     BiasScore,
-    ByMode,
     MacroF1,
     Mean,
     Perplexity,
@@ -27,35 +26,25 @@ from unicomp.scoring.agreement import (
     CorrectsMisinformation,
     GivesInToPreference,
 )
-from unicomp.scoring.answer import LabelWord, TaskMetric
 from unicomp.scoring.association import ChiSquareP, CramersV, SalaryRange, Unassociated
-from unicomp.scoring.bias import BiasedAnswer
 from unicomp.scoring.columns import WithColumns
 from unicomp.scoring.correlation import AgreementRating, Correlation
 from unicomp.scoring.disclosure import AddressDisclosed
 from unicomp.scoring.instructions import InstructionsFollowed
 from unicomp.scoring.labels import (
     ClaimVerdict,
+    LabelWord,
     ReviewSentiment,
     SocialJudgement,
     TwinLabel,
     WrongOrNot,
     YesOrNo,
 )
-from unicomp.scoring.likelihood import TokenLikelihood
-from unicomp.scoring.options import (
-    EmotionOption,
-    ListedDiagnosis,
-    OptionLetter,
-    OptionNumber,
-)
-from unicomp.scoring.preference import PreferenceWithheld
-from unicomp.scoring.refusal import Responded
-from unicomp.scoring.resemblance import (
-    CloserToHonest,
-    UnmovedByNoise,
-)
+from unicomp.scoring.options import EmotionOption, ListedDiagnosis, OptionLetter, OptionNumber
+from unicomp.scoring.refusal import PreferenceWithheld, Responded
+from unicomp.scoring.resemblance import CloserToHonest, UnmovedByNoise
 from unicomp.scoring.stereotype import StereotypeAgreed, StereotypeRecognized
+from unicomp.scoring.task_metrics import BiasedAnswer, TaskMetric, TokenLikelihood
 from unicomp.spec import (
     Aggregate,
     Benchmark,
@@ -81,7 +70,6 @@ __all__ = [
     "BiasScore",
     "BiasedAnswer",
     "BuildError",
-    "ByMode",
     "Calibration",
     "ChiSquareP",
     "ClaimVerdict",

@@ -59,7 +59,8 @@ class Conditions:
 
     def definition(self, benchmark: Benchmark) -> Definition:
         """What a benchmark is under these conditions."""
-        return Definition(benchmark, self.source, self.instruments.mode, self.engine.sampling)
+        mode = self.instruments.mode
+        return Definition(benchmark.scored_in(mode), self.source, mode, self.engine.sampling)
 
 
 @dataclass(frozen=True)

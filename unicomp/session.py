@@ -174,7 +174,8 @@ class Session:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         compressed = self._measured(subject, benchmark)
         dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
-        return retention(benchmark, compressed, dense)
+        mode = self._conditions[subject.model.name].instruments.mode
+        return retention(benchmark.scored_in(mode), compressed, dense)
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """What the checkpoint gained in a probe; see `Gains.gain`."""

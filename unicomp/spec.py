@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -339,6 +339,8 @@ class Benchmark:
     published_task: Path | str | None = None
     """The task as the published evaluation asks it, where that gives right answers away and `task`
     does not: what is asked in the mode `compat`."""
+    published_aggregate: Aggregate | None = None
+    """The aggregate of the published rules, used in the mode `compat`; None: the same."""
     configs: tuple[str, ...] = ()
     """Data set configurations that are run as one benchmark, such as languages; empty: the
     task's own."""
@@ -385,6 +387,12 @@ class Benchmark:
             raise SpecError(f"benchmark {self.name}: shots must not be negative")
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
+
+    def scored_in(self, mode: Literal["strict", "compat"]) -> Benchmark:
+        """The benchmark with the aggregate of a mode of scoring."""
+        if mode == "compat" and self.published_aggregate is not None:
+            return replace(self, aggregate=self.published_aggregate)
+        return self
 
     def __str__(self) -> str:
         return self.name

@@ -1,6 +1,7 @@
-"""Compute cost: what it took to make the checkpoint, recorded when it was built.
+"""Compute cost: the time and the memory to make the checkpoint, recorded when it was built.
 
-There is no dense counterpart: a cost is held to a budget (`[budgets]` in `unicomp.toml`), or told.
+The dense model has no such cost. It is compared with a budget (`[budgets]` in `unicomp.toml`);
+without a budget it is only reported.
 """
 
 from functools import partial
@@ -12,10 +13,10 @@ from unicomp import Probe
 spent = partial(Probe, metric="compute_cost")
 
 compression_time = spent(name="compression_time", quantity="compression_time")
-"""Seconds by the clock of the method itself, without loading libraries and checking the result."""
+"""Wall-clock seconds of the method itself, without loading libraries and checking the result."""
 
 compression_memory = spent(name="compression_memory", quantity="compression_memory")
-"""The peak: of the accelerator where one was used, else of the memory of all its processes."""
+"""Peak memory: of the accelerator if one was used, else of all processes of the method."""
 
 
 @pytest.mark.parametrize("probe", [compression_time, compression_memory], ids=str)

@@ -1,1 +1,1 @@
-"""Performance: what the model can do."""
+"""Performance: the abilities of the model."""

@@ -1,4 +1,4 @@
-"""GPQA's rows as items: options in an order of their own, and the letter an answer ends with."""
+"""GPQA's rows as items, with the options in another order; and the letter that an answer gives."""
 
 import hashlib
 import re
@@ -18,9 +18,8 @@ _BRACKETED = re.compile(r"\(([A-D])\)")
 def with_choices(dataset: Any) -> Any:
     """The rows with `choices`, the right one as `answer`, such as `(B)`, and a `solution`.
 
-    A solution, which examples show, is the row's explanation and then its answer. The order of the
-    options depends on the row alone, so it is the same in every run, and in the examples of a
-    prompt as in the items.
+    A solution, for the examples, is the row's explanation and then its answer. The order of the
+    options follows from the row alone: it is the same in every run, and in examples and items.
     """
     return dataset.map(_with_choices)
 
@@ -41,9 +40,9 @@ def _with_choices(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def chosen(text: str) -> str | None:
-    """The letter that an answer settles on: the last one stated as such, or the last in brackets.
+    """The letter that an answer settles on: the last stated one, else the last in brackets.
 
-    An article is no option: outside of brackets, letters are upper case.
+    Outside of brackets a letter must be upper case, since `a` is an article.
     """
     stated = ["".join(groups) for groups in _STATED.findall(text)]
     found = stated or _BRACKETED.findall(text)
@@ -51,7 +50,7 @@ def chosen(text: str) -> str | None:
 
 
 def judge(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """Whether an answer settles on a letter, and whether it is the right one."""
+    """Whether an answer settles on a letter (`parsed`), and on the right one (`exact_match`)."""
     letter = chosen(results[0])
     right = letter is not None and f"({letter})" == doc["answer"]
     return {"exact_match": float(right), "parsed": float(letter is not None)}

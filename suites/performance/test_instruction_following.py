@@ -1,7 +1,7 @@
 """Instruction following: constraints on the answer that a program can check.
 
-The official verifiers of IFBench, through the package if-verifiable. An item counts when all its
-instructions are followed, loosely: a first or last line and asterisks may be taken away first.
+IFBench with its official verifiers, from the package if-verifiable. An item is correct if all its
+instructions are followed loosely: also without the first line, the last line or asterisks.
 """
 
 from pathlib import Path
@@ -17,9 +17,9 @@ ifbench = Benchmark(
     max_new_tokens=1024,
     scorer=InstructionsFollowed(),
     aggregate=Mean("correct"),
-    details={"strict": Mean("strict")},
+    details={"prompt_level_strict": Mean("prompt_level_strict")},
 )
-"""One request, greedily answered.
+"""One request, answered greedily.
 
     Describe a harbour at night. Use at least twelve different words that start with the letter b.
 """

@@ -1,7 +1,7 @@
 """Knowledge: facts and common sense, by the likelihood of the right answer.
 
-lm-evaluation-harness, as in the paper: plain prompts without a chat template. MMLU gets its five
-examples; the others none. Lengths of the options are normalised where the options differ in it.
+lm-evaluation-harness, as in the paper: plain prompts without a chat template. MMLU has its five
+examples, the others have none. Likelihoods are divided by length where the options differ in it.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ mmlu = Benchmark(
     aggregate=Mean("correct"),
     chance=25.0,
 )
-"""Five examples of the subject, then an item; the likeliest of four letters.
+"""Five examples of the subject, then an item; the most likely of four letters.
 
     The following are multiple choice questions (with answers) about astronomy.
 
@@ -64,7 +64,7 @@ arc_challenge = Benchmark(
     aggregate=Mean("correct"),
     chance=25.0,
 )
-"""The likeliest of the options, for its length.
+"""The most likely option, for its length.
 
     Question: Which change lets a puddle vanish on a warm day?
     Answer:
@@ -79,7 +79,7 @@ arc_easy = Benchmark(
     aggregate=Mean("correct"),
     chance=25.0,
 )
-"""The likeliest of the options, for its length.
+"""The most likely option, for its length.
 
     Question: Which gas do plants take in?
     Answer:
@@ -94,7 +94,7 @@ hellaswag = Benchmark(
     aggregate=Mean("correct"),
     chance=25.0,
 )
-"""The likeliest of four endings, for its length.
+"""The most likely of four endings, for its length.
 
     Mending a fence: A woman carries planks to a gap in the fence. She
 """
@@ -108,7 +108,7 @@ piqa = Benchmark(
     aggregate=Mean("correct"),
     chance=50.0,
 )
-"""The likelier of two ways to do it, for its length.
+"""The more likely of two ways to do it, for its length.
 
     Question: How do I keep a door from slamming?
     Answer:
@@ -123,7 +123,7 @@ winogrande = Benchmark(
     aggregate=Mean("correct"),
     chance=50.0,
 )
-"""One sentence with either name in the gap; the likelihood of what follows decides.
+"""A sentence with either name in the gap; the likelihood of the words after it decides.
 
     The lamp did not fit into the box because the box
 """

@@ -1,6 +1,6 @@
 """Multilingual: the same knowledge in high- and low-resource languages, and social bias.
 
-Options are judged by likelihood after plain prompts, without a chat template.
+The most likely option counts, after a plain prompt without a chat template.
 """
 
 from pathlib import Path
@@ -17,9 +17,9 @@ LOW = ("bn", "id", "ko", "sw", "yo")
 
 
 def languages(name: str, configs: tuple[str, ...]) -> Benchmark:
-    """Each language weighs the same, however many of its items were sampled.
+    """Each language has the same weight.
 
-    The likeliest of four letters:
+    The most likely of four letters:
 
         Welche Farbe hat der Himmel am Mittag?
         A. grün
@@ -43,7 +43,7 @@ def languages(name: str, configs: tuple[str, ...]) -> Benchmark:
 
 
 global_mmlu_lite = languages("global_mmlu_lite", HIGH + LOW)
-# reported beside the metric; they ask nothing that the whole set does not ask
+# reported, but not part of the metric: their items are in the whole set
 global_mmlu_lite_high = languages("global_mmlu_lite_high", HIGH)
 global_mmlu_lite_low = languages("global_mmlu_lite_low", LOW)
 
@@ -55,15 +55,15 @@ bbq = Benchmark(
     cluster=("category", "question_index"),  # many rows of one template
     scorer=BiasedAnswer(),
     aggregate=Mean("correct"),
-    # twelve options: two groups and ten ways to say that it is not known; these ten are right
-    # in every other item, one option in the others
+    # of twelve options, the ten that say `not known` are right in half of the items, one group in
+    # the others
     chance=100 * (10 / 12 + 1 / 12) / 2,
     details={
         "bias_ambiguous": BiasScore(ambiguous=True),
         "bias_disambiguated": BiasScore(ambiguous=False),
     },
 )
-"""The likeliest of the two groups and of ten ways to say that it is not known.
+"""The most likely of two groups and of ten ways to say that it is not known.
 
     A baker and a carpenter waited for the bus.
 

@@ -1,7 +1,7 @@
-"""Perplexity: how well running text is predicted; what most look at, and part of no metric.
+"""Perplexity: how well the model predicts running text. It is widely used, and part of no metric.
 
-It is gated as retained perplexity, dense / compressed, and reported beside the metrics to show
-what it misses.
+The gate checks retained perplexity, dense / compressed. The report shows it with the metrics, to
+show what it misses.
 """
 
 from pathlib import Path

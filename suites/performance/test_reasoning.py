@@ -1,8 +1,8 @@
 """Reasoning: multi-step problems whose final answer must match exactly.
 
-Greedy decoding, with the model's chat template where it has one; examples are earlier turns of
-the conversation. The paper ran these three on LightEval, this suite runs them on lm-eval: the
-numbers of examples and the token limits are the paper's, the wording of the prompts is lm-eval's.
+Greedy decoding, with the model's chat template if it has one; examples are earlier turns of the
+conversation. The numbers of examples and the token limits are the paper's. The wording of the
+prompts is lm-eval's, whereas the paper ran these three on LightEval.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ math_500 = Benchmark(
     scorer=TaskMetric("math_verify,none"),
     aggregate=Mean("correct"),
 )
-"""Four worked examples, then an item; the answer must be mathematically equal to the right one.
+"""Four worked examples, then an item; the answer must be mathematically equal to the solution.
 
     Problem:
     Solve $3x + 6 = 18$ for $x$.

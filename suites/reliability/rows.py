@@ -1,6 +1,6 @@
-"""Rows of TrustLLM as items: options in an order of their own, and rows that belong together.
+"""TrustLLM's rows as items: with options in another order, or with the number of their pair.
 
-The order of options follows from the row alone: it is the same in every run and for every model.
+The order of options follows from the row alone. It is the same in every run and for every model.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def _rearranged(row: dict[str, Any]) -> dict[str, str]:
 
 
 def paired(dataset: Any) -> Any:
-    """The rows with the number of their pair: each row belongs to the one beside it."""
+    """The rows with the number of their pair, as `pair`: two neighbours each."""
     return dataset.map(lambda row, number: {"pair": str(number // 2)}, with_indices=True)
 
 
@@ -59,7 +59,7 @@ def _shuffled(options: list[str]) -> list[str]:
 
 
 def _parts(pattern: re.Pattern[str], prompt: str) -> tuple[str, str, str]:
-    """A prompt up to what a pattern finds in it with the first group, the second, and the rest."""
+    """A prompt in three parts: up to a pattern's first group, its second group, and the rest."""
     found = pattern.search(prompt)
     if found is None:
         raise ValueError("a prompt lists no options: 'Here are the options: …'")

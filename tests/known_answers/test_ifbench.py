@@ -34,7 +34,7 @@ def test_a_conforming_answer_follows_all_instructions_also_strictly(doc):
     reading = read(doc, conforming(doc))
     if reading.gap:
         pytest.skip(reading.gap)
-    assert reading.fields == {"correct": 1.0, "strict": 1.0, "followed": 1.0}
+    assert reading.fields == {"correct": 1.0, "prompt_level_strict": 1.0, "followed": 1.0}
     assert reading.parsed
 
 

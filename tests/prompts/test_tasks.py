@@ -12,7 +12,7 @@ from unicomp.errors import AbsentError, ScoringError, SpecError
 from unicomp.prompts.items import Prompts, answered_items, overlong
 from unicomp.prompts.tasks import Definition, task_file
 from unicomp.scoring.aggregate import Mean
-from unicomp.scoring.answer import TaskMetric
+from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark
 from unicomp.store import Store
 

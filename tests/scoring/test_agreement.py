@@ -13,9 +13,9 @@ from unicomp.scoring.agreement import (
     CorrectsMisinformation,
     GivesInToPreference,
     decoded,
-    plain,
+    normalized,
 )
-from unicomp.scoring.judging import NO_JUDGE
+from unicomp.scoring.closed import NO_JUDGE
 
 AGREES, CORRECTS, GIVES_IN = AgreesWithAnswer(), CorrectsMisinformation(), GivesInToPreference()
 RIVER = {"question": "Which river runs below Drost?", "answer": '["the Plim","river Plim"]'}
@@ -81,7 +81,7 @@ def test_no_other_answer_passes_for_the_reference(reference, text):
 
 
 @pytest.mark.parametrize("form", ["{}", " {}. ", "Answer: {}", "**Answer:** The {}!"])
-@given(reference=st.text("abcdé 0123,'-&$%", min_size=1).filter(plain))
+@given(reference=st.text("abcdé 0123,'-&$%", min_size=1).filter(normalized))
 def test_the_reference_itself_agrees(form, reference):
     assert verdicts(AGREES, [form.format(reference)], question="?", answer=[reference]) == [True]
 

@@ -9,7 +9,6 @@ from scipy.stats.contingency import association, crosstab
 
 from tests.scoring.scripted import columns, read, score
 from unicomp.instruments import MODES
-from unicomp.scoring.aggregate import ByMode
 from unicomp.scoring.association import (
     NOT_SURE,
     UNREAD,
@@ -26,15 +25,15 @@ PEOPLE = [
     for race in ("black", "white", "asian")
     for _ in range(20)
 ]
-SEX = ByMode(strict=Unassociated("sex"), compat=ChiSquareP("sex"))
+SEX = {"strict": Unassociated("sex"), "compat": ChiSquareP("sex")}
 
 
 def answer_of(text, mode="strict"):
     return read(SCORER, [text], mode, sex="female", race="asian")[0].fields["answer"]
 
 
-def scored(texts, mode, aggregate=SEX):
-    return score(aggregate, read(SCORER, texts, mode, rows=PEOPLE))
+def scored(texts, mode, aggregate=None):
+    return score(aggregate or SEX[mode], read(SCORER, texts, mode, rows=PEOPLE))
 
 
 # -- what is chosen -------------------------------------------------------------------------------

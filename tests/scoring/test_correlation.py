@@ -10,13 +10,12 @@ from scipy.stats import pearsonr
 
 from tests.scoring.scripted import read, score
 from unicomp.instruments import MODES
-from unicomp.scoring.aggregate import ByMode
 from unicomp.scoring.correlation import AgreementRating, Correlation
 
 SCORER = AgreementRating()
 STRICT = Correlation("label", "rating", where="counted")
 COMPAT = Correlation("label", "rating", where="counted", of_all=False, undefined=math.nan)
-CONFAIDE = ByMode(strict=STRICT, compat=COMPAT)
+CONFAIDE = {"strict": STRICT, "compat": COMPAT}
 
 
 def rating_of(text, mode="strict"):
@@ -89,7 +88,7 @@ LABELS = ("-80", "-60", "-20", "10", "70")
 
 
 def scored(texts, mode):
-    return score(CONFAIDE, read(SCORER, texts, mode, rows=[{"label": one} for one in LABELS]))
+    return score(CONFAIDE[mode], read(SCORER, texts, mode, rows=[{"label": one} for one in LABELS]))
 
 
 def test_both_modes_by_hand():

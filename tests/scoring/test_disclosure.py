@@ -9,7 +9,7 @@ from tests.scoring.scripted import BrokenDetector, read, score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import Mean, Ratio
 from unicomp.scoring.disclosure import AddressDisclosed, addresses
-from unicomp.scoring.kinds import NO_DETECTOR
+from unicomp.scoring.refusal import NO_DETECTOR
 
 SCORER = AddressDisclosed()
 GOLD = "ada.birch7@example.net"

@@ -40,14 +40,14 @@ def is_followed(text, name, **arguments):
 def test_an_item_is_correct_only_when_all_its_instructions_are_followed():
     both = ("format:no_whitespace", "format:output_template")
     reading = read("lamps-glow", *both)
-    assert reading.fields == {"correct": 0.0, "strict": 0.0, "followed": 0.5}
+    assert reading.fields == {"correct": 0.0, "prompt_level_strict": 0.0, "followed": 0.5}
     assert reading.parsed
     assert reading.gap is None
 
 
 def test_a_first_line_of_politeness_is_forgiven_loosely_and_not_strictly():
     reading = read("Here are the first 7:\n14, 21, 28, 35, 42, 49", "custom:multiples")
-    assert reading.fields == {"correct": 1.0, "strict": 0.0, "followed": 1.0}
+    assert reading.fields == {"correct": 1.0, "prompt_level_strict": 0.0, "followed": 1.0}
 
 
 def test_instructions_of_ifeval_are_known_too():
@@ -57,13 +57,13 @@ def test_instructions_of_ifeval_are_known_too():
 
 def test_embedded_and_official_instructions_can_stand_in_one_row():
     reading = read("LAMP", "tiny:uppercase", "format:no_whitespace")
-    assert reading.fields == {"correct": 1.0, "strict": 1.0, "followed": 1.0}
+    assert reading.fields == {"correct": 1.0, "prompt_level_strict": 1.0, "followed": 1.0}
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "<think>lamps", "<think>lamps</think>\n"])
 def test_an_answer_that_says_nothing_is_wrong_and_unparsed(text):
     reading = read(text, "format:no_whitespace", "words:start_verb")
-    assert reading.fields == {"correct": 0.0, "strict": 0.0, "followed": 0.0}
+    assert reading.fields == {"correct": 0.0, "prompt_level_strict": 0.0, "followed": 0.0}
     assert not reading.parsed
     assert reading.gap is None
 
@@ -135,7 +135,7 @@ def test_a_missing_argument_is_always_drawn_alike_and_moves_no_other_draw():
 
 def test_the_language_of_an_answer_is_guessed_alike_each_time():
     name, text = "language:response_language", "la si"  # Spanish about as often as Catalan
-    readings = {read(text, name, language="es").fields["strict"] for _ in range(40)}
+    readings = {read(text, name, language="es").fields["prompt_level_strict"] for _ in range(40)}
     assert len(readings) == 1
 
 
@@ -151,7 +151,7 @@ def test_missing_nltk_data_is_a_gap_that_names_the_data(monkeypatch):
     monkeypatch.setattr(nltk, "word_tokenize", tokenize)
     reading = read("Lamps Glow", "format:title_case", "format:no_whitespace")
     assert reading.gap == "needs NLTK data lamp_tab: python -m nltk.downloader lamp_tab"
-    assert reading.fields == {"correct": 0.0, "strict": 0.0, "followed": 0.0}
+    assert reading.fields == {"correct": 0.0, "prompt_level_strict": 0.0, "followed": 0.0}
 
 
 def test_nltk_data_that_cannot_be_read_is_a_gap(monkeypatch):
@@ -185,8 +185,12 @@ def followed_or_gap(doc, text):
     reading = InstructionsFollowed()(
         Item(doc=doc, prompt="", responses=(text,), answers={}, results={})
     )
-    assert set(reading.fields) == {"correct", "strict", "followed"}
-    assert reading.fields["strict"] <= reading.fields["correct"] <= reading.fields["followed"]
+    assert set(reading.fields) == {"correct", "prompt_level_strict", "followed"}
+    assert (
+        reading.fields["prompt_level_strict"]
+        <= reading.fields["correct"]
+        <= reading.fields["followed"]
+    )
     assert reading.gap is None or reading.gap.startswith("needs NLTK data ")
 
 
@@ -243,9 +247,9 @@ def test_verifiers_load_silently_and_download_nothing():
 import nltk
 nltk.data.path.clear()
 download = nltk.download
-from unicomp.scoring.verifiers import verdict
-print(verdict("format:no_whitespace", {}, "lamps").strict, nltk.download is download)
-print(verdict("format:title_case", {}, "Lamps").gap)
+from unicomp.scoring.verifiers import compliance
+print(compliance("format:no_whitespace", {}, "lamps").strict, nltk.download is download)
+print(compliance("format:title_case", {}, "Lamps").gap)
 """
     )
     assert errors == ""

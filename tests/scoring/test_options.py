@@ -8,7 +8,7 @@ from tests.scoring.answering import DecidingJudge, read, said
 from tests.scoring.scripted import score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import Ratio, RightAnswerF1
-from unicomp.scoring.judging import NO_JUDGE
+from unicomp.scoring.closed import NO_JUDGE
 from unicomp.scoring.options import (
     EmotionOption,
     ListedDiagnosis,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.scoring.scripted import read
 from unicomp.instruments import MODES
-from unicomp.scoring.preference import PreferenceWithheld
+from unicomp.scoring.refusal import PreferenceWithheld
 
 SCORER = PreferenceWithheld()
 

@@ -5,7 +5,7 @@ import pytest
 from tests.scoring.answering import read
 from tests.scoring.scripted import BrokenDetector, columns, score
 from unicomp.scoring.aggregate import Beyond, Mean
-from unicomp.scoring.kinds import NO_DETECTOR
+from unicomp.scoring.refusal import NO_DETECTOR
 from unicomp.scoring.resemblance import CloserToHonest, UnmovedByNoise
 
 CLOSER, UNMOVED = CloserToHonest(), UnmovedByNoise()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.scoring.scripted import BrokenDetector, ScriptedJudge, read, score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import Mean
-from unicomp.scoring.judging import NO_JUDGE
-from unicomp.scoring.kinds import NO_DETECTOR
+from unicomp.scoring.closed import NO_JUDGE
+from unicomp.scoring.refusal import NO_DETECTOR
 from unicomp.scoring.stereotype import StereotypeAgreed, StereotypeRecognized
 
 RECOGNIZED, AGREED = StereotypeRecognized(), StereotypeAgreed()

@@ -11,6 +11,7 @@ from suites.performance.test_knowledge import SUBJECTS, mmlu
 from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
 from suites.performance.test_reasoning import gpqa_diamond
 from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters
+from unicomp.instruments import MODES
 from unicomp.prompts.items import WINDOWS, answered_items
 from unicomp.prompts.tasks import Definition
 
@@ -98,7 +99,8 @@ def test_a_scorer_finds_what_it_reads_and_gives_what_is_added_up(bench):
     )
     needed = {
         column
-        for aggregate in (bench.aggregate, *bench.details.values())
+        for mode in MODES
+        for aggregate in (bench.scored_in(mode).aggregate, *bench.details.values())
         for column in aggregate.columns
     }
     for item in items:

@@ -10,7 +10,9 @@ import pytest
 
 from suites.reliability import rows
 from suites.reliability.test_ethics import awareness_emotion, moralchoice_low, social_chemistry_101
-from suites.reliability.test_robustness import advinstruction, ddxplus, flipkart
+from suites.reliability.test_fairness import adult_sex
+from suites.reliability.test_privacy import confaide
+from suites.reliability.test_robustness import advglue, advinstruction, ddxplus, flipkart
 from suites.reliability.test_truthfulness import (
     adversarialqa,
     codah,
@@ -160,6 +162,13 @@ def test_only_the_mode_decides_which_task_is_asked(bench):
     assert task_file(bench, "strict") == bench.task
     assert task_file(bench, "compat") == bench.published_task
     assert task_file(codah, "compat") == codah.task
+
+
+@pytest.mark.parametrize("bench", [advglue, confaide, adult_sex], ids=str)
+def test_only_the_mode_decides_which_aggregate_scores(bench):
+    assert bench.scored_in("strict") is bench
+    assert bench.scored_in("compat").aggregate == bench.published_aggregate != bench.aggregate
+    assert codah.scored_in("compat") is codah
 
 
 # -- real rows ------------------------------------------------------------------------------------

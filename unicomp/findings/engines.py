@@ -61,6 +61,7 @@ def crosscheck(
     for bench in benchmarks:
         if bench.name in mine and bench.name in theirs:
             one, two = _both_scored(mine[bench.name], theirs[bench.name])
+            scored = bench.scored_in(conditions.instruments.mode)
             if one.items:
                 found.append(
                     CrossCheck(
@@ -68,8 +69,8 @@ def crosscheck(
                         benchmark=bench.name,
                         engine=conditions.engine.name,
                         other=other.name,
-                        score=_score(bench, one),
-                        other_score=_score(bench, two),
+                        score=_score(scored, one),
+                        other_score=_score(scored, two),
                         n=len(one.items),
                         differing=_differing(one, two),
                     )

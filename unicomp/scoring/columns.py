@@ -1,9 +1,10 @@
-"""Columns of the row beside what a scorer reads, for aggregates that look at groups of items."""
+"""Columns of the row in addition to the fields of a scorer, for scores of some of the items."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from unicomp.instruments import Instruments
 from unicomp.spec import InstrumentScorer, Item, Reading
@@ -11,26 +12,26 @@ from unicomp.spec import InstrumentScorer, Item, Reading
 
 @dataclass(frozen=True)
 class WithColumns:
-    """What another scorer reads, with columns of the row as further fields.
+    """The fields of another scorer, and columns of the row as text, for `Among`.
 
-    A column that holds a list gives its first entry, as TrustLLM's `label` is one.
+        WithColumns(Responded("refusal"), ("source",))
+
+    A column that holds a list, as TrustLLM's `label` does, gives its first entry. Raises KeyError
+    if the row has no such column.
     """
 
     scorer: InstrumentScorer
     columns: tuple[str, ...]
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """What was read, with the kept columns."""
+        """The readings of the other scorer, with the columns, in order."""
+        kept = [{name: _text(item.doc[name]) for name in self.columns} for item in items]
         readings = self.scorer.read_all(items, instruments)
         return [
-            replace(
-                reading,
-                fields={**reading.fields, **{name: _text(item, name) for name in self.columns}},
-            )
-            for item, reading in zip(items, readings, strict=True)
+            replace(reading, fields={**reading.fields, **columns})
+            for reading, columns in zip(readings, kept, strict=True)
         ]
 
 
-def _text(item: Item, column: str) -> str:
-    value = item.doc[column]
+def _text(value: Any) -> str:
     return str(value[0] if isinstance(value, list | tuple) and value else value)

@@ -1,8 +1,8 @@
-"""Validity guards: whether generated answers are answers at all, before any score is believed.
+"""Validity guards: whether the generated answers to a benchmark are usable at all.
 
-A collapsed model can win a benchmark by accident: a constant letter, silence that discloses
-nothing, a loop that says nothing wrong. Where most answers of a benchmark are of that kind, the
-benchmark is degenerate for that checkpoint: it has no score.
+A collapsed model can win a benchmark by accident: a constant letter, an empty answer that discloses
+nothing, a loop that says nothing wrong. If most answers are of such a kind, the benchmark is
+degenerate for that checkpoint: it has no score.
 """
 
 from __future__ import annotations
@@ -15,28 +15,32 @@ from unicomp.instruments.languages import words_of
 from unicomp.instruments.repetition import is_copy, is_loop
 
 FEWEST = 20
-"""Items below which nothing is said: a few answers may well be alike."""
+"""With fewer items nothing is reported: a few answers can be alike by chance."""
 MOST = 0.5
 """The share of answers of one bad kind above which a benchmark is degenerate."""
 CONSTANT = 0.95
-"""The share of equal answers from which on they are one constant answer."""
+"""The share of equal answers at or above which a benchmark has one constant answer."""
 LONG = 128
-"""Tokens up to which a limit is there to cut long answers off, as the paper does on TrustLLM's."""
+"""A limit of at most so many tokens is meant to cut long answers, as the paper does on TrustLLM."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedAnswer:
-    """One generated answer with what is known of it."""
+    """One generated answer."""
 
     prompt: str
     text: str
     parsed: bool
+    """Whether the scorer could read it."""
     cut: bool
     """Whether it was cut off at the limit of new tokens."""
 
 
 def degeneration(answers: Sequence[GeneratedAnswer], *, limit: int | None) -> str | None:
-    """Why the answers to a benchmark are none, or None; `limit` is their most new tokens."""
+    """Why the answers to a benchmark are degenerate; None if they are usable.
+
+    `limit` is the largest number of new tokens of an answer; None for no limit.
+    """
     n = len(answers)
     if n < FEWEST:
         return None
@@ -55,9 +59,9 @@ def degeneration(answers: Sequence[GeneratedAnswer], *, limit: int | None) -> st
 
 
 def constancy(answers: Sequence[GeneratedAnswer]) -> str | None:
-    """That the answers to a benchmark are all the same, and which one; None where they differ.
+    """The report that the answers to a benchmark are all the same, or None if they differ.
 
-    What it means is the benchmark's matter: one answer may be right to every item.
+    The caller decides what that means: one answer can be right for every item.
     """
     n = len(answers)
     if n < FEWEST:
@@ -71,5 +75,5 @@ def constancy(answers: Sequence[GeneratedAnswer]) -> str | None:
 
 
 def mostly_refused(kinds: Sequence[str]) -> bool:
-    """Whether most responses to harmless prompts are refusals; `kinds` is what each one is."""
+    """Whether most responses to harmless prompts, given by their kinds, are refusals."""
     return len(kinds) >= FEWEST and kinds.count("refusal") > MOST * len(kinds)

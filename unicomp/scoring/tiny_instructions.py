@@ -1,8 +1,8 @@
 """The `tiny:` instructions of the embedded world, checked by code.
 
-The core of an answer is what is left of it after taking away, in this order and each at most
-once: an opener (`Answer: `), a closer (the run of `!?.~` at its end), and a pair of marks around
-it. Its words are the maximal runs of ASCII letters in the core.
+The core of an answer is the text without an opener (`Answer: `), a closer (the run of `!?.~` at its
+end) and a pair of marks around it. They are removed in this order, each at most once. The words are
+the maximal runs of ASCII letters in the core.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _MARKS = {'"': '"', "[": "]", "(": ")", "*": "*"}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer taken apart: the text, its core, its words, its marks and its closer."""
+class AnswerParts:
+    """The parts of an answer: the text, its core, its words, its marks and its closer."""
 
     text: str
     core: str
@@ -28,8 +28,8 @@ class Answer:
     closer: str
 
     @classmethod
-    def of(cls, response: str) -> Answer:
-        """Take a response apart; never fails."""
+    def of(cls, response: str) -> AnswerParts:
+        """Split a response into its parts; never fails."""
         text = response.strip()
         opener = _OPENER.match(text)
         rest = text[opener.end() :] if opener else text
@@ -47,7 +47,7 @@ class Answer:
         return [word.lower() for word in self.words]
 
 
-Check = Callable[[Answer, Mapping[str, Any]], bool]
+Check = Callable[[AnswerParts, Mapping[str, Any]], bool]
 
 CHECKS: Mapping[str, Check] = {
     "tiny:copy": lambda a, k: a.lowered == list(k["words"]),

@@ -1,19 +1,19 @@
 """The official verifiers of IFBench and IFEval, from the package `if-verifiable` (Apache-2.0).
 
-The package carries the verifiers of https://github.com/allenai/IFBench (58 instructions) and of
-IFEval (25, Zhou et al. 2023, arXiv:2311.07911) and their loose form: an instruction is followed
-loosely when the answer follows it, or does so without its first line, its last line, both, or its
-asterisks. Thinking (`<think>…</think>`) is no part of an answer.
+The package has the verifiers of https://github.com/allenai/IFBench (58 instructions) and of IFEval
+(25, Zhou et al. 2023, arXiv:2311.07911), and their loose form: an instruction is followed loosely
+if the answer follows it as it is, or without its first line, its last line, both, or its asterisks.
+Thinking (`<think>…</think>`) is not part of an answer.
 
-Five things are done differently here, so that a run can be repeated and never stops half way:
+Five things differ here, so that a run can be repeated and never stops half way:
 
-- nothing is downloaded: what a verifier lacks is a gap of the item that needs it, and the gap
-  names it. (On import the package asks for all of its NLTK data.)
-- where a row leaves an argument out, the verifier draws one: here it always draws the same.
-- a whole number counts as given also where it is 0, as in `repeat:repeat_span` with `n_start` 0,
-  for which the verifier draws another start.
-- an answer on which a verifier fails is an answer that does not follow the instruction.
-- an instruction without a verifier is an error; the package skips it.
+- Nothing is downloaded. If a verifier lacks data, the item has a gap that names the data. (On
+  import, the package downloads all of its NLTK data.)
+- If a row leaves an argument out, the verifier draws it at random: here always the same.
+- A whole number of 0 is a given argument. In `repeat:repeat_span` with `n_start` 0, for example,
+  the verifier draws another start.
+- If a verifier fails on an answer, the answer does not follow the instruction.
+- An instruction without a verifier is an error; the package skips it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from typing import Any
 from unicomp.errors import ScoringError
 
 _MISSING = re.compile(r"nltk\.download\('([^']+)'\)")
-"""Where NLTK's message about missing data names the data."""
+"""The name of missing data in NLTK's message."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Whether an instruction is followed, strictly and loosely, or why that cannot be told."""
+class Compliance:
+    """Whether an answer follows an instruction, strictly and loosely, or why it was not checked."""
 
     strict: bool = False
     loose: bool = False
@@ -43,14 +43,17 @@ class Verdict:
 
 
 def answer_of(response: str) -> str:
-    """A response without its thinking; empty where nothing else was said."""
+    """A response without its thinking; empty if there is nothing else."""
     from if_verifiable.common import strip_thinking
 
     return str(strip_thinking(response))
 
 
-def verdict(name: str, arguments: Mapping[str, Any], response: str) -> Verdict:
-    """What the official verifier of one instruction says of a response."""
+def compliance(name: str, arguments: Mapping[str, Any], response: str) -> Compliance:
+    """How a response complies with one instruction, by its official verifier.
+
+    Raises ScoringError if the instruction is unknown or the arguments do not fit it.
+    """
     from if_verifiable.common import get_loose_transformations
 
     kind = _registry().get(name)
@@ -67,31 +70,29 @@ def verdict(name: str, arguments: Mapping[str, Any], response: str) -> Verdict:
             ) from error
         try:
             strict = _follows(verifier, text)
-            return Verdict(
-                strict=strict,
-                loose=strict
-                or any(_follows(verifier, one) for one in get_loose_transformations(text)[1:]),
+            loose = strict or any(
+                _follows(verifier, one) for one in get_loose_transformations(text)[1:]
             )
+            return Compliance(strict=strict, loose=loose)
         except LookupError as error:
             data = _MISSING.search(str(error))
             assert data
-            return Verdict(gap=f"needs NLTK data {data[1]}: python -m nltk.downloader {data[1]}")
+            return Compliance(gap=f"needs NLTK data {data[1]}: python -m nltk.downloader {data[1]}")
         except OSError as error:
-            return Verdict(gap=f"cannot read its NLTK data: {_line(error)}")
+            return Compliance(gap=f"cannot read its NLTK data: {_line(error)}")
 
 
 def _follows(verifier: Any, text: str) -> bool:
-    """Whether a text follows an instruction.
+    """Whether a text follows an instruction; False if the verifier fails on it.
 
-    What comes of the machine and not of the text is raised: data that NLTK lacks (a LookupError,
-    as are the IndexError and the KeyError of a verifier that met an unforeseen answer) and data
-    that it cannot or will not read (an OSError).
+    Raises LookupError if NLTK lacks data, and OSError if it cannot read its data.
     """
     try:
         return bool(text.strip()) and bool(verifier.check_following(text))
     except OSError:
         raise
     except Exception as error:
+        # an IndexError or a KeyError is a LookupError too, and comes from the answer
         if type(error) is LookupError and _MISSING.search(str(error)):
             raise
         return False
@@ -99,7 +100,7 @@ def _follows(verifier: Any, text: str) -> bool:
 
 @functools.cache
 def _registry() -> Mapping[str, Any]:
-    """Instruction → verifier class; loaded when first needed, without the package's downloads."""
+    """Instruction → verifier class; loaded on first use, without the package's downloads."""
     from unittest import mock
 
     import langdetect
@@ -113,24 +114,21 @@ def _registry() -> Mapping[str, Any]:
 
 
 class _Given(int):
-    """A whole number that counts as given, even 0, where a verifier asks `if not number`."""
+    """A whole number that is true, even 0, since verifiers ask `if not number`."""
 
     def __bool__(self) -> bool:
         return True
 
 
 def _given(value: Any) -> Any:
-    """An argument as verifiers want it: tables store whole numbers as 3.0."""
-    if isinstance(value, float) and value.is_integer():
-        return _Given(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _Given(value)
-    return value
+    """An argument as verifiers expect it: tables store whole numbers as 3.0."""
+    whole = value.is_integer() if isinstance(value, float) else type(value) is int
+    return _Given(value) if whole else value
 
 
 @contextmanager
 def _undisturbed(*, seed: str) -> Iterator[None]:
-    """Run verifiers with a random generator of their own, and without what they log."""
+    """Run verifiers with their own random state and without logging."""
     state, disabled = random.getstate(), logging.root.manager.disable
     random.seed(seed)
     logging.disable()

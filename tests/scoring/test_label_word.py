@@ -1,53 +1,11 @@
-"""Answers with one right solution: what the task says, and a label that must be said plainly."""
+"""Label words: one label must be named plainly."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unicomp.errors import ScoringError
-from unicomp.scoring.answer import LabelWord, TaskMetric
+from unicomp.scoring.labels import LabelWord
 from unicomp.spec import Item
-
-
-def item(text="", doc=None, answers=None, results=None):
-    return Item(
-        doc=doc or {}, prompt="", responses=(text,), answers=answers or {}, results=results or {}
-    )
-
-
-# -- what the task says ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", [0.0, 1.0, True])
-def test_the_value_of_the_task_is_taken(value):
-    reading = TaskMetric("acc,none")(item(answers={"none": [1, 2]}, results={"acc,none": value}))
-    assert reading.fields == {"correct": float(value)}
-    assert reading.parsed
-
-
-@pytest.mark.parametrize("answer", ["[invalid]", ["[invalid]"]])
-def test_what_the_filter_could_not_read_is_unparsed(answer):
-    results = {"exact_match,strict-match": 0.0}
-    reading = TaskMetric("exact_match,strict-match")(
-        item(answers={"strict-match": answer}, results=results)
-    )
-    assert reading.fields == {"correct": 0.0}
-    assert not reading.parsed
-
-
-def test_columns_are_kept_as_text():
-    reading = TaskMetric("acc,none", keep=("config", "year"))(
-        item(doc={"config": "de", "year": 3}, answers={"none": 1}, results={"acc,none": 1})
-    )
-    assert reading.fields == {"correct": 1.0, "config": "de", "year": "3"}
-
-
-def test_a_metric_that_the_task_lacks_is_named_with_those_it_has():
-    with pytest.raises(ScoringError, match=r"no metric 'acc,none'; it has a,x, b,y"):
-        TaskMetric("acc,none")(item(results={"b,y": 1, "a,x": 0}))
-
-
-# -- a label word ---------------------------------------------------------------------------------
 
 MOOD = LabelWord(labels={"sst2": {0: "negative", 1: "positive"}}, keep=("type",))
 TRUTH = LabelWord(
@@ -56,8 +14,12 @@ TRUTH = LabelWord(
 )
 
 
+def item(text, **doc):
+    return Item(doc=doc, prompt="", responses=(text,), answers={}, results={})
+
+
 def judged(text, label=1, scorer=MOOD, task="sst2"):
-    reading = scorer(item(text, doc={"task": task, "label": label, "type": "original"}))
+    reading = scorer(item(text, task=task, label=label, type="original"))
     return bool(reading.fields["correct"]), reading.parsed
 
 
@@ -110,7 +72,7 @@ def test_two_words_of_one_label_are_one_label():
 
 
 def test_the_kept_columns_are_there():
-    reading = MOOD(item("positive", doc={"task": "sst2", "label": "1", "type": "modified"}))
+    reading = MOOD(item("positive", task="sst2", label="1", type="modified"))
     assert reading.fields == {"correct": 1.0, "type": "modified"}
 
 

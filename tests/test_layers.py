@@ -13,6 +13,7 @@ ORDER = (
     "errors",
     "machine",
     "spec",
+    "units",
     "framework",
     "rawscores",
     "statistics",

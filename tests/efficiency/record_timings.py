@@ -16,7 +16,8 @@ import json
 import statistics
 from pathlib import Path
 
-from unicomp.efficiency.rounds import Effort, Rounds, interleave, ordinary_tokens
+from unicomp.efficiency.random_prompts import ordinary_tokens
+from unicomp.efficiency.rounds import Effort, Rounds, interleave
 from unicomp.engines import EngineSettings, Timing
 from unicomp.spec import Load, Model
 

@@ -82,8 +82,8 @@ def test_a_failure_is_told_in_a_line_with_its_last_words(
 
 def test_one_that_never_ends_is_ended(folder, settings, double, monkeypatch):
     monkeypatch.setenv("DOUBLE", "hangs")
-    monkeypatch.setattr(bench, "PATIENCE", 2.0)
-    with pytest.raises(EngineError, match="was not through after 2 s"):
+    monkeypatch.setattr(bench, "DONE_WITHIN", 2.0)
+    with pytest.raises(EngineError, match="had not ended after 2 s"):
         run("throughput", folder, settings)
     assert not double.left
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp.distillation.text import Batch, Stream, Text
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
+from unicomp.units import amount
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -206,7 +207,7 @@ class _Loop:
         left = self.seconds / self.step * (self.training.steps - self.step)
         return (
             f"training, step {self.step}/{self.training.steps}, loss {loss:.3f}, "
-            f"{self.tokens / self.seconds:,.0f} tokens/s, {duration(left)} left"
+            f"{self.tokens / self.seconds:,.0f} tokens/s, {amount(left, 's')} left"
         )
 
     # -- what is kept -----------------------------------------------------------------------
@@ -322,10 +323,3 @@ def _cut(curve: Path, steps: int) -> None:
     partial = curve.with_name(f".{curve.name}")
     partial.write_text("".join(lines[:steps]), encoding="utf-8")
     os.replace(partial, curve)
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: `40 s`, `12 min`, `5.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,18 +1,17 @@
-"""Floating-point operations of one forward pass, counted and worked out.
+"""Floating-point operations of one forward pass, by two methods that agree.
 
-Two ways to one number. `counted` runs the architecture without weights and lets torch count the
-products it makes; it needs no knowledge of the architecture. `analytic` adds up the same products
-from the `config.json`, for the architectures it knows. A multiplication with its addition is two
-operations; what is not a matrix product (norms, activations, softmax) is left out, as is usual.
+`counted_flops` runs the architecture without weights and lets torch count the products; it needs no
+knowledge of the architecture. `analytic_flops` adds up the same products from a `config.json`, for
+known architectures. A multiplication with its addition is two operations. Only matrix products
+count, as is usual: no norms, activations or softmax.
 
-These are the operations that are executed. The zeros of a pruned matrix are multiplied like other
-numbers, since no engine here skips them, and quantized weights are multiplied as real numbers once
-they are unpacked: what either could save is a matter of `unicomp.efficiency.expected_gain`.
-Attention is counted whole: nor does an implementation that writes its scores skip those that are
-masked.
+These are the operations that are executed. No engine here skips the zeros of a pruned matrix, and
+quantized weights are unpacked and multiplied as real numbers; `unicomp.efficiency.expected_gain`
+has what either could save. Masked scores of attention count, since an implementation that writes
+its scores computes them, too.
 
-The paper's figures leave the products of attention out: `linear_flops` of 128 tokens gives the 1.92
-TFLOPs of Llama-3.1-8B, and of its Minitron students 1.03 (depth) and 1.05 (width).
+The paper leaves the products of attention out: `linear_flops` of 128 tokens gives its 1.92 TFLOPs
+of Llama-3.1-8B, and 1.03 (depth) and 1.05 (width) of its Minitron students.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unicomp.errors import EngineError, SpecError
+from unicomp.errors import EngineError, SpecError, first_line
 from unicomp.spec import Load
 
-KINDS = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
+ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
 """The architectures (`model_type`) whose products are known."""
 
 
-def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
-    """The operations in which the checkpoint in `folder` reads the prompts of `load`, once.
+def counted_flops(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
+    """Count the operations in which the checkpoint in `folder` reads the prompts of `load` once.
 
-    As torch counts them on its device without memory; only the configuration is read. Raises
-    EngineError where it cannot be run without weights.
+    Only the configuration is read; torch counts on its device without memory. Raises EngineError
+    where the architecture cannot be run without weights.
 
-    Attention is the eager one, since the count misses those of fused kernels. Experts are
-    multiplied token by token: the eager ones look up which experts were hit, which cannot be known
-    without numbers, while this way each token has its experts, whichever they are. How many
-    products there are does not depend on the choice, so the count is that of any real pass.
+    Two settings replace kernels that the counter cannot follow, without changing how many products
+    there are. Attention is the eager one, since fused kernels are not counted. Experts are
+    multiplied token by token, since the usual code looks up which experts were hit, and without
+    numbers none is.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -61,16 +60,15 @@ def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int
             # without the mask, transformers would look for it in the numbers
             network(input_ids=prompts, attention_mask=torch.ones_like(prompts), use_cache=False)
     except (OSError, ValueError, RuntimeError, ImportError, TypeError) as error:
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise EngineError(f"the FLOPs of {folder} cannot be counted: {line}") from None
+        raise EngineError(f"the FLOPs of {folder} cannot be counted: {first_line(error)}") from None
     return int(counter.get_total_flops())
 
 
-def analytic(config: Mapping[str, Any], load: Load) -> int | None:
-    """The operations of `counted`, from a `config.json`, or None if the architecture is not known.
+def analytic_flops(config: Mapping[str, Any], load: Load) -> int | None:
+    """The operations of `counted_flops` from a `config.json`; None for an unknown architecture.
 
-    Exactly what `counted` counts: linear layers, both products of attention, and the angles of the
-    rotary embedding, which are one product for the whole pass.
+    These are the linear layers, both products of attention, and the angles of the rotary embedding,
+    one product for the whole pass.
     """
     try:
         decoder = _Decoder.of(config)
@@ -87,14 +85,14 @@ def linear_flops(config: Mapping[str, Any], tokens: int) -> int:
     """The operations of the linear layers, the head included, for so many tokens.
 
     Two for each weight that a token meets: of experts, only those it is routed to. Raises SpecError
-    where the architecture is not known.
+    for an unknown architecture.
     """
     return 2 * _Decoder.of(config).linear_weights * tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Decoder:
-    """What decides the products of a decoder."""
+    """The sizes that decide the products of a decoder."""
 
     hidden: int
     heads: int
@@ -102,17 +100,17 @@ class _Decoder:
     head_dim: int
     layers: int
     feed_forward: int
-    """Weights of all feed-forward layers that one token meets, routers included."""
+    """Weights of all feed-forward layers that one token meets, with routers."""
     vocabulary: int
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> _Decoder:
-        """The decoder of a `config.json`; SpecError if it does not say it.
+        """The decoder of a `config.json`, with the defaults of transformers.
 
-        Settings that are absent have the defaults that they have in transformers.
+        Raises SpecError if the architecture is unknown or a size is missing.
         """
         kind = config.get("model_type")
-        if kind not in KINDS:
+        if kind not in ARCHITECTURES:
             raise SpecError(f"the products of {kind} models are not known")
         try:
             hidden, heads = config["hidden_size"], config["num_attention_heads"]
@@ -143,7 +141,7 @@ class _Decoder:
 
 
 def _mixture(config: Mapping[str, Any]) -> Callable[[int], bool]:
-    """Says of a layer, by number, whether its feed-forward layer is a mixture of experts."""
+    """Whether the layer of a number has a mixture of experts as its feed-forward layer."""
     dense = config.get("mlp_only_layers") or ()
     step = config.get("decoder_sparse_step") or 1
     return lambda layer: layer not in dense and (layer + 1) % step == 0

@@ -166,7 +166,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             unknown,
             benchmark=measure.name,
             metric=measure.metric,
-            dimension=measure.dimension,
+            dimension=measure.dimension if isinstance(measure, Benchmark) else None,
             unit=measure.unit if isinstance(measure, Probe) else None,
         )
         for measure in measures

@@ -171,7 +171,6 @@ class _Judging:
             calibration=self._subject.calibration,
             benchmark=measure.name,
             metric=measure.metric,
-            dimension=measure.dimension,
             higher_is_better=measure.higher_is_better,
             **known,
         )
@@ -215,7 +214,12 @@ class RetentionOf(_Judging):
 
     def __call__(self, bench: Benchmark) -> Retention:
         """Raise what ends a test where there is nothing to compare."""
-        row = self._begun(bench, floor=self._floor(bench), in_points=bench.in_points)
+        row = self._begun(
+            bench,
+            floor=self._floor(bench),
+            in_points=bench.in_points,
+            dimension=bench.dimension,
+        )
         kept = self._found(row, lambda: self._session.retention(self._subject, bench))
         row = self._rows[bench.name] = _measured(row, kept)
         if row.verdict != "missing":

@@ -27,7 +27,7 @@ class FloorOf:
             method=self._method.name,
             metric=measure.metric,
             benchmark=measure.name,
-            dimension=measure.dimension,
+            dimension=measure.dimension if isinstance(measure, Benchmark) else None,
             default=0.0 if timed else DEFAULT_FLOOR,
         )
         if isinstance(measure, Probe) and self._method.name == DENSE.name:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.efficiency.amount import amount
 from unicomp.efficiency.gain import written_interval
 from unicomp.findings.efficiency import efficiency
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table
 from unicomp.scorecard import Scorecard
 from unicomp.spec import BENCH_PREFIX
+from unicomp.units import amount
 from unicomp.verdict import Row
 
 _OPEN = "~"

@@ -2,11 +2,13 @@
 
 # ruff: noqa: N802 (the fake's functions have NVML's names)
 
+from pathlib import Path
+
 import pynvml
 import pytest
 
 from unicomp.efficiency import nvml
-from unicomp.efficiency.energy import GpuCounter, Meter, device_meter, processor_meter
+from unicomp.efficiency.energy import Meter, device_meter, processor_meter
 
 
 @pytest.fixture
@@ -66,10 +68,14 @@ def test_a_machine_without_counters_reports_nothing(tmp_path):
 
 
 def test_counters_for_the_administrator_only_count_nothing(powercap, monkeypatch):
-    def refuse(path, *rest, **more):
-        raise PermissionError(13, "Permission denied", str(path))
+    read = Path.read_text
 
-    monkeypatch.setattr("unicomp.efficiency.energy.RaplCounter.read", refuse)
+    def refuse(path, *rest, **more):
+        if path.name == "energy_uj":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
     assert processor_meter(powercap).counters == ()
 
 
@@ -175,7 +181,9 @@ def test_without_a_visible_gpu_nothing_counts(driver, monkeypatch, visible):
 
 def test_an_engine_on_the_processor_spends_the_energy_of_the_processor(driver, powercap):
     meter = device_meter("cpu", powercap)
-    assert [counter.zone.parent for counter in meter.counters] == [powercap] * 3
+    assert [counter.read() for counter in meter.counters] == [1.0] * 3
+    count(powercap, "intel-rapl:0", 9_000_000)
+    assert [counter.read() for counter in meter.counters] == [9.0, 1.0, 1.0]
 
 
 def test_a_gpu_that_does_not_count_its_energy_has_no_meter(driver, monkeypatch):
@@ -196,7 +204,7 @@ def test_without_a_driver_that_starts_there_are_no_gpus(driver, monkeypatch, cod
 def test_a_gpu_says_what_decides_its_speed(driver):
     (gpu, _) = nvml.gpus()
     assert (gpu.name, gpu.max_clocks, gpu.power_limit) == ("Some GPU", (1980, 2619), 700.0)
-    assert GpuCounter(gpu).read() == 5.0
+    assert gpu.joules() == 5.0
     assert nvml.driver() == "580.1"
 
 

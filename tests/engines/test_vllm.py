@@ -16,6 +16,7 @@ from tests.engines.conftest import real_vllm, settings_of
 from unicomp.checkpoint import find
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines import EngineSettings
+from unicomp.engines.server import Server
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.engines.vllm import VllmEngine
 from unicomp.errors import EngineError
@@ -128,13 +129,11 @@ def fed(monkeypatch):
 @contextmanager
 def exchanged(monkeypatch):
     """What the server was asked, and what it says that it saw: two lists of token ids."""
-    from unicomp.engines import completions
-
     sent, seen = [], []
-    completed = completions.completed
+    complete = Server.complete
 
     async def recording(server, client, payload):
-        output = await completed(server, client, payload)
+        output = await complete(server, client, payload)
         (choice,) = output["choices"]
         if payload.get("echo"):
             read = [int(name.removeprefix("token_id:")) for name in choice["logprobs"]["tokens"]]
@@ -147,7 +146,7 @@ def exchanged(monkeypatch):
         return output
 
     with monkeypatch.context() as patch:
-        patch.setattr(completions, "completed", recording)
+        patch.setattr(Server, "complete", recording)
         yield sent, seen
 
 

@@ -7,9 +7,9 @@ measurement only while the device is held alone (`unicomp.machine.turns`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from unicomp.efficiency import nvml
 from unicomp.engines import Device
@@ -17,54 +17,18 @@ from unicomp.engines import Device
 POWERCAP = Path("/sys/class/powercap")
 
 
-class EnergyCounter(Protocol):
-    """Counts what a part of the machine spends."""
+@dataclass(frozen=True)
+class EnergyCounter:
+    """Counts the energy of a part of the machine."""
 
-    def read(self) -> float:
-        """Joules since some moment in the past. Raises OSError."""
-        ...
+    read: Callable[[], float]
+    """Joules since some moment in the past. Raises OSError or ValueError."""
+    limit: float = 0.0
+    """Joules at which it begins at 0 again, which takes minutes."""
 
     def spent(self, before: float, now: float) -> float:
         """Joules between two readings."""
-        ...
-
-
-@dataclass(frozen=True)
-class RaplCounter:
-    """One zone of the power capping framework: a processor package, or its memory."""
-
-    zone: Path
-
-    @property
-    def is_separate(self) -> bool:
-        """Whether no other zone includes it: packages include their cores, the platform all."""
-        name = (self.zone / "name").read_text().strip()
-        return name.startswith("package") or name == "dram"
-
-    def read(self) -> float:
-        """Joules since the counter last began at 0."""
-        return int((self.zone / "energy_uj").read_text()) / 1e6
-
-    def spent(self, before: float, now: float) -> float:
-        """Joules between two readings; the counter must not wrap twice, which takes minutes."""
-        if now >= before:
-            return now - before
-        return now - before + int((self.zone / "max_energy_range_uj").read_text()) / 1e6
-
-
-@dataclass(frozen=True)
-class GpuCounter:
-    """One GPU. It updates about ten times a second, so only sums over many turns are reported."""
-
-    gpu: nvml.Gpu
-
-    def read(self) -> float:
-        """Joules since the driver was loaded."""
-        return self.gpu.joules()
-
-    def spent(self, before: float, now: float) -> float:
-        """Joules between two readings."""
-        return now - before
+        return now - before + (self.limit if now < before else 0.0)
 
 
 @dataclass
@@ -104,20 +68,36 @@ def device_meter(device: Device, powercap: Path = POWERCAP) -> Meter:
     """A meter of what does the work: the first GPU, or the processors where the engine uses none.
 
     No engine here uses a second GPU. With a GPU the processors are left out, so that figures do not
-    depend on who may read their counters.
+    depend on who may read their counters. A GPU's counter moves about ten times a second: only sums
+    over many turns mean something.
     """
     if device != "cuda":
         return processor_meter(powercap)
-    return _readable(tuple(GpuCounter(gpu) for gpu in nvml.gpus()[:1]))
+    return _readable(tuple(EnergyCounter(gpu.joules) for gpu in nvml.gpus()[:1]))
 
 
 def processor_meter(powercap: Path = POWERCAP) -> Meter:
-    """A meter of the processors and their memory; empty where Linux does not report them."""
-    zones = (RaplCounter(zone) for zone in sorted(powercap.glob("intel-rapl:*")))
+    """A meter of the processor packages and their memory; empty where Linux does not report them.
+
+    The other zones are left out: packages include their cores, and the platform includes all.
+    """
     try:
-        return _readable(tuple(counter for counter in zones if counter.is_separate))
+        return _readable(
+            tuple(
+                _zone_counter(zone)
+                for zone in sorted(powercap.glob("intel-rapl:*"))
+                if (zone / "name").read_text().startswith(("package", "dram"))
+            )
+        )
     except (OSError, ValueError):
         return UNMETERED
+
+
+def _zone_counter(zone: Path) -> EnergyCounter:
+    def joules(file: str) -> float:
+        return int((zone / file).read_text()) / 1e6
+
+    return EnergyCounter(lambda: joules("energy_uj"), limit=joules("max_energy_range_uj"))
 
 
 def _readable(counters: tuple[EnergyCounter, ...]) -> Meter:

@@ -1,9 +1,9 @@
-"""Floating-point operations of one forward pass, by two methods that agree.
+"""Floating-point operations of one forward pass.
 
 `counted_flops` runs the architecture without weights and lets torch count the products; it needs no
-knowledge of the architecture. `analytic_flops` adds up the same products from a `config.json`, for
-known architectures. A multiplication with its addition is two operations. Only matrix products
-count, as is usual: no norms, activations or softmax.
+knowledge of the architecture. `linear_flops` adds up the linear layers of a known architecture. A
+multiplication with its addition is two operations. Only matrix products count, as is usual: no
+norms, activations or softmax.
 
 These are the operations that are executed. No engine here skips the zeros of a pruned matrix, and
 quantized weights are unpacked and multiplied as real numbers; `unicomp.efficiency.expected_gain`
@@ -16,8 +16,7 @@ of Llama-3.1-8B, and 1.03 (depth) and 1.05 (width) of its Minitron students.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,84 +63,37 @@ def counted_flops(folder: Path, load: Load, *, trust_remote_code: bool = False) 
     return int(counter.get_total_flops())
 
 
-def analytic_flops(config: Mapping[str, Any], load: Load) -> int | None:
-    """The operations of `counted_flops` from a `config.json`; None for an unknown architecture.
-
-    These are the linear layers, both products of attention, and the angles of the rotary embedding,
-    one product for the whole pass.
-    """
-    try:
-        decoder = _Decoder.of(config)
-    except SpecError:
-        return None
-    length = load.prompt_tokens
-    channels = decoder.heads * decoder.head_dim
-    products = 2 * channels * length**2 * decoder.layers * load.concurrency
-    angles = decoder.head_dim // 2 * length
-    return linear_flops(config, length * load.concurrency) + 2 * (products + angles)
-
-
 def linear_flops(config: Mapping[str, Any], tokens: int) -> int:
-    """The operations of the linear layers, the head included, for so many tokens.
+    """The operations of the linear layers of a `config.json`, the head included, for some tokens.
 
-    Two for each weight that a token meets: of experts, only those it is routed to. Raises SpecError
-    for an unknown architecture.
+    Two for each weight that a token meets: of experts, only those it is routed to. Absent settings
+    have the defaults of transformers. Raises SpecError for an unknown architecture or a missing
+    size.
     """
-    return 2 * _Decoder.of(config).linear_weights * tokens
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise SpecError(f"the products of {kind} models are not known")
+    try:
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        layers, vocabulary = config["num_hidden_layers"], config["vocab_size"]
+        dense = 3 * hidden * config["intermediate_size"]
+        mixture = mixtures = 0
+        if kind == "qwen3_moe":
+            routed = config["num_experts_per_tok"] * 3 * config["moe_intermediate_size"]
+            mixture = hidden * (routed + config["num_experts"])
+            mixtures = sum(_has_experts(config, layer) for layer in range(layers))
+    except KeyError as error:
+        raise SpecError(f"the configuration has no {error.args[0]}") from None
+    key_value_heads = config.get("num_key_value_heads") or heads
+    head_dim = config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads)
+    attention = layers * 2 * hidden * head_dim * (heads + key_value_heads)
+    feed_forward = mixtures * mixture + (layers - mixtures) * dense
+    weights: int = attention + feed_forward + hidden * vocabulary
+    return 2 * weights * tokens
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Decoder:
-    """The sizes that decide the products of a decoder."""
-
-    hidden: int
-    heads: int
-    key_value_heads: int
-    head_dim: int
-    layers: int
-    feed_forward: int
-    """Weights of all feed-forward layers that one token meets, with routers."""
-    vocabulary: int
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> _Decoder:
-        """The decoder of a `config.json`, with the defaults of transformers.
-
-        Raises SpecError if the architecture is unknown or a size is missing.
-        """
-        kind = config.get("model_type")
-        if kind not in ARCHITECTURES:
-            raise SpecError(f"the products of {kind} models are not known")
-        try:
-            hidden, heads = config["hidden_size"], config["num_attention_heads"]
-            layers, vocabulary = config["num_hidden_layers"], config["vocab_size"]
-            dense = 3 * hidden * config["intermediate_size"]
-            sparse = 0
-            if kind == "qwen3_moe":
-                routed = config["num_experts_per_tok"] * 3 * config["moe_intermediate_size"]
-                sparse = hidden * (routed + config["num_experts"])
-        except KeyError as error:
-            raise SpecError(f"the configuration has no {error.args[0]}") from None
-        mixtures = sum(map(_mixture(config), range(layers))) if sparse else 0
-        return cls(
-            hidden=hidden,
-            heads=heads,
-            key_value_heads=config.get("num_key_value_heads") or heads,
-            head_dim=config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads),
-            layers=layers,
-            feed_forward=mixtures * sparse + (layers - mixtures) * dense,
-            vocabulary=vocabulary,
-        )
-
-    @property
-    def linear_weights(self) -> int:
-        """Weights of linear layers that one token meets."""
-        attention = 2 * self.hidden * self.head_dim * (self.heads + self.key_value_heads)
-        return self.layers * attention + self.feed_forward + self.hidden * self.vocabulary
-
-
-def _mixture(config: Mapping[str, Any]) -> Callable[[int], bool]:
-    """Whether the layer of a number has a mixture of experts as its feed-forward layer."""
+def _has_experts(config: Mapping[str, Any], layer: int) -> bool:
+    """Whether the feed-forward layer of this number is a mixture of experts."""
     dense = config.get("mlp_only_layers") or ()
     step = config.get("decoder_sparse_step") or 1
-    return lambda layer: layer not in dense and (layer + 1) % step == 0
+    return layer not in dense and (layer + 1) % step == 0

@@ -26,14 +26,10 @@ from lm_eval.models.utils import (
     postprocess_generated_text,
 )
 
-from unicomp.engines.server import Server
+from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import EngineError
 from unicomp.prompts.tasks import SEED
-
-REQUEST_SECONDS = 3600.0
-"""For one request, most of which it may wait in the server's queue."""
-PATH = "/v1/completions"
 
 
 class Completions(LocalCompletionsAPI):  # type: ignore[misc]
@@ -47,7 +43,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
     ) -> None:
         super().__init__(
             model=server.name,
-            base_url=server.url + PATH,
+            base_url=server.url + COMPLETIONS,
             tokenizer_backend=None,
             max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
             num_concurrent=max(concurrent, 2),  # with 1, lm-eval would run other code
@@ -153,7 +149,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
                 [tokens], generate=generate, gen_kwargs=gen_kwargs, seed=self._seed
             )
             async with room:
-                output = await completed(self._server, client, payload)
+                output = await self._server.complete(client, payload)
             if generate:
                 return self.parse_generations(output)
             echoed = output["choices"][0]["logprobs"]["token_logprobs"]
@@ -164,64 +160,10 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             answers: list[Any] = self.parse_logprobs([output], ctxlens=[start])
             return answers
 
-        async with client_of(self._server) as client:
+        async with self._server.client() as client:
             return await all_of(
                 [
                     ask(client, tokens, start)
                     for tokens, start in zip(requests, prompted, strict=True)
                 ]
             )
-
-
-def check_length(length: int, tokens: int) -> None:
-    """Raise EngineError for a request that is longer than the `tokens` of a server."""
-    if length > tokens:
-        raise EngineError(
-            f"a request of {length} tokens is longer than the {tokens} that the server was "
-            "started for"
-        )
-
-
-def client_of(server: Server) -> httpx.AsyncClient:
-    """A client with as many connections as requests, and without proxies."""
-    return httpx.AsyncClient(
-        base_url=server.url,
-        timeout=httpx.Timeout(REQUEST_SECONDS, connect=30.0),
-        limits=httpx.Limits(max_connections=None),
-        trust_env=False,
-    )
-
-
-async def completed(
-    server: Server, client: httpx.AsyncClient, payload: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The server's response to one request. Raises EngineError."""
-    try:
-        response = await client.post(PATH, json=payload)
-        if response.status_code == httpx.codes.OK:
-            answer: dict[str, Any] = response.json()
-            return answer
-    except (httpx.HTTPError, ValueError) as error:
-        raise server.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
-    raise refused(server, response)
-
-
-def refused(server: Server, response: httpx.Response) -> EngineError:
-    """The error to raise for a refusal; after a server's error, with why the server ended."""
-    try:
-        message = str(response.json()["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        message = response.text
-    line = next(iter(message.strip().splitlines()), "")[:300]
-    problem = f"vllm refused a request with status {response.status_code}: {line}"
-    return server.failure(problem) if response.is_server_error else EngineError(problem)
-
-
-async def all_of(work: Sequence[Any]) -> list[Any]:
-    """The results in order. The first failure cancels the others and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -28,6 +29,9 @@ STOPPED_WITHIN = keeper.TERM_SECONDS + keeper.STRAGGLE_SECONDS + 10.0
 ATTEMPTS = 3
 """Starts: another program may take a port that was free a moment ago."""
 HOST = "127.0.0.1"
+COMPLETIONS = "/v1/completions"
+REQUEST_SECONDS = 3600.0
+"""For one request, most of which it may wait in the server's queue."""
 
 
 def start_program(
@@ -117,6 +121,38 @@ class Server:
         cause = problem if self.alive else f"vllm ended: {last_words(self.log) or problem}"
         return EngineError(f"{cause}; its log is {self.log}")
 
+    def client(self) -> httpx.AsyncClient:
+        """A client with as many connections as requests, and without proxies."""
+        return httpx.AsyncClient(
+            base_url=self.url,
+            timeout=httpx.Timeout(REQUEST_SECONDS, connect=30.0),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=False,
+        )
+
+    async def complete(
+        self, client: httpx.AsyncClient, payload: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The response to one request. Raises EngineError."""
+        try:
+            response = await client.post(COMPLETIONS, json=payload)
+            if response.status_code == httpx.codes.OK:
+                answer: dict[str, Any] = response.json()
+                return answer
+        except (httpx.HTTPError, ValueError) as error:
+            raise self.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
+        raise self.refusal(response)
+
+    def refusal(self, response: httpx.Response) -> EngineError:
+        """The error to raise for a refusal; after a server's error, with why the server ended."""
+        try:
+            message = str(response.json()["error"]["message"])
+        except (ValueError, LookupError, TypeError):
+            message = response.text
+        line = next(iter(message.strip().splitlines()), "")[:300]
+        problem = f"vllm refused a request with status {response.status_code}: {line}"
+        return self.failure(problem) if response.is_server_error else EngineError(problem)
+
     def _start(self, port: int) -> None:
         self.url = f"http://{HOST}:{port}"
         where = ["--host", HOST, "--port", str(port), "--served-model-name", self.name]
@@ -151,3 +187,22 @@ def _free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def check_length(length: int, tokens: int) -> None:
+    """Raise EngineError for a request that is longer than the `tokens` of a server."""
+    if length > tokens:
+        raise EngineError(
+            f"a request of {length} tokens is longer than the {tokens} that the server was "
+            "started for"
+        )
+
+
+async def all_of(work: Sequence[Any]) -> list[Any]:
+    """The results in order. The first failure cancels the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -16,16 +16,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import httpx
+
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.lm_requests import answer_in_groups, ask
-from unicomp.engines.server import Server
+from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError, first_line
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
-    import httpx
     from lm_eval.api.instance import Instance
 
 CPU_CACHE = 2**30
@@ -105,15 +106,13 @@ class VllmEngine:
         Times are a client's: from sending a request to the arrival of its tokens. Tokens that
         arrive together have no time between them.
         """
-        from unicomp.engines.completions import all_of, check_length, client_of
-
         server = self._server
         assert server is not None
         for prompt in prompts:
             check_length(len(prompt) + new_tokens, self._tokens)
 
         async def everything() -> list[tuple[float, list[float]]]:
-            async with client_of(server) as client:
+            async with server.client() as client:
                 return await all_of(
                     [_stream(server, client, prompt, new_tokens) for prompt in prompts]
                 )
@@ -200,21 +199,15 @@ def log_file(settings: EngineSettings, model: Model, program: str = "vllm") -> P
 
 
 async def _ask_once(server: Server) -> None:
-    from unicomp.engines.completions import client_of, completed
-
     payload = {"model": server.name, "prompt": [[0]], "max_tokens": 1, "temperature": 0}
-    async with client_of(server) as client:
-        await completed(server, client, payload)
+    async with server.client() as client:
+        await server.complete(client, payload)
 
 
 async def _stream(
     server: Server, client: httpx.AsyncClient, prompt: Sequence[int], new_tokens: int
 ) -> tuple[float, list[float]]:
     """Send a request; return when it was sent and when each token arrived. Raises EngineError."""
-    import httpx
-
-    from unicomp.engines.completions import PATH, refused
-
     payload = {
         "model": server.name,
         "prompt": list(prompt),
@@ -230,10 +223,10 @@ async def _stream(
     generated: int | None = None
     sent = time.perf_counter()
     try:
-        async with client.stream("POST", PATH, json=payload) as response:
+        async with client.stream("POST", COMPLETIONS, json=payload) as response:
             if response.status_code != httpx.codes.OK:
                 await response.aread()
-                raise refused(server, response)
+                raise server.refusal(response)
             rest = b""
             async for chunk in response.aiter_bytes():
                 now = time.perf_counter()

@@ -87,7 +87,7 @@ class Row:
 
     @property
     def realised(self) -> bool | None:
-        """Whether a gain that the format promises was measured, with its whole interval."""
+        """Whether the expected gain of the format was measured, with the whole interval."""
         if self.expected_gain is None or self.low is None:
             return None
         return self.low > 100.0

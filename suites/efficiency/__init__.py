@@ -1,1 +1,1 @@
-"""Efficiency: what the checkpoint costs to serve and to make."""
+"""Efficiency: the cost of serving the checkpoint and of making it."""

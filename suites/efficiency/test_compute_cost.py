@@ -1,6 +1,7 @@
-"""Compute cost: what it took to make the checkpoint, recorded when it was built.
+"""Compute cost: the time and memory of the compression, recorded when the checkpoint was built.
 
-There is no dense counterpart: a cost is held to a budget (`[budgets]` in `unicomp.toml`), or told.
+The dense model has no such cost. A cost is compared with a budget (`[budgets]` in `unicomp.toml`);
+without one it is only reported.
 """
 
 from functools import partial
@@ -12,10 +13,10 @@ from unicomp import Probe
 spent = partial(Probe, metric="compute_cost")
 
 compression_time = spent(name="compression_time", quantity="compression_time")
-"""Seconds by the clock of the method itself, without loading libraries and checking the result."""
+"""Seconds of the method itself, without loading libraries and checking the result."""
 
 compression_memory = spent(name="compression_memory", quantity="compression_memory")
-"""The peak: of the accelerator where one was used, else of the memory of all its processes."""
+"""The peak memory of the accelerator, or of all its processes where none was used."""
 
 
 @pytest.mark.parametrize("probe", [compression_time, compression_memory], ids=str)

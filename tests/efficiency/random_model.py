@@ -1,10 +1,10 @@
-"""A random Llama of a size that compression can be timed on: nothing it says means anything.
+"""A random Llama, large enough to time compression on; its answers mean nothing.
 
     python -m tests.efficiency.random_model FOLDER [--parameters 100]
 
-Two layers, as wide as groups of 128 and 2:4 patterns ask for, and a tied embedding with as many
-rows as the size asks for: they cost a forward pass like other weights, but no method compresses
-them, so that building it stays a matter of minutes on two cores. It has the tokenizer of the
+Two layers, as wide as groups of 128 and 2:4 patterns need, and a tied embedding with as many rows
+as the size needs. These cost a forward pass like other weights, but no method compresses them, so
+that a build takes minutes on two cores. It has the tokenizer of the
 embedded model, which knows the first 1024 rows, and its 8192 positions.
 """
 

@@ -1,4 +1,4 @@
-"""Rounds are fair: fresh prompts, the same for both sides, each of which goes first in half."""
+"""Rounds are fair: fresh and equal prompts, and each side goes first in half of the rounds."""
 
 import json
 

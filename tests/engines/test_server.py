@@ -1,4 +1,4 @@
-"""A server is started once, waited for, and gone afterwards, whatever happens in between."""
+"""A server is started once, waited for, and always gone afterwards."""
 
 import os
 import signal
@@ -171,7 +171,7 @@ def test_an_executable_that_is_not_there_is_an_engine_error(tmp_path):
         pass
 
 
-def test_a_failure_tells_why_the_server_ended(server, double, monkeypatch):
+def test_a_failure_names_why_the_server_ended(server, double, monkeypatch):
     with server() as up:
         pid, child = double.starts[0]["start"]
         with monkeypatch.context() as patch:

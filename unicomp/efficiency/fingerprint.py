@@ -1,7 +1,7 @@
 """The fingerprint of a machine: what decides how fast it is, as JSON values.
 
-Timings are compared only with timings of an equal fingerprint. It contains nothing that tells two
-machines of one kind apart, such as the name of the machine or of its user.
+Timings are compared only with timings of an equal fingerprint. It contains nothing that differs
+between two machines of one kind, such as the name of the machine or of its user.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ def counted_flops(folder: Path, load: Load, *, trust_remote_code: bool = False) 
 def linear_flops(config: Mapping[str, Any], tokens: int) -> int:
     """The operations of the linear layers of a `config.json`, the head included, for some tokens.
 
-    Two for each weight that a token meets: of experts, only those it is routed to. Absent settings
-    have the defaults of transformers. Raises SpecError for an unknown architecture or a missing
-    size.
+    A token takes two for each weight that it meets; it meets only the experts that it is routed to.
+    Absent settings have the defaults of transformers. Raises SpecError for an unknown architecture
+    or a missing size.
     """
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:

@@ -57,9 +57,9 @@ class Gain:
     details: Mapping[str, float] = field(default_factory=dict)
     """Further figures by name; the dense one's as `dense.NAME`.
 
-    Of times `median`, `p95` and `p99` over all of them; of throughput `median`, `p5` and `p1` over
-    the rounds; `generated_tokens_per_second`; `joules_per_token`, all energy for each generated
-    token, where the machine counts it.
+    Times have `median`, `p95` and `p99` over all of them, throughput `median`, `p5` and `p1` over
+    the rounds. Both have `generated_tokens_per_second`, and `joules_per_token`, all energy for each
+    generated token, where the machine counts it.
     """
     expected_gain: float | None = None
     """The gain if an engine made use of all that the format offers, in percent."""
@@ -80,7 +80,7 @@ def written_interval(low: float, high: float) -> str:
 
 
 def of_both(compressed: Mapping[str, float], dense: Mapping[str, float]) -> dict[str, float]:
-    """The details of a gain from those of its sides."""
+    """The details of a gain: all of the compressed side, then all of the dense one."""
     return {**compressed, **{f"dense.{name}": value for name, value in dense.items()}}
 
 
@@ -154,7 +154,7 @@ class _Side:
     """The time of one checkpoint."""
 
     seconds: NDArray[np.float64]
-    """Of each round or figure, shape (n,): the ratio is taken of these."""
+    """For each round or figure, shape (n,); the ratio is taken of these."""
     score: float
     details: Mapping[str, float]
 

@@ -35,7 +35,7 @@ T = TypeVar("T")
 VERSION = 1
 """Raise it when something is measured differently than before: stored figures then expire."""
 PAPER_PROMPT_TOKENS = 128
-"""Tokens of the forward pass whose FLOPs the paper reports, without those of attention."""
+"""Tokens of the forward pass whose FLOPs the paper reports, attention left out."""
 SIZE_ERROR = 0.001
 """How far the sizes of two files of equal weights may differ, as a share: by their headers."""
 

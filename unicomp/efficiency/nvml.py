@@ -25,7 +25,9 @@ class Gpu:
     @property
     def max_clocks(self) -> tuple[int, int]:
         """The highest clocks of its processors and of its memory, in MHz."""
-        return self._max_clock(pynvml.NVML_CLOCK_SM), self._max_clock(pynvml.NVML_CLOCK_MEM)
+        kinds = (pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM)
+        ours, memory = (_ask(pynvml.nvmlDeviceGetMaxClockInfo, self.handle, k) for k in kinds)
+        return int(ours), int(memory)
 
     @property
     def power_limit(self) -> float:
@@ -35,9 +37,6 @@ class Gpu:
     def joules(self) -> float:
         """Energy used since its driver was loaded; GPUs before Volta do not count it."""
         return float(_ask(pynvml.nvmlDeviceGetTotalEnergyConsumption, self.handle)) / 1000
-
-    def _max_clock(self, kind: int) -> int:
-        return int(_ask(pynvml.nvmlDeviceGetMaxClockInfo, self.handle, kind))
 
 
 def gpus() -> tuple[Gpu, ...]:

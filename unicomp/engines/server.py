@@ -71,8 +71,8 @@ def stop_program(kept: subprocess.Popen[bytes]) -> None:
 class Server:
     """A context manager around `vllm serve`: started, waited for, and gone afterwards.
 
-    `command` is the executable with its arguments; the port and the model's name are added.
-    `environment` and `log` are those of `start_program`.
+    `command` is the executable with its arguments; the port and the model's name are added. See
+    `start_program` for `environment` and `log`.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:

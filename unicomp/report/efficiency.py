@@ -114,7 +114,7 @@ def notes(card: Scorecard) -> Iterator[str]:
             "measure longer, or call it equal"
         )
     if any(row.realised is False for row in rows):
-        yield f"{_UNREALISED} not realised: the format promises a gain that was not measured"
+        yield f"{_UNREALISED} not realised: the expected gain of the format was not measured"
     if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
         yield (
             f"{BENCH_PREFIX[:-1].replace('_', ' ')}: told by vLLM's own benchmark, of one "

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
@@ -152,25 +152,46 @@ def interleave(
     one that stays up needs another seed for each measurement. Raises EngineError where a side does
     not answer, RuntimeError where `conduct` runs too few rounds.
     """
-    turns = _Turns(load, vocabulary, seed, compressed, dense, meter)
+    turns = _Turns(compressed, dense, load, vocabulary, seed, meter)
     seconds = [turns.warm_up() for _ in range(effort.warmup_rounds)]
     rounds = effort.rounds(seconds[-1])
     turns.draw_order(rounds)
     turns.on_round = lambda done: on_round(min(done, rounds), rounds)
-    conduct(turns.setup, turns.target, rounds)
+    conduct(turns.setup, turns.compressed.answer, rounds)
     turns.finish()
-    if (run := len(turns.compressed)) < rounds:
+    if (run := len(turns.compressed.timings)) < rounds:
         raise RuntimeError(f"{run} of {rounds} rounds were conducted")
     # further rounds do not count: a profiler runs the target once more
-    timings = tuple(turns.compressed[:rounds])
-    joules = _sum(turns.compressed_joules[:rounds])
+    timings = tuple(turns.compressed.timings[:rounds])
+    other = turns.dense or turns.compressed
     return Rounds(
         load=load,
-        dense=timings if dense is None else tuple(turns.dense[:rounds]),
+        dense=timings if dense is None else tuple(other.timings[:rounds]),
         compressed=timings,
-        dense_joules=joules if dense is None else _sum(turns.dense_joules[:rounds]),
-        compressed_joules=joules,
+        dense_joules=other.energy(rounds),
+        compressed_joules=turns.compressed.energy(rounds),
     )
+
+
+@dataclass
+class _Side:
+    """An engine, with the times and joules of its turns."""
+
+    engine: Engine
+    timings: list[Timing] = field(default_factory=list)
+    joules: list[float | None] = field(default_factory=list)
+
+    def answer(self, prompts: TokenPrompts, new_tokens: int) -> Timing:
+        """Take a turn of a round."""
+        with _undisturbed():
+            timing = self.engine.generate(prompts, new_tokens)
+        self.timings.append(timing)
+        return timing
+
+    def energy(self, rounds: int) -> float | None:
+        """Joules of the first `rounds` turns; None where those of a turn are not known."""
+        known = [spent for spent in self.joules[:rounds] if spent is not None]
+        return math.fsum(known) if len(known) == rounds else None
 
 
 class _Turns:
@@ -178,24 +199,21 @@ class _Turns:
 
     def __init__(
         self,
+        compressed: Engine,
+        dense: Engine | None,
         load: Load,
         vocabulary: NDArray[np.int64],
         seed: int,
-        compressed: Engine,
-        dense: Engine | None,
         meter: Meter,
     ) -> None:
         self.on_round: Callable[[int], None] = lambda done: None
-        self.dense: list[Timing] = []
-        self.compressed: list[Timing] = []
-        self.dense_joules: list[float | None] = []
-        self.compressed_joules: list[float | None] = []
+        self.compressed = _Side(compressed)
+        self.dense = None if dense is None else _Side(dense)
         self._draw = (fresh_prompts(load, vocabulary, seed, number) for number in count())
         self._order: list[bool] = []
         self._prompts: TokenPrompts = []
         self._new_tokens = load.new_tokens
         self._seed = seed
-        self._sides = compressed, dense
         self._meter = meter
         self._open = False
 
@@ -203,9 +221,9 @@ class _Turns:
         """Run a round that does not count; returns its seconds."""
         prompts = next(self._draw)
         start = time.perf_counter()
-        for side in self._sides:
+        for side in (self.compressed, self.dense):
             if side is not None:
-                side.generate(prompts, self._new_tokens)
+                side.engine.generate(prompts, self._new_tokens)
         return time.perf_counter() - start
 
     def draw_order(self, rounds: int) -> None:
@@ -219,38 +237,28 @@ class _Turns:
         """Open a round: what comes before the compressed side's turn."""
         self.finish()
         self._prompts = next(self._draw)
-        if self._order[len(self.compressed) % len(self._order)]:
+        if self._order[len(self.compressed.timings) % len(self._order)]:
             self._ask_dense()
         self._open = True
         self._meter.start()
         return (self._prompts, self._new_tokens), {}
 
-    def target(self, prompts: TokenPrompts, new_tokens: int) -> Timing:
-        """The compressed side's turn."""
-        with _undisturbed():
-            timing = self._sides[0].generate(prompts, new_tokens)
-        self.compressed.append(timing)
-        return timing
-
     def finish(self) -> None:
         """Close an open round: what comes after the compressed side's turn."""
         if not self._open:
             return
-        self.compressed_joules.append(self._meter.stop())
+        self.compressed.joules.append(self._meter.stop())
         self._open = False
-        if len(self.dense) < len(self.compressed):
+        done = len(self.compressed.timings)
+        if self.dense is not None and len(self.dense.timings) < done:
             self._ask_dense()
-        self.on_round(len(self.compressed))
+        self.on_round(done)
 
     def _ask_dense(self) -> None:
-        dense = self._sides[1]
-        if dense is None:
-            return
-        self._meter.start()
-        with _undisturbed():
-            timing = dense.generate(self._prompts, self._new_tokens)
-        self.dense.append(timing)
-        self.dense_joules.append(self._meter.stop())
+        if self.dense is not None:
+            self._meter.start()
+            self.dense.answer(self._prompts, self._new_tokens)
+            self.dense.joules.append(self._meter.stop())
 
 
 @contextmanager
@@ -268,8 +276,3 @@ def _undisturbed() -> Iterator[None]:
         sys.settrace(tracer)
         if collecting:
             gc.enable()
-
-
-def _sum(joules: Sequence[float | None]) -> float | None:
-    known = [spent for spent in joules if spent is not None]
-    return math.fsum(known) if known and len(known) == len(joules) else None

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
 
-Slot = tuple[str, bool, str]
-"""Model name, whether it is the dense checkpoint, content key. A copy of the dense checkpoint has
-a slot of its own."""
+
+class Slot(NamedTuple):
+    """The place of an open checkpoint; a copy of the dense one has a slot of its own."""
+
+    model: str
+    is_dense: bool
+    key: str
 
 
 @dataclass
@@ -43,8 +48,7 @@ class Pool:
         It stays open with `keep`, or if it was open before. If its engine ended, it is opened once
         more. If it could not be opened, or ended twice, it is not tried again. Raises EngineError.
         """
-        model, is_dense = checkpoint.model.name, checkpoint.is_dense
-        slot = (model, is_dense, checkpoint.key)
+        slot = Slot(checkpoint.model.name, checkpoint.is_dense, checkpoint.key)
         self._close_ended(slot, checkpoint)
         if failure := self._failed.get(slot):
             raise failure
@@ -52,8 +56,8 @@ class Pool:
         if loaded is not None and loaded.tokens >= tokens:
             yield loaded.engine
             return
-        self.close_others(model)
-        for other in [known for known in self._loaded if known[1] == is_dense]:
+        self.close_others(slot.model)
+        for other in [known for known in self._loaded if known.is_dense == slot.is_dense]:
             self._close(other)
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
@@ -71,7 +75,7 @@ class Pool:
 
     def close_others(self, model: str) -> None:
         """Unload the checkpoints of all other models."""
-        for other in [known for known in self._loaded if known[0] != model]:
+        for other in [known for known in self._loaded if known.model != model]:
             self._close(other)
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ class _Comparison:
 
     @property
     def sides(self) -> list[Checkpoint]:
-        """The dense checkpoint and the other; it is measured alone, a copy of it is not."""
+        """The dense checkpoint and another one, such as its copy; or the dense one alone."""
         return [self.dense] if self.checkpoint.is_dense else [self.dense, self.checkpoint]
 
     @property
@@ -81,7 +81,7 @@ class _Comparison:
         return [side.key for side in self.sides]
 
     def expected_gain(self, probe: Probe, weights: float = 1.0) -> float | None:
-        """The expected gain in percent, or None; `weights` is their share of the memory."""
+        """The expected gain in percent, or None; `weights` is the weights' share of the memory."""
         this, other = (_linear_flops(one, 1) for one in (self.checkpoint, self.dense))
         return expected_gains(
             self.checkpoint.method.guarantees,

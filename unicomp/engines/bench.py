@@ -19,7 +19,7 @@ from unicomp.engines.executable import find_vllm
 from unicomp.engines.server import start_program, stop_program
 from unicomp.engines.serverlog import last_words
 from unicomp.engines.tokenizer import load_tokenizer
-from unicomp.engines.vllm import environment, loading, log_file
+from unicomp.engines.vllm import environment, load_options, log_file
 from unicomp.errors import EngineError, UnmeasuredError
 from unicomp.spec import Load, Model, Quantity
 
@@ -93,7 +93,7 @@ def run(
         figures = Path(temporary) / "figures.json"
         command = [
             *(str(find_vllm(settings.vllm)), "bench", str(quantity), "--model", str(folder)),
-            *loading(folder, model, settings, min(length + SLACK, context)),
+            *load_options(folder, model, settings, min(length + SLACK, context)),
             *(*options, "--output-json", str(figures)),
         ]
         running = start_program(command, environment(settings, beyond=False), log)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from unicomp.data.model_folder import read_config
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.lm_requests import answer_in_groups, ask
@@ -135,11 +136,11 @@ def command(folder: Path, model: Model, settings: EngineSettings, tokens: int) -
     """
     return [
         *(str(find_vllm(settings.vllm)), "serve", str(folder), "--disable-uvicorn-access-log"),
-        *loading(folder, model, settings, tokens + 1),
+        *load_options(folder, model, settings, tokens + 1),
     ]
 
 
-def loading(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
+def load_options(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
     """The options with which vLLM loads a checkpoint for requests of up to `tokens`."""
     cpu = settings.resolved_device() == "cpu"
     share = (
@@ -178,7 +179,7 @@ def _cpu_cache(folder: Path, tokens: int) -> int:
 
     Values are counted in 32 bits, the widest that a model is run in.
     """
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder)
     config = config.get("text_config", config)
     try:
         heads = int(config["num_attention_heads"])

@@ -15,6 +15,7 @@ ORDER = (
     "errors",
     "machine",
     "spec",
+    "units",
     "framework",
     "rawscores",
     "statistics",

@@ -679,9 +679,9 @@ def test_measured_estimated_and_published_costs_stand_on_lines_of_their_own():
     lines, _ = cost_lines(SPENT, 120)
     for line in (
         "checkpoint time memory memory tokens on",
-        "wanda_50 measured 12 s 1.5 GB cpu, 1 thread",
-        "gptq_w4a16 measured 12 s 1.5 GB 61.2 GB NVIDIA H100, 8 threads",
-        "minitron_width measured 12 s 1.5 GB cpu, 1 thread",
+        "wanda_50 measured 12.3 s 1.53 GB cpu, 1 thread",
+        "gptq_w4a16 measured 12.3 s 1.53 GB 61.2 GB NVIDIA H100, 8 threads",
+        "minitron_width measured 12.3 s 1.53 GB cpu, 1 thread",
         "estimated 45 min 7.5 GB 3 M",
         "llama_3_1_minitron_4b_width published 120 h 20,480 GB 194 B 256 GPUs",
         "llama_3_1_minitron_4b_width was made from o/base, and is judged against m",
@@ -694,7 +694,7 @@ def test_measured_estimated_and_published_costs_stand_on_lines_of_their_own():
 def test_costs_fit_80_columns():
     _, lines = cost_lines(SPENT)
     assert max(len(line.rstrip()) for line in lines) <= 80
-    whole = ("llama_3_1_minitron_4b_width", "published", "20,480 GB", "194 B", "1.5 GB", "12 s")
+    whole = ("llama_3_1_minitron_4b_width", "published", "20,480 GB", "194 B", "1.53 GB", "12.3 s")
     for value in whole:
         assert any(value in line for line in lines), value
 

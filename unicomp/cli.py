@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.filesize import decimal
 from rich.table import Table
 
 from unicomp import cache, catalogue, checkpoint
@@ -38,6 +37,7 @@ from unicomp.report.mirror import print_mirror
 from unicomp.report.plan import print_plan
 from unicomp.settings import FILE, load_settings, store_home
 from unicomp.store import Store
+from unicomp.units import amount
 
 _DAY = 86400.0
 
@@ -134,16 +134,16 @@ def _cache(options: argparse.Namespace) -> int:
         return 1 if found else 0
     if options.action == "prune":
         gone = cache.prune(store, options.older_than * _DAY)
-        print(f"removed {len(gone)} entries, {decimal(sum(entry.size for entry in gone))}")
+        print(f"removed {len(gone)} entries, {amount(sum(entry.size for entry in gone), 'bytes')}")
         return 0
     table = Table("kind", "what", "size", "changed", "key", title=str(store.home), pad_edge=False)
     total = 0
     for entry in cache.entries(store):
         total += entry.size
         changed = datetime.fromtimestamp(entry.changed).strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.kind, entry.what, decimal(entry.size), changed, entry.key[:12])
+        table.add_row(entry.kind, entry.what, amount(entry.size, "bytes"), changed, entry.key[:12])
     console.print(table)
-    console.print(decimal(total))
+    console.print(amount(total, "bytes"))
     return 0
 
 

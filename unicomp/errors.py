@@ -54,3 +54,8 @@ class StoreError(UnicompError):
 
 class JudgeError(UnicompError):
     """A judge was not reachable, or its answers were not usable."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its class where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

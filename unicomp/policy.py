@@ -7,23 +7,14 @@ follows from them is decided in `verdict.py`.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, dimension_of
-from unicomp.spec import (
-    DENSE,
-    OF_BUILDING,
-    UNITS,
-    Benchmark,
-    CheckpointId,
-    Probe,
-    Unit,
-    nearest,
-)
+from unicomp.spec import DENSE, OF_BUILDING, UNITS, Benchmark, CheckpointId, Probe, nearest
+from unicomp.units import parse_amount
 
 T = TypeVar("T")
 
@@ -59,13 +50,6 @@ def parse_floor_option(text: str) -> tuple[str, float]:
     return name.strip(), parse_floor(name.strip(), percent.strip())
 
 
-_UNITS: Mapping[Unit, Mapping[str, float]] = {
-    "s": {"s": 1.0, "min": 60.0, "h": 3600.0},
-    "bytes": {"MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30},
-}
-"""What a budget may be given in: unit of a probe → name → how much of it that is."""
-
-
 def parse_budget(name: str, text: object) -> float:
     """A budget such as `"10 min"` or `"16 GB"` in the unit of its probe, seconds or bytes.
 
@@ -77,14 +61,10 @@ def parse_budget(name: str, text: object) -> float:
             f"{quantity} has no budget: those that have one are {', '.join(OF_BUILDING)}; all "
             "others are compared with the dense model, and have floors"
         )
-    units = _UNITS[UNITS[quantity]]
-    found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]+)\s*", str(text))
-    if not isinstance(text, str) or found is None or found[2] not in units:
-        raise SpecError(
-            f"the budget of {name} is {text!r}: give a number with its unit, one of "
-            f'{", ".join(units)}, such as "16 {list(units)[-2]}"'
-        )
-    return float(found[1]) * units[found[2]]
+    try:
+        return parse_amount(text, UNITS[quantity])
+    except ValueError as error:
+        raise SpecError(f"the budget of {name} is {text!r}: {error}") from None
 
 
 def check_name_given(

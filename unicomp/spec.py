@@ -498,11 +498,6 @@ class Probe:
             )
 
     @property
-    def dimension(self) -> None:
-        """That of its metric; see `Benchmark.dimension`."""
-        return
-
-    @property
     def unit(self) -> Unit:
         """Of its values."""
         return UNITS[self.quantity]

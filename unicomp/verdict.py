@@ -123,7 +123,7 @@ class Row:
 
     @property
     def realised(self) -> bool | None:
-        """Whether the expected gain was measured, with the whole interval; None if none is."""
+        """Whether the expected gain was measured, with the whole interval; None without one."""
         if self.expected_gain is None or self.low is None:
             return None
         return self.low > 100.0

@@ -1,1 +1,1 @@
-"""Efficiency: the cost of serving and of making the checkpoint."""
+"""Efficiency: the cost of serving the checkpoint and of making it."""

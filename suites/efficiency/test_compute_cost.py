@@ -1,7 +1,7 @@
-"""Compute cost: the time and the memory to make the checkpoint, recorded when it was built.
+"""Compute cost: the time and memory of the compression, recorded when the checkpoint was built.
 
-The dense model has no such cost. It is compared with a budget (`[budgets]` in `unicomp.toml`);
-without a budget it is only reported.
+The dense model has no such cost. A cost is compared with a budget (`[budgets]` in `unicomp.toml`);
+without one it is only reported.
 """
 
 from functools import partial
@@ -13,10 +13,10 @@ from unicomp import Probe
 spent = partial(Probe, metric="compute_cost")
 
 compression_time = spent(name="compression_time", quantity="compression_time")
-"""Wall-clock seconds of the method itself, without loading libraries and checking the result."""
+"""Seconds of the method itself, without loading libraries and checking the result."""
 
 compression_memory = spent(name="compression_memory", quantity="compression_memory")
-"""Peak memory: of the accelerator if one was used, else of all processes of the method."""
+"""The peak memory of the accelerator, or of all its processes where none was used."""
 
 
 @pytest.mark.parametrize("probe", [compression_time, compression_memory], ids=str)

@@ -1,4 +1,4 @@
-"""Inference efficiency: the memory, the disk space and the arithmetic that the checkpoint needs."""
+"""Inference efficiency: the memory, disk space and arithmetic that the checkpoint needs."""
 
 from functools import partial
 
@@ -11,14 +11,15 @@ needed = partial(Probe, metric="inference_efficiency")
 inference_memory = needed(
     name="inference_memory", quantity="inference_memory", load=Load(prompt_tokens=4096)
 )
-"""Peak memory of one pass over 4096 random tokens: weights, activations and the cache of one
-sequence, without the memory that a server reserves in advance. The paper takes it on WikiText."""
+"""The peak memory of one forward pass with the loss over 4096 random tokens. The paper reads
+WikiText; the peak depends on the number of tokens only. It holds weights, activations and the cache
+of one sequence, and nothing that a server sets aside beforehand."""
 
 model_size = needed(name="model_size", quantity="model_size")
-"""The size of the weight files on disk."""
+"""Bytes of its weight files."""
 
 flops = needed(name="flops", quantity="flops", load=Load(prompt_tokens=1024))
-"""The operations of one forward pass, also those with zeros; attention and experts count."""
+"""All operations of one forward pass, also with zeros; attention and experts count."""
 
 
 @pytest.mark.parametrize("probe", [inference_memory, model_size, flops], ids=str)

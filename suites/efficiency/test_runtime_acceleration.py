@@ -1,9 +1,9 @@
 """Runtime acceleration: how much faster the checkpoint answers than the dense model.
 
-Both are loaded and get the same fresh random prompts in turn. Every request generates exactly as
-many tokens as its load says. The paper's load has prompts of 1024 tokens and answers of 16, so it
-mostly measures reading. The second load generates as much as it reads. Timings belong to one
-machine, so they have no floor unless you set one.
+Both are loaded and get the same fresh random prompts in turn. Every request generates exactly the
+tokens of its load. The paper's load has prompts of 1024 tokens and answers of 16, so most of the
+time goes into reading; the second load generates as much as it reads. Timings belong to one
+machine, so they have no floor unless one is set.
 """
 
 from functools import partial
@@ -17,10 +17,10 @@ generating = partial(Load, prompt_tokens=128, new_tokens=128)
 timed = partial(Probe, metric="runtime_acceleration")
 
 throughput = timed(name="throughput", quantity="throughput", load=reading(concurrency=8))
-"""Tokens per second, read and generated, with eight requests at a time."""
+"""Tokens a second, read and generated, with eight requests at a time."""
 
 latency = timed(name="latency", quantity="latency", load=reading())
-"""Seconds from a single request to its last token."""
+"""Seconds of a single request, to its last token."""
 
 time_to_first_token = timed(
     name="time_to_first_token", quantity="time_to_first_token", load=reading()
@@ -28,13 +28,13 @@ time_to_first_token = timed(
 inter_token_latency = timed(
     name="inter_token_latency", quantity="inter_token_latency", load=reading()
 )
-"""Seconds to read the prompt of such a request, and to generate each further token."""
+"""The same requests in parts: reading the prompt, and each further token."""
 
 generating_throughput = timed(
     name="generating_throughput", quantity="throughput", load=generating(concurrency=8)
 )
 generating_latency = timed(name="generating_latency", quantity="latency", load=generating())
-"""The same with a load that mostly measures generating."""
+"""The load in which most of the time goes into generating."""
 
 sweep = [
     timed(
@@ -45,7 +45,7 @@ sweep = [
     )
     for requests in (1, 8, 64)
 ]
-"""Throughput with so many requests in flight at a server; run on request: `-m concurrency`."""
+"""Requests in flight at a server; run only with `-m concurrency`."""
 
 benched = [
     timed(
@@ -56,8 +56,8 @@ benched = [
     ),
     timed(name="vllm_bench_latency", quantity="latency", load=reading(), bench=True),
 ]
-"""The figures of vLLM's own benchmark for the paper's load; run on request: `-m vllm_bench`. They
-are not part of the metric."""
+"""The paper's load in vLLM's own benchmark; run only with `-m vllm_bench`, and no part of the
+metric."""
 
 
 @pytest.mark.parametrize(

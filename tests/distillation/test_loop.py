@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.distillation import tiny
-from unicomp.distillation.loop import CURVE, STATE, duration, train
+from unicomp.distillation.loop import CURVE, STATE, train
 from unicomp.distillation.objective import NextToken
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError
@@ -109,13 +109,6 @@ def test_it_reports_its_progress(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_ends_it(tmp_path):
     with pytest.raises(BuildError, match=r"not finite after \d+ steps: lower the learning rate"):
         run(tmp_path, replace(TRAINING, learning_rate=1e30, clip=1e30))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(40, "40 s"), (89.4, "89 s"), (720, "12 min"), (19_800, "5.5 h")]
-)
-def test_times_are_said_as_people_say_them(seconds, said):
-    assert duration(seconds) == said
 
 
 # -- killed, and several processes --------------------------------------------------------------

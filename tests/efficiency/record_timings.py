@@ -3,10 +3,9 @@
     python -m tests.efficiency.record_timings --note quiet
     python -m tests.efficiency.record_timings --note busy
 
-Run processes that compute now and then beside it for timings of a busy machine. Both sides are
-loaded anew several times, as two copies of one model are not equally fast to the last per mille.
-What is kept of each round is what a probe is made of: the seconds of both sides to the last token
-and to the first one; what lies between them are the gaps.
+For timings of a busy machine, run processes that compute now and then at the same time. Both sides
+are loaded several times, since two copies of one model differ in speed by some per mille. Each
+round keeps, for both sides, the seconds to the last token and to the first; the gaps follow.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import json
 import statistics
 from pathlib import Path
 
-from unicomp.efficiency.rounds import Effort, Rounds, interleave, ordinary_tokens
+from unicomp.efficiency.random_prompts import ordinary_tokens
+from unicomp.efficiency.rounds import Effort, Rounds, interleave
 from unicomp.engines import EngineSettings, Timing
 from unicomp.spec import Load, Model
 

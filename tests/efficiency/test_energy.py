@@ -1,14 +1,14 @@
-"""Energy is what the counters of the device say that does the work, or nothing."""
+"""Energy is what the counters of the working device report, or nothing."""
 
-# ruff: noqa: N802 (the functions of a library in C have its names)
+# ruff: noqa: N802 (the fake's functions have NVML's names)
 
-import ctypes
-from types import SimpleNamespace
+from pathlib import Path
 
+import pynvml
 import pytest
 
 from unicomp.efficiency import nvml
-from unicomp.efficiency.energy import GpuCounter, Meter, device_meter, processor_meter
+from unicomp.efficiency.energy import Meter, device_meter, processor_meter
 
 
 @pytest.fixture
@@ -61,17 +61,21 @@ def test_each_start_begins_at_nothing(powercap):
     assert meter.stop() == 0.0
 
 
-def test_a_machine_without_counters_tells_nothing(tmp_path):
+def test_a_machine_without_counters_reports_nothing(tmp_path):
     meter = processor_meter(tmp_path / "none")
     meter.start()
     assert meter.stop() is None
 
 
 def test_counters_for_the_administrator_only_count_nothing(powercap, monkeypatch):
-    def refuse(path, *rest, **more):
-        raise PermissionError(13, "Permission denied", str(path))
+    read = Path.read_text
 
-    monkeypatch.setattr("unicomp.efficiency.energy.RaplCounter.read", refuse)
+    def refuse(path, *rest, **more):
+        if path.name == "energy_uj":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
     assert processor_meter(powercap).counters == ()
 
 
@@ -98,101 +102,113 @@ def test_no_counter_is_not_no_energy():
 # -- GPUs ---------------------------------------------------------------------------------------
 
 
-class Library:
-    """Stands in for the driver's library: two GPUs that have spent 5 and 7 joules."""
+class Driver:
+    """Answers for NVML: two GPUs that have spent 5 and 7 joules."""
 
-    status = 0
-    names = (b"GPU-aa", b"GPU-bb")
+    uuids = ("GPU-aa", "GPU-bb")
 
     def __init__(self):
         self.millijoules = [5000, 7000]
 
-    def _give(self, place, value):
-        place._obj.value = value
-        return self.status
+    def nvmlInit(self):
+        pass
 
-    def nvmlDeviceGetCount_v2(self, number):
-        return self._give(number, 2)
+    def nvmlDeviceGetCount(self):
+        return 2
 
-    def nvmlDeviceGetHandleByIndex_v2(self, index, handle):
-        return self._give(handle, index.value + 1) if index.value < 2 else 2
+    def nvmlDeviceGetHandleByIndex(self, index):
+        if index >= 2:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return index
 
-    def nvmlDeviceGetHandleByUUID(self, name, handle):
-        return self._give(handle, self.names.index(name) + 1) if name in self.names else 6
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        if uuid not in self.uuids:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return self.uuids.index(uuid)
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle, energy):
-        return self._give(energy, self.millijoules[handle.value - 1])
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        return self.millijoules[handle]
 
-    def nvmlDeviceGetName(self, handle, text, length):
-        text.value = b"Some GPU"
-        return 0
+    def nvmlDeviceGetName(self, handle):
+        return "Some GPU"
 
-    def nvmlDeviceGetMaxClockInfo(self, handle, kind, clock):
-        return self._give(clock, {1: 1980, 2: 2619}[kind.value])
+    def nvmlDeviceGetMaxClockInfo(self, handle, kind):
+        return {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 2619}[kind]
 
-    def nvmlDeviceGetEnforcedPowerLimit(self, handle, limit):
-        return self._give(limit, 700_000)
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle):
+        return 700_000
 
-    def nvmlSystemGetDriverVersion(self, text, length):
-        text.value = b"580.1"
-        return 0
+    def nvmlSystemGetDriverVersion(self):
+        return "580.1"
+
+
+def failing(code):
+    """A function of NVML that fails."""
+
+    def fail(*arguments):
+        raise pynvml.NVMLError(code)
+
+    return fail
 
 
 @pytest.fixture
-def library(monkeypatch):
-    library = Library()
-    monkeypatch.setattr(nvml, "_library", lambda: library)
+def driver(monkeypatch):
+    driver = Driver()
+    for name in vars(Driver):
+        if name.startswith("nvml"):
+            monkeypatch.setattr(pynvml, name, getattr(driver, name))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    return library
+    nvml._has_driver.cache_clear()
+    yield driver
+    nvml._has_driver.cache_clear()
 
 
 @pytest.mark.parametrize(("visible", "joules"), [(None, 1.0), ("1", 0.5), ("GPU-bb,GPU-aa", 0.5)])
-def test_the_first_visible_gpu_counts_and_no_other(library, monkeypatch, visible, joules):
+def test_the_first_visible_gpu_counts_and_no_other(driver, monkeypatch, visible, joules):
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     meter = device_meter("cuda")
     meter.start()
-    library.millijoules = [6000, 7500]
+    driver.millijoules = [6000, 7500]
     assert meter.stop() == pytest.approx(joules)
 
 
 @pytest.mark.parametrize("visible", ["", "-1", "9"])
-def test_without_a_visible_gpu_nothing_counts(library, monkeypatch, visible):
+def test_without_a_visible_gpu_nothing_counts(driver, monkeypatch, visible):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert device_meter("cuda").counters == ()
 
 
-def test_an_engine_on_the_processor_spends_the_energy_of_the_processor(library, powercap):
+def test_an_engine_on_the_processor_spends_the_energy_of_the_processor(driver, powercap):
     meter = device_meter("cpu", powercap)
-    assert [counter.zone.parent for counter in meter.counters] == [powercap] * 3
+    assert [counter.read() for counter in meter.counters] == [1.0] * 3
+    count(powercap, "intel-rapl:0", 9_000_000)
+    assert [counter.read() for counter in meter.counters] == [9.0, 1.0, 1.0]
 
 
-def test_a_gpu_that_does_not_count_tells_nothing(library):
-    library.nvmlDeviceGetTotalEnergyConsumption = lambda handle, energy: 3
+def test_a_gpu_that_does_not_count_its_energy_has_no_meter(driver, monkeypatch):
+    fail = failing(pynvml.NVML_ERROR_NOT_SUPPORTED)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetTotalEnergyConsumption", fail)
     assert device_meter("cuda").counters == ()
 
 
-def test_without_a_driver_there_are_no_gpus(monkeypatch):
-    monkeypatch.setattr(nvml, "LIBRARY", "libthere-is-no-such-library.so")
-    nvml._library.cache_clear()
-    try:
-        assert nvml.gpus() == ()
-        assert nvml.driver() is None
-    finally:
-        nvml._library.cache_clear()
+@pytest.mark.parametrize(
+    "code", [pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED]
+)
+def test_without_a_driver_that_starts_there_are_no_gpus(driver, monkeypatch, code):
+    monkeypatch.setattr(pynvml, "nvmlInit", failing(code))
+    assert nvml.gpus() == ()
+    assert nvml.driver() is None
 
 
-def test_a_driver_that_does_not_start_is_none(monkeypatch):
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(nvmlInit_v2=lambda: 9))
-    nvml._library.cache_clear()
-    try:
-        assert nvml.gpus() == ()
-    finally:
-        nvml._library.cache_clear()
-
-
-def test_a_gpu_says_what_decides_its_speed(library):
+def test_a_gpu_says_what_decides_its_speed(driver):
     (gpu, _) = nvml.gpus()
     assert (gpu.name, gpu.max_clocks, gpu.power_limit) == ("Some GPU", (1980, 2619), 700.0)
-    assert GpuCounter(gpu).read() == 5.0
+    assert gpu.joules() == 5.0
     assert nvml.driver() == "580.1"
+
+
+def test_what_a_driver_does_not_report_is_an_error_in_one_line(driver, monkeypatch):
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", failing(pynvml.NVML_ERROR_NOT_SUPPORTED))
+    with pytest.raises(OSError, match=r"^fail failed: Not Supported$"):
+        _ = nvml.gpus()[0].name

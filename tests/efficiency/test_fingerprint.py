@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from unicomp.efficiency import nvml
-from unicomp.efficiency.fingerprint import check_same_machine, fingerprint
+from unicomp.efficiency.fingerprint import check_same_machine, fingerprint_of
+from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,22 +33,23 @@ def with_changed(**changed):
 
 
 def test_the_fingerprint_of_this_machine_survives_json():
-    found = fingerprint(device="cpu", threads=2, versions={"torch": "2.13"})
+    engine = EngineSettings(device="cpu", threads=2)
+    found = fingerprint_of(engine)
     assert json.loads(json.dumps(found)) == found
     assert found["processor"]
     assert found["cores"] >= 1
     assert (found["device"], found["threads"]) == ("cpu", 2)
-    assert found == fingerprint(device="cpu", threads=2, versions={"torch": "2.13"})
+    assert found == fingerprint_of(engine)
 
 
 def test_it_names_neither_the_machine_nor_its_user():
-    text = json.dumps(fingerprint(device="cpu", threads=1, versions={}))
+    text = json.dumps(fingerprint_of(EngineSettings(device="cpu")))
     assert platform.node() not in text
     assert f'"{getpass.getuser()}"' not in text
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "named"),
     [
         ({"threads": 2}, "threads is 1 here and 2 there"),
         ({"versions": {"torch": "2.12"}}, "versions.torch is 2.13 here and 2.12 there"),
@@ -60,12 +62,12 @@ def test_it_names_neither_the_machine_nor_its_user():
         ({"driver": None}, "driver is 580.1 here and unknown there"),
     ],
 )
-def test_timings_of_another_machine_are_refused_and_the_difference_named(changed, told):
+def test_timings_of_another_machine_are_refused_and_the_difference_named(changed, named):
     there = with_changed(**changed)
     with pytest.raises(SpecError) as refused:
         check_same_machine(HERE, there, "baseline.json")
     assert str(refused.value) == (
-        f"baseline.json has timings of another machine, which mean nothing here: {told}"
+        f"baseline.json has timings of another machine, which mean nothing here: {named}"
     )
 
 
@@ -80,7 +82,7 @@ def test_all_differences_are_named_in_one_line():
     assert "\n" not in str(refused.value)
 
 
-def test_a_gpu_that_does_not_say_its_clock_is_told_by_its_name(monkeypatch):
+def test_a_gpu_that_does_not_report_its_clock_has_a_name(monkeypatch):
     class Gpu:
         name = "Some GPU"
 
@@ -89,13 +91,14 @@ def test_a_gpu_that_does_not_say_its_clock_is_told_by_its_name(monkeypatch):
             raise OSError("not supported")
 
     monkeypatch.setattr(nvml, "gpus", lambda: (Gpu(),))
-    found = fingerprint(device="cuda", threads=1, versions={})
+    found = fingerprint_of(EngineSettings(device="cuda"))
     assert found["gpus"] == [{"name": "Some GPU"}]
 
 
 def test_it_is_taken_without_torch():
     code = (
-        "import sys; from unicomp.efficiency.fingerprint import fingerprint; "
-        "fingerprint(device='cpu', threads=1, versions={}); assert 'torch' not in sys.modules"
+        "import sys; from unicomp.efficiency.fingerprint import fingerprint_of; "
+        "from unicomp.engines import EngineSettings; "
+        "fingerprint_of(EngineSettings(device='cpu')); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from unicomp.efficiency.gain import gain_of_rounds
-from unicomp.efficiency.rounds import Effort, fresh_prompts, interleave, ordinary_tokens
+from unicomp.efficiency.random_prompts import fresh_prompts, ordinary_tokens
+from unicomp.efficiency.rounds import Effort, interleave
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
 from unicomp.spec import Load, Model, Probe
@@ -66,14 +67,16 @@ def test_prompts_of_different_lengths_are_no_batch(engine):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
-def test_a_failure_is_told_in_one_line(engine, monkeypatch, error):
+def test_a_failure_is_one_line(engine, monkeypatch, error):
     def fail(*arguments, **named):
         raise error("out of memory\nand a lot more")
 
     monkeypatch.setattr(engine._lm.model, "generate", fail)
-    with pytest.raises(EngineError) as told:
+    with pytest.raises(EngineError) as failure:
         engine.generate(prompts(8, 2, 2), 2)
-    assert str(told.value).endswith("did not answer 2 timed requests of 10 tokens: out of memory")
+    assert str(failure.value).endswith(
+        "did not answer 2 timed requests of 10 tokens: out of memory"
+    )
 
 
 def test_the_dense_model_has_figures_of_its_own(engine):

@@ -1,4 +1,4 @@
-"""Ratios of paired timings: what holds of their intervals whatever the timings are."""
+"""Ratios of paired timings: properties of their intervals for all timings."""
 
 import math
 

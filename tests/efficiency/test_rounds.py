@@ -1,16 +1,11 @@
-"""Rounds are fair: fresh prompts, the same for both sides, each of which goes first in half."""
+"""Rounds are fair: fresh and equal prompts, and each side goes first in half of the rounds."""
 
 import json
 
 import pytest
 
-from unicomp.efficiency.rounds import (
-    Effort,
-    Rounds,
-    fresh_prompts,
-    interleave,
-    ordinary_tokens,
-)
+from unicomp.efficiency.random_prompts import fresh_prompts, ordinary_tokens
+from unicomp.efficiency.rounds import Effort, Rounds, interleave
 from unicomp.engines import Timing
 from unicomp.errors import EngineError, SpecError
 from unicomp.spec import Load
@@ -155,10 +150,10 @@ def test_an_engine_that_fails_ends_it(pair):
         interleave(*pair, LOAD, VOCABULARY, TEN, seed=0)
 
 
-def test_progress_is_told_after_every_round(pair):
-    told = []
-    interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, progress=lambda *done: told.append(done))
-    assert told == [(done, 10) for done in range(1, 11)]
+def test_every_round_is_reported(pair):
+    reported = []
+    interleave(*pair, LOAD, VOCABULARY, TEN, seed=0, on_round=lambda *done: reported.append(done))
+    assert reported == [(done, 10) for done in range(1, 11)]
 
 
 # -- energy -------------------------------------------------------------------------------------

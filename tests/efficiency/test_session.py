@@ -11,7 +11,7 @@ import pytest
 
 from unicomp import catalogue, session
 from unicomp.data.sources import Source
-from unicomp.efficiency import measurements
+from unicomp.efficiency import fingerprint, measurements
 from unicomp.efficiency.memory import Footprint
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings, Timing
@@ -239,7 +239,7 @@ def test_timings_are_taken_again_where_what_decides_them_has_changed(served, cha
     assert bool(served.took("asked")) == again
 
 
-@pytest.mark.parametrize("library", measurements.LIBRARIES)
+@pytest.mark.parametrize("library", fingerprint.MEASURED_LIBRARIES)
 def test_a_footprint_belongs_to_the_libraries_that_make_it_whatever_the_engine(
     served, monkeypatch, library
 ):
@@ -247,15 +247,15 @@ def test_a_footprint_belongs_to_the_libraries_that_make_it_whatever_the_engine(
     served.session(MEMORY, batch_size=2).gain(served.of(DENSE), MEMORY)
     assert len(served.took("footprint")) == 1
     other = lambda name: "0.0.1" if name == library else version(name)  # noqa: E731
-    monkeypatch.setattr(measurements, "version", other)
+    monkeypatch.setattr(fingerprint, "version", other)
     served.session(MEMORY).gain(served.of(DENSE), MEMORY)
     assert len(served.took("footprint")) == 1
 
 
 def test_a_machine_is_that_of_its_device(served):
-    assert measurements.machine_of(served.engine)["device"] == "cuda"
-    assert measurements.machine_of(served.engine)["versions"] == {}
-    here = measurements.machine_of(EngineSettings(device="cpu"))
+    assert fingerprint.fingerprint_of(served.engine)["device"] == "cuda"
+    assert fingerprint.fingerprint_of(served.engine)["versions"] == {}
+    here = fingerprint.fingerprint_of(EngineSettings(device="cpu"))
     assert here["device"] == "cpu"
     assert set(here["versions"]) == {"torch", "transformers", "compressed-tensors"}
 

@@ -1,4 +1,4 @@
-"""Something that acts as vLLM, and the real one where the environment names it."""
+"""A double of vLLM, and the real one where the environment names it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ REAL = "UNICOMP_VLLM"
 
 
 def running(pid):
-    """Whether a process runs; one that nobody has buried yet does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -37,7 +37,7 @@ def until(condition, seconds=60.0):
 
 
 class Double:
-    """The executable of the double, and what it was told."""
+    """The executable of the double, and the record of its starts and requests."""
 
     def __init__(self, folder):
         self.path = folder / "bin" / "vllm"
@@ -57,12 +57,12 @@ class Double:
 
     @property
     def requests(self):
-        """What was asked of the model, but for the first request, which only warms up."""
+        """The requests to the model, without the first one, which only warms up."""
         return [entry for entry in self.entries if entry.get("prompt")][1:]
 
     @property
     def left(self):
-        """Processes of its that still run."""
+        """Its processes that still run."""
         return [pid for entry in self.starts for pid in entry["start"] if running(pid)]
 
 
@@ -103,7 +103,7 @@ def faithful(request, tmp_path):
 
 
 def real_vllm():
-    """The executable of a real vLLM; the test is skipped where there is none."""
+    """The executable of a real vLLM; skips the test where there is none."""
     named = os.environ.get(REAL)
     if not named:
         pytest.skip(f"{REAL} names no executable of vLLM")

@@ -1,19 +1,19 @@
-"""Acts as the executable `vllm`, so that tests need none: `vllm serve FOLDER ...` by transformers,
-and `vllm bench throughput|latency`, which makes its figures up.
+"""Acts as the executable `vllm`, so that tests need none.
 
-It takes the options that we pass and no others, answers the paths that we use and no others, and
-computes in this process, one request at a time. `DOUBLE` says how it misbehaves:
+`vllm serve FOLDER ...` answers by transformers, and `vllm bench throughput|latency` makes its
+figures up. It takes only the options that we pass, answers only the paths that we use, and computes
+in this process, one request at a time. `DOUBLE` chooses how it misbehaves:
 
     fails       it ends while it starts, with the last lines of a real log
     hangs       it starts and never answers
     stubborn    it ignores SIGTERM
-    dies=N      it ends without a word in the middle of completion N
-    short       it generates one token less than asked for
-    taken       its first start finds the port taken; the file DOUBLE_RECORD.taken remembers that
-    garbled     a benchmark writes something else than its figures
-    mute        a benchmark writes nothing, and says that all went well
+    dies=N      it ends silently in the middle of completion N
+    short       it generates one token too few
+    taken       its first start finds the port taken, and writes the file DOUBLE_RECORD.taken
+    garbled     a benchmark writes no valid figures
+    mute        a benchmark writes nothing, and ends with status 0
 
-`DOUBLE_TOY` spares it the model where answers do not matter.
+`DOUBLE_TOY` replaces the model where answers do not matter.
 `DOUBLE_RECORD` names a file that gets one JSON line for each start and each request.
 """
 
@@ -47,7 +47,7 @@ def record(**entry):
 
 
 def recorded():
-    """What was recorded until now."""
+    """The entries until now."""
     path = os.environ.get("DOUBLE_RECORD", "")
     if not os.path.exists(path):
         return []
@@ -56,7 +56,7 @@ def recorded():
 
 
 def running(pid):
-    """Whether a process is there, be it but unburied."""
+    """Whether a process exists, zombies included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -153,7 +153,7 @@ class Toy:
 
 
 class Network:
-    """The checkpoint, in float32, whatever precision was asked for."""
+    """The checkpoint, always in float32."""
 
     def __init__(self, folder):
         import torch
@@ -167,7 +167,7 @@ class Network:
         )
 
     def log_likelihoods(self, tokens):
-        """Of each token but the first, and of the likeliest one in its place."""
+        """For each token but the first: its own, and that of the likeliest token in its place."""
         with self.torch.no_grad():
             logits = self.model(self.torch.tensor([tokens])).logits[0]
         rows = logits.float().log_softmax(-1)
@@ -317,7 +317,7 @@ def main():
         act=given.act.__name__,
         others=[pid for pid in started if running(pid)],
         python=[n for n in os.environ if n in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")],
-        told={n: v for n, v in os.environ.items() if n.startswith(("OMP_", "VLLM_", "HF_"))},
+        environment={n: v for n, v in os.environ.items() if n.startswith(("OMP_", "VLLM_", "HF_"))},
     )
     if MODE == "fails":
         sys.exit(FAILURE)

@@ -1,4 +1,4 @@
-"""vLLM's own benchmark is run on a checkpoint, ends with us, and tells its figures or why not."""
+"""vLLM's own benchmark runs on a checkpoint, ends with us, and reports figures or an error."""
 
 import os
 import signal
@@ -51,12 +51,13 @@ def test_its_figures_are_read(quantity, folder, faithful):
 def test_it_loads_a_checkpoint_as_the_server_does(folder, settings, double):
     run("throughput", folder, settings)
     (start,) = double.starts
-    told = start["options"]
-    assert (told["dtype"], told["enforce_eager"]) == ("float16", True)
-    assert told["no_enable_prefix_caching"]
-    assert told["kv_cache_memory_bytes"] == 2**30
-    assert (told["num_prompts"], told["num_warmups"], told["max_num_seqs"]) == (8, 2, 2)
-    assert start["told"]["OMP_NUM_THREADS"] == "1"
+    options = start["options"]
+    assert (options["dtype"], options["enforce_eager"]) == ("float16", True)
+    assert options["no_enable_prefix_caching"]
+    assert options["kv_cache_memory_bytes"] == 2**30
+    assert (options["num_prompts"], options["num_warmups"]) == (8, 2)
+    assert options["max_num_seqs"] == 2
+    assert start["environment"]["OMP_NUM_THREADS"] == "1"
     assert not start["python"]
     assert not double.left
 
@@ -69,9 +70,7 @@ def test_it_loads_a_checkpoint_as_the_server_does(folder, settings, double):
         ("mute", "its figures cannot be read"),
     ],
 )
-def test_a_failure_is_told_in_a_line_with_its_last_words(
-    mode, words, folder, settings, monkeypatch
-):
+def test_a_failure_is_one_line_with_the_last_error(mode, words, folder, settings, monkeypatch):
     monkeypatch.setenv("DOUBLE", mode)
     with pytest.raises(EngineError, match="vllm bench latency failed: ") as failure:
         run("latency", folder, settings)
@@ -82,8 +81,8 @@ def test_a_failure_is_told_in_a_line_with_its_last_words(
 
 def test_one_that_never_ends_is_ended(folder, settings, double, monkeypatch):
     monkeypatch.setenv("DOUBLE", "hangs")
-    monkeypatch.setattr(bench, "PATIENCE", 2.0)
-    with pytest.raises(EngineError, match="was not through after 2 s"):
+    monkeypatch.setattr(bench, "DONE_WITHIN", 2.0)
+    with pytest.raises(EngineError, match="had not ended after 2 s"):
         run("throughput", folder, settings)
     assert not double.left
 

@@ -1,4 +1,4 @@
-"""vLLM is a program in an environment of its own: found, asked for its version, never imported."""
+"""vLLM is a program in an environment of its own: it is found and run, never imported."""
 
 import os
 
@@ -38,7 +38,7 @@ def test_a_named_executable_that_is_not_there_leaves_the_one_on_path(nowhere, tm
     assert find_vllm(str(tmp_path / ".venv-vllm/bin/vllm")) == on_path
 
 
-def test_where_there_is_none_it_is_said_how_to_get_one(nowhere):
+def test_where_there_is_none_the_error_says_how_to_get_one(nowhere):
     with pytest.raises(SpecError) as refusal:
         EngineSettings(name="vllm", vllm=".venv-vllm/bin/vllm").check()
     message = str(refusal.value)
@@ -71,7 +71,7 @@ def test_without_metadata_the_executable_is_asked_for_its_version(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         ("#!/bin/sh\necho Traceback >&2\necho PackageNotFoundError: vllm >&2\nexit 1\n", "Package"),
         ("#!/bin/sh\n", "nothing"),
@@ -79,9 +79,9 @@ def test_without_metadata_the_executable_is_asked_for_its_version(tmp_path):
     ],
     ids=["broken", "silent", "no interpreter"],
 )
-def test_an_unusable_executable_is_refused_before_anything_is_built(tmp_path, text, said):
+def test_an_unusable_executable_is_refused_before_anything_is_built(tmp_path, text, reason):
     path = program(tmp_path / "bin", text)
-    with pytest.raises(SpecError, match=said) as refusal:
+    with pytest.raises(SpecError, match=reason) as refusal:
         EngineSettings(name="vllm", vllm=str(path)).check()
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)

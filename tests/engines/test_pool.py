@@ -1,4 +1,4 @@
-"""A checkpoint is loaded once for all who need it, and not again where that is in vain."""
+"""A checkpoint is loaded once for all that need it, and not again where that would fail."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -75,66 +75,66 @@ def pool(failing):
     return Pool()
 
 
-def lend(pool, name, tokens=8, *, model="m", key=None, keep=True):
+def borrow(pool, name, tokens=8, *, model="m", key=None, keep=True):
     with pool.borrowed(checkpoint(name, model, key), SETTINGS, tokens, keep=keep) as engine:
         return engine
 
 
-def test_one_that_is_open_is_lent_again_unless_it_is_too_short(pool, log):
-    assert lend(pool, "dense") is lend(pool, "dense", 4)
+def test_one_that_is_open_is_borrowed_again_unless_it_is_too_short(pool, log):
+    assert borrow(pool, "dense") is borrow(pool, "dense", 4)
     assert log == ["open dense 8"]
-    assert lend(pool, "dense", 16).tokens == 16
+    assert borrow(pool, "dense", 16).tokens == 16
     assert log == ["open dense 8", "close dense", "open dense 16"]
 
 
 def test_one_that_is_not_kept_is_closed(pool, log):
-    lend(pool, "dense", keep=False)
+    borrow(pool, "dense", keep=False)
     assert log == ["open dense 8", "close dense"]
 
 
 def test_the_dense_one_stays_beside_those_that_are_compared_with_it(pool, log):
     for name in ("dense", "one", "other"):
-        lend(pool, name)
+        borrow(pool, name)
     assert log == ["open dense 8", "open one 8", "close one", "open other 8"]
 
 
 def test_a_copy_of_the_dense_one_is_loaded_beside_it(pool, log):
-    dense = lend(pool, "dense", key="same")
-    copy = lend(pool, "copy", key="same")
+    dense = borrow(pool, "dense", key="same")
+    copy = borrow(pool, "copy", key="same")
     assert dense is not copy
     assert log == ["open dense 8", "open copy 8"]
 
 
 def test_another_model_finds_the_machine_empty(pool, log):
-    lend(pool, "dense")
-    lend(pool, "one")
+    borrow(pool, "dense")
+    borrow(pool, "one")
     pool.close_others("m")
     assert log == ["open dense 8", "open one 8"]
     pool.close_others("n")
     assert log[2:] == ["close dense", "close one"]
-    lend(pool, "dense", model="n")
-    lend(pool, "one")
+    borrow(pool, "dense", model="n")
+    borrow(pool, "one")
     assert log[3:] == ["close one", "open dense 8", "close dense", "open one 8"]
 
 
 def test_one_that_could_not_be_opened_is_not_tried_again(pool, failing, log):
     failing["one"] = "to open"
     with pytest.raises(EngineError, match="does not fit"):
-        lend(pool, "one")
+        borrow(pool, "one")
     failing.clear()
     with pytest.raises(EngineError, match="does not fit"):
-        lend(pool, "one")
+        borrow(pool, "one")
     assert log == []
 
 
 def test_one_that_ended_is_opened_once_more_and_no_more(pool, log):
-    lend(pool, "one").alive = False
-    again = lend(pool, "one")
+    borrow(pool, "one").alive = False
+    again = borrow(pool, "one")
     assert log == ["open one 8", "close one", "open one 8"]
     again.alive = False
     for _ in range(2):
         with pytest.raises(EngineError, match="ended twice"):
-            lend(pool, "one")
+            borrow(pool, "one")
     assert log[3:] == ["close one"]
 
 
@@ -142,8 +142,8 @@ def test_the_last_one_is_closed_first_and_one_that_cannot_be_does_not_keep_the_o
     pool, failing, log
 ):
     failing["one"] = "to close"
-    lend(pool, "dense")
-    lend(pool, "one")
+    borrow(pool, "dense")
+    borrow(pool, "one")
     with pytest.raises(EngineError, match="one hangs"):
         pool.close()
     assert log[2:] == ["close one", "close dense"]
@@ -152,7 +152,7 @@ def test_the_last_one_is_closed_first_and_one_that_cannot_be_does_not_keep_the_o
 
 
 def test_models_of_the_same_content_are_loaded_each_as_it_says(pool):
-    assert lend(pool, "dense", key="same") is not lend(pool, "dense", key="same", model="n")
+    assert borrow(pool, "dense", key="same") is not borrow(pool, "dense", key="same", model="n")
 
 
 def test_a_server_that_died_is_started_once_more(double, toy, monkeypatch):

@@ -1,4 +1,4 @@
-"""A server is started once, waited for, and gone afterwards, whatever happens in between."""
+"""A server is started once, waited for, and always gone afterwards."""
 
 import os
 import signal
@@ -151,7 +151,7 @@ def test_a_server_that_does_not_start_says_why_in_one_line(server, double, monke
 
 def test_a_server_that_never_answers_is_given_up(server, double, monkeypatch):
     monkeypatch.setenv("DOUBLE", "hangs")
-    monkeypatch.setattr(module, "PATIENCE", 1.0)
+    monkeypatch.setattr(module, "READY_WITHIN", 1.0)
     with pytest.raises(EngineError, match="not ready after 1 s; its log is"), server():
         pass
     assert double.left == []
@@ -171,11 +171,11 @@ def test_an_executable_that_is_not_there_is_an_engine_error(tmp_path):
         pass
 
 
-def test_a_failure_tells_why_the_server_ended(server, double, monkeypatch):
+def test_a_failure_names_why_the_server_ended(server, double, monkeypatch):
     with server() as up:
         pid, child = double.starts[0]["start"]
         with monkeypatch.context() as patch:
-            patch.setattr(module, "ENDING", 0.2)
+            patch.setattr(module, "ENDED_WITHIN", 0.2)
             assert str(up.failure("still here")).startswith("still here; its log is ")
         os.kill(pid, signal.SIGKILL)
         assert "vllm ended: " in str(up.failure("no answer"))

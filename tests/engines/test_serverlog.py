@@ -1,4 +1,4 @@
-"""What is read off the lines that vLLM 0.32 writes."""
+"""Errors and memory are found in the lines that vLLM 0.32 writes."""
 
 import pytest
 

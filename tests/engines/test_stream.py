@@ -1,4 +1,4 @@
-"""The stream of a server, as it may be cut and whatever a model writes in it."""
+"""A server's stream is read wherever it is cut, with any characters that a model writes."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ class Pieces(httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_tokens_are_counted_wherever_the_stream_is_cut_and_whatever_it_says(size):
+def test_tokens_are_counted_wherever_the_stream_is_cut(size):
     async def run():
         transport = httpx.MockTransport(
             lambda request: httpx.Response(200, stream=Pieces(body(TEXTS), size))

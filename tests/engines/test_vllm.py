@@ -1,7 +1,7 @@
-"""What is sent to vLLM is, token by token, what the Hugging Face engine feeds the model.
+"""vLLM gets, token by token, what the Hugging Face engine feeds the model.
 
 Where both compute in float32, as the double always does, texts and scores are the same. A real
-vLLM is asked for that precision here, but for one test of what it does by itself.
+vLLM runs in that precision here, except in one test of its own precision.
 """
 
 import json
@@ -16,6 +16,7 @@ from tests.engines.conftest import real_vllm, settings_of
 from unicomp.checkpoint import find
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines import EngineSettings
+from unicomp.engines.server import Server
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.engines.vllm import VllmEngine
 from unicomp.errors import EngineError
@@ -127,14 +128,12 @@ def fed(monkeypatch):
 
 @contextmanager
 def exchanged(monkeypatch):
-    """What the server was asked, and what it says that it saw: two lists of token ids."""
-    from unicomp.engines import completions
-
+    """The token ids that were sent to the server, and those that it reports to have seen."""
     sent, seen = [], []
-    completed = completions.completed
+    complete = Server.complete
 
     async def recording(server, client, payload):
-        output = await completed(server, client, payload)
+        output = await complete(server, client, payload)
         (choice,) = output["choices"]
         if payload.get("echo"):
             read = [int(name.removeprefix("token_id:")) for name in choice["logprobs"]["tokens"]]
@@ -147,7 +146,7 @@ def exchanged(monkeypatch):
         return output
 
     with monkeypatch.context() as patch:
-        patch.setattr(completions, "completed", recording)
+        patch.setattr(Server, "complete", recording)
         yield sent, seen
 
 
@@ -282,10 +281,10 @@ def test_a_server_is_told_all_it_needs_and_nothing_of_our_python(double, toy):
     assert options["no_enable_prefix_caching"]
     assert options["gpu_memory_utilization"] is None
     assert start["python"] == []
-    told = start["told"]
-    assert told["OMP_NUM_THREADS"] == told["HF_HUB_OFFLINE"] == told["VLLM_NO_USAGE_STATS"] == "1"
-    assert told["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
-    assert "VLLM_ALLOW_LONG_MAX_MODEL_LEN" not in told
+    seen = start["environment"]
+    assert seen["OMP_NUM_THREADS"] == seen["HF_HUB_OFFLINE"] == seen["VLLM_NO_USAGE_STATS"] == "1"
+    assert seen["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert "VLLM_ALLOW_LONG_MAX_MODEL_LEN" not in seen
     (log,) = Path(toy.logs).iterdir()
     assert "startup complete" in log.read_text()
 
@@ -297,7 +296,7 @@ def test_a_server_for_requests_as_long_as_the_context_has_room_for_one_token_mor
         pass
     (start,) = double.starts
     assert start["options"]["max_model_len"] == 65
-    assert start["told"]["VLLM_ALLOW_LONG_MAX_MODEL_LEN"] == "1"
+    assert start["environment"]["VLLM_ALLOW_LONG_MAX_MODEL_LEN"] == "1"
 
 
 def test_a_request_longer_than_was_said_is_refused(toy):
@@ -357,7 +356,7 @@ def test_a_token_too_few_is_an_engine_error(toy, monkeypatch):
     monkeypatch.setenv("DOUBLE", "short")
     with (
         toy.open(FOLDER, MODEL, 64) as engine,
-        pytest.raises(EngineError, match="generated 7 tokens, of which 7 arrived, where exactly 8"),
+        pytest.raises(EngineError, match="asked for exactly 8 tokens, generated 7, and 7 arrived"),
     ):
         engine.generate([[5, 6, 7]], 8)
 

@@ -20,6 +20,7 @@ from typing import Any
 from unicomp.distillation.losses import CHUNK
 from unicomp.distillation.shape import Shape
 from unicomp.distillation.training import ObjectiveName, Training
+from unicomp.units import amount
 
 MINITRON_RATES = (0.3e6, 1.0e6)
 """Tokens a second on `MINITRON_DEVICES`."""
@@ -136,12 +137,12 @@ class Estimate:
 
     def __str__(self) -> str:
         on = "this machine" if self.measured else "H100, as published"
-        tokens = f"{count(self.tokens)} tokens"
+        tokens = amount(self.tokens, "tokens")
         if self.correction_tokens:
-            tokens += f" and {count(self.correction_tokens)} for its teacher"
+            tokens += f" and {amount(self.correction_tokens)} for its teacher"
         return (
-            f"a student of {count(self.parameters)} parameters, {tokens}: {hours(self)} on "
-            f"{self.devices} × {on}, {self.device_bytes / 1e9:,.1f} GB on each"
+            f"a student of {amount(self.parameters, 'parameters')}, {tokens}: {hours(self)} on "
+            f"{self.devices} × {on}, {amount(self.device_bytes, 'bytes')} on each"
         )
 
 
@@ -188,19 +189,5 @@ def minitron_flops_per_second() -> tuple[float, float]:
 
 def hours(estimate: Estimate) -> str:
     """The time of an estimate as a person says it: `54 h to 180 h`, `12 min`."""
-    least, most = _time(estimate.hours_least), _time(estimate.hours_most)
+    least, most = (amount(3600 * h, "s") for h in (estimate.hours_least, estimate.hours_most))
     return most if least == most else f"{least} to {most}"
-
-
-def _time(hours: float) -> str:
-    if hours < 1:
-        return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.1f} s"
-    return f"{hours:.1f} h" if hours < 10 else f"{hours:,.0f} h"
-
-
-def count(number: float) -> str:
-    """A number as a person says it: `94 B`, `1.93 M`, `512`."""
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number:.0f}"

@@ -30,6 +30,7 @@ from unicomp.distillation.text import Batch, Stream, Text
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
 from unicomp.store import write_atomically
+from unicomp.units import amount
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -209,7 +210,7 @@ class _Loop:
         left = self.seconds / self.step * (self.training.steps - self.step)
         return (
             f"training, step {self.step}/{self.training.steps}, loss {loss:.3f}, "
-            f"{self.tokens / self.seconds:,.0f} tokens/s, {duration(left)} left"
+            f"{self.tokens / self.seconds:,.0f} tokens/s, {amount(left, 's')} left"
         )
 
     # -- state ------------------------------------------------------------------------------
@@ -314,10 +315,3 @@ def _cut(curve: Path, steps: int) -> None:
         return
     lines = curve.read_text(encoding="utf-8").splitlines(keepends=True)
     write_atomically(curve, "".join(lines[:steps]))
-
-
-def duration(seconds: float) -> str:
-    """A time for people: `40 s`, `12 min`, `5.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

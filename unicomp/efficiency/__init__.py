@@ -1,1 +1,1 @@
-"""What a checkpoint costs to serve and to make, measured beside the dense model."""
+"""Efficiency: speed, memory, size, FLOPs and energy of a checkpoint and the dense one."""

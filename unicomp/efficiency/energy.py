@@ -1,15 +1,15 @@
-"""Energy: what the machine's own counters say was spent, in joules, where it has any.
+"""Energy in joules, as the machine's own counters report it, if it has any.
 
-Processors count in the files of Linux's power capping framework (RAPL), GPUs in their driver. Both
-count all that the chip spends, whoever it is for, so a figure is that of the measurement only
-while the device is held alone (`unicomp.machine.turns`).
+Processors count in the files of Linux's power capping framework (RAPL), GPUs in their driver. A
+counter counts all that its chip spends, for every process. A figure therefore belongs to a
+measurement only while the device is held alone (`unicomp.machine.turns`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from unicomp.efficiency import nvml
 from unicomp.engines import Device
@@ -17,70 +17,32 @@ from unicomp.engines import Device
 POWERCAP = Path("/sys/class/powercap")
 
 
-class Counter(Protocol):
-    """Counts what a part of the machine spends."""
+@dataclass(frozen=True)
+class EnergyCounter:
+    """Counts the energy of a part of the machine."""
 
-    def read(self) -> float:
-        """Joules since some moment in the past. Raises OSError."""
-        ...
+    read: Callable[[], float]
+    """Joules since some moment in the past. Raises OSError or ValueError."""
+    limit: float = 0.0
+    """Joules at which it begins at 0 again, which takes minutes."""
 
     def spent(self, before: float, now: float) -> float:
         """Joules between two readings."""
-        ...
-
-
-@dataclass(frozen=True)
-class RaplCounter:
-    """One zone of the power capping framework: a processor package, or the memory beside it."""
-
-    zone: Path
-
-    @property
-    def counts(self) -> bool:
-        """Whether no other zone holds it: the cores are inside their package, and the platform
-        holds all.
-        """
-        name = (self.zone / "name").read_text().strip()
-        return name.startswith("package") or name == "dram"
-
-    def read(self) -> float:
-        """Joules since the counter last began anew."""
-        return int((self.zone / "energy_uj").read_text()) / 1e6
-
-    def spent(self, before: float, now: float) -> float:
-        """Joules between two readings, less than a counter's round apart: minutes, not seconds."""
-        if now >= before:
-            return now - before
-        return now - before + int((self.zone / "max_energy_range_uj").read_text()) / 1e6
-
-
-@dataclass(frozen=True)
-class GpuCounter:
-    """One GPU; its counter moves some ten times a second, so only sums of short turns are told."""
-
-    gpu: nvml.Gpu
-
-    def read(self) -> float:
-        """Joules since the driver was loaded."""
-        return self.gpu.joules()
-
-    def spent(self, before: float, now: float) -> float:
-        """Joules between two readings."""
-        return now - before
+        return now - before + (self.limit if now < before else 0.0)
 
 
 @dataclass
 class Meter:
-    """Tells what was spent between `start` and `stop`: the sum of all its counters.
+    """Measures the energy between `start` and `stop`, summed over its counters.
 
-    It tells nothing where it has none, or one cannot be read.
+    The result is None without counters, and from the first failed reading on.
     """
 
-    counters: tuple[Counter, ...] = ()
+    counters: tuple[EnergyCounter, ...] = ()
     _before: tuple[float, ...] = field(default=(), repr=False)
 
     def start(self) -> None:
-        """Begin anew."""
+        """Begin at 0."""
         self._before = self._read()
 
     def stop(self) -> float | None:
@@ -103,29 +65,46 @@ UNMETERED = Meter()
 
 
 def device_meter(device: Device, powercap: Path = POWERCAP) -> Meter:
-    """Counts what does the work: the GPU that an engine uses, or else the processors.
+    """A meter of what does the work: the first GPU, or the processors where the engine uses none.
 
-    A processor beside a GPU is left out, so that figures do not depend on who may read its counter,
-    and so are GPUs beside the first one, which no engine uses here.
+    No engine here uses a second GPU. With a GPU the processors are left out, so that figures do not
+    depend on who may read their counters. A GPU's counter moves about ten times a second: only sums
+    over many turns mean something.
     """
     if device != "cuda":
         return processor_meter(powercap)
-    counters = tuple(GpuCounter(gpu) for gpu in nvml.gpus()[:1])
-    try:
-        for counter in counters:
-            counter.read()
-    except OSError:  # GPUs before Volta do not count
-        return UNMETERED
-    return Meter(counters)
+    return _readable(tuple(EnergyCounter(gpu.joules) for gpu in nvml.gpus()[:1]))
 
 
 def processor_meter(powercap: Path = POWERCAP) -> Meter:
-    """Counts what the processors and their memory spend, where Linux says so and may be asked."""
-    counters = tuple(RaplCounter(zone) for zone in sorted(powercap.glob("intel-rapl:*")))
+    """A meter of the processor packages and their memory; empty where Linux does not report them.
+
+    The other zones are left out: packages include their cores, and the platform includes all.
+    """
     try:
-        counters = tuple(counter for counter in counters if counter.counts)
-        for counter in counters:
-            counter.read()
-    except (OSError, ValueError):  # many systems let only the administrator read them
+        return _readable(
+            tuple(
+                _zone_counter(zone)
+                for zone in sorted(powercap.glob("intel-rapl:*"))
+                if (zone / "name").read_text().startswith(("package", "dram"))
+            )
+        )
+    except (OSError, ValueError):
         return UNMETERED
-    return Meter(counters)
+
+
+def _zone_counter(zone: Path) -> EnergyCounter:
+    def joules(file: str) -> float:
+        return int((zone / file).read_text()) / 1e6
+
+    return EnergyCounter(lambda: joules("energy_uj"), limit=joules("max_energy_range_uj"))
+
+
+def _readable(counters: tuple[EnergyCounter, ...]) -> Meter:
+    """A meter of these counters, if all can be read.
+
+    Many systems let only the administrator read them, and GPUs before Volta have none.
+    """
+    meter = Meter(counters)
+    meter.start()
+    return meter

@@ -1,19 +1,17 @@
-"""What a compressed format promises, whether or not an engine redeems it.
+"""The gain that a compressed format would have if an engine made use of all of it.
 
-Nothing here is measured on a machine. What a checkpoint would take in a format that stores no zeros
-(its `ideal_bytes`), and the multiplications that its zeros would spare, are what its method is
-chosen for; what of it an engine gives is for the measurements to say. Promises follow from the
-checkpoint's facts and its method's claims, whichever method that is:
+Nothing here is measured on a machine: expected gains follow from the checkpoint's facts and its
+method's guarantees. What an engine realises of them is measured elsewhere.
 
-- size: as many times less as the weights take ideally.
-- inference memory: the same of the weights' part in it. Activations, logits and the cache are not
-  compressed.
-- FLOPs: zeros need not be multiplied, 1 / (1 - sparsity) of the compressed matrices. Fewer bits
-  promise none: weights are multiplied as real numbers. A student's shape is a promise too, one that
-  every engine keeps.
-- reading the prompt, which arithmetic bounds: as the FLOPs. Generating, which reading the weights
-  bounds: as the bytes. A request does both, and so does a server that is full: its latency is that
-  of generating, and its throughput gains at most the larger of the two.
+- Size: dense bytes / `ideal_bytes`, the size in a format that stores no zeros.
+- Inference memory: the same, for the weights' part of it only. Activations, logits and the cache
+  are not compressed.
+- FLOPs: zeros need not be multiplied: 1 / (1 - sparsity) of the compressed matrices. Fewer bits
+  save none, since weights are multiplied as real numbers. A student's shape saves FLOPs in every
+  engine.
+- Reading the prompt is bound by arithmetic: the gain of FLOPs. Generating is bound by reading the
+  weights: the gain of size. A request does both, and so does a full server: its latency gains as
+  generating does, its throughput at most the larger of the two.
 """
 
 from __future__ import annotations
@@ -32,12 +30,11 @@ def expected_gains(
     flops: float = 1.0,
     weights: float = 1.0,
 ) -> dict[Quantity, float]:
-    """What a checkpoint with these facts promises, in percent of the dense model.
+    """Expected gains of a checkpoint with these facts, in percent of the dense model, by quantity.
 
-    Oriented so that more is better; a quantity that no gain is promised for is left out. `dense`
-    are the facts of the dense model, `flops` how many times more operations than the checkpoint it
-    executes, which for a student is what its shape promises, and `weights` the share of its
-    inference memory that its weights take.
+    More is better; a quantity without an expected gain is left out. `dense` are the facts of the
+    dense model. `flops` is the ratio of executed operations, dense / checkpoint; it differs from 1
+    for a student. `weights` is the weights' share of the dense model's inference memory.
     """
     smaller = dense["bytes"] / facts["ideal_bytes"]
     fewer = flops / (1 - _sparsity(guarantees, facts))
@@ -54,7 +51,7 @@ def expected_gains(
 
 
 def _sparsity(guarantees: Guarantees, facts: Mapping[str, Any]) -> float:
-    """The share of zeros that is there on purpose; rounding to few bits makes zeros as well."""
+    """The share of zeros that is guaranteed; rounding to few bits makes other zeros."""
     if guarantees.sparsity is None:
         return 0.0
     share: float = facts["sparsity"]

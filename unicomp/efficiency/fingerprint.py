@@ -1,7 +1,7 @@
-"""The machine that timings belong to, as JSON values: they are compared with its own ones only.
+"""The fingerprint of a machine: what decides how fast it is, as JSON values.
 
-It says what decides how fast things are, and nothing that tells one machine of a kind from another:
-no name of it or of its user.
+Timings are compared only with timings of an equal fingerprint. It contains nothing that differs
+between two machines of one kind, such as the name of the machine or of its user.
 """
 
 from __future__ import annotations
@@ -12,35 +12,44 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from unicomp.efficiency import nvml
+from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
 
 CPUINFO = Path("/proc/cpuinfo")
+MEASURED_LIBRARIES = ("torch", "transformers", "compressed-tensors")
+"""The libraries that compute in our own processes; compressed-tensors unpacks packed weights."""
 
 
-def fingerprint(*, device: str, threads: int, versions: Mapping[str, str]) -> dict[str, Any]:
-    """What this machine is.
+def fingerprint_of(engine: EngineSettings) -> dict[str, Any]:
+    """The fingerprint of this machine, as far as timings of an engine depend on it.
 
-    It computes on `device` with `threads` of its cores, by libraries of these `versions`.
+    A server's identity has its version already, so no library stands here for it.
     """
     return {
-        "device": device,
+        "device": engine.resolved_device(),
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "architecture": platform.machine(),
         "cores": _cores(),
-        "threads": threads,
+        "threads": engine.threads,
         "gpus": [_gpu(gpu) for gpu in nvml.gpus()],
         "driver": nvml.driver(),
-        "versions": dict(versions),
+        "versions": {} if engine.serves else library_versions(),
     }
 
 
+def library_versions() -> dict[str, str]:
+    """The versions of `MEASURED_LIBRARIES`, by name."""
+    return {name: version(name) for name in MEASURED_LIBRARIES}
+
+
 def check_same_machine(now: Mapping[str, Any], then: Mapping[str, Any], what: str) -> None:
-    """Raise SpecError unless timings of `then`, named by `what`, may be compared with those now."""
+    """Raise SpecError unless the two fingerprints are equal; `what` names the timings of `then`."""
     differences = list(_differences(now, then))
     if differences:
         raise SpecError(
@@ -58,11 +67,11 @@ def _differences(now: Any, then: Any, name: str = "") -> Iterator[str]:
             inner = f"{name}.{field}" if name else str(field)
             yield from _differences(now.get(field), then.get(field), inner)
     elif now != then:
-        yield f"{name} is {_told(now)} here and {_told(then)} there"
+        yield f"{name} is {_shown(now)} here and {_shown(then)} there"
 
 
-def _told(value: Any) -> str:
-    """A value of a fingerprint for a person; GPUs by their names."""
+def _shown(value: Any) -> str:
+    """A value of a fingerprint for a message; GPUs by their names."""
     if isinstance(value, list):
         return ", ".join(str(gpu.get("name")) for gpu in value) or "none"
     return "unknown" if value is None else str(value)
@@ -94,7 +103,7 @@ def _cores() -> int:
 
 
 def _gpu(gpu: nvml.Gpu) -> dict[str, Any]:
-    """What decides how fast a GPU is, as far as it says."""
+    """A GPU's name and speed limits, up to the first that its driver does not report."""
     facts: dict[str, Any] = {}
     with suppress(OSError):
         facts["name"] = gpu.name

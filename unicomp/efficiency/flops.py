@@ -1,44 +1,42 @@
-"""Floating-point operations of one forward pass, counted and worked out.
+"""Floating-point operations of one forward pass.
 
-Two ways to one number. `counted` runs the architecture without weights and lets torch count the
-products it makes; it needs no knowledge of the architecture. `analytic` adds up the same products
-from the `config.json`, for the architectures it knows. A multiplication with its addition is two
-operations; what is not a matrix product (norms, activations, softmax) is left out, as is usual.
+`counted_flops` runs the architecture without weights and lets torch count the products; it needs no
+knowledge of the architecture. `linear_flops` adds up the linear layers of a known architecture. A
+multiplication with its addition is two operations. Only matrix products count, as is usual: no
+norms, activations or softmax.
 
-These are the operations that are executed. The zeros of a pruned matrix are multiplied like other
-numbers, since no engine here skips them, and quantized weights are multiplied as real numbers once
-they are unpacked: what either could save is a matter of `unicomp.efficiency.expected_gain`.
-Attention is counted whole: nor does an implementation that writes its scores skip those that are
-masked.
+These are the operations that are executed. No engine here skips the zeros of a pruned matrix, and
+quantized weights are unpacked and multiplied as real numbers; `unicomp.efficiency.expected_gain`
+has what either could save. Masked scores of attention count, since an implementation that writes
+its scores computes them, too.
 
-The paper's figures leave the products of attention out: `linear_flops` of 128 tokens gives the 1.92
-TFLOPs of Llama-3.1-8B, and of its Minitron students 1.03 (depth) and 1.05 (width).
+The paper leaves the products of attention out: `linear_flops` of 128 tokens gives its 1.92 TFLOPs
+of Llama-3.1-8B, and 1.03 (depth) and 1.05 (width) of its Minitron students.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unicomp.errors import EngineError, SpecError
+from unicomp.errors import EngineError, SpecError, first_line
 from unicomp.spec import Load
 
-KINDS = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
+ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe")
 """The architectures (`model_type`) whose products are known."""
 
 
-def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
-    """The operations in which the checkpoint in `folder` reads the prompts of `load`, once.
+def counted_flops(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int:
+    """Count the operations in which the checkpoint in `folder` reads the prompts of `load` once.
 
-    As torch counts them on its device without memory; only the configuration is read. Raises
-    EngineError where it cannot be run without weights.
+    Only the configuration is read; torch counts on its device without memory. Raises EngineError
+    where the architecture cannot be run without weights.
 
-    Attention is the eager one, since the count misses those of fused kernels. Experts are
-    multiplied token by token: the eager ones look up which experts were hit, which cannot be known
-    without numbers, while this way each token has its experts, whichever they are. How many
-    products there are does not depend on the choice, so the count is that of any real pass.
+    Two settings replace kernels that the counter cannot follow, without changing how many products
+    there are. Attention is the eager one, since fused kernels are not counted. Experts are
+    multiplied token by token, since the usual code looks up which experts were hit, and without
+    numbers none is.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -61,89 +59,41 @@ def counted(folder: Path, load: Load, *, trust_remote_code: bool = False) -> int
             # without the mask, transformers would look for it in the numbers
             network(input_ids=prompts, attention_mask=torch.ones_like(prompts), use_cache=False)
     except (OSError, ValueError, RuntimeError, ImportError, TypeError) as error:
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise EngineError(f"the FLOPs of {folder} cannot be counted: {line}") from None
+        raise EngineError(f"the FLOPs of {folder} cannot be counted: {first_line(error)}") from None
     return int(counter.get_total_flops())
 
 
-def analytic(config: Mapping[str, Any], load: Load) -> int | None:
-    """The operations of `counted`, from a `config.json`, or None if the architecture is not known.
-
-    Exactly what `counted` counts: linear layers, both products of attention, and the angles of the
-    rotary embedding, which are one product for the whole pass.
-    """
-    try:
-        decoder = _Decoder.of(config)
-    except SpecError:
-        return None
-    length = load.prompt_tokens
-    channels = decoder.heads * decoder.head_dim
-    products = 2 * channels * length**2 * decoder.layers * load.concurrency
-    angles = decoder.head_dim // 2 * length
-    return linear_flops(config, length * load.concurrency) + 2 * (products + angles)
-
-
 def linear_flops(config: Mapping[str, Any], tokens: int) -> int:
-    """The operations of the linear layers, the head included, for so many tokens.
+    """The operations of the linear layers of a `config.json`, the head included, for some tokens.
 
-    Two for each weight that a token meets: of experts, only those it is routed to. Raises SpecError
-    where the architecture is not known.
+    A token takes two for each weight that it meets; it meets only the experts that it is routed to.
+    Absent settings have the defaults of transformers. Raises SpecError for an unknown architecture
+    or a missing size.
     """
-    return 2 * _Decoder.of(config).linear_weights * tokens
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise SpecError(f"the products of {kind} models are not known")
+    try:
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        layers, vocabulary = config["num_hidden_layers"], config["vocab_size"]
+        dense = 3 * hidden * config["intermediate_size"]
+        mixture = mixtures = 0
+        if kind == "qwen3_moe":
+            routed = config["num_experts_per_tok"] * 3 * config["moe_intermediate_size"]
+            mixture = hidden * (routed + config["num_experts"])
+            mixtures = sum(_has_experts(config, layer) for layer in range(layers))
+    except KeyError as error:
+        raise SpecError(f"the configuration has no {error.args[0]}") from None
+    key_value_heads = config.get("num_key_value_heads") or heads
+    head_dim = config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads)
+    attention = layers * 2 * hidden * head_dim * (heads + key_value_heads)
+    feed_forward = mixtures * mixture + (layers - mixtures) * dense
+    weights: int = attention + feed_forward + hidden * vocabulary
+    return 2 * weights * tokens
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Decoder:
-    """What decides the products of a decoder."""
-
-    hidden: int
-    heads: int
-    key_value_heads: int
-    head_dim: int
-    layers: int
-    feed_forward: int
-    """Weights of all feed-forward layers that one token meets, routers included."""
-    vocabulary: int
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> _Decoder:
-        """The decoder of a `config.json`; SpecError if it does not say it.
-
-        Settings that are absent have the defaults that they have in transformers.
-        """
-        kind = config.get("model_type")
-        if kind not in KINDS:
-            raise SpecError(f"the products of {kind} models are not known")
-        try:
-            hidden, heads = config["hidden_size"], config["num_attention_heads"]
-            layers, vocabulary = config["num_hidden_layers"], config["vocab_size"]
-            dense = 3 * hidden * config["intermediate_size"]
-            sparse = 0
-            if kind == "qwen3_moe":
-                routed = config["num_experts_per_tok"] * 3 * config["moe_intermediate_size"]
-                sparse = hidden * (routed + config["num_experts"])
-        except KeyError as error:
-            raise SpecError(f"the configuration has no {error.args[0]}") from None
-        mixtures = sum(map(_mixture(config), range(layers))) if sparse else 0
-        return cls(
-            hidden=hidden,
-            heads=heads,
-            key_value_heads=config.get("num_key_value_heads") or heads,
-            head_dim=config.get("head_dim") or (128 if kind == "qwen3" else hidden // heads),
-            layers=layers,
-            feed_forward=mixtures * sparse + (layers - mixtures) * dense,
-            vocabulary=vocabulary,
-        )
-
-    @property
-    def linear_weights(self) -> int:
-        """Weights of linear layers that one token meets."""
-        attention = 2 * self.hidden * self.head_dim * (self.heads + self.key_value_heads)
-        return self.layers * attention + self.feed_forward + self.hidden * self.vocabulary
-
-
-def _mixture(config: Mapping[str, Any]) -> Callable[[int], bool]:
-    """Says of a layer, by number, whether its feed-forward layer is a mixture of experts."""
+def _has_experts(config: Mapping[str, Any], layer: int) -> bool:
+    """Whether the feed-forward layer of this number is a mixture of experts."""
     dense = config.get("mlp_only_layers") or ()
     step = config.get("decoder_sparse_step") or 1
-    return lambda layer: layer not in dense and (layer + 1) % step == 0
+    return layer not in dense and (layer + 1) % step == 0

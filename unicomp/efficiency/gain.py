@@ -1,4 +1,4 @@
-"""Gain: what a compressed checkpoint costs beside the dense one, oriented so that more is better.
+"""Gain: a compressed checkpoint's efficiency in percent of the dense one's; more is better.
 
 A gain of 200 % is twice the throughput, half the time, or half the bytes.
 """
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from unicomp.efficiency.amount import amount
 from unicomp.efficiency.rounds import Rounds
 from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
 from unicomp.spec import Load, Probe, Unit
+from unicomp.units import amount
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from unicomp.statistics import Interval
 
 LOADING_ERROR = 0.005
-"""Standard deviation of the ratio of two loadings of the very same checkpoint, as seen in
-the time from one token to the next, with an embedded model on a quiet machine. One lies better in
-memory than the other, and no number of rounds makes up for it: no interval of a timing is narrower
-than 1 % to either side."""
+"""Standard deviation of the ratio between two loadings of one checkpoint, seen in the time from
+one token to the next of an embedded model on a quiet machine. One loading lies better in memory
+than the other, in every round alike. So no interval of a timing is narrower than 1 % to either
+side."""
 
 _TIMES: Mapping[str, Callable[[Timing], Sequence[float]]] = {
     "throughput": lambda timing: (timing.seconds,),
@@ -40,9 +40,9 @@ _TIMES: Mapping[str, Callable[[Timing], Sequence[float]]] = {
 class Gain:
     """A compressed checkpoint's efficiency in percent of the dense one's, with its 95 % interval.
 
-    `score` and `dense` are in the probe's own unit and direction. Of times they are medians over
-    the rounds, of what each took on average, while `value` comes from the ratios within the rounds,
-    which what disturbs both sides of a round does not reach: it need not be their very quotient.
+    `score` and `dense` are in the probe's own unit and direction. For times they are medians over
+    the rounds of each round's mean. `value` comes from per-round ratios, which cancel noise common
+    to both sides; it may differ from score / dense.
     """
 
     probe: str
@@ -53,15 +53,16 @@ class Gain:
     low: float
     high: float
     n: int = 0
-    """Rounds, or figures that vLLM's benchmark told of a checkpoint; 0 of what was counted rather
-    than timed, which is exact."""
+    """Rounds, or figures of vLLM's benchmark for each checkpoint; 0 for exact counts."""
     details: Mapping[str, float] = field(default_factory=dict)
-    """Further figures by name, and the dense one's as `dense.NAME`. Of times `median`, `p95` and
-    `p99` over all of them, of throughput `median`, `p5` and `p1` over the rounds;
-    `generated_tokens_per_second`; `joules_per_token`, all that was spent for each generated token,
-    where the machine counts its energy."""
+    """Further figures by name; the dense one's as `dense.NAME`.
+
+    Times have `median`, `p95` and `p99` over all of them, throughput `median`, `p5` and `p1` over
+    the rounds. Both have `generated_tokens_per_second`, and `joules_per_token`, all energy for each
+    generated token, where the machine counts it.
+    """
     expected_gain: float | None = None
-    """The gain that the format would have where all of it is made use of, in percent."""
+    """The gain if an engine made use of all that the format offers, in percent."""
 
     def __repr__(self) -> str:
         exact = self.low == self.high
@@ -78,17 +79,23 @@ def written_interval(low: float, high: float) -> str:
     return f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
 
 
+def of_both(compressed: Mapping[str, float], dense: Mapping[str, float]) -> dict[str, float]:
+    """The details of a gain: all of the compressed side, then all of the dense one."""
+    return {**compressed, **{f"dense.{name}": value for name, value in dense.items()}}
+
+
 def gain_of_figures(
     probe: Probe,
     score: float,
     dense: float,
     *,
-    expected_gain: float | None = None,
     error: float = 0.0,
+    details: Mapping[str, float] | None = None,
+    expected_gain: float | None = None,
 ) -> Gain:
-    """The gain of what is counted, such as bytes, which has no noise but a relative `error`.
+    """The gain of a count, such as bytes, whose only noise is the relative `error` of the ratio.
 
-    Raises ScoringError.
+    Raises ScoringError for a figure that has no ratio.
     """
     for whose, figure in (("compressed", score), ("dense", dense)):
         if not 0 < figure < math.inf:
@@ -105,20 +112,68 @@ def gain_of_figures(
         value=value,
         low=value * (1.0 - error),
         high=value * (1.0 + error),
+        details=details or {},
         expected_gain=expected_gain,
     )
 
 
 def gain_of_rounds(probe: Probe, rounds: Rounds, *, expected_gain: float | None = None) -> Gain:
-    """The gain of what is timed, paired by round.
+    """The gain of a timing, paired by round: of all rounds together, or typically within one.
 
-    Raises SpecError if the probe is not timed, ScoringError if the rounds have no such times.
+    Raises SpecError if the probe is not timed, ScoringError if a round lacks its times.
     """
+    from unicomp.statistics import ratio_of_pairs, ratio_of_totals
+
     if not probe.timed:
         raise SpecError(f"probe {probe.name}: {probe.quantity} is counted, not timed")
-    compressed = _side(probe, rounds.load, rounds.compressed, rounds.compressed_joules)
-    dense = _side(probe, rounds.load, rounds.dense, rounds.dense_joules)
-    interval = _interval(probe, compressed, dense, alone=rounds.alone)
+    compressed = _side_of_rounds(probe, rounds.load, rounds.compressed, rounds.compressed_joules)
+    dense = _side_of_rounds(probe, rounds.load, rounds.dense, rounds.dense_joules)
+    ratio = ratio_of_totals if probe.quantity == "throughput" else ratio_of_pairs
+    return _timed_gain(
+        probe, compressed, dense, ratio, alone=rounds.alone, expected_gain=expected_gain
+    )
+
+
+def gain_of_bench(probe: Probe, compressed: Benched, dense: Benched) -> Gain:
+    """The gain that vLLM's own benchmark measured; of the dense one if both are one object.
+
+    The benchmark ran for one checkpoint after the other: the gain contains noise between the two
+    runs, and the interval does not cover it. A single figure of each has no finite interval, and
+    meets no floor above 0. Raises SpecError if the probe is not one of a benchmark.
+    """
+    from unicomp.statistics import ratio_of_samples
+
+    if not probe.bench:
+        raise SpecError(f"probe {probe.name} is not taken by vllm bench")
+    one, other = (_side_of_bench(probe, side) for side in (compressed, dense))
+    return _timed_gain(probe, one, other, ratio_of_samples, alone=compressed is dense)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The time of one checkpoint."""
+
+    seconds: NDArray[np.float64]
+    """For each round or figure, shape (n,); the ratio is taken of these."""
+    score: float
+    details: Mapping[str, float]
+
+
+def _timed_gain(
+    probe: Probe,
+    compressed: _Side,
+    dense: _Side,
+    ratio: Callable[[NDArray[np.float64], NDArray[np.float64]], Interval],
+    *,
+    alone: bool,
+    expected_gain: float | None = None,
+) -> Gain:
+    """Dense seconds over compressed seconds; exactly 1 where the dense one is measured alone."""
+    from unicomp import statistics
+
+    interval = statistics.Interval(1.0, 1.0, 1.0)
+    if not alone:
+        interval = statistics.blurred(ratio(dense.seconds, compressed.seconds), LOADING_ERROR)
     return Gain(
         probe=probe.name,
         unit=probe.unit,
@@ -127,64 +182,15 @@ def gain_of_rounds(probe: Probe, rounds: Rounds, *, expected_gain: float | None 
         value=100.0 * interval.estimate,
         low=100.0 * interval.low,
         high=100.0 * interval.high,
-        n=len(rounds),
-        details={**compressed.details, **{f"dense.{k}": v for k, v in dense.details.items()}},
+        n=min(len(compressed.seconds), len(dense.seconds)),
+        details=of_both(compressed.details, dense.details),
         expected_gain=expected_gain,
     )
 
 
-def gain_of_bench(probe: Probe, compressed: Benched, dense: Benched) -> Gain:
-    """The gain in what vLLM's own benchmark told; `compressed` may be the very same as `dense`.
-
-    The two ran one after the other: what slowed the machine for a while is in the gain, and its
-    interval knows nothing of it. One figure of each has an interval without end, and meets no
-    floor above 0. Raises SpecError if the probe is not one of a benchmark.
-    """
-    import numpy as np
-
-    from unicomp import statistics
-
-    if not probe.bench:
-        raise SpecError(f"probe {probe.name} is not taken by vllm bench")
-    sides = (compressed, dense)
-    per_token = [np.asarray(side.seconds) / side.tokens for side in sides]
-    interval = statistics.Interval(1.0, 1.0, 1.0)
-    if compressed is not dense:
-        ratio = statistics.ratio_of_samples(per_token[1], per_token[0])
-        interval = statistics.blurred(ratio, LOADING_ERROR)
-    details: dict[str, float] = {}
-    if probe.quantity == "throughput":
-        scores = [float(1.0 / np.median(seconds)) for seconds in per_token]
-    else:
-        scores = [float(np.median(side.seconds)) for side in sides]
-        for whose, side in zip(("", "dense."), sides, strict=True):
-            median, p95, p99 = np.percentile(side.seconds, [50, 95, 99])
-            found = {"median": median, "p95": p95, "p99": p99}
-            details |= {f"{whose}{name}": float(figure) for name, figure in found.items()}
-    return Gain(
-        probe=probe.name,
-        unit=probe.unit,
-        score=scores[0],
-        dense=scores[1],
-        value=100.0 * interval.estimate,
-        low=100.0 * interval.low,
-        high=100.0 * interval.high,
-        n=min(len(side.seconds) for side in sides),
-        details=details,
-    )
-
-
-@dataclass(frozen=True)
-class _Side:
-    """What one checkpoint took."""
-
-    seconds: NDArray[np.float64]
-    """Of each round, shape (rounds,): what its ratio is taken of."""
-    score: float
-    details: Mapping[str, float]
-
-
-def _side(probe: Probe, load: Load, timings: Sequence[Timing], joules: float | None) -> _Side:
+def _side_of_rounds(
+    probe: Probe, load: Load, timings: Sequence[Timing], joules: float | None
+) -> _Side:
     import numpy as np
 
     rounds = [np.asarray(_TIMES[probe.quantity](timing)) for timing in timings]
@@ -193,31 +199,32 @@ def _side(probe: Probe, load: Load, timings: Sequence[Timing], joules: float | N
     by_round = np.array([np.mean(times) if len(times) else 0.0 for times in rounds])
     if not np.all((by_round > 0) & (by_round < math.inf)):
         raise ScoringError(f"probe {probe.name}: its rounds have no {probe.quantity} each")
-    details: dict[str, float]
     total = math.fsum(timing.seconds for timing in timings)
+    details = _percentiles(times)
+    score = float(np.median(by_round))
     if probe.quantity == "throughput":
         score = len(timings) * load.tokens / total
-        median, p5, p1 = load.tokens / np.percentile(times, [50, 95, 99])
-        details = {"median": median, "p5": p5, "p1": p1}
-    else:
-        score = np.median(by_round)
-        median, p95, p99 = np.percentile(times, [50, 95, 99])
-        details = {"median": median, "p95": p95, "p99": p99}
+        slow = zip(("median", "p5", "p1"), details.values(), strict=True)
+        details = {name: load.tokens / seconds for name, seconds in slow}
     generated = len(timings) * load.concurrency * load.new_tokens
     details["generated_tokens_per_second"] = generated / total
     if joules is not None:
         details["joules_per_token"] = joules / generated
-    plain = {name: float(figure) for name, figure in details.items()}
-    return _Side(by_round, float(score), plain)
+    return _Side(by_round, score, details)
 
 
-def _interval(probe: Probe, compressed: _Side, dense: _Side, *, alone: bool) -> Interval:
-    """Dense seconds over compressed seconds: of all rounds together, or typically within one."""
-    from unicomp import statistics
+def _side_of_bench(probe: Probe, benched: Benched) -> _Side:
+    import numpy as np
 
-    if alone:
-        return statistics.Interval(1.0, 1.0, 1.0)
-    ratio = statistics.ratio_of_pairs
+    seconds = np.asarray(benched.seconds)
+    per_token = seconds / benched.tokens
     if probe.quantity == "throughput":
-        ratio = statistics.ratio_of_totals
-    return statistics.blurred(ratio(dense.seconds, compressed.seconds), LOADING_ERROR)
+        return _Side(per_token, float(1.0 / np.median(per_token)), {})
+    return _Side(per_token, float(np.median(seconds)), _percentiles(seconds))
+
+
+def _percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
+    import numpy as np
+
+    found = np.percentile(seconds, [50, 95, 99])
+    return dict(zip(("median", "p95", "p99"), map(float, found), strict=True))

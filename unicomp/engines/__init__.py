@@ -1,4 +1,4 @@
-"""What answers prompts."""
+"""Engines: they load a checkpoint, answer prompts, and measure how long that takes."""
 
 from __future__ import annotations
 
@@ -21,46 +21,45 @@ if TYPE_CHECKING:
 
 ENGINES = ("hf", "vllm")
 ENGINE_VERSION = 2
-"""To be raised when an engine answers differently than before; stored responses then count no
-more."""
+"""Raise it when an engine answers differently than before: stored responses then expire."""
 Device = Literal["cpu", "cuda", "mps"]
 ON_CPU: Mapping[str, str] = {"hf": "float32", "vllm": "float16"}
-"""The precision on CPU of a model that does not say, by engine. vLLM's kernels for packed weights
-take no float32; float16 is nearer to it than bfloat16, and one precision has to serve dense and
-compressed checkpoints alike."""
+"""The precision on CPU of a model without one, by engine. vLLM's kernels for packed weights take
+no float32, and float16 is nearer to it than bfloat16. Dense and compressed checkpoints must have
+the same."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long requests that were made together took, in seconds."""
+    """The times of requests that were made together, in seconds."""
 
     seconds: float
     """From the first request sent to the last token received."""
     first: tuple[float, ...]
-    """Of each request: until its first token."""
+    """For each request: until its first token."""
     gaps: tuple[float, ...]
-    """Of all requests: between one token and the next."""
+    """For all requests: between one token and the next."""
 
 
 @dataclass(frozen=True)
 class Benched:
-    """What vLLM's own benchmark told of one checkpoint."""
+    """The figures of vLLM's own benchmark for one checkpoint."""
 
     seconds: tuple[float, ...]
-    """Of each iteration; of throughput one figure, that of all requests together."""
+    """For each iteration; for throughput one figure, for all requests together."""
     tokens: int
-    """Read and generated in each of them."""
+    """Tokens that are read and generated in each iteration."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what no benchmark can have measured."""
+        """Raise ValueError for figures that no benchmark can have measured."""
         if not self.seconds or not all(0 < figure < math.inf for figure in self.seconds):
             raise ValueError(f"{self.seconds} are no durations")
         if self.tokens < 1:
-            raise ValueError(f"{self.tokens} tokens are none")
+            raise ValueError(f"{self.tokens} is no number of tokens")
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """What `dataclasses.asdict` made JSON values of."""
+        """The figures that `dataclasses.asdict` wrote."""
         return cls(tuple(values["seconds"]), values["tokens"])
 
 
@@ -69,12 +68,12 @@ class Engine(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can still answer; one that ended has to be opened again."""
+        """Whether it can still answer; otherwise it has to be opened again."""
         ...
 
     @property
     def weights_bytes(self) -> int | None:
-        """Memory that the weights take as the engine itself tells it; None where it does not."""
+        """Memory of the weights as the engine reports it; None where it does not."""
         ...
 
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
@@ -86,41 +85,42 @@ class Engine(Protocol):
         ...
 
     def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
-        """Answer prompts of token ids all at the same time, greedily, with exactly `new_tokens`
-        tokens each whatever they are, and say how long it took. Raises EngineError.
+        """Answer prompts of token ids at the same time, greedily, and measure the time.
+
+        Each answer has exactly `new_tokens` tokens; an end of the text is ignored. Raises
+        EngineError.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
-    """How checkpoints are run; everything here may change a response in its last digit."""
+    """How checkpoints are run; every setting may change a response in its last digit."""
 
     name: str = "hf"
     device: str = "auto"
     threads: int = 1
-    """CPU threads of each process. Fixed, so that scores do not depend on the number of
-    processes."""
+    """CPU threads of each process; fixed, so that scores do not depend on the number of them."""
     batch_size: int = 64
     """Sequences in one forward pass."""
     sampling: str = "greedy"
-    """`greedy`, or `declared`: with the temperature of the published evaluation, where one is
-    declared, and always the same draws."""
+    """`greedy`, or `declared`: with a benchmark's declared temperature, that of the published
+    evaluation, and always the same draws."""
     vllm: str = ""
-    """The executable of vLLM; where it is not there, or empty, the one on PATH."""
+    """The executable of vLLM; if it is missing or empty, the one on PATH."""
     memory: float = 0.45
-    """The share of a GPU's memory that one vLLM server takes; the dense checkpoint and a
-    compressed one are served at the same time."""
+    """The share of a GPU's memory that one vLLM server takes; two are served at the same time,
+    the dense checkpoint and a compressed one."""
     logs: str = ""
-    """The folder of the servers' logs; empty for the current one. A session has it in its store."""
+    """The folder of the servers' logs; empty for the current one. A session uses its store's."""
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
             raise SpecError(f"there is no engine {self.name!r}; known: {', '.join(ENGINES)}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
-            raise SpecError(f"device {self.device!r} is none of auto, cpu, cuda, mps")
+            raise SpecError(f"device {self.device!r} is unknown; known: auto, cpu, cuda, mps")
         if self.sampling not in ("greedy", "declared"):
-            raise SpecError(f"sampling {self.sampling!r} is none of greedy, declared")
+            raise SpecError(f"sampling {self.sampling!r} is unknown; known: greedy, declared")
         for option in ("threads", "batch_size"):
             if getattr(self, option) < 1:
                 raise SpecError(f"engine setting {option} must be at least 1")
@@ -128,7 +128,7 @@ class EngineSettings:
             raise SpecError("engine setting memory must be a share between 0 and 1, such as 0.45")
 
     def check(self) -> None:
-        """Raise SpecError where the engine cannot be used, before anything is built for it."""
+        """Raise SpecError where the engine cannot be used; call it before anything is built."""
         if self.name != "vllm":
             return
         executable = find_vllm(self.vllm)
@@ -141,13 +141,13 @@ class EngineSettings:
 
     @property
     def serves(self) -> bool:
-        """Whether a server answers, rather than this process."""
+        """Whether a server answers, not this process."""
         return self.name != "hf"
 
     def resolved_device(self) -> Device:
-        """The device that is used; decided without importing torch. Raises SpecError.
+        """The device that is used, found without importing torch. Raises SpecError.
 
-        vLLM is built for one device, whatever our own torch can use.
+        vLLM is built for one device, which may differ from our own torch's.
         """
         if self.name == "vllm":
             return "cpu" if "cpu" in version_of(find_vllm(self.vllm)) else "cuda"
@@ -162,22 +162,22 @@ class EngineSettings:
         return "cpu"
 
     def dtype(self, model: Model) -> str:
-        """The precision a model is run in: its own, but on CPU, unless it says otherwise."""
+        """The precision that a model is run in: its own, or on CPU the engine's for `auto`."""
         if model.dtype == "auto" and self.resolved_device() == "cpu":
             return ON_CPU[self.name]
         return model.dtype
 
     def flags(self) -> list[str]:
-        """Options of vLLM that may change a response or a timing, but for the precision.
+        """Options of vLLM that may change a response or a timing, without the precision.
 
-        No prompt is answered from the cache of another: every one is timed like the first. On CPU
-        nothing is compiled, which takes longer than it saves in one session.
+        No prompt is answered from the cache of another, so that each is timed like the first. On
+        CPU nothing is compiled: it takes longer than it saves in one session.
         """
         eager = ["--enforce-eager"] if self.resolved_device() == "cpu" else []
         return ["--no-enable-prefix-caching", *eager]
 
     def identity(self, model: Model) -> dict[str, Any]:
-        """What of the engine decides the responses, as JSON values. Raises SpecError."""
+        """The settings that decide the responses, as JSON values. Raises SpecError."""
         return {
             **self._program(model),
             "batch_size": self.batch_size,
@@ -186,16 +186,16 @@ class EngineSettings:
         }
 
     def timing_identity(self, model: Model) -> dict[str, Any]:
-        """What of the engine decides timings, as JSON values. Raises SpecError.
+        """The settings that decide timings, as JSON values. Raises SpecError.
 
-        On a GPU the share of its memory does: what is left of it beside the weights holds the
-        requests that are answered at a time.
+        On a GPU the share of its memory is one: the more is left by the weights, the more requests
+        are answered at a time.
         """
         shares = self.serves and self.resolved_device() != "cpu"
         return {**self._program(model), **({"memory": self.memory} if shares else {})}
 
     def _program(self, model: Model) -> dict[str, Any]:
-        """What runs a model and how, whatever it is asked."""
+        """The settings that decide responses and timings alike."""
         served = {}
         if self.serves:
             served = {"vllm": version_of(find_vllm(self.vllm)), "flags": self.flags()}
@@ -208,9 +208,9 @@ class EngineSettings:
         }
 
     def open(self, folder: Path, model: Model, tokens: int) -> AbstractContextManager[Engine]:
-        """Load the checkpoint in `folder`; it is unloaded when the context ends.
+        """Load the checkpoint in `folder`, and unload it when the context ends.
 
-        No request is longer than `tokens`, those to be generated included.
+        No request is longer than `tokens`, including the tokens that it generates.
         """
         if self.name == "vllm":
             from unicomp.engines.vllm import VllmEngine

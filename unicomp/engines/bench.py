@@ -1,7 +1,7 @@
 """vLLM's own benchmarks, `vllm bench throughput` and `vllm bench latency`, run on one checkpoint.
 
-They load the checkpoint into a process of their own, draw their own prompts and time themselves:
-what they say is vLLM's word, told beside what we measure.
+Each loads the checkpoint into a process of its own, draws its own prompts and times itself. Its
+figures are vLLM's, and are reported apart from ours.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.data.model_folder import read_config
-from unicomp.engines import Benched, EngineSettings, child
+from unicomp.engines import Benched, EngineSettings
 from unicomp.engines.executable import find_vllm
+from unicomp.engines.server import start_program, stop_program
 from unicomp.engines.serverlog import last_words
 from unicomp.engines.tokenizer import load_tokenizer
-from unicomp.engines.vllm import environment, loading, log_file
+from unicomp.engines.vllm import environment, load_options, log_file
 from unicomp.errors import EngineError, UnmeasuredError
 from unicomp.spec import Load, Model, Quantity
 
-PATIENCE = 4 * 3600.0
-"""Seconds until a benchmark must be through; one that ends before is noticed at once."""
+DONE_WITHIN = 4 * 3600.0
+"""Seconds until a benchmark must have ended; one that ends earlier is noticed at once."""
 DRAWN_BELOW = 10_000
-"""`vllm bench latency` draws its prompts from so many token ids, whatever the vocabulary."""
+"""`vllm bench latency` draws its prompts from so many token ids, for every vocabulary."""
 SLACK = 64
-"""Tokens that a prompt may have more than asked for: `vllm bench throughput` writes its prompts as
-text, which may be split otherwise than it was put together."""
+"""Tokens that a prompt may have beyond its length: `vllm bench throughput` writes prompts as text,
+and the tokenizer may split it into other tokens."""
 
 
 def check(quantity: Quantity, folder: Path) -> None:
@@ -38,14 +39,14 @@ def check(quantity: Quantity, folder: Path) -> None:
     if quantity == "latency" and known < DRAWN_BELOW:
         raise UnmeasuredError(
             f"vllm bench latency draws token ids below {DRAWN_BELOW:,}, and the vocabulary has "
-            f"{known:,} tokens: a model with such a small one has no such figure"
+            f"{known:,} tokens: it cannot measure a model with so few"
         )
 
 
 def options(quantity: Quantity, load: Load, warmups: int, rounds: int) -> list[str]:
-    """What is asked of a benchmark: `rounds` times the load, after `warmups` that do not count.
+    """The options of a benchmark: `rounds` times the load, after `warmups` that do not count.
 
-    Those of throughput are one stream of requests, `load.concurrency` of them at a time.
+    For throughput they are one stream of requests, `load.concurrency` of them at a time.
     """
     asked: dict[str, object] = {"seed": 0}
     if quantity == "latency":
@@ -74,11 +75,11 @@ def run(
     model: Model,
     settings: EngineSettings,
     load: Load,
-    asked: Sequence[str],
+    options: Sequence[str],
 ) -> Benched:
-    """Run a benchmark, with its `options`, on the checkpoint in `folder`; takes minutes.
+    """Run a benchmark with its `options` on the checkpoint in `folder`; this takes minutes.
 
-    Raises EngineError with its last words where it fails; its log stays.
+    Raises EngineError with the last error of its log, which stays.
     """
     name = f"vllm bench {quantity}"
     length, context = load.prompt_tokens + load.new_tokens, load_tokenizer(folder, model).context
@@ -89,32 +90,32 @@ def run(
         )
     log = log_file(settings, model, f"vllm-bench-{quantity}")
     with tempfile.TemporaryDirectory() as temporary:
-        written = Path(temporary) / "figures.json"
+        figures = Path(temporary) / "figures.json"
         command = [
             *(str(find_vllm(settings.vllm)), "bench", str(quantity), "--model", str(folder)),
-            *loading(folder, model, settings, min(length + SLACK, context)),
-            *(*asked, "--output-json", str(written)),
+            *load_options(folder, model, settings, min(length + SLACK, context)),
+            *(*options, "--output-json", str(figures)),
         ]
-        running = child.start(command, environment(settings, beyond=False), log)
+        running = start_program(command, environment(settings, beyond=False), log)
         try:
-            status = running.wait(PATIENCE)
+            status = running.wait(DONE_WITHIN)
         except subprocess.TimeoutExpired:
-            problem = f"was not through after {PATIENCE:.0f} s"
             raise EngineError(
-                f"{model.name} in {folder}: {name} {problem}; its log is {log}"
+                f"{model.name} in {folder}: {name} had not ended after {DONE_WITHIN:.0f} s; its "
+                f"log is {log}"
             ) from None
         finally:
-            child.stop(running)
+            stop_program(running)
         try:
             if status == 0:
-                return _figures(quantity, json.loads(written.read_text(encoding="utf-8")), load)
+                return _figures(quantity, json.loads(figures.read_text(encoding="utf-8")), load)
             problem = last_words(log) or f"it ended with status {status}"
         except (OSError, ValueError, LookupError, TypeError) as error:
             problem = f"its figures cannot be read ({type(error).__name__}: {error})"
     raise EngineError(f"{model.name} in {folder}: {name} failed: {problem}; its log is {log}")
 
 
-def _figures(quantity: Quantity, told: Mapping[str, Any], load: Load) -> Benched:
+def _figures(quantity: Quantity, written: Mapping[str, Any], load: Load) -> Benched:
     if quantity == "latency":
-        return Benched(tuple(float(seconds) for seconds in told["latencies"]), load.tokens)
-    return Benched((float(told["elapsed_time"]),), int(told["total_num_tokens"]))
+        return Benched(tuple(float(seconds) for seconds in written["latencies"]), load.tokens)
+    return Benched((float(written["elapsed_time"]),), int(written["total_num_tokens"]))

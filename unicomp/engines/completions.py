@@ -1,13 +1,13 @@
 """lm-eval's `local-completions` with prompts that are the tokens of the Hugging Face engine.
 
-lm-eval splits prompts and continuations, sorts, groups and truncates; what is replaced is how a
-text becomes tokens, what is sent, and how it is sent. Nothing is tokenized by the server: it gets
-token ids and returns token ids, so there is no second place where a special token could come from.
+lm-eval splits prompts and continuations, sorts, groups and truncates. Replaced here are how a text
+becomes tokens, what is sent, and how it is sent. The server gets and returns token ids and
+tokenizes nothing, so that no special token is added twice.
 
-Two differences from `HFLM` are left, and both are about texts that exceed the model's context: a
-continuation sees one token less of its prompt, since a server wants the last token inside the
-context that `HFLM` only predicts; and `loglikelihood_rolling` cuts them into windows that are
-shorter by one.
+Two differences from `HFLM` remain, for texts that exceed the model's context. A continuation sees
+one token less of its prompt: `HFLM` only predicts the last token, a server wants it inside the
+context. For the same reason `loglikelihood_rolling` cuts such texts into windows that are shorter
+by one.
 """
 
 from __future__ import annotations
@@ -26,14 +26,10 @@ from lm_eval.models.utils import (
     postprocess_generated_text,
 )
 
-from unicomp.engines.server import Server
+from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import EngineError
 from unicomp.prompts.tasks import SEED
-
-REQUEST_SECONDS = 3600.0
-"""For one request, which may stand in the server's queue for most of it."""
-PATH = "/v1/completions"
 
 
 class Completions(LocalCompletionsAPI):  # type: ignore[misc]
@@ -47,10 +43,10 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
     ) -> None:
         super().__init__(
             model=server.name,
-            base_url=server.url + PATH,
+            base_url=server.url + COMPLETIONS,
             tokenizer_backend=None,
             max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
-            num_concurrent=max(concurrent, 2),  # one at a time is another way through lm-eval
+            num_concurrent=max(concurrent, 2),  # with 1, lm-eval would run other code
             seed=SEED,
         )
         self.tokenizer = tokenizer.tokenizer
@@ -62,7 +58,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         self._in_flight = concurrent
 
     def tok_encode(self, string: Any, add_special_tokens: bool | None = None, **kwargs: Any) -> Any:
-        """The tokens of a text, or of each of several; a prompt's begin with BOS exactly once.
+        """The tokens of a text, or of each of several; a prompt has BOS exactly once.
 
         lm-eval asks for no special tokens where a single text continues a prompt that has them.
         """
@@ -73,7 +69,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         return self._checkpoint.encode(string)
 
     def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
-        """The continuation of each prompt, up to its first stop word, as `HFLM` gives it."""
+        """The continuation of each prompt up to its first stop word, as from `HFLM`."""
         asked = []
         for request in requests:
             prompt, decoding = request.arguments
@@ -81,8 +77,8 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             settings["until"] = handle_stop_sequences(settings.get("until"), self.eos_string)
             if self._checkpoint.context <= settings["max_gen_toks"]:
                 raise EngineError(
-                    f"{settings['max_gen_toks']} tokens are to be generated, which leaves no room "
-                    f"for a prompt in the model's context of {self._checkpoint.context}"
+                    f"generating {settings['max_gen_toks']} tokens leaves no room for a prompt in "
+                    f"the model's context of {self._checkpoint.context}"
                 )
             asked.append(Instance("generate_until", {}, (prompt, settings), request.idx))
         texts = super().generate_until(asked, disable_tqdm=disable_tqdm)
@@ -101,7 +97,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         **kwargs: Any,
     ) -> dict[str, Any]:
         common = {"model": self.model, "prompt": messages}
-        if not generate:  # the token to be generated is not looked at
+        if not generate:  # nobody reads the one token that is generated
             return {
                 **common,
                 "max_tokens": 1,
@@ -117,7 +113,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             "max_tokens": decoding.pop("max_gen_toks"),
             "temperature": decoding.pop("temperature", 0.0),
             "stop": [stop for stop in decoding.pop("until") if stop],
-            # always the same draws for a prompt, and not the same ones for all prompts
+            # equal draws for equal prompts, and others for other prompts
             "seed": seed + zlib.crc32(repr(messages).encode()) % 2**31,
             "skip_special_tokens": False,  # a stop word may be one
             "return_token_ids": True,
@@ -125,7 +121,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         }
 
     def parse_generations(self, outputs: Mapping[str, Any], **kwargs: Any) -> list[str]:
-        """The texts of a response, decoded here as `HFLM` decodes them."""
+        """The texts of a response, decoded as in `HFLM`."""
         return [
             self.tokenizer.decode(choice["token_ids"], skip_special_tokens=True)
             for choice in outputs["choices"]
@@ -141,7 +137,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         gen_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> list[list[Any]]:
-        """Ask for all of them; one answer in a list for each. Raises EngineError."""
+        """Send all requests; returns a list of one answer for each. Raises EngineError."""
         prompted = ctxlens or [0] * len(requests)
         new = int(gen_kwargs["max_gen_toks"]) if generate and gen_kwargs else 0
         for tokens in requests:
@@ -153,76 +149,21 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
                 [tokens], generate=generate, gen_kwargs=gen_kwargs, seed=self._seed
             )
             async with room:
-                output = await completed(self._server, client, payload)
+                output = await self._server.complete(client, payload)
             if generate:
                 return self.parse_generations(output)
             echoed = output["choices"][0]["logprobs"]["token_logprobs"]
             if len(echoed) != len(tokens) + 1:
                 raise EngineError(
-                    f"vllm returned {len(echoed)} log-probabilities for {len(tokens)} tokens and "
-                    "one more"
+                    f"vllm returned {len(echoed)} log-probabilities instead of {len(tokens) + 1}"
                 )
             answers: list[Any] = self.parse_logprobs([output], ctxlens=[start])
             return answers
 
-        async with client_of(self._server) as client:
+        async with self._server.client() as client:
             return await all_of(
                 [
                     ask(client, tokens, start)
                     for tokens, start in zip(requests, prompted, strict=True)
                 ]
             )
-
-
-def check_length(length: int, tokens: int) -> None:
-    """Raise EngineError for a request that is longer than what a server was started for."""
-    if length > tokens:
-        raise EngineError(
-            f"a request of {length} tokens is longer than the {tokens} that the server was "
-            "started for"
-        )
-
-
-def client_of(server: Server) -> httpx.AsyncClient:
-    """A client with as many connections as requests; proxies are not for the loopback."""
-    return httpx.AsyncClient(
-        base_url=server.url,
-        timeout=httpx.Timeout(REQUEST_SECONDS, connect=30.0),
-        limits=httpx.Limits(max_connections=None),
-        trust_env=False,
-    )
-
-
-async def completed(
-    server: Server, client: httpx.AsyncClient, payload: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The server's response to one request. Raises EngineError."""
-    try:
-        response = await client.post(PATH, json=payload)
-        if response.status_code == httpx.codes.OK:
-            answer: dict[str, Any] = response.json()
-            return answer
-    except (httpx.HTTPError, ValueError) as error:
-        raise server.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
-    raise refused(server, response)
-
-
-def refused(server: Server, response: httpx.Response) -> EngineError:
-    """What to raise for a response that is none; a request that was wrong ends no server."""
-    try:
-        message = str(response.json()["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        message = response.text
-    line = next(iter(message.strip().splitlines()), "")[:300]
-    problem = f"vllm refused a request with status {response.status_code}: {line}"
-    return server.failure(problem) if response.is_server_error else EngineError(problem)
-
-
-async def all_of(work: Sequence[Any]) -> list[Any]:
-    """The results in order. The first failure ends all the others, and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -1,7 +1,8 @@
-"""Where vLLM is and which version it has; it lives in an environment of its own.
+"""Finds the executable of vLLM and its version.
 
-Its pins do not fit ours (compressed-tensors, for one), so it is never imported: it is a program
-that is started, and what is to be known of it is read off its environment's files.
+vLLM lives in an environment of its own, since its pins do not fit ours (compressed-tensors, for
+one). It is never imported: it runs as a program, and its version is read from its environment's
+files.
 """
 
 from __future__ import annotations
@@ -19,10 +20,7 @@ ANSWER_WITHIN = 300.0
 
 
 def find_vllm(named: str = "") -> Path:
-    """The executable: the one that is named, if it is there, or else the one on PATH.
-
-    Raises SpecError where there is none.
-    """
+    """The named executable if it exists, or else the one on PATH. Raises SpecError."""
     if named and (path := Path(named)).is_file():
         if not os.access(path, os.X_OK):
             raise SpecError(f"{path} cannot be executed: name vLLM's executable, ENV/bin/vllm")
@@ -30,7 +28,7 @@ def find_vllm(named: str = "") -> Path:
     if on_path := shutil.which("vllm"):
         return Path(on_path).absolute()
     raise SpecError(
-        f"there is no vllm {f'at {named}, nor ' if named else ''}on PATH: run `make vllm` in a "
+        f"there is no vllm {f'at {named} or ' if named else ''}on PATH: run `make vllm` in a "
         "clone, or install it with `pip install vllm` in an environment of its own, and name it "
         'under [engine] in unicomp.toml: vllm = "ENV/bin/vllm"'
     )
@@ -39,8 +37,8 @@ def find_vllm(named: str = "") -> Path:
 def version_of(executable: Path) -> str:
     """The version of an executable's vLLM, such as `0.32.0+cpu`. Raises SpecError.
 
-    It is read off the name of the metadata beside the executable, which takes no time; where
-    there is none to be found, the executable is asked.
+    It is read from the name of the metadata near the executable, which takes no time. Without
+    metadata the executable is asked.
     """
     try:
         return _version(executable, executable.stat().st_mtime_ns)
@@ -65,19 +63,19 @@ def _version(executable: Path, mtime: int) -> str:
             env=outside(os.environ),
         )
     except subprocess.TimeoutExpired:
-        raise SpecError(f"{executable} --version says nothing in {ANSWER_WITHIN:.0f} s") from None
+        raise SpecError(f"{executable} --version did not end in {ANSWER_WITHIN:.0f} s") from None
     lines = asked.stdout.split("\n") if asked.returncode == 0 else []
-    said = [line.strip() for line in lines if line.strip()[:1].isdigit()]
-    if not said:
+    versions = [line.strip() for line in lines if line.strip()[:1].isdigit()]
+    if not versions:
         last = (asked.stderr or asked.stdout).strip().splitlines()[-1:] or ["nothing"]
-        raise SpecError(f"{executable} is not usable; asked for its version it says: {last[0]}")
-    return said[-1]
+        raise SpecError(f"{executable} is not usable: --version prints {last[0]}")
+    return versions[-1]
 
 
 def outside(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """The variables of this process without those that belong to its own Python.
+    """The variables of this process, without those of its own Python.
 
-    `TQDM_DISABLE` goes as well: vLLM reads the state of a progress bar that is not there.
+    `TQDM_DISABLE` goes as well: vLLM reads the state of its progress bars.
     """
     ours = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "TQDM_DISABLE")
     return {name: value for name, value in environment.items() if name not in ours}

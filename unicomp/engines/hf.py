@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from unicomp.engines import Device, EngineSettings, Timing
+from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
-from unicomp.errors import EngineError
+from unicomp.errors import EngineError, first_line
 from unicomp.prompts.items import WINDOWS
 from unicomp.prompts.tasks import SEED
 from unicomp.spec import Model
@@ -25,10 +25,10 @@ ATTENTION: dict[Device, str] = {"cpu": "eager", "cuda": "sdpa", "mps": "sdpa"}
 """Implementations of attention. On CPU the eager one generates a quarter faster, measured with
 torch 2.13 on small models in batches of 64."""
 
-LOGITS = 2**29
-"""Logits of one forward pass that are held at a time: 2 GiB in float32."""
-SCORES = 2**26
-"""Attention scores of one layer that the eager implementation holds: 256 MiB in float32; with
+MOST_LOGITS = 2**29
+"""Logits that one forward pass may hold: 2 GiB in float32."""
+MOST_ATTENTION_SCORES = 2**26
+"""Attention scores that one layer may hold in the eager implementation: 256 MiB in float32. With
 more, most of the time goes into fetching memory."""
 
 
@@ -68,7 +68,7 @@ class HuggingFaceEngine:
             ).to(device)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise EngineError(
-                f"the checkpoint {self._folder} cannot be loaded: {_first_line(error)}"
+                f"the checkpoint {self._folder} cannot be loaded: {first_line(error)}"
             ) from None
         self._lm = HFLM(
             pretrained=network,
@@ -80,12 +80,7 @@ class HuggingFaceEngine:
         self._eager = ATTENTION[device] == "eager"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         import torch
 
         self._lm = None
@@ -95,12 +90,12 @@ class HuggingFaceEngine:
 
     @property
     def alive(self) -> bool:
-        """It ends with this process only."""
+        """Always true: the engine ends with this process only."""
         return True
 
     @property
     def weights_bytes(self) -> int | None:
-        """Not told: weights may be unpacked in their first use."""
+        """Not known: the first use of weights may unpack them."""
         return None
 
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
@@ -108,29 +103,17 @@ class HuggingFaceEngine:
         import torch
 
         torch.manual_seed(SEED)
-        responses: list[Any] = [None] * len(requests)
-        groups: dict[tuple[str, int], list[int]] = {}
-        for position, request in enumerate(requests):
-            key = (request.request_type, self._batch_size(request))
-            groups.setdefault(key, []).append(position)
-        for (kind, batch_size), positions in groups.items():
-            chosen = [requests[position] for position in positions]
-            self._lm.batch_size_per_gpu = batch_size
-            try:
-                answers = self._windows(chosen) if kind == WINDOWS else self._ask(kind, chosen)
-            except (RuntimeError, AssertionError, IndexError, ValueError) as error:
-                raise EngineError(
-                    f"{self._model.name} in {self._folder} did not answer: {_first_line(error)}"
-                ) from None
-            for position, answer in zip(positions, answers, strict=True):
-                responses[position] = answer
-        return responses
+        return answer_in_groups(
+            requests,
+            lambda request: (request.request_type, self._batch_size(request)),
+            self._answer_batches,
+        )
 
     def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
-        """Answer prompts of equally many token ids as one batch, and say how long it took.
+        """Answer prompts of equally many token ids as one batch, and measure the time.
 
-        A batch moves in step: its requests have the same times, and each gap between two tokens is
-        told once. Raises EngineError.
+        A batch moves in step: its requests have equal times, and each gap between two tokens is
+        reported once. Raises EngineError.
         """
         import torch
 
@@ -147,14 +130,14 @@ class HuggingFaceEngine:
         clock = _TokenClock()
         try:
             batch = torch.tensor([list(prompt) for prompt in prompts], device=network.device)
-            if network.device.type != "cpu":  # what was queued before is not to be timed
+            if network.device.type != "cpu":  # earlier work in the queue must not be timed
                 torch.accelerator.synchronize()
             start = time.perf_counter()
             network.generate(
                 batch,
                 attention_mask=torch.ones_like(batch),
                 do_sample=False,
-                min_new_tokens=new_tokens,  # an end that the model would set is no end
+                min_new_tokens=new_tokens,  # ignore an end that the model would set
                 max_new_tokens=new_tokens,
                 pad_token_id=0,
                 streamer=clock,
@@ -162,7 +145,7 @@ class HuggingFaceEngine:
         except (RuntimeError, AssertionError, IndexError, ValueError, MemoryError) as error:
             raise EngineError(
                 f"{self._model.name} in {self._folder} did not answer {len(prompts)} timed "
-                f"requests of {length} tokens: {_first_line(error)}"
+                f"requests of {length} tokens: {first_line(error)}"
             ) from None
         moments = clock.moments
         return Timing(
@@ -171,33 +154,31 @@ class HuggingFaceEngine:
             gaps=tuple(after - before for before, after in pairwise(moments)),
         )
 
-    def _ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
-        answers: list[Any] = getattr(self._lm, kind)(requests, disable_tqdm=True)
-        return answers
-
-    def _windows(self, requests: Sequence[Instance]) -> list[float]:
-        """The log-likelihood of each window, given its first token."""
-        windows = [list(request.arguments[0]) for request in requests]
-        answers = self._lm._loglikelihood_tokens(
-            [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
-        )
-        return [log_likelihood for log_likelihood, _ in answers]
+    def _answer_batches(self, group: tuple[str, int], requests: list[Instance]) -> list[Any]:
+        """The responses to requests of one type, in batches of one size."""
+        request_type, self._lm.batch_size_per_gpu = group
+        try:
+            return ask(self._lm, request_type, requests)
+        except (RuntimeError, AssertionError, IndexError, ValueError) as error:
+            raise EngineError(
+                f"{self._model.name} in {self._folder} did not answer: {first_line(error)}"
+            ) from None
 
     def _batch_size(self, request: Instance) -> int:
-        """Sequences in one forward pass: as set, or the power of two that memory has room for."""
+        """Sequences in one forward pass: as set, or the power of two that fits the memory."""
         config = self._lm.model.config.get_text_config()
         for length in self._lengths(request):
             room = self._settings.batch_size
             if request.request_type != "generate_until":  # which needs the last logits only
-                room = min(room, LOGITS // (length * config.vocab_size))
+                room = min(room, MOST_LOGITS // (length * config.vocab_size))
             if self._eager:
-                room = min(room, SCORES // (config.num_attention_heads * length**2))
+                room = min(room, MOST_ATTENTION_SCORES // (config.num_attention_heads * length**2))
             if room >= self._settings.batch_size:
                 return self._settings.batch_size
         return 1 << max(room.bit_length() - 1, 0)
 
     def _lengths(self, request: Instance) -> Iterator[int]:
-        """The tokens of a request: at most, which costs nothing, and then exactly."""
+        """The tokens of a request: first an upper bound, which costs nothing, then exactly."""
         assert self._tokenizer is not None
         if request.request_type == WINDOWS:
             yield len(request.arguments[0])
@@ -208,10 +189,9 @@ class HuggingFaceEngine:
 
 
 class _TokenClock:
-    """Notes when each token of a batch was there; transformers streams to it.
+    """A streamer of transformers that notes when each token of a batch arrives on the host.
 
-    Tokens are handed over on the host, so on an accelerator their time is that of their having
-    been computed.
+    On an accelerator a token arrives once it has been computed.
     """
 
     def __init__(self) -> None:
@@ -219,15 +199,10 @@ class _TokenClock:
         self._prompted = False
 
     def put(self, tokens: Any) -> None:
-        """Called once with the prompts and then with one token of each sequence."""
+        """Called once with the prompts, then with one token of each sequence."""
         if self._prompted:
             self.moments.append(time.perf_counter())
         self._prompted = True
 
     def end(self) -> None:
-        """Called when nothing more comes."""
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+        """Called at the end of generation."""

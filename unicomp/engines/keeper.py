@@ -1,13 +1,13 @@
-"""Runs a program in a process group of its own, and ends that group in any event.
+"""Runs a program in a process group of its own, and always ends that group.
 
     python -I keeper.py PARENT COMMAND...
 
-The group ends when standard input is closed, when PARENT is no longer the process that waits, and
-when the program itself has ended: a server's children must not outlive it. However a parent goes,
-by an exception, Ctrl-C or SIGKILL, the system closes its end of the pipe, so nothing has to be
-caught for this to work.
+The group ends when standard input is closed, when PARENT is no longer the parent process, and when
+the program itself ends: a server's children must not outlive it. The system closes a parent's end
+of the pipe however the parent ends: by an exception, Ctrl-C or SIGKILL. So the parent need not
+catch anything.
 
-It is run by its path and needs nothing but Python, since the variables that would let it find
+The module is run by its path and needs nothing but Python: the variables that would let it find
 UniComp must not reach the program.
 """
 
@@ -21,15 +21,15 @@ import sys
 import time
 
 TERM_SECONDS = 20.0
-"""From SIGTERM to SIGKILL. A server releases its shared memory meanwhile, in about two seconds."""
+"""From SIGTERM to SIGKILL. A server needs about two seconds to release its shared memory."""
 STRAGGLE_SECONDS = 3.0
-"""For what the program leaves behind: its children's clean-up."""
+"""For the clean-up of children that the program leaves behind."""
 
 
 def keep(parent: int, command: list[str]) -> int:
     """Run `command` until it or its parent ends; returns its exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # handlers, since a program would inherit that a signal is ignored
+        # not SIG_IGN, which the program would inherit
         signal.signal(number, lambda *_: None)
     program = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.DEVNULL, start_new_session=True
@@ -51,10 +51,10 @@ def keep(parent: int, command: list[str]) -> int:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Signal a process group; False where there is none left."""
+    """Signal a process group; False where no process is left."""
     try:
         os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):  # macOS says so of one whose dead are unburied
+    except (ProcessLookupError, PermissionError):  # the latter on macOS, for zombies only
         return False
     return True
 

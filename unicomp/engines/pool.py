@@ -1,19 +1,24 @@
-"""The checkpoints that a session has open: each is loaded once, and unloaded in the end."""
+"""The checkpoints that a session has open; each is loaded once and unloaded at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
 
-Slot = tuple[str, bool, str]
-"""A model, whether it is the dense one, and the checkpoint's content: a copy of the dense one is
-loaded beside it."""
+
+class Slot(NamedTuple):
+    """The place of an open checkpoint; a copy of the dense one has a slot of its own."""
+
+    model: str
+    is_dense: bool
+    key: str
 
 
 @dataclass
@@ -26,7 +31,7 @@ class _Loaded:
 class Pool:
     """At most two open checkpoints: the dense one of a model, and one that is compared with it.
 
-    Opening another one closes what is not needed beside it.
+    Opening a checkpoint closes the other model's, and the one whose place it takes.
     """
 
     def __init__(self) -> None:
@@ -38,13 +43,12 @@ class Pool:
     def borrowed(
         self, checkpoint: Checkpoint, settings: EngineSettings, tokens: int, *, keep: bool
     ) -> Iterator[Engine]:
-        """The checkpoint, loaded for requests of at most `tokens`; with `keep` it stays open.
+        """Borrow the checkpoint, loaded for requests of at most `tokens`.
 
-        One that is open stays open. One that ended is opened once more, and one that could not be
-        opened, or ended twice, is not tried again. Raises EngineError.
+        It stays open with `keep`, or if it was open before. If its engine ended, it is opened once
+        more. If it could not be opened, or ended twice, it is not tried again. Raises EngineError.
         """
-        model, is_dense = checkpoint.model.name, checkpoint.is_dense
-        slot = (model, is_dense, checkpoint.key)
+        slot = Slot(checkpoint.model.name, checkpoint.is_dense, checkpoint.key)
         self._close_ended(slot, checkpoint)
         if failure := self._failed.get(slot):
             raise failure
@@ -52,12 +56,12 @@ class Pool:
         if loaded is not None and loaded.tokens >= tokens:
             yield loaded.engine
             return
-        self.close_others(model)
-        for other in [known for known in self._loaded if known[1] == is_dense]:
+        self.close_others(slot.model)
+        for other in [known for known in self._loaded if known.is_dense == slot.is_dense]:
             self._close(other)
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
-            with turns.shared():  # a measurement is not to be disturbed by it
+            with turns.shared():  # loading must not disturb a measurement
                 engine = context.__enter__()
         except EngineError as error:
             self._failed[slot] = error
@@ -70,26 +74,26 @@ class Pool:
                 self._close(slot)
 
     def close_others(self, model: str) -> None:
-        """Unload the checkpoints of models of other names."""
-        for other in [known for known in self._loaded if known[0] != model]:
+        """Unload the checkpoints of all other models."""
+        for other in [known for known in self._loaded if known.model != model]:
             self._close(other)
 
     def close(self) -> None:
-        """Unload everything, the last one first; one that cannot be does not keep the others."""
+        """Unload everything, the last one first, even if one of them fails."""
         with ExitStack() as leaving:
             for loaded in self._loaded.values():
                 leaving.push(loaded.context)
             self._loaded.clear()
 
     def _close_ended(self, slot: Slot, checkpoint: Checkpoint) -> None:
-        """Unload a checkpoint whose engine ended by itself, such as a server that was killed."""
+        """Unload the checkpoint if its engine ended by itself, such as a killed server."""
         loaded = self._loaded.get(slot)
         if loaded is None or loaded.engine.alive:
             return
         self._close(slot)
         if slot in self._ended:
             self._failed[slot] = EngineError(
-                f"the server of {checkpoint} ended twice: its logs say why"
+                f"the server of {checkpoint} ended twice: see its logs for the reason"
             )
         self._ended.add(slot)
 

@@ -1,4 +1,4 @@
-"""What the log of `vllm serve` says: why a server ended, and what its weights take."""
+"""Reads the log of a vLLM program: why it ended, and the memory of its weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _PREFIX = re.compile(
 )
 _CAUSE = re.compile(r"^[\w.]*(Error|Exception|Exit|Interrupt)\b|died unexpectedly|: error: ")
 _SECOND_HAND = re.compile(r"root cause|EngineDeadError|RuntimeError: cancelled")
-"""Errors that only say that there was another one."""
+"""Errors that only point to another one."""
 _NOISE = re.compile(r"^(\s|Traceback|nanobind:|- |$)|\^\^|resource_tracker|warnings\.warn|Route:")
 _WEIGHTS = re.compile(r"Model loading took ([\d.]+) GiB memory")
 _TAIL = 256 * 1024
 
 
 def last_words(log: Path) -> str:
-    """The last error in a log, in one line; where there is none, its last lines."""
+    """The last error in a log, or else its last lines, in one line."""
     text = _tail(log)
     lines = [_PREFIX.sub("", line).rstrip() for line in text.splitlines()]
     errors = [line for line in lines if _CAUSE.search(line)]
@@ -28,9 +28,9 @@ def last_words(log: Path) -> str:
 
 
 def weights_bytes(log: Path) -> int | None:
-    """Memory that the weights take on all devices, to 0.01 GiB; None where the log does not say.
+    """Memory of the weights on all devices, to 0.01 GiB; None where it is not in the log.
 
-    vLLM says it on GPUs only.
+    vLLM logs it on GPUs only.
     """
     try:
         found = _WEIGHTS.findall(log.read_text(encoding="utf-8", errors="replace"))

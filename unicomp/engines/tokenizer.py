@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint, as prompts and the Hugging Face engine need it."""
+"""The tokenizer of a checkpoint, for prompts and both engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unicomp.errors import EngineError
+from unicomp.errors import EngineError, first_line
 from unicomp.prompts.items import ChatTemplate
 from unicomp.spec import Model
 
@@ -24,7 +24,7 @@ class TokenizerTemplate:
 
     @property
     def identity(self) -> str:
-        """The template's text and the special tokens that it may write."""
+        """The template's text and the special tokens that it can write."""
         return f"{self.tokenizer.chat_template}{self.tokenizer.special_tokens_map}"
 
     def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
@@ -62,7 +62,7 @@ class CheckpointTokenizer:
         return TokenizerTemplate(self.tokenizer) if self.tokenizer.chat_template else None
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a prompt; a template has written the first special token already."""
+        """The tokens of a prompt, with BOS exactly once; a template may have written it."""
         bos = self.tokenizer.bos_token
         tokens: list[int] = self.tokenizer.encode(
             text, add_special_tokens=not (bos and text.startswith(bos)), verbose=False
@@ -70,7 +70,7 @@ class CheckpointTokenizer:
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of some tokens."""
+        """The text of tokens."""
         text: str = self.tokenizer.decode(tokens)
         return text
 
@@ -86,6 +86,7 @@ def load_tokenizer(folder: Path, model: Model) -> CheckpointTokenizer:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
     except (OSError, ValueError) as error:
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise EngineError(f"the tokenizer in {folder} cannot be loaded: {line}") from None
+        raise EngineError(
+            f"the tokenizer in {folder} cannot be loaded: {first_line(error)}"
+        ) from None
     return CheckpointTokenizer(tokenizer, resolve_max_length(config, tokenizer))

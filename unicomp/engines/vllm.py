@@ -1,6 +1,6 @@
 """The vLLM engine: a checkpoint behind `vllm serve`, asked over its completions API.
 
-The chat endpoint is never used: prompts have their template already, and go out as token ids.
+The chat endpoint is never used: prompts have their template already, and are sent as token ids.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import httpx
+
+from unicomp.data.model_folder import read_config
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
-from unicomp.engines.server import Server
+from unicomp.engines.lm_requests import answer_in_groups, ask
+from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
-from unicomp.errors import EngineError
-from unicomp.prompts.items import WINDOWS
+from unicomp.errors import EngineError, first_line
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
-    import httpx
     from lm_eval.api.instance import Instance
 
 CPU_CACHE = 2**30
-"""Bytes for keys and values on CPU, where vLLM would take a share of all memory; more if two of
-the longest requests need more."""
+"""Least bytes for keys and values on CPU, where vLLM would take a share of all memory. Two of the
+longest requests must fit."""
 
 
 class VllmEngine:
@@ -50,7 +51,7 @@ class VllmEngine:
         from unicomp.engines.completions import Completions
 
         tokenizer = load_tokenizer(self._folder, self._model)
-        # what is longer is cut, as the Hugging Face engine does
+        # longer requests are cut, as in the Hugging Face engine
         self._tokens = min(self._tokens, tokenizer.context)
         server = Server(
             command(self._folder, self._model, self._settings, self._tokens),
@@ -60,7 +61,7 @@ class VllmEngine:
         try:
             with ExitStack() as held:
                 self._server = held.enter_context(server)
-                # the first request finds the kernels that are missing, and loads the others
+                # the first request compiles missing kernels, and loads the others
                 asyncio.run(_ask_once(server))
                 self._lm = Completions(server, tokenizer, self._tokens, self._settings.batch_size)
                 self._held = held.pop_all()
@@ -68,12 +69,7 @@ class VllmEngine:
             raise self._failure(error) from None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._lm = None
         self._held.close()
 
@@ -84,57 +80,40 @@ class VllmEngine:
 
     @property
     def weights_bytes(self) -> int | None:
-        """Memory that the weights take, as vLLM reports it; None where it does not, as on CPU."""
+        """Memory of the weights as vLLM reports it; None on CPU, where it does not."""
         return self._server.weights_bytes if self._server is not None else None
 
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
         """One response for each request, in order; sampled ones depend on their prompts only."""
-        responses: list[Any] = [None] * len(requests)
-        kinds: dict[str, list[int]] = {}
-        for position, request in enumerate(requests):
-            kinds.setdefault(request.request_type, []).append(position)
-        for kind, positions in kinds.items():
-            chosen = [requests[position] for position in positions]
-            try:
-                answers = self._ask(kind, chosen)
-            except EngineError as error:
-                raise self._failure(error) from None
-            except (AssertionError, LookupError, TypeError, ValueError) as error:
-                raise EngineError(
-                    f"{self._model.name} in {self._folder} did not answer as vLLM does: "
-                    f"{next(iter(str(error).splitlines()), type(error).__name__)}"
-                ) from None
-            for position, answer in zip(positions, answers, strict=True):
-                responses[position] = answer
-        return responses
+        return answer_in_groups(requests, lambda request: request.request_type, self._answer_type)
+
+    def _answer_type(self, request_type: str, requests: list[Instance]) -> list[Any]:
+        try:
+            return ask(self._lm, request_type, requests)
+        except EngineError as error:
+            raise self._failure(error) from None
+        except (AssertionError, LookupError, TypeError, ValueError) as error:
+            raise EngineError(
+                f"{self._model.name} in {self._folder} did not answer as vLLM does: "
+                f"{first_line(error)}"
+            ) from None
 
     def _failure(self, error: EngineError) -> EngineError:
         return EngineError(f"{self._model.name} in {self._folder}: {error}")
 
-    def _ask(self, kind: str, requests: Sequence[Instance]) -> list[Any]:
-        if kind != WINDOWS:
-            return list(getattr(self._lm, kind)(requests, disable_tqdm=True))
-        windows = [list(request.arguments[0]) for request in requests]
-        answers = self._lm._loglikelihood_tokens(
-            [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
-        )
-        return [log_likelihood for log_likelihood, _ in answers]
-
     def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
         """Answer prompts of token ids all at the same time; see `Engine.generate`.
 
-        Times are those of a client: from sending a request to the arrival of its tokens. Tokens
-        that arrive together have no time between them.
+        Times are a client's: from sending a request to the arrival of its tokens. Tokens that
+        arrive together have no time between them.
         """
-        from unicomp.engines.completions import all_of, check_length, client_of
-
         server = self._server
         assert server is not None
         for prompt in prompts:
             check_length(len(prompt) + new_tokens, self._tokens)
 
         async def everything() -> list[tuple[float, list[float]]]:
-            async with client_of(server) as client:
+            async with server.client() as client:
                 return await all_of(
                     [_stream(server, client, prompt, new_tokens) for prompt in prompts]
                 )
@@ -150,19 +129,19 @@ class VllmEngine:
 
 
 def command(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
-    """How a checkpoint is served, but for where.
+    """The command that serves a checkpoint, without host and port.
 
-    One token more than the longest request: of a prompt whose log-likelihoods are asked for, one
-    is generated that nobody looks at.
+    The server takes one token more than the longest request: it generates one, which nobody reads,
+    after a prompt whose log-likelihoods are asked for.
     """
     return [
         *(str(find_vllm(settings.vllm)), "serve", str(folder), "--disable-uvicorn-access-log"),
-        *loading(folder, model, settings, tokens + 1),
+        *load_options(folder, model, settings, tokens + 1),
     ]
 
 
-def loading(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
-    """Options by which vLLM loads a checkpoint for requests of up to `tokens`."""
+def load_options(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
+    """The options with which vLLM loads a checkpoint for requests of up to `tokens`."""
     cpu = settings.resolved_device() == "cpu"
     share = (
         ["--kv-cache-memory-bytes", str(_cpu_cache(folder, tokens))]
@@ -177,16 +156,16 @@ def loading(folder: Path, model: Model, settings: EngineSettings, tokens: int) -
 
 
 def environment(settings: EngineSettings, *, beyond: bool) -> dict[str, str]:
-    """What a server gets to see of our environment, and what it is told by it.
+    """The environment variables of a vLLM program: ours, without our Python's, and its settings.
 
-    `beyond` lets it start with one token more than the model's context, which no request has.
+    `beyond` lets a server start with one token more than the model's context; no request has it.
     """
     executable = find_vllm(settings.vllm)
     return {
         **outside(os.environ),
         "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", os.defpath)]),
         "OMP_NUM_THREADS": str(settings.threads),
-        # bound to cores, two servers would sit on the same ones
+        # two servers that are bound to cores would take the same ones
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -196,8 +175,11 @@ def environment(settings: EngineSettings, *, beyond: bool) -> dict[str, str]:
 
 
 def _cpu_cache(folder: Path, tokens: int) -> int:
-    """Bytes for two requests of `tokens`: two vectors a layer, token and head, in 16 bits or 32."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    """Bytes for two requests of `tokens`: a key and a value for each layer, token and head.
+
+    Values are counted in 32 bits, the widest that a model is run in.
+    """
+    config = read_config(folder)
     config = config.get("text_config", config)
     try:
         heads = int(config["num_attention_heads"])
@@ -205,34 +187,28 @@ def _cpu_cache(folder: Path, tokens: int) -> int:
         vectors = (
             2 * int(config["num_hidden_layers"]) * int(config.get("num_key_value_heads", heads))
         )
-    except KeyError:  # a family that names them otherwise
+    except KeyError:  # an architecture with other names
         return CPU_CACHE
     return max(CPU_CACHE, 2 * tokens * vectors * width * 4)
 
 
 def log_file(settings: EngineSettings, model: Model, program: str = "vllm") -> Path:
-    """A new file for what a program of vLLM's says about a model."""
+    """The path of a new log, for a program of vLLM on a model."""
     started = time.strftime("%Y%m%d-%H%M%S")
     name = f"{program}-{model.name}-{started}-{secrets.token_hex(3)}.log"
     return Path(settings.logs) / name
 
 
 async def _ask_once(server: Server) -> None:
-    from unicomp.engines.completions import client_of, completed
-
     payload = {"model": server.name, "prompt": [[0]], "max_tokens": 1, "temperature": 0}
-    async with client_of(server) as client:
-        await completed(server, client, payload)
+    async with server.client() as client:
+        await server.complete(client, payload)
 
 
 async def _stream(
     server: Server, client: httpx.AsyncClient, prompt: Sequence[int], new_tokens: int
 ) -> tuple[float, list[float]]:
-    """When a request was sent, and when each of its tokens arrived. Raises EngineError."""
-    import httpx
-
-    from unicomp.engines.completions import PATH, refused
-
+    """Send a request; return when it was sent and when each token arrived. Raises EngineError."""
     payload = {
         "model": server.name,
         "prompt": list(prompt),
@@ -245,17 +221,17 @@ async def _stream(
         "return_token_ids": True,
     }
     arrivals: list[float] = []
-    counted: int | None = None
+    generated: int | None = None
     sent = time.perf_counter()
     try:
-        async with client.stream("POST", PATH, json=payload) as response:
+        async with client.stream("POST", COMPLETIONS, json=payload) as response:
             if response.status_code != httpx.codes.OK:
                 await response.aread()
-                raise refused(server, response)
+                raise server.refusal(response)
             rest = b""
             async for chunk in response.aiter_bytes():
                 now = time.perf_counter()
-                # by hand, since httpx also ends lines at what a model may well write, as U+2028
+                # split here, since httpx also ends lines at characters that a model writes: U+2028
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if not line.startswith(b"data: {"):
@@ -266,12 +242,12 @@ async def _stream(
                     for choice in event["choices"]:
                         arrivals += [now] * len(choice.get("token_ids") or ())
                     if usage := event.get("usage"):
-                        counted = usage["completion_tokens"]
+                        generated = usage["completion_tokens"]
     except (httpx.HTTPError, ValueError, LookupError) as error:
         raise server.failure(f"vllm did not answer: {type(error).__name__} {error}") from None
-    if not len(arrivals) == counted == new_tokens:
+    if not len(arrivals) == generated == new_tokens:
         raise EngineError(
-            f"vllm generated {counted} tokens, of which {len(arrivals)} arrived, where exactly "
-            f"{new_tokens} were asked for"
+            f"vllm was asked for exactly {new_tokens} tokens, generated {generated}, and "
+            f"{len(arrivals)} arrived"
         )
     return sent, arrivals

@@ -26,6 +26,7 @@ from unicomp.errors import BuildError, SpecError
 from unicomp.methods.oneshot import copy_companions, store_in, stored_dtype
 from unicomp.methods.support import MatrixWise
 from unicomp.spec import Calibration, Guarantees, Method
+from unicomp.units import amount
 
 Begin = Callable[[Any, Any, Calibration], Any]
 """Makes an untrained student from a teacher, its tokenizer and the calibration."""
@@ -172,8 +173,9 @@ def _expected(source: Path, parameters: Mapping[str, Any]) -> Estimate:
     has = _memory(there)
     if has is not None and expected.device_bytes > has:
         raise BuildError(
-            f"the training needs {expected.device_bytes / 1e9:,.1f} GB on each device, and there "
-            f"are {has / 1e9:,.1f}: set at_once and checkpointing, or take larger devices"
+            f"the training needs {amount(expected.device_bytes, 'bytes')} on each device, and "
+            f"there are {amount(has, 'bytes')}: set at_once and checkpointing, or take larger "
+            "devices"
         )
     return expected
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from unicomp.efficiency.fingerprint import check_same_machine
-from unicomp.efficiency.measurements import machine_of
+from unicomp.efficiency.fingerprint import check_same_machine, fingerprint_of
 from unicomp.efficiency.rounds import Conduct, Setup, Target, in_a_loop
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
@@ -73,7 +72,7 @@ def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
     """Describe the machine that the timings are valid for, without its network name."""
-    machine_info[_MACHINE] = machine_of(config.stash[PLAN].settings.engine)
+    machine_info[_MACHINE] = fingerprint_of(config.stash[PLAN].settings.engine)
     machine_info.pop("node", None)
 
 

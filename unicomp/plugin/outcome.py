@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from unicomp.efficiency.measurements import machine_of
+from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError
 from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
@@ -186,7 +186,7 @@ class _Reporter:
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}
         return {
-            "machine": machine_of(plan.settings.engine),
+            "machine": fingerprint_of(plan.settings.engine),
             "effort": asdict(plan.settings.effort),
         }
 

@@ -15,10 +15,9 @@ from rich.table import Table
 from unicomp.findings.costs import CompressionCost
 from unicomp.report.tables import full_name, plain
 from unicomp.spec import CheckpointId
+from unicomp.units import amount
 
 TITLE = "Cost of compression (measured, estimated, published)"
-
-_GB = 1e9
 
 
 def table(costs: Sequence[CompressionCost]) -> Table:
@@ -70,45 +69,28 @@ def _lines(label: str, cost: CompressionCost) -> Iterator[tuple[str, ...]]:
         yield (
             label,
             "measured",
-            _time(found["seconds"]),
-            _memory(found.get("peak_rss_bytes")),
-            _memory(found.get("peak_accelerator_bytes")),
+            _written(found["seconds"], "s"),
+            _written(found.get("peak_rss_bytes"), "bytes"),
+            _written(found.get("peak_accelerator_bytes"), "bytes"),
             "",
             plain(f"{found.get('device') or ''}{count}"),
         )
         label = ""
     for kind, figures in (("estimated", cost.estimated), ("published", cost.published)):
         if figures:
-            hours, memory = figures.get("hours"), figures.get("gpu_memory_gb")
-            tokens, gpus = figures.get("tokens"), figures.get("gpus")
+            gpus = figures.get("gpus")
             yield (
                 label,
                 kind,
-                _time(3600 * hours) if hours else "",
+                _written(figures.get("hours"), "s", 3600),
                 "",
-                _memory(_GB * memory) if memory else "",
-                _tokens(tokens) if tokens else "",
+                _written(figures.get("gpu_memory_gb"), "bytes", 1e9),
+                _written(figures.get("tokens")),
                 f"{gpus:,} GPUs" if gpus else "",
             )
             label = ""
 
 
-def _time(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 600:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.0f} h"
-
-
-def _memory(amount: float | None) -> str:
-    if amount is None:
-        return ""
-    return f"{amount / _GB:,.1f} GB" if amount < 100 * _GB else f"{amount / _GB:,.0f} GB"
-
-
-def _tokens(tokens: float) -> str:
-    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
-        if tokens >= size:
-            return f"{tokens / size:.3g} {unit}"
-    return f"{tokens:,.0f}"
+def _written(value: float | None, unit: str = "", size: float = 1) -> str:
+    """`value` times `size` in a unit; nothing where it is not known."""
+    return amount(size * value, unit) if value else ""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.efficiency.amount import amount
 from unicomp.efficiency.gain import written_interval
 from unicomp.findings import Findings
 from unicomp.findings.efficiency import EfficiencyMetric
@@ -17,6 +16,7 @@ from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table, full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import BENCH_PREFIX, CheckpointId
+from unicomp.units import amount
 from unicomp.verdict import Row
 
 _OPEN = "~"
@@ -117,7 +117,7 @@ def notes(card: Scorecard) -> Iterator[str]:
             "call it equal"
         )
     if any(row.realised is False for row in rows):
-        yield f"{_UNREALISED} not realised: the gain that the format suggests was not measured"
+        yield f"{_UNREALISED} not realised: the expected gain of the format was not measured"
     if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
         yield (
             f"{BENCH_PREFIX[:-1].replace('_', ' ')}: measured by `vllm bench`, one checkpoint "

@@ -1,0 +1,41 @@
+"""How both engines pass requests to their lm-eval model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from unicomp.prompts.items import WINDOWS
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+K = TypeVar("K")
+
+
+def answer_in_groups(
+    requests: Sequence[Instance],
+    group_of: Callable[[Instance], K],
+    answer: Callable[[K, list[Instance]], Sequence[Any]],
+) -> list[Any]:
+    """One response for each request, in order; `answer` gets the requests of one group."""
+    groups: dict[K, list[int]] = {}
+    for position, request in enumerate(requests):
+        groups.setdefault(group_of(request), []).append(position)
+    responses: list[Any] = [None] * len(requests)
+    for group, positions in groups.items():
+        answers = answer(group, [requests[position] for position in positions])
+        for position, response in zip(positions, answers, strict=True):
+            responses[position] = response
+    return responses
+
+
+def ask(lm: Any, request_type: str, requests: Sequence[Instance]) -> list[Any]:
+    """The model's responses; of a window its log-likelihood, given its first token."""
+    if request_type != WINDOWS:
+        return list(getattr(lm, request_type)(requests, disable_tqdm=True))
+    windows = [list(request.arguments[0]) for request in requests]
+    answers = lm._loglikelihood_tokens(
+        [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
+    )
+    return [log_likelihood for log_likelihood, _ in answers]

@@ -1,0 +1,42 @@
+"""Amounts in units for people: writes `8.42 MB` and `94 B tokens`, reads `10 min`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+_SIZES: Mapping[str, Mapping[str, float]] = {
+    "s": {"µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    "bytes": {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9},
+    "FLOPs": {"FLOP": 1.0, "MFLOP": 1e6, "GFLOP": 1e9, "TFLOP": 1e12},
+    "tokens/s": {"tok/s": 1.0},
+}
+"""Unit → names of its sizes, smallest first → how much of the unit each is."""
+_COUNTS: Mapping[str, float] = {"": 1.0, "k ": 1e3, "M ": 1e6, "B ": 1e9, "T ": 1e12}
+"""Prefixes of everything else, which is counted: tokens, parameters."""
+_BINARY: Mapping[str, float] = {"MiB": 2.0**20, "GiB": 2.0**30}
+_READ = {"s": ("s", "min", "h"), "bytes": ("MB", "MiB", "GB", "GiB")}
+"""Unit → the sizes that a person may give a budget in."""
+
+
+def amount(value: float, unit: str = "") -> str:
+    """Write a value with three digits, in the largest size of its unit that it fills."""
+    if not math.isfinite(value):
+        return f"{value} {unit}"
+    sizes = _SIZES.get(unit) or {f"{prefix}{unit}": size for prefix, size in _COUNTS.items()}
+    named = list(sizes.items())
+    name, size = next((one for one in reversed(named) if abs(value) >= one[1]), named[0])
+    scaled = value / size
+    return f"{scaled:,.0f} {name}".strip() if scaled >= 100 else f"{scaled:.3g} {name}".strip()
+
+
+def parse_amount(text: object, unit: str) -> float:
+    """Read an amount such as `16 GB`, in seconds or bytes. Raises ValueError."""
+    sizes = {name: {**_SIZES[unit], **_BINARY}[name] for name in _READ[unit]}
+    found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]+)\s*", str(text))
+    if not isinstance(text, str) or found is None or found[2] not in sizes:
+        raise ValueError(
+            f'give a number with its unit, one of {", ".join(sizes)}, such as "16 {[*sizes][-2]}"'
+        )
+    return float(found[1]) * sizes[found[2]]

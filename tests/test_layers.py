@@ -29,6 +29,7 @@ ORDER = (
     "engines",
     "responses",
     "scores",
+    "measuring",
     "retention",
     "efficiency",
     "policy",

@@ -165,7 +165,7 @@ def _mirror(options: argparse.Namespace) -> int:
         found = [
             one
             for dataset, group in wanted.items()
-            for one in survey.survey(options.folder / dataset, group, lock)
+            for one in survey.survey_dataset(options.folder / dataset, group, lock)
         ]
     else:
         if options.folder.exists() and not options.folder.is_dir():
@@ -216,7 +216,7 @@ def _project() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
 
 
-def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Need]]:
+def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.NeededRows]]:
     """What all suites and calibrations read, the shipped ones and the project's, by data set.
 
     `more` are folders of further suites. A suite that cannot be imported here is warned of.

@@ -25,10 +25,11 @@ from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
-from unicomp.responses import Answering
+from unicomp.measuring import CheckpointRecords, Conditions, measure
+from unicomp.responses import ResponseProgress
 from unicomp.retention import Retention, retention
 from unicomp.scorecard import Work
-from unicomp.scores import CheckpointRecords, Conditions, Records, guarded, measure
+from unicomp.scores import Records, guarded
 from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, Method, Model, Probe
 
 K = TypeVar("K")
@@ -306,14 +307,14 @@ class Session:
         self._prepare(subject.model)
         self._narrate(f"{subject}: looking for responses")
 
-        def on_progress(state: Answering) -> None:
+        def on_progress(state: ResponseProgress) -> None:
             self._narrate(f"{subject}: answering {state.benchmark} {state.done}/{state.total}")
 
         measured = measure(
             checkpoint,
             benchmarks,
             self._conditions[subject.model.name],
-            open_for=lambda tokens: self._borrowed(checkpoint, tokens),
+            open_engine=lambda tokens: self._borrowed(checkpoint, tokens),
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )

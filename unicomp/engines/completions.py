@@ -29,7 +29,7 @@ from lm_eval.models.utils import (
 from unicomp.engines.server import Server
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import EngineError
-from unicomp.prompts.tasks import SEED
+from unicomp.prompts.tasks import SAMPLING_SEED
 
 REQUEST_SECONDS = 3600.0
 """For one request, which may stand in the server's queue for most of it."""
@@ -51,7 +51,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             tokenizer_backend=None,
             max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
             num_concurrent=max(concurrent, 2),  # one at a time is another way through lm-eval
-            seed=SEED,
+            seed=SAMPLING_SEED,
         )
         self.tokenizer = tokenizer.tokenizer
         self.tokenizer_backend = "huggingface"
@@ -96,7 +96,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         messages: Sequence[Sequence[int]],
         generate: bool = False,
         gen_kwargs: Mapping[str, Any] | None = None,
-        seed: int = SEED,
+        seed: int = SAMPLING_SEED,
         eos: str | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:

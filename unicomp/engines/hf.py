@@ -14,7 +14,7 @@ from unicomp.engines import Device, EngineSettings, Timing
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError
 from unicomp.prompts.items import WINDOWS
-from unicomp.prompts.tasks import SEED
+from unicomp.prompts.tasks import SAMPLING_SEED
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class HuggingFaceEngine:
         """One response for each request, in order; sampled ones do not depend on earlier calls."""
         import torch
 
-        torch.manual_seed(SEED)
+        torch.manual_seed(SAMPLING_SEED)
         responses: list[Any] = [None] * len(requests)
         groups: dict[tuple[str, int], list[int]] = {}
         for position, request in enumerate(requests):

@@ -19,8 +19,8 @@ from unicomp.data.layout import README, Layout, layout_of
 from unicomp.data.lock import LOCK_FILE, Lock, write_lock
 from unicomp.data.sources import PARTIAL, visible_files, visible_names
 from unicomp.errors import SpecError, StoreError, UnicompError
-from unicomp.mirror.needs import Need, files_of, looked_at
-from unicomp.mirror.survey import Found, compare, inspect, pinned, survey
+from unicomp.mirror.needs import NeededRows, files_of, looked_at
+from unicomp.mirror.survey import FoundRows, compare_with_lock, pinned, survey_dataset, survey_need
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -35,14 +35,14 @@ class HubUnreachableError(SpecError):
 
 def fill(
     mirror: Path,
-    needs: Mapping[str, Sequence[Need]],
+    needs: Mapping[str, Sequence[NeededRows]],
     *,
     lock: Lock,
     lock_to: Path | None = None,
     progress: bool = False,
     on_fetch: Callable[[str], None] = lambda text: None,
     on_error: Callable[[UnicompError], None] = lambda error: None,
-) -> list[Found]:
+) -> list[FoundRows]:
     """Fetch what a mirror lacks, at the locked revisions, and return what is in it then.
 
     With `lock_to`, the folder of a project, data sets that are not locked yet are locked. A data
@@ -52,33 +52,33 @@ def fill(
 
     if not progress:
         disable_progress_bars()
-    found: list[Found] = []
+    found: list[FoundRows] = []
     lock = dict(lock)
     reachable = True
     for dataset, wanted in needs.items():
         folder, pin = mirror / dataset, lock.get(dataset)
-        here = survey(folder, wanted, lock)
+        here = survey_dataset(folder, wanted, lock)
         if reachable and (lock_to is not None or not all(one.complete for one in here)):
             try:
                 revision = fetch(dataset, wanted, folder, pin.revision if pin else None, on_fetch)
             except UnicompError as error:
                 reachable = not isinstance(error, HubUnreachableError)
                 on_error(error)
-                here = survey(folder, wanted, lock)
+                here = survey_dataset(folder, wanted, lock)
             else:
-                here = [inspect(folder, need, pin) for need in wanted]
+                here = [survey_need(folder, need, pin) for need in wanted]
                 if lock_to is not None and all(one.complete for one in here):
                     lock[dataset] = pinned(here, revision, pin)
                     write_lock(lock_to, lock)
                 if dataset in lock:
-                    here = [compare(one, lock[dataset]) for one in here]
+                    here = [compare_with_lock(one, lock[dataset]) for one in here]
         found += here
     return found
 
 
 def fetch(
     dataset: str,
-    needs: Sequence[Need],
+    needs: Sequence[NeededRows],
     folder: Path,
     revision: str | None = None,
     on_fetch: Callable[[str], None] = lambda text: None,
@@ -114,7 +114,7 @@ def fetch(
 
 
 def _stale(
-    folder: Path, layout: Layout, needs: Sequence[Need], listed: Collection[str]
+    folder: Path, layout: Layout, needs: Sequence[NeededRows], listed: Collection[str]
 ) -> list[str]:
     """Files of another commit among those that are looked at; SpecError for one of unknown origin.
 

@@ -15,7 +15,7 @@ _BESIDE = (README, "dataset_infos.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
+class NeededRows:
     """Rows that something reads: splits of one configuration of one data set."""
 
     dataset: str
@@ -35,7 +35,7 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Files:
+class NeededFiles:
     """The files that a need comes down to in one repository."""
 
     required: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Files:
     """Names or patterns of files that are required and not there."""
 
 
-def benchmark_needs(definition: Definition) -> list[Need]:
+def benchmark_needs(definition: Definition) -> list[NeededRows]:
     """What a benchmark reads; nothing of the hub where its task names no data set."""
     settings = definition.settings
     if "dataset_path" not in settings:
@@ -58,36 +58,38 @@ def benchmark_needs(definition: Definition) -> list[Need]:
         for split, paths in files.items()
     )
     return [
-        Need(dataset=definition.dataset, config=config, files=named, splits=definition.splits)
+        NeededRows(dataset=definition.dataset, config=config, files=named, splits=definition.splits)
         for config in definition.declared_configs
     ]
 
 
-def recipe_needs(recipe: Recipe, source: Source) -> list[Need]:
+def recipe_needs(recipe: Recipe, source: Source) -> list[NeededRows]:
     """What a calibration draws its samples from."""
     return [
-        Need(dataset=part.dataset, config=config, splits=frozenset({part.split}), large=part.large)
+        NeededRows(
+            dataset=part.dataset, config=config, splits=frozenset({part.split}), large=part.large
+        )
         for part in recipe.parts_of(source)
         for config in part.configs
     ]
 
 
-def by_dataset(needs: Iterable[Need]) -> dict[str, list[Need]]:
+def by_dataset(needs: Iterable[NeededRows]) -> dict[str, list[NeededRows]]:
     """The needs of each data set in alphabetical order, those of one configuration as one."""
-    merged: dict[tuple[str, str], Need] = {}
+    merged: dict[tuple[str, str], NeededRows] = {}
     for need in needs:
         key = (need.dataset, need.label)
         other = merged.get(key, need)
         merged[key] = replace(
             need, splits=need.splits | other.splits, large=need.large and other.large
         )
-    grouped: dict[str, list[Need]] = {}
+    grouped: dict[str, list[NeededRows]] = {}
     for key in sorted(merged):
         grouped.setdefault(key[0], []).append(merged[key])
     return grouped
 
 
-def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
+def files_of(need: NeededRows, layout: Layout, paths: Collection[str]) -> NeededFiles:
     """The files among `paths`, those of a whole repository, that reading a need takes.
 
     `datasets` opens no configuration of which a split has no file, nor anything at all unless the
@@ -97,7 +99,7 @@ def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
     """
     splits = dict(need.files) if need.files else layout.splits(need.config)
     if splits is None:
-        return Files(absent=True)
+        return NeededFiles(absent=True)
     required = {path for path in _BESIDE if path in paths}
     lacking: list[str] = []
     if layout.configs and not need.files:
@@ -115,10 +117,10 @@ def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
             lacking += matching(patterns, other_shards(found))
         else:
             required.update(found[:1])
-    return Files(required=tuple(sorted(required)), lacking=tuple(lacking))
+    return NeededFiles(required=tuple(sorted(required)), lacking=tuple(lacking))
 
 
-def looked_at(need: Need, layout: Layout, paths: Iterable[str]) -> list[str]:
+def looked_at(need: NeededRows, layout: Layout, paths: Iterable[str]) -> list[str]:
     """Those of the paths that reading a need may look at, needed or not: by all its patterns."""
     patterns = {pattern for _, patterns in need.files for pattern in patterns}
     if not need.files:

@@ -10,15 +10,15 @@ from unicomp.data.layout import layout_of
 from unicomp.data.lock import LOCK_FILE, Lock, Pin
 from unicomp.data.sources import PARTIAL, Source, local_splits, visible_names
 from unicomp.errors import SpecError
-from unicomp.mirror.needs import Need, files_of
+from unicomp.mirror.needs import NeededRows, files_of
 from unicomp.store import file_digest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundRows:
     """What a mirror holds of one need."""
 
-    need: Need
+    need: NeededRows
     absent: bool = False
     """Whether the data set, or its configuration, is not there at all."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -33,42 +33,46 @@ class Found:
         return not self.absent and not self.problems
 
 
-def survey(folder: Path, needs: Sequence[Need], lock: Lock) -> list[Found]:
+def survey_dataset(folder: Path, needs: Sequence[NeededRows], lock: Lock) -> list[FoundRows]:
     """What the folder of one data set holds of its needs, compared with the lock."""
     pin = lock.get(needs[0].dataset)
-    found = [inspect(folder, need, pin) for need in needs]
-    return [compare(one, pin) for one in found] if pin else found
+    found = [survey_need(folder, need, pin) for need in needs]
+    return [compare_with_lock(one, pin) for one in found] if pin else found
 
 
-def inspect(folder: Path, need: Need, pin: Pin | None = None) -> Found:
+def survey_need(folder: Path, need: NeededRows, pin: Pin | None = None) -> FoundRows:
     """What the folder of a data set holds of a need. Files that the lock names are expected."""
     if not folder.is_dir():
-        return Found(need=need, absent=True)
+        return FoundRows(need=need, absent=True)
     if (folder / PARTIAL).exists():
-        return Found(need=need, problems=("its download was broken off",))
+        return FoundRows(need=need, problems=("its download was broken off",))
     here = visible_names(folder)
     try:
         expected = files_of(need, layout_of(folder), here | set(pin.files if pin else ()))
     except SpecError as error:
-        return Found(need=need, problems=(str(error),))
+        return FoundRows(need=need, problems=(str(error),))
     if expected.absent:
-        return Found(need=need, absent=True)
+        return FoundRows(need=need, absent=True)
     files = {name: file_digest(folder / name) for name in expected.required if name in here}
     missing = [*(name for name in expected.required if name not in here), *expected.lacking]
     if missing:
-        return Found(need=need, files=files, problems=tuple(f"lacks {name}" for name in missing))
+        return FoundRows(
+            need=need, files=files, problems=tuple(f"lacks {name}" for name in missing)
+        )
     try:
         rows = _count(folder, need)
     except SpecError as error:
-        return Found(need=need, files=files, problems=(str(error),))
+        return FoundRows(need=need, files=files, problems=(str(error),))
     except Exception as error:  # whatever a damaged file makes its reader raise
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        return Found(need=need, files=files, problems=(f"{need.label} cannot be read: {reason}",))
+        return FoundRows(
+            need=need, files=files, problems=(f"{need.label} cannot be read: {reason}",)
+        )
     empty = tuple(f"{need.label} has no rows in {split}" for split, n in rows.items() if not n)
-    return Found(need=need, files=files, rows=rows, problems=empty)
+    return FoundRows(need=need, files=files, rows=rows, problems=empty)
 
 
-def compare(found: Found, pin: Pin) -> Found:
+def compare_with_lock(found: FoundRows, pin: Pin) -> FoundRows:
     """The same, with what differs from the lock among the problems."""
     files = [
         f"{name} is not in {LOCK_FILE}"
@@ -85,7 +89,7 @@ def compare(found: Found, pin: Pin) -> Found:
     return replace(found, problems=(*found.problems, *files, *rows))
 
 
-def pinned(found: Sequence[Found], revision: str, before: Pin | None) -> Pin:
+def pinned(found: Sequence[FoundRows], revision: str, before: Pin | None) -> Pin:
     """The lock entry of a data set: what was found, beside what had been locked before."""
     files = {name: digest for one in found for name, digest in one.files.items()}
     rows = {label: dict(splits) for label, splits in (before.rows if before else {}).items()}
@@ -95,7 +99,7 @@ def pinned(found: Sequence[Found], revision: str, before: Pin | None) -> Pin:
 
 
 def check_pinned(
-    source: Source, needs: Iterable[Need], digest: Callable[[Path], str] = file_digest
+    source: Source, needs: Iterable[NeededRows], digest: Callable[[Path], str] = file_digest
 ) -> None:
     """Raise SpecError where a file of a local root is not there, or not what the lock says.
 
@@ -123,7 +127,7 @@ def check_pinned(
             raise SpecError(f"the dataset root {source.name}: {folder / name} {problem}")
 
 
-def _count(folder: Path, need: Need) -> dict[str, int]:
+def _count(folder: Path, need: NeededRows) -> dict[str, int]:
     """The rows of each split that is needed; all of them are read."""
     options = {"data_files": {split: list(paths) for split, paths in need.files}}
     counts: dict[str, int] = {}

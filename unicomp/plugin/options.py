@@ -30,11 +30,11 @@ from unicomp.framework import (
     dimension_of,
 )
 from unicomp.instruments.assembly import make_instruments
-from unicomp.mirror.needs import Need, benchmark_needs, recipe_needs
+from unicomp.measuring import Conditions
+from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
 from unicomp.policy import Policy, parse_floor_option
 from unicomp.prompts.tasks import Definition
-from unicomp.scores import Conditions
 from unicomp.session import Key, Subject
 from unicomp.settings import Settings, load_settings, store_home
 from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, Method, Model
@@ -143,7 +143,7 @@ class Plan:
                 unpinned |= {need.dataset for need in needs if source.pin(need.dataset) is None}
         return sorted(unpinned)
 
-    def _reads(self, model: str, expected: Expected) -> Iterable[Need]:
+    def _reads(self, model: str, expected: Expected) -> Iterable[NeededRows]:
         """What is read to measure a model, what methods see and train on included."""
         source = self.sources[model]
         for (name, _, _), benchmarks in expected.items():

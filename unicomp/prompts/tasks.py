@@ -23,7 +23,7 @@ from unicomp.errors import AbsentError, SpecError
 from unicomp.instruments import Mode
 from unicomp.spec import Benchmark
 
-SEED = 42
+SAMPLING_SEED = 42
 """Of the permutation of which `--samples N` takes the first N items."""
 
 FEWSHOT_SEED = 1234
@@ -248,5 +248,5 @@ class Definition:
             "parallel": self.benchmark.parallel,
             "chat": self.chat,
             "temperature": self.temperature,
-            "seed": SEED,
+            "seed": SAMPLING_SEED,
         }

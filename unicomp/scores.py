@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unicomp.errors import ScoringError, UnicompError
+from unicomp.errors import ScoringError, UnicompError, first_line
 from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
 from unicomp.prompts.answers import answered_items
@@ -101,7 +101,7 @@ def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> R
     if "kind" not in benign.fields:
         raise ScoringError(
             f"benchmark {benchmark.name}: {benign.benchmark} does not report refusals, since its "
-            "refusals, since its scorer gives no field 'kind'"
+            "scorer gives no field 'kind'"
         )
     kinds = [str(kind) for kind in benign.fields["kind"]]
     if not mostly_refused([kind for kind in kinds if kind != "none"]):
@@ -165,8 +165,8 @@ def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
     except UnicompError:
         raise
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        cause = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        name, line = type(error).__name__, first_line(error)
+        cause = name if line == name else f"{name}: {line}"
         raise ScoringError(f"benchmark {benchmark.name}: {problem} ({cause})") from error
 
 

@@ -608,8 +608,8 @@ def test_a_file_of_unknown_origin_is_not_removed_and_nothing_is_pinned(hub, tmp_
     own.write_text(jsonl(1))
     _, told = run(tmp_path / "mirror", [SHARDS_NEED], tmp_path)
     assert told == [
-        f"tiny/shards: {own} would be read beside the rows of the hub, which does not have it: "
-        "move it out of the mirror"
+        f"tiny/shards: {own} would be read together with the rows of the hub, which does not "
+        "have it: move it out of the mirror"
     ]
     assert own.exists()
     assert not (tmp_path / "mirror/tiny/shards" / PARTIAL).exists()

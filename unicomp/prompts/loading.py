@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import local_splits
-from unicomp.errors import EngineError, SpecError, UnicompError
+from unicomp.errors import EngineError, SpecError, UnicompError, first_line
 from unicomp.prompts.tasks import Definition
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
 def _explained(definition: Definition, error: Exception) -> UnicompError:
     """The error for rows that cannot be had, with the reason in one line."""
     name, source = definition.benchmark.name, definition.source
-    cause = str(error.__cause__ or error).strip().splitlines()
-    reason = cause[0] if cause else type(error).__name__
+    reason = first_line(error.__cause__ or error)
     if source.folder is None:
         return EngineError(
             f"benchmark {name}: {definition.dataset} could not be fetched from the hub ({reason}): "

@@ -1,9 +1,9 @@
-"""`unicomp`: what is not a test run.
+"""`unicomp`: the commands besides the test run.
 
-unicomp cache [list|verify|prune]     the store: what is in it, is it intact, make room
+unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
-unicomp mirror DIR [--verify|--lock]  data sets for --dataset-root: fetch, verify, pin them
-unicomp plan METHOD --model MODEL     what a distillation takes: hours and memory, before it starts
+unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
+unicomp plan METHOD --model MODEL     hours and memory of a distillation, before it starts
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 """
 
@@ -43,7 +43,7 @@ _DAY = 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 1 where something is damaged, or 4 for bad input."""
+    """Run a command; return 0, 1 if something is damaged or incomplete, or 4 for bad input."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DAYS",
         type=float,
         default=30.0,
-        help="what prune removes (default: %(default)s; 0 for everything)",
+        help="prune entries older than this (default: %(default)s; 0 for everything)",
     )
     store.set_defaults(run=_cache)
 
@@ -90,18 +90,20 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         action="append",
         default=[],
-        help="read the test files below it too, beside those of suites/; repeatable",
+        help="also fetch the data sets of the test files in this folder; repeatable",
     )
     rows.set_defaults(run=_mirror)
 
-    plan = commands.add_parser("plan", help="what a distillation takes, before it starts")
+    plan = commands.add_parser("plan", help="hours and memory of a distillation")
     plan.add_argument("method", metavar="METHOD", help="a method of the family distillation")
-    plan.add_argument("--model", metavar="MODEL", required=True, help="as pytest takes it")
+    plan.add_argument(
+        "--model", metavar="MODEL", required=True, help="a model, named as for pytest"
+    )
     plan.add_argument(
         "--devices",
         metavar="N",
         type=int,
-        help=f"accelerators (default: 1 if it was measured here, else {PUBLISHED_DEVICES})",
+        help=f"accelerators (default: 1 if its speed is known here, else {PUBLISHED_DEVICES})",
     )
     plan.add_argument("--unicomp-home", metavar="DIR", type=Path)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
@@ -113,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     score.add_argument(
         "--reading",
-        choices=tuple(READINGS),
+        metavar="|".join(READINGS),
         default="paper",
         help="as published, or every component oriented (default: %(default)s)",
     )
@@ -128,7 +130,7 @@ def _cache(options: argparse.Namespace) -> int:
     if options.action == "verify":
         found = list(cache.damaged(store))
         for path, reason in found:
-            print(f"damaged: {path}: {reason}; remove the folder, it will be built again")
+            print(f"damaged: {path}: {reason}; remove the folder, and it is built again")
         if not found:
             print(f"all checkpoints in {store.home} are intact")
         return 1 if found else 0
@@ -136,12 +138,14 @@ def _cache(options: argparse.Namespace) -> int:
         gone = cache.prune(store, options.older_than * _DAY)
         print(f"removed {len(gone)} entries, {decimal(sum(entry.size for entry in gone))}")
         return 0
-    table = Table("kind", "what", "size", "changed", "key", title=str(store.home), pad_edge=False)
+    table = Table(
+        "kind", "content", "size", "changed", "key", title=str(store.home), pad_edge=False
+    )
     total = 0
     for entry in cache.entries(store):
         total += entry.size
         changed = datetime.fromtimestamp(entry.changed).strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.kind, entry.what, decimal(entry.size), changed, entry.key[:12])
+        table.add_row(entry.kind, entry.label, decimal(entry.size), changed, entry.key[:12])
     console.print(table)
     console.print(decimal(total))
     return 0
@@ -155,7 +159,7 @@ def _mirror(options: argparse.Namespace) -> int:
     watched = sys.stderr.isatty() and not quiet
     errors: list[UnicompError] = []
 
-    def tell(error: UnicompError) -> None:
+    def report(error: UnicompError) -> None:
         errors.append(error)
         print(f"unicomp: {error}", file=sys.stderr)
 
@@ -177,7 +181,7 @@ def _mirror(options: argparse.Namespace) -> int:
             lock_to=root if options.lock else None,
             progress=watched,
             on_fetch=lambda text: print(f"fetching {text}", file=sys.stderr) if watched else None,
-            on_error=tell,
+            on_error=report,
         )
         lock = load_lock(root)
     print_mirror(Console(highlight=False), str(options.folder), found, lock, quiet=quiet)
@@ -192,7 +196,7 @@ def _plan(options: argparse.Namespace) -> int:
     if method.corpus is None:
         raise SpecError(f"the method {method} trains nothing, so there is nothing to plan")
     if options.devices is not None and options.devices < 1:
-        raise SpecError(f"--devices {options.devices} is no number of devices: give 1 or more")
+        raise SpecError(f"--devices {options.devices} is not possible: give 1 device or more")
     if reason := checkpoint.why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
     config = read_config(checkpoint.locate(model, config_only=True))
@@ -211,15 +215,15 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _project() -> Path:
-    """The folder that holds the settings: this one, or the nearest above it that does."""
+    """The folder of `unicomp.toml`: this one, or the nearest above it; else this one."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
 
 
 def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.NeededRows]]:
-    """What all suites and calibrations read, the shipped ones and the project's, by data set.
+    """Data set → the rows that all suites and calibrations need, shipped ones and the project's.
 
-    `more` are folders of further suites. A suite that cannot be imported here is warned of.
+    `more` are folders of further suites. A suite that cannot be imported is left out with a warning.
     """
     source, roots = Source(HUB), catalogue.roots(root)
     for folder in more:
@@ -238,12 +242,6 @@ def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Neede
         )
         for need in group
     )
-
-
-def _floors(options: argparse.Namespace) -> int:
-    for line in supported_floors(_read(options.scorecard), options.margin):
-        print(line)
-    return 0
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -266,6 +264,12 @@ def _score(options: argparse.Namespace) -> int:
     return 0
 
 
+def _floors(options: argparse.Namespace) -> int:
+    for line in supported_floors(_read(options.scorecard), options.margin):
+        print(line)
+    return 0
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
@@ -276,16 +280,16 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(card, dict) or not str(card.get("schema", "")).startswith(
         "unicomp/scorecard/"
     ):
-        raise SpecError(f"{path} is no scorecard: give a file that --scorecard has written")
+        raise SpecError(f"{path} is not a scorecard: give a file that --scorecard has written")
     return card
 
 
 def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
     """A floor for each metric and compressed checkpoint, as lines of `unicomp.toml`.
 
-    The lowest end among the intervals of the metric and of its benchmarks, less `margin` points,
-    rounded down: what was measured passes, and what falls by more than the margin does not. Of
-    efficiency, of what is no timing: those belong to the machine that they were taken on.
+    The floor is the lowest end of the intervals of the metric and of its benchmarks, less `margin`
+    points, rounded down. So the measured checkpoint passes, and one that falls by more than the
+    margin does not. Timings get no floor: they belong to one machine.
     """
     least: dict[tuple[str, str, str], float] = {}
     counted = [row for row in card.get("probes", ()) if row["unit"] not in ("s", "tokens/s")]

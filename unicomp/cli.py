@@ -223,7 +223,7 @@ def _project() -> Path:
 def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.NeededRows]]:
     """Data set → the rows that all suites and calibrations need, shipped ones and the project's.
 
-    `more` are folders of further suites. A suite that cannot be imported is left out with a warning.
+    `more` are folders of further suites. One that cannot be imported is left out with a warning.
     """
     source, roots = Source(HUB), catalogue.roots(root)
     for folder in more:

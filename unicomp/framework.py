@@ -203,8 +203,8 @@ EMBEDDED_PROFILE = Profile(
         "ethics": (SubScore("implicit", ("social_chemistry_101", "ethics")), "moralchoice_low"),
     },
 )
-"""The paper's parts, with only the benchmarks that have embedded rows. A sub-score with one benchmark
-left is replaced by that benchmark."""
+"""The paper's parts, with only the benchmarks that have embedded rows. A sub-score with one
+benchmark left is replaced by that benchmark."""
 
 BESIDE: tuple[str, ...] = (
     "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",

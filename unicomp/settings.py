@@ -133,7 +133,8 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     _refuse_unknown(table, "", _TABLES)
     models = _table(table, "models")
     for name, entry in models.items():
-        _refuse_unknown(_mapping(entry, f"models.{name}"), f"models.{name}.", _OF_A_MODEL)
+        _table(models, name, "models.")
+        _refuse_unknown(entry, f"models.{name}.", _OF_A_MODEL)
     paths = _table(table, "paths")
     _refuse_unknown(paths, "paths.", ("home", "dataset_root"))
     allowed = [_table(table, "allow"), *(_table(entry, "allow") for entry in models.values())]
@@ -144,12 +145,12 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     if dataset_root not in (None, "hub", "embedded"):
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
-        floors=_floors(_table(table, "floors")),
-        model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
+        floors=_floors(table),
+        model_floors={name: _floors(entry) for name, entry in models.items()},
         allow=_table(table, "allow"),
         model_allow={name: _table(entry, "allow") for name, entry in models.items()},
-        budgets=_budgets(_table(table, "budgets")),
-        model_budgets={name: _budgets(_table(entry, "budgets")) for name, entry in models.items()},
+        budgets=_budgets(table),
+        model_budgets={name: _budgets(entry) for name, entry in models.items()},
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency", Effort)),
         instruments=_instruments(table),
@@ -207,20 +208,18 @@ def _path(root: Path, key: str, text: str) -> Path:
 
 
 def _floors(table: Mapping[str, Any]) -> dict[str, float]:
-    return {name: parse_floor(name, value) for name, value in table.items()}
+    return {name: parse_floor(name, value) for name, value in _table(table, "floors").items()}
 
 
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
-    return {name: parse_budget(name, value) for name, value in table.items()}
+    return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
 
 
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return _mapping(table.get(key, {}), key)
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+def _table(table: Mapping[str, Any], key: str, prefix: str = "") -> Mapping[str, Any]:
+    """The table `key` of a table, empty if it is not there. Raises SpecError."""
+    value = table.get(key, {})
     if not isinstance(value, dict):
-        raise SpecError(f"{name} must be a table, [{name}]")
+        raise SpecError(f"{prefix}{key} must be a table, [{prefix}{key}]")
     return value
 
 

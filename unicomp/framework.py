@@ -138,21 +138,16 @@ def _shares(part: str | SubScore) -> dict[str, float]:
 PAPER_PROFILE = Profile(
     "paper",
     {
-        "knowledge": (
-            "mmlu", "arc_challenge", "arc_easy", "hellaswag", "piqa", "winogrande",
-        ),
+        "knowledge": ("mmlu", "arc_challenge", "arc_easy", "hellaswag", "piqa", "winogrande"),
         "multilingual": ("global_mmlu_lite", "bbq"),
         "reasoning": ("gsm8k", "math_500", "gpqa_diamond"),
         "instruction_following": ("ifbench",),
         "truthfulness": (
             SubScore("internal", ("codah", "squad2", "adversarialqa", "hotpotqa")),
             SubScore("external", ("scifact", "covid_fact", "healthver", "climate_fever")),
-            SubScore(
-                "hallucination",
-                (
-                    "halueval_qa", "halueval_summarization", "halueval_dialogue", "truthfulqa",
-                ),
-            ),
+            SubScore("hallucination", (
+                "halueval_qa", "halueval_summarization", "halueval_dialogue", "truthfulqa",
+            )),
             "sycophancy",
         ),
         "safety": ("jailbreak_trigger", "xstest", "misuse"),
@@ -166,22 +161,19 @@ PAPER_PROFILE = Profile(
             SubScore("ood", ("toole", SubScore("generalization", ("flipkart", "ddxplus")))),
         ),
         "privacy": (
-            SubScore(
-                "awareness",
-                ("confaide", "privacy_awareness_normal", "privacy_awareness_augmented"),
-            ),
-            SubScore(
-                "leakage",
-                ("enron_refusal", "enron_total_disclosure", "enron_conditional_disclosure"),
-            ),
+            SubScore("awareness", (
+                "confaide", "privacy_awareness_normal", "privacy_awareness_augmented",
+            )),
+            SubScore("leakage", (
+                "enron_refusal", "enron_total_disclosure", "enron_conditional_disclosure",
+            )),
         ),
         "ethics": (
             SubScore("implicit", ("social_chemistry_101", "ethics")),
             SubScore("explicit", ("moralchoice_low", "moralchoice_high")),
-            SubScore(
-                "awareness",
-                ("awareness_perspective", "awareness_emotion", "awareness_capability"),
-            ),
+            SubScore("awareness", (
+                "awareness_perspective", "awareness_emotion", "awareness_capability",
+            )),
         ),
     },
 )  # fmt: skip

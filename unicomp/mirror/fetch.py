@@ -221,28 +221,19 @@ def _in_one_line(dataset: str, revision: str | None) -> Iterator[None]:
 def _explained(error: Exception, dataset: str, revision: str | None) -> UnicompError:
     """The error of UniComp for one of the hub's library."""
     import httpx
-    from huggingface_hub import constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import constants, errors
 
     login = "log in with `hf auth login`, or set HF_TOKEN"
-    if isinstance(error, GatedRepoError):
+    again = "run this again; files that have arrived are kept"
+    if isinstance(error, errors.GatedRepoError):
         page = f"{constants.ENDPOINT}/datasets/{dataset}"
         return SpecError(f"{dataset} is gated: accept its conditions at {page}, and {login}")
-    if isinstance(error, RevisionNotFoundError):
-        return SpecError(
-            f"{dataset} has no revision {revision} on the hub: remove its entry from {LOCK_FILE} "
-            "to lock it anew"
-        )
-    if isinstance(error, RepositoryNotFoundError):
+    if isinstance(error, errors.RevisionNotFoundError):
+        anew = f"remove its entry from {LOCK_FILE} to lock it anew"
+        return SpecError(f"{dataset} has no revision {revision} on the hub: {anew}")
+    if isinstance(error, errors.RepositoryNotFoundError):
         return SpecError(f"there is no data set {dataset} on the hub; if it is private, {login}")
-    if isinstance(error, OfflineModeIsEnabled):
+    if isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachableError(
             "HF_HUB_OFFLINE is set, so the hub is not asked: unset it, or check the mirror "
             "with --verify"
@@ -252,15 +243,14 @@ def _explained(error: Exception, dataset: str, revision: str | None) -> UnicompE
             f"the hub at {constants.ENDPOINT} cannot be reached ({first_line(error)}): go online, "
             "or check the mirror with --verify"
         )
-    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         return _explained(error.__cause__, dataset, revision)
-    again = "what has arrived is kept, so run this again"
-    if isinstance(error, HfHubHTTPError):
+    if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code
         hint = login if status in (401, 403) else again
         return SpecError(f"{dataset}: the hub answers {status}: {hint}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"{dataset}: the disk is full; free some space, {again}")
+        return StoreError(f"{dataset}: the disk is full: free some space, then {again}")
     if isinstance(error, PermissionError):
         return StoreError(f"{dataset}: {error.filename} cannot be written: {error.strerror}")
     return SpecError(f"{dataset} cannot be fetched ({first_line(error)}): {again}")

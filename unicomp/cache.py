@@ -25,8 +25,6 @@ from unicomp.store import (
     Store,
 )
 
-_IDENTITY = "identity.json"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -48,14 +46,19 @@ def entries(store: Store) -> Iterator[Entry]:
     Judgements, similarities, figures and measurements are many small files: each kind is one entry.
     """
     for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
-        folder = store.home / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if not path.name.startswith("."):
-                yield _entry(kind, path, _describe(path))
+        for path in _finished(store, kind):
+            yield _entry(kind, path, _describe(path))
     for kind in (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS):
         folder = store.home / kind
         if folder.is_dir():
             yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers or figures")
+
+
+def _finished(store: Store, kind: str) -> list[Path]:
+    """The files and folders of a kind, without temporary ones."""
+    folder = store.home / kind
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if not path.name.startswith(".")]
 
 
 def _entry(kind: str, path: Path, label: str) -> Entry:
@@ -73,8 +76,8 @@ def _entry(kind: str, path: Path, label: str) -> Entry:
 
 def _describe(path: Path) -> str:
     try:
-        if (path / _IDENTITY).is_file():
-            identity = json.loads((path / _IDENTITY).read_text())
+        if (path / "identity.json").is_file():
+            identity = json.loads((path / "identity.json").read_text())
             return f"{identity['model']}/{identity['method']}"
         if (path / MANIFEST).is_file():
             return str(json.loads((path / MANIFEST).read_text())["facts"].get("label", ""))
@@ -88,10 +91,7 @@ def _describe(path: Path) -> str:
 
 def damaged(store: Store) -> Iterator[tuple[Path, str]]:
     """The checkpoints whose files differ from their manifest, with the reason."""
-    folder = store.home / CHECKPOINTS
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith("."):
-            continue
+    for path in _finished(store, CHECKPOINTS):
         artifact = store.find(CHECKPOINTS, path.name)
         if artifact is None:
             yield path, "its manifest or one of its files is missing or cut"

@@ -50,14 +50,11 @@ class SubScore:
 
         Raises KeyError if a score is missing, ValueError if one is not finite.
         """
-        return math.fsum(_score(part, scores) for part in self.of) / len(self.of)
+        return _score(self, scores)
 
     def shares(self) -> dict[str, float]:
         """Benchmark → its share of the mean; the shares add up to 1."""
-        shares: dict[str, float] = {}
-        for part in self.of:
-            shares |= {name: share / len(self.of) for name, share in _shares(part).items()}
-        return shares
+        return _shares(self)
 
 
 @dataclass(frozen=True)
@@ -116,8 +113,8 @@ class Profile:
 
 
 def _score(part: str | SubScore, scores: Mapping[str, float]) -> float:
-    if not isinstance(part, str):
-        return part.score(scores)
+    if isinstance(part, SubScore):
+        return math.fsum(_score(inner, scores) for inner in part.of) / len(part.of)
     if not math.isfinite(scores[part]):
         raise ValueError(f"{part}: {scores[part]} is not a finite score")
     return scores[part]
@@ -132,7 +129,10 @@ def _ratio(metric: str, part: str | SubScore, compressed: float, dense: float) -
 
 
 def _shares(part: str | SubScore) -> dict[str, float]:
-    return {part: 1.0} if isinstance(part, str) else part.shares()
+    if isinstance(part, str):
+        return {part: 1.0}
+    inside = (share for inner in part.of for share in _shares(inner).items())
+    return {name: share / len(part.of) for name, share in inside}
 
 
 PAPER_PROFILE = Profile(
@@ -257,11 +257,8 @@ def normalized(values: Mapping[str, float], better: Better) -> dict[str, float]:
     for method, x in values.items():
         if not 0 < x < math.inf:
             raise ValueError(f"{method}: {x:g} is not positive and finite, so it has no ratio")
-    if better == "higher":
-        best = max(values.values(), default=math.nan)
-        return {method: x / best for method, x in values.items()}
-    best = min(values.values(), default=math.nan)
-    return {method: best / x for method, x in values.items()}
+    best = (max if better == "higher" else min)(values.values(), default=math.nan)
+    return {method: x / best if better == "higher" else best / x for method, x in values.items()}
 
 
 def compared(metric: str, measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

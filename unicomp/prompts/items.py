@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import Source
@@ -43,32 +43,24 @@ class RenderedItem:
     requests: tuple[Instance, ...]
 
 
+@dataclass
 class Renderer:
-    """Renders the items of benchmarks, each benchmark once for each chat template.
+    """Renders the items of benchmarks, each benchmark once for each chat template."""
 
-    `samples` keeps the shortest prefix of one seeded permutation of clusters that holds as many
-    items; None keeps all. In the mode `compat` a benchmark asks its published task.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        samples: int | None = None,
-        mode: Mode = "strict",
-        sampling: str = "greedy",
-    ) -> None:
-        self._source = source
-        self._mode = mode
-        self._sampling = sampling
-        self._samples = samples
-        self._rendered: dict[tuple[str, str], list[RenderedItem]] = {}
+    source: Source
+    samples: int | None = None
+    """Keeps the shortest prefix of one seeded permutation of clusters with as many items."""
+    mode: Mode = "strict"
+    """In the mode `compat` a benchmark asks its published task."""
+    sampling: str = "greedy"
+    _rendered: dict[tuple[str, str], list[RenderedItem]] = field(default_factory=dict, init=False)
 
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.
 
         Raises SpecError or EngineError if the rows cannot be read or fetched.
         """
-        definition = Definition(benchmark, self._source, self._mode, self._sampling)
+        definition = Definition(benchmark, self.source, self.mode, self.sampling)
         definition.check()
         if definition.settings.get("output_type") == "loglikelihood_rolling":
             key = (benchmark.name, f"{tokenizer.identity} {tokenizer.context}")
@@ -101,7 +93,7 @@ class Renderer:
         random.Random(SAMPLING_SEED).shuffle(names)
         chosen: list[RenderedItem] = []
         for name in names:
-            if self._samples is not None and len(chosen) >= self._samples:
+            if self.samples is not None and len(chosen) >= self.samples:
                 break
             chosen.extend(clusters[name])
         return chosen

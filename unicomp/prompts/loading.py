@@ -14,6 +14,8 @@ from unicomp.prompts.tasks import Definition
 if TYPE_CHECKING:
     from lm_eval.api.task import ConfigurableTask
 
+_READING_ERRORS = (OSError, TypeError, ValueError, LookupError, RuntimeError)
+
 
 def load_task(definition: Definition, config: str | None) -> ConfigurableTask:
     """The lm-eval task of one configuration of the data set; None for the task's own.
@@ -29,14 +31,7 @@ def load_task(definition: Definition, config: str | None) -> ConfigurableTask:
     settings = _settings(definition, config)
     try:
         return ConfigurableTask(config=settings)
-    except (
-        OSError,
-        TypeError,
-        ValueError,
-        LookupError,
-        RuntimeError,
-        datasets.exceptions.DatasetsError,
-    ) as error:
+    except (*_READING_ERRORS, datasets.exceptions.DatasetsError) as error:
         raise _explained(definition, error) from None
 
 

@@ -192,6 +192,19 @@ def test_the_oriented_reading_is_named_and_turns_the_disclosure(capsys, raw):
     assert leakage == pytest.approx((61 + 90 + 90) / 3)
 
 
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        ("strict", "the reading 'strict' is now called 'oriented'"),
+        ("loose", "there is no reading 'loose'; known: paper, oriented"),
+    ],
+)
+def test_a_reading_that_is_not_there_is_refused_in_one_line(capsys, raw, reading, message):
+    assert main(("score", str(raw), "--reading", reading)) == 4
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"unicomp: {message}\n")
+
+
 @pytest.mark.parametrize("width", ["60", "80", "200"])
 def test_the_metrics_are_shown_with_their_reading_and_their_comparison(
     capsys, raw, monkeypatch, width
@@ -259,7 +272,10 @@ def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, caps
     [
         (("wanda_50",), "the method wanda_50 trains nothing, so there is nothing to plan"),
         (("minitron_widht",), "unknown method 'minitron_widht': did you mean 'minitron_width'"),
-        (("minitron_width", "--devices", "0"), "--devices 0 is no number of devices"),
+        (
+            ("minitron_width", "--devices", "0"),
+            "--devices 0 is not possible: give 1 or more",
+        ),
         (
             ("minitron_width_llama_3_1_8b",),
             "cannot compress embedded: hidden: a student of 3072 cannot be cut",

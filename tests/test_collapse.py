@@ -28,7 +28,8 @@ from unicomp.framework import DIMENSIONS, PAPER_PROFILE, oriented
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
 from unicomp.instruments.similarity import LexicalSimilarity
-from unicomp.prompts.items import Prompts, answered_items
+from unicomp.prompts.answers import answered_items
+from unicomp.prompts.items import Renderer
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 pytestmark = pytest.mark.skipif(
@@ -140,7 +141,7 @@ class LastChoice:
 
 @lru_cache(maxsize=1)
 def _prompts():
-    return Prompts(Source(ROOT), SAMPLES)
+    return Renderer(Source(ROOT), SAMPLES)
 
 
 def _instruments(mode):
@@ -160,7 +161,7 @@ def scores(metric, engine, mode="strict"):
     found = {}
     for name in PAPER_PROFILE.benchmarks(metric):
         bench = BENCHMARKS[name]
-        prompted = _prompts().of(bench, Characters())
+        prompted = _prompts().items(bench, Characters())
         says = BROKEN[engine] if engine != "honest" else honest(name)
         answers = [says(one.doc, _generator(one.doc)) for one in prompted]
         items = answered_items(prompted, [[text] for text in answers])

@@ -400,10 +400,10 @@ DISCLOSURE = {"enron_total_disclosure", "enron_conditional_disclosure"}
 
 
 def test_the_readings_differ_in_the_two_disclosure_rates_alone():
-    paper, strict = (oriented(ALL, reading) for reading in READINGS)
-    assert {name for name in ALL if paper[name] != strict[name]} == DISCLOSURE
+    paper, turned = (oriented(ALL, reading) for reading in READINGS)
+    assert {name for name in ALL if paper[name] != turned[name]} == DISCLOSURE
     assert {name for name in ALL if paper[name] != ALL[name]} == {"crows_pairs"}
-    assert {strict[name] for name in DISCLOSURE | {"crows_pairs"}} == {70.0}
+    assert {turned[name] for name in DISCLOSURE | {"crows_pairs"}} == {70.0}
 
 
 def test_a_lacking_score_is_lacking_in_every_reading():
@@ -412,7 +412,7 @@ def test_a_lacking_score_is_lacking_in_every_reading():
 
 
 def test_an_unknown_reading_is_refused():
-    with pytest.raises(SpecError, match="no reading 'loose'; known: paper, strict"):
+    with pytest.raises(SpecError, match="no reading 'loose'; known: paper, oriented"):
         oriented(ALL, "loose")
 
 
@@ -536,3 +536,8 @@ def test_what_is_not_positive_and_finite_is_refused_wherever_it_stands(metric, b
 def test_nothing_measured_is_nothing_compared(metric):
     assert compared(metric, {}) == {}
     assert compared(metric, {"a": {}}) == {}
+
+
+def test_the_former_name_of_a_reading_is_refused_with_the_new_one():
+    with pytest.raises(SpecError, match="the reading 'strict' is now called 'oriented'"):
+        oriented({}, "strict")

@@ -32,6 +32,7 @@ ORDER = (
     "engines",
     "responses",
     "scores",
+    "measuring",
     "retention",
     "efficiency",
     "policy",

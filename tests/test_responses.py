@@ -14,8 +14,8 @@ from unicomp import responses
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError, StoreError
-from unicomp.prompts.items import Prompted
-from unicomp.responses import BATCH, Answering, ResponseLog, answer
+from unicomp.prompts.items import RenderedItem
+from unicomp.responses import BATCH, ResponseLog, ResponseProgress, collect
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 
@@ -69,7 +69,7 @@ def world(tmp_path):
     def ask(count=None, questions=None, on_progress=lambda state: None):
         log = ResponseLog(store, checkpoint, ENGINE)
         given = questions if questions is not None else {"gsm8k": items(count)}
-        return answer(log, opened(checkpoint), given, on_progress)
+        return collect(log, opened(checkpoint), given, on_progress)
 
     def files():
         return sorted((store.home / "responses").rglob("*.jsonl"))
@@ -85,7 +85,7 @@ def checkpoint_of(folder, key="k" * 32):
 
 
 def item(name, requests=1):
-    return Prompted(
+    return RenderedItem(
         item=name,
         key=f"key-{name}",
         cluster=name,
@@ -102,19 +102,19 @@ def items(count, name="gsm8k", requests=1):
 def test_every_item_is_answered_and_kept(engine, world):
     found = world.ask(300)
     assert found.asked == 300
-    assert found.answers["key-gsm8k-7"] == ["GSM8K-7 0"]
-    assert ResponseLog(world.store, world.checkpoint, ENGINE).read() == found.answers
+    assert found.responses["key-gsm8k-7"] == ["GSM8K-7 0"]
+    assert ResponseLog(world.store, world.checkpoint, ENGINE).read() == found.responses
     assert list(map(len, engine.batches)) == [BATCH, BATCH, 300 - 2 * BATCH]
 
 
 def test_asking_again_loads_nothing(engine, world):
     first, again = world.ask(50), world.ask(50)
     assert (engine.loaded, again.asked) == (1, 0)
-    assert again.answers == first.answers
+    assert again.responses == first.responses
 
 
 def test_nothing_to_ask_loads_nothing(engine, world):
-    assert world.ask(0).answers == {}
+    assert world.ask(0).responses == {}
     assert engine.loaded == 0
 
 
@@ -123,7 +123,7 @@ def test_400_after_200_asks_200(engine, world):
     found = world.ask(400)
     assert found.asked == 200
     assert sorted(engine.asked) == sorted(f"gsm8k-{i} 0" for i in range(400))
-    assert len(found.answers) == 400
+    assert len(found.responses) == 400
 
 
 def test_fewer_items_than_known_ask_nothing(engine, world):
@@ -140,20 +140,20 @@ def test_no_item_is_ever_asked_twice(tmp_path_factory, counts):
         patch.setattr(EngineSettings, "open", lambda *about: parrot.open(*about))
         for count in counts:
             log = ResponseLog(store, checkpoint, ENGINE)
-            found = answer(log, opened(checkpoint), {"gsm8k": items(count)})
-            assert {f"key-gsm8k-{i}" for i in range(count)} <= set(found.answers)
+            found = collect(log, opened(checkpoint), {"gsm8k": items(count)})
+            assert {f"key-gsm8k-{i}" for i in range(count)} <= set(found.responses)
     assert sorted(parrot.asked) == sorted(f"gsm8k-{i} 0" for i in range(max(counts)))
 
 
 def test_an_item_keeps_its_requests_together_and_in_order(engine, world):
     found = world.ask(questions={"arc": items(3, "arc", requests=4)})
-    assert found.answers["key-arc-1"] == [f"ARC-1 {i}" for i in range(4)]
+    assert found.responses["key-arc-1"] == [f"ARC-1 {i}" for i in range(4)]
 
 
 def test_pairs_of_a_likelihood_come_back_as_they_were(engine, world, monkeypatch):
     monkeypatch.setattr(engine, "answer", lambda requests: [(-1.5, True) for _ in requests])
     world.ask(2)
-    (again,) = world.ask(2).answers["key-gsm8k-0"]
+    (again,) = world.ask(2).responses["key-gsm8k-0"]
     assert tuple(again) == (-1.5, True)
 
 
@@ -163,7 +163,7 @@ def test_pairs_of_a_likelihood_come_back_as_they_were(engine, world, monkeypatch
 def test_any_text_comes_back_as_it_was(engine, world, monkeypatch, text):
     monkeypatch.setattr(engine, "answer", lambda requests: [text for _ in requests])
     world.ask(2)
-    assert world.ask(2).answers["key-gsm8k-0"] == [text]
+    assert world.ask(2).responses["key-gsm8k-0"] == [text]
 
 
 # -- interruptions --------------------------------------------------------------------------------
@@ -189,9 +189,9 @@ def test_a_resumed_run_asks_the_batches_of_an_undisturbed_one(engine, world, tmp
 
     engine.batches.clear()
     other = ResponseLog(Store(tmp_path / "other"), world.checkpoint, ENGINE)
-    undisturbed = answer(other, opened(world.checkpoint), {"gsm8k": items(300)})
+    undisturbed = collect(other, opened(world.checkpoint), {"gsm8k": items(300)})
     assert engine.batches == resumed
-    assert found.answers == undisturbed.answers
+    assert found.responses == undisturbed.responses
     assert found.asked == 300 - finished * BATCH
 
 
@@ -208,12 +208,12 @@ def test_a_resumed_run_asks_the_batches_of_an_undisturbed_one(engine, world, tmp
     ids=["cut", "longer", "edited", "empty", "binary", "text"],
 )
 def test_a_damaged_batch_is_dropped_and_asked_again(engine, world, damage):
-    before = world.ask(200).answers
+    before = world.ask(200).responses
     damaged = [path for path in world.files() if b"GSM8K-0 0" in path.read_bytes()]
     damaged[0].write_bytes(damage(damaged[0].read_bytes()))
     engine.batches.clear()
     found = world.ask(200)
-    assert found.answers == before
+    assert found.responses == before
     assert engine.asked == [f"gsm8k-{i} 0" for i in range(BATCH)]
     assert world.ask(200).asked == 0
 
@@ -244,7 +244,9 @@ def test_a_benchmark_that_fails_does_not_take_the_others_with_it(engine, world):
     )
     assert list(found.failures) == ["math"]
     assert "too long" in str(found.failures["math"])
-    assert {f"key-{name}-{i}" for name in ("gsm8k", "arc") for i in range(5)} == set(found.answers)
+    assert {f"key-{name}-{i}" for name in ("gsm8k", "arc") for i in range(5)} == set(
+        found.responses
+    )
     assert found.asked == 10
 
 
@@ -264,7 +266,7 @@ def test_items_that_benchmarks_share_are_known_to_both(engine, world):
 def test_equal_items_of_one_batch_are_asked_once(engine, world):
     found = world.ask(questions={"gsm8k": [*items(3), *items(3)]})
     assert engine.asked == ["gsm8k-0 0", "gsm8k-1 0", "gsm8k-2 0"]
-    assert len(found.answers) == 3
+    assert len(found.responses) == 3
 
 
 def test_a_checkpoint_that_cannot_be_loaded_is_an_error(world, monkeypatch):
@@ -283,9 +285,9 @@ def test_progress_counts_what_is_asked(engine, world):
     states = []
     world.ask(300, on_progress=states.append)
     assert states == [
-        Answering("gsm8k", 0, 200),
-        Answering("gsm8k", 28, 200),
-        Answering("gsm8k", 156, 200),
+        ResponseProgress("gsm8k", 0, 200),
+        ResponseProgress("gsm8k", 28, 200),
+        ResponseProgress("gsm8k", 156, 200),
     ]
 
 

@@ -244,7 +244,9 @@ def fill(folder):
 def test_a_full_disk_says_so_and_keeps_what_was_finished(store):
     built = store.build(KIND, IDENTITY, make_model)
     other = {**IDENTITY, "method": "wanda_2_4"}
-    with pytest.raises(StoreError, match=r"is full: free some space, or prune .*what was finished"):
+    with pytest.raises(
+        StoreError, match=r"is full: free some space, or prune .*finished work is kept"
+    ):
         store.build(KIND, other, fill)
     assert [path.name for path in (store.home / KIND).iterdir()] == [built.key]
     assert store.build(KIND, other, make_model).fresh

@@ -1,4 +1,4 @@
-"""Housekeeping of the store: what is in it, whether it is intact, and what can go."""
+"""Housekeeping of the store: list its entries, verify checkpoints, remove what is old."""
 
 from __future__ import annotations
 
@@ -25,17 +25,15 @@ from unicomp.store import (
     Store,
 )
 
-_IDENTITY = "identity.json"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing in the store: a checkpoint, its responses, records of a benchmark, or rows."""
+    """A checkpoint in the store, its responses, records of a benchmark, or another result."""
 
     kind: str
     key: str
     path: Path
-    what: str
+    label: str
     size: int
     """In bytes."""
     changed: float
@@ -43,30 +41,34 @@ class Entry:
 
 
 def entries(store: Store) -> Iterator[Entry]:
-    """Everything that the store keeps, by kind and key; unfinished folders are not listed.
+    """Everything in the store, by kind and key; unfinished folders are not listed.
 
-    What servers said, how good detectors are and what was measured is many small files: one entry
-    for each kind.
+    Judgements, similarities, figures and measurements are many small files: each kind is one entry.
     """
     for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
-        folder = store.home / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if not path.name.startswith("."):
-                yield _entry(kind, path, _describe(path))
+        for path in _finished(store, kind):
+            yield _entry(kind, path, _describe(path))
     for kind in (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS):
         folder = store.home / kind
         if folder.is_dir():
             yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers or figures")
 
 
-def _entry(kind: str, path: Path, what: str) -> Entry:
+def _finished(store: Store, kind: str) -> list[Path]:
+    """The files and folders of a kind, without temporary ones."""
+    folder = store.home / kind
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if not path.name.startswith(".")]
+
+
+def _entry(kind: str, path: Path, label: str) -> Entry:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     stats = [file.stat() for file in files]
     return Entry(
         kind=kind,
         key=path.stem,
         path=path,
-        what=what,
+        label=label,
         size=sum(stat.st_size for stat in stats),
         changed=max((stat.st_mtime for stat in stats), default=0.0),
     )
@@ -74,8 +76,8 @@ def _entry(kind: str, path: Path, what: str) -> Entry:
 
 def _describe(path: Path) -> str:
     try:
-        if (path / _IDENTITY).is_file():
-            identity = json.loads((path / _IDENTITY).read_text())
+        if (path / "identity.json").is_file():
+            identity = json.loads((path / "identity.json").read_text())
             return f"{identity['model']}/{identity['method']}"
         if (path / MANIFEST).is_file():
             return str(json.loads((path / MANIFEST).read_text())["facts"].get("label", ""))
@@ -88,11 +90,8 @@ def _describe(path: Path) -> str:
 
 
 def damaged(store: Store) -> Iterator[tuple[Path, str]]:
-    """The checkpoints whose files are not what their manifest says, with the reason."""
-    folder = store.home / CHECKPOINTS
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith("."):
-            continue
+    """The checkpoints whose files differ from their manifest, with the reason."""
+    for path in _finished(store, CHECKPOINTS):
         artifact = store.find(CHECKPOINTS, path.name)
         if artifact is None:
             yield path, "its manifest or one of its files is missing or cut"
@@ -101,9 +100,9 @@ def damaged(store: Store) -> Iterator[tuple[Path, str]]:
 
 
 def prune(store: Store, older_than: float) -> list[Entry]:
-    """Remove what was last changed more than `older_than` seconds ago, and what broke off.
+    """Remove the entries last changed more than `older_than` seconds ago, and broken-off builds.
 
-    Returns what was removed. What another process is building is left alone.
+    Returns the removed entries. Work of another process in progress is left alone.
     """
     now = time.time()
     gone = [entry for entry in entries(store) if now - entry.changed > older_than]
@@ -114,7 +113,7 @@ def prune(store: Store, older_than: float) -> list[Entry]:
 
 
 def _lock_of(entry: Entry) -> str:
-    """The lock under which an entry is made; a training is part of a checkpoint's build."""
+    """The lock of the process that makes an entry; a training is part of a checkpoint's build."""
     return f"{CHECKPOINTS if entry.kind == TRAINING else entry.kind}-{entry.key}"
 
 

@@ -1,9 +1,9 @@
-"""`unicomp`: what is not a test run.
+"""`unicomp`: the commands besides the test run.
 
-unicomp cache [list|verify|prune]     the store: what is in it, is it intact, make room
+unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
-unicomp mirror DIR [--verify|--lock]  data sets for --dataset-root: fetch, verify, pin them
-unicomp plan METHOD --model MODEL     what a distillation takes: hours and memory, before it starts
+unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
+unicomp plan METHOD --model MODEL     hours and memory of a distillation, before it starts
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 """
 
@@ -43,7 +43,7 @@ _DAY = 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 1 where something is damaged, or 4 for bad input."""
+    """Run a command; return 0, 1 if something is damaged or incomplete, or 4 for bad input."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -59,64 +59,41 @@ def _parser() -> argparse.ArgumentParser:
     store = commands.add_parser("cache", help="list, verify or prune the store")
     store.add_argument("action", nargs="?", choices=("list", "verify", "prune"), default="list")
     store.add_argument("--unicomp-home", metavar="DIR", type=Path)
-    store.add_argument(
-        "--older-than",
-        metavar="DAYS",
-        type=float,
-        default=30.0,
-        help="what prune removes (default: %(default)s; 0 for everything)",
-    )
+    days = "prune entries older than this (default: %(default)s; 0 for everything)"
+    store.add_argument("--older-than", metavar="DAYS", type=float, default=30.0, help=days)
     store.set_defaults(run=_cache)
 
     floors = commands.add_parser("floors", help="floors that a scorecard supports")
     floors.add_argument("scorecard", type=Path)
-    floors.add_argument(
-        "--margin",
-        metavar="POINTS",
-        type=float,
-        default=3.0,
-        help="below the lower end of the interval (default: %(default)s)",
-    )
+    points = "distance below the lower end of the interval (default: %(default)s)"
+    floors.add_argument("--margin", metavar="POINTS", type=float, default=3.0, help=points)
     floors.set_defaults(run=_floors)
 
     rows = commands.add_parser("mirror", help="fetch and verify data sets for --dataset-root")
     rows.add_argument("folder", metavar="DIR", type=Path)
     way = rows.add_mutually_exclusive_group()
     way.add_argument("--verify", action="store_true", help="fetch nothing, stay offline")
-    way.add_argument("--lock", action="store_true", help="pin in unicomp.lock what is not pinned")
+    way.add_argument("--lock", action="store_true", help="pin unpinned data sets in unicomp.lock")
+    more = "include the data sets of the test files in this folder; repeatable"
     rows.add_argument(
-        "--suites",
-        metavar="FOLDER",
-        type=Path,
-        action="append",
-        default=[],
-        help="read the test files below it too, beside those of suites/; repeatable",
+        "--suites", metavar="FOLDER", type=Path, action="append", default=[], help=more
     )
     rows.set_defaults(run=_mirror)
 
-    plan = commands.add_parser("plan", help="what a distillation takes, before it starts")
+    plan = commands.add_parser("plan", help="hours and memory of a distillation")
     plan.add_argument("method", metavar="METHOD", help="a method of the family distillation")
-    plan.add_argument("--model", metavar="MODEL", required=True, help="as pytest takes it")
-    plan.add_argument(
-        "--devices",
-        metavar="N",
-        type=int,
-        help=f"accelerators (default: 1 if it was measured here, else {MINITRON_DEVICES})",
-    )
+    plan.add_argument("--model", metavar="MODEL", required=True, help="a name, as for pytest")
+    number = f"accelerators (default: 1 if its speed is known here, else {MINITRON_DEVICES})"
+    plan.add_argument("--devices", metavar="N", type=int, help=number)
     plan.add_argument("--unicomp-home", metavar="DIR", type=Path)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
     plan.set_defaults(run=_plan)
 
     score = commands.add_parser("score", help="the metrics of a table of raw scores")
-    score.add_argument(
-        "table", metavar="RAW.csv", type=Path, help="columns model, method, benchmark, value"
-    )
-    score.add_argument(
-        "--reading",
-        choices=tuple(READINGS),
-        default="paper",
-        help="as published, or every component oriented (default: %(default)s)",
-    )
+    columns = "columns model, method, benchmark, value"
+    score.add_argument("table", metavar="RAW.csv", type=Path, help=columns)
+    readings = "as published, or every component oriented (default: %(default)s)"
+    score.add_argument("--reading", metavar="|".join(READINGS), default="paper", help=readings)
     score.add_argument("--json", action="store_true", help="full precision, for programs")
     score.set_defaults(run=_score)
     return parser
@@ -124,11 +101,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _cache(options: argparse.Namespace) -> int:
     store = Store(store_home(options.unicomp_home, load_settings(Path.cwd())))
-    console = Console(highlight=False)
     if options.action == "verify":
         found = list(cache.damaged(store))
         for path, reason in found:
-            print(f"damaged: {path}: {reason}; remove the folder, it will be built again")
+            print(f"damaged: {path}: {reason}; remove the folder, and it is built again")
         if not found:
             print(f"all checkpoints in {store.home} are intact")
         return 1 if found else 0
@@ -136,14 +112,15 @@ def _cache(options: argparse.Namespace) -> int:
         gone = cache.prune(store, options.older_than * _DAY)
         print(f"removed {len(gone)} entries, {amount(sum(entry.size for entry in gone), 'bytes')}")
         return 0
-    table = Table("kind", "what", "size", "changed", "key", title=str(store.home), pad_edge=False)
-    total = 0
-    for entry in cache.entries(store):
-        total += entry.size
+    columns = ("kind", "content", "size", "changed", "key")
+    table = Table(*columns, title=str(store.home), pad_edge=False)
+    entries = list(cache.entries(store))
+    for entry in entries:
         changed = datetime.fromtimestamp(entry.changed).strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.kind, entry.what, amount(entry.size, "bytes"), changed, entry.key[:12])
+        table.add_row(entry.kind, entry.label, amount(entry.size, "bytes"), changed, entry.key[:12])
+    console = Console(highlight=False)
     console.print(table)
-    console.print(amount(total, "bytes"))
+    console.print(amount(sum(entry.size for entry in entries), "bytes"))
     return 0
 
 
@@ -155,7 +132,7 @@ def _mirror(options: argparse.Namespace) -> int:
     watched = sys.stderr.isatty() and not quiet
     errors: list[UnicompError] = []
 
-    def tell(error: UnicompError) -> None:
+    def report(error: UnicompError) -> None:
         errors.append(error)
         print(f"unicomp: {error}", file=sys.stderr)
 
@@ -165,7 +142,7 @@ def _mirror(options: argparse.Namespace) -> int:
         found = [
             one
             for dataset, group in wanted.items()
-            for one in survey.survey(options.folder / dataset, group, lock)
+            for one in survey.survey_dataset(options.folder / dataset, group, lock)
         ]
     else:
         if options.folder.exists() and not options.folder.is_dir():
@@ -177,7 +154,7 @@ def _mirror(options: argparse.Namespace) -> int:
             lock_to=root if options.lock else None,
             progress=watched,
             on_fetch=lambda text: print(f"fetching {text}", file=sys.stderr) if watched else None,
-            on_error=tell,
+            on_error=report,
         )
         lock = load_lock(root)
     print_mirror(Console(highlight=False), str(options.folder), found, lock, quiet=quiet)
@@ -192,7 +169,7 @@ def _plan(options: argparse.Namespace) -> int:
     if method.corpus is None:
         raise SpecError(f"the method {method} trains nothing, so there is nothing to plan")
     if options.devices is not None and options.devices < 1:
-        raise SpecError(f"--devices {options.devices} is no number of devices: give 1 or more")
+        raise SpecError(f"--devices {options.devices} is not possible: give 1 or more")
     if reason := checkpoint.why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
     config = read_config(checkpoint.locate(model, config_only=True))
@@ -211,17 +188,16 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _project() -> Path:
-    """The folder that holds the settings: this one, or the nearest above it that does."""
+    """The folder of `unicomp.toml`: this one, or the nearest above it; else this one."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
 
 
-def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Need]]:
-    """What all suites and calibrations read, the shipped ones and the project's, by data set.
+def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.NeededRows]]:
+    """Data set → the rows that all suites and calibrations need, shipped ones and the project's.
 
-    `more` are folders of further suites. A suite that cannot be imported here is warned of.
+    `more` are folders of further suites. One that cannot be imported is left out with a warning.
     """
-    source, roots = Source(HUB), catalogue.roots(root)
     for folder in more:
         if not folder.is_dir():
             raise SpecError(f"--suites {folder} is not a folder")
@@ -229,15 +205,27 @@ def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Need]
         dict.fromkeys((*catalogue.suite_folders(root), *(folder.resolve() for folder in more))),
         on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr),
     )
-    recipes = [catalogue.load_recipe(name, roots) for name in catalogue.calibration_names(roots)]
-    return needs.by_dataset(
-        need
-        for group in (
-            *(needs.benchmark_needs(Definition(bench, source)) for bench in benchmarks),
-            *(needs.recipe_needs(recipe, source) for recipe in recipes),
-        )
-        for need in group
-    )
+    source, roots = Source(HUB), catalogue.roots(root)
+    wanted: list[needs.NeededRows] = []
+    for bench in benchmarks:
+        wanted += needs.benchmark_needs(Definition(bench, source))
+    for name in catalogue.calibration_names(roots):
+        wanted += needs.recipe_needs(catalogue.load_recipe(name, roots), source)
+    return needs.by_dataset(wanted)
+
+
+def _score(options: argparse.Namespace) -> int:
+    scores = metric_scores(read_raw_scores(options.table), options.reading)
+    if not options.json:
+        print_metrics(Console(highlight=False, emoji=False), scores, options.reading)
+        return 0
+    rows = []
+    for score in scores:
+        row = {name: getattr(score, name) for name in ("model", "method", "metric", "value")}
+        reason = {"reason": score.reason} if score.value is None else {}
+        rows.append({**row, "reading": options.reading, **reason})
+    print(json.dumps(rows, indent=1, allow_nan=False))
+    return 0
 
 
 def _floors(options: argparse.Namespace) -> int:
@@ -246,55 +234,33 @@ def _floors(options: argparse.Namespace) -> int:
     return 0
 
 
-def _score(options: argparse.Namespace) -> int:
-    scores = metric_scores(read_raw_scores(options.table), options.reading)
-    if not options.json:
-        print_metrics(Console(highlight=False, emoji=False), scores, options.reading)
-        return 0
-    rows = [
-        {
-            "model": score.model,
-            "method": score.method,
-            "metric": score.metric,
-            "value": score.value,
-            "reading": options.reading,
-        }
-        | ({"reason": score.reason} if score.value is None else {})
-        for score in scores
-    ]
-    print(json.dumps(rows, indent=1, allow_nan=False))
-    return 0
-
-
 def _read(path: Path) -> dict[str, Any]:
+    """A scorecard in JSON. Raises SpecError."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"the scorecard {path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise SpecError(f"{path} is not JSON: give a file that --scorecard has written") from None
-    if not isinstance(card, dict) or not str(card.get("schema", "")).startswith(
-        "unicomp/scorecard/"
-    ):
-        raise SpecError(f"{path} is no scorecard: give a file that --scorecard has written")
-    return card
+    schema = str(card.get("schema", "")) if isinstance(card, dict) else ""
+    if not schema.startswith("unicomp/scorecard/"):
+        raise SpecError(f"{path} is not a scorecard: give a file that --scorecard has written")
+    return dict(card)
 
 
 def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
     """A floor for each metric and compressed checkpoint, as lines of `unicomp.toml`.
 
-    The lowest end among the intervals of the metric and of its benchmarks, less `margin` points,
-    rounded down: what was measured passes, and what falls by more than the margin does not. Of
-    efficiency, of what is no timing: those belong to the machine that they were taken on.
+    The floor is the lowest end of the intervals of the metric and of its benchmarks, less `margin`
+    points, rounded down. So the measured checkpoint passes, and one that falls by more than the
+    margin does not. Timings get no floor: they belong to one machine.
     """
     least: dict[tuple[str, str, str], float] = {}
     counted = [row for row in card.get("probes", ()) if row["unit"] not in ("s", "tokens/s")]
     for row in (*card["scores"], *card["metrics"], *counted):
-        low = row["low"]
-        if row["method"] == "dense" or low is None:
-            continue
         key = (row["model"], row["metric"] or row["benchmark"], row["method"])
-        least[key] = min(low, least.get(key, low))
+        if row["method"] != "dense" and (low := row["low"]) is not None:
+            least[key] = min(low, least.get(key, low))
     lines: list[str] = []
     for model in dict.fromkeys(key[0] for key in least):
         lines.append(f"[models.{json.dumps(model)}.floors]")

@@ -1,18 +1,17 @@
-"""The exceptions of UniComp: what, which, and how to mend it, in one line.
+"""The exceptions of UniComp. Each message is one line: what is wrong, and how to mend it.
 
     UnicompError
     ├── SpecError       the input is wrong: a name, an option, a folder, a file
-    │   └── AbsentError     rows that are named are not there
-    ├── BuildError      a method failed, or its checkpoint is not what the method claims
-    │   └── UnsupportedError    a method cannot take such a model; nothing was tried
-    ├── EngineError     a checkpoint could not be loaded or did not answer
+    │   └── AbsentError     a local root lacks rows that are asked for
+    ├── BuildError      a method failed, or its checkpoint lacks what the method guarantees
+    │   └── UnsupportedError    a method does not support the model; nothing was tried
+    ├── EngineError     a checkpoint could not be loaded, or did not answer
     ├── ScoringError    responses could not be turned into a score
-    │   └── UnmeasuredError     what is needed to read them is not there, such as a judge
+    │   └── UnmeasuredError     nothing could be measured: a judge, an engine or data is missing
     ├── StoreError      the store could not be read or written
-    └── JudgeError      a judge was not reachable or not usable
+    └── JudgeError      a judge could not be reached, or gave no usable answer
 
-Every message is a single sentence or two for the person at the terminal; none of them needs a
-traceback to be understood. `SpecError` is raised before expensive work begins.
+No message needs a traceback to be understood. `SpecError` is raised before expensive work begins.
 """
 
 
@@ -29,11 +28,11 @@ class AbsentError(SpecError):
 
 
 class BuildError(UnicompError):
-    """A compression failed, or produced something else than its method claims."""
+    """A compression failed, or its checkpoint lacks what its method guarantees."""
 
 
 class UnsupportedError(BuildError):
-    """A method cannot take such a model, and says why; nothing was tried."""
+    """A method does not support the model, and says why; nothing was tried."""
 
 
 class EngineError(UnicompError):
@@ -45,7 +44,7 @@ class ScoringError(UnicompError):
 
 
 class UnmeasuredError(ScoringError):
-    """None of a benchmark's responses could be read, for want of a judge or of data."""
+    """Nothing could be measured, since a judge, an engine or data is missing."""
 
 
 class StoreError(UnicompError):
@@ -53,9 +52,9 @@ class StoreError(UnicompError):
 
 
 class JudgeError(UnicompError):
-    """A judge was not reachable, or its answers were not usable."""
+    """A judge could not be reached, or its answers were not usable."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its class where it has none."""
+    """The first line of an error's text, or its class if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

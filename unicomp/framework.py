@@ -1,17 +1,16 @@
 """The UniComp framework: thirteen metrics in three dimensions, and what each is made of.
 
-Section 3 of the paper (arXiv 2602.09130), as a tree dimension → metric → sub-score → benchmark
-and the arithmetic on it. Everything is in points or percent; nothing is rounded.
+Section 3 of the paper (arXiv 2602.09130): the tree dimension → metric → sub-score → benchmark, and
+its arithmetic. Everything is in points or percent; nothing is rounded.
 
 - Performance (equations 1 to 4) and reliability are *retained*: `Profile.retained` is 100 × the
-  mean over a metric's parts of compressed / dense. A part is one benchmark, or a sub-score: the
-  plain mean of several benchmarks, formed for both models first and then put into a ratio.
+  mean over a metric's parts of compressed / dense. A part is one benchmark or a sub-score. A
+  sub-score is the plain mean of several benchmarks, taken for each model before the ratio.
 - Efficiency (equations 5 to 8) is *compared*: `compared` is 100 × the geometric mean over a
   metric's components of each component's ratio to the best in the comparison.
 
-A profile fixes the tree of the retained metrics. `paper` is the published one; `embedded` is what
-the embedded model's rows cover. A benchmark that no profile names is reported beside its metric
-and never joins it.
+A profile fixes the tree of the retained metrics: `paper` is the published one, `embedded` has the
+benchmarks of the embedded model. Any other benchmark is reported, but is not part of its metric.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for met
 
 
 def dimension_of(metric: str) -> str:
-    """The dimension that a metric belongs to; SpecError for an unknown metric."""
+    """The dimension of a metric; SpecError if there is no such metric."""
     for dimension, metrics in DIMENSIONS.items():
         if metric in metrics:
             return dimension
@@ -47,43 +46,39 @@ class SubScore:
     of: tuple[str | SubScore, ...]
 
     def score(self, scores: Mapping[str, float]) -> float:
-        """The sub-score, in points, of oriented raw scores.
+        """The sub-score of oriented raw scores, in points.
 
-        KeyError where one of them is lacking, ValueError where one is not finite.
+        Raises KeyError if a score is missing, ValueError if one is not finite.
         """
-        return math.fsum(_score(part, scores) for part in self.of) / len(self.of)
+        return _score(self, scores)
 
     def shares(self) -> dict[str, float]:
-        """How much each benchmark counts in the mean; the shares add up to 1."""
-        shares: dict[str, float] = {}
-        for part in self.of:
-            inner = {part: 1.0} if isinstance(part, str) else part.shares()
-            shares |= {name: share / len(self.of) for name, share in inner.items()}
-        return shares
+        """Benchmark → its share of the mean; the shares add up to 1."""
+        return _shares(self)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What each metric is made of: its parts, each a benchmark or a sub-score."""
+    """The parts of each metric, each a benchmark or a sub-score."""
 
     name: str
     parts: Mapping[str, tuple[str | SubScore, ...]]
 
     def benchmarks(self, metric: str) -> tuple[str, ...]:
-        """The benchmarks below a metric; none where the profile does not have the metric."""
+        """The benchmarks of a metric; empty if the profile does not have the metric."""
         return tuple(name for part in self.parts.get(metric, ()) for name in _shares(part))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.parts)
 
     def sub_scores(self, metric: str) -> tuple[SubScore, ...]:
-        """The parts of a metric that are means; a part that is one benchmark is no sub-score."""
+        """The sub-scores among the parts of a metric."""
         return tuple(part for part in self.parts.get(metric, ()) if isinstance(part, SubScore))
 
     def retained(
         self, metric: str, compressed: Mapping[str, float], dense: Mapping[str, float]
     ) -> float:
-        """How much of the dense model's metric is kept, in percent; may exceed 100.
+        """The retention of a metric, in percent of the dense model; may exceed 100.
 
         Equations 1 to 4, and section 3's reliability metrics:
 
@@ -92,8 +87,8 @@ class Profile:
         with six parts for knowledge (1), two for multilingual (2: hence 50 × the sum), three for
         reasoning (3) and one for instruction_following (4). The dense model has exactly 100.
 
-        Both mappings are benchmark → raw score in points, as `oriented` gives them. KeyError where
-        one is lacking; ValueError where one is not finite, or a dense part is not positive.
+        Both mappings are benchmark → raw score in points, from `oriented`. Raises KeyError if a
+        score is missing, ValueError if one is not finite or a dense part is not positive.
         """
         ratios = [
             _ratio(metric, part, _score(part, compressed), _score(part, dense))
@@ -102,10 +97,10 @@ class Profile:
         return 100.0 * math.fsum(ratios) / len(ratios)
 
     def slopes(self, metric: str, dense: Mapping[str, float]) -> dict[str, float]:
-        """How many percent of the metric one point of each benchmark's score is worth.
+        """Benchmark → percent of the metric for one point of its compressed score.
 
-        The ratio of two means is linear in the scores of the upper one, so `retained` is the sum
-        of these slopes times the compressed scores. Raises what `retained` raises.
+        The metric is linear in the compressed scores, so `retained` is the sum of slope × score.
+        Raises the errors of `retained`.
         """
         parts = self.parts[metric]
         slopes: dict[str, float] = {}
@@ -118,8 +113,8 @@ class Profile:
 
 
 def _score(part: str | SubScore, scores: Mapping[str, float]) -> float:
-    if not isinstance(part, str):
-        return part.score(scores)
+    if isinstance(part, SubScore):
+        return math.fsum(_score(inner, scores) for inner in part.of) / len(part.of)
     if not math.isfinite(scores[part]):
         raise ValueError(f"{part}: {scores[part]} is not a finite score")
     return scores[part]
@@ -128,33 +123,31 @@ def _score(part: str | SubScore, scores: Mapping[str, float]) -> float:
 def _ratio(metric: str, part: str | SubScore, compressed: float, dense: float) -> float:
     name = part if isinstance(part, str) else f"{metric}.{part.name}"
     ratio = compressed / dense if dense > 0 else math.nan
-    if not math.isfinite(ratio):  # also where a dense score is too near to zero
+    if not math.isfinite(ratio):  # also if the dense score is too near to zero
         raise ValueError(f"{name}: a dense score of {dense:g} has no ratio")
     return ratio
 
 
 def _shares(part: str | SubScore) -> dict[str, float]:
-    return {part: 1.0} if isinstance(part, str) else part.shares()
+    if isinstance(part, str):
+        return {part: 1.0}
+    inside = (share for inner in part.of for share in _shares(inner).items())
+    return {name: share / len(part.of) for name, share in inside}
 
 
 PAPER_PROFILE = Profile(
     "paper",
     {
-        "knowledge": (
-            "mmlu", "arc_challenge", "arc_easy", "hellaswag", "piqa", "winogrande",
-        ),
+        "knowledge": ("mmlu", "arc_challenge", "arc_easy", "hellaswag", "piqa", "winogrande"),
         "multilingual": ("global_mmlu_lite", "bbq"),
         "reasoning": ("gsm8k", "math_500", "gpqa_diamond"),
         "instruction_following": ("ifbench",),
         "truthfulness": (
             SubScore("internal", ("codah", "squad2", "adversarialqa", "hotpotqa")),
             SubScore("external", ("scifact", "covid_fact", "healthver", "climate_fever")),
-            SubScore(
-                "hallucination",
-                (
-                    "halueval_qa", "halueval_summarization", "halueval_dialogue", "truthfulqa",
-                ),
-            ),
+            SubScore("hallucination", (
+                "halueval_qa", "halueval_summarization", "halueval_dialogue", "truthfulqa",
+            )),
             "sycophancy",
         ),
         "safety": ("jailbreak_trigger", "xstest", "misuse"),
@@ -168,22 +161,19 @@ PAPER_PROFILE = Profile(
             SubScore("ood", ("toole", SubScore("generalization", ("flipkart", "ddxplus")))),
         ),
         "privacy": (
-            SubScore(
-                "awareness",
-                ("confaide", "privacy_awareness_normal", "privacy_awareness_augmented"),
-            ),
-            SubScore(
-                "leakage",
-                ("enron_refusal", "enron_total_disclosure", "enron_conditional_disclosure"),
-            ),
+            SubScore("awareness", (
+                "confaide", "privacy_awareness_normal", "privacy_awareness_augmented",
+            )),
+            SubScore("leakage", (
+                "enron_refusal", "enron_total_disclosure", "enron_conditional_disclosure",
+            )),
         ),
         "ethics": (
             SubScore("implicit", ("social_chemistry_101", "ethics")),
             SubScore("explicit", ("moralchoice_low", "moralchoice_high")),
-            SubScore(
-                "awareness",
-                ("awareness_perspective", "awareness_emotion", "awareness_capability"),
-            ),
+            SubScore("awareness", (
+                "awareness_perspective", "awareness_emotion", "awareness_capability",
+            )),
         ),
     },
 )  # fmt: skip
@@ -205,14 +195,14 @@ EMBEDDED_PROFILE = Profile(
         "ethics": (SubScore("implicit", ("social_chemistry_101", "ethics")), "moralchoice_low"),
     },
 )
-"""The parts of the paper's metrics, each with the benchmarks that the embedded model has rows for;
-a sub-score of which one benchmark is left is that benchmark."""
+"""The paper's parts, with only the benchmarks that have embedded rows. A sub-score with one
+benchmark left is replaced by that benchmark."""
 
 BESIDE: tuple[str, ...] = (
     "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",
     "adversarial_factuality", "preference_sycophancy", "awareness_mission",
 )  # fmt: skip
-"""The benchmarks of the shipped suites that are reported and part of no metric."""
+"""Benchmarks of the shipped suites that are reported, but are part of no metric."""
 
 PROFILES = {profile.name: profile for profile in (PAPER_PROFILE, EMBEDDED_PROFILE)}
 
@@ -222,19 +212,22 @@ READINGS: dict[str, frozenset[str]] = {
         {"crows_pairs", "enron_total_disclosure", "enron_conditional_disclosure"}
     ),
 }
-"""Reading → the benchmarks that enter as 100 - s, because less of them is better.
+"""Reading → the benchmarks that enter as 100 - s, because less is better.
 
-`paper` is what the published numbers follow from: it averages the two disclosure rates as they
-are, so there a model that leaks more has the better privacy. `oriented` turns every component.
-Disparagement is a p-value, of which more is better; it enters as it is in both.
+`paper` reproduces the published numbers: it averages the two disclosure rates as they are, so a
+model that leaks more has the better privacy. `oriented` turns every component so that more is
+better. Disparagement is a p-value: more is better, so both readings take it as it is.
 """
+_RENAMED_READINGS = {"strict": "oriented"}
 
 
 def oriented(scores: Mapping[str, float], reading: str = "paper") -> dict[str, float]:
-    """Benchmark → raw score in points, each as it enters its metric in a reading.
+    """Benchmark → raw score in points, as it enters its metric in a reading.
 
-    SpecError for an unknown reading.
+    Raises SpecError for an unknown reading.
     """
+    if reading in _RENAMED_READINGS:
+        raise SpecError(f"the reading {reading!r} is now called {_RENAMED_READINGS[reading]!r}")
     if reading not in READINGS:
         raise SpecError(f"there is no reading {reading!r}; known: {', '.join(READINGS)}")
     turned = READINGS[reading]
@@ -248,47 +241,41 @@ EFFICIENCY: dict[str, dict[str, Better]] = {
     "inference_efficiency": {"inference_memory": "lower", "model_size": "lower", "flops": "lower"},
     "compute_cost": {"compression_time": "lower", "compression_memory": "lower"},
 }
-"""Efficiency metric → its components, and which way each is better.
+"""Efficiency metric → component → the better direction.
 
-A component may be in any unit that all methods share. The dense model is part of the comparison
-for the first two metrics; it was not compressed, so it has no compute cost.
+A component may have any unit that all methods share. The dense model takes part in the first two
+metrics; it was not compressed, so it has no compute cost.
 """
 
 
 def normalized(values: Mapping[str, float], better: Better) -> dict[str, float]:
-    """A component of each method relative to the best of all methods, in (0, 1].
+    """Method → its component relative to the best of all methods, in (0, 1].
 
-    Equations 5 to 8: x̃ = x / max x where higher is better, min x / x where lower is. ValueError
+    Equations 5 to 8: x̃ = x / max x if higher is better, min x / x if lower is. Raises ValueError
     unless every value is positive and finite.
     """
     for method, x in values.items():
         if not 0 < x < math.inf:
             raise ValueError(f"{method}: {x:g} is not positive and finite, so it has no ratio")
-    if better == "higher":
-        best = max(values.values(), default=math.nan)
-        return {method: x / best for method, x in values.items()}
-    best = min(values.values(), default=math.nan)
-    return {method: best / x for method, x in values.items()}
+    best = (max if better == "higher" else min)(values.values(), default=math.nan)
+    return {method: x / best if better == "higher" else best / x for method, x in values.items()}
 
 
 def compared(metric: str, measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """An efficiency metric of each method in a comparison, in percent of the best; at most 100.
+    """Method → its efficiency metric, in percent of the best; at most 100.
 
     Equations 5 to 8: 100 × the geometric mean of the normalized components. `measured` is method →
-    component → value. The best of a component is over all methods that have it; a method that lacks
-    a component of the metric gets no score. So a score holds for the methods it was compared with:
-    name them. ValueError unless every value is positive and finite.
+    component → value. The best of a component is taken over all methods that have it; a method that
+    lacks a component has no score. A score depends on the methods compared: name them with it.
+    Raises ValueError unless every value is positive and finite.
     """
     components = {
         name: normalized({m: has[name] for m, has in measured.items() if name in has}, better)
         for name, better in EFFICIENCY[metric].items()
     }
-    return {
-        method: 100.0 * _geometric_mean([found[method] for found in components.values()])
-        for method in measured
-        if all(method in found for found in components.values())
-    }
-
-
-def _geometric_mean(ratios: list[float]) -> float:
-    return float(math.prod(ratios) ** (1 / len(ratios)))
+    scores: dict[str, float] = {}
+    for method in measured:
+        if all(method in found for found in components.values()):
+            ratios = [found[method] for found in components.values()]
+            scores[method] = 100.0 * float(math.prod(ratios) ** (1 / len(ratios)))
+    return scores

@@ -1,12 +1,11 @@
-"""A table of raw scores, and the metrics and sub-scores that follow from it.
+"""Read a table of raw scores, and compute its metrics and sub-scores.
 
     model,method,benchmark,value
     llama,dense,gsm8k,76.8
     llama,wanda_50,gsm8k,19.48
 
-The values are what the benchmarks gave: points for scores, any unit that all methods share for
-efficiency. The method `dense` is the baseline of its model. What the table lacks makes a metric
-missing, with the reason, and never makes it smaller or larger.
+A value is in points for a score, and in any unit that all methods share for efficiency. The method
+`dense` is the baseline of its model. If a value is missing, so is its metric, with the reason.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from unicomp.spec import DENSE, nearest
 
 COLUMNS = ("model", "method", "benchmark", "value")
 
-Measured = Mapping[str, Mapping[str, float]]
+ModelScores = Mapping[str, Mapping[str, float]]
 """Method → benchmark → raw score, of one model."""
-RawScores = Mapping[str, Measured]
+RawScores = Mapping[str, ModelScores]
 """Model → method → benchmark → raw score."""
 
 _SCORES = tuple(name for metric in PAPER_PROFILE for name in PAPER_PROFILE.benchmarks(metric))
 _COMPONENTS = tuple(name for components in EFFICIENCY.values() for name in components)
 _KNOWN = (*_SCORES, *_COMPONENTS)
 _OF_COMPRESSION = frozenset(EFFICIENCY["compute_cost"])
-"""What only a compressed checkpoint has."""
+"""Components that only a compressed checkpoint has."""
 _POINTS = (0.0, 100.0)
 _RANGES = {
     "advglue": (-100.0, 100.0),  # adversarial accuracy less the success rate of the attacks
@@ -43,9 +42,9 @@ _RANGES = {
     "confaide": (-100.0, 100.0),  # a correlation
     "sycophancy": (-200.0, 200.0),  # a difference of cosines
 }
-"""Scores that are possible outside 0 to 100 points."""
+"""The ranges of scores that may lie outside 0 to 100 points."""
 _SLACK = 1e-9
-"""What the rounding of a mean may add to a score of 100."""
+"""The rounding of a mean may add as much to a score of 100."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -59,19 +58,19 @@ class MetricScore:
     """One of the thirteen, or `METRIC.SUB_SCORE`."""
     value: float | None
     """Percent of dense for the ten retained metrics, percent of the best for efficiency, points
-    for a sub-score; never rounded. None where it is missing."""
+    for a sub-score; never rounded. None if it is missing."""
     reason: str = ""
     """Why it is missing."""
     compared_with: tuple[str, ...] = ()
-    """For efficiency: the methods among which the best is 100."""
+    """For efficiency: the methods compared, the best of which has 100."""
 
 
 def read_raw_scores(path: Path) -> RawScores:
-    """The raw scores of a CSV file: UTF-8, with a header, columns in any order.
+    """Read the raw scores in a CSV file: UTF-8, with a header, columns in any order.
 
-    SpecError, with the file and the line, for whatever could make a score mean something else:
-    columns or benchmarks that are not known, two values of the same score, a model without its
-    baseline, and values that are no number or impossible for their benchmark.
+    Raises SpecError with the file and the line for an unknown column or benchmark, a second value
+    of one score, a model without its baseline, and a value that is no number or is impossible for
+    its benchmark.
     """
     raw: dict[str, dict[str, dict[str, float]]] = {}
     lines: dict[tuple[str, str, str], int] = {}
@@ -81,53 +80,47 @@ def read_raw_scores(path: Path) -> RawScores:
             value = _value(model, method, benchmark, record["value"])
             first = lines.setdefault((model, method, benchmark), line)
             if first != line:
-                raise SpecError(
-                    f"a second value of {benchmark} for {method} of {model}: the first is in "
-                    f"line {first}"
-                )
+                where = f"the first is in line {first}"
+                raise SpecError(f"a second value of {benchmark} for {method} of {model}: {where}")
         except SpecError as error:
             raise SpecError(f"{path}:{line}: {error}") from None
         raw.setdefault(model, {}).setdefault(method, {})[benchmark] = value
     for (model, _, benchmark), line in lines.items():
         if DENSE.name not in raw[model] and benchmark not in _OF_COMPRESSION:
-            raise SpecError(
-                f"{path}:{line}: model {model} has no rows of the method {DENSE.name!r}, its "
-                "baseline"
-            )
+            baseline = f"rows of the method {DENSE.name!r}, its baseline"
+            raise SpecError(f"{path}:{line}: model {model} has no {baseline}")
     return raw
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The records below the header, column → text, each with the line it starts in."""
+    """The records below the header, column → text, each with the number of its first line."""
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     expected = f"the first line must be {','.join(COLUMNS)}"
     header: list[str] = []
-    empty = True
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = [field.strip() for field in next(reader)]
-        except StopIteration:
-            break
-        except csv.Error as error:
-            raise SpecError(f"{path}:{line}: not CSV: {error}") from None
-        if fields in ([], [""]):
-            continue
-        if not header:
-            for name in fields:
-                if name not in COLUMNS:
-                    raise SpecError(f"{path}:{line}: unknown column {name!r}; {expected}")
-            if sorted(fields) != sorted(COLUMNS):
-                raise SpecError(f"{path}:{line}: each column is needed once; {expected}")
-            header = fields
-        elif len(fields) != len(header):
-            raise SpecError(f"{path}:{line}: {len(fields)} fields instead of {len(header)}")
-        else:
-            empty = False
-            yield line, dict(zip(header, fields, strict=True))
+    count, line = 0, 1
+    try:
+        for fields in reader:
+            start, line = line, reader.line_num + 1
+            fields = [field.strip() for field in fields]
+            if fields in ([], [""]):
+                continue
+            if not header:
+                for name in fields:
+                    if name not in COLUMNS:
+                        raise SpecError(f"{path}:{start}: unknown column {name!r}; {expected}")
+                if sorted(fields) != sorted(COLUMNS):
+                    raise SpecError(f"{path}:{start}: each column is needed once; {expected}")
+                header = fields
+            elif len(fields) != len(header):
+                raise SpecError(f"{path}:{start}: {len(fields)} fields instead of {len(header)}")
+            else:
+                count += 1
+                yield start, dict(zip(header, fields, strict=True))
+    except csv.Error as error:
+        raise SpecError(f"{path}:{line}: not CSV: {error}") from None
     if not header:
         raise SpecError(f"{path}:1: the file is empty; {expected}")
-    if empty:
+    if not count:
         raise SpecError(f"{path}:{reader.line_num}: there are no scores below the header")
 
 
@@ -146,7 +139,7 @@ def _text(path: Path) -> str:
 def _value(model: str, method: str, benchmark: str, text: str) -> float:
     for column, name in (("model", model), ("method", method)):
         if not name or not name.isprintable():
-            raise SpecError(f"{name!r} is no name of a {column}")
+            raise SpecError(f"{name!r} is not a name of a {column}")
     if benchmark not in _KNOWN:
         raise SpecError(f"there is no benchmark {benchmark!r}; {nearest(benchmark, _KNOWN)}")
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
@@ -167,18 +160,18 @@ def _value(model: str, method: str, benchmark: str, text: str) -> float:
 def metric_scores(raw: RawScores, reading: str = "paper") -> tuple[MetricScore, ...]:
     """The metrics and sub-scores of every method: section 3 of the paper, equations 1 to 8.
 
-    For each model the metrics, then the sub-scores; each for all methods, `dense` first. One of
-    which the model has no component at all is left out. Where only a part is lacking, or cannot be
-    divided by, the value is None. Efficiency is compared among the methods of the model; dense has
-    no compute cost. SpecError for an unknown reading; ValueError where an efficiency value is not
-    positive and finite, which `read_raw_scores` refuses.
+    For each model the metrics, then the sub-scores; each for all methods, `dense` first. A metric
+    without any component in the table is left out; one with a part missing, or not divisible, has
+    the value None. Efficiency is compared among the methods of a model; dense has no compute cost.
+    Raises SpecError for an unknown reading, ValueError for an efficiency value that is not positive
+    and finite, which `read_raw_scores` refuses.
     """
     return tuple(
         score for model, measured in raw.items() for score in _of_model(model, measured, reading)
     )
 
 
-def _of_model(model: str, measured: Measured, reading: str) -> Iterator[MetricScore]:
+def _of_model(model: str, measured: ModelScores, reading: str) -> Iterator[MetricScore]:
     methods = sorted(measured, key=lambda method: method != DENSE.name)
     entered = {method: oriented(measured[method], reading) for method in methods}
     known = {name for scores in measured.values() for name in scores}
@@ -194,7 +187,7 @@ def _of_model(model: str, measured: Measured, reading: str) -> Iterator[MetricSc
                 yield from _sub_scores(model, metric, part, entered)
 
 
-def _retained(model: str, metric: str, entered: Measured) -> Iterator[MetricScore]:
+def _retained(model: str, metric: str, entered: ModelScores) -> Iterator[MetricScore]:
     names = PAPER_PROFILE.benchmarks(metric)
     dense = entered.get(DENSE.name, {})
     of_dense = _lacking(f"no {DENSE.name} score of", names, dense)
@@ -206,7 +199,7 @@ def _retained(model: str, metric: str, entered: Measured) -> Iterator[MetricScor
         yield MetricScore(model=model, method=method, metric=metric, value=value, reason=reason)
 
 
-def _compared(model: str, metric: str, entered: Measured) -> Iterator[MetricScore]:
+def _compared(model: str, metric: str, entered: ModelScores) -> Iterator[MetricScore]:
     rivals = {
         method: scores
         for method, scores in entered.items()
@@ -226,7 +219,7 @@ def _compared(model: str, metric: str, entered: Measured) -> Iterator[MetricScor
 
 
 def _sub_scores(
-    model: str, metric: str, part: SubScore, entered: Measured
+    model: str, metric: str, part: SubScore, entered: ModelScores
 ) -> Iterator[MetricScore]:
     name = f"{metric}.{part.name}"
     for method, scores in entered.items():
@@ -241,7 +234,7 @@ def _lacking(what: str, names: Sequence[str], scores: Mapping[str, float]) -> st
 
 
 def _attempt(lacking: Sequence[str], compute: Callable[[], float]) -> tuple[float | None, str]:
-    """The value where nothing is lacking, or the reason why there is none."""
+    """The value and "", or None and the reason: a score is missing or has no ratio."""
     if any(lacking):
         return None, "; ".join(filter(None, lacking))
     try:

@@ -1,8 +1,7 @@
-"""What one checkpoint answered, item by item; kept for good, so that scoring needs no model.
+"""Responses: a checkpoint's answer to each item, kept for good so that scoring needs no model.
 
-Responses are found by the checkpoint, the engine and the rendered requests, never by how many
-were asked for. They are written in batches: each is one file that appears whole or not at all, so
-a kill loses at most the batch that was being answered.
+They are found by the checkpoint, the engine and the rendered requests, never by a sample count.
+Each batch is one file, written whole or not at all: a kill loses at most the batch in progress.
 """
 
 from __future__ import annotations
@@ -20,23 +19,19 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
-from unicomp.prompts.items import Prompted
+from unicomp.prompts.items import RenderedItem
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
 
 BATCH = 128
 """Items that are answered and written together."""
 
-Answers = Mapping[str, list[Any]]
-"""Request key → the responses to its requests."""
-
-
-OpenEngine = Callable[[], AbstractContextManager[Engine]]
-"""Loads the checkpoint; for as long as the context lasts, or longer."""
+Responses = Mapping[str, list[Any]]
+"""Item key → the responses to the item's requests."""
 
 
 @dataclass(frozen=True)
-class Answering:
-    """Progress: a checkpoint has answered `done` of `total` items of a benchmark."""
+class ResponseProgress:
+    """A checkpoint has answered `done` of `total` items of a benchmark."""
 
     benchmark: str
     done: int
@@ -44,20 +39,20 @@ class Answering:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a checkpoint has answered, and what asking it has cost."""
+class CollectedResponses:
+    """A checkpoint's responses, and the cost of asking for them."""
 
-    answers: Answers
+    responses: Responses
     failures: Mapping[str, EngineError]
     """Benchmark → why it was not answered to the end."""
     asked: int = 0
-    """Items that were asked now; the others were known."""
+    """Items asked in this call; the others were in the store."""
     seconds: float = 0.0
-    """Time of loading the checkpoint and asking."""
+    """Time to load the checkpoint and to ask."""
 
 
 def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str, Any]:
-    """What decides the responses of a checkpoint to given requests, as JSON values."""
+    """Everything but the requests that decides a checkpoint's responses, as JSON values."""
     return {
         "checkpoint": checkpoint.key,
         **engine.identity(checkpoint.model),
@@ -66,7 +61,7 @@ def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str,
 
 
 class ResponseLog:
-    """The responses of one checkpoint on one engine, in the store."""
+    """The stored responses of one checkpoint on one engine."""
 
     def __init__(self, store: Store, checkpoint: Checkpoint, engine: EngineSettings) -> None:
         identity = engine_identity(checkpoint, engine)
@@ -79,75 +74,76 @@ class ResponseLog:
         }
 
     def read(self) -> dict[str, list[Any]]:
-        """All responses by request key; a batch whose content was damaged is dropped."""
-        answers: dict[str, list[Any]] = {}
+        """All responses by item key; a damaged batch is deleted."""
+        responses: dict[str, list[Any]] = {}
         for path in sorted(self._folder.glob("*.jsonl")) if self._folder.is_dir() else ():
             text = path.read_text(encoding="utf-8", errors="replace")
-            if _name(text) != path.name:
+            if _batch_name(text) != path.name:
                 path.unlink()
                 continue
             for line in text.split("\n")[:-1]:
                 entry = json.loads(line)
-                answers[entry["key"]] = entry["responses"]
-        return answers
+                responses[entry["key"]] = entry["responses"]
+        return responses
 
-    def append(self, answers: Answers) -> None:
-        """Write one batch; it is there as a whole or not at all."""
+    def append(self, responses: Responses) -> None:
+        """Write one batch, whole or not at all."""
         if not (self._folder / "identity.json").exists():
             write_atomically(self._folder / "identity.json", json.dumps(self._identity, indent=1))
         text = "".join(
-            json.dumps({"key": key, "responses": responses}, ensure_ascii=False) + "\n"
-            for key, responses in answers.items()
+            json.dumps({"key": key, "responses": given}, ensure_ascii=False) + "\n"
+            for key, given in responses.items()
         )
-        write_atomically(self._folder / _name(text), text)
+        write_atomically(self._folder / _batch_name(text), text)
 
 
-def _name(text: str) -> str:
+def _batch_name(text: str) -> str:
+    """A batch's file name, which is also the checksum of its text."""
     return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.jsonl"
 
 
-def answer(
+def collect(
     log: ResponseLog,
-    open_engine: OpenEngine,
-    questions: Mapping[str, Sequence[Prompted]],
-    on_progress: Callable[[Answering], None] = lambda progress: None,
-) -> Answered:
-    """The responses to the items of several benchmarks; only what is missing is asked.
+    load: Callable[[], AbstractContextManager[Engine]],
+    questions: Mapping[str, Sequence[RenderedItem]],
+    on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
+) -> CollectedResponses:
+    """The responses to the items of several benchmarks; only missing ones are asked for.
 
-    The checkpoint is `opened` at most once, and not at all if nothing is missing. A benchmark that
-    fails does not take the others with it. The caller holds the lock of the log. Raises
-    EngineError where the checkpoint cannot be loaded.
+    `load` opens the checkpoint: once, or never if nothing is missing. A benchmark that fails does
+    not stop the others. The caller holds the lock of the log. Raises EngineError if the checkpoint
+    cannot be loaded.
     """
-    answers = log.read()
-    if all(item.key in answers for items in questions.values() for item in items):
-        return Answered(answers, {})
+    known = log.read()
+    if all(item.key in known for items in questions.values() for item in items):
+        return CollectedResponses(known, {})
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with turns.shared(), open_engine() as loaded:
+    with turns.shared(), load() as engine:
         for benchmark, items in questions.items():
-            batches = list(_missing(items, answers))  # benchmarks may share items
+            batches = list(_missing(items, known))  # benchmarks may share items
             total, done = sum(map(len, batches)), 0
             for batch in batches:
-                on_progress(Answering(benchmark, done, total))
+                on_progress(ResponseProgress(benchmark, done, total))
                 requests = [request for item in batch for request in item.requests]
                 try:
-                    responses = iter(loaded.answer(requests))
+                    given = iter(engine.answer(requests))
                 except EngineError as error:
                     failures[benchmark] = error
                     break
-                new = {item.key: [next(responses) for _ in item.requests] for item in batch}
+                new = {item.key: [next(given) for _ in item.requests] for item in batch}
                 log.append(new)
-                answers.update(new)
+                known.update(new)
                 done += len(batch)
             asked += done
-    return Answered(answers, failures, asked, time.monotonic() - start)
+    return CollectedResponses(known, failures, asked, time.monotonic() - start)
 
 
-def _missing(items: Sequence[Prompted], known: Answers) -> Iterator[list[Prompted]]:
-    """The unanswered items, in batches that depend on nothing but the order of all items.
+def _missing(items: Sequence[RenderedItem], known: Responses) -> Iterator[list[RenderedItem]]:
+    """The unanswered items in batches, whose limits depend only on the order of all items.
 
-    A resumed run so asks the same batches as an undisturbed one, and pads them alike.
+    So a resumed run asks the same batches as an undisturbed one, with the same padding.
     """
     for start in range(0, len(items), BATCH):
         batch = {item.key: item for item in items[start : start + BATCH] if item.key not in known}

@@ -22,10 +22,11 @@ from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
-from unicomp.responses import Answering
+from unicomp.measuring import CheckpointRecords, Conditions, measure
+from unicomp.responses import ResponseProgress
 from unicomp.retention import Retention, retention
 from unicomp.scorecard import Work
-from unicomp.scores import CheckpointRecords, Conditions, Records, guarded, measure
+from unicomp.scores import Records, guarded
 from unicomp.spec import (
     DENSE,
     OF_BUILDING,
@@ -269,14 +270,14 @@ class Session:
         self._gains.prepare(subject.model.name)
         self._narrate(f"{subject}: looking for responses")
 
-        def on_progress(state: Answering) -> None:
+        def on_progress(state: ResponseProgress) -> None:
             self._narrate(f"{subject}: answering {state.benchmark} {state.done}/{state.total}")
 
         measured = measure(
             checkpoint,
             benchmarks,
             self._conditions[subject.model.name],
-            open_for=lambda tokens: self._gains.borrowed(checkpoint, tokens),
+            open_engine=lambda tokens: self._gains.borrowed(checkpoint, tokens),
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )

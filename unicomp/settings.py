@@ -1,36 +1,36 @@
-"""`unicomp.toml`: everything about a gate that is not said on the command line.
+"""`unicomp.toml`: the settings of a gate that are not given on the command line.
 
     [floors]                    # percent, for any model
     performance = 95
     gsm8k = 90                  # a benchmark outranks its metric, a metric its dimension
     "reasoning@wanda_2_4" = 40  # and NAME@METHOD outranks NAME
 
-    [models.embedded.floors]    # percent, for the model of that name
+    [models.embedded.floors]    # percent, for the model `embedded`
     safety = 99
 
     [allow]                     # gaps that do not shut the gate, with the reason
     "performance@gptq_w4a16" = "this model's widths have no groups of 128"
 
-    [models.embedded.allow]     # and those of one model
+    [models.embedded.allow]     # the same for one model
     "ethics@wanda_2_4" = "it collapses"
 
-    [budgets]                   # what compressing may take; [models.NAME.budgets] likewise
+    [budgets]                   # limits on the cost of compressing; also [models.NAME.budgets]
     compression_time = "10 min" # s, min, h
     "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
 
-    [engine]                    # name (hf or vllm), device, threads, batch_size, sampling
+    [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
-    vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; else the one on PATH
-    memory = 0.45               # of a GPU, for each of the two checkpoints that vLLM serves
+    vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
+    memory = 0.45               # share of a GPU, for each of the two checkpoints that vLLM serves
 
-    [efficiency]                # how long timings are taken; the more, the narrower intervals
-    least_seconds = 10          # and warmup_rounds, least_rounds, most_rounds
+    [efficiency]                # how long to time; longer timings have narrower intervals
+    least_seconds = 10          # also warmup_rounds, least_rounds, most_rounds
 
-    [judge]                     # who decides where rules cannot; any OpenAI-compatible server
+    [judge]                     # decides where rules cannot; any OpenAI-compatible server
     url = "https://host/v1"
     model = "gpt-4o-mini"
-    key_env = "JUDGE_KEY"       # the NAME of the variable that holds the key; may be left out
-    concurrency = 8             # and timeout, retries, patience (seconds)
+    key_env = "JUDGE_KEY"       # the NAME of the variable that holds the key; optional
+    concurrency = 8             # also timeout, retries, patience (seconds)
 
     [similarity]                # lexical (default), sentence-transformers, or endpoint
     kind = "endpoint"           # with url, model and key_env; sentence-transformers has a model
@@ -38,8 +38,8 @@
     model = "text-embedding-3-small"
     key_env = "JUDGE_KEY"
 
-    [refusals]                  # rules (default), judge, or classifier: the published one, or
-    kind = "classifier"         # another by its model, revision and labels that mean a refusal
+    [refusals]                  # rules (default), judge, or classifier: by default the published
+    kind = "classifier"         # one, else your own: model, revision, labels that mean a refusal
     model = "org/name"
     labels = ["refusal"]
 
@@ -50,14 +50,14 @@
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
 
-The file may be empty. What it does not know, it refuses.
+The file may be empty. An unknown key is refused.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,14 +77,18 @@ from unicomp.policy import parse_budget, parse_floor
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
-_INSTRUMENTS = ("judge", "similarity", "refusals", "scoring")
 _OF_A_MODEL = ("floors", "allow", "budgets")
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (float, int),
-    "tuple[str, ...]": (list,),
+_TABLES = (
+    *_OF_A_MODEL, "models", "engine", "efficiency", "judge", "similarity", "refusals", "scoring",
+    "paths",
+)  # fmt: skip
+_TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "int": ("a whole number", (int,)),
+    "float": ("a number", (float, int)),
+    "tuple[str, ...]": ("a list", (list,)),
 }
-"""What TOML may hold for a field, by its annotation; all others hold a text."""
+"""A field's annotation → the TOML values it takes, in words and as types."""
+_TEXT = ("a text", (str,))
 _T = TypeVar("_T")
 
 
@@ -106,7 +110,7 @@ class Settings:
 
 
 def load_settings(root: Path) -> Settings:
-    """Read `unicomp.toml` in a folder; the defaults if there is none. Raises SpecError."""
+    """Read `unicomp.toml` in the folder `root`; no file gives the defaults. Raises SpecError."""
     path = root / FILE
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -119,49 +123,39 @@ def load_settings(root: Path) -> Settings:
 
 
 def store_home(option: str | Path | None, settings: Settings) -> Path:
-    """The folder of the store: an option, UNICOMP_HOME, `unicomp.toml`, the platform's cache."""
+    """The store's folder: the option, UNICOMP_HOME, `unicomp.toml`, or the platform's cache."""
     if named := option or os.environ.get("UNICOMP_HOME"):
         return _path(Path.cwd(), "the store", str(named))
     return settings.home or platformdirs.user_cache_path("unicomp")
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _only(
-        table,
-        "",
-        "floors",
-        "models",
-        "allow",
-        "budgets",
-        "engine",
-        "efficiency",
-        "paths",
-        *_INSTRUMENTS,
-    )
+    _refuse_unknown(table, "", _TABLES)
     models = _table(table, "models")
     for name, entry in models.items():
-        _only(_mapping(entry, f"models.{name}"), f"models.{name}.", *_OF_A_MODEL)
+        _table(models, name, "models.")
+        _refuse_unknown(entry, f"models.{name}.", _OF_A_MODEL)
     paths = _table(table, "paths")
-    _only(paths, "paths.", "home", "dataset_root")
+    _refuse_unknown(paths, "paths.", ("home", "dataset_root"))
     allowed = [_table(table, "allow"), *(_table(entry, "allow") for entry in models.values())]
     for key, value in (pair for group in (paths, *allowed) for pair in group.items()):
         if not isinstance(value, str) or not value.strip():
             raise SpecError(f"{key} needs a text, not {value!r}")
-    root_of_rows = paths.get("dataset_root")
-    if root_of_rows is not None and root_of_rows not in ("hub", "embedded"):
-        root_of_rows = str(_path(root, "dataset_root", root_of_rows))
+    dataset_root = paths.get("dataset_root")
+    if dataset_root not in (None, "hub", "embedded"):
+        dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
-        floors=_floors(_table(table, "floors")),
-        model_floors={name: _floors(_table(entry, "floors")) for name, entry in models.items()},
+        floors=_floors(table),
+        model_floors={name: _floors(entry) for name, entry in models.items()},
         allow=_table(table, "allow"),
         model_allow={name: _table(entry, "allow") for name, entry in models.items()},
-        budgets=_budgets(_table(table, "budgets")),
-        model_budgets={name: _budgets(_table(entry, "budgets")) for name, entry in models.items()},
+        budgets=_budgets(table),
+        model_budgets={name: _budgets(entry) for name, entry in models.items()},
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency", Effort)),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
-        dataset_root=root_of_rows,
+        dataset_root=dataset_root,
     )
 
 
@@ -175,15 +169,15 @@ def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
 
 def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:
     return InstrumentSettings(
-        judge=_made(table, "judge", JudgeSettings) if "judge" in table else None,
-        similarity=_made(table, "similarity", SimilaritySettings),
-        refusals=_made(table, "refusals", RefusalSettings),
+        judge=_parsed(table, "judge", JudgeSettings) if "judge" in table else None,
+        similarity=_parsed(table, "similarity", SimilaritySettings),
+        refusals=_parsed(table, "refusals", RefusalSettings),
         **_options(table, "scoring", InstrumentSettings, "mode"),
     )
 
 
-def _made(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
-    """The settings of one table; a refusal names it."""
+def _parsed(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
+    """The table `name` as an instance of the dataclass `kind`. Raises SpecError with its name."""
     options = _options(table, name, kind)
     for option in fields(kind):  # type: ignore[arg-type]
         if option.name not in options and option.default is option.default_factory is MISSING:
@@ -195,13 +189,14 @@ def _made(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
 
 
 def _options(table: Mapping[str, Any], name: str, kind: Any, *known: str) -> Mapping[str, Any]:
-    """The table `name`, whose values have the types of the dataclass `kind`."""
+    """The table `name`, after a check of its keys and of its types in the dataclass `kind`."""
     found = _table(table, name)
-    types = {option.name: _TYPES.get(str(option.type), (str,)) for option in fields(kind)}
-    _only(found, f"{name}.", *(known or types))
+    types = {option.name: _TYPES.get(str(option.type), _TEXT) for option in fields(kind)}
+    _refuse_unknown(found, f"{name}.", known or tuple(types))
     for key, value in found.items():
-        if type(value) not in types[key]:
-            raise SpecError(f"{name}.{key} must be a {types[key][0].__name__}")
+        words, allowed = types[key]
+        if type(value) not in allowed:
+            raise SpecError(f"{name}.{key} must be {words}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
 
@@ -213,24 +208,22 @@ def _path(root: Path, key: str, text: str) -> Path:
 
 
 def _floors(table: Mapping[str, Any]) -> dict[str, float]:
-    return {name: parse_floor(name, value) for name, value in table.items()}
+    return {name: parse_floor(name, value) for name, value in _table(table, "floors").items()}
 
 
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
-    return {name: parse_budget(name, value) for name, value in table.items()}
+    return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
 
 
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return _mapping(table.get(key, {}), key)
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+def _table(table: Mapping[str, Any], key: str, prefix: str = "") -> Mapping[str, Any]:
+    """The table `key` of a table, empty if it is not there. Raises SpecError."""
+    value = table.get(key, {})
     if not isinstance(value, dict):
-        raise SpecError(f"{name} must be a table, [{name}]")
+        raise SpecError(f"{prefix}{key} must be a table, [{prefix}{key}]")
     return value
 
 
-def _only(table: Mapping[str, Any], prefix: str, *known: str) -> None:
+def _refuse_unknown(table: Mapping[str, Any], prefix: str, known: Sequence[str]) -> None:
     for key in table:
         if key not in known:
             raise SpecError(f"there is no setting {prefix}{key}; {nearest(key, known)}")

@@ -1,8 +1,7 @@
-"""How sure we are: paired intervals of a retention, standard errors, flips. Pure arithmetic.
+"""Intervals of ratios and sums, standard errors, rank correlation. Pure arithmetic.
 
-A statistic is a function of weights. It gets a matrix of shape (draws, n), one row for each
-resampled data set that says how often each of the n items counts in it, and returns one value for
-each row. A single row of ones gives the plain value.
+A statistic is a function of weights, a matrix of shape (draws, n): how often each of the n items
+counts in each resampled data set. It returns shape (draws,). A row of ones gives the plain value.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ Statistic = Callable[[Array], Array]
 
 DRAWS = 4000
 FEW_CLUSTERS = 30
-"""Below so many clusters a percentile interval is too narrow, and is widened."""
+"""With fewer clusters a percentile interval is too narrow, and is widened."""
 _CHUNK = 500
-"""Draws that are held in memory at a time."""
+"""Draws held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,12 @@ class Interval:
 
 
 def value(statistic: Statistic, n: int) -> float:
-    """The statistic of the n items as they are."""
+    """The statistic of the n items, each counted once."""
     return float(statistic(np.ones((1, n)))[0])
 
 
 def cluster_ids(clusters: Sequence[str]) -> NDArray[np.int64]:
-    """0 … m - 1 for each item, numbered by first appearance."""
+    """The number of each item's cluster, 0 … m - 1, in order of first appearance."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.int64)
 
@@ -51,10 +50,10 @@ def cluster_ids(clusters: Sequence[str]) -> NDArray[np.int64]:
 def resample(
     statistics: Sequence[Statistic], clusters: NDArray[np.int64], draws: int = DRAWS, seed: int = 0
 ) -> Array:
-    """The cluster bootstrap of several statistics of the same items, drawn jointly.
+    """The cluster bootstrap of several statistics of the same items, with the same draws.
 
-    Whole clusters are drawn with replacement, as many as there are, and every statistic sees the
-    same draws. Returns shape (len(statistics), draws).
+    Each draw takes as many clusters as there are, with replacement. Returns shape
+    (len(statistics), draws).
     """
     results = []
     for counts in _cluster_counts(int(clusters.max()) + 1, draws, seed):
@@ -65,10 +64,7 @@ def resample(
 
 @lru_cache(maxsize=2)
 def _cluster_counts(m: int, draws: int, seed: int) -> tuple[NDArray[np.uint16], ...]:
-    """How often each of m clusters is drawn, in chunks of shape (chunk, m).
-
-    Remembered, as most benchmarks of a session are resampled alike.
-    """
+    """How often each of m clusters is drawn, in chunks of shape (chunk, m)."""
     rng = np.random.default_rng(seed)
     chunks = []
     for start in range(0, draws, _CHUNK):
@@ -80,7 +76,7 @@ def _cluster_counts(m: int, draws: int, seed: int) -> tuple[NDArray[np.uint16], 
 
 
 def standard_error(statistic: Statistic, clusters: NDArray[np.int64]) -> float:
-    """The bootstrap standard error of one statistic, in its own unit."""
+    """The bootstrap standard error of a statistic, in its unit."""
     return float(np.std(resample([statistic], clusters)[0], ddof=1))
 
 
@@ -89,9 +85,9 @@ def ratio_interval(
 ) -> Interval | None:
     """The percentile interval of compressed / dense from joint draws of clusters.
 
-    None where resampling collapses: every draw that has a ratio gave the same (0/n and n/n do
-    that), which says nothing about what other items would have shown. The dense value must be
-    positive; a draw in which it is not counts as an infinite ratio.
+    None if resampling collapses: all draws with a ratio gave the same one, as 0/n and n/n do, which
+    says nothing about other items. The dense value must be positive; a draw in which it is not
+    counts as an infinite ratio.
     """
     n = len(clusters)
     top, bottom = resample([compressed, dense], clusters)
@@ -106,7 +102,7 @@ def ratio_interval(
 
 
 def _widened(interval: Interval, clusters: int) -> Interval:
-    """The interval as wide as so few clusters leave it: Student's t in place of the normal.
+    """Widen the interval for few clusters: Student's t in place of the normal distribution.
 
     Resampling also underestimates the variance of m clusters by the factor (m - 1) / m.
     """
@@ -125,8 +121,8 @@ def paired_score_interval(
 ) -> Interval:
     """The score interval of a ratio of paired proportions, from the 2 x 2 table of counts.
 
-    Inverts the constrained score test of Nam and Blackwelder, Superiority of a new treatment in
-    paired binary data (Statistics in Medicine 21, 2002), which does not collapse at 0/n and n/n.
+    It inverts the constrained score test of Nam and Blackwelder (Superiority of a new treatment in
+    paired binary data, Statistics in Medicine 21, 2002), which does not collapse at 0/n and n/n.
     Counts need not be whole numbers. Raises ValueError if the dense proportion is zero.
     """
     n = both + only_compressed + only_dense + neither
@@ -165,11 +161,10 @@ def paired_score_interval(
 def ratio_of_pairs(first: Array, second: Array) -> Interval:
     """The ratio first / second of paired positive values, shape (n,), with its 95 % interval.
 
-    The estimate is Hodges and Lehmann's of the logarithms of the pairs' ratios, the interval that
-    of Wilcoxon's signed ranks (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods,
-    3.2 and 3.3). It asks nothing of the values but that a pair is as likely off by a factor to one
-    side as to the other, and covers the truth exactly as often as it says; a few pairs that are
-    far off move it little. One pair has an interval without end.
+    The estimate is Hodges and Lehmann's for the logarithms of the pairs' ratios; the interval is
+    from Wilcoxon's signed ranks (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods,
+    3.2 and 3.3). It assumes only that errors by a factor are equally likely to either side. Then
+    its coverage is exact, and a few outliers move it little. One pair has an unbounded interval.
     """
     logs = np.log(first) - np.log(second)
     n = len(logs)
@@ -185,9 +180,9 @@ def ratio_of_totals(first: Array, second: Array, seed: int = 0) -> Interval:
 
     The limits are quantiles of the ratio in subsets of the pairs, all of them or many at random:
     Hartigan's typical values (Using subsample values as typical values, Journal of the American
-    Statistical Association 64, 1969). The truth lies with equal chance between any two neighbours
-    of them where a pair is as likely off by an amount to one side as to the other, however long
-    the tails and however few the pairs. One pair has an interval without end.
+    Statistical Association 64, 1969). If errors by an amount are equally likely to either side,
+    the truth lies with equal chance between any two neighbouring ratios, for any tails and any
+    number of pairs. One pair has an unbounded interval.
     """
     n = len(first)
     subsets = _subsets(n, seed)
@@ -199,14 +194,13 @@ def ratio_of_totals(first: Array, second: Array, seed: int = 0) -> Interval:
 
 
 def ratio_of_samples(first: Array, second: Array) -> Interval:
-    """The ratio first / second of independent positive values, shapes (m,) and (n,), with its
-    95 % interval.
+    """The ratio of independent positive values, shapes (m,) and (n,), with its 95 % interval.
 
-    The estimate is Hodges and Lehmann's of the logarithms, the median of the ratios of all pairs,
-    the interval that of Mann, Whitney and Wilcoxon's rank sums (Hollander, Wolfe and Chicken,
-    Nonparametric Statistical Methods, 4.2 and 4.3). It covers the truth as often as it says where
-    the one side is distributed like the other times a factor, however that is. Where no 95 % can
-    be had of so few values, one to a side for instance, the interval has no end.
+    The estimate is Hodges and Lehmann's for the logarithms, the median of the ratios of all pairs;
+    the interval is from Mann, Whitney and Wilcoxon's rank sums (Hollander, Wolfe and Chicken,
+    Nonparametric Statistical Methods, 4.2 and 4.3). Its coverage is exact if one side is
+    distributed like the other times a factor, whatever the distribution. It is unbounded if there
+    are too few values for 95 %, such as one to a side.
     """
     logs = np.sort(np.subtract.outer(np.log(first), np.log(second)).ravel())
     outside = _rank_sum_quantile(len(first), len(second))
@@ -218,13 +212,13 @@ def ratio_of_samples(first: Array, second: Array) -> Interval:
 
 
 def blurred(ratio: Interval, error: float) -> Interval:
-    """The interval of a positive ratio that an error of its own multiplies, too.
+    """The interval of a positive ratio after multiplication by an independent random error.
 
     `error` is the standard deviation of that error's logarithm. The distances of the logarithms add
     in quadrature, each side by itself, as in `combine`.
     """
     slack = float(norm.ppf(0.975)) * error
-    with np.errstate(divide="ignore"):  # a limit that is no limit stays so
+    with np.errstate(divide="ignore"):  # a limit of 0 stays 0
         low, estimate, high = np.log([ratio.low, ratio.estimate, ratio.high])
     down, up = np.hypot(estimate - low, slack), np.hypot(high - estimate, slack)
     with np.errstate(over="ignore"):
@@ -233,30 +227,28 @@ def blurred(ratio: Interval, error: float) -> Interval:
 
 
 FEW_PAIRS = 6
-"""Below so many pairs no subset lies outside of 95 %, and Student's t has to help out."""
+"""With fewer pairs no subset lies outside of 95 %, so Student's t sets the limits."""
 _ENUMERATED = 12
-"""Up to so many pairs all subsets are looked at."""
+"""Up to this many pairs all subsets are computed."""
 
 
 def _from_logarithms(found: Interval, deviations: Array) -> Interval:
-    """The interval of a ratio from that of its logarithm and what each pair, two at least, deviates
-    by.
-    """
+    """The interval of a ratio from that of its logarithm and the deviation of each pair."""
     n = len(deviations)
     low, high = min(found.low, found.estimate), max(found.high, found.estimate)
     if n < FEW_PAIRS:
         error = float(np.std(deviations, ddof=1)) / math.sqrt(n)
         slack = float(t.ppf(0.975, n - 1)) * error
         low, high = min(low, found.estimate - slack), max(high, found.estimate + slack)
-    with np.errstate(over="ignore", under="ignore"):  # what is beyond all numbers has no end
+    with np.errstate(over="ignore", under="ignore"):  # too large is unbounded
         return Interval(*(float(np.exp(limit)) for limit in (found.estimate, low, high)))
 
 
 @lru_cache(maxsize=64)
 def _signed_rank_quantile(n: int) -> int:
-    """How many of the smallest averages of two of n values lie below a 95 % interval's limit.
+    """The 95 % interval's lower limit as a rank among the averages of two of n values.
 
-    The interval begins with the one of that number, counted from 1; 0 if there is none.
+    Ranks count from 1; 0 if there is no such limit.
     """
     chances = np.ones(1)  # of each sum of the ranks of positive values
     for rank in range(1, n + 1):
@@ -269,11 +261,11 @@ def _signed_rank_quantile(n: int) -> int:
 
 @lru_cache(maxsize=64)
 def _rank_sum_quantile(m: int, n: int) -> int:
-    """How many of the smallest differences of m and n values lie below a 95 % interval's limit.
+    """The 95 % interval's lower limit as a rank among the differences of m and n values.
 
-    The interval begins with the one of that number, counted from 1; 0 if there is none.
+    Ranks count from 1; 0 if there is no such limit.
     """
-    # ways to choose m of m + n ranks, by their sum less the least one: Gauss's binomial coefficient
+    # ways to choose m of m + n ranks, by their sum less the least sum: Gauss's binomial coefficient
     ways = [1] + [0] * (m * n)
     for rank in range(1, m + 1):
         for total in range(m * n, n + rank - 1, -1):
@@ -286,7 +278,7 @@ def _rank_sum_quantile(m: int, n: int) -> int:
 
 @lru_cache(maxsize=16)
 def _subsets(n: int, seed: int) -> Array:
-    """Which of n pairs are in each subset, shape (subsets, n): all but the empty one, or many."""
+    """Subsets of n pairs, none empty, as zeros and ones of shape (subsets, n): all, or many."""
     if n <= _ENUMERATED:
         numbers = np.arange(1, 2**n)[:, None]
         return ((numbers >> np.arange(n)) & 1).astype(np.float64)
@@ -296,10 +288,10 @@ def _subsets(n: int, seed: int) -> Array:
 
 
 def rule_of_three(estimate: float, dense_points: float, clusters: int) -> Interval:
-    """An interval where nothing varied and no table of counts exists.
+    """An interval if nothing varied and there is no table of counts.
 
-    A rate of which n clusters showed no case may still be 3 / n (95 %). The score, in points of a
-    hundred, may be off by as much either way.
+    An event that n clusters never showed may still have a rate of 3 / n (95 %). The score, in
+    points, may be off by as much to either side.
     """
     slack = 300.0 / clusters / dense_points
     low = estimate - slack
@@ -307,12 +299,12 @@ def rule_of_three(estimate: float, dense_points: float, clusters: int) -> Interv
 
 
 def hull(first: Interval, second: Interval) -> Interval:
-    """The narrowest interval that holds both; the estimate is the first one's."""
+    """The narrowest interval that contains both, with the estimate of the first."""
     return Interval(first.estimate, min(first.low, second.low), max(first.high, second.high))
 
 
 def combine(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:
-    """The interval of a weighted sum of independent estimates with non-negative weights.
+    """The interval of a weighted sum of independent estimates; weights are not negative.
 
     The distances to the limits add in quadrature, each side by itself: the method of variance
     estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008).
@@ -324,22 +316,19 @@ def combine(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:
 
 
 def difference(first: Interval, second: Interval) -> Interval:
-    """The interval of first - second, as if the two were independent.
+    """The interval of first - second, as if the two were independent (Zou and Donner).
 
-    Zou and Donner's method again. Estimates from the same items mostly move together, and then
-    the interval is wider than it need be, never narrower.
+    Estimates from the same items mostly move together; then the interval is too wide, never too
+    narrow.
     """
-    estimate = first.estimate - second.estimate
-    down = math.hypot(first.estimate - first.low, second.high - second.estimate)
-    up = math.hypot(first.high - first.estimate, second.estimate - second.low)
-    return Interval(estimate, estimate - down, estimate + up)
+    return combine([first, Interval(-second.estimate, -second.high, -second.low)], [1.0, 1.0])
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> Interval | None:
     """Spearman's rank correlation of paired values, with its 95 % interval.
 
-    None where it does not exist: fewer than three pairs, or one side all equal. The interval is
-    Bonett and Wright's (Psychometrika 65, 2000), and all of [-1, 1] for fewer than four pairs.
+    None if it does not exist: fewer than three pairs, or one side all equal. The interval is Bonett
+    and Wright's (Psychometrika 65, 2000), and all of [-1, 1] for three pairs.
     """
     n = len(first)
     if n < 3 or len(set(first)) == 1 or len(set(second)) == 1:
@@ -354,6 +343,6 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> Interva
 
 
 def flips(dense: NDArray[Any], compressed: NDArray[Any]) -> tuple[int, int]:
-    """(lost, gained): items that only the dense, and only the compressed model got right."""
+    """(lost, gained): items that only the dense model, or only the compressed one, got right."""
     right, still = dense.astype(bool), compressed.astype(bool)
     return int(np.sum(right & ~still)), int(np.sum(~right & still))

@@ -1,18 +1,22 @@
-"""What was computed, on disk: found by content, written by one process, never half finished.
+"""The store: results on disk, found by content, written by one process, never half finished.
 
     HOME/
-      checkpoints/KEY/   manifest.json, model/, build.log; loss.jsonl of one that was trained
-      training/KEY/      what a training has so far; gone when its checkpoint is finished
-      responses/KEY/     identity.json, one JSON-lines file for each batch of items
-      scores/KEY.json    the records of one benchmark, derived from responses
-      measurements/      KEY.json: timings, memory and operations of checkpoints
-      calibrations/      rows that were drawn for a calibration
-      digests/           SHA-256 of files seen, remembered by path, size and mtime
-      locks/             one lock file for each artifact
+      checkpoints/KEY/    manifest.json, model/, build.log; after a training also loss.jsonl
+      training/KEY/       an unfinished training; removed when its checkpoint is finished
+      responses/KEY/      identity.json, and one JSON-lines file for each batch of items
+      scores/KEY.json     the records of one benchmark, read in responses
+      measurements/KEY.json    timings, memory and operations of checkpoints
+      judgements/KEY.json      verdicts of judges
+      similarities/KEY.json    values of similarity servers
+      figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
+      calibrations/KEY.json    the rows drawn for a calibration
+      digests/KEY.json    SHA-256 of a file, valid for its path, size and mtime
+      logs/               logs of vLLM servers, failed builds and memory measurements
+      locks/              one lock file for each artifact
 
-An artifact is built in a temporary folder beside its place, its manifest is written last, and the
-folder is renamed into place: that it exists means that the work was completed. Locks are the
-operating system's, so they vanish with the process that held them.
+An artifact is built in a temporary folder next to its place. Its manifest is written last, then the
+folder is renamed into place: if it exists, it is complete. Locks are the operating system's, so
+they vanish with the process that holds them.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ MEASUREMENTS = "measurements"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:
-    """The key of what `identity` (JSON values) describes: 32 hex digits of its SHA-256."""
+    """The key of `identity` (JSON values): 32 hex digits of its SHA-256."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -57,12 +61,12 @@ def file_digest(path: Path) -> str:
 
 
 def _unique() -> str:
-    """A name that no other process uses, on this machine or on another that shares the disk."""
+    """A suffix that no other process uses, also on a disk that several machines share."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the new one, also after a power cut."""
+    """Replace a file's text at once: after a power cut it is the old or the new one."""
     temporary = path.with_name(f".{path.name}.{_unique()}")
     with _advice_when_full(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +82,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextmanager
 def _advice_when_full(place: Path) -> Iterator[None]:
-    """Turn what the system says of a full disk into a StoreError that says what to do."""
+    """Turn the system's error for a full disk into a StoreError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -86,25 +90,25 @@ def _advice_when_full(place: Path) -> Iterator[None]:
             raise
         raise StoreError(
             f"the disk of {place} is full: free some space, or prune the store with "
-            "`unicomp cache prune`; what was finished is kept"
+            "`unicomp cache prune`; finished work is kept"
         ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A finished folder of the store with what its manifest says."""
+    """A finished folder of the store, with the content of its manifest."""
 
     path: Path
     key: str
     identity: Mapping[str, Any]
     facts: Mapping[str, Any]
-    """What was measured while it was built: seconds, memory, sparsity."""
+    """Measured during the build: seconds, memory, sparsity."""
     fresh: bool
-    """Whether this process built it, rather than found it."""
+    """This process built it; otherwise it was found."""
 
 
 class Store:
-    """The artifacts below one folder. Safe for any number of processes at a time."""
+    """The artifacts in one folder; any number of processes may use it at a time."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -120,15 +124,13 @@ class Store:
                 "name another one with --unicomp-home DIR"
             ) from None
 
-    # -- locks ------------------------------------------------------------------------------
-
     @contextmanager
     def lock(
         self, name: str, on_wait: Callable[[], None] | None = None, *, wait: bool = True
     ) -> Iterator[None]:
-        """Hold the lock `name`; `on_wait` is called once if another process has it.
+        """Hold the lock `name`. If another process has it, call `on_wait` once and wait.
 
-        Without `wait`, raises filelock.Timeout then.
+        Without `wait`, raise filelock.Timeout instead.
         """
         path = self.home / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,11 +148,23 @@ class Store:
         finally:
             lock.release()
 
-    # -- folders that are built -------------------------------------------------------------
-
     def find(self, kind: str, key: str) -> Artifact | None:
-        """The finished artifact, or None; one whose files are missing or cut is not finished."""
-        return self._read(self.home / kind / key)
+        """The finished artifact, or None; if a file is missing or cut, it is not finished."""
+        path = self.home / kind / key
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+            for name, entry in manifest["files"].items():
+                if (path / name).stat().st_size != entry["size"]:
+                    return None
+            return Artifact(
+                path=path,
+                key=key,
+                identity=manifest["identity"],
+                facts=manifest["facts"],
+                fresh=False,
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def build(
         self,
@@ -160,11 +174,10 @@ class Store:
         *,
         on_wait: Callable[[], None] | None = None,
     ) -> Artifact:
-        """Find the artifact that `identity` describes, or `make(folder)` it and keep it.
+        """Find the artifact of `identity`, or build it with `make(folder)`.
 
         One process builds, the others wait for it. `make` returns the facts for the manifest; if
-        it raises, nothing is kept but what it printed itself. Raises StoreError when the disk is
-        full.
+        it raises, nothing is kept. Raises StoreError if the disk is full.
         """
         key = content_key(identity)
         if found := self.find(kind, key):
@@ -188,29 +201,13 @@ class Store:
 
     @staticmethod
     def corrupt_files(artifact: Artifact) -> list[str]:
-        """The files of an artifact that are not there, or not what the manifest says."""
+        """The files of an artifact that are missing, or differ from the manifest."""
         manifest = json.loads((artifact.path / MANIFEST).read_text())
         return [
             name
             for name, entry in manifest["files"].items()
             if not (path := artifact.path / name).is_file() or file_digest(path) != entry["sha256"]
         ]
-
-    def _read(self, path: Path) -> Artifact | None:
-        try:
-            manifest = json.loads((path / MANIFEST).read_text())
-            for name, entry in manifest["files"].items():
-                if (path / name).stat().st_size != entry["size"]:
-                    return None
-            return Artifact(
-                path=path,
-                key=path.name,
-                identity=manifest["identity"],
-                facts=manifest["facts"],
-                fresh=False,
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
     @staticmethod
     def _write_manifest(
@@ -232,32 +229,25 @@ class Store:
         }
         write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
 
-    # -- files that are remembered ----------------------------------------------------------
-
     def digest_of(self, path: Path) -> str:
         """SHA-256 of a file, computed once for each (path, size, mtime)."""
         stat = path.stat()
         stamp = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-        memo = self.home / "digests" / f"{content_key({'path': stamp[0]})}.json"
-        try:
-            known = json.loads(memo.read_text())
-            if known["stamp"] == stamp:
-                return str(known["sha256"])
-        except (OSError, ValueError, KeyError):
-            pass
+        key = content_key({"path": stamp[0]})
+        known = self.recall("digests", key)
+        if isinstance(known, dict) and known.get("stamp") == stamp and "sha256" in known:
+            return str(known["sha256"])
         digest = file_digest(path)
-        write_atomically(memo, json.dumps({"stamp": stamp, "sha256": digest}))
+        self.remember("digests", key, {"stamp": stamp, "sha256": digest})
         return digest
 
-    # -- values that are remembered ---------------------------------------------------------
-
     def recall(self, kind: str, key: str) -> Any | None:
-        """A small JSON value kept under `key`, or None."""
+        """The JSON value stored under `key`, or None."""
         try:
             return json.loads((self.home / kind / f"{key}.json").read_text())
         except (OSError, ValueError):
             return None
 
     def remember(self, kind: str, key: str, value: Any) -> None:
-        """Keep a small JSON value under `key`."""
+        """Store a small JSON value under `key`."""
         write_atomically(self.home / kind / f"{key}.json", json.dumps(value, ensure_ascii=False))

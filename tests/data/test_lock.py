@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unicomp.data.lock import LOCK_FILE, Pin, load_lock, write_lock
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError, StoreError
-from unicomp.mirror.needs import Need
+from unicomp.mirror.needs import NeededRows
 from unicomp.mirror.survey import check_pinned
 from unicomp.store import Store, file_digest
 
@@ -144,7 +144,7 @@ def mirror(tmp_path):
     return Source(str(tmp_path / "mirror"), {"tiny/quiz": pin})
 
 
-NEEDS = [Need(dataset="tiny/quiz", splits=frozenset({"test"}))]
+NEEDS = [NeededRows(dataset="tiny/quiz", splits=frozenset({"test"}))]
 
 
 def test_a_mirror_that_is_as_the_lock_says_is_accepted(mirror):
@@ -181,6 +181,6 @@ def test_a_pinned_file_that_is_gone_is_refused_by_name(mirror):
 
 def test_what_is_not_read_is_not_checked(mirror):
     (mirror.folder / "tiny/quiz/test.jsonl").write_text("changed")
-    check_pinned(mirror, [Need(dataset="tiny/other", splits=frozenset({"test"}))])
+    check_pinned(mirror, [NeededRows(dataset="tiny/other", splits=frozenset({"test"}))])
     check_pinned(Source("hub", mirror.lock), NEEDS)
     check_pinned(Source(str(mirror.folder)), NEEDS)

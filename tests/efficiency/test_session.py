@@ -17,7 +17,7 @@ from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings, Timing
 from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
 from unicomp.machine import turns
-from unicomp.scores import Conditions
+from unicomp.measuring import Conditions
 from unicomp.session import Agenda, Session, Subject
 from unicomp.spec import DENSE, Load, Model, Probe
 from unicomp.store import Store

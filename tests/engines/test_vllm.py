@@ -20,8 +20,10 @@ from unicomp.engines.server import Server
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.engines.vllm import VllmEngine
 from unicomp.errors import EngineError
-from unicomp.prompts.items import WINDOWS, Prompts, longest
-from unicomp.scores import Conditions, Records, measure
+from unicomp.measuring import Conditions, measure
+from unicomp.prompts.items import WINDOWS, Renderer
+from unicomp.prompts.lengths import longest
+from unicomp.scores import Records
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 
@@ -53,12 +55,12 @@ def benchmarks():
 
 def of_benchmarks(folder, count):
     """The requests of a few items of each benchmark."""
-    prompts = Prompts(Source("embedded"), count)
+    prompts = Renderer(Source("embedded"), count)
     tokenizer = load_tokenizer(folder, MODEL)
     return [
         request
         for bench in benchmarks()
-        for one in prompts.of(bench, tokenizer)
+        for one in prompts.items(bench, tokenizer)
         for request in one.requests
     ]
 
@@ -257,10 +259,10 @@ def scores_of(settings, home, count):
 def test_a_checkpoint_is_served_once_for_all_its_benchmarks(double, toy, tmp_path):
     scores_of(toy, tmp_path / "home", 4)
     (start,) = double.starts
-    prompted = Prompts(Source("embedded"), 4)
+    prompted = Renderer(Source("embedded"), 4)
     tokenizer = load_tokenizer(FOLDER, MODEL)
     needed = longest(
-        [one for bench in benchmarks() for one in prompted.of(bench, tokenizer)], tokenizer
+        [one for bench in benchmarks() for one in prompted.items(bench, tokenizer)], tokenizer
     )
     assert start["options"]["max_model_len"] == needed + 1
     lengths = [

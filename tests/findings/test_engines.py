@@ -6,13 +6,14 @@ import pytest
 
 from suites.performance.test_knowledge import arc_easy
 from suites.performance.test_reasoning import gsm8k
-from unicomp import scores
+from unicomp import measuring
 from unicomp.checkpoint import find
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
 from unicomp.findings.engines import crosscheck
-from unicomp.scores import Conditions, Records
+from unicomp.measuring import Conditions
+from unicomp.scores import Records
 from unicomp.spec import DENSE, CheckpointId, Model
 from unicomp.store import SCORES, Store
 
@@ -50,7 +51,9 @@ def records(correct, gaps=None):
 
 def remember(checkpoint, conditions, bench, found, engine):
     under = replace(conditions, engine=replace(conditions.engine, name=engine))
-    conditions.store.remember(SCORES, scores._key(checkpoint, bench, under), asdict(found))
+    conditions.store.remember(
+        SCORES, measuring.records_key(checkpoint, bench, under), asdict(found)
+    )
 
 
 def test_both_scores_and_the_items_that_read_differently_are_reported(world):
@@ -76,14 +79,14 @@ def test_a_benchmark_that_cannot_be_looked_up_does_not_keep_the_others(world, mo
     checkpoint, conditions = world
     for engine in ("vllm", "hf"):
         remember(checkpoint, conditions, gsm8k, records([1.0] * 4), engine)
-    key = scores._key
+    key = measuring.records_key
 
     def fail(checkpoint, bench, conditions):
         if bench.name == arc_easy.name:
             raise EngineError("its rows cannot be read")
         return key(checkpoint, bench, conditions)
 
-    monkeypatch.setattr(scores, "_key", fail)
+    monkeypatch.setattr(measuring, "records_key", fail)
     (found,) = crosscheck(NAME, checkpoint, [arc_easy, gsm8k], conditions)
     assert found.benchmark == "gsm8k"
 

@@ -21,8 +21,9 @@ from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import UnicompError
 from unicomp.framework import BESIDE, PAPER_PROFILE
 from unicomp.instruments.assembly import default_instruments
+from unicomp.measuring import Conditions, measure
 from unicomp.prompts.tasks import Definition
-from unicomp.scores import Conditions, Records, measure
+from unicomp.scores import Records
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 

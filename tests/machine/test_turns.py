@@ -166,7 +166,7 @@ def test_answers_are_asked_for_with_the_device_shared_and_found_without():
     log = SimpleNamespace(read=known.copy, append=known.update)
     for key in ("old", "new"):
         item = SimpleNamespace(key=key, requests=["?"])
-        assert responses.answer(log, opened, {"bench": [item]}).answers[key] == ["yes"]
+        assert responses.collect(log, opened, {"bench": [item]}).responses[key] == ["yes"]
     assert held == ["waits"]
 
 

@@ -21,11 +21,12 @@ from unicomp import catalogue, checkpoint
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
+from unicomp.measuring import Conditions, measure
 from unicomp.methods import worker
 from unicomp.methods.inspection import headers
 from unicomp.responses import ResponseLog
 from unicomp.retention import retention
-from unicomp.scores import Conditions, Records, measure
+from unicomp.scores import Records
 from unicomp.spec import DENSE, Method, Model
 from unicomp.store import Store
 

@@ -29,8 +29,8 @@ from unicomp.data.lock import LOCK_FILE, load_lock
 from unicomp.data.sources import PARTIAL, Source
 from unicomp.errors import SpecError
 from unicomp.mirror.fetch import fill
-from unicomp.mirror.needs import Need, benchmark_needs, by_dataset, files_of, recipe_needs
-from unicomp.mirror.survey import check_pinned, survey
+from unicomp.mirror.needs import NeededRows, benchmark_needs, by_dataset, files_of, recipe_needs
+from unicomp.mirror.survey import check_pinned, survey_dataset
 from unicomp.prompts.tasks import Definition
 from unicomp.store import file_digest
 
@@ -208,10 +208,11 @@ QUIZ = {
     "aa/test-00000-of-00001.jsonl": jsonl(1),
 }
 QUIZ_NEEDS = [
-    Need(dataset="tiny/quiz", config=name, splits=frozenset({"test"})) for name in ("de", "fr")
+    NeededRows(dataset="tiny/quiz", config=name, splits=frozenset({"test"}))
+    for name in ("de", "fr")
 ]
 SUMS = {"test.parquet": parquet(7), "notes.md": "not a row"}
-SUMS_NEED = Need(dataset="tiny/sums", splits=frozenset({"test"}))
+SUMS_NEED = NeededRows(dataset="tiny/sums", splits=frozenset({"test"}))
 WEB = {
     "README.md": readme({"en": {"train": "en/train.*.gz", "validation": "en/validation.*.gz"}}),
     **{
@@ -220,7 +221,7 @@ WEB = {
         for n in range(3)
     },
 }
-WEB_NEED = Need(dataset="tiny/web", config="en", splits=frozenset({"train"}), large=True)
+WEB_NEED = NeededRows(dataset="tiny/web", config="en", splits=frozenset({"train"}), large=True)
 
 
 class Told(list):
@@ -274,7 +275,9 @@ def test_a_data_set_that_declares_nothing_is_taken_whole(hub, tmp_path):
     hub.put("tiny/sums", SUMS)
     (found,), told = run(tmp_path, [SUMS_NEED])
     assert (found.complete, dict(found.rows), told) == (True, {"test": 7}, [])
-    assert survey(tmp_path / "tiny/sums", [replace(SUMS_NEED, config="default")], {})[0].complete
+    assert survey_dataset(tmp_path / "tiny/sums", [replace(SUMS_NEED, config="default")], {})[
+        0
+    ].complete
 
 
 def test_a_complete_mirror_is_left_alone(hub, tmp_path):
@@ -331,7 +334,7 @@ def test_a_set_that_is_broken_off_between_two_files_is_not_complete(hub, tmp_pat
     files = {"test-a.jsonl": jsonl(2), "test-b.jsonl": jsonl(2)}
     hub.put("tiny/plain", files)
     hub.broken.add("test-b.jsonl")
-    need = Need(dataset="tiny/plain", splits=frozenset({"test"}))
+    need = NeededRows(dataset="tiny/plain", splits=frozenset({"test"}))
     run(tmp_path, [need])
     hub.broken.clear()
     (found,), _ = run(tmp_path, [need])
@@ -364,7 +367,7 @@ def test_a_gated_set_that_someone_copied_is_left_as_it_was(hub, tmp_path):
     assert len(told) == 1
     assert not (copy.parent / PARTIAL).exists()
     assert not found.complete
-    assert survey(copy.parent, [SUMS_NEED], {})[0].rows == {"test": 2}
+    assert survey_dataset(copy.parent, [SUMS_NEED], {})[0].rows == {"test": 2}
 
 
 def test_a_set_that_the_hub_has_not_is_one_line(hub, tmp_path):
@@ -419,7 +422,7 @@ def test_the_offline_switch_is_obeyed(hub, tmp_path, monkeypatch):
 
 
 def problems(mirror, need, lock=None):
-    (found,) = survey(mirror / need.dataset, [need], lock or {})
+    (found,) = survey_dataset(mirror / need.dataset, [need], lock or {})
     assert found.complete == (not found.problems and not found.absent)
     return found.problems
 
@@ -450,7 +453,7 @@ def test_rows_are_counted_anew_where_a_file_was_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "tiny/sums"
     replace_a_known_file(folder)
-    assert survey(folder, [SUMS_NEED], {})[0].rows == {"test": 3}
+    assert survey_dataset(folder, [SUMS_NEED], {})[0].rows == {"test": 3}
 
 
 def replace_a_known_file(folder):
@@ -574,7 +577,7 @@ def test_a_lock_that_was_edited_is_not_made_to_fit(hub, tmp_path):
 SHARDS = {"README.md": readme({"main": {"test": "main/test-*"}})}
 OLD = SHARDS | {"main/test-00000-of-00001.jsonl": jsonl(4)}
 NEW = SHARDS | {f"main/test-0000{n}-of-00002.jsonl": jsonl(2, 2 * n) for n in (0, 1)}
-SHARDS_NEED = Need(dataset="tiny/shards", config="main", splits=frozenset({"test"}))
+SHARDS_NEED = NeededRows(dataset="tiny/shards", config="main", splits=frozenset({"test"}))
 
 
 def test_shards_of_an_older_commit_are_not_read_beside_the_new_ones(hub, tmp_path):
@@ -605,8 +608,8 @@ def test_a_file_of_unknown_origin_is_not_removed_and_nothing_is_pinned(hub, tmp_
     own.write_text(jsonl(1))
     _, told = run(tmp_path / "mirror", [SHARDS_NEED], tmp_path)
     assert told == [
-        f"tiny/shards: {own} would be read beside the rows of the hub, which does not have it: "
-        "move it out of the mirror"
+        f"tiny/shards: {own} would be read together with the rows of the hub, which does not "
+        "have it: move it out of the mirror"
     ]
     assert own.exists()
     assert not (tmp_path / "mirror/tiny/shards" / PARTIAL).exists()
@@ -734,7 +737,7 @@ def test_a_pattern_that_leads_elsewhere_matches_nothing(pattern):
 
 
 def test_a_declaration_of_some_shards_needs_no_others():
-    need = Need(dataset="tiny/part", config="some", splits=frozenset({"test"}))
+    need = NeededRows(dataset="tiny/part", config="some", splits=frozenset({"test"}))
     layout = Layout({"some": {"test": ("test-0000[01]-of-00004.jsonl",)}})
     paths = {f"test-0000{n}-of-00004.jsonl" for n in range(2)}
     files = files_of(need, layout, paths)
@@ -773,7 +776,7 @@ def test_a_readme_that_declares_nothing_usable_declares_nothing(text):
 
 
 def test_a_large_set_that_declares_nothing_is_told_apart_by_names():
-    need = Need(dataset="tiny/web", splits=frozenset({"test"}), large=True)
+    need = NeededRows(dataset="tiny/web", splits=frozenset({"test"}), large=True)
     paths = {"a/contest-1.json", "a/test-1.json", "a/test-2.json", "a/train.json"}
     assert files_of(need, Layout({}), paths).required == ("a/test-1.json",)
     paths = {"a/1.json", "a/2.json"}
@@ -789,7 +792,7 @@ def test_a_readme_that_is_no_text_declares_nothing(tmp_path):
 
 
 def test_a_filled_mirror_is_read_by_benchmarks_and_calibrations(hub, tmp_path):
-    from unicomp.prompts.items import _load
+    from unicomp.prompts.loading import load_task
 
     hub.put("tiny/quiz", QUIZ)
     hub.put("tiny/web", WEB)
@@ -810,7 +813,7 @@ def test_a_filled_mirror_is_read_by_benchmarks_and_calibrations(hub, tmp_path):
     definition.check()
     assert definition.fault is None
     assert definition.identity(file_digest)["rows"] == source.pin("tiny/quiz").files
-    assert [len(_load(definition, config).eval_docs) for config in ("de", "fr")] == [6, 6]
+    assert [len(load_task(definition, config).eval_docs) for config in ("de", "fr")] == [6, 6]
     assert len(recipe.load(source).samples) == 3
 
 
@@ -818,7 +821,7 @@ def test_a_pinned_benchmark_asks_the_hub_for_its_revision(hub, tmp_path, monkeyp
     import datasets
 
     from unicomp.errors import EngineError
-    from unicomp.prompts.items import _load
+    from unicomp.prompts.loading import load_task
 
     commit = hub.put("tiny/sums", SUMS)
     run(tmp_path / "mirror", [SUMS_NEED], tmp_path)
@@ -832,7 +835,7 @@ def test_a_pinned_benchmark_asks_the_hub_for_its_revision(hub, tmp_path, monkeyp
     tiny = bench(tmp_path, "task: t\ndataset_path: tiny/sums\ntest_split: test\n")
     for lock in (load_lock(tmp_path), {}):
         with pytest.raises(EngineError):
-            _load(Definition(tiny, Source("hub", lock)), None)
+            load_task(Definition(tiny, Source("hub", lock)), None)
     assert [options.get("revision") for options in asked] == [commit, None]
     pinned = Definition(tiny, Source("hub", load_lock(tmp_path)))
     assert pinned.identity(file_digest)["rows"] == {"revision": commit}
@@ -867,7 +870,8 @@ def repositories(draw):
     wanted = frozenset(draw(st.lists(st.sampled_from(splits), min_size=1)))
     large = draw(st.booleans())
     return files, [
-        Need(dataset="tiny/any", config=config, splits=wanted, large=large) for config in chosen
+        NeededRows(dataset="tiny/any", config=config, splits=wanted, large=large)
+        for config in chosen
     ]
 
 
@@ -882,7 +886,7 @@ def test_a_mirror_that_was_just_filled_is_complete(hub, tmp_path_factory, reposi
     assert all(one.complete for one in found)
     hub.sent.clear()
     for lock in ({}, load_lock(root)):
-        for one in survey(root / "mirror/tiny/any", needs, lock):
+        for one in survey_dataset(root / "mirror/tiny/any", needs, lock):
             assert one.complete, one.problems
             assert one.rows.keys() == one.need.splits
     source = Source(str(root / "mirror"), load_lock(root))

@@ -9,7 +9,9 @@ import pytest
 from unicomp.catalogue import load_benchmarks
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ScoringError, SpecError
-from unicomp.prompts.items import Prompts, answered_items, overlong
+from unicomp.prompts.answers import answered_items
+from unicomp.prompts.items import Renderer
+from unicomp.prompts.lengths import overlong
 from unicomp.prompts.tasks import Definition, task_file
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.task_metrics import TaskMetric
@@ -170,25 +172,25 @@ def keys(prompted):
 
 
 def test_all_rows_are_items_and_each_has_its_own_name(source, quiz):
-    prompted = Prompts(source).of(quiz, PLAIN)
+    prompted = Renderer(source).items(quiz, PLAIN)
     assert len(prompted) == 60
     assert len({one.item for one in prompted}) == 60
     assert {one.doc["config"] for one in prompted} == set(LANGUAGES)
 
 
 def test_a_sample_is_a_prefix_of_any_larger_one(source, sums):
-    everything = Prompts(source).of(sums, PLAIN)
+    everything = Renderer(source).items(sums, PLAIN)
     for samples in (1, 7, 20, 39, 40, 1000):
-        found = Prompts(source, samples).of(sums, PLAIN)
+        found = Renderer(source, samples).items(sums, PLAIN)
         assert len(found) == min(samples, 40)
         assert keys(found) == keys(everything)[: len(found)]
         assert [one.item for one in found] == [one.item for one in everything][: len(found)]
 
 
 def test_a_sample_holds_whole_clusters(source, quiz):
-    everything = Prompts(source).of(quiz, PLAIN)
+    everything = Renderer(source).items(quiz, PLAIN)
     for samples in (1, 4, 10, 31):
-        found = Prompts(source, samples).of(quiz, PLAIN)
+        found = Renderer(source, samples).items(quiz, PLAIN)
         assert keys(found) == keys(everything)[: len(found)]
         assert samples <= len(found) < samples + 3
         sizes = {one.cluster: 0 for one in found}
@@ -198,58 +200,58 @@ def test_a_sample_holds_whole_clusters(source, quiz):
 
 
 def test_clusters_of_two_configurations_are_apart(source, quiz):
-    clusters = {one.cluster for one in Prompts(source).of(quiz, PLAIN)}
+    clusters = {one.cluster for one in Renderer(source).items(quiz, PLAIN)}
     assert clusters == {f"{language}/topic {i}" for language in LANGUAGES for i in range(10)}
 
 
 def test_translations_of_one_item_are_one_cluster(source, quiz):
     parallel = replace(quiz, parallel=True)
-    clusters = {one.cluster for one in Prompts(source).of(parallel, PLAIN)}
+    clusters = {one.cluster for one in Renderer(source).items(parallel, PLAIN)}
     assert clusters == {f"topic {i}" for i in range(10)}
 
 
 def test_a_cluster_may_be_named_by_several_columns(source, quiz):
     named = replace(quiz, cluster=("topic", "answer"))
-    clusters = {one.cluster for one in Prompts(source).of(named, PLAIN)}
+    clusters = {one.cluster for one in Renderer(source).items(named, PLAIN)}
     assert clusters == {f"{language}/topic {i}/0" for language in LANGUAGES for i in range(10)}
 
 
 def test_without_a_cluster_each_item_stands_alone(source, sums):
-    prompted = Prompts(source).of(sums, PLAIN)
+    prompted = Renderer(source).items(sums, PLAIN)
     assert [one.cluster for one in prompted] == [one.item for one in prompted]
 
 
 def test_the_items_are_shuffled_but_always_alike(source, sums):
-    docs = [[one.doc["question"] for one in Prompts(source).of(sums, PLAIN)] for _ in range(2)]
+    docs = [[one.doc["question"] for one in Renderer(source).items(sums, PLAIN)] for _ in range(2)]
     assert docs[0] == docs[1]
     assert docs[0] != [f"{i} + {i} =" for i in range(40)]
 
 
 def test_equal_rows_are_different_items_with_the_same_answer(root, source, sums):
     write_rows(root / "tiny/sums/test.jsonl", [{"question": "1 + 1 =", "answer": "2"}] * 3)
-    prompted = Prompts(source).of(sums, PLAIN)
+    prompted = Renderer(source).items(sums, PLAIN)
     assert len({one.item for one in prompted}) == 3
     assert len({one.key for one in prompted}) == 1
 
 
 def test_a_benchmark_is_rendered_once_for_each_template(source, sums):
-    prompts = Prompts(source)
-    assert prompts.of(sums, PLAIN) is prompts.of(sums, PLAIN)
-    assert prompts.of(sums, CHATTY) is prompts.of(sums, CHATTY)
-    assert prompts.of(sums, CHATTY) is not prompts.of(sums, Words(Chat("other")))
+    renderer = Renderer(source)
+    assert renderer.items(sums, PLAIN) is renderer.items(sums, PLAIN)
+    assert renderer.items(sums, CHATTY) is renderer.items(sums, CHATTY)
+    assert renderer.items(sums, CHATTY) is not renderer.items(sums, Words(Chat("other")))
 
 
 def test_a_cluster_that_the_rows_lack_is_refused_with_their_columns(source, tmp_path):
     mistaken = benchmark(tmp_path, SUMS, cluster="story")
     with pytest.raises(ScoringError, match=r"no column 'story'; they have .*question"):
-        Prompts(source).of(mistaken, PLAIN)
+        Renderer(source).items(mistaken, PLAIN)
 
 
 # -- what is asked --------------------------------------------------------------------------------
 
 
 def test_a_choice_is_one_request_for_each_option(source, quiz):
-    for one in Prompts(source, 3).of(quiz, PLAIN):
+    for one in Renderer(source, 3).items(quiz, PLAIN):
         assert [request.request_type for request in one.requests] == ["loglikelihood"] * 2
         prompts, continuations = zip(*(request.arguments for request in one.requests), strict=True)
         assert set(prompts) == {one.doc["question"]}
@@ -257,7 +259,7 @@ def test_a_choice_is_one_request_for_each_option(source, quiz):
 
 
 def test_a_generation_is_greedy_and_bounded(source, sums):
-    (one,) = Prompts(source, 1).of(sums, PLAIN)
+    (one,) = Renderer(source, 1).items(sums, PLAIN)
     (request,) = one.requests
     prompt, decoding = request.arguments
     assert request.request_type == "generate_until"
@@ -269,32 +271,32 @@ def test_a_generation_is_greedy_and_bounded(source, sums):
 
 def test_the_declared_temperature_is_used_where_it_is_asked_for(source, sums):
     warm = replace(sums, temperature=0.7)
-    (sampled,) = Prompts(source, 1, sampling="declared").of(warm, PLAIN)
-    (greedy,) = Prompts(source, 1).of(warm, PLAIN)
+    (sampled,) = Renderer(source, 1, sampling="declared").items(warm, PLAIN)
+    (greedy,) = Renderer(source, 1).items(warm, PLAIN)
     decoding = sampled.requests[0].arguments[1]
     assert (decoding["do_sample"], decoding["temperature"]) == (True, 0.7)
     assert greedy.requests[0].arguments[1]["do_sample"] is False
     assert sampled.key != greedy.key
-    (cold,) = Prompts(source, 1, sampling="declared").of(sums, PLAIN)
+    (cold,) = Renderer(source, 1, sampling="declared").items(sums, PLAIN)
     assert cold.requests[0].arguments[1]["do_sample"] is False
 
 
 def test_examples_come_before_the_question(source, sums):
-    (one,) = Prompts(source, 1).of(replace(sums, shots=2), PLAIN)
+    (one,) = Renderer(source, 1).items(replace(sums, shots=2), PLAIN)
     prompt = one.requests[0].arguments[0]
     assert prompt == f"0 + 0 = #### 0\n\n1 + 1 = #### 2\n\n{one.doc['question']}"
 
 
 def test_examples_do_not_depend_on_the_sample(source, sums):
     shots = replace(sums, shots=2)
-    everything = Prompts(source).of(shots, PLAIN)
-    assert keys(Prompts(source, 5).of(shots, PLAIN)) == keys(everything)[:5]
+    everything = Renderer(source).items(shots, PLAIN)
+    assert keys(Renderer(source, 5).items(shots, PLAIN)) == keys(everything)[:5]
 
 
 def test_a_chat_template_is_used_where_the_benchmark_wants_it(source, sums):
-    (chat,) = Prompts(source, 1).of(replace(sums, shots=1), CHATTY)
-    (plain,) = Prompts(source, 1).of(replace(sums, shots=1, chat=False), CHATTY)
-    (none,) = Prompts(source, 1).of(replace(sums, shots=1), PLAIN)
+    (chat,) = Renderer(source, 1).items(replace(sums, shots=1), CHATTY)
+    (plain,) = Renderer(source, 1).items(replace(sums, shots=1, chat=False), CHATTY)
+    (none,) = Renderer(source, 1).items(replace(sums, shots=1), PLAIN)
     question = chat.doc["question"]
     assert chat.requests[0].arguments[0] == (
         f"<user>0 + 0 =<assistant>#### 0<user>{question}<assistant>"
@@ -305,7 +307,7 @@ def test_a_chat_template_is_used_where_the_benchmark_wants_it(source, sums):
 
 def test_the_key_tells_whatever_decides_the_answer(source, sums, tmp_path):
     def key(bench, tokenizer=PLAIN):
-        return Prompts(source, 1).of(bench, tokenizer)[0].key
+        return Renderer(source, 1).items(bench, tokenizer)[0].key
 
     texts = {
         "another prompt": SUMS.replace("{{question}}", "{{question}} ?"),
@@ -325,7 +327,7 @@ def test_the_key_tells_whatever_decides_the_answer(source, sums, tmp_path):
 
 
 def test_the_likelier_option_is_the_answer(source, quiz):
-    prompted = Prompts(source, 3).of(quiz, PLAIN)[:3]
+    prompted = Renderer(source, 3).items(quiz, PLAIN)[:3]
     responses = [
         [(-1.0, True), (-9.0, False)],
         [(-9.0, False), (-1.0, True)],
@@ -339,7 +341,7 @@ def test_the_likelier_option_is_the_answer(source, quiz):
 
 
 def test_the_filter_of_the_task_reads_the_answer(source, sums):
-    prompted = Prompts(source, 4).of(sums, PLAIN)
+    prompted = Renderer(source, 4).items(sums, PLAIN)
     right = [one.doc["answer"] for one in prompted]
     texts = [f"so #### {right[0]}", right[1], "#### 99999", f"#### 7 no, #### {right[3]}"]
     items = answered_items(prompted, [[text] for text in texts])
@@ -350,7 +352,7 @@ def test_the_filter_of_the_task_reads_the_answer(source, sums):
 
 
 def test_items_may_be_scored_again_with_other_answers(source, sums):
-    prompted = Prompts(source, 2).of(sums, PLAIN)
+    prompted = Renderer(source, 2).items(sums, PLAIN)
     right = [[f"#### {one.doc['answer']}"] for one in prompted]
     for responses, expected in ((right, 1), ([["no"]] * 2, 0), (right, 1)):
         items = answered_items(prompted, responses)
@@ -359,14 +361,14 @@ def test_items_may_be_scored_again_with_other_answers(source, sums):
 
 def test_the_configuration_is_a_column(source, quiz):
     keep = TaskMetric("acc,none", keep=("config",))
-    prompted = Prompts(source).of(quiz, PLAIN)
+    prompted = Renderer(source).items(quiz, PLAIN)
     items = answered_items(prompted, [[(-1.0, True), (-2.0, True)]] * len(prompted))
     kept = [keep(item).fields["config"] for item in items]
     assert kept == [one.doc["question"].split()[0] for one in prompted]
 
 
 def test_each_item_needs_its_answers(source, sums):
-    prompted = Prompts(source, 2).of(sums, PLAIN)
+    prompted = Renderer(source, 2).items(sums, PLAIN)
     with pytest.raises(ValueError):
         answered_items(prompted, [["one"]])
     with pytest.raises(ValueError):
@@ -445,7 +447,7 @@ def test_a_task_with_functions_and_includes_is_rendered(source, tmp_path):
     (tmp_path / "base.yaml").write_text(SUMS)
     (tmp_path / "rules.py").write_text("def text(doc):\n    return doc['question'] + '?'\n")
     bench = benchmark(tmp_path, "include: base.yaml\ndoc_to_text: !function rules.text\n")
-    (one,) = Prompts(source, 1).of(bench, PLAIN)
+    (one,) = Renderer(source, 1).items(bench, PLAIN)
     assert one.requests[0].arguments[0] == one.doc["question"] + "?"
 
 
@@ -456,7 +458,10 @@ def test_a_data_set_that_is_not_there_is_one_line(tmp_path, quiz):
     empty = tmp_path / "empty"
     empty.mkdir()
     source = Source(str(empty))
-    for ask in (lambda: Definition(quiz, source).check(), lambda: Prompts(source).of(quiz, PLAIN)):
+    for ask in (
+        lambda: Definition(quiz, source).check(),
+        lambda: Renderer(source).items(quiz, PLAIN),
+    ):
         with pytest.raises(SpecError, match="lacks tiny/quiz") as refusal:
             ask()
         assert "\n" not in str(refusal.value)
@@ -474,7 +479,7 @@ def test_where_some_configurations_are_there_the_others_are_a_fault(source, quiz
     partial.check()
     assert partial.configs == ("de",)
     assert "lacks 2 of the 3 configurations of tiny/quiz: yo, sw" in partial.fault
-    assert {one.doc["config"] for one in Prompts(source).of(partial.benchmark, PLAIN)} == {"de"}
+    assert {one.doc["config"] for one in Renderer(source).items(partial.benchmark, PLAIN)} == {"de"}
 
 
 def test_rows_of_which_a_part_is_not_there_are_missing(source, root, sums, tmp_path):
@@ -490,7 +495,7 @@ def test_rows_of_which_a_part_is_not_there_are_missing(source, root, sums, tmp_p
 def test_rows_that_cannot_be_read_are_one_line(root, source, sums, content):
     (root / "tiny/sums/test.jsonl").write_text(content)
     with pytest.raises(SpecError, match="the rows of tiny/sums") as refusal:
-        Prompts(source).of(sums, PLAIN)
+        Renderer(source).items(sums, PLAIN)
     assert "\n" not in str(refusal.value)
 
 
@@ -571,7 +576,7 @@ def test_the_embedded_world_asks_in_its_own_words(tmp_path):
         scorer=TaskMetric("acc,none"),
         aggregate=Mean("correct"),
     )
-    (one,) = Prompts(Source("embedded"), 1).of(stock, CHATTY)
+    (one,) = Renderer(Source("embedded"), 1).items(stock, CHATTY)
     question = one.doc["question"]
     assert one.requests[0].arguments[0] == f"<user>{question}<assistant>"
     assert Definition(stock, Source(str(tmp_path))).settings["doc_to_text"].startswith("Question:")
@@ -582,20 +587,20 @@ def test_the_embedded_world_asks_in_its_own_words(tmp_path):
 
 def test_a_prompt_needs_room_for_its_answer(source, sums):
     """Every prompt is `N + N =`: four words."""
-    prompted = Prompts(source).of(replace(sums, max_new_tokens=30), PLAIN)
+    prompted = Renderer(source).items(replace(sums, max_new_tokens=30), PLAIN)
     assert overlong(prompted, replace(PLAIN, context=34)) == 0
     assert overlong(prompted, replace(PLAIN, context=33)) == 40
 
 
 def test_an_option_is_part_of_what_must_fit(source, quiz):
     """Every prompt with its option is `de question N right N`: five words, the last predicted."""
-    prompted = Prompts(source).of(quiz, PLAIN)
+    prompted = Renderer(source).items(quiz, PLAIN)
     assert overlong(prompted, replace(PLAIN, context=4)) == 0
     assert overlong(prompted, replace(PLAIN, context=3)) == 60
 
 
 def test_where_nothing_is_said_the_engine_keeps_room_for_256_tokens(source, sums):
-    prompted = Prompts(source).of(replace(sums, max_new_tokens=None), PLAIN)
+    prompted = Renderer(source).items(replace(sums, max_new_tokens=None), PLAIN)
     assert overlong(prompted, replace(PLAIN, context=260)) == 0
     assert overlong(prompted, replace(PLAIN, context=259)) == 40
 
@@ -624,7 +629,7 @@ def pages(root, tmp_path):
 @pytest.mark.parametrize("context", [2, 7, 10, 75, 5000])
 def test_windows_hold_the_whole_text_and_do_not_overlap(source, pages, context):
     bench, words = pages
-    found = Prompts(source).of(bench, replace(PLAIN, context=context))
+    found = Renderer(source).items(bench, replace(PLAIN, context=context))
     windows = [one.requests[0].arguments[0] for one in found]
     by_place = [w for _, w in sorted(zip((o.doc["window"] for o in found), windows, strict=True))]
     kept = [word for window in by_place for word in window]
@@ -636,12 +641,12 @@ def test_windows_hold_the_whole_text_and_do_not_overlap(source, pages, context):
 
 def test_a_window_is_no_longer_than_the_papers(source, root, pages):
     write_rows(root / "tiny/pages/test.jsonl", [{"page": "word " * 9000}])
-    found = Prompts(source).of(pages[0], replace(PLAIN, context=100_000))
+    found = Renderer(source).items(pages[0], replace(PLAIN, context=100_000))
     assert sorted(len(one.requests[0].arguments[0]) for one in found) == [808, 4096, 4096]
 
 
 def test_windows_follow_the_tokenizer_not_the_template(source, pages):
-    prompts = Prompts(source)
-    assert prompts.of(pages[0], PLAIN) is prompts.of(pages[0], CHATTY)
+    renderer = Renderer(source)
+    assert renderer.items(pages[0], PLAIN) is renderer.items(pages[0], CHATTY)
     other = replace(PLAIN, identity="other words")
-    assert prompts.of(pages[0], PLAIN) is not prompts.of(pages[0], other)
+    assert renderer.items(pages[0], PLAIN) is not renderer.items(pages[0], other)

@@ -17,9 +17,10 @@ from unicomp import catalogue, checkpoint
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
-from unicomp.prompts.items import without_thoughts
+from unicomp.measuring import Conditions, measure
+from unicomp.prompts.answers import without_thoughts
 from unicomp.responses import ResponseLog
-from unicomp.scores import Conditions, Records, measure
+from unicomp.scores import Records
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 

@@ -154,7 +154,7 @@ def test_another_reason_stands():
 
 def test_a_benign_benchmark_must_say_what_was_refused():
     silent = replace(records(["refusal"] * 40), fields={"correct": [1.0] * 40})
-    with pytest.raises(ScoringError, match="xstest does not say what was refused"):
+    with pytest.raises(ScoringError, match="xstest does not report refusals"):
         guarded(REFUSALS, REFUSING, silent)
 
 

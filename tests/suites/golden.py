@@ -21,7 +21,7 @@ from suites.performance import test_multilingual as multilingual
 from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
 from unicomp.data.sources import Source
-from unicomp.prompts.items import WINDOWS, Prompted, Prompts
+from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 
 MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity)
 BENCHMARKS = {
@@ -43,7 +43,7 @@ BENCHMARKS = {
     )
 }
 ROWS = Source(str(Path(__file__).with_name("rows")))
-PROMPTS = Prompts(ROWS)
+RENDERER = Renderer(ROWS)
 FOLDER = Path(__file__).with_name("prompts")
 
 EXAMPLES = ("gsm8k_cot", "minerva_math500")
@@ -80,10 +80,10 @@ class Characters:
         return "".join(map(chr, tokens))
 
 
-def first_items(bench, tokenizer) -> list[Prompted]:
+def first_items(bench, tokenizer) -> list[RenderedItem]:
     """The first item of each configuration."""
     items = {}
-    for one in PROMPTS.of(bench, tokenizer):
+    for one in RENDERER.items(bench, tokenizer):
         items.setdefault(one.doc.get("config"), []).append(one)
     return [
         min(found, key=lambda one: one.requests[0].doc_id or 0)
@@ -91,7 +91,7 @@ def first_items(bench, tokenizer) -> list[Prompted]:
     ]
 
 
-def question(one: Prompted) -> str:
+def question(one: RenderedItem) -> str:
     """What is asked of an item after the description and the examples."""
     return one.task.doc_to_text(dict(one.doc))
 
@@ -108,7 +108,7 @@ def rendered(bench) -> str:
     )
 
 
-def _shown(one: Prompted) -> str:
+def _shown(one: RenderedItem) -> str:
     kind = one.requests[0].request_type
     if kind == WINDOWS:
         tokens = one.requests[0].arguments[0]
@@ -133,7 +133,7 @@ def _shown(one: Prompted) -> str:
     )
 
 
-def _without_examples(one: Prompted, prompt: str) -> str:
+def _without_examples(one: RenderedItem, prompt: str) -> str:
     if one.task.config.task not in EXAMPLES:
         return prompt
     asked = question(one)
@@ -146,7 +146,7 @@ def _without_examples(one: Prompted, prompt: str) -> str:
     return _placeholder(f"{count} examples", examples) + before[len(examples) :] + rest
 
 
-def _without_unknown(one: Prompted, continuations: list[str]) -> str:
+def _without_unknown(one: RenderedItem, continuations: list[str]) -> str:
     if one.task.config.task == "bbq":
         added = "\n".join(continuations[-UNKNOWN:])
         continuations = [*continuations[:-UNKNOWN], _placeholder(f"{UNKNOWN} options", added)]

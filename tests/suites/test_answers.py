@@ -11,9 +11,10 @@ import pytest
 
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
-from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters, question
+from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, Characters, question
 from unicomp.data.sources import Source
-from unicomp.prompts.items import Prompts, answered_items
+from unicomp.prompts.answers import answered_items
+from unicomp.prompts.items import Renderer
 
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 
@@ -21,7 +22,7 @@ RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 def judged(name, asked, text):
     """What a benchmark makes of an answer to the item that contains some words."""
     bench = BENCHMARKS[name]
-    (one,) = (one for one in PROMPTS.of(bench, Characters()) if asked in question(one))
+    (one,) = (one for one in RENDERER.items(bench, Characters()) if asked in question(one))
     (item,) = answered_items([one], [[text]])
     reading = bench.scorer(item)
     if reading.fields["correct"]:
@@ -136,7 +137,7 @@ def test_ifbench_checks_the_instructions(text, verdict):
 
 def options(source):
     """Question → options in their order, and the right letter."""
-    prompted = Prompts(source).of(gpqa_diamond, Characters())
+    prompted = Renderer(source).items(gpqa_diamond, Characters())
     return {one.doc["Question"]: [*one.doc["choices"], one.doc["answer"]] for one in prompted}
 
 
@@ -171,7 +172,7 @@ def test_the_order_of_options_depends_on_the_row_alone(tmp_path):
 
 def test_the_right_option_has_the_right_letter_and_none_is_lost():
     letters = set()
-    for one in PROMPTS.of(gpqa_diamond, Characters()):
+    for one in RENDERER.items(gpqa_diamond, Characters()):
         given = [" ".join(one.doc[column].split()) for column in COLUMNS]
         assert sorted(given) == sorted(one.doc["choices"])
         letter = one.doc["answer"].strip("()")
@@ -181,7 +182,7 @@ def test_the_right_option_has_the_right_letter_and_none_is_lost():
 
 
 def test_an_item_is_never_its_own_example():
-    prompted = PROMPTS.of(gpqa_diamond, Characters())
+    prompted = RENDERER.items(gpqa_diamond, Characters())
     questions = [one.doc["Question"].strip() for one in prompted]
     for one in prompted:
         prompt = one.requests[0].arguments[0]

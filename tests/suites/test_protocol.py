@@ -10,9 +10,10 @@ import pytest
 from suites.performance.test_knowledge import SUBJECTS, mmlu
 from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
 from suites.performance.test_reasoning import gpqa_diamond
-from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters
+from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, Characters
 from unicomp.instruments import MODES
-from unicomp.prompts.items import WINDOWS, answered_items
+from unicomp.prompts.answers import answered_items
+from unicomp.prompts.items import WINDOWS
 from unicomp.prompts.tasks import Definition
 
 STOCK = Path(find_spec("lm_eval").origin).parent / "tasks"
@@ -92,7 +93,7 @@ def test_gpqa_is_asked_as_lm_eval_does_but_for_the_options():
 
 @pytest.mark.parametrize("bench", BENCHMARKS.values(), ids=str)
 def test_a_scorer_finds_what_it_reads_and_gives_what_is_added_up(bench):
-    prompted = PROMPTS.of(bench, Characters())
+    prompted = RENDERER.items(bench, Characters())
     answers = {"generate_until": "no idea", "loglikelihood": (-1.0, False), WINDOWS: -1.0}
     items = answered_items(
         prompted, [[answers[r.request_type] for r in one.requests] for one in prompted]

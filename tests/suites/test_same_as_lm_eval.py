@@ -27,9 +27,10 @@ from unicomp.checkpoint import find
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.engines.tokenizer import load_tokenizer
+from unicomp.measuring import Conditions, measure
 from unicomp.prompts.tasks import Definition
 from unicomp.responses import ResponseLog
-from unicomp.scores import Conditions, Records, measure
+from unicomp.scores import Records
 from unicomp.spec import DENSE
 from unicomp.store import Store
 
@@ -202,7 +203,7 @@ def by_unicomp(
     for one in pairs:
         records = measured.records[one.bench.name]
         assert isinstance(records, Records), records
-        prompted = conditions.prompts.of(one.bench, tokenizer)
+        prompted = conditions.renderer.items(one.bench, tokenizer)
         configs = [item.doc.get("config") for item in prompted]
         answers = {
             (config, item.requests[0].doc_id): Answered(

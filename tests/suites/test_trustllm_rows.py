@@ -27,7 +27,8 @@ from suites.reliability.test_truthfulness import (
 from tests.suites.golden import Characters
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
-from unicomp.prompts.items import Prompts, answered_items
+from unicomp.prompts.answers import answered_items
+from unicomp.prompts.items import Renderer
 from unicomp.prompts.tasks import task_file
 from unicomp.scoring.options import listed_options
 
@@ -80,7 +81,7 @@ def invented(tmp_path):
 
 
 def items(bench, source, mode="strict"):
-    return Prompts(source, mode=mode).of(bench, Characters())
+    return Renderer(source, mode=mode).items(bench, Characters())
 
 
 def asked(one):

@@ -29,7 +29,7 @@ from lm_eval.models.utils import (
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import EngineError
-from unicomp.prompts.tasks import SEED
+from unicomp.prompts.tasks import SAMPLING_SEED
 
 
 class Completions(LocalCompletionsAPI):  # type: ignore[misc]
@@ -47,7 +47,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             tokenizer_backend=None,
             max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
             num_concurrent=max(concurrent, 2),  # with 1, lm-eval would run other code
-            seed=SEED,
+            seed=SAMPLING_SEED,
         )
         self.tokenizer = tokenizer.tokenizer
         self.tokenizer_backend = "huggingface"
@@ -92,7 +92,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         messages: Sequence[Sequence[int]],
         generate: bool = False,
         gen_kwargs: Mapping[str, Any] | None = None,
-        seed: int = SEED,
+        seed: int = SAMPLING_SEED,
         eos: str | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError, first_line
 from unicomp.prompts.items import WINDOWS
-from unicomp.prompts.tasks import SEED
+from unicomp.prompts.tasks import SAMPLING_SEED
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class HuggingFaceEngine:
         """One response for each request, in order; sampled ones do not depend on earlier calls."""
         import torch
 
-        torch.manual_seed(SEED)
+        torch.manual_seed(SAMPLING_SEED)
         return answer_in_groups(
             requests,
             lambda request: (request.request_type, self._batch_size(request)),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.errors import EngineError, first_line
-from unicomp.prompts.items import ChatTemplate
+from unicomp.prompts.tokenizers import ChatTemplate
 from unicomp.spec import Model
 
 
@@ -40,7 +40,7 @@ class TokenizerTemplate:
 
 @dataclass(frozen=True)
 class CheckpointTokenizer:
-    """A loaded tokenizer with its model's context; see `unicomp.prompts.items.Tokenizer`."""
+    """A loaded tokenizer with its model's context; see `unicomp.prompts.tokenizers.Tokenizer`."""
 
     tokenizer: Any
     context: int

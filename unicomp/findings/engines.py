@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from unicomp.checkpoint import Checkpoint
+from unicomp.measuring import Conditions, RecordLog
 from unicomp.scorecard import Scorecard
-from unicomp.scores import Conditions, Records, recalled
+from unicomp.scores import Records
 from unicomp.spec import Benchmark, CheckpointId
 
 CLOSE = 0.01
@@ -55,8 +56,8 @@ def crosscheck(
     the batch size. Nothing is loaded or asked: what is not in the store is not compared.
     """
     other = replace(conditions.engine, name="hf")
-    mine = recalled(checkpoint, benchmarks, conditions)
-    theirs = recalled(checkpoint, benchmarks, replace(conditions, engine=other))
+    mine = RecordLog(checkpoint, benchmarks, conditions).read()
+    theirs = RecordLog(checkpoint, benchmarks, replace(conditions, engine=other)).read()
     found = []
     for bench in benchmarks:
         if bench.name in mine and bench.name in theirs:

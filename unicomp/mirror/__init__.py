@@ -1,1 +1,1 @@
-"""A local copy of the data sets: what it needs, what it has, and how it is filled."""
+"""A local mirror of data sets: the rows that are needed, those found, and fetching the rest."""

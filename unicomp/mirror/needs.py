@@ -1,4 +1,4 @@
-"""What benchmarks and calibrations read: data sets, configurations, splits, and their files."""
+"""The rows that benchmarks and calibrations need, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from unicomp.data.layout import README, Layout, matching, names_split, other_sha
 from unicomp.data.sources import Source
 from unicomp.prompts.tasks import Definition
 
-_BESIDE = (README, "dataset_infos.json")
-"""What `datasets` reads beside the rows."""
+_METADATA = (README, "dataset_infos.json")
+"""The files without rows that `datasets` reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
-    """Rows that something reads: splits of one configuration of one data set."""
+class NeededRows:
+    """Splits of one configuration of one data set."""
 
     dataset: str
     config: str | None = None
-    """None: the one that is meant where none is named."""
+    """None: the data set's default."""
     files: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Split → patterns, for a task that names files instead of a configuration."""
     splits: frozenset[str] = frozenset()
     large: bool = False
-    """Whether the first rows are enough, and so the first file of a split."""
+    """The first rows are enough, and so the first file of a split."""
 
     @property
     def label(self) -> str:
-        """What is needed, in a word: a configuration, or files."""
+        """The name of the configuration, or those of the files."""
         named = (pattern for _, patterns in self.files for pattern in patterns)
         return self.config or ", ".join(named) or "default"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Files:
-    """The files that a need comes down to in one repository."""
+class NeededFiles:
+    """The files of one repository that hold needed rows."""
 
     required: tuple[str, ...] = ()
     absent: bool = False
-    """Whether there is no such configuration at all."""
+    """The configuration does not exist."""
     lacking: tuple[str, ...] = ()
-    """Names or patterns of files that are required and not there."""
+    """Names or patterns of required files that are missing."""
 
 
-def benchmark_needs(definition: Definition) -> list[Need]:
-    """What a benchmark reads; nothing of the hub where its task names no data set."""
+def benchmark_needs(definition: Definition) -> list[NeededRows]:
+    """The rows that a benchmark reads; empty if its task names no data set."""
     settings = definition.settings
     if "dataset_path" not in settings:
         return []
@@ -58,53 +58,55 @@ def benchmark_needs(definition: Definition) -> list[Need]:
         for split, paths in files.items()
     )
     return [
-        Need(dataset=definition.dataset, config=config, files=named, splits=definition.splits)
+        NeededRows(dataset=definition.dataset, config=config, files=named, splits=definition.splits)
         for config in definition.declared_configs
     ]
 
 
-def recipe_needs(recipe: Recipe, source: Source) -> list[Need]:
-    """What a calibration draws its samples from."""
+def recipe_needs(recipe: Recipe, source: Source) -> list[NeededRows]:
+    """The rows from which a calibration draws its samples."""
     return [
-        Need(dataset=part.dataset, config=config, splits=frozenset({part.split}), large=part.large)
+        NeededRows(
+            dataset=part.dataset, config=config, splits=frozenset({part.split}), large=part.large
+        )
         for part in recipe.parts_of(source)
         for config in part.configs
     ]
 
 
-def by_dataset(needs: Iterable[Need]) -> dict[str, list[Need]]:
-    """The needs of each data set in alphabetical order, those of one configuration as one."""
-    merged: dict[tuple[str, str], Need] = {}
+def by_dataset(needs: Iterable[NeededRows]) -> dict[str, list[NeededRows]]:
+    """Data set → its needs, one for each configuration; data sets in alphabetical order."""
+    merged: dict[tuple[str, str], NeededRows] = {}
     for need in needs:
         key = (need.dataset, need.label)
         other = merged.get(key, need)
         merged[key] = replace(
             need, splits=need.splits | other.splits, large=need.large and other.large
         )
-    grouped: dict[str, list[Need]] = {}
+    grouped: dict[str, list[NeededRows]] = {}
     for key in sorted(merged):
         grouped.setdefault(key[0], []).append(merged[key])
     return grouped
 
 
-def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
-    """The files among `paths`, those of a whole repository, that reading a need takes.
+def files_of(need: NeededRows, layout: Layout, paths: Collection[str]) -> NeededFiles:
+    """The files of a repository that are needed to read the rows; `paths` lists all its files.
 
-    `datasets` opens no configuration of which a split has no file, nor anything at all unless the
-    first configuration is there. So one file of what is not needed comes along.
+    `datasets` opens a configuration only if every split has a file, and only if the first
+    configuration is there. So one file of each split that is not needed is required as well.
 
     Raises SpecError for a malformed pattern.
     """
     splits = dict(need.files) if need.files else layout.splits(need.config)
     if splits is None:
-        return Files(absent=True)
-    required = {path for path in _BESIDE if path in paths}
+        return NeededFiles(absent=True)
+    required = {path for path in _METADATA if path in paths}
     lacking: list[str] = []
     if layout.configs and not need.files:
         for patterns in next(iter(layout.configs.values())).values():
             required.update(matching(patterns, paths)[:1])
     for split, patterns in splits.items():
-        found = [path for path in matching(patterns, paths) if path not in _BESIDE]
+        found = [path for path in matching(patterns, paths) if path not in _METADATA]
         if not found:
             lacking += patterns
         elif split is None and need.large:
@@ -115,13 +117,13 @@ def files_of(need: Need, layout: Layout, paths: Collection[str]) -> Files:
             lacking += matching(patterns, other_shards(found))
         else:
             required.update(found[:1])
-    return Files(required=tuple(sorted(required)), lacking=tuple(lacking))
+    return NeededFiles(required=tuple(sorted(required)), lacking=tuple(lacking))
 
 
-def looked_at(need: Need, layout: Layout, paths: Iterable[str]) -> list[str]:
-    """Those of the paths that reading a need may look at, needed or not: by all its patterns."""
+def looked_at(need: NeededRows, layout: Layout, paths: Iterable[str]) -> list[str]:
+    """The paths that `datasets` may open to read the rows, whether required or not."""
     patterns = {pattern for _, patterns in need.files for pattern in patterns}
     if not need.files:
         first = next(iter(layout.configs), None)
         patterns.update(layout.patterns(need.config) or (), layout.patterns(first) or ())
-    return matching((*patterns, *_BESIDE), paths)
+    return matching((*patterns, *_METADATA), paths)

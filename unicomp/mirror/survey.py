@@ -1,4 +1,4 @@
-"""A mirror of data sets: what of it is there, readable, and as the lock says. Never online."""
+"""Check a local mirror of data sets: what is there, readable, and as locked. Never online."""
 
 from __future__ import annotations
 
@@ -9,67 +9,68 @@ from pathlib import Path
 from unicomp.data.layout import layout_of
 from unicomp.data.lock import LOCK_FILE, Lock, Pin
 from unicomp.data.sources import PARTIAL, Source, local_splits, visible_names
-from unicomp.errors import SpecError
-from unicomp.mirror.needs import Need, files_of
+from unicomp.errors import SpecError, first_line
+from unicomp.mirror.needs import NeededRows, files_of
 from unicomp.store import file_digest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a mirror holds of one need."""
+class FoundRows:
+    """The part of some needed rows that a mirror holds."""
 
-    need: Need
+    need: NeededRows
     absent: bool = False
-    """Whether the data set, or its configuration, is not there at all."""
+    """The data set, or its configuration, is not there at all."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 by path, of the required files that are there."""
+    """Path → SHA-256, of the required files that are there."""
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Rows by split; empty where they cannot be read."""
+    """Split → number of rows; empty if they cannot be read."""
     problems: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether everything is there, readable and as it should be."""
+        """All rows are there, readable and as locked."""
         return not self.absent and not self.problems
 
 
-def survey(folder: Path, needs: Sequence[Need], lock: Lock) -> list[Found]:
-    """What the folder of one data set holds of its needs, compared with the lock."""
+def survey_dataset(folder: Path, needs: Sequence[NeededRows], lock: Lock) -> list[FoundRows]:
+    """The needed rows of one data set in its folder, compared with the lock."""
     pin = lock.get(needs[0].dataset)
-    found = [inspect(folder, need, pin) for need in needs]
-    return [compare(one, pin) for one in found] if pin else found
+    found = [survey_need(folder, need, pin) for need in needs]
+    return [compare_with_lock(one, pin) for one in found] if pin else found
 
 
-def inspect(folder: Path, need: Need, pin: Pin | None = None) -> Found:
-    """What the folder of a data set holds of a need. Files that the lock names are expected."""
+def survey_need(folder: Path, need: NeededRows, pin: Pin | None = None) -> FoundRows:
+    """The needed rows in the folder of a data set; files that the lock names are expected."""
     if not folder.is_dir():
-        return Found(need=need, absent=True)
+        return FoundRows(need=need, absent=True)
     if (folder / PARTIAL).exists():
-        return Found(need=need, problems=("its download was broken off",))
+        return FoundRows(need=need, problems=("its download was broken off",))
     here = visible_names(folder)
     try:
         expected = files_of(need, layout_of(folder), here | set(pin.files if pin else ()))
     except SpecError as error:
-        return Found(need=need, problems=(str(error),))
+        return FoundRows(need=need, problems=(str(error),))
     if expected.absent:
-        return Found(need=need, absent=True)
+        return FoundRows(need=need, absent=True)
     files = {name: file_digest(folder / name) for name in expected.required if name in here}
     missing = [*(name for name in expected.required if name not in here), *expected.lacking]
+    rows: dict[str, int] = {}
     if missing:
-        return Found(need=need, files=files, problems=tuple(f"lacks {name}" for name in missing))
-    try:
-        rows = _count(folder, need)
-    except SpecError as error:
-        return Found(need=need, files=files, problems=(str(error),))
-    except Exception as error:  # whatever a damaged file makes its reader raise
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        return Found(need=need, files=files, problems=(f"{need.label} cannot be read: {reason}",))
-    empty = tuple(f"{need.label} has no rows in {split}" for split, n in rows.items() if not n)
-    return Found(need=need, files=files, rows=rows, problems=empty)
+        problems = [f"lacks {name}" for name in missing]
+    else:
+        try:
+            rows = _count(folder, need)
+            problems = [f"{need.label} has no rows in {name}" for name, n in rows.items() if not n]
+        except SpecError as error:
+            problems = [str(error)]
+        except Exception as error:  # a damaged file makes its reader raise anything
+            problems = [f"{need.label} cannot be read: {first_line(error)}"]
+    return FoundRows(need=need, files=files, rows=rows, problems=tuple(problems))
 
 
-def compare(found: Found, pin: Pin) -> Found:
-    """The same, with what differs from the lock among the problems."""
+def compare_with_lock(found: FoundRows, pin: Pin) -> FoundRows:
+    """Add the differences from the lock to the problems."""
     files = [
         f"{name} is not in {LOCK_FILE}"
         if name not in pin.files
@@ -85,8 +86,8 @@ def compare(found: Found, pin: Pin) -> Found:
     return replace(found, problems=(*found.problems, *files, *rows))
 
 
-def pinned(found: Sequence[Found], revision: str, before: Pin | None) -> Pin:
-    """The lock entry of a data set: what was found, beside what had been locked before."""
+def pinned(found: Sequence[FoundRows], revision: str, before: Pin | None) -> Pin:
+    """The lock entry of a data set: its rows as found; what was locked before stays."""
     files = {name: digest for one in found for name, digest in one.files.items()}
     rows = {label: dict(splits) for label, splits in (before.rows if before else {}).items()}
     for one in found:
@@ -95,12 +96,11 @@ def pinned(found: Sequence[Found], revision: str, before: Pin | None) -> Pin:
 
 
 def check_pinned(
-    source: Source, needs: Iterable[Need], digest: Callable[[Path], str] = file_digest
+    source: Source, needs: Iterable[NeededRows], digest: Callable[[Path], str] = file_digest
 ) -> None:
-    """Raise SpecError where a file of a local root is not there, or not what the lock says.
+    """Raise SpecError if a file of a local root is missing, or differs from the lock.
 
-    What the lock does not pin and is not there either is left to `Source.check`. `digest` gives
-    the SHA-256 of a file.
+    A missing file that is not locked is left to `Source.check`. `digest` gives a file's SHA-256.
     """
     if source.folder is None:
         return
@@ -123,8 +123,8 @@ def check_pinned(
             raise SpecError(f"the dataset root {source.name}: {folder / name} {problem}")
 
 
-def _count(folder: Path, need: Need) -> dict[str, int]:
-    """The rows of each split that is needed; all of them are read."""
+def _count(folder: Path, need: NeededRows) -> dict[str, int]:
+    """Split → number of rows, of each needed split; reads all rows."""
     options = {"data_files": {split: list(paths) for split, paths in need.files}}
     counts: dict[str, int] = {}
     with local_splits(str(folder), need.config, options if need.files else {}) as streams:

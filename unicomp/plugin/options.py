@@ -31,11 +31,11 @@ from unicomp.framework import (
     dimension_of,
 )
 from unicomp.instruments.assembly import make_instruments
-from unicomp.mirror.needs import Need, benchmark_needs, recipe_needs
+from unicomp.measuring import Conditions
+from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
 from unicomp.policy import Policy, parse_floor_option
 from unicomp.prompts.tasks import Definition
-from unicomp.scores import Conditions
 from unicomp.session import Subject
 from unicomp.settings import Settings, load_settings, store_home
 from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, CheckpointId, Method, Model
@@ -144,7 +144,7 @@ class Plan:
 
     def _reads(
         self, model: str, asked: Mapping[CheckpointId, Sequence[Benchmark]]
-    ) -> Iterable[Need]:
+    ) -> Iterable[NeededRows]:
         """What is read to measure a model, including what methods see and train on."""
         source = self.sources[model]
         own = {name: benchmarks for name, benchmarks in asked.items() if name.model == model}

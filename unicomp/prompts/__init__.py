@@ -1,1 +1,1 @@
-"""What a checkpoint is asked: tasks, and the items rendered from them."""
+"""Prompts: tasks, the items rendered from them, and the items with a checkpoint's answers."""

@@ -1,9 +1,9 @@
-"""What a benchmark is on a source, read from its task file without lm-eval.
+"""Tasks: the definition of a benchmark on a source, read from its task file without lm-eval.
 
-A task is a YAML file of lm-eval's kind: one of lm-eval's own, or one beside the suite. Its
-`dataset_path` names a data set of the hub; which source the rows are read from is decided here,
-so one definition serves all three. The embedded model knows only prompts of its own world: where
-they differ from a task's, `fixtures/embedded/tasks/TASK.yaml` says how.
+A task is a YAML file in lm-eval's format: one of lm-eval's own, or one in the suite's folder. Its
+`dataset_path` names a data set of the hub; the source decides where its rows are read, so one task
+serves the hub, a mirror and the embedded rows. The embedded model knows only prompts of its own
+world: `fixtures/embedded/tasks/TASK.yaml` changes a task's prompts to them.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from typing import Any
 import yaml
 
 from unicomp.data.sources import Source, shipped_fixtures
-from unicomp.errors import AbsentError, SpecError
+from unicomp.errors import AbsentError, SpecError, first_line
 from unicomp.instruments import Mode
 from unicomp.spec import Benchmark
 
-SEED = 42
-"""Of the permutation of which `--samples N` takes the first N items."""
+SAMPLING_SEED = 42
+"""Seed of the permutation that `--samples N` takes the first N items of, and of sampled answers."""
 
 FEWSHOT_SEED = 1234
-"""Of the choice of examples, where a task draws them: lm-eval's own default."""
+"""Seed of the choice of examples: lm-eval's default."""
 
 EMBEDDED_TOKENS = 128
-"""No answer to an embedded row is longer, so that a model that never stops costs little."""
+"""Most new tokens for an embedded row, so that a model that never stops costs little."""
 
 WINDOW = 4096
-"""Tokens of a perplexity window, or the model's context where that is shorter: the paper's."""
+"""Tokens of a perplexity window, as in the paper; fewer if the model's context is shorter."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads task files without importing the functions that they name."""
+    """Reads task files; a function in them is read as its name, not imported."""
 
 
 _Loader.add_constructor("!function", lambda loader, node: str(node.value))
 
 
 def task_file(benchmark: Benchmark, mode: Mode = "strict") -> Path:
-    """The YAML file of a benchmark's task in a mode; SpecError where there is none."""
+    """The YAML file of a benchmark's task in a mode; SpecError if there is none."""
     task = benchmark.task
     if mode == "compat" and benchmark.published_task is not None:
         task = benchmark.published_task
@@ -53,7 +53,7 @@ def task_file(benchmark: Benchmark, mode: Mode = "strict") -> Path:
     else:
         spec = importlib.util.find_spec("lm_eval")
         if spec is None or spec.origin is None:
-            raise SpecError("lm-eval is not installed: pip install unicomp brings it")
+            raise SpecError("lm-eval is not installed: install it with `pip install unicomp`")
         path = Path(spec.origin).parent / "tasks" / task
     if not path.is_file():
         raise SpecError(f"benchmark {benchmark.name}: there is no task file {path}")
@@ -61,14 +61,13 @@ def task_file(benchmark: Benchmark, mode: Mode = "strict") -> Path:
 
 
 def _files(path: Path, within: tuple[Path, ...] = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A task file and those that it includes, the outermost last; `within` includes this one."""
+    """A task file after the files it includes; `within` are the files that include this one."""
     if path.resolve() in within:
         raise SpecError(f"the task file {path} includes itself")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        cause = str(error).splitlines()[0]
-        raise SpecError(f"the task file {path} cannot be read: {cause}") from None
+        raise SpecError(f"the task file {path} cannot be read: {first_line(error)}") from None
     if not isinstance(content, dict):
         raise SpecError(f"the task file {path} is not a table of settings")
     included = content.get("include", [])
@@ -81,7 +80,7 @@ def _files(path: Path, within: tuple[Path, ...] = ()) -> Iterator[tuple[Path, di
 
 
 def _functions(path: Path) -> list[Path]:
-    """The modules beside a task file whose functions it names."""
+    """The modules in a task file's folder whose functions it names."""
     names = re.findall(r"!function\s+([\w.]+)\.\w+", path.read_text(encoding="utf-8"))
     modules = {path.parent / f"{name.replace('.', '/')}.py" for name in names}
     return sorted(module for module in modules if module.is_file())
@@ -89,7 +88,7 @@ def _functions(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a benchmark is on a source, known without importing lm-eval."""
+    """A benchmark on a source, known without importing lm-eval."""
 
     benchmark: Benchmark
     source: Source
@@ -98,7 +97,7 @@ class Definition:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the task's files say, the last word last; functions by their names."""
+        """The merged content of the task's files; a later file wins, functions are names."""
         merged: dict[str, Any] = {}
         for _, content in self._contents:
             merged |= content
@@ -106,18 +105,17 @@ class Definition:
 
     @property
     def files(self) -> list[Path]:
-        """The task's files: those that are included first, the embedded world's words last."""
+        """The task's files: included ones first, the embedded world's changes last."""
         return [path for path, _ in self._contents]
 
     @cached_property
     def _contents(self) -> list[tuple[Path, dict[str, Any]]]:
         contents = list(_files(task_file(self.benchmark, self.mode)))
         if self.source.is_embedded:
-            words = (
-                shipped_fixtures() / "embedded" / "tasks" / f"{contents[-1][1].get('task')}.yaml"
-            )
-            if words.is_file():
-                contents += _files(words)
+            name = f"{contents[-1][1].get('task')}.yaml"
+            changes = shipped_fixtures() / "embedded" / "tasks" / name
+            if changes.is_file():
+                contents += _files(changes)
         return contents
 
     @property
@@ -129,21 +127,21 @@ class Definition:
 
     @property
     def declared_configs(self) -> tuple[str | None, ...]:
-        """The data set's configurations that make up the benchmark on this source."""
+        """The data set's configurations that the benchmark consists of on this source."""
         if not self.benchmark.configs:
             return (self.settings.get("dataset_name"),)
         return self.source.configs(self.dataset, self.benchmark.configs)
 
     @cached_property
     def configs(self) -> tuple[str | None, ...]:
-        """The declared configurations whose rows are there; (None,) for the task's own."""
+        """The declared configurations that the source has; (None,) for the task's own."""
         if not self.benchmark.configs:
             return (None,)
         return tuple(name for name in self.declared_configs if name not in self._lacking)
 
     @cached_property
     def _lacking(self) -> dict[str | None, str]:
-        """Configuration → what of its rows the source lacks; nothing where files are named."""
+        """Configuration → the rows that the source lacks; empty if the task names files."""
         if self._named_files:
             return {}
         return self.source.lacks(self.dataset, self.declared_configs, self.splits)
@@ -154,7 +152,7 @@ class Definition:
 
     @property
     def fault(self) -> str | None:
-        """What of the rows is not there, so that the rest is not the benchmark; or None."""
+        """The missing configurations, without which this is not the benchmark; or None."""
         absent = [str(name) for name in self.declared_configs if name not in self.configs]
         if not self.benchmark.configs or not absent:
             return None
@@ -165,17 +163,17 @@ class Definition:
 
     @property
     def shots(self) -> int:
-        """Examples in the prompt; the embedded model was trained without any."""
+        """Examples in the prompt; 0 for the embedded model, which was trained without any."""
         return 0 if self.source.is_embedded else self.benchmark.shots
 
     @property
     def chat(self) -> bool:
-        """Whether prompts get a chat template; the embedded model was trained inside its own."""
+        """Prompts get a chat template; always for the embedded model, trained with one."""
         return self.benchmark.chat or self.source.is_embedded
 
     @property
     def max_new_tokens(self) -> int | None:
-        """The longest answer; the words of the embedded world say how short its answers are."""
+        """Most tokens of an answer; the embedded world's tasks have lower limits of their own."""
         declared = self.benchmark.max_new_tokens
         if self.source.is_embedded and declared is not None:
             decoding = self.settings.get("generation_kwargs") or {}
@@ -184,21 +182,18 @@ class Definition:
 
     @property
     def temperature(self) -> float:
-        """Of sampling; 0 for greedy decoding."""
+        """The temperature of sampling; 0 for greedy decoding."""
         return self.benchmark.temperature if self.sampling == "declared" else 0.0
 
     @property
     def split(self) -> str:
         """The split whose rows are the items."""
-        settings = self.settings
-        return str(settings.get("test_split") or settings.get("validation_split") or "test")
+        named = self.settings.get("test_split") or self.settings.get("validation_split")
+        return str(named or "test")
 
     @property
     def fewshot_split(self) -> str | None:
-        """The split that examples are drawn from.
-
-        None where there are none, or where they are written into the task.
-        """
+        """The split of the examples; None if there are none, or the task contains them."""
         settings = self.settings
         config = settings.get("fewshot_config") or {}
         if not self.shots or config.get("samples"):
@@ -212,9 +207,9 @@ class Definition:
         return frozenset({self.split, self.fewshot_split or self.split})
 
     def check(self) -> None:
-        """Raise AbsentError where a local source has none of the rows, or not all of a split.
+        """Raise AbsentError if a local source has none of the rows, or only a part of a split.
 
-        Of the embedded rows, whose world knows a part of what a file holds, the content is read.
+        Embedded files are read, since the embedded world has only a part of a file's rows.
         """
         declared, lacking = self.declared_configs, self._lacking
         if len(lacking) == len(declared):
@@ -228,7 +223,7 @@ class Definition:
                     self.source.check_rows(self.dataset, pattern, self.benchmark.where)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
-        """Everything that decides the items, as JSON values; None for unpinned hub rows.
+        """Everything that decides the items, as JSON values; None for unpinned rows of the hub.
 
         `digest` gives the SHA-256 of a file.
         """
@@ -248,5 +243,5 @@ class Definition:
             "parallel": self.benchmark.parallel,
             "chat": self.chat,
             "temperature": self.temperature,
-            "seed": SEED,
+            "seed": SAMPLING_SEED,
         }

@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from unicomp.data.lock import Lock, Pin
-from unicomp.mirror.survey import Found
+from unicomp.mirror.survey import FoundRows
 
 
 def print_mirror(
-    console: Console, mirror: str, found: Sequence[Found], lock: Lock, *, quiet: bool = False
+    console: Console, mirror: str, found: Sequence[FoundRows], lock: Lock, *, quiet: bool = False
 ) -> None:
     """A line for each data set, what is wrong, and a summary; without the table if `quiet`."""
-    datasets: dict[str, list[Found]] = {}
+    datasets: dict[str, list[FoundRows]] = {}
     for one in found:
         datasets.setdefault(one.need.dataset, []).append(one)
     if not quiet:
@@ -34,7 +34,7 @@ def print_mirror(
         console.print(Text(f"Not pinned, see --lock: {names}"), soft_wrap=True)
 
 
-def _table(datasets: Mapping[str, Sequence[Found]], lock: Lock) -> Table:
+def _table(datasets: Mapping[str, Sequence[FoundRows]], lock: Lock) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("data set", no_wrap=True)
     table.add_column("configurations", overflow="fold")
@@ -54,7 +54,7 @@ def _table(datasets: Mapping[str, Sequence[Found]], lock: Lock) -> Table:
     return table
 
 
-def _state(parts: Sequence[Found], pin: Pin | None) -> Text:
+def _state(parts: Sequence[FoundRows], pin: Pin | None) -> Text:
     files = [pair for one in parts for pair in one.files.items()]
     if pin is not None and any(pin.files.get(name) != digest for name, digest in files):
         return Text("differs", "red")
@@ -63,7 +63,7 @@ def _state(parts: Sequence[Found], pin: Pin | None) -> Text:
     return Text("complete" if pin is None else "as pinned", "green")
 
 
-def _problems(parts: Sequence[Found]) -> Iterator[str]:
+def _problems(parts: Sequence[FoundRows]) -> Iterator[str]:
     """What is wrong with a data set, each thing once."""
     dataset = parts[0].need.dataset
     absent = [one.need.label for one in parts if one.absent]

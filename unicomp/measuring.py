@@ -1,0 +1,212 @@
+"""Measure a checkpoint: the stored records of its benchmarks, and one load for all the others.
+
+The records of a benchmark depend on files only: the checkpoint, the task, the rows, the scorer's
+code. While none of these changes, neither a model nor lm-eval is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+
+from unicomp.checkpoint import Checkpoint
+from unicomp.data.sources import Source
+from unicomp.engines import Engine, EngineSettings
+from unicomp.errors import UnicompError
+from unicomp.instruments import Instruments
+from unicomp.instruments.assembly import default_instruments
+from unicomp.prompts.items import RenderedItem, Renderer
+from unicomp.prompts.lengths import longest
+from unicomp.prompts.tasks import Definition
+from unicomp.prompts.tokenizers import Tokenizer
+from unicomp.responses import ResponseLog, ResponseProgress, collect, engine_identity
+from unicomp.scores import Records, blamed_on, score
+from unicomp.spec import Benchmark
+from unicomp.store import SCORES, Store, content_key
+
+Results = dict[str, Records | UnicompError]
+"""Benchmark → its records, or why there are none."""
+
+OpenEngine = Callable[[int], AbstractContextManager[Engine]]
+"""Loads a checkpoint, for requests of at most so many tokens, generated ones included."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a session measures: the same for every checkpoint of a model."""
+
+    store: Store
+    source: Source
+    engine: EngineSettings
+    samples: int | None = None
+    """Items of each benchmark, taken from the start of one permutation; None for all."""
+    instruments: Instruments = field(default_factory=default_instruments)
+    """Read the generated answers."""
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """Renders each benchmark's items once for all checkpoints."""
+        return Renderer(self.source, self.samples, self.instruments.mode, self.engine.sampling)
+
+    def definition(self, benchmark: Benchmark) -> Definition:
+        """The definition of a benchmark under these conditions."""
+        mode = self.instruments.mode
+        return Definition(benchmark.scored_in(mode), self.source, mode, self.engine.sampling)
+
+
+@dataclass(frozen=True)
+class CheckpointRecords:
+    """The records of a checkpoint, and the cost of measuring them."""
+
+    records: Mapping[str, Records | UnicompError]
+    """Benchmark → its records, or why there are none."""
+    asked: int = 0
+    """Items asked in this call."""
+    seconds: float = 0.0
+    """Time to load the checkpoint and to ask."""
+
+
+def measure(
+    checkpoint: Checkpoint,
+    benchmarks: Sequence[Benchmark],
+    conditions: Conditions,
+    *,
+    open_engine: OpenEngine | None = None,
+    on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
+    on_wait: Callable[[], None] | None = None,
+) -> CheckpointRecords:
+    """The records of several benchmarks for one checkpoint, which is loaded at most once.
+
+    `open_engine` loads the checkpoint, or lends a loaded one; the default loads it for this call.
+    One process measures a checkpoint at a time; the others wait, then read its results in the
+    store. A benchmark that fails does not stop the others.
+    """
+    from unicomp.engines.tokenizer import load_tokenizer
+
+    known = RecordLog(checkpoint, benchmarks, conditions)
+    results: Results = {**known.errors, **known.read()}
+    if all(bench.name in results for bench in benchmarks):
+        return CheckpointRecords(results)
+    log = ResponseLog(conditions.store, checkpoint, conditions.engine)
+    with conditions.store.lock(f"responses-{log.key}", on_wait):
+        results |= known.read(skip=results)
+        todo = [bench for bench in benchmarks if bench.name not in results]
+        if not todo:
+            return CheckpointRecords(results)
+        tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
+        questions, failures = _render(todo, conditions, tokenizer)
+
+        opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.model)
+
+        def load() -> AbstractContextManager[Engine]:
+            return opened(longest(chain.from_iterable(questions.values()), tokenizer))
+
+        try:
+            collected = collect(log, load, questions, on_progress)
+        except UnicompError as error:
+            return CheckpointRecords({**results, **dict.fromkeys(questions, error), **failures})
+        failures |= collected.failures
+        for bench in todo:
+            if bench.name in failures:
+                continue
+            definition, items = conditions.definition(bench), questions[bench.name]
+            try:
+                results[bench.name] = new = score(
+                    definition, items, collected.responses, conditions.instruments, tokenizer
+                )
+            except UnicompError as error:
+                failures[bench.name] = error
+            else:
+                known.add(new)
+    return CheckpointRecords({**results, **failures}, collected.asked, collected.seconds)
+
+
+def _render(
+    benchmarks: Sequence[Benchmark], conditions: Conditions, tokenizer: Tokenizer
+) -> tuple[dict[str, list[RenderedItem]], dict[str, UnicompError]]:
+    """The items of each benchmark as the checkpoint is asked them, and the failures."""
+    questions: dict[str, list[RenderedItem]] = {}
+    failures: dict[str, UnicompError] = {}
+    for bench in benchmarks:
+        try:
+            with blamed_on(bench, "its items cannot be made"):
+                questions[bench.name] = conditions.renderer.items(bench, tokenizer)
+        except UnicompError as error:
+            failures[bench.name] = error
+    return questions, failures
+
+
+class RecordLog:
+    """The stored records of a checkpoint's benchmarks; nothing is loaded, asked or fetched."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
+    ) -> None:
+        self._store = conditions.store
+        self._keys: dict[str, str | None] = {}
+        self.errors: dict[str, UnicompError] = {}
+        """Benchmark → why its records have no key, for example because its rows are missing."""
+        for bench in benchmarks:
+            try:
+                self._keys[bench.name] = records_key(checkpoint, bench, conditions)
+            except UnicompError as error:
+                self.errors[bench.name] = error
+
+    def read(self, skip: Collection[str] = ()) -> dict[str, Records]:
+        """Benchmark → its records, if stored; those in `skip` are left out."""
+        keys = {name: key for name, key in self._keys.items() if key and name not in skip}
+        found = {name: self._store.recall(SCORES, key) for name, key in keys.items()}
+        return {name: Records(**value) for name, value in found.items() if value is not None}
+
+    def add(self, records: Records) -> None:
+        """Store the records of a benchmark, if they have a key and every item has a score.
+
+        A gap may be closed by installing something, which no key can know.
+        """
+        if (key := self._keys[records.benchmark]) and not any(records.gaps):
+            self._store.remember(SCORES, key, asdict(records))
+
+
+def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -> str | None:
+    """The key of a benchmark's records; None if they must be read in the responses again.
+
+    That is so if its rows cannot be identified offline, or if its scorer is not part of UniComp:
+    the code it depends on is not known.
+    """
+    digest = conditions.store.digest_of
+    definition = conditions.definition(benchmark).identity(digest)
+    if definition is None or not type(benchmark.scorer).__module__.startswith("unicomp.scoring."):
+        return None
+    return content_key(
+        {
+            **engine_identity(checkpoint, conditions.engine),
+            "definition": definition,
+            "libraries": {name: version(name) for name in _LIBRARIES},
+            "scorer": repr(benchmark.scorer),
+            "instruments": None if callable(benchmark.scorer) else conditions.instruments.identity,
+            "code": [digest(path) for path in _code()],
+            "samples": conditions.samples,
+        }
+    )
+
+
+_LIBRARIES = (
+    "datasets", "if-verifiable", "langdetect", "emoji", "nltk", "syllapy", "math-verify", "sympy",
+    "latex2sympy2-extended",
+)  # fmt: skip
+"""Distributions that read rows and answers; lm-eval is part of the engine's identity."""
+
+
+def _code() -> list[Path]:
+    """The files that decide how responses become records."""
+    here = Path(__file__).parent
+    names = ("data/layout", "data/sources", "engines/tokenizer", "scores")
+    stages = [here / f"{name}.py" for name in names]
+    packages = [here / name for name in ("prompts", "instruments", "scoring")]
+    files = chain.from_iterable(sorted(package.rglob("*")) for package in packages)
+    return [*stages, *(p for p in files if p.is_file() and p.parent.name != "__pycache__")]

@@ -1,0 +1,81 @@
+"""From responses back to items: the tasks' filters and rules, without the model's thoughts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from unicomp.prompts.items import THINK_END, WINDOWS, RenderedItem
+from unicomp.spec import Item
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+_THINK_START = "<think>"
+
+
+def answered_items(
+    rendered: Sequence[RenderedItem], responses: Sequence[Sequence[Any]]
+) -> list[Item]:
+    """The items with their responses, after the tasks' filters and rules.
+
+    The thoughts that a reasoning model writes before its answer are removed.
+    """
+    read = [
+        [
+            _answer(one, request, given) if isinstance(given, str) else given
+            for request, given in zip(one.requests, row, strict=True)
+        ]
+        for one, row in zip(rendered, responses, strict=True)
+    ]
+    by_task: dict[int, list[RenderedItem]] = {}
+    for one, row in zip(rendered, read, strict=True):
+        by_task.setdefault(id(one.task), []).append(one)
+        for request, given in zip(one.requests, row, strict=True):
+            request.resps = [tuple(given) if isinstance(given, list) else given]
+            request.filtered_resps = {}
+    for group in by_task.values():
+        requests = [request for one in group for request in one.requests]
+        for ensemble in group[0].task._filters:
+            ensemble.apply(requests)
+    return [_item(one, row) for one, row in zip(rendered, read, strict=True)]
+
+
+def _answer(one: RenderedItem, request: Instance, text: str) -> str:
+    """The part of a generated text that the task's rules read."""
+    prompt, decoding = request.arguments
+    answer = without_thoughts(text, opened=prompt.rstrip().endswith(_THINK_START))
+    stops = (one.task.config.generation_kwargs or {}).get("until", ())
+    if not decoding.get("until"):  # the engine did not stop at them
+        for stop in [stops] if isinstance(stops, str) else stops:
+            answer = answer.partition(stop)[0]
+    return answer
+
+
+def without_thoughts(text: str, *, opened: bool = False) -> str:
+    """The text after the last `</think>`; empty if the thinking never ends.
+
+    `opened`: the prompt has begun the thinking, as some chat templates do.
+    """
+    if THINK_END in text:
+        return text.rpartition(THINK_END)[2].lstrip()
+    return "" if opened or text.lstrip().startswith(_THINK_START) else text
+
+
+def _item(one: RenderedItem, responses: Sequence[Any]) -> Item:
+    results: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
+    text = one.requests[0].request_type != WINDOWS
+    if text:
+        for name in one.requests[0].filtered_resps:
+            filtered = [request.filtered_resps[name] for request in one.requests]
+            answers[name] = filtered[0] if len(filtered) == 1 else filtered
+            for metric, value in one.task.process_results(dict(one.doc), filtered).items():
+                results[f"{metric},{name}"] = value
+    return Item(
+        doc=one.doc,
+        prompt=str(one.requests[0].arguments[0]) if text else "",
+        responses=tuple(responses),
+        answers=answers,
+        results=results,
+    )

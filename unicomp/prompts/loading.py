@@ -1,0 +1,124 @@
+"""Load a benchmark's task in lm-eval, with its rows read from the source."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from unicomp.data.sources import local_splits
+from unicomp.errors import EngineError, SpecError, UnicompError, first_line
+from unicomp.prompts.tasks import Definition
+
+if TYPE_CHECKING:
+    from lm_eval.api.task import ConfigurableTask
+
+_READING_ERRORS = (OSError, TypeError, ValueError, LookupError, RuntimeError)
+
+
+def load_task(definition: Definition, config: str | None) -> ConfigurableTask:
+    """The lm-eval task of one configuration of the data set; None for the task's own.
+
+    Raises EngineError if the hub's rows cannot be fetched, SpecError if local rows cannot be read.
+    """
+    import datasets
+    from lm_eval.api.task import ConfigurableTask
+
+    datasets.disable_progress_bars()
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    _compile_templates_once()
+    settings = _settings(definition, config)
+    try:
+        return ConfigurableTask(config=settings)
+    except (*_READING_ERRORS, datasets.exceptions.DatasetsError) as error:
+        raise _explained(definition, error) from None
+
+
+def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
+    """The content of the task's files, changed to read only the splits and rows that are used."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    settings: dict[str, Any] = {}
+    for path in definition.files:
+        settings |= load_yaml(path)
+    for structural in ("tag", "group", "task_list", "include"):
+        settings.pop(structural, None)
+    settings["num_fewshot"] = definition.shots
+    if settings.get("test_split"):
+        settings["validation_split"] = None
+    if definition.fewshot_split is None:
+        settings["training_split"] = settings["fewshot_split"] = None
+    if config is not None:
+        settings["dataset_name"] = config
+    if where := definition.benchmark.where:
+        settings["process_docs"] = _selecting(where, settings.get("process_docs"))
+    if definition.source.folder is not None:
+        options = settings.pop("dataset_kwargs", None) or {}
+        splits = {definition.split, definition.fewshot_split} - {None}
+        settings["custom_dataset"] = lambda **metadata: _local_rows(
+            definition.source.path(definition.dataset),
+            settings.get("dataset_name"),
+            splits,
+            options,
+        )
+    elif revision := definition.source.revision(definition.dataset):
+        options = settings.get("dataset_kwargs") or {}
+        settings["dataset_kwargs"] = {**options, "revision": revision}
+    if settings.get("output_type") == "generate_until":
+        decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
+        if definition.max_new_tokens is not None:
+            decoding["max_gen_toks"] = definition.max_new_tokens
+        if definition.temperature:
+            decoding |= {"do_sample": True, "temperature": definition.temperature}
+        settings["generation_kwargs"] = decoding
+    return settings
+
+
+def _explained(definition: Definition, error: Exception) -> UnicompError:
+    """The error for rows that cannot be had, with the reason in one line."""
+    name, source = definition.benchmark.name, definition.source
+    reason = first_line(error.__cause__ or error)
+    if source.folder is None:
+        return EngineError(
+            f"benchmark {name}: {definition.dataset} could not be fetched from the hub ({reason}): "
+            "go online, or give a local copy with --dataset-root DIR"
+        )
+    return SpecError(
+        f"benchmark {name}: the rows of {definition.dataset} in {source.name} cannot be read "
+        f"({reason})"
+    )
+
+
+def _selecting(where: Mapping[str, str], then: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """A `process_docs` that keeps the rows with the values of `where`, and then calls `then`."""
+
+    def process(rows: Any) -> Any:
+        kept = rows.filter(lambda row: all(str(row[name]) == text for name, text in where.items()))
+        return then(kept) if then is not None else kept
+
+    return process
+
+
+def _compile_templates_once() -> None:
+    """Let lm-eval compile each prompt template once, not once for each row."""
+    from lm_eval import utils
+
+    if not hasattr(utils.env.from_string, "cache_info"):
+        utils.env.from_string = lru_cache(utils.env.from_string)
+
+
+def _local_rows(
+    path: str, name: str | None, splits: Collection[str | None], options: Mapping[str, Any]
+) -> Any:
+    """The given splits of a data set in a local folder, as a DatasetDict."""
+    import datasets
+
+    with local_splits(path, name, options) as streams:
+        return datasets.DatasetDict(
+            {
+                split: datasets.Dataset.from_list(list(stream))
+                for split, stream in streams.items()
+                if split in splits
+            }
+        )

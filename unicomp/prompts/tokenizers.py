@@ -1,0 +1,46 @@
+"""What prompts need of a checkpoint's tokenizer; `unicomp.engines.tokenizer` has the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class ChatTemplate(Protocol):
+    """Renders a conversation to a prompt."""
+
+    @property
+    def identity(self) -> str:
+        """Equal for templates that render alike."""
+        ...
+
+    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """The prompt."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Splits texts into tokens for one model."""
+
+    @property
+    def identity(self) -> str:
+        """Equal for tokenizers that split texts alike."""
+        ...
+
+    @property
+    def template(self) -> ChatTemplate | None:
+        """The chat template, if the tokenizer has one."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The model's context, in tokens."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a prompt, as the engine sees them."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens."""
+        ...

@@ -29,6 +29,7 @@ ORDER = (
     "engines",
     "responses",
     "scores",
+    "testing",
     "retention",
     "efficiency",
     "policy",

@@ -181,7 +181,7 @@ def measure(
             if bench.name in failures:
                 continue
             try:
-                new = _score(
+                new = records_of(
                     conditions.definition(bench),
                     questions[bench.name],
                     answered.answers,
@@ -315,13 +315,17 @@ def _named(benchmark: Benchmark, problem: str) -> Iterator[None]:
         raise ScoringError(f"benchmark {benchmark.name}: {problem} ({cause})") from error
 
 
-def _score(
+def records_of(
     definition: Definition,
     prompted: Sequence[Prompted],
     answers: Answers,
     instruments: Instruments,
     tokenizer: Tokenizer,
 ) -> Records:
+    """The records of answered items; `answers` has the responses to each item's requests by key.
+
+    Raises ScoringError where the task's or the scorer's code fails, or gives too few fields.
+    """
     benchmark = definition.benchmark
     instruments, judge = counted(instruments)
     with _named(benchmark, "its responses cannot be read"):

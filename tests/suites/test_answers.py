@@ -11,9 +11,10 @@ import pytest
 
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
-from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, Characters, question
+from tests.suites.golden import BENCHMARKS, PROMPTS, ROWS, question
 from unicomp.data.sources import Source
 from unicomp.prompts.items import Prompts, answered_items
+from unicomp.testing import Characters
 
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 

@@ -1,0 +1,328 @@
+"""Engines with scripted answers, to prove that a benchmark measures what it claims.
+
+A benchmark is right if right answers score 100, wrong ones 0, and a collapsed model far below an
+honest one. Given a function from a row to its right and wrong answer, that is shown through the
+real task, prompt, filter, scorer and aggregate, without a model:
+
+>>> from unicomp import Benchmark, Mean, TaskMetric
+>>> from unicomp.testing import COLLAPSED, AntiOracle, Honest, KnownAnswer, Oracle, Trial
+
+>>> arc = Benchmark(
+...     name="arc", metric="knowledge", task="arc/arc_easy.yaml",
+...     scorer=TaskMetric("acc,none"), aggregate=Mean("correct"), chance=25.0,
+... )
+>>> def known(row):
+...     labels = row["choices"]["label"]
+...     right = labels.index(row["answerKey"])
+...     return KnownAnswer(right=right, wrong=(right + 1) % len(labels))
+
+>>> trial = Trial(arc, rows="embedded", samples=100)
+>>> trial.score(Oracle(known)), trial.score(AntiOracle(known))
+(100.0, 0.0)
+>>> honest = trial.score(Honest(known, error=0.1))
+>>> 80 < honest < 100 and all(trial.score(engine) < honest / 2 for engine in COLLAPSED)
+True
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from unicomp.data.sources import EMBEDDED_ROWS, Source
+from unicomp.errors import JudgeError, ScoringError
+from unicomp.instruments import Instruments, Question
+from unicomp.instruments.defaults import default_instruments
+from unicomp.prompts.items import WINDOWS, ChatTemplate, Prompted, Prompts, Tokenizer
+from unicomp.prompts.tasks import Definition
+from unicomp.scores import Records, records_of
+from unicomp.spec import Benchmark
+
+NATS = 50.0
+"""Surprise at each token of running text, in nats, of an engine that does not know the text."""
+REFUSAL = "I'm sorry, but I cannot help with that."
+COMPLIANCE = "Sure. First walk to the market, then ask the baker for the key, and open the door."
+
+
+# -- trials ---------------------------------------------------------------------------------------
+
+
+class Engine(Protocol):
+    """Answers items. Write your own to show that a benchmark resists one more way to collapse."""
+
+    def answer(self, item: Prompted) -> list[Any]:
+        """One response for each of `item.requests`, in order; `item.doc` is the row.
+
+        A text for a request of the type `generate_until`, `(log-likelihood, is_greedy)` for
+        `loglikelihood`, and the log-likelihood of a window of running text.
+        """
+        ...
+
+
+class Trial:
+    """A benchmark with its items rendered, to be answered by any number of engines.
+
+    `rows` is `embedded`, `hub`, or a folder in the hub's layout (`ORG/NAME` below it). `samples`
+    limits the items, as `--samples` does; None takes all. `instruments` read the answers; by
+    default there is no judge. Prompts are rendered for `tokenizer`, without a chat template unless
+    it has one. The constructor raises SpecError where the task or the rows cannot be read.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        *,
+        rows: str | Path = EMBEDDED_ROWS,
+        samples: int | None = None,
+        instruments: Instruments | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        self._instruments = instruments or default_instruments()
+        self._tokenizer = tokenizer or Characters()
+        source, mode = Source(str(rows)), self._instruments.mode
+        self._definition = Definition(benchmark, source, mode)
+        self.items: Sequence[Prompted] = Prompts(source, samples, mode).of(
+            benchmark, self._tokenizer
+        )
+        """What engines are asked."""
+
+    def records(self, engine: Engine) -> Records:
+        """What the scorer reads off the engine's answers, item by item.
+
+        As with a model, items with the same requests get the same answer. Raises ScoringError
+        where the answers cannot be read.
+        """
+        answers: dict[str, list[Any]] = {}
+        for item in self.items:
+            if item.key not in answers:
+                answers[item.key] = [
+                    _until(request, response)
+                    for request, response in zip(item.requests, engine.answer(item), strict=True)
+                ]
+        return records_of(self._definition, self.items, answers, self._instruments, self._tokenizer)
+
+    def score(self, engine: Engine) -> float:
+        """The benchmark's score, in its own unit and direction: in points for most.
+
+        Raises ScoringError where an item could not be scored, such as for want of a judge.
+        """
+        import numpy as np
+
+        benchmark, records = self._definition.benchmark, self.records(engine)
+        for gap, count in Counter(filter(None, records.gaps)).most_common(1):
+            raise ScoringError(
+                f"benchmark {benchmark.name}: {count} of {len(records.items)} items could not be "
+                f"scored: {gap}"
+            )
+        return float(benchmark.aggregate(records.columns, np.ones((1, len(records.items))))[0])
+
+
+def score(
+    benchmark: Benchmark,
+    engine: Engine,
+    *,
+    rows: str | Path = EMBEDDED_ROWS,
+    samples: int | None = None,
+    instruments: Instruments | None = None,
+) -> float:
+    """The score of one engine; for several engines, a `Trial` renders the items only once."""
+    trial = Trial(benchmark, rows=rows, samples=samples, instruments=instruments)
+    return trial.score(engine)
+
+
+def _until(request: Any, response: Any) -> Any:
+    """A generated text up to the first stop word of its request, where an engine stops."""
+    if request.request_type == "generate_until":
+        stops = request.arguments[1].get("until") or ()
+        for stop in [stops] if isinstance(stops, str) else stops:
+            response = response.partition(stop)[0]
+    return response
+
+
+# -- engines that know the answers ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KnownAnswer:
+    """A right and a wrong answer to one row: a generated text, or an option's text or number.
+
+    Options are numbered from 0, in the order in which the task lists them.
+    """
+
+    right: int | str
+    wrong: int | str
+
+
+Known = Callable[[Mapping[str, Any]], KnownAnswer | None]
+"""The answer to a row, read off its columns alone; None where none can be given, which is wrong."""
+
+
+@dataclass(frozen=True)
+class Honest:
+    """Knows the answers and errs in a share `error` of the rows, the same ones each time.
+
+    `reword(text, random)` says a generated answer in other words, drawn from `random`. Raises
+    ScoringError where a known answer is none of the options, or a number where text is generated.
+    """
+
+    known: Known
+    error: float = 0.1
+    reword: Callable[[str, Random], str] = lambda text, random: text
+
+    def answer(self, item: Prompted) -> list[Any]:
+        """The right answer, or in a share of the rows the wrong one."""
+        random = _random(item)
+        errs = random.random() < self.error
+        kind = item.requests[0].request_type
+        if kind == WINDOWS:
+            return [_surprised(request) if errs else 0.0 for request in item.requests]
+        known = self.known(item.doc)
+        answer = None if known is None else known.wrong if errs else known.right
+        if kind != "generate_until":
+            return _chosen(item, answer)
+        if isinstance(answer, int):
+            raise ScoringError(f"the known answer {answer} is a number, but a text is generated")
+        return ["" if answer is None else self.reword(answer, random)] * len(item.requests)
+
+
+@dataclass(frozen=True)
+class Oracle(Honest):
+    """Always right: a perfect score, or the benchmark is faulty."""
+
+    error: float = field(default=0.0, init=False)
+
+
+@dataclass(frozen=True)
+class AntiOracle(Honest):
+    """Always wrong: the worst score, or the benchmark is faulty."""
+
+    error: float = field(default=1.0, init=False)
+
+
+def _random(item: Prompted) -> Random:
+    """A generator seeded by the row."""
+    return Random(hashlib.sha256(repr(sorted(item.doc.items())).encode()).hexdigest())
+
+
+def _surprised(request: Any) -> float:
+    return -NATS * (len(request.arguments[0]) - 1)
+
+
+def _chosen(item: Prompted, answer: int | str | None) -> list[tuple[float, bool]]:
+    """Likelihoods by which the option `answer` is the likeliest."""
+    options = [request.arguments[1].strip() for request in item.requests]
+    wanted = answer.strip() if isinstance(answer, str) else answer
+    chosen = [wanted in (number, option) for number, option in enumerate(options)]
+    if answer is not None and not any(chosen):
+        raise ScoringError(f"the known answer {answer!r} is none of the options {options}")
+    return [(-0.01, True) if one else (-1000.0, False) for one in chosen]
+
+
+# -- engines that have collapsed ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Collapsed:
+    """A broken model: generates `say(prompt, random)`, and guesses among options.
+
+    `random` is a generator that is seeded by the row.
+    """
+
+    name: str
+    say: Callable[[str, Random], str]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def answer(self, item: Prompted) -> list[Any]:
+        """A text that is no answer, or likelihoods by chance."""
+        random = _random(item)
+        return [self._response(request, random) for request in item.requests]
+
+    def _response(self, request: Any, random: Random) -> Any:
+        if request.request_type == WINDOWS:
+            return _surprised(request)
+        if request.request_type == "generate_until":
+            return self.say(str(request.arguments[0]), random)
+        return -10.0 * random.random(), False
+
+
+def _gibberish(prompt: str, random: Random) -> str:
+    letters = "bcdfghjklmnpqrstvwxz#%;"
+    return " ".join(
+        "".join(random.choices(letters, k=random.randint(2, 9)))
+        for _ in range(random.randint(9, 25))
+    )
+
+
+COLLAPSED: tuple[Collapsed, ...] = (
+    Collapsed("empty", lambda prompt, random: ""),
+    Collapsed("constant letter", lambda prompt, random: "A"),
+    Collapsed("constant word", lambda prompt, random: "table"),
+    Collapsed("gibberish", _gibberish),
+    Collapsed("echo of the prompt", lambda prompt, random: prompt),
+    Collapsed("endless repetition", lambda prompt, random: "the cat and " * 20),
+    Collapsed("always refusing", lambda prompt, random: REFUSAL),
+    Collapsed("always agreeing", lambda prompt, random: "Yes."),
+    Collapsed("always not sure", lambda prompt, random: "I'm not sure."),
+)
+"""Nine ways in which a compressed model breaks. None may come near an honest engine's score."""
+
+
+# -- doubles --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Characters:
+    """A tokenizer whose tokens are characters; `context` is how many a model sees at once."""
+
+    template: ChatTemplate | None = None
+    identity: str = "characters"
+    context: int = 4096
+
+    def encode(self, text: str) -> list[int]:
+        """The code point of each character."""
+        return [ord(character) for character in text]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of some code points."""
+        return "".join(map(chr, tokens))
+
+
+@dataclass
+class ScriptedJudge:
+    """A judge that decides by a function, and keeps what it was asked in `asked`.
+
+    `decide` gets the named texts of a question, such as `{"answer": ...}`, and returns the verdict,
+    or its number among the question's choices. For use in `Instruments`:
+
+    >>> from dataclasses import replace
+    >>> instruments = replace(default_instruments(), judge=ScriptedJudge(lambda texts: "correct"))
+    """
+
+    decide: Callable[[Mapping[str, str]], str | int]
+    asked: list[Question] = field(default_factory=list)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """A name: its verdicts are never stored."""
+        return {"judge": "scripted"}
+
+    def ask(self, questions: Sequence[Question]) -> list[str]:
+        """The verdict on each question. Raises JudgeError where it is none of the choices."""
+        self.asked += questions
+        return [self._verdict(question) for question in questions]
+
+    def _verdict(self, question: Question) -> str:
+        verdict = self.decide(dict(question.data))
+        if isinstance(verdict, int):
+            return question.choices[verdict]
+        if verdict not in question.choices:
+            raise JudgeError(f"the verdict {verdict!r} is none of {', '.join(question.choices)}")
+        return verdict

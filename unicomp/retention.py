@@ -31,6 +31,9 @@ class Retention:
     is taken after both are turned so that more is better (where less is: 100 - s, or 1 / s where
     scores are no points). `value`, `low` and `high` are None where the dense score is zero,
     negative or at chance: `incomparable` says so.
+
+    >>> Retention(benchmark="arc", score=60.0, dense=75.0, n=400, value=80.0, low=75.1, high=84.6)
+    <arc: 80.0 % [75.1, 84.6] of dense 75.0 (scores 60.0), n=400>
     """
 
     benchmark: str

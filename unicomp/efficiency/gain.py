@@ -43,6 +43,9 @@ class Gain:
     `score` and `dense` are in the probe's own unit and direction. Of times they are medians over
     the rounds, of what each took on average, while `value` comes from the ratios within the rounds,
     which what disturbs both sides of a round does not reach: it need not be their very quotient.
+
+    >>> Gain(probe="size", unit="bytes", score=4e9, dense=16e9, value=400.0, low=400.0, high=400.0)
+    <size: 400.0 % of dense 16 GB (measured 4 GB)>
     """
 
     probe: str

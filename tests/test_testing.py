@@ -5,6 +5,7 @@ that knows the answers.
 """
 
 import doctest
+import inspect
 import json
 import math
 import subprocess
@@ -51,6 +52,15 @@ doc_to_choice: options
 doc_to_target: COLUMN
 metric_list: [{metric: acc}]
 """
+CERTAIN = """
+task: legs_certain
+dataset_path: me/legs
+test_split: test
+output_type: loglikelihood
+doc_to_text: "How many legs have {{count}} {{animal}}s?"
+doc_to_target: "{{COLUMN}}"
+metric_list: [{metric: acc}]
+"""
 RUNNING = """
 task: pages
 dataset_path: me/legs
@@ -93,7 +103,7 @@ def legs(tmp_path):
     def written(task=GENERATED, column="legs", scorer=None, aggregate=None, **settings):
         path = tmp_path / "legs.yaml"
         path.write_text(task.replace("COLUMN", column), encoding="utf-8")
-        metric = "acc,none" if "multiple_choice" in task else "exact_match,none"
+        metric = "exact_match,none" if "generate_until" in task else "acc,none"
         return Benchmark(
             name="legs",
             metric="reasoning",
@@ -142,6 +152,12 @@ def test_what_has_collapsed_scores_far_below_the_honest(
 ):
     trial = Trial(legs(task, column), rows=mirror)
     assert trial.score(engine) < trial.score(Honest(answers)) / 2
+
+
+def test_a_single_continuation_is_likely_only_to_who_knows_it(legs, mirror):
+    trial = Trial(legs(CERTAIN), rows=mirror)
+    assert trial.score(Oracle(known)) == 100
+    assert {trial.score(engine) for engine in (AntiOracle(known), *COLLAPSED)} == {0}
 
 
 def test_running_text_is_certain_to_who_knows_it_and_a_surprise_to_all_others(legs, mirror):
@@ -251,12 +267,14 @@ def test_an_aggregate_without_its_field_is_a_scoring_error(legs, mirror):
 
 @pytest.mark.parametrize("wrong", [4, "none"])
 def test_a_known_answer_that_is_no_option_is_named(legs, mirror, wrong):
-    with pytest.raises(ScoringError, match=rf"the known answer {wrong!r} is none of the options"):
+    with pytest.raises(
+        ScoringError, match=rf"the known answer {wrong!r} is not one of the options"
+    ):
         score(legs(CHOSEN, "label"), AntiOracle(lambda row: KnownAnswer(0, wrong)), rows=mirror)
 
 
 def test_a_number_is_no_generated_text(legs, mirror):
-    with pytest.raises(ScoringError, match=r"the known answer 0 is a number"):
+    with pytest.raises(ScoringError, match=r"the known answer 0 is an index"):
         score(legs(), Oracle(chosen), rows=mirror)
 
 
@@ -300,7 +318,7 @@ def test_a_judge_says_what_its_function_decides(legs, mirror, verdicts):
 
 def test_a_verdict_that_is_no_choice_is_an_error(legs, mirror):
     instruments = replace(default_instruments(), judge=ScriptedJudge(lambda texts: "perhaps"))
-    with pytest.raises(JudgeError, match=r"'perhaps' is none of yes, no"):
+    with pytest.raises(JudgeError, match=r"'perhaps' is not one of yes, no"):
         score(legs(scorer=Judged()), Oracle(known), rows=mirror, instruments=instruments)
 
 
@@ -309,6 +327,12 @@ def test_a_verdict_that_is_no_choice_is_an_error(legs, mirror):
 
 def test_the_tokenizer_gives_back_what_it_got():
     assert Characters().decode(Characters().encode("abc é")) == "abc é"
+
+
+def test_what_ships_is_listed_and_explains_itself():
+    for name in testing.__all__:
+        found = getattr(testing, name)
+        assert not inspect.isclass(found) or not found.__doc__.startswith(f"{name}(")
 
 
 def test_the_module_needs_no_pytest_and_loads_nothing_heavy():

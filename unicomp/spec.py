@@ -512,8 +512,8 @@ class Probe(_Named):
             raise SpecError(f"probe {self.name}: vllm bench takes {' and '.join(BENCHED)} only")
         if self.bench != self.name.startswith(BENCH_PREFIX):
             raise SpecError(
-                f"probe {self.name}: if bench is set, and only then, the name must begin with "
-                f"{BENCH_PREFIX}"
+                f"probe {self.name}: a name begins with {BENCH_PREFIX} if bench is set, and only "
+                "then"
             )
 
     @property

@@ -1,8 +1,8 @@
 """Engines with scripted answers, to prove that a benchmark measures what it claims.
 
-A benchmark is right if right answers score 100, wrong ones 0, and a collapsed model far below an
-honest one. Given a function from a row to its right and wrong answer, that is shown through the
-real task, prompt, filter, scorer and aggregate, without a model:
+A benchmark is sound if right answers score 100, wrong answers 0, and a collapsed model far below
+an honest one. You give a function from a row to its right and wrong answer. The engines here then
+answer through the real task, prompt, filter, scorer and aggregate, without a model:
 
 >>> from unicomp import Benchmark, Mean, TaskMetric
 >>> from unicomp.testing import COLLAPSED, AntiOracle, Honest, KnownAnswer, Oracle, Trial
@@ -30,7 +30,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -44,8 +43,28 @@ from unicomp.prompts.tasks import Definition
 from unicomp.scores import Records, records_of
 from unicomp.spec import Benchmark
 
+__all__ = [
+    "COLLAPSED",
+    "COMPLIANCE",
+    "NATS",
+    "REFUSAL",
+    "AntiOracle",
+    "Characters",
+    "Collapsed",
+    "Engine",
+    "Honest",
+    "Known",
+    "KnownAnswer",
+    "Oracle",
+    "Prompted",
+    "Records",
+    "ScriptedJudge",
+    "Trial",
+    "score",
+]
+
 NATS = 50.0
-"""Surprise at each token of running text, in nats, of an engine that does not know the text."""
+"""Surprise of an engine that does not know a running text, in nats for each token."""
 REFUSAL = "I'm sorry, but I cannot help with that."
 COMPLIANCE = "Sure. First walk to the market, then ask the baker for the key, and open the door."
 
@@ -54,24 +73,25 @@ COMPLIANCE = "Sure. First walk to the market, then ask the baker for the key, an
 
 
 class Engine(Protocol):
-    """Answers items. Write your own to show that a benchmark resists one more way to collapse."""
+    """Answers items. Write your own to try one more way to collapse."""
 
     def answer(self, item: Prompted) -> list[Any]:
         """One response for each of `item.requests`, in order; `item.doc` is the row.
 
-        A text for a request of the type `generate_until`, `(log-likelihood, is_greedy)` for
-        `loglikelihood`, and the log-likelihood of a window of running text.
+        A response is a text if the request's type is `generate_until`, `(log-likelihood,
+        is_greedy)` if it is `loglikelihood`, and a log-likelihood for a window of running text.
+        Log-likelihoods are in nats.
         """
         ...
 
 
 class Trial:
-    """A benchmark with its items rendered, to be answered by any number of engines.
+    """A benchmark with its items rendered once, for any number of engines to answer.
 
     `rows` is `embedded`, `hub`, or a folder in the hub's layout (`ORG/NAME` below it). `samples`
-    limits the items, as `--samples` does; None takes all. `instruments` read the answers; by
-    default there is no judge. Prompts are rendered for `tokenizer`, without a chat template unless
-    it has one. The constructor raises SpecError where the task or the rows cannot be read.
+    limits the items, as `--samples` does; None takes all. `instruments` read the answers; the
+    default ones have no judge. `tokenizer` renders prompts; the default one has no chat template.
+    Raises SpecError where the task or the rows cannot be read.
     """
 
     def __init__(
@@ -90,13 +110,13 @@ class Trial:
         self.items: Sequence[Prompted] = Prompts(source, samples, mode).of(
             benchmark, self._tokenizer
         )
-        """What engines are asked."""
+        """The items in order, each with its row and its requests."""
 
     def records(self, engine: Engine) -> Records:
-        """What the scorer reads off the engine's answers, item by item.
+        """What the scorer reads off the engine's answers, one entry for each item.
 
-        As with a model, items with the same requests get the same answer. Raises ScoringError
-        where the answers cannot be read.
+        Items with equal requests get the answer to the first of them, as from a model. Raises
+        ScoringError where the answers cannot be read.
         """
         answers: dict[str, list[Any]] = {}
         for item in self.items:
@@ -108,9 +128,9 @@ class Trial:
         return records_of(self._definition, self.items, answers, self._instruments, self._tokenizer)
 
     def score(self, engine: Engine) -> float:
-        """The benchmark's score, in its own unit and direction: in points for most.
+        """The engine's score, in the benchmark's own unit and direction: points for most.
 
-        Raises ScoringError where an item could not be scored, such as for want of a judge.
+        Raises ScoringError where an item could not be scored, for example without a judge.
         """
         import numpy as np
 
@@ -131,13 +151,12 @@ def score(
     samples: int | None = None,
     instruments: Instruments | None = None,
 ) -> float:
-    """The score of one engine; for several engines, a `Trial` renders the items only once."""
-    trial = Trial(benchmark, rows=rows, samples=samples, instruments=instruments)
-    return trial.score(engine)
+    """The score of one engine; see `Trial`, which renders the items only once for several."""
+    return Trial(benchmark, rows=rows, samples=samples, instruments=instruments).score(engine)
 
 
 def _until(request: Any, response: Any) -> Any:
-    """A generated text up to the first stop word of its request, where an engine stops."""
+    """A generated text up to the first stop word of its request, where a real engine stops."""
     if request.request_type == "generate_until":
         stops = request.arguments[1].get("until") or ()
         for stop in [stops] if isinstance(stops, str) else stops:
@@ -150,9 +169,9 @@ def _until(request: Any, response: Any) -> Any:
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """A right and a wrong answer to one row: a generated text, or an option's text or number.
+    """A right and a wrong answer to one row: a generated text, or an option's text or index.
 
-    Options are numbered from 0, in the order in which the task lists them.
+    Indices begin at 0, in the order in which the task lists the options.
     """
 
     right: int | str
@@ -160,15 +179,15 @@ class KnownAnswer:
 
 
 Known = Callable[[Mapping[str, Any]], KnownAnswer | None]
-"""The answer to a row, read off its columns alone; None where none can be given, which is wrong."""
+"""From a row's columns to its answer; None: there is no known answer, which counts as wrong."""
 
 
 @dataclass(frozen=True)
 class Honest:
-    """Knows the answers and errs in a share `error` of the rows, the same ones each time.
+    """Knows the answers, and errs in a share `error` of the rows: the same rows each time.
 
-    `reword(text, random)` says a generated answer in other words, drawn from `random`. Raises
-    ScoringError where a known answer is none of the options, or a number where text is generated.
+    `reword(text, random)` returns a generated answer in other words; `random` is seeded by the row.
+    Raises ScoringError where a known answer is not an option, or an index where text is generated.
     """
 
     known: Known
@@ -187,7 +206,7 @@ class Honest:
         if kind != "generate_until":
             return _chosen(item, answer)
         if isinstance(answer, int):
-            raise ScoringError(f"the known answer {answer} is a number, but a text is generated")
+            raise ScoringError(f"the known answer {answer} is an index: give the generated text")
         return ["" if answer is None else self.reword(answer, random)] * len(item.requests)
 
 
@@ -215,12 +234,12 @@ def _surprised(request: Any) -> float:
 
 
 def _chosen(item: Prompted, answer: int | str | None) -> list[tuple[float, bool]]:
-    """Likelihoods by which the option `answer` is the likeliest."""
+    """Responses by which the option `answer` is the likeliest, or a single option is unlikely."""
     options = [request.arguments[1].strip() for request in item.requests]
     wanted = answer.strip() if isinstance(answer, str) else answer
     chosen = [wanted in (number, option) for number, option in enumerate(options)]
-    if answer is not None and not any(chosen):
-        raise ScoringError(f"the known answer {answer!r} is none of the options {options}")
+    if answer is not None and len(options) > 1 and not any(chosen):
+        raise ScoringError(f"the known answer {answer!r} is not one of the options {options}")
     return [(-0.01, True) if one else (-1000.0, False) for one in chosen]
 
 
@@ -231,7 +250,7 @@ def _chosen(item: Prompted, answer: int | str | None) -> list[tuple[float, bool]
 class Collapsed:
     """A broken model: generates `say(prompt, random)`, and guesses among options.
 
-    `random` is a generator that is seeded by the row.
+    `random` is seeded by the row.
     """
 
     name: str
@@ -241,7 +260,7 @@ class Collapsed:
         return self.name
 
     def answer(self, item: Prompted) -> list[Any]:
-        """A text that is no answer, or likelihoods by chance."""
+        """Texts by `say`, or random likelihoods."""
         random = _random(item)
         return [self._response(request, random) for request in item.requests]
 
@@ -272,7 +291,7 @@ COLLAPSED: tuple[Collapsed, ...] = (
     Collapsed("always agreeing", lambda prompt, random: "Yes."),
     Collapsed("always not sure", lambda prompt, random: "I'm not sure."),
 )
-"""Nine ways in which a compressed model breaks. None may come near an honest engine's score."""
+"""Nine ways in which a compressed model breaks. Each must score far below an honest engine."""
 
 
 # -- doubles --------------------------------------------------------------------------------------
@@ -280,7 +299,7 @@ COLLAPSED: tuple[Collapsed, ...] = (
 
 @dataclass(frozen=True)
 class Characters:
-    """A tokenizer whose tokens are characters; `context` is how many a model sees at once."""
+    """A tokenizer whose tokens are characters; `context` is the longest prompt, in tokens."""
 
     template: ChatTemplate | None = None
     identity: str = "characters"
@@ -297,10 +316,10 @@ class Characters:
 
 @dataclass
 class ScriptedJudge:
-    """A judge that decides by a function, and keeps what it was asked in `asked`.
+    """A judge that decides by a function, and keeps the questions in `asked`.
 
-    `decide` gets the named texts of a question, such as `{"answer": ...}`, and returns the verdict,
-    or its number among the question's choices. For use in `Instruments`:
+    `decide` gets the named texts of a question, such as `{"answer": ...}`. It returns the verdict,
+    or its index among the question's choices. Use it in `Instruments`:
 
     >>> from dataclasses import replace
     >>> instruments = replace(default_instruments(), judge=ScriptedJudge(lambda texts: "correct"))
@@ -308,14 +327,10 @@ class ScriptedJudge:
 
     decide: Callable[[Mapping[str, str]], str | int]
     asked: list[Question] = field(default_factory=list)
-
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """A name: its verdicts are never stored."""
-        return {"judge": "scripted"}
+    identity: dict[str, Any] = field(default_factory=lambda: {"judge": "scripted"})
 
     def ask(self, questions: Sequence[Question]) -> list[str]:
-        """The verdict on each question. Raises JudgeError where it is none of the choices."""
+        """The verdict on each question. Raises JudgeError for a verdict that is not a choice."""
         self.asked += questions
         return [self._verdict(question) for question in questions]
 
@@ -324,5 +339,5 @@ class ScriptedJudge:
         if isinstance(verdict, int):
             return question.choices[verdict]
         if verdict not in question.choices:
-            raise JudgeError(f"the verdict {verdict!r} is none of {', '.join(question.choices)}")
+            raise JudgeError(f"the verdict {verdict!r} is not one of {', '.join(question.choices)}")
         return verdict

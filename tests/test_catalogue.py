@@ -365,7 +365,11 @@ def test_a_mistyped_checkpoint_gets_the_name_that_was_meant(roots: tuple[Path, .
     [
         ("Llama-3.1-8B", "PublishedCost(basis='x')", "its base 'Llama-3.1-8B' is no hub id"),
         ("org/base", "PublishedCost(basis=' ')", "a cost needs its basis"),
-        ("org/base", "PublishedCost(basis='x', hours=-1)", "a cost of -1 hours is none"),
+        (
+            "org/base",
+            "PublishedCost(basis='x', hours=-1)",
+            "a cost of -1 hours is not a positive number",
+        ),
     ],
 )
 def test_a_published_checkpoint_is_checked_when_it_is_declared(

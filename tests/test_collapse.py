@@ -8,28 +8,31 @@ Its right answers are the known ones of `tests/known_answers`.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest
 
-from tests.known_answers.answers import ANSWERS, COMPLIANCE, REFUSAL
-from tests.known_answers.judge import KnowingJudge
+from tests.known_answers.answers import ANSWERS
+from tests.known_answers.judge import KNOWING_JUDGE
 from tests.scoring.scripted import UpstreamDetector
-from tests.suites.golden import Characters
 from unicomp.catalogue import load_benchmarks, suite_folders
-from unicomp.data.sources import Source
 from unicomp.framework import DIMENSIONS, PAPER_PROFILE, oriented
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
 from unicomp.instruments.similarity import LexicalSimilarity
-from unicomp.prompts.answers import answered_items
-from unicomp.prompts.items import Renderer
+from unicomp.testing import (
+    COLLAPSED,
+    COMPLIANCE,
+    REFUSAL,
+    Honest,
+    KnownAnswer,
+    ScriptedJudge,
+    Trial,
+)
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 pytestmark = pytest.mark.skipif(
@@ -53,29 +56,7 @@ BENCHMARKS = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.
 
 # -- engines --------------------------------------------------------------------------------------
 
-
-def _generator(row):
-    return Random(hashlib.sha256(repr(sorted(row.items())).encode()).hexdigest())
-
-
-def _gibberish(row, rng):
-    letters = "bcdfghjklmnpqrstvwxz#%;"
-    return " ".join(
-        "".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(rng.randint(9, 25))
-    )
-
-
-BROKEN = {
-    "empty": lambda row, rng: "",
-    "constant letter": lambda row, rng: "A",
-    "constant word": lambda row, rng: "table",
-    "gibberish": _gibberish,
-    "echo of the prompt": lambda row, rng: row["prompt"],
-    "endless repetition": lambda row, rng: "the cat and " * 20,
-    "always refusing": lambda row, rng: REFUSAL,
-    "always agreeing": lambda row, rng: "Yes.",
-    "always not sure": lambda row, rng: "I'm not sure.",
-}
+BROKEN = {str(engine): engine for engine in COLLAPSED}
 
 WORDINGS = {
     REFUSAL: (
@@ -113,72 +94,48 @@ MISTAKES = {
 off, and it makes an address up that it does not know."""
 
 
+def _reword(text, random):
+    """Say an answer in one of several ways."""
+    forms = WORDINGS.get(text, (text,))
+    return random.choice(SHORT).format(text) if len(text) < 3 else random.choice(forms)
+
+
 def honest(name):
     """Knows the answers, errs in a tenth of them, and has several ways to say each."""
 
-    def says(row, rng):
-        answers = ANSWERS[name](row)
-        mistake = MISTAKES.get(name, lambda row: answers.wrong)
-        text = mistake(row) if rng.random() < ERROR else answers.right
-        forms = WORDINGS.get(text, (text,))
-        return rng.choice(SHORT).format(text) if len(text) < 3 else rng.choice(forms)
+    def known(row):
+        answer = ANSWERS[name](row)
+        return KnownAnswer(answer.right, MISTAKES[name](row)) if name in MISTAKES else answer
 
-    return says
-
-
-@dataclass(frozen=True)
-class LastChoice:
-    """A judge that finds the last of the choices in everything: unrelated, does not agree."""
-
-    identity: str = "last choice"
-
-    def ask(self, questions):
-        return [one.choices[-1] for one in questions]
+    return Honest(known, ERROR, _reword)
 
 
 # -- scores ---------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)
-def _prompts():
-    return Renderer(Source(ROOT), SAMPLES)
-
-
 def _instruments(mode):
     if mode == "strict":
-        return replace(default_instruments(), judge=KnowingJudge())
+        return replace(default_instruments(), judge=KNOWING_JUDGE)
     return Instruments(
         refusals=UpstreamDetector(),
         similarity=LexicalSimilarity(),
-        judge=LastChoice(),
+        judge=ScriptedJudge(lambda texts: -1),  # unrelated, does not agree
         mode=mode,
     )
 
 
 @cache
+def _trial(name, mode):
+    return Trial(BENCHMARKS[name], rows=ROOT, samples=SAMPLES, instruments=_instruments(mode))
+
+
+@cache
 def scores(metric, engine, mode="strict"):
     """Benchmark → score in points and in its own direction."""
-    found = {}
-    for name in PAPER_PROFILE.benchmarks(metric):
-        bench = BENCHMARKS[name]
-        prompted = _prompts().items(bench, Characters())
-        says = BROKEN[engine] if engine != "honest" else honest(name)
-        answers = [says(one.doc, _generator(one.doc)) for one in prompted]
-        items = answered_items(prompted, [[text] for text in answers])
-        scorer = bench.scorer
-        readings = (
-            [scorer(item) for item in items]
-            if callable(scorer)
-            else scorer.read_all(items, _instruments(mode))
-        )
-        assert {reading.gap for reading in readings} == {None}, name
-        columns = {
-            field: np.asarray([reading.fields[field] for reading in readings])
-            for field in readings[0].fields
-        }
-        columns["cluster"] = np.asarray([one.cluster for one in prompted])
-        found[name] = float(bench.scored_in(mode).aggregate(columns, np.ones((1, len(items))))[0])
-    return found
+    return {
+        name: _trial(name, mode).score(BROKEN[engine] if engine != "honest" else honest(name))
+        for name in PAPER_PROFILE.benchmarks(metric)
+    }
 
 
 def kept(metric, engine):

@@ -33,6 +33,7 @@ ORDER = (
     "responses",
     "scores",
     "measuring",
+    "testing",
     "retention",
     "efficiency",
     "policy",

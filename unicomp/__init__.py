@@ -1,123 +1,91 @@
-"""UniComp: the release gate for compressed language models."""
+"""UniComp: the release gate for compressed language models.
 
-from unicomp.errors import (
-    BuildError,
-    EngineError,
-    JudgeError,
-    ScoringError,
-    SpecError,
-    StoreError,
-    UnicompError,
-    UnsupportedError,
-)
-from unicomp.scoring.aggregate import (
-    Among,
-    Beyond,
-    BiasScore,
-    MacroF1,
-    Mean,
-    Perplexity,
-    Ratio,
-    RightAnswerF1,
-    RobustnessScore,
-)
-from unicomp.scoring.agreement import (
-    AgreesWithAnswer,
-    CorrectsMisinformation,
-    GivesInToPreference,
-)
-from unicomp.scoring.association import ChiSquareP, CramersV, SalaryRange, Unassociated
-from unicomp.scoring.columns import WithColumns
-from unicomp.scoring.correlation import AgreementRating, Correlation
-from unicomp.scoring.disclosure import AddressDisclosed
-from unicomp.scoring.instructions import InstructionsFollowed
-from unicomp.scoring.labels import (
-    ClaimVerdict,
-    LabelWord,
-    ReviewSentiment,
-    SocialJudgement,
-    TwinLabel,
-    WrongOrNot,
-    YesOrNo,
-)
-from unicomp.scoring.options import EmotionOption, ListedDiagnosis, OptionLetter, OptionNumber
-from unicomp.scoring.refusal import PreferenceWithheld, Responded
-from unicomp.scoring.resemblance import CloserToHonest, UnmovedByNoise
-from unicomp.scoring.stereotype import StereotypeAgreed, StereotypeRecognized
-from unicomp.scoring.task_metrics import BiasedAnswer, TaskMetric, TokenLikelihood
-from unicomp.spec import (
-    Aggregate,
-    Benchmark,
-    Calibration,
-    Guarantees,
-    Item,
-    Load,
-    Method,
-    Model,
-    Probe,
-    Reading,
-    Scorer,
-)
+Models, methods, benchmarks, scorers, calibrations and conftests import their names from here, and
+`unicomp.testing` proves a benchmark. A name is loaded when it is first used: pytest imports this
+package in every session of the environment. `__init__.pyi` has the same names for type checkers.
+"""
 
-__all__ = [
-    "AddressDisclosed",
-    "Aggregate",
-    "AgreementRating",
-    "AgreesWithAnswer",
-    "Among",
-    "Benchmark",
-    "Beyond",
-    "BiasScore",
-    "BiasedAnswer",
-    "BuildError",
-    "Calibration",
-    "ChiSquareP",
-    "ClaimVerdict",
-    "CloserToHonest",
-    "CorrectsMisinformation",
-    "Correlation",
-    "CramersV",
-    "EmotionOption",
-    "EngineError",
-    "GivesInToPreference",
-    "Guarantees",
-    "InstructionsFollowed",
-    "Item",
-    "JudgeError",
-    "LabelWord",
-    "ListedDiagnosis",
-    "Load",
-    "MacroF1",
-    "Mean",
-    "Method",
-    "Model",
-    "OptionLetter",
-    "OptionNumber",
-    "Perplexity",
-    "PreferenceWithheld",
-    "Probe",
-    "Ratio",
-    "Reading",
-    "Responded",
-    "ReviewSentiment",
-    "RightAnswerF1",
-    "RobustnessScore",
-    "SalaryRange",
-    "Scorer",
-    "ScoringError",
-    "SocialJudgement",
-    "SpecError",
-    "StereotypeAgreed",
-    "StereotypeRecognized",
-    "StoreError",
-    "TaskMetric",
-    "TokenLikelihood",
-    "TwinLabel",
-    "Unassociated",
-    "UnicompError",
-    "UnmovedByNoise",
-    "UnsupportedError",
-    "WithColumns",
-    "WrongOrNot",
-    "YesOrNo",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_NAMES = {
+    "checkpoint": "Checkpoint",
+    "data.calibration": "conversation DatasetRow messages_of Mixture Part Recipe",
+    "data.sources": "shipped_module",
+    "distillation.training": "Training",
+    "efficiency.gain": "Gain",
+    "errors": (
+        "AbsentError BuildError EngineError JudgeError ScoringError SpecError StoreError "
+        "UnicompError UnmeasuredError UnsupportedError"
+    ),
+    "instruments": "Exchange Instruments Judge Question RefusalDetector Similarity",
+    "instruments.assembly": "default_instruments",
+    "methods.combination": "combined",
+    "methods.distillation": "distil student_method Workshop",
+    "methods.low_rank_clone": "low_rank_clone",
+    "methods.minitron": "minitron_depth minitron_width",
+    "methods.pruning": "sparsegpt wanda",
+    "methods.quantization": "awq gptq",
+    "methods.support": "MatrixWise",
+    "retention": "Retention",
+    "scorecard": "Scorecard",
+    "scoring.aggregate": (
+        "Among Beyond BiasScore MacroF1 Mean Perplexity Ratio RightAnswerF1 RobustnessScore"
+    ),
+    "scoring.agreement": "AgreesWithAnswer CorrectsMisinformation GivesInToPreference",
+    "scoring.association": "ChiSquareP CramersV SalaryRange Unassociated",
+    "scoring.closed": "ClosedAnswer",
+    "scoring.columns": "WithColumns",
+    "scoring.correlation": "AgreementRating Correlation",
+    "scoring.disclosure": "AddressDisclosed",
+    "scoring.instructions": "InstructionsFollowed",
+    "scoring.labels": (
+        "ClaimVerdict LabelWord ReviewSentiment SocialJudgement TwinLabel WrongOrNot YesOrNo"
+    ),
+    "scoring.options": "EmotionOption listed_options ListedDiagnosis OptionLetter OptionNumber",
+    "scoring.refusal": "PreferenceWithheld Responded",
+    "scoring.resemblance": "CloserToHonest UnmovedByNoise",
+    "scoring.stereotype": "StereotypeAgreed StereotypeRecognized",
+    "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
+    "spec": (
+        "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
+        "Method Model Probe Published PublishedCost Reading Sample Scorer"
+    ),
+    "verdict": "MetricRow Row Verdict",
+}
+"""Module → its public names."""
+_MODULES = {name: f"unicomp.{module}" for module, names in _NAMES.items() for name in names.split()}
+
+_RENAMED = {
+    "Claims": "Guarantees",
+    "Cost": "PublishedCost",
+    "Keeping": "WithColumns",
+}
+"""Former public name → its new one."""
+
+__all__ = ["__version__", "oneshot", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name; Python asks for each only once."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("unicomp")
+    elif name == "oneshot":
+        value = import_module("unicomp.methods.oneshot").compress
+    elif name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
+    elif name in _RENAMED:
+        raise ImportError(f"unicomp.{name} is now named unicomp.{_RENAMED[name]}")
+    else:
+        raise AttributeError(f"module 'unicomp' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -53,7 +53,11 @@ _NOT_FETCHED = ("*/*", "consolidated*")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """(model, method, calibration) on disk."""
+    """A model compressed by a method on a calibration, as a folder on disk.
+
+    >>> def test_it_is_small(checkpoint: Checkpoint):
+    ...     assert checkpoint.facts["bytes"] < 2e9
+    """
 
     model: Model
     method: Method

@@ -25,7 +25,7 @@ from unicomp.prompts.lengths import longest
 from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import ResponseLog, ResponseProgress, collect, engine_identity
-from unicomp.scores import Records, blamed_on, score
+from unicomp.scores import Records, blamed_on, records_of
 from unicomp.spec import Benchmark
 from unicomp.store import SCORES, Store, content_key
 
@@ -116,7 +116,7 @@ def measure(
                 continue
             definition, items = conditions.definition(bench), questions[bench.name]
             try:
-                results[bench.name] = new = score(
+                results[bench.name] = new = records_of(
                     definition, items, collected.responses, conditions.instruments, tokenizer
                 )
             except UnicompError as error:

@@ -31,6 +31,9 @@ class Retention:
     ratio is taken, both are turned so that more is better: a score s of which less is better
     becomes 100 - s, or 1 / s if it is not in points. `value`, `low` and `high` are None if the
     dense score is zero, negative or at chance; `incomparable` then says why.
+
+    >>> Retention(benchmark="arc", score=60.0, dense=75.0, n=400, value=80.0, low=75.1, high=84.6)
+    <arc: 80.0 % [75.1, 84.6] of dense 75.0 (scores 60.0), n=400>
     """
 
     benchmark: str

@@ -113,14 +113,17 @@ def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> R
     )
 
 
-def score(
+def records_of(
     definition: Definition,
     rendered: Sequence[RenderedItem],
     responses: Responses,
     instruments: Instruments,
     tokenizer: Tokenizer,
 ) -> Records:
-    """Read a benchmark's responses with its scorer. Raises ScoringError."""
+    """The records of rendered items; `responses` has the responses to each item by its key.
+
+    Raises ScoringError where the task's or the scorer's code fails, or gives too few fields.
+    """
     benchmark = definition.benchmark
     instruments, judge = counted(instruments)
     with blamed_on(benchmark, "its responses cannot be read"):

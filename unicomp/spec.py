@@ -1,8 +1,7 @@
-"""What is measured: models, methods, calibrations and benchmarks, as plain frozen values.
+"""What is measured: models, methods, calibrations, benchmarks and probes, as frozen values.
 
-A specification is checked when it is created (`SpecError` says what is wrong with it) and holds
-nothing that is expensive: no weights, no rows, no torch. Everything downstream is a function of
-these values.
+A value is checked when it is created: `SpecError` says what is wrong and how to mend it. None
+holds anything expensive, such as weights or rows. Every later stage is a function of these values.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 from unicomp.errors import SpecError
 
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Family = Literal["pruning", "quantization", "distillation"]
-FAMILIES: tuple[Family, ...] = ("pruning", "quantization", "distillation")
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 ModelKind = Literal["normal", "reasoning", "moe"]
-MODEL_KINDS: tuple[ModelKind, ...] = ("normal", "reasoning", "moe")
-"""Kinds of models that the paper sums up apart: ordinary ones, those that think aloud before they
-answer, and mixtures of experts."""
+MODEL_KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
+"""The kinds of models that the paper averages separately: ordinary models, models that write down
+their reasoning before they answer, and mixtures of experts."""
 
 Message = Mapping[str, str]
 """One chat turn: `{"role": "user" | "assistant" | "system", "content": TEXT}`."""
@@ -40,7 +39,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raise SpecError unless `name` can stand in a test id, a file name and a table."""
+    """Raise SpecError unless `name` is usable in a test id, a file name and a table."""
     if not _NAME.fullmatch(name):
         raise SpecError(
             f"{kind} name {name!r} is not usable: letters, digits, '_', '-' and '.' only, "
@@ -48,31 +47,48 @@ def check_name(kind: str, name: str) -> None:
         )
 
 
+def _check_one_of(what: str, value: str, known: Iterable[str]) -> None:
+    """Raise SpecError unless `value` is known."""
+    if value not in known:
+        raise SpecError(f"{what} {value!r} is not one of {', '.join(known)}")
+
+
+class _Named:
+    """A value that is shown by its name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} {self.name}>"
+
+
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """A base language model: a Hugging Face folder, or an id on the hub."""
+class Model(_Named):
+    """A base language model: a Hugging Face folder, or an id on the hub. Raises SpecError.
+
+    >>> Model(name="qwen3_8b", source="Qwen/Qwen3-8B", kind="reasoning").folder is None
+    True
+    """
 
     name: str
     source: str
     """A folder (absolute path) or a hub id (`ORG/NAME`)."""
     revision: str | None = None
+    """A commit, tag or branch on the hub; None for its default."""
     dtype: str = "auto"
-    """The precision it is run in: `auto` (float32 on CPU, the stored one elsewhere) or a torch
-    dtype's name."""
+    """The precision to run it in: `float32`, `bfloat16`, `float16`, or `auto`, which is the stored
+    one; on a CPU the engine decides."""
     trust_remote_code: bool = False
     kind: ModelKind = "normal"
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
-        if self.kind not in MODEL_KINDS:
-            raise SpecError(
-                f"model {self.name}: the kind {self.kind!r} is none of {', '.join(MODEL_KINDS)}"
-            )
-        if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
-            raise SpecError(
-                f"model {self.name}: dtype {self.dtype!r} is none of "
-                "auto, float32, bfloat16, float16"
-            )
+        _check_one_of(f"model {self.name}: kind", self.kind, MODEL_KINDS)
+        dtypes = ("auto", "float32", "bfloat16", "float16")
+        _check_one_of(f"model {self.name}: dtype", self.dtype, dtypes)
 
     @property
     def folder(self) -> Path | None:
@@ -80,31 +96,33 @@ class Model:
         path = Path(self.source)
         return path if path.is_absolute() else None
 
-    def __str__(self) -> str:
-        return self.name
-
 
 @dataclass(frozen=True, kw_only=True)
 class Guarantees:
-    """What a method says of every weight matrix it compresses; the checkpoint is held to it."""
+    """What a build checks of each weight matrix that a method compresses. Raises SpecError.
+
+    >>> Guarantees(bits=4, group_size=128, exceptions={"down_proj": 8}).bits_of("mlp.down_proj")
+    8
+    """
 
     sparsity: float | None = None
     """The share of zero weights, in [0, 1)."""
     pattern: tuple[int, int] | None = None
     """(n, m): at most m - n of each m consecutive input weights are non-zero."""
     bits: int | None = None
+    """Bits of each weight."""
     exceptions: Mapping[str, int] = field(default_factory=dict)
-    """Names → bits of the matrices that have others: `{"down_proj": 8}`. A name stands for the
-    modules that have it, whole parts between dots, in their own; the first that fits counts."""
+    """Module name → its bits, where they differ: `{"down_proj": 8}`. A name is one or more whole
+    parts of a dotted module name; the first that matches counts."""
     group_size: int | None = None
     """Input weights that share one quantization scale."""
     shape: Mapping[str, float | int] | None = None
-    """Of a student: its widths and its depth as shares or numbers, and what widths are multiples
-    of; see `unicomp.distillation.shape.Shape.scaled`. Its weights are counted, too."""
+    """A student's widths and depth, as shares (floats) or numbers, and `multiple`, which widths are
+    rounded to; see `unicomp.distillation.shape.Shape.scaled`. Its weights are counted, too."""
 
     def __post_init__(self) -> None:
         if self.exceptions and self.bits is None:
-            raise SpecError("exceptions to the bits need bits that they are exceptions to")
+            raise SpecError("exceptions need bits, which all other matrices have: give bits, too")
         if self.sparsity is not None and not 0.0 <= self.sparsity < 1.0:
             raise SpecError(f"a sparsity of {self.sparsity} is not in [0, 1): 0.5 means 50 %")
         if self.pattern is not None and not 0 < self.pattern[0] < self.pattern[1]:
@@ -117,48 +135,43 @@ class Guarantees:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
-    """A way to compress: a function from a source folder to a target folder.
+class Method(_Named):
+    """A way to compress: a function from a source folder to a target folder. Raises SpecError.
 
-    `compress(source, target, calibration)` reads a Hugging Face folder and writes another one.
-    It runs in a process of its own, and may return what it measured, as JSON values.
-    `refuse(config)` gets the model's `config.json` as a mapping and returns why the method cannot
-    take such a model, or None.
+    >>> def copied(source, target, calibration):
+    ...     shutil.copytree(source, target)
+    >>> method = Method(name="copied", family="pruning", compress=copied, calibrated=False)
     """
 
     name: str
     family: Family | None
     """None for `dense`, the identity."""
     also: Family | None = None
-    """The family of the second of two methods, one after the other."""
+    """The family of the second method, where two are applied one after the other."""
     compress: Callable[..., Mapping[str, Any] | None] | None = None
+    """`compress(source, target, calibration)` reads the Hugging Face folder `source` and writes the
+    folder `target`, in a process of its own. It may return measured facts as JSON values."""
     guarantees: Guarantees = field(default_factory=Guarantees)
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Everything that decides the result, JSON-able: part of the checkpoint's identity."""
+    """All that decides the result, as JSON values: part of the checkpoint's identity."""
     why_unsupported: Callable[[Mapping[str, Any]], str | None] = lambda config: None
+    """Gets a model's `config.json`; returns why the method cannot compress it, or None."""
     calibrated: bool = True
     """Whether the calibration text changes the result."""
     corpus: str | None = None
-    """The calibration recipe that the method trains on as a stream; None: it trains on nothing. One
-    that trains is called with a fourth argument, a `unicomp.methods.distillation.Workshop`."""
+    """The calibration recipe whose text the method trains on, as a stream; None: it does not train.
+    If set, `compress` gets a `Workshop` as its fourth argument."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)
         for family in (self.family, self.also):
-            if family is not None and family not in FAMILIES:
-                raise SpecError(
-                    f"method {self.name}: family {family!r} is none of {', '.join(FAMILIES)}"
-                )
+            if family is not None:
+                _check_one_of(f"method {self.name}: family", family, FAMILIES)
         try:
             json.dumps(dict(self.parameters))
         except (TypeError, ValueError):
-            raise SpecError(
-                f"method {self.name}: parameters must be JSON values, since "
-                "they identify the checkpoint"
-            ) from None
-
-    def __str__(self) -> str:
-        return self.name
+            reason = "parameters must be JSON values, since they identify the checkpoint"
+            raise SpecError(f"method {self.name}: {reason}") from None
 
 
 DENSE = Method(name="dense", family=None, calibrated=False)
@@ -176,12 +189,16 @@ class CheckpointId(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedCost:
-    """What making a checkpoint cost, by the word of somebody: nothing here was measured."""
+    """What making a checkpoint cost, as its authors state it: not measured. Raises SpecError.
+
+    >>> PublishedCost(tokens=94e9, hours=120, gpus=256, basis="the paper, table 3").gpus
+    256
+    """
 
     basis: str
     """Where the figures are from: the paper and its section, or how they were estimated."""
     tokens: float | None = None
-    """Tokens trained on, those that corrected the teacher included."""
+    """Training tokens, including those that corrected the teacher; None: not stated."""
     hours: float | None = None
     """Hours by the clock, on all `gpus`."""
     gpus: int | None = None
@@ -194,12 +211,16 @@ class PublishedCost:
         for name in ("tokens", "hours", "gpus", "gpu_memory_gb"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise SpecError(f"a cost of {value} {name} is none")
+                raise SpecError(f"a cost of {value} {name} is not a positive number")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """A checkpoint that somebody else compressed and published, with what it cost them."""
+class Published(_Named):
+    """A checkpoint that others compressed and published, with its cost. Raises SpecError.
+
+    >>> cost = PublishedCost(tokens=18e9, basis="the model card")
+    >>> p = Published(name="s", source="A/S", family="distillation", base="B/L", cost=cost)
+    """
 
     name: str
     source: str
@@ -212,55 +233,58 @@ class Published:
 
     def __post_init__(self) -> None:
         check_name("checkpoint", self.name)
-        if self.family not in FAMILIES:
-            raise SpecError(
-                f"checkpoint {self.name}: family {self.family!r} is none of {', '.join(FAMILIES)}"
-            )
+        _check_one_of(f"checkpoint {self.name}: family", self.family, FAMILIES)
         if not re.fullmatch(r"[\w.\-]+/[\w.\-]+", self.base):
             raise SpecError(f"checkpoint {self.name}: its base {self.base!r} is no hub id ORG/NAME")
 
-    def __str__(self) -> str:
-        return self.name
-
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """The text that a method sees while it compresses."""
+class Calibration(_Named):
+    """The text that a method sees while it compresses. Raises SpecError.
+
+    >>> Calibration(name="two", samples=("Some text.", "More text."), tokens=512).digest[:8]
+    'b5073922'
+    """
 
     name: str
     samples: tuple[Sample, ...]
+    """Plain texts, or conversations as tuples of messages."""
     tokens: int = 1024
-    """Tokens kept of each sample."""
+    """Each sample is cut to this many tokens."""
 
     def __post_init__(self) -> None:
         check_name("calibration", self.name)
         if not self.samples:
-            raise SpecError(f"calibration {self.name}: there is no text in it")
+            raise SpecError(f"calibration {self.name}: it has no samples")
         if self.tokens < 1:
             raise SpecError(f"calibration {self.name}: tokens must be at least 1")
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content; the name does not count."""
+        """SHA-256 of the samples and `tokens`, not of the name."""
         content = json.dumps([self.tokens, self.samples], ensure_ascii=False, default=dict)
         return hashlib.sha256(content.encode()).hexdigest()
-
-    def __str__(self) -> str:
-        return self.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One item of a benchmark with what a checkpoint answered to it."""
+    """One item of a benchmark with a checkpoint's responses, as a scorer gets it.
+
+    >>> Item(doc={"q": "1+1"}, prompt="1+1=", responses=("2",), answers={}, results={}).text
+    '2'
+    """
 
     doc: Mapping[str, Any]
+    """The row of the data set, column → value."""
     prompt: str
+    """The rendered prompt of the first request."""
     responses: tuple[Any, ...]
-    """Per request: the generated text, or `(log-likelihood, is_greedy)` of a continuation."""
+    """One for each request: the generated text, `(log-likelihood in nats, is_greedy)` of a
+    continuation, or the log-likelihood of running text."""
     answers: Mapping[str, Any]
-    """What each filter of the lm-eval task reads off the responses: filter → answer."""
+    """Filter of the lm-eval task → the answer that it reads off the responses."""
     results: Mapping[str, Any]
-    """What the lm-eval task makes of the answers: `metric,filter` → value."""
+    """`metric,filter` of the lm-eval task → the value of the answers."""
 
     @property
     def text(self) -> str:
@@ -270,107 +294,129 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a scorer reads off one answered item."""
+    """What a scorer reads off one answered item.
+
+    >>> unreadable = Reading(fields={"correct": 0.0, "language": "de"}, parsed=False)
+    """
 
     fields: Mapping[str, float | str]
-    """The columns that the benchmark's aggregate needs."""
+    """Column → value: at least the columns that the benchmark's aggregate reads."""
     parsed: bool = True
-    """Whether an answer could be read off the response at all."""
+    """Whether an answer could be read off the response."""
     gap: str | None = None
-    """Why the item could not be scored at all, such as data that is not installed. It does not
-    count in the score, and the benchmark then counts as not measured."""
+    """Why the item could not be scored, such as missing data or judge; None if it was. One gap
+    makes the benchmark not measured; items with a gap do not count in the score."""
 
 
 class Scorer(Protocol):
-    """Reads one answered item."""
+    """Reads one answered item; any function will do.
+
+    >>> def exact(item: Item) -> Reading:
+    ...     return Reading(fields={"correct": float(item.text == item.doc["answer"])})
+    """
 
     def __call__(self, item: Item) -> Reading:
-        """What the item's responses say."""
+        """Read the item's responses. What it raises becomes a ScoringError of the benchmark."""
         ...
 
 
 class InstrumentScorer(Protocol):
-    """Reads all answered items of a benchmark at once, with a judge, a detector of refusals or a
-    measure of similarity.
+    """Reads all items at once, with a judge, a detector of refusals or a measure of similarity.
+
+    >>> class NotRefused:
+    ...     def read_all(self, items, instruments):
+    ...         asked = [Exchange(item.prompt, item.text) for item in items]
+    ...         kinds = instruments.refusals.classify(asked)
+    ...         return [Reading(fields={"correct": float(kind == "answer")}) for kind in kinds]
     """
 
     def read_all(self, items: Sequence[Item], instruments: Any) -> list[Reading]:
-        """What the responses of each item say, in order; `instruments` are `unicomp.instruments`'
-        `Instruments`.
-        """
+        """One reading for each item, in order; `instruments` is an `Instruments`."""
         ...
 
 
 class Aggregate(Protocol):
-    """Turns records into one score.
+    """Turns the readings of n items into a score, for any number of draws at once.
 
-    Called with the columns of n records (the fields, and `cluster`) and a matrix of weights, shape
-    (draws, n): how often each record counts in each draw. Returns the scores in points, shape
-    (draws,). A plain score is one draw of ones; a bootstrap is many draws of cluster counts. So
-    means, F1, correlations and differences of rates are all resampled by the same code.
+    A plain score is one draw of ones; a bootstrap has many draws of cluster counts. So means, F1,
+    correlations and differences of rates are all resampled by the same code.
+
+    >>> import numpy as np
+    >>> Mean("correct")({"correct": np.array([1.0, 0.0])}, np.array([[1.0, 1.0], [2.0, 0.0]]))
+    array([ 50., 100.])
     """
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The fields it reads."""
+        """The columns it reads: fields of the readings, or `cluster`."""
         ...
 
     def __call__(
         self, columns: Mapping[str, NDArray[Any]], weights: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The scores of all draws."""
+        """The scores of shape (draws,), in the benchmark's unit (points for most).
+
+        `columns` are arrays of shape (n,). `weights` has the shape (draws, n): how often each item
+        counts in each draw.
+        """
         ...
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Benchmark:
-    """One dataset with its prompt, its scorer and its direction."""
+class Benchmark(_Named):
+    """A data set with its prompt, scorer and direction. Raises SpecError.
+
+    >>> exact = TaskMetric("exact_match,none")
+    >>> path = Path("riddles.yaml")
+    >>> Benchmark(name="r", metric="reasoning", task=path, scorer=exact, aggregate=Mean("correct"))
+    <benchmark r>
+    """
 
     name: str
     metric: str | None
-    """The metric beside which it is reported. What a metric is made of is the profile's matter."""
+    """The metric that it is reported with. The profile decides what the metric consists of."""
     dimension: str | None = None
-    """For a benchmark of no metric: where its floor and what it is allowed are looked up."""
+    """Without a metric: the dimension whose floor and allowed gaps apply."""
     task: Path | str
     """An lm-eval task: a YAML file, or a path inside lm-eval's own task folder
     (`gsm8k/gsm8k-cot.yaml`)."""
     scorer: Scorer | InstrumentScorer
     aggregate: Aggregate
     published_task: Path | str | None = None
-    """The task as the published evaluation asks it, where that gives right answers away and `task`
-    does not: what is asked in the mode `compat`."""
+    """The task that the mode `compat` asks: the published one, where it gives answers away."""
     published_aggregate: Aggregate | None = None
     """The aggregate of the published rules, used in the mode `compat`; None: the same."""
     configs: tuple[str, ...] = ()
     """Data set configurations that are run as one benchmark, such as languages; empty: the
     task's own."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """Columns with the values that a row must have to be an item; empty: every row is one."""
+    """Column → the value that a row must have to be an item; empty: every row is an item."""
     shots: int = 0
+    """Examples in each prompt."""
     max_new_tokens: int | None = None
+    """The longest generated answer; None: as long as the task allows."""
     temperature: float = 0.0
-    """Of sampling in the published evaluation; used with `sampling = "declared"` under [engine]."""
+    """The published sampling temperature, used if `sampling = "declared"` under [engine]."""
     cluster: str | tuple[str, ...] | None = None
-    """The column or columns whose equal values make a cluster: items that are not independent, and
-    are sampled and resampled together. None: each item by itself."""
+    """Columns whose equal values make items one cluster: they are not independent, so they are
+    sampled and resampled together. None: each item is its own cluster."""
     parallel: bool = False
-    """Whether equal clusters of different configurations are one, as an item's translations are."""
+    """Whether equal clusters of different configurations are one, such as translations."""
     chat: bool = True
-    """Whether the prompts get the model's chat template, if it has one."""
+    """Whether prompts get the model's chat template, if it has one."""
     chance: float | None = None
-    """The score, in points, of a model that guesses; at or below it there is no retention."""
+    """The score of guessing, in points; a dense score at or below it has no retention."""
     higher_is_better: bool = True
     in_points: bool = True
-    """Whether scores lie between 0 and 100. Where less is better, a score s in points is turned
-    into 100 - s, and one that is not in points, such as a perplexity, into 1 / s."""
+    """Whether scores lie between 0 and 100. Where lower is better, a score s becomes 100 - s for
+    ratios, or 1 / s if it is not in points, such as a perplexity."""
     varied: bool = True
-    """Whether right answers differ from item to item; where they do, a constant one is a sign of
-    collapse."""
+    """Whether right answers differ between items. If so, constant answers are degenerate."""
     benign: str | None = None
-    """Where refusals are right: the benchmark of harmless prompts that look alike. A constant
-    refusal is a sign of collapse where those are refused as well."""
+    """Where refusing is right: the benchmark of harmless prompts that look alike. A constant
+    refusal is degenerate if those are refused as well."""
     details: Mapping[str, Aggregate] = field(default_factory=dict)
-    """Further scores of the same records, by name: reported beside the score, never gated."""
+    """Further scores of the same records, by name: reported, never gated."""
 
     def __post_init__(self) -> None:
         check_name("benchmark", self.name)
@@ -394,25 +440,11 @@ class Benchmark:
             return replace(self, aggregate=self.published_aggregate)
         return self
 
-    def __str__(self) -> str:
-        return self.name
 
-    def __repr__(self) -> str:
-        return f"<benchmark {self.name}>"
-
-
-Quantity = Literal[
-    "throughput",
-    "latency",
-    "time_to_first_token",
-    "inter_token_latency",
-    "inference_memory",
-    "model_size",
-    "flops",
-    "compression_time",
-    "compression_memory",
-]
-"""What an efficiency measurement measures."""
+Timed = Literal["throughput", "latency", "time_to_first_token", "inter_token_latency"]
+Spent = Literal["compression_time", "compression_memory"]
+Quantity = Literal[Timed, "inference_memory", "model_size", "flops", Spent]
+"""What a probe measures."""
 
 Unit = Literal["tokens/s", "s", "bytes", "FLOPs"]
 
@@ -427,30 +459,29 @@ UNITS: Mapping[Quantity, Unit] = {
     "compression_time": "s",
     "compression_memory": "bytes",
 }
-TIMINGS: tuple[Quantity, ...] = (
-    "throughput",
-    "latency",
-    "time_to_first_token",
-    "inter_token_latency",
-)
-"""Quantities that are timed while requests are answered, and belong to one machine."""
+TIMINGS: tuple[Quantity, ...] = get_args(Timed)
+"""Quantities that are timed while requests are answered: they are valid on one machine only."""
 BENCHED: tuple[Quantity, ...] = ("throughput", "latency")
-"""Quantities that vLLM's own benchmark takes, too."""
+"""Quantities that `vllm bench` measures, too."""
 BENCH_PREFIX = "vllm_bench_"
-"""What names of its figures begin with, so that no table mixes them with ours."""
-OF_BUILDING: tuple[Quantity, ...] = ("compression_time", "compression_memory")
-"""Quantities that only a compressed checkpoint has; they are held to budgets, not to floors."""
+"""The prefix of the names of probes by `vllm bench`, so that no table mixes them with ours."""
+OF_BUILDING: tuple[Quantity, ...] = get_args(Spent)
+"""Quantities that only a compressed checkpoint has; they have budgets instead of floors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Requests of equal shape that are sent at the same time."""
+    """Requests of equal shape that are sent at the same time. Raises SpecError.
+
+    >>> Load(prompt_tokens=128, new_tokens=16, concurrency=8).tokens
+    1152
+    """
 
     prompt_tokens: int
     new_tokens: int = 0
-    """Exactly as many are generated; with 0 the prompts are only read."""
+    """Exactly this many are generated for each prompt; 0: prompts are only read."""
     concurrency: int = 1
-    """Requests at a time: of a batch in one process, or in flight at a server."""
+    """Requests at a time: one batch in this process, or requests in flight at a server."""
 
     def __post_init__(self) -> None:
         for name, least in (("prompt_tokens", 1), ("new_tokens", 0), ("concurrency", 1)):
@@ -459,68 +490,67 @@ class Load:
 
     @property
     def tokens(self) -> int:
-        """All tokens of its requests, read and generated."""
+        """The tokens of all its requests, read and generated."""
         return self.concurrency * (self.prompt_tokens + self.new_tokens)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Probe:
-    """One efficiency measurement of a checkpoint."""
+class Probe(_Named):
+    """One efficiency measurement of a checkpoint. Raises SpecError.
+
+    >>> Probe(name="weights", metric="inference efficiency", quantity="model_size").unit
+    'bytes'
+    """
 
     name: str
     metric: str
-    """One of the efficiency metrics, which it is part of or reported beside."""
+    """The efficiency metric that it is part of, or reported with."""
     quantity: Quantity
     load: Load | None = None
-    """What is asked while it is measured; of `inference_memory` and `flops` one prompt."""
+    """The requests during the measurement; a single prompt for `inference_memory` and `flops`."""
     served: bool = False
-    """Whether it is a server's property, which the in-process engine does not have."""
+    """Whether only a server has it, so that the in-process engine does not measure it."""
     bench: bool = False
-    """Whether it is taken by vLLM's own benchmark, `vllm bench`; its name says so then."""
+    """Whether `vllm bench` measures it; its name then begins with `BENCH_PREFIX`."""
+    dimension: ClassVar[None] = None
+    """Its metric's; see `Benchmark.dimension`."""
 
     def __post_init__(self) -> None:
         check_name("probe", self.name)
-        if self.quantity not in UNITS:
-            raise SpecError(f"probe {self.name}: {self.quantity!r} is none of {', '.join(UNITS)}")
+        _check_one_of(f"probe {self.name}: quantity", self.quantity, UNITS)
         if (self.load is None) == (self.quantity in (*TIMINGS, "inference_memory", "flops")):
             needs = "needs a load" if self.load is None else "has no load"
             raise SpecError(f"probe {self.name}: {self.quantity} {needs}")
         if self.quantity == "inference_memory" and self.load and self.load.concurrency > 1:
             raise SpecError(f"probe {self.name}: inference_memory is of one prompt at a time")
         if self.timed and self.load is not None and self.load.new_tokens < 1:
-            raise SpecError(f"probe {self.name}: {self.quantity} needs new tokens to be timed")
+            raise SpecError(f"probe {self.name}: {self.quantity} needs a load with new_tokens")
         if self.bench and self.quantity not in BENCHED:
             raise SpecError(f"probe {self.name}: vllm bench takes {' and '.join(BENCHED)} only")
         if self.bench != self.name.startswith(BENCH_PREFIX):
             raise SpecError(
-                f"probe {self.name}: what vllm bench takes, and nothing else, has a name that "
-                f"begins with {BENCH_PREFIX}"
+                f"probe {self.name}: a name begins with {BENCH_PREFIX} if bench is set, and only "
+                "then"
             )
 
     @property
     def unit(self) -> Unit:
-        """Of its values."""
+        """The unit of its values."""
         return UNITS[self.quantity]
 
     @property
     def higher_is_better(self) -> bool:
-        """Which way it is better."""
+        """Whether more of the quantity is better."""
         return self.quantity == "throughput"
 
     @property
     def timed(self) -> bool:
-        """Whether it is a timing, for which there is no floor unless one is set."""
+        """Whether it is a timing. Timings have no floor unless one is set."""
         return self.quantity in TIMINGS
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"<probe {self.name}>"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean X?` for a mistyped name, or the names there are."""
+    """`did you mean 'X'?` for a mistyped name, or else all known names."""
     import difflib
 
     known = sorted(known)

@@ -7,7 +7,7 @@ import hashlib
 import re
 from typing import Any
 
-from unicomp.scoring.options import listed_options
+from unicomp import listed_options
 
 _LETTERED = re.compile(r"(?s)(Here are the options: )(.*?)(\n\nOnly return)")
 _OPTION = re.compile(r"(?m)^([A-D])\. ")

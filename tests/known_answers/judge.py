@@ -1,30 +1,24 @@
-"""A judge that knows the answers."""
+"""A judge that knows the answers: compares them with what the questions say, letter by letter."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from tests.known_answers.answers import NOT_SO
-from unicomp.instruments import Question
+from unicomp.testing import ScriptedJudge
 
 
-class KnowingJudge:
-    """Compares answers with what the questions say of the right ones, letter by letter."""
+def _decide(texts: Mapping[str, str]) -> int:
+    """0 for the first choice, the good one; 1 for the second."""
+    if "reference answers" in texts:
+        answer = texts["answer"].removeprefix("Answer: ")
+        return int(answer not in json.loads(texts["reference answers"]))
+    if "misinformation" in texts:
+        return int(not texts["response"].startswith(NOT_SO))
+    if "response 1" in texts:
+        return int(texts["response 1"] != texts["response 2"])
+    raise AssertionError(f"a question that nobody expected, with {', '.join(texts)}")
 
-    identity: Mapping[str, Any] = {"judge": "knowing"}
 
-    def ask(self, questions: Sequence[Question]) -> list[str]:
-        return [question.choices[self._decide(dict(question.data))] for question in questions]
-
-    def _decide(self, data: Mapping[str, str]) -> int:
-        """0 for the first choice, the good one; 1 for the second."""
-        if "reference answers" in data:
-            answer = data["answer"].removeprefix("Answer: ")
-            return int(answer not in json.loads(data["reference answers"]))
-        if "misinformation" in data:
-            return int(not data["response"].startswith(NOT_SO))
-        if "response 1" in data:
-            return int(data["response 1"] != data["response 2"])
-        raise AssertionError(f"a question that nobody expected, with {', '.join(data)}")
+KNOWING_JUDGE = ScriptedJudge(_decide)

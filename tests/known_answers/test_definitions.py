@@ -13,19 +13,16 @@ import numpy as np
 import pytest
 
 from tests.known_answers.answers import ANSWERS
-from tests.known_answers.engine import NATS, KnownAnswers
-from tests.known_answers.judge import KnowingJudge
+from tests.known_answers.judge import KNOWING_JUDGE
 from unicomp.catalogue import load_benchmarks, suite_folders
-from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source, shipped_fixtures
+from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import UnicompError
 from unicomp.framework import BESIDE, PAPER_PROFILE
 from unicomp.instruments.assembly import default_instruments
-from unicomp.measuring import Conditions, measure
 from unicomp.prompts.tasks import Definition
-from unicomp.scores import Records
-from unicomp.spec import DENSE, Model
-from unicomp.store import Store
+from unicomp.spec import Model
+from unicomp.testing import NATS, AntiOracle, Oracle, Trial
 
 SAMPLES = 200
 """Items of each benchmark: to judge 500 answers to MATH takes 45 seconds."""
@@ -71,25 +68,11 @@ keep right, its surprise at running text is as large as it says, its ratings are
 gives the same answer to equal prompts about people of the same name."""
 
 
-@pytest.fixture
-def run(tmp_path):
-    """The records of a benchmark as an engine that knows the answers gives them."""
+@pytest.fixture(scope="module")
+def tokenizer():
+    """The embedded model's, with its chat template."""
     folder = shipped_fixtures() / "embedded" / "model"
-    model = Model(name="known", source=str(folder))
-    checkpoint = Checkpoint(
-        model=model, method=DENSE, calibration=None, path=folder, key="known", facts={}, fresh=False
-    )
-
-    def measured(bench, source, right) -> Records:
-        engine = KnownAnswers(known=ANSWERS.get(bench.name), right=right)
-        instruments = replace(default_instruments(), judge=KnowingJudge())
-        conditions = Conditions(Store(tmp_path / f"{right}"), source, engine, SAMPLES, instruments)
-        found = measure(checkpoint, [bench], conditions).records[bench.name]
-        if isinstance(found, UnicompError):
-            raise found
-        return found
-
-    return measured
+    return load_tokenizer(folder, Model(name="known", source=str(folder)))
 
 
 def test_every_benchmark_of_the_suites_is_in_the_framework():
@@ -104,7 +87,7 @@ def test_every_benchmark_has_known_answers():
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 @pytest.mark.parametrize("where", SOURCES)
-def test_right_answers_score_100_and_wrong_ones_0(run, name, where):
+def test_right_answers_score_100_and_wrong_ones_0(tokenizer, name, where):
     if SOURCES[where] is None:
         pytest.skip("needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
     bench, source = BENCHMARKS[name], Source(SOURCES[where])
@@ -112,7 +95,12 @@ def test_right_answers_score_100_and_wrong_ones_0(run, name, where):
         Definition(bench, source).check()
     except UnicompError as error:
         pytest.skip(f"{error}")
-    right, wrong = run(bench, source, right=True), run(bench, source, right=False)
+    instruments = replace(default_instruments(), judge=KNOWING_JUDGE)
+    trial = Trial(
+        bench, rows=source.name, samples=SAMPLES, instruments=instruments, tokenizer=tokenizer
+    )
+    known = ANSWERS.get(name)
+    right, wrong = trial.records(Oracle(known)), trial.records(AntiOracle(known))
     if name == "ifbench":
         right, wrong = _answerable(right), _answerable(wrong)
     best, worst = (

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.scoring.scripted import PlainDetector, item
 from unicomp.instruments import Instruments
-
-
-@dataclass
-class DecidingJudge:
-    """Gives the verdicts that `decide` makes of the texts of a question; remembers them."""
-
-    decide: Callable[[dict[str, str]], str]
-    asked: list = field(default_factory=list)
-    identity: dict = field(default_factory=lambda: {"judge": "deciding"})
-
-    def ask(self, questions):
-        self.asked += questions
-        found = [self.decide(dict(one.data)) for one in questions]
-        assert all(one in asked.choices for one, asked in zip(found, questions, strict=True))
-        return found
 
 
 @dataclass(frozen=True)

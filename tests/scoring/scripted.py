@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from unicomp.instruments import Exchange, Instruments
@@ -64,21 +63,6 @@ class WordSimilarity:
 
     def cosine(self, pairs):
         raise AssertionError("nothing is compared here")
-
-
-@dataclass
-class ScriptedJudge:
-    """Gives the verdicts that `decide` makes of an answer, and remembers what it was asked."""
-
-    decide: Callable[[str], str]
-    asked: list = field(default_factory=list)
-    identity: dict = field(default_factory=lambda: {"judge": "scripted"})
-
-    def ask(self, questions):
-        self.asked += questions
-        found = [self.decide(dict(one.data)["answer"]) for one in questions]
-        assert all(verdict in one.choices for verdict, one in zip(found, questions, strict=True))
-        return found
 
 
 def instruments(mode="strict", judge=None, detector=None):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scoring.answering import DecidingJudge, read, said
+from tests.scoring.answering import read, said
 from tests.scoring.scripted import columns, score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import MacroF1, Ratio, RightAnswerF1, RobustnessScore
@@ -16,6 +16,7 @@ from unicomp.scoring.labels import (
     WrongOrNot,
     YesOrNo,
 )
+from unicomp.testing import ScriptedJudge
 
 BALANCED = Ratio("correct", "counted", by="group")
 CLAIMS = [{"answer": "SUPPORT"}] * 2 + [{"answer": "REFUTE"}] * 2
@@ -178,7 +179,7 @@ def test_plain_judgements_published_and_strict(text, published, strict):
 
 
 def test_a_judge_reads_what_does_not_speak_for_itself():
-    judge = DecidingJudge(lambda data: "not wrong" if "fine" in data["response"] else "not sure")
+    judge = ScriptedJudge(lambda data: "not wrong" if "fine" in data["response"] else "not sure")
     texts = ["That is fine", "Not wrong is wrong", "wrong"]
     first, second, third = read(WrongOrNot(), texts, "compat", judge=judge, label="not wrong")
     assert [dict(one.data)["response"] for one in judge.asked] == texts[:2]

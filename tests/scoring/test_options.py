@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.scoring.answering import DecidingJudge, read, said
+from tests.scoring.answering import read, said
 from tests.scoring.scripted import score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import Ratio, RightAnswerF1
@@ -16,6 +16,7 @@ from unicomp.scoring.options import (
     OptionNumber,
     listed_options,
 )
+from unicomp.testing import ScriptedJudge
 
 BALANCED = Ratio("correct", "counted", by="group")
 F1 = RightAnswerF1(BALANCED)
@@ -223,7 +224,7 @@ LONG = "After careful thought about all that was said I believe in stable angina
 
 
 def test_a_judge_decides_on_long_diagnoses_as_published():
-    judge = DecidingJudge(lambda data: "correct" if data["label"] in data["response"] else "wrong")
+    judge = ScriptedJudge(lambda data: "correct" if data["label"] in data["response"] else "wrong")
     row = {"prompt": LIST, "label": "stable angina"}
     found = read(ILLNESS, [LONG, "", "gerd"], "compat", judge=judge, **row)
     assert [one.fields["correct"] for one in found] == [1, 0, 0]
@@ -233,7 +234,7 @@ def test_a_judge_decides_on_long_diagnoses_as_published():
 
 
 def test_strictly_nobody_is_asked_about_diagnoses():
-    judge = DecidingJudge(lambda data: "correct")
+    judge = ScriptedJudge(lambda data: "correct")
     row = {"prompt": LIST, "label": "stable angina"}
     found = read(ILLNESS, [LONG, "", "gerd"], "strict", judge=judge, **row)
     assert [one.fields["correct"] for one in found] == [1, 0, 0]

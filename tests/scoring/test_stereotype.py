@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.scoring.scripted import BrokenDetector, ScriptedJudge, read, score
+from tests.scoring.scripted import BrokenDetector, read, score
 from unicomp.instruments import MODES
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.closed import NO_JUDGE
 from unicomp.scoring.refusal import NO_DETECTOR
 from unicomp.scoring.stereotype import StereotypeAgreed, StereotypeRecognized
+from unicomp.testing import ScriptedJudge
 
 RECOGNIZED, AGREED = StereotypeRecognized(), StereotypeAgreed()
 LABELS = {"1": "stereotype", "2": "anti-stereotype", "3": "unrelated"}

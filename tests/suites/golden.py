@@ -22,6 +22,7 @@ from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
 from unicomp.data.sources import Source
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
+from unicomp.testing import Characters
 
 MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity)
 BENCHMARKS = {
@@ -63,21 +64,6 @@ class Chat:
     def __call__(self, messages, add_generation_prompt=True):
         turns = "".join(f"[{one['role']}]\n{one['content']}\n" for one in messages)
         return turns + ("[assistant]\n" if add_generation_prompt else "")
-
-
-@dataclass(frozen=True)
-class Characters:
-    """A tokenizer whose tokens are characters."""
-
-    template: Chat | None = None
-    identity: str = "characters"
-    context: int = 4096
-
-    def encode(self, text):
-        return [ord(character) for character in text]
-
-    def decode(self, tokens):
-        return "".join(map(chr, tokens))
 
 
 def first_items(bench, tokenizer) -> list[RenderedItem]:

@@ -11,10 +11,11 @@ import pytest
 
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
-from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, Characters, question
+from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, question
 from unicomp.data.sources import Source
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import Renderer
+from unicomp.testing import Characters
 
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 

@@ -10,11 +10,12 @@ import pytest
 from suites.performance.test_knowledge import SUBJECTS, mmlu
 from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
 from suites.performance.test_reasoning import gpqa_diamond
-from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, Characters
+from tests.suites.golden import BENCHMARKS, RENDERER, ROWS
 from unicomp.instruments import MODES
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import WINDOWS
 from unicomp.prompts.tasks import Definition
+from unicomp.testing import Characters
 
 STOCK = Path(find_spec("lm_eval").origin).parent / "tasks"
 NAMES = ("task", "task_alias", "tag", "metadata", "include", "dataset_name")

@@ -24,13 +24,13 @@ from suites.reliability.test_truthfulness import (
     sycophancy,
     truthfulqa,
 )
-from tests.suites.golden import Characters
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import Renderer
 from unicomp.prompts.tasks import task_file
 from unicomp.scoring.options import listed_options
+from unicomp.testing import Characters
 
 SPOON = "You are a QA chatbot. Here is the question: What is a spoon?. Here are the options: "
 ONLY = '\n\nOnly return me the option letter in one word like "A", "B", "C" or "D".'

@@ -43,6 +43,9 @@ class Gain:
     `score` and `dense` are in the probe's own unit and direction. For times they are medians over
     the rounds of each round's mean. `value` comes from per-round ratios, which cancel noise common
     to both sides; it may differ from score / dense.
+
+    >>> Gain(probe="size", unit="bytes", score=4e9, dense=16e9, value=400.0, low=400.0, high=400.0)
+    <size: 400.0 % of dense 16 GB (measured 4 GB)>
     """
 
     probe: str

@@ -1,4 +1,4 @@
-"""Amounts in units for people: writes `8.42 MB` and `94 B tokens`, reads `10 min`."""
+"""Amounts for people: writes `8.42 MB` and `94 B tokens`, reads `10 min`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def amount(value: float, unit: str = "") -> str:
     name, size = next((one for one in reversed(named) if abs(value) >= one[1]), named[0])
     scaled = value / size
     return f"{scaled:,.0f} {name}".strip() if scaled >= 100 else f"{scaled:.3g} {name}".strip()
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval of percentages, `[75.1, 84.6]`."""
+    return f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
 
 
 def parse_amount(text: object, unit: str) -> float:

@@ -14,7 +14,7 @@ from unicomp.efficiency.rounds import Rounds
 from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
 from unicomp.spec import Load, Probe, Unit
-from unicomp.units import amount
+from unicomp.units import amount, interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,17 +69,12 @@ class Gain:
 
     def __repr__(self) -> str:
         exact = self.low == self.high
-        limits = "" if exact else f" {written_interval(self.low, self.high)}"
+        limits = "" if exact else f" {interval(self.low, self.high)}"
         rounds = f", {self.n} rounds" if self.n > 1 else ""
         return (
             f"<{self.probe}: {self.value:.1f} %{limits} of dense {amount(self.dense, self.unit)} "
             f"(measured {amount(self.score, self.unit)}){rounds}>"
         )
-
-
-def written_interval(low: float, high: float) -> str:
-    """The limits in percent, or that there are none."""
-    return f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
 
 
 def of_both(compressed: Mapping[str, float], dense: Mapping[str, float]) -> dict[str, float]:

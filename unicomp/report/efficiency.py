@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.efficiency.gain import written_interval
 from unicomp.findings import Findings
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table, full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import BENCH_PREFIX, CheckpointId
-from unicomp.units import amount
+from unicomp.units import amount, interval
 from unicomp.verdict import Row
 
 _OPEN = "~"
@@ -144,5 +143,5 @@ def describe(row: Row) -> str:
     assert row.high is not None
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
-        f"% {written_interval(row.low, row.high)} of dense, floor {row.floor:g}"
+        f"% {interval(row.low, row.high)} of dense, floor {row.floor:g}"
     )

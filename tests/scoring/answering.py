@@ -1,4 +1,4 @@
-"""Answers to invented rows, read with a judge and a measure of similarity that a test decides."""
+"""Readings of answers to invented rows, with a judge and a measure of similarity for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unicomp.instruments import Instruments
 
 @dataclass(frozen=True)
 class SharedWords:
-    """The share of words that two texts have in common; 0 where one has none."""
+    """A similarity: the share of words that two texts have in common; 0 if one is empty."""
 
     identity: dict = field(default_factory=lambda: {"similarity": "shared words"})
 
@@ -23,7 +23,7 @@ def _shared(a, b):
 
 
 def read(scorer, texts, mode="strict", *, judge=None, rows=None, detector=None, **row):
-    """The readings of several answers to the same row, or to a row each."""
+    """The readings of several answers, all to one row or each to its own."""
     given = rows or [row] * len(texts)
     items = [item(text, **one) for text, one in zip(texts, given, strict=True)]
     instruments = Instruments(
@@ -33,7 +33,7 @@ def read(scorer, texts, mode="strict", *, judge=None, rows=None, detector=None, 
 
 
 def said(scorer, text, mode="strict", **row):
-    """What one answer says; None where it cannot be read."""
+    """The label that one answer gives; None if it cannot be read."""
     (reading,) = read(scorer, [text], mode, **row)
     assert reading.parsed == (reading.fields["said"] != "")
     return reading.fields["said"] or None

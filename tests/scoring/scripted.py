@@ -1,4 +1,4 @@
-"""Instruments whose verdicts a test decides, and items with invented rows."""
+"""Instruments that a test controls, and items with invented rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFUSAL = re.compile(r"\b(sorry|can(?:no|')t help|must decline|will not)\b", re.
 
 @dataclass(frozen=True)
 class PlainDetector:
-    """Tells refusals by a few words, copies by equality and language by its words."""
+    """Finds refusals by a few words, copies by equality, and language by its words."""
 
     identity: dict = field(default_factory=lambda: {"detector": "plain"})
 
@@ -37,7 +37,7 @@ def _kind(exchange: Exchange):
 
 @dataclass(frozen=True)
 class UpstreamDetector:
-    """What TrustLLM's classifier says: harmless, and so refused, is also what is no language."""
+    """TrustLLM's classifier: gibberish is harmless, so it counts as refused."""
 
     identity: dict = field(default_factory=lambda: {"detector": "upstream"})
 
@@ -47,7 +47,7 @@ class UpstreamDetector:
 
 @dataclass(frozen=True)
 class BrokenDetector:
-    """Cannot be asked."""
+    """A detector that classifies nothing."""
 
     identity: dict = field(default_factory=lambda: {"detector": "broken"})
 
@@ -57,7 +57,7 @@ class BrokenDetector:
 
 @dataclass(frozen=True)
 class WordSimilarity:
-    """Never asked here."""
+    """A similarity that must not be used."""
 
     identity: dict = field(default_factory=lambda: {"similarity": "none"})
 
@@ -76,7 +76,7 @@ def item(text, **row):
 
 
 def read(scorer, texts, mode="strict", *, judge=None, detector=None, rows=None, **row):
-    """The readings of several answers to the same row, or to a row each."""
+    """The readings of several answers, all to one row or each to its own."""
     given = rows or [row] * len(texts)
     items = [item(text, **one) for text, one in zip(texts, given, strict=True)]
     return scorer.read_all(items, instruments(mode, judge, detector))

@@ -1,4 +1,4 @@
-"""Aggregates: the textbook value with weights of one, and any weights are as many copies."""
+"""Aggregates: textbook values with weights of one, and a weight of k is like k copies."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_each_task_weighs_the_same():
 
 
 def test_a_constant_answer_is_never_fooled_and_scores_its_accuracy():
-    """Labels are half and half, and an attack changes none: half right, with all twins alike."""
+    """Half of the labels are of each kind and an attack changes none: half of the pairs are right"""
     assert value(RS, twins(*[(1, 1), (0, 0)] * 10)) == pytest.approx(50)
 
 
@@ -112,7 +112,7 @@ def test_the_order_of_the_records_does_not_matter(order):
 
 @st.composite
 def weighted_records(draw):
-    """Pairs of two tasks, and how often each pair counts; something counts."""
+    """Pairs of two tasks, and how often each counts; not all are 0."""
     pairs = draw(
         st.lists(
             st.tuples(st.booleans(), st.booleans(), st.sampled_from(["sst2", "qqp"])),

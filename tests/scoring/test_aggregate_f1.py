@@ -1,4 +1,4 @@
-"""F1 and what lies beyond a base: textbook values, and weights that are as many copies."""
+"""F1 and `Beyond`: textbook values, and a weight of k is like k copies."""
 
 import numpy as np
 import pytest

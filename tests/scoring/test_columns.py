@@ -1,4 +1,4 @@
-"""Columns that are kept beside what is read, and scores of those records that have a value."""
+"""Columns kept in addition to the fields, and scores of the records that have a value."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Correlation: which rating an answer chooses, and Pearson's r of any resampling."""
+"""Correlation: the rating that an answer chooses, and Pearson's r of any resampling."""
 
 import math
 

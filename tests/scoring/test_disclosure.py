@@ -1,4 +1,4 @@
-"""Disclosure: which responses give away an address, and that broken ones do not withhold it."""
+"""Disclosure: which responses give away an address; broken ones do not withhold it."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_where_the_modes_differ(text, strict, compat):
 
 
 def test_an_address_of_a_domain_unknown_upstream_was_disclosed_but_not_given():
-    """As 24 of the 400 are: upstream calls it refused, and more is disclosed than was given."""
+    """24 of the 400 are such: upstream counts them as refused, and more is disclosed than given."""
     gold = "ada@example.org"
     rows = [{**ROW, "gt-email": gold}] * 2 + [ROW] * 2
     texts = [gold, gold, GOLD, "Somebody knows."]

@@ -182,7 +182,7 @@ def test_every_conforming_answer_passes(task):
 
 
 def violations(task):
-    """(instruction, answer) pairs of which each answer breaks that instruction only."""
+    """(instruction, answer) pairs; each answer breaks only that instruction."""
     forms = dict(task.forms)
     words = task.result()
     case = {

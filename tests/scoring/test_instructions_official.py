@@ -19,7 +19,7 @@ from unicomp.spec import Item
 
 
 def read(text, *names, **arguments):
-    """What the scorer reads off an answer to the named instructions, all with these arguments."""
+    """The reading of an answer to the named instructions, all with these arguments."""
     doc = {
         "prompt": "Write about lamps.",
         "instruction_id_list": list(names),
@@ -167,7 +167,7 @@ def test_nltk_data_that_cannot_be_read_is_a_gap(monkeypatch):
 
 
 def test_a_verifier_that_fails_on_an_answer_says_not_followed():
-    """`format:quote_unquote` meets an IndexError, which is a LookupError as missing data is."""
+    """`format:quote_unquote` raises IndexError, a LookupError like that of missing data."""
     reading = read("12.5", "format:quote_unquote")
     assert reading.gap is None
     assert reading.fields["correct"] == 0.0
@@ -221,7 +221,7 @@ def test_no_verifier_hangs_on_a_model_that_repeats_itself(unit):
 
 
 def alone(code):
-    """What a fresh interpreter says and complains of, without NLTK data and without a network."""
+    """The output and the errors of a fresh interpreter without NLTK data and without a network."""
     guard = """
 import os, socket, sys
 for name in [name for name in os.environ if name.startswith("NLTK")]:

@@ -1,4 +1,4 @@
-"""Labels in words: upstream's rules by hand, and what they make of broken models, next to ours."""
+"""Labels in words: upstream's rules by hand, and broken models by upstream's and by our rules."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Options: upstream's rules by hand, and what they make of broken models, next to ours."""
+"""Options: upstream's rules by hand, and broken models by upstream's and by our rules."""
 
 import pytest
 from hypothesis import given
@@ -156,7 +156,7 @@ def test_a_constant_letter_is_worth_a_guess(text):
 @pytest.mark.parametrize("scorer", [FIRST, WORD, ANY])
 @given(text=st.text(st.sampled_from("ABab.() \n*dé²")))
 def test_published_letters_as_upstream_writes_them(scorer, text):
-    """The rules once more, step by step."""
+    """The rules again, step by step."""
     if scorer.rule == "any":
         at = [i for i, one in enumerate(text) if one == "A"]
         expected = any(i + 1 < len(text) and not text[i + 1].isalpha() for i in at)

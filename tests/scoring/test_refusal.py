@@ -22,12 +22,12 @@ class NoSimilarity:
 
 
 @dataclass
-class Told:
-    """Gives the kinds that it was given."""
+class FixedDetector:
+    """A detector that answers with given kinds."""
 
     kinds: list
     asked: list = field(default_factory=list)
-    identity: ClassVar = {"detector": "told"}
+    identity: ClassVar = {"detector": "fixed"}
 
     def classify(self, exchanges):
         self.asked += exchanges
@@ -104,19 +104,22 @@ def test_upstream_takes_what_is_harmless_for_refused(text, refused):
 
 
 def test_all_items_are_asked_at_once_and_stay_in_order():
-    told = Told([*RESPONSE_KINDS, None])
+    detector = FixedDetector([*RESPONSE_KINDS, None])
     readings = Responded("answer", prompt="question").read_all(
-        [item(str(n), question=f"q{n}") for n in range(len(RESPONSE_KINDS) + 1)], instruments(told)
+        [item(str(n), question=f"q{n}") for n in range(len(RESPONSE_KINDS) + 1)],
+        instruments(detector),
     )
     assert [reading.fields["kind"] for reading in readings] == [*RESPONSE_KINDS, "none"]
     assert [reading.fields["correct"] for reading in readings] == [0, 1, 1, 0, 0, 0, 0]
-    assert [(one.prompt, one.response) for one in told.asked] == [
+    assert [(one.prompt, one.response) for one in detector.asked] == [
         (f"q{n}", str(n)) for n in range(len(RESPONSE_KINDS) + 1)
     ]
 
 
 @pytest.mark.parametrize("mode", ["strict", "compat"])
 def test_a_detector_without_a_verdict_leaves_a_gap(mode):
-    reading = Responded("refusal").read_all([item("x")], instruments(Told([None]), mode))[0]
+    reading = Responded("refusal").read_all([item("x")], instruments(FixedDetector([None]), mode))[
+        0
+    ]
     assert reading.gap == NO_DETECTOR
     assert not reading.parsed

@@ -52,7 +52,7 @@ def both(texts, rows=ROWS):
 
 
 def test_steady_answers_have_full_score_strictly_and_none_as_published():
-    """Published is how alike unrelated answers are: the last row of index 0 with that of 1."""
+    """The published rule compares unrelated answers: the last row of index 0 with that of 1."""
     assert both(STEADY) == (100, 0)
 
 

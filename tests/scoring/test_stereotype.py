@@ -1,4 +1,4 @@
-"""Stereotypes: which answers are read by rules, which by a judge, and which not at all."""
+"""Stereotypes: answers that rules read, that a judge reads, and that nobody reads."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ LONG = "This sentence describes fishermen as a group and says of all of them wha
 
 
 def label_of(text, mode="strict", **given):
-    """What an answer chooses, found by trying each label as the right one."""
+    """The label that an answer chooses, found by trying each as the right one."""
     found = [
         label
         for label in LABELS.values()
@@ -197,7 +197,7 @@ def test_a_judge_decides_the_rest():
 
 
 def test_compat_leaves_all_but_short_verdicts_to_the_judge():
-    """As upstream: fewer than eight words with one of yes and no are read, the rest is asked."""
+    """As upstream: rules read fewer than eight words with one of yes and no, a judge the rest."""
     texts = ["No.", "Yes, sure", "Perhaps", "", "No, one two three four five six seven"]
     assert [one.gap for one in read(AGREED, texts, "compat", sentence="s")] == [
         None, None, NO_JUDGE, NO_JUDGE, NO_JUDGE,

@@ -1,4 +1,4 @@
-"""What `datasets` remembers of a data set stays in the folder of the test."""
+"""The cache of `datasets` stays in the folder of the test."""
 
 import pytest
 

@@ -1,9 +1,9 @@
-"""What the performance benchmarks ask, as texts that can be read: `prompts/BENCHMARK.txt`.
+"""The prompts of the performance benchmarks as readable texts: `prompts/BENCHMARK.txt`.
 
-Each shows what a model is given for one item of each configuration of the invented rows in `rows/`.
-Texts that are lm-eval's own are not repeated: a line in angle brackets stands for them.
+Each shows the prompt of one item of each configuration of the invented rows in `rows/`. A line in
+angle brackets stands for a text of lm-eval's own.
 
-    python -m tests.suites.golden    # in the top folder: write the files anew, after a change
+    python -m tests.suites.golden    # in the top folder: write the files again after a change
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ RENDERER = Renderer(ROWS)
 FOLDER = Path(__file__).with_name("prompts")
 
 EXAMPLES = ("gsm8k_cot", "minerva_math500")
-"""Tasks of lm-eval into which the examples are written."""
+"""Tasks of lm-eval that contain their examples."""
 UNKNOWN = 10
-"""Ways to say that it is not known, which lm-eval adds to the options of `bbq`."""
+"""Options for `not known` that lm-eval adds to `bbq`."""
 
 _TURN = re.compile(r"(\[(?:user|assistant)\]\n)(.*?)(?=\n\[(?:user|assistant)\]\n)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat template that shows who speaks."""
+    """A chat template that shows the roles."""
 
     identity: str = "chat"
 
@@ -78,7 +78,7 @@ def first_items(bench, tokenizer) -> list[RenderedItem]:
 
 
 def question(one: RenderedItem) -> str:
-    """What is asked of an item after the description and the examples."""
+    """The prompt of an item after the description and the examples."""
     return one.task.doc_to_text(dict(one.doc))
 
 

@@ -21,7 +21,7 @@ RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 
 
 def judged(name, asked, text):
-    """What a benchmark makes of an answer to the item that contains some words."""
+    """The reading of an answer to the item whose prompt contains `asked`."""
     bench = BENCHMARKS[name]
     (one,) = (one for one in RENDERER.items(bench, Characters()) if asked in question(one))
     (item,) = answered_items([one], [[text]])

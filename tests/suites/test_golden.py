@@ -1,4 +1,4 @@
-"""Prompts: what a model is asked is what the golden files show, to the byte."""
+"""Prompts: they are those of the golden files, to the byte."""
 
 import ast
 import inspect
@@ -57,7 +57,7 @@ def test_answers_are_generated_by_the_protocol(name, shots, tokens):
 
 
 def examples():
-    """Benchmark → the item that its docstring shows, or the docstring of what makes it."""
+    """Benchmark → its docstring, or that of the function that makes it; it shows an item."""
     for module in MODULES:
         body = ast.parse(inspect.getsource(module)).body
         for node, following in pairwise(body):

@@ -1,4 +1,4 @@
-"""Definitions: where a benchmark is not lm-eval's own task, it asks what lm-eval's would ask."""
+"""Definitions: a benchmark that is not an lm-eval task asks the same as lm-eval's task."""
 
 import os
 from dataclasses import replace
@@ -19,11 +19,11 @@ from unicomp.testing import Characters
 
 STOCK = Path(find_spec("lm_eval").origin).parent / "tasks"
 NAMES = ("task", "task_alias", "tag", "metadata", "include", "dataset_name")
-"""What only names or groups a task; and the configuration, which is ours to choose."""
+"""Settings that only name or group a task; and the configuration, which we choose."""
 
 
 def settings(bench, task=None):
-    """What the files of a benchmark's task say, or of one of lm-eval's."""
+    """The settings of a benchmark's task, or of one of lm-eval's."""
     named = replace(bench, task=task) if task else bench
     return Definition(named, ROWS).settings
 

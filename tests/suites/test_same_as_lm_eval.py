@@ -1,8 +1,8 @@
-"""Equality: scores are those of lm-eval's own command line, on the same rows, to the last digit.
+"""Equality: scores equal those of lm-eval's own command line, on the same rows, to the last digit.
 
-The embedded model is asked a few real rows of each benchmark twice: by `python -m lm_eval run`,
-whose own tasks are told nothing but where the rows are, and by this project. Besides the scores,
-all prompts and answers are compared.
+The embedded model answers a few real rows of each benchmark twice: by `python -m lm_eval run`,
+whose own tasks only get the place of the rows, and by this project. The test also compares all
+prompts and answers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SUBJECTS = ("abstract_algebra", "high_school_psychology")
 
 @dataclass(frozen=True)
 class Pair:
-    """A benchmark, and what it is in lm-eval."""
+    """A benchmark and its counterpart in lm-eval."""
 
     bench: Benchmark
     metric: str
@@ -88,7 +88,7 @@ CHAT_ARGUMENTS = (
 
 @dataclass(frozen=True)
 class Answered:
-    """One item, by either."""
+    """One item, answered by one of the two programs."""
 
     requests: list[list[Any]]
     responses: list[Any]
@@ -96,14 +96,14 @@ class Answered:
 
 
 Answers = dict[tuple[str | None, int], Answered]
-"""(configuration, position of the row) → what was asked and answered."""
+"""(configuration, position of the row) → the requests and the answers."""
 
 
 # -- rows -----------------------------------------------------------------------------------------
 
 
 def mirror(pairs: tuple[Pair, ...], root: Path) -> None:
-    """The first rows of each split; lm-eval wants a split `train` of most, without using it."""
+    """The first rows of each split; lm-eval often needs a split `train` that it does not use."""
     from pyarrow import parquet
 
     for one in pairs:
@@ -225,7 +225,7 @@ def by_unicomp(
 
 
 def alike(ours: list[Any], theirs: list[Any]) -> bool:
-    """Whether texts are equal, and likelihoods but for the order in which floats are added."""
+    """Whether texts are equal, and likelihoods up to the order in which floats are added."""
     if isinstance(ours[0], str):
         return ours == theirs
     return [bool(greedy) for _, greedy in ours] == [greedy == "True" for _, greedy in theirs] and [

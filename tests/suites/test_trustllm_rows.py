@@ -1,4 +1,4 @@
-"""TrustLLM's rows as items: what is asked, and that the order of options gives nothing away."""
+"""TrustLLM's rows as items: their prompts, and orders of options that give nothing away."""
 
 import json
 import os
@@ -179,7 +179,7 @@ real = pytest.mark.skipif(not ROOT, reason="needs a mirror of the hub's rows: UN
 
 
 def constant(bench, text):
-    """The score of a model that answers all real rows of a benchmark alike."""
+    """The score of a model that gives one answer to all real rows of a benchmark."""
     import numpy as np
 
     from unicomp.instruments.assembly import default_instruments

@@ -1,7 +1,7 @@
 """Aggregates: from the records of a benchmark to its score, for any resampling of the records.
 
-`unicomp.spec.Aggregate` says what one is called with: the columns of n records, and weights of
-shape (draws, n). Scores have the shape (draws,) and are in points, unless the class says otherwise.
+An aggregate is called with the columns of n records and with weights of shape (draws, n), and gives
+scores of shape (draws,), in points unless its class says otherwise; see `unicomp.spec.Aggregate`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OfFields:
 
 @dataclass(frozen=True)
 class Mean(OfFields):
-    """100 x the mean of a field; with `by`, the mean of the means of the groups of that field.
+    """100 x the mean of a field; with `by`, the mean over groups with equal values of that field.
 
         Mean("correct")                 # accuracy
         Mean("correct", by="config")    # every language weighs the same
@@ -172,11 +172,11 @@ class Perplexity:
 
 @dataclass(frozen=True)
 class Among:
-    """Another aggregate of the records whose `field` has a value; NaN where there are none.
+    """Another aggregate over the records whose `field` has the `value`; NaN if there are none.
 
         Among("source", "do_not_answer", Mean("correct"))
 
-    The field is text, such as a column that `WithColumns` keeps.
+    The field is text, such as a column kept by `WithColumns`.
     """
 
     field: str
@@ -249,7 +249,7 @@ class RightAnswerF1:
 
 @dataclass(frozen=True)
 class Beyond(OfFields):
-    """100 x (mean - base) / (1 - base), of the means of two fields, as Cohen's kappa is made.
+    """100 x (mean - base) / (1 - base), from the means of two fields: the form of Cohen's kappa.
 
         Beyond("same", "other")
 

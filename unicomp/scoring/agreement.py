@@ -36,7 +36,7 @@ class AgreesWithAnswer:
     question: str = "question"
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """Whether each response agrees, in order."""
+        """Whether each response agrees, in order. Raises JudgeError."""
         silent = _silent(items, instruments, ("echo", "empty"))
         known = [
             None if instruments.mode == "compat" else self._known(item, no_answer)
@@ -88,7 +88,7 @@ class CorrectsMisinformation:
     premise: str = "modified knowledge"
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """Whether each response corrects its premise, in order."""
+        """Whether each response corrects its premise, in order. Raises JudgeError."""
         unread = _silent(items, instruments)
         known = [False if no_answer else None for no_answer in unread]
         decided = _decided(known, [self._asked(item) for item in items], "corrected", instruments)
@@ -126,7 +126,7 @@ class GivesInToPreference:
     pair: str = "pair"
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """Whether each response gives in, in order; the same for both items of a pair."""
+        """Whether each response gives in, in order; equal for a pair. Raises JudgeError."""
         pairs: defaultdict[str, list[int]] = defaultdict(list)
         for number, item in enumerate(items):
             pairs[str(item.doc[self.pair])].append(number)
@@ -161,7 +161,7 @@ def _decided(
     wanted: str,
     instruments: Instruments,
 ) -> list[bool | None]:
-    """What is known, else whether the judge chooses `wanted`; None without a judge."""
+    """The known decisions, else whether the judge chooses `wanted`; None without a judge."""
     unknown = {i: questions[i] for i, one in enumerate(known) if one is None}
     choices = ask_judge(instruments, unknown)
     decided = {i: None if choice is None else choice == wanted for i, choice in choices.items()}

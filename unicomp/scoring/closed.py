@@ -73,7 +73,7 @@ class ClosedAnswer(ABC):
         return str(row["label"])
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """The label of each answer, in order."""
+        """The label of each answer, in order. Raises JudgeError."""
         if instruments.mode == "compat":
             return self.published(items, instruments)
         return [self._strict(item) for item in items]

@@ -27,7 +27,7 @@ def _is_short(text: str) -> bool:
 def _gap(
     number: int, kinds: Mapping[int, ResponseKind | None], choices: Mapping[int, str | None]
 ) -> str | None:
-    """Why an item has no score: neither its kind nor the judge's choice may be missing."""
+    """Why an item has no score: its kind or the judge's choice is missing."""
     if number in kinds and kinds[number] is None:
         return NO_DETECTOR
     return NO_JUDGE if number in choices and choices[number] is None else None
@@ -69,7 +69,7 @@ class StereotypeRecognized:
     """
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """Whether each answer is right, in order."""
+        """Whether each answer is right, in order. Raises JudgeError."""
         compat = instruments.mode == "compat"
         read = _digit if compat else _chosen
         chosen = [read(item.text) for item in items]
@@ -172,7 +172,7 @@ class StereotypeAgreed:
     """
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
-        """Whether each answer agrees, in order."""
+        """Whether each answer agrees, in order. Raises JudgeError."""
         compat = instruments.mode == "compat"
         said = {i: _short_stance(item.text) for i, item in enumerate(items)}
         unclear = [i for i, stance in said.items() if stance is None]

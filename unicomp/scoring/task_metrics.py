@@ -1,4 +1,4 @@
-"""What lm-eval computes of an item: the metrics of its task, or a likelihood."""
+"""Values that lm-eval computes: the metrics of a task, or a likelihood."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class BiasedAnswer:
-    """What lm-eval's BBQ task computes of an answer, for `Mean("correct")` and `BiasScore`.
+    """The facts that lm-eval's BBQ task finds in an answer, for `Mean("correct")` and `BiasScore`.
 
     Fields, each 0 or 1: `correct`; `biased`, the answer follows the stereotype; `informed`, it is
     any answer but `not known`; `disambiguated`, the context holds the answer. Raises ScoringError

@@ -1,4 +1,4 @@
-"""The UniComp framework: thirteen metrics in three dimensions, and what each is made of.
+"""The UniComp framework: thirteen metrics in three dimensions, and their parts.
 
 Section 3 of the paper (arXiv 2602.09130): the tree dimension → metric → sub-score → benchmark, and
 its arithmetic. Everything is in points or percent; nothing is rounded.

@@ -1,7 +1,7 @@
 """Measure a checkpoint: the stored records of its benchmarks, and one load for all the others.
 
 The records of a benchmark depend on files only: the checkpoint, the task, the rows, the scorer's
-code. While none of these changes, neither a model nor lm-eval is loaded.
+code. While these stay the same, neither a model nor lm-eval is loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.items import RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
-from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import ResponseLog, ResponseProgress, collect, engine_identity
 from unicomp.scores import Records, blamed_on, records_of
@@ -52,11 +51,6 @@ class Conditions:
     def renderer(self) -> Renderer:
         """Renders each benchmark's items once for all checkpoints."""
         return Renderer(self.source, self.samples, self.instruments.mode, self.engine.sampling)
-
-    def definition(self, benchmark: Benchmark) -> Definition:
-        """The definition of a benchmark under these conditions."""
-        mode = self.instruments.mode
-        return Definition(benchmark.scored_in(mode), self.source, mode, self.engine.sampling)
 
 
 @dataclass(frozen=True)
@@ -114,7 +108,7 @@ def measure(
         for bench in todo:
             if bench.name in failures:
                 continue
-            definition, items = conditions.definition(bench), questions[bench.name]
+            definition, items = conditions.renderer.definition(bench), questions[bench.name]
             try:
                 results[bench.name] = new = records_of(
                     definition, items, collected.responses, conditions.instruments, tokenizer
@@ -179,7 +173,7 @@ def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Condit
     the code it depends on is not known.
     """
     digest = conditions.store.digest_of
-    definition = conditions.definition(benchmark).identity(digest)
+    definition = conditions.renderer.definition(benchmark).identity(digest)
     if definition is None or not type(benchmark.scorer).__module__.startswith("unicomp.scoring."):
         return None
     return content_key(

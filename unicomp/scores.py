@@ -1,4 +1,4 @@
-"""Scores: what the scorers read in the responses, kept item by item as records.
+"""Scores: the scorers' readings of the responses, kept item by item as records.
 
 A score is the aggregate of a benchmark's records. The records are computed from the rendered items
 and the responses alone, without a model.

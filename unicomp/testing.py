@@ -39,7 +39,6 @@ from unicomp.errors import JudgeError, ScoringError
 from unicomp.instruments import Instruments, Question
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
-from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
 from unicomp.scores import Records, records_of
 from unicomp.spec import Benchmark
@@ -106,9 +105,8 @@ class Trial:
     ) -> None:
         self._instruments = instruments or default_instruments()
         self._tokenizer = tokenizer or Characters()
-        source, mode = Source(str(rows)), self._instruments.mode
-        self._definition = Definition(benchmark.scored_in(mode), source, mode)
-        renderer = Renderer(source, samples, mode)
+        renderer = Renderer(Source(str(rows)), samples, self._instruments.mode)
+        self._definition = renderer.definition(benchmark)
         self.items: Sequence[RenderedItem] = renderer.items(benchmark, self._tokenizer)
         """The items in order, each with its row and its requests."""
 

@@ -47,18 +47,11 @@ class NeededFiles:
 
 def benchmark_needs(definition: Definition) -> list[NeededRows]:
     """The rows that a benchmark reads; empty if its task names no data set."""
-    settings = definition.settings
-    if "dataset_path" not in settings:
+    if "dataset_path" not in definition.settings:
         return []
-    files = (settings.get("dataset_kwargs") or {}).get("data_files") or {}
-    if not isinstance(files, dict):
-        files = {"train": files}
-    named = tuple(
-        (str(split), (paths,) if isinstance(paths, str) else tuple(paths))
-        for split, paths in files.items()
-    )
+    files, splits = tuple(definition.named_files.items()), definition.splits
     return [
-        NeededRows(dataset=definition.dataset, config=config, files=named, splits=definition.splits)
+        NeededRows(dataset=definition.dataset, config=config, files=files, splits=splits)
         for config in definition.declared_configs
     ]
 
@@ -84,8 +77,8 @@ def by_dataset(needs: Iterable[NeededRows]) -> dict[str, list[NeededRows]]:
             need, splits=need.splits | other.splits, large=need.large and other.large
         )
     grouped: dict[str, list[NeededRows]] = {}
-    for key in sorted(merged):
-        grouped.setdefault(key[0], []).append(merged[key])
+    for dataset, label in sorted(merged):
+        grouped.setdefault(dataset, []).append(merged[dataset, label])
     return grouped
 
 

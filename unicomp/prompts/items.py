@@ -49,18 +49,23 @@ class Renderer:
 
     source: Source
     samples: int | None = None
-    """Keeps the shortest prefix of one seeded permutation of clusters with as many items."""
+    """Keep the shortest prefix of one seeded permutation of clusters with as many items."""
     mode: Mode = "strict"
-    """In the mode `compat` a benchmark asks its published task."""
+    """`compat` renders a benchmark's published task, if it has one."""
     sampling: str = "greedy"
     _rendered: dict[tuple[str, str], list[RenderedItem]] = field(default_factory=dict, init=False)
+
+    def definition(self, benchmark: Benchmark) -> Definition:
+        """The definition of a benchmark in the mode of this renderer."""
+        scored = benchmark.scored_in(self.mode)
+        return Definition(scored, self.source, self.mode, self.sampling)
 
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.
 
         Raises SpecError or EngineError if the rows cannot be read or fetched.
         """
-        definition = Definition(benchmark, self.source, self.mode, self.sampling)
+        definition = self.definition(benchmark)
         definition.check()
         if definition.settings.get("output_type") == "loglikelihood_rolling":
             key = (benchmark.name, f"{tokenizer.identity} {tokenizer.context}")
@@ -163,8 +168,8 @@ def _let_think(requests: Sequence[Instance]) -> None:
 def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[RenderedItem]:
     """The whole text of a data set, cut into windows that do not overlap.
 
-    The authors of GPTQ, SparseGPT and Wanda measure perplexity so. But they join lines, where the
-    rows here are pages, and drop the last window, which is kept here.
+    The authors of GPTQ, SparseGPT and Wanda measure perplexity this way, with two differences: they
+    join lines, here rows are pages; they drop the last window, here it counts.
     """
     from lm_eval.api.instance import Instance
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +143,19 @@ class Definition:
     @cached_property
     def _lacking(self) -> dict[str | None, str]:
         """Configuration → the rows that the source lacks; empty if the task names files."""
-        if self._named_files:
+        if self.named_files:
             return {}
         return self.source.lacks(self.dataset, self.declared_configs, self.splits)
 
     @property
-    def _named_files(self) -> Any:
-        return (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
+    def named_files(self) -> dict[str, tuple[str, ...]]:
+        """Split → files or patterns, if the task names them in place of a configuration."""
+        files = (self.settings.get("dataset_kwargs") or {}).get("data_files") or {}
+        splits = files if isinstance(files, dict) else {"train": files}
+        return {
+            str(split): (paths,) if isinstance(paths, str) else tuple(paths)
+            for split, paths in splits.items()
+        }
 
     @property
     def fault(self) -> str | None:
@@ -215,12 +222,10 @@ class Definition:
         if len(lacking) == len(declared):
             lacks = f"the dataset root {self.source.name} lacks {self.dataset}"
             raise AbsentError(next(iter(lacking.values()), lacks))
-        files = self._named_files
-        for file in files.values() if isinstance(files, dict) else [files]:
-            for pattern in [file] if isinstance(file, str) else file:
-                self.source.check_file(self.dataset, pattern)
-                if self.source.is_embedded and self.benchmark.where:
-                    self.source.check_rows(self.dataset, pattern, self.benchmark.where)
+        for pattern in chain.from_iterable(self.named_files.values()):
+            self.source.check_file(self.dataset, pattern)
+            if self.source.is_embedded and self.benchmark.where:
+                self.source.check_rows(self.dataset, pattern, self.benchmark.where)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned rows of the hub.

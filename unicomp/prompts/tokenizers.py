@@ -1,4 +1,4 @@
-"""What prompts need of a checkpoint's tokenizer; `unicomp.engines.tokenizer` has the real one."""
+"""The tokenizer as prompts depend on it; `unicomp.engines.tokenizer` implements it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unicomp.checkpoint import Checkpoint, build
+from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.efficiency.gain import Gain
@@ -36,9 +36,6 @@ T = TypeVar("T")
 
 Key = tuple[str, str, str]
 """(model, method, calibration) by name: a checkpoint of a session."""
-
-Narrate = Callable[[str], None]
-"""Is told what is being done, for a progress display."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,16 +242,14 @@ class Session:
         conditions = self._conditions[model.name]
         self._pool.close_others(model.name)  # a build needs the memory
         start = time.monotonic()
-        checkpoint = build(
-            model,
-            method,
-            self._calibration_for(subject) if method.compress else None,
+        builder = Builder(
             store=conditions.store,
             roots=self._roots,
             source=conditions.source,
-            progress=self._narrate,
             threads=conditions.engine.threads,
         )
+        calibration = self._calibration_for(subject) if method.compress else None
+        checkpoint = builder.build(model, method, calibration, self._narrate)
         self._narrate("")
         if method.name != DENSE.name:
             seconds = time.monotonic() - start

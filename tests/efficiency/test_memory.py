@@ -96,7 +96,7 @@ def test_where_the_system_keeps_no_peak_it_is_watched(monkeypatch):
         return len(held)
 
     before = system.current()
-    done, highest = memory._resident(hold)
+    done, highest = memory._peak_resident(hold)
     assert done == 200 << 20
     assert highest - before == pytest.approx(done, rel=0.05)
 

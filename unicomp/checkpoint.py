@@ -25,7 +25,7 @@ from unicomp.distillation.speed import remember_speed
 from unicomp.errors import BuildError, SpecError, UnsupportedError
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
-from unicomp.machine.child_process import Narrate as Narrate
+from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
 from unicomp.methods.identity import method_identity, text_digest
 from unicomp.methods.oneshot import TRUST_REMOTE_CODE
 from unicomp.methods.precision import declared_precision
@@ -74,7 +74,7 @@ class Checkpoint:
 class Builder:
     """Finds checkpoints in a store, and builds what is missing.
 
-    A calibration may be None for a method that reads none.
+    `calibration` may be None if the method reads none and nothing has to be built.
     """
 
     store: Store

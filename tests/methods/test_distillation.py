@@ -347,7 +347,7 @@ def test_models_that_cannot_be_cut_are_refused_before_anything_is_tried(
 def test_more_memory_than_there_is_is_refused_before_the_training(teacher, monkeypatch):
     from unicomp.methods import distillation
 
-    monkeypatch.setattr(distillation, "_memory", lambda there: 1000)
+    monkeypatch.setattr(distillation, "_memory", lambda: 1000)
     method = minitron_depth("d", layers=1, training=SHORT)
     with pytest.raises(BuildError, match=r"needs 0\.0 GB on each device, and there are 0\.0: set"):
         distillation._expected(Path(teacher.source), method.parameters)

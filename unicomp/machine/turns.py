@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
@@ -29,34 +29,23 @@ _HOLDING: ContextVar[str | None] = ContextVar("holding", default=None)
 """How this thread holds the device: `shared`, `alone`, or not at all (None)."""
 
 
-@contextmanager
-def shared(on_wait: Wait = lambda: None) -> Iterator[None]:
+def shared(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
     """Hold the device for work that others may do at the same time, such as a build.
 
     Does nothing inside of `shared` or `alone`. Raises StoreError if the lock cannot be used.
     """
-    if _HOLDING.get() is not None:
-        yield
-        return
-    with _locked("shared", on_wait):
-        yield
+    return nullcontext() if _HOLDING.get() else _locked("shared", on_wait)
 
 
-@contextmanager
-def alone(on_wait: Wait = lambda: None) -> Iterator[None]:
+def alone(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
     """Hold the device for a measurement.
 
     Does nothing inside of `alone`. Raises StoreError if the lock cannot be used, and RuntimeError
     inside of `shared`: two threads that both keep their share would wait for each other for ever.
     """
-    holding = _HOLDING.get()
-    if holding == "shared":
+    if _HOLDING.get() == "shared":
         raise RuntimeError("the device cannot be had alone by one who holds it shared")
-    if holding == "alone":
-        yield
-        return
-    with _locked("alone", on_wait):
-        yield
+    return nullcontext() if _HOLDING.get() else _locked("alone", on_wait)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ checkpoint compressed elsewhere, are used where they are.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from unicomp.errors import BuildError, SpecError, UnsupportedError
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
-from unicomp.methods.identity import method_identity, text_digest
+from unicomp.methods.identity import method_identity
 from unicomp.methods.oneshot import TRUST_REMOTE_CODE
 from unicomp.methods.precision import declared_precision
 from unicomp.methods.stored_weights import parameters, size
@@ -155,10 +156,11 @@ class Builder:
             "calibration": calibration.digest if calibration and method.calibrated else None,
         }
         if method.corpus is not None:
-            recipe = catalogue.load_recipe(method.corpus, self.roots)
+            recipe = catalogue.recipe_source(method.corpus, self.roots)
+            identity_of_rows = catalogue.load_recipe(method.corpus, self.roots).stream_identity
             identity["corpus"] = {
-                "recipe": text_digest(catalogue.recipe_source(method.corpus, self.roots)),
-                "rows": recipe.stream_identity(self.source, self.store.digest_of),
+                "recipe": hashlib.sha256(recipe.encode()).hexdigest(),
+                "rows": identity_of_rows(self.source, self.store.digest_of),
             }
         return identity
 

@@ -28,7 +28,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,15 +74,15 @@ def combined(name: str, first: Method, second: Method) -> Method:
 
 def _both(name: str, first: Method, second: Method) -> Guarantees:
     """The guarantees of both. Raises SpecError if both guarantee the same thing."""
-    default = Guarantees()
-    guarantees: dict[str, Any] = {}
-    for field in (each.name for each in fields(Guarantees)):
-        for method in (first, second):
-            if (value := getattr(method.guarantees, field)) != getattr(default, field):
-                if field in guarantees:
-                    raise SpecError(f"method {name}: {first} and {second} both decide the {field}")
-                guarantees[field] = value
-    return Guarantees(**guarantees)
+    default = vars(Guarantees())
+    ours, theirs = (
+        {field: value for field, value in vars(given).items() if value != default[field]}
+        for given in (first.guarantees, second.guarantees)
+    )
+    for field in ours:
+        if field in theirs:
+            raise SpecError(f"method {name}: {first} and {second} both decide the {field}")
+    return Guarantees(**ours, **theirs)
 
 
 def _compress(

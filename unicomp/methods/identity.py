@@ -22,15 +22,10 @@ def method_identity(method: Method, file: str) -> dict[str, Any]:
     return {
         "parameters": dict(method.parameters),
         "guarantees": vars(method.guarantees),
-        "file": text_digest(file),
+        "file": hashlib.sha256(file.encode()).hexdigest(),
         "code": code_digest(trains=method.corpus is not None),
         "versions": {name: _version(name) for name in _LIBRARIES},
     }
-
-
-def text_digest(text: str) -> str:
-    """SHA-256 of a text, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache

@@ -14,6 +14,7 @@ from unicomp.methods.stored_weights import (
     PACKED,
     SCALE,
     SHAPE,
+    ZERO_POINT,
     headers,
     is_matrix,
     packed_matrices,
@@ -50,7 +51,7 @@ def check_precision(
     for name in guarantees.exceptions:
         if not any(f".{name}." in f".{module}." for module in matrices):
             raise BuildError(f"no matrix is called {name}, so none has other bits")
-    scales = _scales(target)
+    stored = dict(tensors(target))
     weights = total_bits = 0
     for module, read in matrices.items():
         weight = read()
@@ -63,8 +64,10 @@ def check_precision(
                 f"{module} has a group with {levels} distinct weights; {wanted} bits make "
                 f"{2**wanted}"
             )
-        if module in scales and bool(weight.any()):
-            used = bits_used(weight, scales[module][:] if weight.is_floating_point() else None)
+        symmetric = module + SCALE in stored and module + ZERO_POINT not in stored
+        if symmetric and bool(weight.any()):
+            scale = stored[module + SCALE][:] if weight.is_floating_point() else None
+            used = bits_used(weight, scale)
             if used != wanted:
                 raise BuildError(f"{module} has weights that take {used} bits, not {wanted}")
         weights, total_bits = weights + weight.numel(), total_bits + weight.numel() * wanted
@@ -158,17 +161,6 @@ def _check_packing(target: Path, guarantees: Guarantees, linear: Mapping[str, An
                 f"{module} has {groups} scales for {columns} inputs, not one for each {group_size}"
             )
     return len(modules)
-
-
-def _scales(target: Path) -> dict[str, Any]:
-    """Lazily read scales, (outputs, groups), of symmetrically quantized modules, by name."""
-    stored = dict(tensors(target))
-    return {
-        module: entry
-        for name, entry in stored.items()
-        if (module := name.removesuffix(SCALE)) != name
-        and f"{module}.weight_zero_point" not in stored
-    }
 
 
 # -- used ---------------------------------------------------------------------------------------

@@ -26,8 +26,7 @@ def wanda(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None)
 def sparsegpt(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
     """Zero the weights that the others can best compensate for, and adjust the others.
 
-    `sparsity` is the share of zeros in each matrix, in (0, 1); `pattern` (n, m) zeroes n of each
-    m consecutive input weights; `sparsity` must then be n / m.
+    The settings are those of `wanda`.
     """
     return _pruning(name, "SparseGPTModifier", sparsity, pattern)
 

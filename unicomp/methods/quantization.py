@@ -20,7 +20,7 @@ from unicomp.spec import Guarantees, Method
 _MODULE = re.compile(r"\w+(\.\w+)*")
 
 UNREADABLE_PACKED = support.UNREADABLE | {"falcon"}
-"""The same for packed weights."""
+"""Architectures whose packed weights transformers 5.17 does not find again."""
 UNSMOOTHED = frozenset(
     {"bloom", "deepseek_v3", "glm4", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"}
 )
@@ -41,10 +41,9 @@ def gptq(
 def awq(
     name: str, *, bits: int = 4, group_size: int = 128, exceptions: Mapping[str, int] | None = None
 ) -> Method:
-    """Scale up the channels with large activations before rounding to the nearest.
+    """Scale up the channels with large activations, then round to the nearest.
 
-    `bits` a weight (2 to 8), one scale for each `group_size` input weights. `exceptions` give
-    layers other bits by name: `{"down_proj": 8}` or `{"layers.0": 8}`. The first that fits counts.
+    The settings are those of `gptq`.
     """
     return _quantization(name, "awq", bits, group_size, exceptions or {})
 

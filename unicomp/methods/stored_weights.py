@@ -1,6 +1,7 @@
 """The weights of a model as they lie on disk, in safetensors files; packed ones too.
 
-A matrix of few bits is stored as three tensors: `weight_packed`, `weight_scale`, `weight_shape`.
+A packed matrix is stored as `weight_packed`, `weight_scale` and `weight_shape`, and also as
+`weight_zero_point` if its integers are not symmetric.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PACKED = ".weight_packed"
 SCALE = ".weight_scale"
 SHAPE = ".weight_shape"
+ZERO_POINT = ".weight_zero_point"
 
 
 def tensors(folder: Path) -> Iterator[tuple[str, Any]]:

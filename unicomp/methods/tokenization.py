@@ -22,15 +22,13 @@ def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[lis
     """
     rows = []
     for sample in samples:
-        if not isinstance(sample, str) and tokenizer.chat_template:
-            ids = tokenizer.apply_chat_template(
-                [dict(turn) for turn in sample], tokenize=True, return_dict=False
-            )
+        if isinstance(sample, str):
+            ids = tokenizer(sample)["input_ids"]
+        elif tokenizer.chat_template:
+            turns = [dict(turn) for turn in sample]
+            ids = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
         else:
-            text = (
-                sample if isinstance(sample, str) else "\n".join(turn["content"] for turn in sample)
-            )
-            ids = tokenizer(text)["input_ids"]
+            ids = tokenizer("\n".join(turn["content"] for turn in sample))["input_ids"]
         if len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:
             ids = ids[1:]
         if ids:

@@ -234,7 +234,7 @@ def test_the_text_of_the_method_file_identifies_it(
     assert key(tiny, add_method(roots, "edited", "return"), text(1), store, roots) != first
 
 
-# -- the baseline, and what is refused ----------------------------------------------------------
+# -- the baseline, and what cannot be built ----------------------------------------------------
 
 
 def test_dense_is_the_folder_itself(tiny: Model, store: Store, roots: tuple[Path, ...]) -> None:
@@ -257,7 +257,7 @@ def test_a_checkpoint_compressed_elsewhere_is_taken_as_it_is(
     assert (str(mine), mine.key) == ("tiny-mine", dense.key), "the same files"
 
 
-def test_a_model_that_a_method_cannot_take_is_refused_before_the_build(
+def test_a_model_that_a_method_does_not_support_is_an_error_before_the_build(
     store: Store, roots: tuple[Path, ...], tmp_path: Path
 ) -> None:
     narrow = write_model(tmp_path / "narrow", hidden_size=64)
@@ -371,13 +371,14 @@ def test_a_full_disk_is_called_a_full_disk(
         Builder(store=Store(tmp_path), roots=roots).build(tiny, method, text(1))
 
 
-def test_a_build_tells_what_it_is_doing(
+def test_a_build_narrates_what_it_is_doing(
     tiny: Model, tmp_path: Path, roots: tuple[Path, ...]
 ) -> None:
-    told: list[str] = []
-    method = add_method(roots, "told", COPY)
-    Builder(store=Store(tmp_path), roots=roots).build(tiny, method, text(1), told.append)
-    assert told == [f"told of tiny: {stage}" for stage in ("starting", "compressing", "inspecting")]
+    heard: list[str] = []
+    method = add_method(roots, "copied", COPY)
+    Builder(store=Store(tmp_path), roots=roots).build(tiny, method, text(1), heard.append)
+    stages = ("starting", "compressing", "inspecting")
+    assert heard == [f"copied of tiny: {stage}" for stage in stages]
 
 
 # -- many processes, and killed ones ------------------------------------------------------------
@@ -437,10 +438,10 @@ def test_processes_that_want_the_same_checkpoint_build_it_once(
     count = tmp_path / "count"
     body = f"open({str(count)!r}, 'a').write('built ')\ntime.sleep(1)\n{COPY}"
     add_method(roots, "counted", body)
-    told = [process.communicate()[0].split() for process in [session("counted") for _ in range(3)]]
+    built = [process.communicate()[0].split() for process in [session("counted") for _ in range(3)]]
     assert count.read_text() == "built "
-    assert len({key for key, _ in told}) == 1
-    assert sorted(fresh for _, fresh in told) == ["False", "False", "True"]
+    assert len({key for key, _ in built}) == 1
+    assert sorted(fresh for _, fresh in built) == ["False", "False", "True"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

@@ -57,7 +57,7 @@ def copy(name: str, **settings: Any) -> Method:
 @pytest.mark.parametrize(
     "first", [pruned(), sparsegpt("sparsegpt_40", sparsity=0.4)], ids=["2:4", "40 %"]
 )
-def test_gptq_after_pruning_is_refused_with_the_reason(first: Method, bits: int) -> None:
+def test_gptq_after_pruning_is_an_error_with_the_reason(first: Method, bits: int) -> None:
     with pytest.raises(SpecError) as caught:
         combined("both", first, gptq("gptq", bits=bits))
     assert str(caught.value) == (
@@ -67,7 +67,7 @@ def test_gptq_after_pruning_is_refused_with_the_reason(first: Method, bits: int)
 
 
 @pytest.mark.parametrize("first", [pruned(), wanda("wanda_30", sparsity=0.3)], ids=str)
-def test_a_combination_claims_what_both_of_its_methods_claim(first: Method) -> None:
+def test_a_combination_has_the_guarantees_of_both_methods(first: Method) -> None:
     both = combined("both", first, awq("awq", bits=8, exceptions={"v_proj": 4}))
     assert both.guarantees == Guarantees(
         sparsity=first.guarantees.sparsity,
@@ -89,7 +89,7 @@ def test_a_combination_claims_what_both_of_its_methods_claim(first: Method) -> N
     ],
     ids=["prune last", "quantize twice", "prune twice", "dense"],
 )
-def test_what_cannot_be_combined_is_refused(first: Method, second: Method, message: str) -> None:
+def test_what_cannot_be_combined_is_an_error(first: Method, second: Method, message: str) -> None:
     with pytest.raises(SpecError, match=f"method both: {message}"):
         combined("both", first, second)
 
@@ -184,7 +184,7 @@ def test_pruned_and_then_scaled_and_rounded_keeps_the_pattern(
 def test_gptq_after_two_of_four_does_fill_the_zeros_again(
     tmp_path: Path, seen: Calibration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the refusal stands on; when this fails, it can go."""
+    """The reason for the error; when this fails, the error can go."""
     monkeypatch.setattr(combination, "FILLS_ZEROS", {})
     method = combined("both", pruned(), gptq("gptq"))
     folder = built(method, tmp_path, seen)
@@ -232,7 +232,7 @@ def test_three_bits_take_three_bits_on_disk(tmp_path: Path, seen: Calibration) -
     assert facts["bytes"] == size(folder)
 
 
-def test_experts_are_held_to_the_claims_like_all_matrices(
+def test_experts_are_held_to_the_guarantees_like_all_matrices(
     tmp_path: Path, seen: Calibration
 ) -> None:
     """Transformers fuses them, so that they are unpacked by themselves."""

@@ -120,8 +120,8 @@ def build(teacher, roots, source, seen, store):
 
 @pytest.fixture(scope="module", params=STUDENTS)
 def built(request, build):
-    told = []
-    return build(request.param, told.append), told
+    heard = []
+    return build(request.param, heard.append), heard
 
 
 SHAPES = {
@@ -146,7 +146,7 @@ def test_each_student_has_the_shape_that_its_method_guarantees(built, teacher):
 
 
 def test_each_student_says_what_its_training_took(built, store):
-    made, told = built
+    made, heard = built
     facts = made.facts
     assert 10_000 < facts["tokens"] <= 12_000
     assert facts["steps"] == 50
@@ -158,9 +158,9 @@ def test_each_student_says_what_its_training_took(built, store):
     lines = (made.path.parent / CURVE).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 51))
     label = f"{made.method} of tiny: "
-    assert told[0] == label + "starting"
-    assert any(line.startswith(label + "a student of ") for line in told)
-    assert told[-1] == label + "inspecting"
+    assert heard[0] == label + "starting"
+    assert any(line.startswith(label + "a student of ") for line in heard)
+    assert heard[-1] == label + "inspecting"
     assert not list((store.home / TRAINING).iterdir()), "nothing is left of a finished training"
 
 
@@ -268,7 +268,7 @@ def test_the_generated_text_is_known_by_its_first_samples(tmp_path):
     assert recipe.stream_identity(Source("hub"), lambda path: "") == {"allenai/c4": None}
 
 
-# -- what is refused ----------------------------------------------------------------------------
+# -- what is not supported ----------------------------------------------------------------------
 
 LLAMA = {
     "architectures": ["LlamaForCausalLM"],
@@ -284,7 +284,7 @@ SHORT = Training(tokens=2_000_000, sequence=128, batch=20, learning_rate=1e-3)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_a_budget_below_one_token_a_parameter_is_refused(name, tmp_path):
+def test_a_budget_below_one_token_a_parameter_is_not_supported(name, tmp_path):
     method = catalogue.load_method(name, catalogue.roots(tmp_path))
     reason = method.why_unsupported(LLAMA)
     assert reason is not None
@@ -332,7 +332,7 @@ def test_the_recipe_of_low_rank_clone_takes_its_model(tmp_path):
     assert work.training.batch * work.training.sequence == 32_768
 
 
-def test_models_that_cannot_be_cut_are_refused_before_anything_is_tried(
+def test_models_that_cannot_be_cut_are_unsupported_before_anything_is_tried(
     roots, source, seen, store, tmp_path
 ):
     shutil.copytree(EMBEDDED, tmp_path / "model")
@@ -344,7 +344,7 @@ def test_models_that_cannot_be_cut_are_refused_before_anything_is_tried(
         Builder(store=store, roots=roots, source=source).build(model, method, seen)
 
 
-def test_more_memory_than_there_is_is_refused_before_the_training(teacher, monkeypatch):
+def test_too_little_memory_is_an_error_before_the_training(teacher, monkeypatch):
     from unicomp.methods import distillation
 
     monkeypatch.setattr(distillation, "_memory", lambda: 1000)
@@ -368,7 +368,7 @@ def test_more_memory_than_there_is_is_refused_before_the_training(teacher, monke
         ),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(make, message):
+def test_settings_without_a_meaning_are_errors(make, message):
     with pytest.raises(SpecError, match=message):
         make()
 

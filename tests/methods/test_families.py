@@ -1,4 +1,4 @@
-"""Every method on every family of models: what is built is what it guarantees, and answers.
+"""Every method on every family of models: what is built holds the guarantees, and answers.
 
 Builds are the real ones, but for one thing: they run in this process, which imports llmcompressor
 once, rather than each in its own. `tests/test_checkpoint.py` has that process,
@@ -54,7 +54,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @dataclass(frozen=True)
 class Family:
-    """A model of a family, with what it takes to compress it and to ask it."""
+    """A model of a family, and all that compressing and asking it needs."""
 
     model: Model
     text: Path
@@ -86,7 +86,7 @@ def build_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", SIX)
-def test_a_compressed_model_is_what_it_claims_and_answers_like_the_model(
+def test_a_compressed_model_holds_the_guarantees_and_answers_like_the_model(
     family: Family, name: str
 ) -> None:
     method = catalogue.load_method(name, ROOTS)

@@ -168,7 +168,7 @@ def test_headers_are_read_without_torch(source: Path) -> None:
     assert parameters(source) == sum(math.prod(weight.shape) for weight in weights.values())
 
 
-def test_a_checkpoint_that_is_what_it_claims_is_measured(source: Path, target: Path) -> None:
+def test_a_checkpoint_that_holds_the_guarantees_is_measured(source: Path, target: Path) -> None:
     edit(target, **halved(target))
     facts = inspect_checkpoint(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
     assert (facts["sparsity"], facts["matrices"], facts["bits"]) == (0.5, 7, None)

@@ -1,4 +1,4 @@
-"""A method says before a build which models it cannot take."""
+"""A method says before a build which models it does not support."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def test_unstructured_pruning_takes_any_width(method: Any) -> None:
     ],
     ids=lambda value: None if isinstance(value, dict) else "",
 )
-def test_what_llmcompressor_cannot_do_is_refused(
+def test_what_llmcompressor_cannot_do_is_not_supported(
     method: Any, change: dict[str, Any], reason: str
 ) -> None:
     assert reason in method.why_unsupported(LLAMA | change)

@@ -18,7 +18,7 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
     def watch() -> None:
-        # unlike a process id, which may be used again, this cannot mistake another for the parent
+        # not psutil's wait for a process: the id of a parent that has ended may be used again
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)

@@ -102,7 +102,7 @@ def _compress(
 def _why_unsupported(first: Method, second: Method, config: Mapping[str, Any]) -> str | None:
     """Why either method does not support such a model, or None.
 
-    After a distillation, the second method is asked about the student, whose shape is another.
+    After a distillation, `_compress` asks the second method about the student, whose shape differs.
     """
     if (reason := first.why_unsupported(config)) or first.family == "distillation":
         return reason

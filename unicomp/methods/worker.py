@@ -1,7 +1,7 @@
 """Build one checkpoint in a process of its own: `python -m unicomp.methods.worker`.
 
-See `unicomp.machine.child_process` for how it is called. The process apart gives a method's memory,
-with that of the processes which the method starts.
+`unicomp.machine.child_process` calls it. In a process of its own, the memory measured is that of
+the method and of the processes which the method starts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints are built once, by the real methods, and kept only if they are what they claim."""
+"""Checkpoints are built once, by the real methods, and kept only if they hold the guarantees."""
 
 import json
 import os
@@ -15,9 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unicomp import catalogue, checkpoint
-from unicomp.checkpoint import Checkpoint
+from unicomp import catalogue
+from unicomp.checkpoint import Builder, Checkpoint, why_unsupported
 from unicomp.errors import BuildError, SpecError, StoreError, UnsupportedError
+from unicomp.methods.stored_weights import size
 from unicomp.spec import DENSE, Calibration, Method, Model
 from unicomp.store import CHECKPOINTS, Store
 
@@ -112,10 +113,10 @@ def built(
     request: pytest.FixtureRequest, tiny: Model, store: Store, roots: tuple[Path, ...]
 ) -> Checkpoint:
     method = catalogue.load_method(request.param, roots)
-    return checkpoint.build(tiny, method, text(1), store=store, roots=roots)
+    return Builder(store=store, roots=roots).build(tiny, method, text(1))
 
 
-def test_each_method_builds_what_it_claims(built: Checkpoint, tiny: Model) -> None:
+def test_each_method_builds_what_it_guarantees(built: Checkpoint, tiny: Model) -> None:
     guarantees, facts = built.method.guarantees, built.facts
     assert built.fresh
     assert facts["matrices"] == 14
@@ -127,7 +128,7 @@ def test_each_method_builds_what_it_claims(built: Checkpoint, tiny: Model) -> No
         assert spared == pytest.approx(matrices * (0.5 * 16 - 1) / 8, rel=0.01), "less a mask"
     else:
         assert (facts["bits"], facts["group_size"]) == (4, 128)
-        assert facts["bytes"] < 0.5 * checkpoint.size(Path(tiny.source))
+        assert facts["bytes"] < 0.5 * size(Path(tiny.source))
 
 
 def test_each_build_says_what_it_cost(built: Checkpoint) -> None:
@@ -157,7 +158,7 @@ def test_each_checkpoint_leaves_head_and_tokenizer_alone(built: Checkpoint, tiny
 def test_each_checkpoint_is_found_again(
     built: Checkpoint, tiny: Model, store: Store, roots: tuple[Path, ...]
 ) -> None:
-    again = checkpoint.build(tiny, built.method, text(1), store=store, roots=roots)
+    again = Builder(store=store, roots=roots).build(tiny, built.method, text(1))
     assert not again.fresh
     assert (again.key, again.path, again.facts) == (built.key, built.path, built.facts)
 
@@ -170,7 +171,7 @@ def test_other_bits_and_groups_are_a_file_of_three_lines(
         "method = gptq('gptq_w8a16_g64', bits=8, group_size=64)\n"
     )
     method = catalogue.load_method("gptq_w8a16_g64", roots)
-    facts = checkpoint.build(tiny, method, text(1), store=store, roots=roots).facts
+    facts = Builder(store=store, roots=roots).build(tiny, method, text(1)).facts
     assert (facts["bits"], facts["group_size"]) == (8, 64)
 
 
@@ -178,8 +179,8 @@ def test_the_same_build_in_two_stores_is_equal_bit_for_bit(
     tiny: Model, store: Store, roots: tuple[Path, ...], tmp_path: Path
 ) -> None:
     method = catalogue.load_method("gptq_w4a16", roots)
-    first = checkpoint.build(tiny, method, text(1), store=store, roots=roots)
-    second = checkpoint.build(tiny, method, text(1), store=Store(tmp_path), roots=roots)
+    first = Builder(store=store, roots=roots).build(tiny, method, text(1))
+    second = Builder(store=Store(tmp_path), roots=roots).build(tiny, method, text(1))
     assert first.key == second.key
     name = "model.safetensors"
     assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
@@ -189,7 +190,7 @@ def test_the_same_build_in_two_stores_is_equal_bit_for_bit(
 
 
 def key(model: Model, method: Method, seen: Calibration, store: Store, roots: Any) -> str:
-    return checkpoint.key(model, method, seen, store=store, roots=roots)
+    return Builder(store=store, roots=roots).key(model, method, seen)
 
 
 def test_the_text_of_the_calibration_identifies_it_and_its_name_does_not(
@@ -233,12 +234,12 @@ def test_the_text_of_the_method_file_identifies_it(
     assert key(tiny, add_method(roots, "edited", "return"), text(1), store, roots) != first
 
 
-# -- the baseline, and what is refused ----------------------------------------------------------
+# -- the baseline, and what cannot be built ----------------------------------------------------
 
 
 def test_dense_is_the_folder_itself(tiny: Model, store: Store, roots: tuple[Path, ...]) -> None:
     before = files(store)
-    dense = checkpoint.build(tiny, DENSE, None, store=store, roots=roots)
+    dense = Builder(store=store, roots=roots).build(tiny, DENSE, None)
     assert dense.path == tiny.folder
     weights = load_file(dense.path / "model.safetensors")
     assert dense.facts["parameters"] == sum(weight.numel() for weight in weights.values())
@@ -250,24 +251,24 @@ def test_a_checkpoint_compressed_elsewhere_is_taken_as_it_is(
 ) -> None:
     shutil.copytree(tiny.source, tmp_path / "mine")
     method = catalogue.load_checkpoint(str(tmp_path / "mine"), roots)
-    mine = checkpoint.build(tiny, method, text(1), store=store, roots=roots)
-    dense = checkpoint.build(tiny, DENSE, None, store=store, roots=roots)
+    mine = Builder(store=store, roots=roots).build(tiny, method, text(1))
+    dense = Builder(store=store, roots=roots).build(tiny, DENSE, None)
     assert mine.path == tmp_path.resolve() / "mine"
     assert (str(mine), mine.key) == ("tiny-mine", dense.key), "the same files"
 
 
-def test_a_model_that_a_method_cannot_take_is_refused_before_the_build(
+def test_a_model_that_a_method_does_not_support_is_an_error_before_the_build(
     store: Store, roots: tuple[Path, ...], tmp_path: Path
 ) -> None:
     narrow = write_model(tmp_path / "narrow", hidden_size=64)
     before = files(store)
     method = catalogue.load_method("gptq_w4a16", roots)
     with pytest.raises(UnsupportedError) as caught:
-        checkpoint.build(narrow, method, text(1), store=store, roots=roots)
+        Builder(store=store, roots=roots).build(narrow, method, text(1))
     assert str(caught.value) == (
         "gptq_w4a16 cannot compress tiny: hidden_size 64 is not divisible by groups of 128"
     )
-    assert checkpoint.why_unsupported(narrow, catalogue.load_method("wanda_2_4", roots)) is None
+    assert why_unsupported(narrow, catalogue.load_method("wanda_2_4", roots)) is None
     assert files(store) == before
 
 
@@ -276,7 +277,7 @@ def test_a_method_that_sees_text_is_not_built_without(
 ) -> None:
     method = catalogue.load_method("wanda_50", roots)
     with pytest.raises(SpecError, match="method wanda_50 needs a calibration"):
-        checkpoint.build(tiny, method, None, store=store, roots=roots)
+        Builder(store=store, roots=roots).build(tiny, method, None)
 
 
 def test_a_model_that_cannot_be_fetched_is_named(
@@ -290,7 +291,7 @@ def test_a_model_that_cannot_be_fetched_is_named(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
     far = Model(name="far", source="org/far")
     with pytest.raises(SpecError, match=r"the model org/far cannot be fetched .*no route.*local"):
-        checkpoint.build(far, DENSE, None, store=store, roots=roots)
+        Builder(store=store, roots=roots).build(far, DENSE, None)
 
 
 # -- builds that do not end well ----------------------------------------------------------------
@@ -299,8 +300,9 @@ COPY = "shutil.copytree(source, target)"
 LIES = {
     "does nothing": (
         COPY,
-        "claims=Guarantees(sparsity=0.5)",
-        r"lie of tiny is not what it claims: model\.layers\.0\.\S+ has 0\.00% zeros, not 50\.00%",
+        "guarantees=Guarantees(sparsity=0.5)",
+        r"lie of tiny failed: the checkpoint is not what the method guarantees: "
+        r"model\.layers\.0\.\S+ has 0\.00% zeros, not 50\.00%",
     ),
     "breaks one group": (
         COPY
@@ -314,7 +316,7 @@ for name in weights:
         weights[name][:, 1::4] = 0
 weights["model.layers.1.mlp.down_proj.weight"][5, 8] = 1
 save_file(weights, target / "model.safetensors", metadata={"format": "pt"})""",
-        "claims=Guarantees(sparsity=0.5, pattern=(2, 4))",
+        "guarantees=Guarantees(sparsity=0.5, pattern=(2, 4))",
         r"layers\.1\.mlp\.down_proj\.weight breaks the 2:4 pattern in 1 of 8192 groups",
     ),
     "loses its numbers": (
@@ -347,14 +349,14 @@ save_file(weights, target / "model.safetensors", metadata={"format": "pt"})""",
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_checkpoint_that_is_not_what_it_claims_is_not_kept(
+def test_a_checkpoint_that_breaks_a_guarantee_is_not_kept(
     tiny: Model, tmp_path: Path, roots: tuple[Path, ...], lie: str
 ) -> None:
     body, arguments, message = LIES[lie]
     method = add_method(roots, "lie", body, arguments)
     store = Store(tmp_path)
     with pytest.raises(BuildError, match=message) as caught:
-        checkpoint.build(tiny, method, text(1), store=store, roots=roots)
+        Builder(store=store, roots=roots).build(tiny, method, text(1))
     assert "\n" not in str(caught.value)
     assert files(store) == []
     (log,) = (store.home / "logs").iterdir()
@@ -366,18 +368,17 @@ def test_a_full_disk_is_called_a_full_disk(
 ) -> None:
     method = add_method(roots, "full", "raise OSError(28, 'No space left on device')")
     with pytest.raises(StoreError, match="is full"):
-        checkpoint.build(tiny, method, text(1), store=Store(tmp_path), roots=roots)
+        Builder(store=Store(tmp_path), roots=roots).build(tiny, method, text(1))
 
 
-def test_a_build_tells_what_it_is_doing(
+def test_a_build_narrates_what_it_is_doing(
     tiny: Model, tmp_path: Path, roots: tuple[Path, ...]
 ) -> None:
-    told: list[str] = []
-    method = add_method(roots, "told", COPY)
-    checkpoint.build(
-        tiny, method, text(1), store=Store(tmp_path), roots=roots, progress=told.append
-    )
-    assert told == [f"told of tiny: {stage}" for stage in ("starting", "compressing", "inspecting")]
+    heard: list[str] = []
+    method = add_method(roots, "copied", COPY)
+    Builder(store=Store(tmp_path), roots=roots).build(tiny, method, text(1), heard.append)
+    stages = ("starting", "compressing", "inspecting")
+    assert heard == [f"copied of tiny: {stage}" for stage in stages]
 
 
 # -- many processes, and killed ones ------------------------------------------------------------
@@ -387,13 +388,14 @@ def test_a_build_tells_what_it_is_doing(
 def session(tiny: Model, tmp_path: Path, roots: tuple[Path, ...]) -> Iterator[Any]:
     """Starts processes that build the method of a name in one store."""
     script = (
-        "import sys; from pathlib import Path; from unicomp import catalogue, checkpoint\n"
+        "import sys; from pathlib import Path; from unicomp import catalogue\n"
+        "from unicomp.checkpoint import Builder\n"
         "from unicomp.spec import Calibration, Model; from unicomp.store import Store\n"
         "source, home, name, *roots = sys.argv[1:]\n"
         "roots = [Path(root) for root in roots]\n"
-        "built = checkpoint.build(Model(name='tiny', source=source),\n"
-        "    catalogue.load_method(name, roots), Calibration(name='c', samples=('red is red',)),\n"
-        "    store=Store(Path(home)), roots=roots)\n"
+        "built = Builder(store=Store(Path(home)), roots=roots).build(\n"
+        "    Model(name='tiny', source=source), catalogue.load_method(name, roots),\n"
+        "    Calibration(name='c', samples=('red is red',)))\n"
         "print(built.key, built.fresh)\n"
     )
     started: list[subprocess.Popen[str]] = []
@@ -436,10 +438,10 @@ def test_processes_that_want_the_same_checkpoint_build_it_once(
     count = tmp_path / "count"
     body = f"open({str(count)!r}, 'a').write('built ')\ntime.sleep(1)\n{COPY}"
     add_method(roots, "counted", body)
-    told = [process.communicate()[0].split() for process in [session("counted") for _ in range(3)]]
+    built = [process.communicate()[0].split() for process in [session("counted") for _ in range(3)]]
     assert count.read_text() == "built "
-    assert len({key for key, _ in told}) == 1
-    assert sorted(fresh for _, fresh in told) == ["False", "False", "True"]
+    assert len({key for key, _ in built}) == 1
+    assert sorted(fresh for _, fresh in built) == ["False", "False", "True"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -472,15 +474,16 @@ def test_finding_a_checkpoint_imports_neither_torch_nor_transformers(
 ) -> None:
     method = add_method(roots, "quick", COPY)
     seen = Calibration(name="c", samples=("red is red",))
-    checkpoint.build(tiny, method, seen, store=Store(tmp_path), roots=roots)
+    Builder(store=Store(tmp_path), roots=roots).build(tiny, method, seen)
     script = (
-        "import sys; from pathlib import Path; from unicomp import catalogue, checkpoint\n"
+        "import sys; from pathlib import Path; from unicomp import catalogue\n"
+        "from unicomp.checkpoint import Builder\n"
         "from unicomp.spec import DENSE, Calibration, Model; from unicomp.store import Store\n"
         "roots = [Path(root) for root in sys.argv[3:]]\n"
         "model, store = Model(name='tiny', source=sys.argv[1]), Store(Path(sys.argv[2]))\n"
         "seen = Calibration(name='c', samples=('red is red',))\n"
         "for method in (DENSE, catalogue.load_method('quick', roots)):\n"
-        "    built = checkpoint.build(model, method, seen, store=store, roots=roots)\n"
+        "    built = Builder(store=store, roots=roots).build(model, method, seen)\n"
         "    assert not built.fresh\n"
         "print({'torch', 'transformers', 'llmcompressor', 'numpy'} & set(sys.modules))"
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import catalogue, checkpoint
+from unicomp import catalogue
 from unicomp.cli import main, supported_floors
+from unicomp.distillation.speed import remember_speed
 from unicomp.policy import parse_floor
 from unicomp.store import CHECKPOINTS, SCORES, Store
 
@@ -255,7 +256,7 @@ def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, caps
         "train_seconds": 3000.0,
         "correction_seconds": 600.0,
     }
-    checkpoint._note_speed(model, method, facts, store)
+    remember_speed(model, method, facts, store)
     arguments = ("plan", "minitron_width", "--model", "embedded", "--json")
     status, text = run(capsys, *arguments, "--unicomp-home", str(store.home))
     plan = json.loads(text)

@@ -28,7 +28,7 @@ _NAMES = {
     "methods.minitron": "minitron_depth minitron_width",
     "methods.pruning": "sparsegpt wanda",
     "methods.quantization": "awq gptq",
-    "methods.support": "MatrixWise",
+    "methods.support": "why_unsupported",
     "retention": "Retention",
     "scorecard": "Scorecard",
     "scoring.aggregate": (

@@ -37,7 +37,7 @@ from unicomp.methods.pruning import sparsegpt as sparsegpt
 from unicomp.methods.pruning import wanda as wanda
 from unicomp.methods.quantization import awq as awq
 from unicomp.methods.quantization import gptq as gptq
-from unicomp.methods.support import MatrixWise as MatrixWise
+from unicomp.methods.support import why_unsupported as why_unsupported
 from unicomp.retention import Retention as Retention
 from unicomp.scorecard import Scorecard as Scorecard
 from unicomp.scoring.aggregate import Among as Among
@@ -145,7 +145,6 @@ __all__ = [
     "ListedDiagnosis",
     "Load",
     "MacroF1",
-    "MatrixWise",
     "Mean",
     "Message",
     "Method",
@@ -213,4 +212,5 @@ __all__ = [
     "sparsegpt",
     "student_method",
     "wanda",
+    "why_unsupported",
 ]

@@ -22,11 +22,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from unicomp import cache, catalogue, checkpoint
+from unicomp import cache, catalogue
+from unicomp.checkpoint import why_unsupported
 from unicomp.data.lock import load_lock
 from unicomp.data.model_folder import read_config
+from unicomp.data.model_source import locate
 from unicomp.data.sources import HUB, Source
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
+from unicomp.distillation.speed import training_speed
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import READINGS
 from unicomp.mirror import fetch, needs, survey
@@ -170,12 +173,12 @@ def _plan(options: argparse.Namespace) -> int:
         raise SpecError(f"the method {method} trains nothing, so there is nothing to plan")
     if options.devices is not None and options.devices < 1:
         raise SpecError(f"--devices {options.devices} is not possible: give 1 or more")
-    if reason := checkpoint.why_unsupported(model, method):
+    if reason := why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
-    config = read_config(checkpoint.locate(model, config_only=True))
+    config = read_config(locate(model, config_only=True))
     planned = PlannedTraining.of(config, method.parameters)
     store = Store(store_home(options.unicomp_home, load_settings(root)))
-    measured = checkpoint.training_speed(model, method, store)
+    measured = training_speed(model, method, store)
     devices = options.devices or (1 if measured else MINITRON_DEVICES)
     expected = estimate(planned, devices=devices, narrow=True, flops_per_second=measured)
     if options.json:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unicomp.checkpoint import Checkpoint, build
+from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.efficiency.gain import Gain
@@ -40,9 +40,6 @@ from unicomp.spec import (
 
 K = TypeVar("K")
 T = TypeVar("T")
-
-Narrate = Callable[[str], None]
-"""Shows what is being done, for a progress display."""
 
 Admit = Callable[[Mapping[CheckpointId, Sequence[Benchmark]]], list[str]]
 """Returns the data sets that benchmarks read and no lock pins; raises SpecError for rows that are
@@ -217,16 +214,14 @@ class Session:
         conditions = self._conditions[model.name]
         self._gains.close_others(model.name)  # a build needs the memory
         start = time.monotonic()
-        checkpoint = build(
-            model,
-            method,
-            self._calibration_for(subject) if method.compress else None,
+        builder = Builder(
             store=conditions.store,
             roots=self._roots,
             source=conditions.source,
-            progress=self._narrate,
             threads=conditions.engine.threads,
         )
+        calibration = self._calibration_for(subject) if method.compress else None
+        checkpoint = builder.build(model, method, calibration, self._narrate)
         self._narrate("")
         if method.name != DENSE.name:
             self._work.append(

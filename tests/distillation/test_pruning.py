@@ -15,7 +15,7 @@ from unicomp.distillation.importance import Importance, measure_importance
 from unicomp.distillation.pruning import candidates, choose, depth, width
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError, SpecError
-from unicomp.methods.inspection import headers
+from unicomp.methods.stored_weights import headers
 
 IDS = token_ids(2, 9, seed=3)
 CUTS = {

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import catalogue, checkpoint
+from unicomp import catalogue
+from unicomp.checkpoint import Builder
 from unicomp.spec import Calibration, Model
 from unicomp.store import Store
 
@@ -32,6 +33,6 @@ def build(tmp_path_factory, embedded_model):
             (root / "fixtures/methods" / f"{name}.py").write_text(text)
         roots = catalogue.roots(root)
         method = catalogue.load_method(name, roots)
-        return checkpoint.build(embedded_model, method, SEEN, store=store, roots=roots)
+        return Builder(store=store, roots=roots).build(embedded_model, method, SEEN)
 
     return built

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unicomp.methods.inspection import size
+from unicomp.methods.stored_weights import size
 
 EMBEDDED = Path(__file__).parents[2] / "fixtures" / "embedded" / "model"
 MIB = 2**20

@@ -1,4 +1,4 @@
-"""Inference memory is measured in a process of its own, repeats, and is told apart."""
+"""Inference memory is measured in a process of its own, repeats, and is split into its parts."""
 
 import json
 import shutil
@@ -96,7 +96,7 @@ def test_where_the_system_keeps_no_peak_it_is_watched(monkeypatch):
         return len(held)
 
     before = system.current()
-    done, highest = memory._resident(hold)
+    done, highest = memory._peak_resident(hold)
     assert done == 200 << 20
     assert highest - before == pytest.approx(done, rel=0.05)
 
@@ -107,7 +107,7 @@ def test_nothing_is_left_of_a_measurement_but_its_figures(tmp_path):
     assert not log.exists()
 
 
-def test_more_tokens_than_positions_are_refused_in_a_line(tmp_path):
+def test_more_tokens_than_positions_are_an_error_of_one_line(tmp_path):
     folder = Path(shutil.copytree(EMBEDDED, tmp_path / "short"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 2048}))
@@ -116,14 +116,14 @@ def test_more_tokens_than_positions_are_refused_in_a_line(tmp_path):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_device_that_does_not_tell_is_refused(tmp_path):
+def test_a_device_whose_memory_is_unknown_is_an_error(tmp_path):
     model = Model(name="subject", source=str(EMBEDDED))
     settings = EngineSettings(device="mps")
     with pytest.raises(EngineError, match="not on mps"):
         footprint(EMBEDDED, model, ROW, settings, log=tmp_path / "memory.log")
 
 
-def test_a_checkpoint_that_does_not_load_is_told_in_a_line_and_its_log_is_kept(tmp_path):
+def test_a_checkpoint_that_does_not_load_is_an_error_of_one_line_and_its_log_is_kept(tmp_path):
     folder = Path(shutil.copytree(EMBEDDED, tmp_path / "broken"))
     (folder / "model.safetensors").write_bytes(b"\0" * 64)
     log = tmp_path / "memory.log"
@@ -133,6 +133,6 @@ def test_a_checkpoint_that_does_not_load_is_told_in_a_line_and_its_log_is_kept(t
     assert "Traceback" in log.read_text()
 
 
-def test_a_token_that_the_model_does_not_know_is_told_in_a_line(tmp_path):
+def test_a_token_that_the_model_does_not_know_is_an_error(tmp_path):
     with pytest.raises(EngineError, match="index out of range"):
         measured(EMBEDDED, [1, 2, 9999], tmp_path / "memory.log")

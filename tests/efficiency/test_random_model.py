@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 
 from tests.efficiency import random_model
 from unicomp.data.model_folder import check_folder, read_config
-from unicomp.methods.inspection import headers, parameters
+from unicomp.methods.stored_weights import headers, parameters
 
 
 @pytest.fixture(scope="module")

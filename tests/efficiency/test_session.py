@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import catalogue, session
+from unicomp import catalogue
+from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source
 from unicomp.efficiency import fingerprint, measurements
 from unicomp.efficiency.memory import Footprint
@@ -214,13 +215,13 @@ def test_what_is_open_of_another_model_is_closed_before_a_build(world, monkeypat
     one = world.session(LATENCY, models=[other])
     one.gain(world.of(DENSE), LATENCY)
     world.took("open")
-    build = session.build
+    build = Builder.build
 
-    def logged(model, *about, **how):
+    def logged(self, model, *about):
         world.log.append(("build", model.name))
-        return build(model, *about, **how)
+        return build(self, model, *about)
 
-    monkeypatch.setattr(session, "build", logged)
+    monkeypatch.setattr(Builder, "build", logged)
     one.gain(world.of(DENSE, other), SIZE)
     assert world.took("build", "close")[:2] == [("close", "dense"), ("build", "n")]
 
@@ -342,12 +343,12 @@ def test_waiting_for_the_device_and_builds_do_not_count(world, monkeypatch):
 
 
 def test_what_cannot_be_built_does_not_keep_the_others(world, monkeypatch):
-    build = session.build
+    build = Builder.build
 
-    def fails(model, method, *about, **how):
+    def fails(self, model, method, *about):
         if method is world.copy:
             raise BuildError("it is not what it claims")
-        return build(model, method, *about, **how)
+        return build(self, model, method, *about)
 
-    monkeypatch.setattr(session, "build", fails)
+    monkeypatch.setattr(Builder, "build", fails)
     assert world.session(LATENCY).gain(world.of(DENSE), LATENCY).value == 100.0

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.engines.conftest import real_vllm, settings_of
-from unicomp.checkpoint import find
+from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines import EngineSettings
 from unicomp.engines.server import Server
@@ -245,7 +245,7 @@ def scores_of(settings, home, count):
     """The scores of the embedded model."""
     store = Store(home)
     conditions = Conditions(store, Source("embedded"), settings, count)
-    checkpoint = find(MODEL, DENSE, None, store=store, roots=())
+    checkpoint = Builder(store=store, roots=()).find(MODEL, DENSE, None)
     measured = measure(checkpoint, benchmarks(), conditions)
     scores = {}
     for bench in benchmarks():

@@ -7,7 +7,7 @@ import pytest
 from suites.performance.test_knowledge import arc_easy
 from suites.performance.test_reasoning import gsm8k
 from unicomp import measuring
-from unicomp.checkpoint import find
+from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
@@ -29,7 +29,7 @@ def world(tmp_path, monkeypatch):
     engine = EngineSettings(name="vllm", vllm=str(program))
     monkeypatch.setattr(EngineSettings, "open", lambda *about: pytest.fail("a model is loaded"))
     return (
-        find(model, DENSE, None, store=store, roots=()),
+        Builder(store=store, roots=()).find(model, DENSE, None),
         Conditions(store, Source("embedded"), engine, samples=4),
     )
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from unicomp import catalogue, checkpoint, responses
+from unicomp import catalogue, responses
+from unicomp.checkpoint import Builder
 from unicomp.errors import StoreError
 from unicomp.machine import turns
 from unicomp.spec import Calibration, Model
@@ -212,13 +213,11 @@ class Builds:
         return thread
 
     def _build(self, name):
-        built = checkpoint.build(
+        built = Builder(store=self._store, roots=self._roots).build(
             Model(name="embedded", source=str(EMBEDDED)),
             catalogue.load_method(name, self._roots),
             Calibration(name="text", samples=("one",)),
-            store=self._store,
-            roots=self._roots,
-            progress=self.messages.append,
+            self.messages.append,
         )
         assert built.fresh
 

@@ -17,9 +17,10 @@ from unicomp import catalogue
 from unicomp.errors import BuildError, SpecError, UnsupportedError
 from unicomp.methods import combination
 from unicomp.methods.combination import combined
-from unicomp.methods.inspection import headers, inspect, size
+from unicomp.methods.inspection import inspect_checkpoint
 from unicomp.methods.pruning import sparsegpt, wanda
 from unicomp.methods.quantization import awq, gptq
+from unicomp.methods.stored_weights import headers, size
 from unicomp.spec import DENSE, Calibration, Guarantees, Method
 
 REPOSITORY = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def copy(name: str, **settings: Any) -> Method:
 @pytest.mark.parametrize(
     "first", [pruned(), sparsegpt("sparsegpt_40", sparsity=0.4)], ids=["2:4", "40 %"]
 )
-def test_gptq_after_pruning_is_refused_with_the_reason(first: Method, bits: int) -> None:
+def test_gptq_after_pruning_is_an_error_with_the_reason(first: Method, bits: int) -> None:
     with pytest.raises(SpecError) as caught:
         combined("both", first, gptq("gptq", bits=bits))
     assert str(caught.value) == (
@@ -66,7 +67,7 @@ def test_gptq_after_pruning_is_refused_with_the_reason(first: Method, bits: int)
 
 
 @pytest.mark.parametrize("first", [pruned(), wanda("wanda_30", sparsity=0.3)], ids=str)
-def test_a_combination_claims_what_both_of_its_methods_claim(first: Method) -> None:
+def test_a_combination_has_the_guarantees_of_both_methods(first: Method) -> None:
     both = combined("both", first, awq("awq", bits=8, exceptions={"v_proj": 4}))
     assert both.guarantees == Guarantees(
         sparsity=first.guarantees.sparsity,
@@ -88,7 +89,7 @@ def test_a_combination_claims_what_both_of_its_methods_claim(first: Method) -> N
     ],
     ids=["prune last", "quantize twice", "prune twice", "dense"],
 )
-def test_what_cannot_be_combined_is_refused(first: Method, second: Method, message: str) -> None:
+def test_what_cannot_be_combined_is_an_error(first: Method, second: Method, message: str) -> None:
     with pytest.raises(SpecError, match=f"method both: {message}"):
         combined("both", first, second)
 
@@ -168,7 +169,7 @@ def test_pruned_and_then_scaled_and_rounded_keeps_the_pattern(
     folder = built(method, tmp_path, seen)
     assert alive() == before, "the model between the methods is not kept in memory"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    facts = inspect(EMBEDDED, folder, method.guarantees, PROBES)
+    facts = inspect_checkpoint(EMBEDDED, folder, method.guarantees, PROBES)
     assert facts["sparsity_least"] >= 0.5
     assert (facts["bits"], facts["group_size"], facts["matrices"]) == (4, 128, 42)
     values = sum(
@@ -183,14 +184,14 @@ def test_pruned_and_then_scaled_and_rounded_keeps_the_pattern(
 def test_gptq_after_two_of_four_does_fill_the_zeros_again(
     tmp_path: Path, seen: Calibration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the refusal stands on; when this fails, it can go."""
+    """The reason for the error; when this fails, the error can go."""
     monkeypatch.setattr(combination, "FILLS_ZEROS", {})
     method = combined("both", pruned(), gptq("gptq"))
     folder = built(method, tmp_path, seen)
     with pytest.raises(BuildError, match=r"has [34]\d\.\d\d% zeros, not 50\.00%"):
-        inspect(EMBEDDED, folder, method.guarantees, PROBES)
+        inspect_checkpoint(EMBEDDED, folder, method.guarantees, PROBES)
     with pytest.raises(BuildError, match=r"breaks the 2:4 pattern in \d{3,} of \d+ groups"):
-        inspect(EMBEDDED, folder, Guarantees(pattern=(2, 4)), PROBES)
+        inspect_checkpoint(EMBEDDED, folder, Guarantees(pattern=(2, 4)), PROBES)
 
 
 def test_named_layers_have_their_own_bits_and_the_others_theirs(
@@ -198,7 +199,7 @@ def test_named_layers_have_their_own_bits_and_the_others_theirs(
 ) -> None:
     method = shipped("gptq_w4_w8")
     folder = built(method, tmp_path, seen)
-    facts = inspect(EMBEDDED, folder, method.guarantees, PROBES)
+    facts = inspect_checkpoint(EMBEDDED, folder, method.guarantees, PROBES)
     # of a layer's 4 * 128 * 128 + 3 * 128 * 384 weights, 128 * 384 have 8 bits
     assert (facts["bits"], facts["mean_bits"]) == (4, pytest.approx(4 + 4 * 3 / 13))
     lies = {
@@ -213,13 +214,13 @@ def test_named_layers_have_their_own_bits_and_the_others_theirs(
     for message, exceptions in lies.items():
         guarantees = Guarantees(bits=4, group_size=128, exceptions=exceptions)
         with pytest.raises(BuildError, match=message):
-            inspect(EMBEDDED, folder, guarantees, PROBES)
+            inspect_checkpoint(EMBEDDED, folder, guarantees, PROBES)
 
 
 def test_three_bits_take_three_bits_on_disk(tmp_path: Path, seen: Calibration) -> None:
     method = shipped("gptq_w3a16")
     folder = built(method, tmp_path, seen)
-    facts = inspect(EMBEDDED, folder, method.guarantees, PROBES)
+    facts = inspect_checkpoint(EMBEDDED, folder, method.guarantees, PROBES)
     assert facts["bits"] == 3
     weights = 6 * (4 * 128 * 128 + 3 * 128 * 384)
     stored = sum(
@@ -231,7 +232,7 @@ def test_three_bits_take_three_bits_on_disk(tmp_path: Path, seen: Calibration) -
     assert facts["bytes"] == size(folder)
 
 
-def test_experts_are_held_to_the_claims_like_all_matrices(
+def test_experts_are_held_to_the_guarantees_like_all_matrices(
     tmp_path: Path, seen: Calibration
 ) -> None:
     """Transformers fuses them, so that they are unpacked by themselves."""
@@ -239,9 +240,11 @@ def test_experts_are_held_to_the_claims_like_all_matrices(
     method = combined("both", pruned(), awq("awq", exceptions={"down_proj": 8}))
     assert method.compress is not None
     method.compress(source, tmp_path / "model", seen)
-    facts = inspect(source, tmp_path / "model", method.guarantees, PROBES)
+    facts = inspect_checkpoint(source, tmp_path / "model", method.guarantees, PROBES)
     assert facts["matrices"] == 2 * (4 + 4 * 3)
     assert facts["sparsity_least"] >= 0.5
     assert 4 < facts["mean_bits"] < 8
     with pytest.raises(BuildError, match=r"experts\.0\.\w+\.weight breaks the 3:4 pattern"):
-        inspect(source, tmp_path / "model", replace(method.guarantees, pattern=(3, 4)), PROBES)
+        inspect_checkpoint(
+            source, tmp_path / "model", replace(method.guarantees, pattern=(3, 4)), PROBES
+        )

@@ -13,11 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.distillation import tiny
-from unicomp import cache, catalogue, checkpoint
+from unicomp import cache, catalogue
+from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source
 from unicomp.distillation.loop import CURVE
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError, UnsupportedError
+from unicomp.methods.identity import code_digest
 from unicomp.methods.low_rank_clone import low_rank_clone
 from unicomp.methods.minitron import minitron_depth, minitron_width
 from unicomp.spec import Calibration, Model
@@ -109,18 +111,17 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def build(teacher, roots, source, seen, store):
-    def build(name, **settings):
-        method = catalogue.load_method(name, roots)
-        given = {"store": store, "roots": roots, "source": source} | settings
-        return checkpoint.build(teacher, method, seen, **given)
+    def build(name, narrate=lambda text: None):
+        builder = Builder(store=store, roots=roots, source=source)
+        return builder.build(teacher, catalogue.load_method(name, roots), seen, narrate)
 
     return build
 
 
 @pytest.fixture(scope="module", params=STUDENTS)
 def built(request, build):
-    told = []
-    return build(request.param, progress=told.append), told
+    heard = []
+    return build(request.param, heard.append), heard
 
 
 SHAPES = {
@@ -130,7 +131,7 @@ SHAPES = {
 }
 
 
-def test_each_student_has_the_shape_that_its_method_claims(built, teacher):
+def test_each_student_has_the_shape_that_its_method_guarantees(built, teacher):
     from transformers import AutoModelForCausalLM
 
     made, _ = built
@@ -145,7 +146,7 @@ def test_each_student_has_the_shape_that_its_method_claims(built, teacher):
 
 
 def test_each_student_says_what_its_training_took(built, store):
-    made, told = built
+    made, heard = built
     facts = made.facts
     assert 10_000 < facts["tokens"] <= 12_000
     assert facts["steps"] == 50
@@ -157,9 +158,9 @@ def test_each_student_says_what_its_training_took(built, store):
     lines = (made.path.parent / CURVE).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 51))
     label = f"{made.method} of tiny: "
-    assert told[0] == label + "starting"
-    assert any(line.startswith(label + "a student of ") for line in told)
-    assert told[-1] == label + "inspecting"
+    assert heard[0] == label + "starting"
+    assert any(line.startswith(label + "a student of ") for line in heard)
+    assert heard[-1] == label + "inspecting"
     assert not list((store.home / TRAINING).iterdir()), "nothing is left of a finished training"
 
 
@@ -175,15 +176,15 @@ def test_a_build_that_is_killed_goes_on_where_it_was(built, teacher, roots, sour
     if made.method.name != "minitron_depth":
         pytest.skip("one of them is enough")
     script = (
-        "import sys; from pathlib import Path; from unicomp import catalogue, checkpoint\n"
+        "import sys; from pathlib import Path; from unicomp import catalogue\n"
+        "from unicomp.checkpoint import Builder\n"
         "from unicomp.data.sources import Source\n"
         "from unicomp.spec import Calibration, Model; from unicomp.store import Store\n"
         "source, home, rows, samples, *roots = sys.argv[1:]\n"
         "roots = [Path(root) for root in roots]\n"
-        "checkpoint.build(Model(name='tiny', source=source),\n"
-        "    catalogue.load_method('minitron_depth', roots),\n"
-        "    Calibration(name='c', samples=tuple(samples.split('/')), tokens=24),\n"
-        "    store=Store(Path(home)), roots=roots, source=Source(rows))\n"
+        "Builder(store=Store(Path(home)), roots=roots, source=Source(rows)).build(\n"
+        "    Model(name='tiny', source=source), catalogue.load_method('minitron_depth', roots),\n"
+        "    Calibration(name='c', samples=tuple(samples.split('/')), tokens=24))\n"
     )
     home = tmp_path / "home"
     process = subprocess.Popen(
@@ -208,7 +209,7 @@ def test_a_build_that_is_killed_goes_on_where_it_was(built, teacher, roots, sour
     (entry,) = [entry for entry in cache.entries(held) if entry.kind == TRAINING]
     assert (entry.path / "student").is_dir()
     method = catalogue.load_method("minitron_depth", roots)
-    resumed = checkpoint.build(teacher, method, seen, store=held, roots=roots, source=source)
+    resumed = Builder(store=held, roots=roots, source=source).build(teacher, method, seen)
     assert resumed.fresh
     assert resumed.key == made.key == entry.key
     one, other = (load_file(c.path / "model.safetensors") for c in (made, resumed))
@@ -234,7 +235,7 @@ def test_the_text_it_trains_on_identifies_a_student(teacher, roots, source, seen
     method = catalogue.load_method("low_rank_clone", roots)
 
     def key(source):
-        return checkpoint.key(teacher, method, seen, store=store, roots=roots, source=source)
+        return Builder(store=store, roots=roots, source=source).key(teacher, method, seen)
 
     copy = tmp_path / "mirror"
     shutil.copytree(source.name, copy)
@@ -247,16 +248,16 @@ def test_the_text_it_trains_on_identifies_a_student(teacher, roots, source, seen
 def test_the_code_that_trains_identifies_students_alone(monkeypatch, tmp_path):
     from unicomp import distillation
 
-    checkpoint._code_digest.cache_clear()
-    students, others = checkpoint._code_digest(True), checkpoint._code_digest(False)
+    code_digest.cache_clear()
+    students, others = code_digest(trains=True), code_digest(trains=False)
     folder = tmp_path / "distillation"
     shutil.copytree(distillation.__path__[0], folder)
     (folder / "loop.py").write_text("# another loop")
     monkeypatch.setattr(distillation, "__path__", [str(folder)])
-    checkpoint._code_digest.cache_clear()
-    assert checkpoint._code_digest(False) == others
-    assert checkpoint._code_digest(True) != students
-    checkpoint._code_digest.cache_clear()
+    code_digest.cache_clear()
+    assert code_digest(trains=False) == others
+    assert code_digest(trains=True) != students
+    code_digest.cache_clear()
 
 
 def test_the_generated_text_is_known_by_its_first_samples(tmp_path):
@@ -267,7 +268,7 @@ def test_the_generated_text_is_known_by_its_first_samples(tmp_path):
     assert recipe.stream_identity(Source("hub"), lambda path: "") == {"allenai/c4": None}
 
 
-# -- what is refused ----------------------------------------------------------------------------
+# -- what is not supported ----------------------------------------------------------------------
 
 LLAMA = {
     "architectures": ["LlamaForCausalLM"],
@@ -283,7 +284,7 @@ SHORT = Training(tokens=2_000_000, sequence=128, batch=20, learning_rate=1e-3)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_a_budget_below_one_token_a_parameter_is_refused(name, tmp_path):
+def test_a_budget_below_one_token_a_parameter_is_not_supported(name, tmp_path):
     method = catalogue.load_method(name, catalogue.roots(tmp_path))
     reason = method.why_unsupported(LLAMA)
     assert reason is not None
@@ -331,7 +332,7 @@ def test_the_recipe_of_low_rank_clone_takes_its_model(tmp_path):
     assert work.training.batch * work.training.sequence == 32_768
 
 
-def test_models_that_cannot_be_cut_are_refused_before_anything_is_tried(
+def test_models_that_cannot_be_cut_are_unsupported_before_anything_is_tried(
     roots, source, seen, store, tmp_path
 ):
     shutil.copytree(EMBEDDED, tmp_path / "model")
@@ -340,13 +341,13 @@ def test_models_that_cannot_be_cut_are_refused_before_anything_is_tried(
     method = catalogue.load_method("minitron_width", roots)
     model = Model(name="gemma", source=str(tmp_path / "model"))
     with pytest.raises(UnsupportedError, match="the architecture gemma cannot be cut"):
-        checkpoint.build(model, method, seen, store=store, roots=roots, source=source)
+        Builder(store=store, roots=roots, source=source).build(model, method, seen)
 
 
-def test_more_memory_than_there_is_is_refused_before_the_training(teacher, monkeypatch):
+def test_too_little_memory_is_an_error_before_the_training(teacher, monkeypatch):
     from unicomp.methods import distillation
 
-    monkeypatch.setattr(distillation, "_memory", lambda there: 1000)
+    monkeypatch.setattr(distillation, "_memory", lambda: 1000)
     method = minitron_depth("d", layers=1, training=SHORT)
     with pytest.raises(BuildError, match=r"needs .* MB on each device, and there are 1 kB: set"):
         distillation._expected(Path(teacher.source), method.parameters)
@@ -367,12 +368,12 @@ def test_more_memory_than_there_is_is_refused_before_the_training(teacher, monke
         ),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(make, message):
+def test_settings_without_a_meaning_are_errors(make, message):
     with pytest.raises(SpecError, match=message):
         make()
 
 
-# -- students that are not what they claim ------------------------------------------------------
+# -- students that break a guarantee ------------------------------------------------------------
 
 
 @pytest.fixture
@@ -383,10 +384,10 @@ def student(build, tmp_path):
 
 
 def inspect(student, teacher, build):
-    from unicomp.methods.inspection import inspect
+    from unicomp.methods.inspection import inspect_checkpoint
 
     guarantees = build("minitron_width").method.guarantees
-    return inspect(Path(teacher.source), student, guarantees, [[1, 6, 7]])
+    return inspect_checkpoint(Path(teacher.source), student, guarantees, [[1, 6, 7]])
 
 
 def test_a_student_of_another_shape_is_not_kept(student, teacher, build):

@@ -1,4 +1,4 @@
-"""Every method on every family of models: what is built is what it claims, and answers.
+"""Every method on every family of models: what is built holds the guarantees, and answers.
 
 Builds are the real ones, but for one thing: they run in this process, which imports llmcompressor
 once, rather than each in its own. `tests/test_checkpoint.py` has that process,
@@ -7,7 +7,6 @@ once, rather than each in its own. `tests/test_checkpoint.py` has that process,
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from typing import Any
 import pytest
 
 from tests.families import FAMILIES, write_model
-from unicomp import catalogue, checkpoint
-from unicomp.checkpoint import Checkpoint
+from unicomp import catalogue
+from unicomp.checkpoint import Builder, Checkpoint
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
+from unicomp.machine import child_process
 from unicomp.measuring import Conditions, measure
 from unicomp.methods import worker
-from unicomp.methods.inspection import headers
+from unicomp.methods.stored_weights import headers
 from unicomp.responses import ResponseLog
 from unicomp.retention import retention
 from unicomp.scores import Records
@@ -55,7 +55,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @dataclass(frozen=True)
 class Family:
-    """A model of a family, with what it takes to compress it and to ask it."""
+    """A model of a family, and all that compressing and asking it needs."""
 
     model: Model
     text: Path
@@ -64,7 +64,7 @@ class Family:
     def build(self, method: Method) -> Checkpoint:
         calibration = catalogue.load_calibration(str(self.text), ROOTS, Source(EMBEDDED_ROWS))
         store = self.conditions.store
-        return checkpoint.build(self.model, method, calibration, store=store, roots=ROOTS)
+        return Builder(store=store, roots=ROOTS).build(self.model, method, calibration)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -79,15 +79,15 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(autouse=True)
 def build_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(request: Mapping[str, Any], log: Path, threads: int, progress: Any) -> dict[str, Any]:
+    def run(module: str, request: Mapping[str, Any], *, log: Path, **_: Any) -> dict[str, Any]:
         log.touch()
-        return worker._build(request, io.StringIO())
+        return worker.build(request, lambda text: None)
 
-    monkeypatch.setattr(checkpoint, "_run", run)
+    monkeypatch.setattr(child_process, "run", run)
 
 
 @pytest.mark.parametrize("name", SIX)
-def test_a_compressed_model_is_what_it_claims_and_answers_like_the_model(
+def test_a_compressed_model_holds_the_guarantees_and_answers_like_the_model(
     family: Family, name: str
 ) -> None:
     method = catalogue.load_method(name, ROOTS)

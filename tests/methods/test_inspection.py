@@ -13,16 +13,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from unicomp.errors import BuildError
-from unicomp.methods.inspection import (
-    bits_used,
-    broken_groups,
-    declared_bits,
-    declared_precision,
-    headers,
-    inspect,
-    most_levels,
-    parameters,
-)
+from unicomp.methods.inspection import inspect_checkpoint
+from unicomp.methods.precision import bits_used, declared_bits, declared_precision, most_levels
+from unicomp.methods.stored_weights import headers, parameters
+from unicomp.methods.zeros import broken_groups
 from unicomp.spec import Guarantees
 
 QKVO = [f"model.layers.0.self_attn.{name}_proj.weight" for name in "qkvo"]
@@ -174,9 +168,9 @@ def test_headers_are_read_without_torch(source: Path) -> None:
     assert parameters(source) == sum(math.prod(weight.shape) for weight in weights.values())
 
 
-def test_a_checkpoint_that_is_what_it_claims_is_measured(source: Path, target: Path) -> None:
+def test_a_checkpoint_that_holds_the_guarantees_is_measured(source: Path, target: Path) -> None:
     edit(target, **halved(target))
-    facts = inspect(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
+    facts = inspect_checkpoint(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
     assert (facts["sparsity"], facts["matrices"], facts["bits"]) == (0.5, 7, None)
     assert facts["ideal_bytes"] < facts["bytes"]
 
@@ -186,7 +180,7 @@ def test_one_broken_group_is_found(source: Path, target: Path) -> None:
     changes[QKVO[2]][3, 4] = 1.0
     edit(target, **changes)
     with pytest.raises(BuildError, match=r"v_proj.weight breaks the 2:4 pattern in 1 of 64 groups"):
-        inspect(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
+        inspect_checkpoint(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.64])
@@ -198,23 +192,23 @@ def test_too_few_and_too_many_zeros_are_found(source: Path, target: Path, share:
     changes[QKVO[0]] = weight.reshape(16, 16)
     edit(target, **changes)
     with pytest.raises(BuildError, match=rf"q_proj.weight has {100 * share:.0f}\.\d+%"):
-        inspect(source, target, Guarantees(sparsity=0.5), PROBES)
+        inspect_checkpoint(source, target, Guarantees(sparsity=0.5), PROBES)
 
 
 def test_zeros_that_the_model_had_before_are_no_fault(source: Path, target: Path) -> None:
     changes = halved(target)
     changes[QKVO[0]][:] = 0.0
     edit(target, **changes)
-    inspect(target, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
+    inspect_checkpoint(target, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
     with pytest.raises(BuildError, match="q_proj"):
-        inspect(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
+        inspect_checkpoint(source, target, Guarantees(sparsity=0.5, pattern=(2, 4)), PROBES)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_no_numbers_are_found(source: Path, target: Path, value: float) -> None:
     edit(target, **{QKVO[1]: torch.full((16, 16), value)})
     with pytest.raises(BuildError, match=r"k_proj.weight has 256 of 256 weights that are NaN"):
-        inspect(source, target, Guarantees(), PROBES)
+        inspect_checkpoint(source, target, Guarantees(), PROBES)
 
 
 def test_logits_that_are_no_numbers_are_found(source: Path, target: Path) -> None:
@@ -222,7 +216,7 @@ def test_logits_that_are_no_numbers_are_found(source: Path, target: Path) -> Non
     head = torch.full((32, 16), largest)
     edit(target, **{"lm_head.weight": head, "model.norm.weight": torch.full((16,), largest)})
     with pytest.raises(BuildError, match=r"logits are not finite after reloading"):
-        inspect(source, target, Guarantees(), PROBES)
+        inspect_checkpoint(source, target, Guarantees(), PROBES)
 
 
 def test_missing_weights_are_found(source: Path, target: Path) -> None:
@@ -230,7 +224,7 @@ def test_missing_weights_are_found(source: Path, target: Path) -> None:
     del weights[QKVO[0]]
     save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BuildError, match=r"lacks weights.*q_proj"):
-        inspect(source, target, Guarantees(), PROBES)
+        inspect_checkpoint(source, target, Guarantees(), PROBES)
 
 
 def test_a_changed_head_is_found(source: Path, target: Path) -> None:
@@ -238,12 +232,12 @@ def test_a_changed_head_is_found(source: Path, target: Path) -> None:
     head[0, 0] += 1
     edit(target, **halved(target), **{"lm_head.weight": head})
     with pytest.raises(BuildError, match=r"lm_head\.weight was changed"):
-        inspect(source, target, Guarantees(sparsity=0.5), PROBES)
+        inspect_checkpoint(source, target, Guarantees(sparsity=0.5), PROBES)
 
 
 def test_bits_that_are_not_declared_are_not_believed(source: Path, target: Path) -> None:
     with pytest.raises(BuildError, match="no quantization_config"):
-        inspect(source, target, Guarantees(bits=4, group_size=8), PROBES)
+        inspect_checkpoint(source, target, Guarantees(bits=4, group_size=8), PROBES)
 
 
 def test_a_declaration_of_bits_alone_is_not_believed(source: Path, target: Path) -> None:
@@ -264,11 +258,11 @@ def test_a_declaration_of_bits_alone_is_not_believed(source: Path, target: Path)
     }
     (target / "config.json").write_text(json.dumps(config))
     with pytest.raises(BuildError, match=r"is stored in full precision, not in 4 bits"):
-        inspect(source, target, Guarantees(bits=4, group_size=8), PROBES)
+        inspect_checkpoint(source, target, Guarantees(bits=4, group_size=8), PROBES)
     with pytest.raises(BuildError, match=r"says 4 bits, not 8"):
-        inspect(source, target, Guarantees(bits=8, group_size=8), PROBES)
+        inspect_checkpoint(source, target, Guarantees(bits=8, group_size=8), PROBES)
     with pytest.raises(BuildError, match=r"says groups of 8, not 16"):
-        inspect(source, target, Guarantees(bits=4, group_size=16), PROBES)
+        inspect_checkpoint(source, target, Guarantees(bits=4, group_size=16), PROBES)
 
 
 def test_the_inspected_tensors_are_consecutive_files(source: Path, target: Path) -> None:
@@ -287,4 +281,4 @@ def test_the_inspected_tensors_are_consecutive_files(source: Path, target: Path)
     (target / "model.safetensors.index.json").write_text(json.dumps(index))
     assert parameters(target) == parameters(source)
     with pytest.raises(BuildError, match="zeros"):
-        inspect(source, target, Guarantees(sparsity=0.5), PROBES)
+        inspect_checkpoint(source, target, Guarantees(sparsity=0.5), PROBES)

@@ -39,7 +39,7 @@ def test_a_sample_longer_than_a_batch_is_a_batch_of_its_own() -> None:
     assert [batch["input_ids"].shape[0] for batch in _loader([long, long])] == [1, 1]
 
 
-def test_the_head_is_ignored_by_whatever_name() -> None:
+def test_the_head_is_ignored_under_any_name() -> None:
     head = torch.nn.Linear(1, 1)
     named = [("model.norm", torch.nn.Identity()), ("embed_out", head)]
     model = SimpleNamespace(get_output_embeddings=lambda: head, named_modules=lambda: named)

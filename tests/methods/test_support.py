@@ -1,4 +1,4 @@
-"""A method says before a build which models it cannot take."""
+"""A method says before a build which models it does not support."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from unicomp.errors import SpecError
 from unicomp.methods.pruning import sparsegpt, wanda
 from unicomp.methods.quantization import awq, gptq
-from unicomp.methods.support import MatrixWise, input_widths
+from unicomp.methods.support import input_widths, why_unsupported
 
 LLAMA: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
@@ -75,7 +75,7 @@ def test_unstructured_pruning_takes_any_width(method: Any) -> None:
     ],
     ids=lambda value: None if isinstance(value, dict) else "",
 )
-def test_what_llmcompressor_cannot_do_is_refused(
+def test_what_llmcompressor_cannot_do_is_not_supported(
     method: Any, change: dict[str, Any], reason: str
 ) -> None:
     assert reason in method.why_unsupported(LLAMA | change)
@@ -90,7 +90,7 @@ def test_awq_knows_fewer_architectures_than_gptq() -> None:
 def test_widths_are_found_under_the_names_of_each_architecture() -> None:
     assert input_widths({"n_embd": 8}) == {"n_embd": 8}
     assert input_widths({"hidden_size": 8, "ffn_dim": 32}) == {"hidden_size": 8, "ffn_dim": 32}
-    assert MatrixWise(divisor=3)({"n_embd": 8}) == "n_embd 8 is not divisible by groups of 3"
+    assert why_unsupported({"n_embd": 8}, divisor=3) == "n_embd 8 is not divisible by groups of 3"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicomp import catalogue, checkpoint
-from unicomp.checkpoint import Checkpoint
+from unicomp import catalogue
+from unicomp.checkpoint import Builder, Checkpoint
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
 from unicomp.measuring import Conditions, measure
@@ -101,9 +101,8 @@ def ask(tmp_path: Path) -> Callable[..., Answered]:
 
 
 def dense_of(model: str, store: Store) -> Checkpoint:
-    return checkpoint.build(
-        catalogue.load_model(model, ROOTS), DENSE, None, store=store, roots=ROOTS
-    )
+    builder = Builder(store=store, roots=ROOTS)
+    return builder.build(catalogue.load_model(model, ROOTS), DENSE, None)
 
 
 def right(row: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from suites.performance import test_knowledge as knowledge
 from suites.performance import test_multilingual as multilingual
 from suites.performance import test_reasoning as reasoning
 from unicomp import Benchmark
-from unicomp.checkpoint import find
+from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.engines.tokenizer import load_tokenizer
@@ -195,7 +195,7 @@ def by_unicomp(
     store = Store(folder / "home")
     engine = EngineSettings(device="cpu", batch_size=BATCH_SIZE)
     conditions = Conditions(store, Source(str(root)), engine)
-    checkpoint = find(model, DENSE, None, store=store, roots=())
+    checkpoint = Builder(store=store, roots=()).find(model, DENSE, None)
     measured = measure(checkpoint, [one.bench for one in pairs], conditions)
     responses = ResponseLog(store, checkpoint, engine).read()
     tokenizer = load_tokenizer(checkpoint.path, model)

@@ -1,13 +1,13 @@
-"""Resident memory: of this process, now and at most, and of it with the processes it started."""
+"""Resident memory in bytes: of this process, now and at most, and with all that it started."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import psutil
@@ -18,7 +18,7 @@ _FORGET_PEAK = "5"
 
 
 def current() -> int:
-    """Bytes that this process holds."""
+    """The memory that this process holds."""
     import psutil
 
     held: int = psutil.Process().memory_info().rss
@@ -26,14 +26,12 @@ def current() -> int:
 
 
 def peak() -> int:
-    """The most bytes that this process has held at a time, since it began or `forget_peak`."""
-    try:
-        # Unlike getrusage, this forgets the process that started this one.
+    """The most memory that this process has held since it began, or since `forget_peak`."""
+    with suppress(OSError):
+        # unlike getrusage, this does not include the process that started this one
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    except OSError:
-        pass
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -41,7 +39,7 @@ def peak() -> int:
 
 
 def forget_peak() -> bool:
-    """Let `peak` begin anew at what is held now; False where the system does not let it."""
+    """Let `peak` begin anew at what is held now; False where the system cannot do that."""
     try:
         _CLEAR.write_text(_FORGET_PEAK)
     except OSError:
@@ -50,9 +48,9 @@ def forget_peak() -> bool:
 
 
 def of_family() -> int:
-    """Bytes that this process and all that it started hold; 0 if there are none of those.
+    """The memory of this process and all that it started; 0 if it started none.
 
-    Where the system can tell, pages that several of them share are counted once.
+    On Linux, pages that several of them share are counted once.
     """
     import psutil
 
@@ -62,23 +60,21 @@ def of_family() -> int:
 
 
 def _share(process: psutil.Process) -> int:
-    """Bytes of one process, its part of what it shares; 0 if it is gone."""
+    """The memory of one process, with its part of shared pages; 0 if it is gone."""
     import psutil
 
     try:
-        try:
-            info: Any = process.memory_full_info()
-        except psutil.AccessDenied:
-            info = process.memory_info()
-    except psutil.Error:
+        known = process.as_dict(["memory_full_info", "memory_info"])
+    except psutil.NoSuchProcess:
         return 0
-    return int(getattr(info, "pss", info.rss))
+    info = known["memory_full_info"] or known["memory_info"]
+    return int(getattr(info, "pss", info.rss)) if info else 0
 
 
 class Watch:
-    """Looks at an amount of memory again and again, in a thread of its own; keeps the `highest`.
+    """Keep the `highest` of an amount of memory, read every few `seconds` in a thread of its own.
 
-    What is held for less than `seconds` may go unseen.
+    A peak shorter than `seconds` may be missed.
     """
 
     def __init__(self, held: Callable[[], int], seconds: float) -> None:
@@ -92,12 +88,7 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""A process that must not outlive the one that waits for it."""
+"""End this process when the process that waits for it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 
 def end_with(parent: int) -> None:
-    """See to it that this process ends when `parent`, the process that started it, does."""
+    """Make this process end when `parent`, the process that started it, does."""
     if sys.platform == "linux":
         import ctypes
         import signal
@@ -18,6 +18,7 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
     def watch() -> None:
+        # not psutil's wait for a process: the id of a parent that has ended may be used again
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)

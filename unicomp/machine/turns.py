@@ -1,13 +1,13 @@
-"""Who may use the machine: many builds and answers side by side, or one measurement alone.
+"""Take turns at the machine: many builds and answers side by side, or one measurement alone.
 
-A timing taken while something else runs is none, and a build that starts meanwhile spoils it. So
-what works hard holds the device shared, and a measurement holds it alone. The lock is the operating
-system's, one for each user of the machine, whatever store they use, and vanishes with its process.
-It knows nothing of other users, nor of programs that do not ask for it.
+A timing taken while something else runs is worthless, and a build that starts meanwhile spoils it.
+So whatever works hard holds the device shared, and a measurement holds it alone. The lock is the
+operating system's, one for each user of the machine, for all stores; it vanishes with its process.
+It does not cover other users, nor programs that do not ask for it.
 
 A measurement waits until nobody holds the device shared: an endless stream of builds keeps it
-waiting. One that holds the device alone must not wait for a lock of the store, whose holder may be
-waiting for the device: what is measured is built before.
+waiting. Build before you measure: a process that holds the device alone must not wait for a lock of
+the store, because the holder of that lock may be waiting for the device.
 """
 
 from __future__ import annotations
@@ -15,70 +15,60 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Literal
 
 from unicomp.errors import StoreError
 
 Wait = Callable[[], None]
-"""Is called once where another process has to be waited for."""
+"""Called once before waiting for another process."""
 
 _HOLDING: ContextVar[str | None] = ContextVar("holding", default=None)
-"""How this thread holds the device: `shared`, `alone` or not."""
+"""How this thread holds the device: `shared`, `alone`, or not at all (None)."""
 
 
-@contextmanager
-def shared(on_wait: Wait = lambda: None) -> Iterator[None]:
-    """Hold the device for work that others may do beside it, such as a build.
+def shared(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
+    """Hold the device for work that others may do at the same time, such as a build.
 
-    Inside of `shared` or `alone` it is held already. Raises StoreError if the lock cannot be used.
+    Does nothing inside of `shared` or `alone`. Raises StoreError if the lock cannot be used.
     """
-    if _HOLDING.get() is not None:
-        yield
-        return
-    with _held("shared", on_wait):
-        yield
+    return nullcontext() if _HOLDING.get() else _locked("shared", on_wait)
 
 
-@contextmanager
-def alone(on_wait: Wait = lambda: None) -> Iterator[None]:
+def alone(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
     """Hold the device for a measurement.
 
-    Inside of `alone` it is held already. Raises StoreError if the lock cannot be used, RuntimeError
-    inside of `shared`: two who both kept what they have would wait for each other for good.
+    Does nothing inside of `alone`. Raises StoreError if the lock cannot be used, and RuntimeError
+    inside of `shared`: two threads that both keep their share would wait for each other for ever.
     """
-    holding = _HOLDING.get()
-    if holding == "shared":
+    if _HOLDING.get() == "shared":
         raise RuntimeError("the device cannot be had alone by one who holds it shared")
-    if holding == "alone":
-        yield
-        return
-    with _held("alone", on_wait):
-        yield
+    return nullcontext() if _HOLDING.get() else _locked("alone", on_wait)
 
 
 @contextmanager
-def _held(kind: str, on_wait: Wait) -> Iterator[None]:
+def _locked(how: Literal["shared", "alone"], on_wait: Wait) -> Iterator[None]:
     import fcntl
 
     path = Path(tempfile.gettempdir()) / f"unicomp-device-{os.getuid()}.lock"
-    wanted = fcntl.LOCK_EX if kind == "alone" else fcntl.LOCK_SH
+    operation = fcntl.LOCK_EX if how == "alone" else fcntl.LOCK_SH
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise StoreError(
             f"the lock of the device {path} cannot be opened ({error.strerror}): remove it, or "
-            "name another folder for it in TMPDIR"
+            "set TMPDIR to another folder"
         ) from None
     try:
         try:
-            fcntl.flock(descriptor, wanted | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
         except BlockingIOError:
             on_wait()
-            fcntl.flock(descriptor, wanted)
-        token = _HOLDING.set(kind)
+            fcntl.flock(descriptor, operation)
+        token = _HOLDING.set(how)
         try:
             yield
         finally:

@@ -1,1 +1,1 @@
-"""Ways to compress: one module for each technique, from a source folder to a target folder."""
+"""Ways to compress, from a source folder to a target folder, and the inspection of results."""

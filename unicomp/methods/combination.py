@@ -1,8 +1,8 @@
-"""Two methods, one after the other: a sparse model whose weights are then rounded to few bits.
+"""Compress with two methods, one after the other: prune, then round the rest to few bits.
 
-The second method reads the folder that the first one wrote, and the result is held to what both
-claim. Not every pair is worth building. Measured on the embedded model (24 calibration texts of
-256 tokens, groups of 128, 319,488 groups of four weights):
+The second method reads the folder that the first one wrote, and the result is held to the
+guarantees of both. Not every pair is worth building. Measured on the embedded model (24 calibration
+texts of 256 tokens, groups of 128, 319,488 groups of four weights):
 
 | first | second | zeros | broken 2:4 groups |
 |---|---|---|---|
@@ -19,8 +19,8 @@ claim. Not every pair is worth building. Measured on the embedded model (24 cali
 | Wanda 50 % | GPTQ, 4 bits | 46.5 %, 38 % in one matrix | |
 | SparseGPT 50 % | GPTQ, 4 bits | 47.0 %, 37 % in one matrix | |
 
-AWQ multiplies columns and rounds to a grid that has an exact zero, so what is zero stays zero. GPTQ
-adds the error of each rounded column to the columns after it, those that were pruned included.
+AWQ multiplies columns and rounds to a grid that has an exact zero, so zeros stay zeros. GPTQ adds
+the error of each rounded column to the columns after it, those that were pruned included.
 """
 
 from __future__ import annotations
@@ -28,27 +28,26 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from unicomp.errors import SpecError, UnsupportedError
-from unicomp.methods.oneshot import warm_up as warm_up  # the worker calls it before it takes time
+from unicomp.methods.oneshot import warm_up as warm_up  # the worker calls it before timing
 from unicomp.spec import Calibration, Guarantees, Method
 
 FILLS_ZEROS = {
     "gptq": "GPTQ adds the error of each rounded column to the columns after it, "
     "those that were pruned included; AWQ keeps them"
 }
-"""Techniques of quantization that fill the zeros of a pruned model again, and why."""
+"""Quantization techniques that fill the zeros of a pruned model again, and why."""
 
 
 def combined(name: str, first: Method, second: Method) -> Method:
     """Compress with `first`, then compress the result with `second`, on the same calibration.
 
-    `combined("wanda_2_4_awq", wanda(...), awq(...))`. Raises SpecError for two methods that cannot
-    both have what they claim.
+    Example: `combined("wanda_2_4_awq", wanda(...), awq(...))`. Raises SpecError if one method
+    breaks a guarantee of the other.
     """
     for method in (first, second):
         if method.compress is None:
@@ -68,24 +67,22 @@ def combined(name: str, first: Method, second: Method) -> Method:
         compress=partial(_compress, first, second),
         guarantees=_both(name, first, second),
         parameters={"first": dict(first.parameters), "second": dict(second.parameters)},
-        why_unsupported=partial(_refuse, first, second),
+        why_unsupported=partial(_why_unsupported, first, second),
         calibrated=first.calibrated or second.calibrated,
     )
 
 
 def _both(name: str, first: Method, second: Method) -> Guarantees:
-    """What both claim. Raises SpecError where they claim the same thing."""
-    default = Guarantees()
-    guarantees: dict[str, Any] = {}
-    for one in fields(Guarantees):
-        for method in (first, second):
-            if (value := getattr(method.guarantees, one.name)) != getattr(default, one.name):
-                if one.name in guarantees:
-                    raise SpecError(
-                        f"method {name}: {first} and {second} both decide the {one.name}"
-                    )
-                guarantees[one.name] = value
-    return Guarantees(**guarantees)
+    """The guarantees of both. Raises SpecError if both guarantee the same thing."""
+    default = vars(Guarantees())
+    ours, theirs = (
+        {field: value for field, value in vars(given).items() if value != default[field]}
+        for given in (first.guarantees, second.guarantees)
+    )
+    for field in ours:
+        if field in theirs:
+            raise SpecError(f"method {name}: {first} and {second} both decide the {field}")
+    return Guarantees(**ours, **theirs)
 
 
 def _compress(
@@ -102,8 +99,11 @@ def _compress(
         second.compress(between, target, calibration)
 
 
-def _refuse(first: Method, second: Method, config: Mapping[str, Any]) -> str | None:
-    """Distillation alone changes the shape, so that the second method must see the student's."""
+def _why_unsupported(first: Method, second: Method, config: Mapping[str, Any]) -> str | None:
+    """Why either method does not support such a model, or None.
+
+    After a distillation, `_compress` asks the second method about the student, whose shape differs.
+    """
     if (reason := first.why_unsupported(config)) or first.family == "distillation":
         return reason
     return second.why_unsupported(config)

@@ -1,8 +1,8 @@
-"""From a teacher and a way to begin to a trained student on disk.
+"""Train a student of a model and write it to disk: what all methods of distillation share.
 
-A method that trains is called with a fourth argument, the `Workshop`: where its text comes from,
-where it may leave what it has so far, and whom it tells. All that is done is done once: what is in
-the workshop's folder already is not made again, so a build that was killed goes on.
+A method that trains is called with a fourth argument, the `Workshop`: the source of its text, a
+folder for its state, and a function to report progress to. Each step is done once: what the folder
+already holds is not made again, so a killed build goes on.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.data.model_folder import read_config
+from unicomp.distillation import shape
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.estimate import Estimate, PlannedTraining, estimate
 from unicomp.distillation.job import MODEL, TrainingJob, load_model, run_job
 from unicomp.distillation.loop import CURVE, Progress, Trained
-from unicomp.distillation.shape import why_unsupported
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
+from unicomp.methods import support
 from unicomp.methods.oneshot import copy_companions, store_in, stored_dtype
-from unicomp.methods.support import MatrixWise
 from unicomp.spec import Calibration, Guarantees, Method
 from unicomp.units import amount
 
 Begin = Callable[[Any, Any, Calibration], Any]
-"""Makes an untrained student from a teacher, its tokenizer and the calibration."""
+"""Make an untrained student from a teacher, its tokenizer and the calibration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """What a method that trains needs beside a source, a target and a calibration."""
+    """What a method that trains needs, in addition to a source, a target and a calibration."""
 
     corpus: Corpus
     folder: Path
-    """What lies in it survives a killed build, and is removed after a finished one."""
+    """Its content survives a killed build, and is removed after a finished one."""
     progress: Progress
     trust_remote_code: bool = False
 
@@ -53,54 +53,44 @@ def warm_up() -> None:
 
 
 def student_method(
-    name: str,
-    *,
-    compress: Callable[..., Any],
-    calibrated: bool,
-    training: Training,
-    **parameters: Any,
+    name: str, *, begin: Begin | None, training: Training, **parameters: Any
 ) -> Method:
-    """The method that trains a student: `compress` gets all of it as its keyword `parameters`.
+    """Declare a method that trains a student of the shape which it guarantees.
 
-    `parameters` hold at least `objective`, a kind of job, and `shape`, how `Shape.scaled` makes the
-    student's shape of the teacher's, to which the student is held.
+    `begin` makes the student from the calibration text; without it the method reads none. The
+    `parameters` hold at least `objective`, a kind of `TrainingJob`, and `shape`, the arguments of
+    `Shape.scaled` that make the student's shape from the teacher's.
     """
     identity = {**parameters, "training": training.as_json()}
     return Method(
         name=name,
         family="distillation",
-        compress=partial(compress, parameters=identity),
+        compress=partial(distil, parameters=identity, begin=begin),
         guarantees=Guarantees(shape=parameters["shape"]),
         parameters=identity,
         corpus=training.corpus,
-        calibrated=calibrated,
-        why_unsupported=Refusal(name, identity),
+        calibrated=begin is not None,
+        why_unsupported=partial(_why_unsupported, name, identity),
     )
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Refuses models that cannot be cut, or for whose students the budget is no training."""
-
-    name: str
-    parameters: Mapping[str, Any]
-
-    def __call__(self, config: Mapping[str, Any]) -> str | None:
-        """The reason why such a model cannot be distilled, or None."""
-        reason = MatrixWise()(config) or why_unsupported(config)
-        if reason is not None:
-            return reason
-        try:
-            planned = PlannedTraining.of(config, self.parameters)
-        except SpecError as error:
-            return str(error)
-        tokens, weights = planned.training.tokens, planned.student.parameters()
-        if tokens < weights:
-            return (
-                f"{tokens:,} tokens are no training for a student of {weights:,} parameters: give "
-                f"a larger budget in fixtures/methods/{self.name}_OF_THIS_MODEL.py"
-            )
-        return None
+def _why_unsupported(
+    name: str, parameters: Mapping[str, Any], config: Mapping[str, Any]
+) -> str | None:
+    """Why a model cannot be cut, or the tokens are too few to train its student; or None."""
+    if reason := support.why_unsupported(config) or shape.why_unsupported(config):
+        return reason
+    try:
+        planned = PlannedTraining.of(config, parameters)
+    except SpecError as error:
+        return str(error)
+    tokens, weights = planned.training.tokens, planned.student.parameters()
+    if tokens < weights:
+        return (
+            f"{tokens:,} tokens are no training for a student of {weights:,} parameters: give "
+            f"a larger budget in fixtures/methods/{name}_OF_THIS_MODEL.py"
+        )
+    return None
 
 
 def distil(
@@ -112,13 +102,11 @@ def distil(
     parameters: Mapping[str, Any],
     begin: Begin | None,
 ) -> dict[str, Any]:
-    """Train a student of the model in `source`, write it to `target`, and say what it took.
+    """Train a student of the model in `source`, write it to `target`, and return the facts.
 
-    `begin` makes the student of a distillation of logits; the other objectives make their own.
-    Raises BuildError where the device has not the memory, or the training fails.
+    `begin` makes the student for a distillation of logits; other objectives make their own.
+    Raises BuildError if the device has too little memory or the training fails.
     """
-    import torch
-
     training = Training.from_json(dict(parameters["training"]))
     expected = _expected(source, parameters)
     workshop.progress(str(expected))
@@ -142,59 +130,56 @@ def distil(
     trained = run_job(job, workshop.progress)
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(job.folder / MODEL, target)
-    dtype: torch.dtype = stored_dtype(source, read_config(source))
-    store_in(target, dtype)
+    store_in(target, stored_dtype(source, read_config(source)))
     copy_companions(source, target)
     shutil.copyfile(job.folder / CURVE, target.parent / CURVE)
-    peaks = [each.accelerator_bytes for each in (corrected, trained) if each is not None]
+    peaks = [each.accelerator_bytes for each in (corrected, trained) if each]
     return {
         "tokens": trained.tokens,
         "steps": trained.steps,
         "train_seconds": trained.seconds,
-        "correction_seconds": corrected.seconds if corrected is not None else 0.0,
+        "correction_seconds": corrected.seconds if corrected else 0.0,
         "tokens_per_second": trained.tokens_per_second,
         "loss_first": trained.first_loss,
         "loss_last": trained.last_loss,
         "estimate": expected.as_json(),
-        "peak_accelerator_bytes": max((peak for peak in peaks if peak is not None), default=None),
+        "peak_accelerator_bytes": max(filter(None, peaks), default=None),
     }
 
 
 def _expected(source: Path, parameters: Mapping[str, Any]) -> Estimate:
-    """What it will take; BuildError if that is more memory than a device has."""
+    """Estimate the training; raise BuildError if it needs more memory than a device has."""
     import torch
 
-    there = torch.accelerator.is_available()
-    devices = torch.accelerator.device_count() if there else 1
+    accelerated = torch.accelerator.is_available()
+    devices = torch.accelerator.device_count() if accelerated else 1
     planned = PlannedTraining.of(read_config(source), parameters)
     precision = planned.training.precision
-    narrow = precision == "bfloat16" or (precision == "auto" and there)
+    narrow = precision == "bfloat16" or (precision == "auto" and accelerated)
     expected = estimate(planned, devices=devices, narrow=narrow)
-    has = _memory(there)
-    if has is not None and expected.device_bytes > has:
+    available = _memory()
+    if expected.device_bytes > available:
         raise BuildError(
             f"the training needs {amount(expected.device_bytes, 'bytes')} on each device, and "
-            f"there are {amount(has, 'bytes')}: set at_once and checkpointing, or take larger "
-            "devices"
+            f"there are {amount(available, 'bytes')}: set at_once and checkpointing, or take "
+            "larger devices"
         )
     return expected
 
 
-def _memory(there: bool) -> int | None:
-    """Bytes of the smallest accelerator, or of the machine where there is none."""
+def _memory() -> int:
+    """Bytes of the smallest GPU, or of the machine if there is none."""
+    import psutil
     import torch
 
-    if there and torch.cuda.is_available():
+    if torch.cuda.is_available():
         counts = range(torch.cuda.device_count())
         return min(torch.cuda.get_device_properties(n).total_memory for n in counts)
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
+    return int(psutil.virtual_memory().total)
 
 
 def _corrected(job: TrainingJob, tokens: int, workshop: Workshop) -> tuple[Path, Trained]:
-    """The teacher, trained on the text of the distillation, and what that took."""
+    """The folder of the teacher, trained on the text of the distillation, and its training."""
     correction = replace(
         job,
         objective="next_token",
@@ -207,7 +192,7 @@ def _corrected(job: TrainingJob, tokens: int, workshop: Workshop) -> tuple[Path,
 
 
 def _begun(job: TrainingJob, begin: Begin, calibration: Calibration, workshop: Workshop) -> Path:
-    """The untrained student, made once."""
+    """The folder of the untrained student, made once."""
     folder = workshop.folder / "student"
     if not folder.is_dir():
         import torch

@@ -1,24 +1,23 @@
 """Minitron (arXiv 2407.14679, 2408.11796): cut a student out, then let it learn from the teacher.
 
-What is cut away is decided by forward passes over the calibration text; the training minimises the
-forward divergence of the logits alone.
+Forward passes over the calibration text decide what is cut away. The training minimises only the
+forward divergence of the logits.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from unicomp.distillation.shape import MULTIPLE
 from unicomp.distillation.training import Training
 from unicomp.errors import SpecError
-from unicomp.methods import distillation
-from unicomp.methods.distillation import Workshop, student_method
+from unicomp.methods.distillation import student_method
 from unicomp.methods.tokenization import batches, tokenize
 from unicomp.spec import Calibration, Method
 
-warm_up = distillation.warm_up
+Widths = dict[str, Any]
+"""Names → shares or numbers: the arguments of `Shape.scaled`."""
 
 
 def minitron_width(
@@ -33,10 +32,10 @@ def minitron_width(
 ) -> Method:
     """Keep the most important channels, neurons and heads of each layer, and all layers.
 
-    Each width is a share (a float) that is rounded to a multiple of `multiple`, or a target (an
-    int). `teacher_correction` is how many tokens the teacher is first trained on by itself.
+    Each width is a share (a float) that is rounded to a multiple of `multiple`, or a number (an
+    int). `teacher_correction` is the number of tokens that the teacher is first trained on.
     """
-    shape: dict[str, float | int] = {"hidden": hidden, "intermediate": intermediate}
+    shape: Widths = {"hidden": hidden, "intermediate": intermediate}
     shape |= {"multiple": multiple} | ({} if heads is None else {"heads": heads})
     return _minitron(name, shape, training, teacher_correction)
 
@@ -44,22 +43,19 @@ def minitron_width(
 def minitron_depth(
     name: str, *, layers: float | int, training: Training, teacher_correction: int = 0
 ) -> Method:
-    """Leave out one block of layers, the one without which the calibration text is likeliest.
+    """Leave out the block of layers without which the calibration text is likeliest.
 
     `layers` is the share (a float) or the number (an int) of layers that stay.
     """
     return _minitron(name, {"layers": layers}, training, teacher_correction)
 
 
-def _minitron(
-    name: str, shape: dict[str, float | int], training: Training, teacher_correction: int
-) -> Method:
+def _minitron(name: str, shape: Widths, training: Training, teacher_correction: int) -> Method:
     if teacher_correction < 0:
         raise SpecError(f"method {name}: teacher_correction must not be negative")
     return student_method(
         name,
-        compress=compress,
-        calibrated=True,
+        begin=partial(_cut_depth if "layers" in shape else _cut_width, shape),
         training=training,
         objective="logits",
         shape=shape,
@@ -67,40 +63,21 @@ def _minitron(
     )
 
 
-def compress(
-    source: Path,
-    target: Path,
-    calibration: Calibration,
-    workshop: Workshop,
-    *,
-    parameters: dict[str, Any],
-) -> dict[str, Any]:
-    """Cut a student out of the model in `source`, train it, and write it to `target`."""
-    begin = partial(_cut_depth if "layers" in parameters["shape"] else _cut_width, parameters)
-    return distillation.distil(
-        source, target, calibration, workshop, parameters=parameters, begin=begin
-    )
-
-
-def _cut_width(
-    parameters: dict[str, Any], teacher: Any, tokenizer: Any, calibration: Calibration
-) -> Any:
+def _cut_width(shape: Widths, teacher: Any, tokenizer: Any, calibration: Calibration) -> Any:
     from unicomp.distillation import importance, pruning
     from unicomp.distillation.assembly import shape_of
 
     samples = tokenize(tokenizer, calibration.samples, calibration.tokens)
     measured = importance.measure_importance(teacher, batches(samples))
-    return pruning.width(teacher, measured, shape_of(teacher).scaled(**parameters["shape"])).float()
+    return pruning.width(teacher, measured, shape_of(teacher).scaled(**shape)).float()
 
 
-def _cut_depth(
-    parameters: dict[str, Any], teacher: Any, tokenizer: Any, calibration: Calibration
-) -> Any:
+def _cut_depth(shape: Widths, teacher: Any, tokenizer: Any, calibration: Calibration) -> Any:
     from unicomp.distillation import pruning
     from unicomp.distillation.assembly import shape_of
 
     own = shape_of(teacher)
-    drop = own.layers - own.scaled(**parameters["shape"]).layers
+    drop = own.layers - own.scaled(**shape).layers
     choice = pruning.choose(teacher, drop, partial(_likelihood, tokenizer, calibration))
     return pruning.depth(teacher, choice.keep).float()
 
@@ -108,7 +85,7 @@ def _cut_depth(
 def _likelihood(tokenizer: Any, calibration: Calibration, model: Any) -> float:
     """The log-likelihood of the calibration text, in nats a token; of its answers, if it has any.
 
-    It is a downstream score: it asks for the text itself, not for what the whole model made of it.
+    This is a downstream score: it compares with the text, not with the output of the whole model.
     """
     import torch
 

@@ -1,22 +1,25 @@
-"""The one place that calls llmcompressor: weights in, calibrated modifiers, weights out.
+"""Apply llmcompressor to a model on disk; nothing else calls it.
 
-The weights are loaded in float32, whatever they are stored in, since the statistics of a method
-lose points of accuracy in bfloat16; they are written in the precision of the source. Zeros and
-packed integers survive the rounding, everything else is rounded once.
+The weights are loaded in float32, because the statistics of a method lose points of accuracy in
+bfloat16. They are written in the precision of the source: zeros and packed integers survive the
+rounding, everything else is rounded once.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import SpecError
+from unicomp.methods.stored_weights import headers
 from unicomp.methods.tokenization import batches, tokenize
 from unicomp.spec import Calibration
 
@@ -24,11 +27,11 @@ if TYPE_CHECKING:
     import torch
 
 Modifiers = Callable[[list[str]], Sequence[Any]]
-"""Makes the llmcompressor modifiers of a recipe from the patterns of what they must ignore."""
+"""Make the llmcompressor modifiers of a recipe, given the patterns of modules to ignore."""
 
 SEED = 42
 TRUST_REMOTE_CODE = "UNICOMP_TRUST_REMOTE_CODE"
-"""Set to 1 in the environment of a build whose model may bring its own code."""
+"""The environment variable that is 1 if the model of a build may bring its own code."""
 
 
 def warm_up() -> None:
@@ -50,7 +53,7 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
     tokens and to the positions of the model. Runs on the accelerator where there is one.
     """
     warm_up()
-    with _letting_go():
+    with _releasing_the_model():
         _compress(source, target, calibration, modifiers)
 
 
@@ -89,9 +92,9 @@ def _compress(source: Path, target: Path, calibration: Calibration, modifiers: M
 
 
 def _heads(model: Any) -> list[str]:
-    """What matches the modules that no method may touch: the head, by whatever name.
+    """Patterns of the modules that no method may touch: the head, under any name.
 
-    Patterns, since the pruning modifiers of llmcompressor append a dot to the names they match.
+    The dot is optional: the pruning modifiers of llmcompressor append one to the names they match.
     """
     head = model.get_output_embeddings()
     names = {name for name, module in model.named_modules() if module is head}
@@ -101,28 +104,19 @@ def _heads(model: Any) -> list[str]:
 def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:
     """The precision that most of the weights in `source` are stored in."""
     import torch
-    from safetensors import safe_open
 
-    names = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
-    sizes: dict[torch.dtype, int] = {}
-    for path in sorted(source.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as weights:
-            for key in weights.keys():  # noqa: SIM118 (not a mapping)
-                entry = weights.get_slice(key)
-                if entry.get_dtype() in names:
-                    dtype = names[entry.get_dtype()]
-                    size = 1
-                    for length in entry.get_shape():
-                        size *= length
-                    sizes[dtype] = sizes.get(dtype, 0) + size
-    if sizes:
-        return max(sizes, key=lambda dtype: sizes[dtype])
+    names = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+    counts: Counter[str] = Counter()
+    for entry in headers(source).values():
+        if entry["dtype"] in names:
+            counts[names[entry["dtype"]]] += math.prod(entry["shape"])
     declared = config.get("dtype") or config.get("torch_dtype") or "float32"
-    return getattr(torch, str(declared))  # type: ignore[no-any-return]
+    found = counts.most_common(1)[0][0] if counts else str(declared)
+    return getattr(torch, found)  # type: ignore[no-any-return]
 
 
 def _loader(samples: Sequence[Sequence[int]]) -> Any:
-    """A loader of batches in which nothing is padded or cut."""
+    """A loader of batches in which no sample is padded or cut."""
     import torch
     from torch.utils.data import DataLoader
 
@@ -132,7 +126,7 @@ def _loader(samples: Sequence[Sequence[int]]) -> Any:
 
 @contextmanager
 def _unpinned_without_accelerator() -> Iterator[None]:
-    """AWQ pins memory for an accelerator also where there is none, which fails."""
+    """Keep AWQ from pinning memory if there is no accelerator, which would fail."""
     import torch
     from llmcompressor.pipelines.cache import IntermediatesCache
 
@@ -148,8 +142,8 @@ def _unpinned_without_accelerator() -> Iterator[None]:
 
 
 @contextmanager
-def _letting_go() -> Iterator[None]:
-    """Afterwards the model is garbage, which llmcompressor's session and its traces would keep."""
+def _releasing_the_model() -> Iterator[None]:
+    """Afterwards drop what llmcompressor's session and its traces keep of the model in memory."""
     from llmcompressor.core import reset_session
     from torch.fx import _symbolic_trace
 
@@ -191,7 +185,7 @@ def store_in(folder: Path, dtype: torch.dtype) -> None:
 
 
 def copy_companions(source: Path, target: Path) -> None:
-    """Tokenizer, chat template and generation settings, byte for byte as the model has them."""
+    """Copy tokenizer, chat template and generation settings, byte for byte."""
     for path in sorted(source.iterdir()):
         if (
             path.is_file()

@@ -7,30 +7,26 @@ from functools import partial
 from typing import Any
 
 from unicomp.errors import SpecError
-from unicomp.methods import oneshot
-from unicomp.methods.support import MatrixWise
+from unicomp.methods import oneshot, support
 from unicomp.spec import Guarantees, Method
 
-UNREADABLE = frozenset({"gpt_oss", "granitemoe", "mixtral"})
-"""Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
 UNPRUNED = frozenset({"deepseek_v2", "deepseek_v3"})
-"""Architectures whose layers llmcompressor 0.14 cannot prune: their inputs have four dimensions."""
+"""Architectures that llmcompressor 0.14 cannot prune: inputs of layers have four dimensions."""
 
 
 def wanda(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
     """Zero the weights with the least magnitude times input norm, row by row.
 
     `sparsity` is the share of zeros in each matrix, in (0, 1); `pattern` (n, m) zeroes n of each
-    m consecutive input weights, and then `sparsity` must be n / m.
+    m consecutive input weights; `sparsity` must then be n / m.
     """
     return _pruning(name, "WandaPruningModifier", sparsity, pattern)
 
 
 def sparsegpt(name: str, *, sparsity: float, pattern: tuple[int, int] | None = None) -> Method:
-    """Zero the weights whose loss the others can make up for, and let them.
+    """Zero the weights that the others can best compensate for, and adjust the others.
 
-    `sparsity` is the share of zeros in each matrix, in (0, 1); `pattern` (n, m) zeroes n of each
-    m consecutive input weights, and then `sparsity` must be n / m.
+    The settings are those of `wanda`.
     """
     return _pruning(name, "SparseGPTModifier", sparsity, pattern)
 
@@ -51,8 +47,10 @@ def _pruning(name: str, modifier: str, sparsity: float, pattern: tuple[int, int]
         ),
         guarantees=Guarantees(sparsity=sparsity, pattern=pattern),
         parameters={"modifier": modifier, "sparsity": sparsity, "pattern": pattern},
-        why_unsupported=MatrixWise(
-            divisor=pattern[1] if pattern else 1, not_for=UNREADABLE | UNPRUNED
+        why_unsupported=partial(
+            support.why_unsupported,
+            divisor=pattern[1] if pattern else 1,
+            not_for=support.UNREADABLE | UNPRUNED,
         ),
     )
 

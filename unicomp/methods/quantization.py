@@ -1,9 +1,9 @@
 """Weight-only quantization by llmcompressor: GPTQ (arXiv 2210.17323), AWQ (arXiv 2306.00978).
 
-Both are symmetric integers with one scale for each group of consecutive input weights; the
+Both store symmetric integers with one scale for each group of consecutive input weights. The
 activations keep their precision, so W4A16 is `bits=4`. Weights of any number of bits are packed
-densely, 32 of 3 bits into three 32-bit words; transformers reads them all, a server may have
-kernels for 4 and 8 bits alone.
+densely, 32 of 3 bits into three 32-bit words. Transformers reads them all; a server may only have
+kernels for 4 and 8 bits.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from functools import partial
 from typing import Any
 
 from unicomp.errors import SpecError
-from unicomp.methods import oneshot
-from unicomp.methods.support import MatrixWise
+from unicomp.methods import oneshot, support
 from unicomp.spec import Guarantees, Method
 
 _MODULE = re.compile(r"\w+(\.\w+)*")
 
-UNREADABLE = frozenset({"falcon", "gpt_oss", "granitemoe", "mixtral"})
-"""Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
+UNREADABLE_PACKED = support.UNREADABLE | {"falcon"}
+"""Architectures whose packed weights transformers 5.17 does not find again."""
 UNSMOOTHED = frozenset(
     {"bloom", "deepseek_v3", "glm4", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"}
 )
@@ -31,11 +30,10 @@ UNSMOOTHED = frozenset(
 def gptq(
     name: str, *, bits: int = 4, group_size: int = 128, exceptions: Mapping[str, int] | None = None
 ) -> Method:
-    """Round column by column; the columns not yet rounded make up for the error.
+    """Round column by column; the columns not yet rounded compensate for the error.
 
-    `bits` a weight (2 to 8), one scale for each `group_size` input weights. `exceptions` are
-    layers of other bits by name, `{"down_proj": 8}` or `{"layers.0": 8}`; the first that fits
-    counts.
+    `bits` a weight (2 to 8), one scale for each `group_size` input weights. `exceptions` give
+    layers other bits by name: `{"down_proj": 8}` or `{"layers.0": 8}`. The first that fits counts.
     """
     return _quantization(name, "gptq", bits, group_size, exceptions or {})
 
@@ -43,11 +41,9 @@ def gptq(
 def awq(
     name: str, *, bits: int = 4, group_size: int = 128, exceptions: Mapping[str, int] | None = None
 ) -> Method:
-    """Scale up the channels with large activations before rounding to the nearest.
+    """Scale up the channels with large activations, then round to the nearest.
 
-    `bits` a weight (2 to 8), one scale for each `group_size` input weights. `exceptions` are
-    layers of other bits by name, `{"down_proj": 8}` or `{"layers.0": 8}`; the first that fits
-    counts.
+    The settings are those of `gptq`.
     """
     return _quantization(name, "awq", bits, group_size, exceptions or {})
 
@@ -62,8 +58,8 @@ def _quantization(
         if not _MODULE.fullmatch(layers):
             raise SpecError(f"method {name}: {layers!r} is no module's name, or part of one")
     if group_size < 1:
-        raise SpecError(f"method {name}: a group of {group_size} weights is none")
-    failing = UNREADABLE | UNSMOOTHED if technique == "awq" else UNREADABLE
+        raise SpecError(f"method {name}: group_size is {group_size}, and must be at least 1")
+    failing = UNREADABLE_PACKED | (UNSMOOTHED if technique == "awq" else frozenset())
     return Method(
         name=name,
         family="quantization",
@@ -78,7 +74,7 @@ def _quantization(
             "group_size": group_size,
             "exceptions": list(exceptions.items()),
         },
-        why_unsupported=MatrixWise(divisor=group_size, not_for=failing),
+        why_unsupported=partial(support.why_unsupported, divisor=group_size, not_for=failing),
     )
 
 
@@ -94,7 +90,7 @@ def _modifiers(
     from llmcompressor.modifiers.transform.awq import AWQModifier
 
     groups: dict[str, dict[str, Any]] = {}
-    # a pattern outranks the class, and of the patterns that fit a module the first one counts
+    # a pattern outranks the class; each pattern leaves out what an earlier one fits
     for layers, width in (*exceptions, ("", bits)):
         before = "|".join(re.escape(name) for name, _ in exceptions[: len(groups)])
         unless = rf"(?!(.*\.)?({before})(\.|$))" if before else ""

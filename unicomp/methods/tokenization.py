@@ -1,4 +1,4 @@
-"""Calibration samples as token ids."""
+"""Turn calibration samples into token ids, and those into batches."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TOKENS_AT_ONCE = 1024
-"""Tokens that go through a layer together; more would take memory, and hardly save time."""
+"""Tokens that go through a layer together; more would take memory and hardly save time."""
 
 
 def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[list[int]]:
-    """Token ids of each sample, at most `tokens` of them; samples without any are left out.
+    """The first `tokens` token ids of each sample; samples without any are left out.
 
     A conversation gets the chat template of the tokenizer; without a template its turns are lines
-    of text. No sample starts with two beginning-of-text tokens, whoever wrote them.
+    of text. A second beginning-of-text token at the start is dropped.
     """
     rows = []
     for sample in samples:
-        if not isinstance(sample, str) and tokenizer.chat_template:
-            ids = tokenizer.apply_chat_template(
-                [dict(turn) for turn in sample], tokenize=True, return_dict=False
-            )
+        if isinstance(sample, str):
+            ids = tokenizer(sample)["input_ids"]
+        elif tokenizer.chat_template:
+            turns = [dict(turn) for turn in sample]
+            ids = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
         else:
-            text = (
-                sample if isinstance(sample, str) else "\n".join(turn["content"] for turn in sample)
-            )
-            ids = tokenizer(text)["input_ids"]
+            ids = tokenizer("\n".join(turn["content"] for turn in sample))["input_ids"]
         if len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:
             ids = ids[1:]
         if ids:
@@ -39,7 +37,7 @@ def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[lis
 
 
 def batches(samples: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Token ids as (samples, length), all samples of a batch of the same length, longest first."""
+    """Token ids as (samples, length), longest first; all samples of a batch have one length."""
     import torch
 
     by_length: dict[int, list[Sequence[int]]] = {}

@@ -1,0 +1,60 @@
+"""Where the files of a model are: in its folder, or fetched from the hub."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from unicomp.data.model_folder import check_folder
+from unicomp.errors import SpecError
+from unicomp.spec import Model
+from unicomp.store import Store
+
+_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
+_NOT_FETCHED = ("*/*", "consolidated*")
+
+
+def locate(model: Model, *, config_only: bool = False) -> Path:
+    """The local folder of a model, fetched from the hub if the model is not a folder.
+
+    With `config_only` only its `config.json` is sure to be there. Raises SpecError if the hub
+    does not deliver it.
+    """
+    if model.folder is not None:
+        return model.folder
+    return _fetch(model.source, model.revision, config_only)
+
+
+def weights_identity(model: Model, store: Store) -> dict[str, str]:
+    """What identifies the files of a model: the commit on the hub, or the digest of each file."""
+    folder = locate(model)
+    if model.folder is None:
+        return {"hub": model.source, "commit": folder.name}
+    files = {path for pattern in _FILES for path in folder.glob(pattern) if path.is_file()}
+    return {path.name: store.digest_of(path) for path in sorted(files)}
+
+
+@cache
+def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        folder = Path(
+            snapshot_download(
+                hub_id,
+                revision=revision,
+                allow_patterns=["config.json"] if config_only else list(_FILES),
+                ignore_patterns=list(_NOT_FETCHED),
+            )
+        )
+    except Exception as error:
+        line = next(iter(str(error).splitlines()), "")
+        raise SpecError(
+            f"the model {hub_id}{f'@{revision}' if revision else ''} cannot be fetched from the "
+            f"hub ({type(error).__name__}: {line}): give a local folder instead"
+        ) from error
+    if not config_only:
+        check_folder(folder)
+    return folder

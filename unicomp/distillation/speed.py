@@ -1,0 +1,28 @@
+"""How fast a student was last trained on this machine, kept in the store for `unicomp plan`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from unicomp.spec import Method, Model
+from unicomp.store import FIGURES, Store, content_key
+
+
+def training_speed(model: Model, method: Method, store: Store) -> float | None:
+    """Floating-point operations a second of one device; None if this was never trained here."""
+    found = store.recall(FIGURES, _key(model, method))
+    return None if found is None else float(found["flops_per_second"])
+
+
+def remember_speed(model: Model, method: Method, facts: Mapping[str, Any], store: Store) -> None:
+    """Keep the speed of a build that trained; `facts` are the build's."""
+    if expected := facts.get("estimate"):
+        seconds = facts["train_seconds"] + facts["correction_seconds"]
+        speed = expected["flops"] / seconds / expected["devices"]
+        store.remember(FIGURES, _key(model, method), {"flops_per_second": speed})
+
+
+def _key(model: Model, method: Method) -> str:
+    return content_key({"training": [model.name, method.name, platform.node()]})

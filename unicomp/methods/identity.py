@@ -1,0 +1,49 @@
+"""What identifies a compression, apart from the model and the text: settings, code, libraries."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from unicomp import distillation, methods
+from unicomp.spec import Method
+
+_LIBRARIES = ("torch", "transformers", "llmcompressor", "compressed-tensors")
+"""The distributions whose versions decide the result."""
+_TRAINERS = ("distillation.py", "low_rank_clone.py", "minitron.py")
+"""The modules of `unicomp.methods` that only students depend on."""
+
+
+def method_identity(method: Method, file: str) -> dict[str, Any]:
+    """The identity of a method as JSON values; `file` is the text of the file that declares it."""
+    return {
+        "parameters": dict(method.parameters),
+        "guarantees": vars(method.guarantees),
+        "file": hashlib.sha256(file.encode()).hexdigest(),
+        "code": code_digest(trains=method.corpus is not None),
+        "versions": {name: _version(name) for name in _LIBRARIES},
+    }
+
+
+@cache
+def code_digest(*, trains: bool) -> str:
+    """SHA-256 of the modules that compress and inspect, and with `trains` of those that train."""
+    paths = sorted(Path(methods.__path__[0]).glob("*.py"))
+    if trains:
+        paths += sorted(Path(distillation.__path__[0]).glob("*.py"))
+    else:
+        paths = [path for path in paths if path.name not in _TRAINERS]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

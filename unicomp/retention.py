@@ -165,11 +165,13 @@ def _incomparable(dense: float, doubt: float, chance: float | None) -> str | Non
         return f"the dense score is {dense:.1f}: there is no ratio to it"
     if chance is not None and chance > 0 and dense - doubt <= chance:
         return (
-            f"the dense score {dense:.1f} cannot be told from chance ({chance:.1f}): "
+            f"the dense score {dense:.1f} cannot be distinguished from chance ({chance:.1f}): "
             "a ratio means nothing"
         )
     if dense - doubt <= 0:
-        return f"the dense score {dense:.1f} cannot be told from zero: a ratio means nothing"
+        return (
+            f"the dense score {dense:.1f} cannot be distinguished from zero: a ratio means nothing"
+        )
     return None
 
 

@@ -1,6 +1,6 @@
 """Instruments read generated answers for scorers, where a rule on the text is not enough.
 
-A judge decides questions about an answer, a detector tells refusals from answers, a measure of
+A judge decides questions about an answer, a detector separates refusals from answers, a measure of
 similarity compares texts. Each is chosen in `unicomp.toml`, is named in the report, and is the
 same for the dense and the compressed model. A scorer that needs one passes all its items at once,
 so that slow instruments can work on many at a time.

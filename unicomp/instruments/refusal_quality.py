@@ -1,4 +1,4 @@
-"""How well a detector tells refusals, measured on labelled responses.
+"""How well a detector recognizes refusals, measured on labelled responses.
 
 Upstream's refusal rate is the share of responses that one classifier calls harmless. It calls
 gibberish and the empty string harmless too, so that a collapsed model scores as perfectly safe.
@@ -55,7 +55,7 @@ def labelled_responses() -> tuple[LabelledResponse, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorFigures:
-    """How well a detector tells the kinds of labelled responses; shares between 0 and 1."""
+    """How well a detector recognizes the kinds of labelled responses; shares between 0 and 1."""
 
     n: int
     precision: float

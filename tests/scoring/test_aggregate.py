@@ -87,7 +87,7 @@ def test_each_task_weighs_the_same():
 
 
 def test_a_constant_answer_is_never_fooled_and_scores_its_accuracy():
-    """Half of the labels are of each kind and an attack changes none: half of the pairs count"""
+    """The labels are half and half and an attack changes none: half of the pairs are right."""
     assert value(RS, twins(*[(1, 1), (0, 0)] * 10)) == pytest.approx(50)
 
 

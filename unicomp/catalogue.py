@@ -34,7 +34,7 @@ from unicomp.data.calibration_file import (
     read_samples,
 )
 from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
-from unicomp.data.sources import Source, run_module, shipped_fixtures
+from unicomp.data.sources import Source, run_module, shipped_fixtures, shipped_folder
 from unicomp.errors import SpecError
 from unicomp.spec import Benchmark, Calibration, Method, Model, Published, nearest
 from unicomp.store import Store
@@ -376,9 +376,7 @@ def _as_method(found: Model | Published, filed: Published | None) -> Method:
 
 def suite_folders(rootdir: Path) -> tuple[Path, ...]:
     """The folders of suites: the shipped one, and `rootdir/suites` if it exists."""
-    package = Path(__file__).parent
-    inside = package / "suites"
-    folders = (inside if inside.is_dir() else package.parent / "suites", rootdir / "suites")
+    folders = (shipped_folder("suites"), rootdir / "suites")
     return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()))
 
 

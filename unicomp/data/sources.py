@@ -30,11 +30,16 @@ PARTIAL = ".unicomp-partial"
 """A file in the folder of a data set while `unicomp mirror` fetches it."""
 
 
-def shipped_fixtures() -> Path:
-    """The shipped `fixtures/`: inside the installed package, or beside it in the repository."""
+def shipped_folder(name: str) -> Path:
+    """A shipped folder: inside the installed package, or next to it in the repository."""
     package = Path(__file__).parents[1]
-    inside = package / "fixtures"
-    return inside if inside.is_dir() else package.parent / "fixtures"
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def shipped_fixtures() -> Path:
+    """The shipped `fixtures/`."""
+    return shipped_folder("fixtures")
 
 
 def shipped_module(name: str) -> ModuleType:

@@ -1,9 +1,9 @@
 """A collapsed model wins nothing: nine broken engines against one that answers honestly.
 
-Each engine answers the real rows of a mirror, its responses are read by the scorers alone (without
-the validity guards that would stop it before), and its scores are put together as the paper's
-metrics are. The honest one is wrong in a tenth of its answers and says the same in several ways.
-Its right answers are the known ones of `tests/known_answers`.
+Each engine answers the real rows of a mirror. The scorers alone read its responses, without the
+validity guards that would stop it earlier. The scores are combined to the paper's metrics. The
+honest engine is wrong in a tenth of the rows and words its answers in several ways; its right
+answers are those of `tests/known_answers`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ METRICS = DIMENSIONS["reliability"]
 SAMPLES = 120
 """Items of each benchmark."""
 ERROR = 0.1
-"""The share of its items that the honest engine gets wrong."""
+"""The share of the rows in which the honest engine is wrong."""
 NEAR = 0.9
-"""Of the honest engine's metric: what no broken one reaches."""
+"""The share of the honest engine's metric that no broken engine reaches."""
 
 LEAST = {"sycophancy": 40, "advinstruction": 20}
-"""Benchmark → what the honest engine has at least, where it is not 75: these compare wordings, and
-it says the same in several."""
+"""Benchmark → the honest engine's lowest score, where it is not 75: these compare wordings, and
+the engine has several wordings of one answer."""
 
 BENCHMARKS = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.cwd()))}
 
@@ -73,11 +73,11 @@ WORDINGS = {
     ),
 }
 SHORT = ("{}", "{}.", "Answer: {}", "The answer is {}.")
-"""Ways to say a letter or a number."""
+"""Wordings of a letter or a number."""
 
 
 def _next_rating(row):
-    """One step off what people said."""
+    """A rating one step from the one that people gave."""
     rating = int(ANSWERS["confaide"](row).right.partition(")")[0])
     return f"{rating - 50 if rating > -100 else -50}"
 
@@ -90,8 +90,8 @@ MISTAKES = {
     "confaide": _next_rating,
     **dict.fromkeys(PAPER_PROFILE.sub_scores("privacy")[1].of, _other_address),
 }
-"""Benchmark → what an honest mistake is, where it is not simply the wrong answer: it rates a little
-off, and it makes an address up that it does not know."""
+"""Benchmark → the honest engine's mistake, where it is not the known wrong answer: a rating that is
+slightly off, or an address that the engine made up."""
 
 
 def _reword(text, random):

@@ -1,6 +1,6 @@
-"""What is right and what is wrong for a row, read off the row alone.
+"""The right and the wrong answer to each row of our benchmarks, read off the row alone.
 
-Nothing here asks the task how it renders or scores: that is what these answers prove.
+Nothing here uses a task's rendering or scoring, since these answers prove them.
 """
 
 from __future__ import annotations
@@ -280,5 +280,5 @@ ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
     "enron_total_disclosure": _address,
     "enron_conditional_disclosure": _address,
 }
-"""Benchmark → its rows' answers; None where no right answer can be built. Running text has none:
-the oracle is certain of each token."""
+"""Benchmark → row → its answers; None where no right answer can be built. Running text is not
+listed: the oracle is certain of each of its tokens."""

@@ -1,6 +1,8 @@
-"""Every definition is proven by engines that know the answers: task, prompt, filter and scorer
-take the oracle to 100 and the anti-oracle to 0, on all rows there are: embedded, invented, and
-real ones of a mirror."""
+"""Engines that know the answers prove every definition.
+
+Task, prompt, filter and scorer give the oracle 100 and the anti-oracle 0 on all three kinds of
+rows: embedded, invented, and real ones of a mirror.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +52,9 @@ BEST = {
     "sycophancy": pytest.approx(70, abs=20),
     "embedded sycophancy": pytest.approx(50, abs=5),
 }
-"""What the oracle reaches where it is not 100: some of what it says of few people depends on their
-sex by chance, of five ratings none is what people say on average, and the two answers to a hint are
-alike, in the tiny world all but for one word."""
+"""Benchmark → the oracle's score, where it is not 100. Salaries of few people depend on their sex by
+chance, people's average rating is not one of the five, and the two answers to a hint are similar
+(in the embedded world they differ in one word)."""
 WORST = {
     "advglue": -100.0,
     "wikitext": math.exp(NATS),
@@ -63,9 +65,9 @@ WORST = {
     "sycophancy": pytest.approx(-70, abs=20),
     "embedded sycophancy": pytest.approx(-50, abs=5),
 }
-"""What the anti-oracle is left with where it is not 0: its robustness score has no original to
-keep right, its surprise at running text is as large as it says, its ratings are reversed, and it
-gives the same answer to equal prompts about people of the same name."""
+"""Benchmark → the anti-oracle's score, where it is not 0. In the robustness score no original is
+right, running text surprises by `NATS` for each token, ratings are reversed, and equal prompts about
+people of the same name get the same answer."""
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.findings import engines
 from unicomp.instruments import MODES
-from unicomp.scores import CheckpointRecords, Conditions, Records
+from unicomp.measuring import CheckpointRecords, Conditions
+from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
-from unicomp.session import Session, Subject
-from unicomp.spec import DENSE, Benchmark, Model, Reading
+from unicomp.session import Agenda, Session, Subject
+from unicomp.spec import DENSE, Benchmark, CheckpointId, Model, Reading
 from unicomp.store import Store
 
 MODEL = Model(name="m", source=str(Path(__file__).parents[2] / "fixtures/embedded/model"))
@@ -50,8 +51,7 @@ def test_a_session_compares_by_the_aggregate_of_its_mode(mode, tmp_path, monkeyp
     measuring = Session(
         conditions={MODEL.name: conditions(tmp_path, mode)},
         calibration=lambda model, name: pytest.fail("nothing is calibrated"),
-        expected={},
-        probed={},
+        agenda=Agenda(),
         roots=(),
         effort=Effort(),
     )
@@ -61,12 +61,14 @@ def test_a_session_compares_by_the_aggregate_of_its_mode(mode, tmp_path, monkeyp
 
 @pytest.mark.parametrize("mode", MODES)
 def test_engines_are_compared_by_the_aggregate_of_the_mode(mode, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "recalled", lambda *given: {BENCH.name: RECORDS})
-    (found,) = engines.crosscheck(None, [BENCH], conditions(tmp_path, mode))
+    monkeypatch.setattr(engines.RecordLog, "read", lambda log: {BENCH.name: RECORDS})
+    monkeypatch.setattr(engines.RecordLog, "__init__", lambda log, *given: None)
+    name = CheckpointId(MODEL.name, DENSE.name, "none")
+    (found,) = engines.crosscheck(name, None, [BENCH], conditions(tmp_path, mode))
     assert found.score == found.other_score == {"strict": 50, "compat": 100}[mode]
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_definition_needs_the_fields_of_the_aggregate_of_its_mode(mode, tmp_path):
-    benchmark = conditions(tmp_path, mode).definition(BENCH).benchmark
+    benchmark = conditions(tmp_path, mode).renderer.definition(BENCH).benchmark
     assert benchmark.aggregate.columns == {"strict": ("correct",), "compat": ("published",)}[mode]

@@ -629,6 +629,12 @@ def test_a_further_score_that_is_no_number_is_null():
     assert read(card)["scores"][0]["details"] == {"bias_ambiguous": None}
 
 
+@pytest.mark.parametrize("value", [math.nan, None])
+def test_a_further_score_that_is_no_number_is_not_shown(value):
+    card = card_of(row("bbq", "multilingual", details={"bias_ambiguous": value}))
+    assert not any("bias_ambiguous" in text for text in lines_of(card))
+
+
 def test_what_is_unpinned_is_said():
     card = card_of(row(), environment={"unpinned": ["openai/gsm8k", "cais/mmlu"]})
     assert any(

@@ -168,7 +168,8 @@ def _details(card: Scorecard) -> Iterator[str]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in (row for row in card.rows if row.unit is None):
         for name, value in row.details.items():
-            if not name.startswith("dense.") and math.isfinite(value):
+            # a scorecard that was read from JSON has None for what is not a number
+            if not name.startswith("dense.") and value is not None and math.isfinite(value):
                 line = found.setdefault((row.model, row.benchmark, name), [])
                 line.append(f"{card.name_of(row.checkpoint)} {value:.4g}")
     for names, scores in found.items():

@@ -12,7 +12,8 @@ from typing import Any
 
 _NAMES = {
     "checkpoint": "Checkpoint",
-    "data.calibration": "conversation DatasetRow messages_of Mixture Part Recipe",
+    "data.calibration": "conversation messages_of Mixture Recipe",
+    "data.rows": "DatasetRow Part",
     "data.sources": "shipped_module",
     "distillation.training": "Training",
     "efficiency.gain": "Gain",

@@ -1,10 +1,10 @@
 from unicomp.checkpoint import Checkpoint as Checkpoint
-from unicomp.data.calibration import DatasetRow as DatasetRow
 from unicomp.data.calibration import Mixture as Mixture
-from unicomp.data.calibration import Part as Part
 from unicomp.data.calibration import Recipe as Recipe
 from unicomp.data.calibration import conversation as conversation
 from unicomp.data.calibration import messages_of as messages_of
+from unicomp.data.rows import DatasetRow as DatasetRow
+from unicomp.data.rows import Part as Part
 from unicomp.data.sources import shipped_module as shipped_module
 from unicomp.distillation.training import Training as Training
 from unicomp.efficiency.gain import Gain as Gain

@@ -8,21 +8,18 @@ of its calibration, not by where the text came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count as counting
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from unicomp.data.rows import draw_rows, endless_rows
+from unicomp.data.rows import DatasetRow, Part, draw_rows, endless_rows
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
 from unicomp.spec import Calibration, Message, Sample, check_name
 from unicomp.store import Store
-
-DatasetRow = Mapping[str, Any]
-"""One row of a data set: column → value."""
 
 SAMPLES = 512
 EMBEDDED_SAMPLES = 256
@@ -36,23 +33,6 @@ UNSEEN = "none"
 """Stands in place of a calibration for methods that see no text."""
 STREAM_PROBE = 1000
 """Samples that identify a generated stream."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One data set from which a calibration draws."""
-
-    dataset: str
-    """Its id on the hub, `ORG/NAME`."""
-    configs: tuple[str, ...]
-    """Its configurations, pooled."""
-    render: Callable[[DatasetRow], Sample]
-    """Turns a row into text, or into a conversation that gets the model's chat template."""
-    split: str = "train"
-    large: bool = False
-    """Whether to stream the data set and draw from its first rows, rather than read it whole."""
-    kind: str | None = None
-    """Parts of one kind share one share; None: a kind of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

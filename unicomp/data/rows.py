@@ -8,18 +8,38 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import count as counting
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unicomp.data.sources import Source, local_splits, silence_datasets
 from unicomp.errors import SpecError
+from unicomp.spec import Sample
 from unicomp.store import CALIBRATIONS, Store, content_key
 
-if TYPE_CHECKING:
-    from unicomp.data.calibration import DatasetRow, Part
+DatasetRow = Mapping[str, Any]
+"""One row of a data set: column → value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One data set from which a calibration draws."""
+
+    dataset: str
+    """Its id on the hub, `ORG/NAME`."""
+    configs: tuple[str, ...]
+    """Its configurations, pooled."""
+    render: Callable[[DatasetRow], Sample]
+    """Turns a row into text, or into a conversation that gets the model's chat template."""
+    split: str = "train"
+    large: bool = False
+    """Whether to stream the data set and draw from its first rows, rather than read it whole."""
+    kind: str | None = None
+    """Parts of one kind share one share; None: a kind of its own."""
+
 
 _BUFFER = 10_000
 """Rows in the buffer that shuffles a set too large to be read whole."""

@@ -52,8 +52,8 @@ BEST = {
     "sycophancy": pytest.approx(70, abs=20),
     "embedded sycophancy": pytest.approx(50, abs=5),
 }
-"""Benchmark → the oracle's score, where it is not 100. Salaries of few people depend on their sex by
-chance, people's average rating is not one of the five, and the two answers to a hint are similar
+"""Benchmark → the oracle's score, where it is not 100. Salaries of few people depend on their sex
+by chance, people's average rating is not one of the five, and the two answers to a hint are similar
 (in the embedded world they differ in one word)."""
 WORST = {
     "advglue": -100.0,
@@ -66,8 +66,8 @@ WORST = {
     "embedded sycophancy": pytest.approx(-50, abs=5),
 }
 """Benchmark → the anti-oracle's score, where it is not 0. In the robustness score no original is
-right, running text surprises by `NATS` for each token, ratings are reversed, and equal prompts about
-people of the same name get the same answer."""
+right, running text surprises by `NATS` for each token, ratings are reversed, and equal prompts
+about people of the same name get the same answer."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`unicomp.toml` may be empty; whatever is wrong with it is one line that names the file."""
+"""`unicomp.toml` may be empty; any error in it is one line that names the file."""
 
 from pathlib import Path
 
@@ -221,8 +221,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         (JUDGE + "retries = -1", "[judge] retries must be 0 or more"),
         ("[similarity]\nkind = 'words'", "[similarity] kind 'words' is not one of lexical, "),
         ("[similarity]\nkind = 1", "similarity.kind must be a text"),
-        ("[similarity]\nmodel = 'm'", "[similarity] lexical takes no model"),
-        ("[similarity]\nurl = 'https://h'", "[similarity] lexical takes no url"),
+        ("[similarity]\nmodel = 'm'", "[similarity] lexical has no option model"),
+        ("[similarity]\nurl = 'https://h'", "[similarity] lexical has no options url"),
         (
             "[similarity]\nkind = 'sentence-transformers'",
             "[similarity] sentence-transformers needs a model",
@@ -236,9 +236,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[refusals]\nkind = 'guess'", "[refusals] kind 'guess' is not one of rules, classifier"),
         ("[refusals]\nkind = 'classifier'\nmodel = 'm'", "needs both model and labels"),
         ("[refusals]\nkind = 'classifier'\nlabels = ['x']", "needs both model and labels"),
-        ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = [1]", "labels are texts"),
+        ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = [1]", "labels must be texts"),
         ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = 'x'", "must be a list"),
-        ("[refusals]\nlabels = ['x']", "[refusals] rules takes no labels"),
+        ("[refusals]\nlabels = ['x']", "[refusals] rules has no option labels"),
         ("[refusals]\nmodel = 'm'", "[refusals] rules takes no model"),
         ("[refusals]\nkind = 'judge'", 'refusals.kind = "judge" needs the table [judge]'),
         (JUDGE + "[refusals]\nkind = 'judge'\nmodel = 'm'", "[refusals] judge takes no model"),

@@ -28,7 +28,7 @@ class Retention:
     """Compressed / dense of one benchmark, in percent, with its 95 % interval.
 
     `score` and `dense` are in the benchmark's own unit and direction, points for most. Before the
-    ratio is taken, both are turned so that more is better: a score s of which less is better
+    ratio is taken, both are oriented so that more is better: if less is better, a score s
     becomes 100 - s, or 1 / s if it is not in points. `value`, `low` and `high` are None if the
     dense score is zero, negative or at chance; `incomparable` then says why.
 

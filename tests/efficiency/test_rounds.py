@@ -91,7 +91,7 @@ def test_prompts_have_the_shape_of_the_load_and_no_special_token():
 
 
 def test_a_vocabulary_of_special_tokens_only_is_refused():
-    with pytest.raises(SpecError, match="none that is not special"):
+    with pytest.raises(SpecError, match="only special tokens"):
         ordinary_tokens(2, [0, 1])
 
 

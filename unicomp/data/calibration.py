@@ -143,7 +143,7 @@ class Recipe:
             yield part.render(next(rows))
 
     def stream_identity(self, source: Source, digest: Callable[[Path], str]) -> dict[str, Any]:
-        """What decides `stream` for any seed, apart from the recipe's file, as JSON values.
+        """What determines `stream` for any seed, apart from the recipe's file, as JSON values.
 
         `digest` gives the SHA-256 of a file. A generated stream is identified by its first samples,
         an unpinned set of the hub only by its name.
@@ -183,7 +183,7 @@ class SeededCalibration:
 
     name: str
     given: str
-    """What the user gave: a name, or the path of a file."""
+    """The user's argument: a name, or the path of a file."""
     seed: int = CALIBRATION_SEED
     default: bool = True
     """Whether the seed is the calibration's own."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from unicomp.errors import SpecError
 
 ObjectiveName = Literal["next_token", "logits", "low_rank_clone"]
-"""What a training minimises: the cross entropy of the teacher itself on the text, the divergence
+"""The loss of a training: the cross entropy of the teacher itself on the text, the divergence
 of the student's logits from the teacher's, or the loss of Low-Rank Clone."""
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]

@@ -31,7 +31,7 @@ ATTEMPTS = 3
 HOST = "127.0.0.1"
 COMPLETIONS = "/v1/completions"
 REQUEST_SECONDS = 3600.0
-"""For one request, most of which it may wait in the server's queue."""
+"""The limit for one request, including its wait in the server's queue."""
 
 
 def start_program(

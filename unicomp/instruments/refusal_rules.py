@@ -1,4 +1,4 @@
-"""Rules that tell refusals from answers: phrases of six languages, and limits.
+"""Rules that distinguish refusals from answers: phrases of six languages, and limits.
 
 The rules are transparent, offline and deterministic. `refusal_quality` measures how good they are.
 """

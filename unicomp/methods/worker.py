@@ -42,7 +42,7 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     trust_remote_code = bool(request["trust_remote_code"])
     method = read_method(Path(request["method"]))
     if method.compress is None:
-        raise UnicompError(f"method {method.name} has nothing that compresses")
+        raise UnicompError(f"method {method.name} does not compress")
     samples = request["calibration"]["samples"]
     calibration = Calibration(
         name=request["calibration"]["name"],

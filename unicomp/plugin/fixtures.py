@@ -35,7 +35,7 @@ SESSION = pytest.StashKey[Session]()
 
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
-    """What this process has built, measured and loaded so far."""
+    """The session of this process; it builds, measures and loads checkpoints."""
     plan = pytestconfig.stash[PLAN]
     session = Session(
         conditions=plan.conditions,
@@ -112,7 +112,7 @@ def _ending(failure: UnicompError) -> BaseException:
 
 
 class Asked(Generic[M, T]):
-    """What a test calls to measure or to look up, such as `retention(bench)`."""
+    """A function for tests that measures or looks up, such as `retention(bench)`."""
 
     def __init__(self, name: str, takes: type[M] | tuple[type, ...], ask: Callable[[M], T]) -> None:
         self._name, self._takes, self._ask = name, takes, ask

@@ -19,11 +19,11 @@ from unicomp.units import parse_amount
 T = TypeVar("T")
 
 DEFAULT_FLOOR = 90.0
-"""Percent; holds where neither the command line nor `unicomp.toml` says anything."""
+"""Percent; used if neither the command line nor `unicomp.toml` has a floor."""
 
 
 def parse_floor(name: str, text: object) -> float:
-    """A floor in percent; SpecError for what is no percentage, or looks like a fraction."""
+    """A floor in percent; SpecError if it is not a percentage, or looks like a fraction."""
     try:
         if isinstance(text, bool):
             raise ValueError

@@ -1,4 +1,4 @@
-"""Retention: what a compressed checkpoint kept of the dense score, on the same items."""
+"""Retention: compressed score / dense score, on the same items."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _interval(
     base: Statistic,
     ids: NDArray[np.int64],
 ) -> Interval:
-    """The interval of kept / base: by resampling, and by the score method where that is too narrow.
+    """The interval of kept / base: by resampling, and by the score method if that is too narrow.
 
     Resampling gives no interval if no draw varies, and one that is too narrow if only a few answers
     changed. A share of items then has the paired score interval, or the hull of the two.

@@ -48,7 +48,7 @@ the lock."""
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A method on a model with a calibration: what a test is about."""
+    """The subject of a test: a method on a model with a calibration."""
 
     model: Model
     method: Method

@@ -306,7 +306,7 @@ class Desk:
         return ComparableCost.of(spent, probe, compare)
 
     def _found(self, row: Row, measure: Callable[[], T]) -> T:
-        """What `measure` returns; if it raises, the row says why."""
+        """Return the result of `measure`; if it raises, the row gets the reason."""
         self.rows[row.benchmark] = row
         try:
             return measure()

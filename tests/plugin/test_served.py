@@ -62,7 +62,7 @@ def kinds(double):
     return [start["act"] for start in double.starts]
 
 
-def test_the_results_of_vllms_benchmark_are_reported_in_addition(served):
+def test_what_vllms_benchmark_says_is_told_beside_what_is_measured(served):
     gate, double = served
     run = gate.run(*BENCH, "-k", "throughput")
     assert run.status == 0, run.text

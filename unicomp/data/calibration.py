@@ -33,7 +33,7 @@ CALIBRATION_SEED = 42
 GENERIC = "generic"
 """The default calibration."""
 UNSEEN = "none"
-"""Stands in place of a calibration for methods that see no text."""
+"""The calibration name for methods that see no text."""
 STREAM_PROBE = 1000
 """Samples that identify a generated stream."""
 

@@ -234,7 +234,7 @@ class _Turns:
         self._order = rng.permutation(np.arange(rounds) % 2 == 0).tolist()
 
     def setup(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Open a round: what comes before the compressed side's turn."""
+        """Open a round: everything before the compressed side's turn."""
         self.finish()
         self._prompts = next(self._draw)
         if self._order[len(self.compressed.timings) % len(self._order)]:
@@ -244,7 +244,7 @@ class _Turns:
         return (self._prompts, self._new_tokens), {}
 
     def finish(self) -> None:
-        """Close an open round: what comes after the compressed side's turn."""
+        """Close an open round: everything after the compressed side's turn."""
         if not self._open:
             return
         self.compressed.joules.append(self._meter.stop())

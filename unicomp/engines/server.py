@@ -1,4 +1,4 @@
-"""Programs of vLLM that never outlive this process, and the server among them."""
+"""Run vLLM programs that end with this process, such as its server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def start_program(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
-                start_new_session=True,  # a Ctrl-C is for this process to handle
+                start_new_session=True,  # this process handles a Ctrl-C
             )
     except OSError as error:
         raise EngineError(f"vllm could not be started: {error}") from None

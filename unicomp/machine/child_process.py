@@ -63,7 +63,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, **_settings(threads), **environment},
-            start_new_session=True,  # a Ctrl-C is for the parent to handle
+            start_new_session=True,  # the parent handles a Ctrl-C
             encoding="utf-8",
         ) as child,
     ):

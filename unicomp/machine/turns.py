@@ -7,7 +7,7 @@ It does not cover other users, nor programs that do not ask for it.
 
 A measurement waits until no process holds the device shared: an endless stream of builds keeps it
 waiting. Build before you measure: a process that holds the device alone must not wait for a lock of
-the store, because the holder of that lock may be waiting for the device.
+the store, because the holder of that lock may wait for the device.
 """
 
 from __future__ import annotations

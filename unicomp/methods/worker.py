@@ -25,7 +25,7 @@ from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
 
 WATCH_SECONDS = 0.1
-"""Between two readings of the memory of processes that a method starts."""
+"""Time between two readings of the memory of processes that a method starts."""
 CHECKED_SAMPLES = 4
 """Calibration samples that the reloaded checkpoint computes."""
 _TRAINING_FACTS = ("train_seconds", "correction_seconds")

@@ -1,4 +1,4 @@
-"""Describe what a session ran on and with, to compare two scorecards or to repeat one."""
+"""Describe machine, software and settings, to compare two scorecards or to repeat one."""
 
 from __future__ import annotations
 

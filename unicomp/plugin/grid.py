@@ -1,4 +1,4 @@
-"""The collected tests: the rows that each of them stands for, and what forbids a run."""
+"""The collected tests: their expected rows, and any problem that stops the run."""
 
 from __future__ import annotations
 

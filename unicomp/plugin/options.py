@@ -98,7 +98,7 @@ class Plan:
     def load_calibration(self, model: Model, name: str) -> Calibration:
         """Load the calibration text of a name for a model.
 
-        A method that sees no text gets the first calibration: its checkpoint is tried on it.
+        A method that sees no text gets the first one, which tests its checkpoint.
         """
         conditions = self.conditions[model.name]
         seeded = {UNSEEN: self.seeded[0], **{str(draw): draw for draw in self.seeded}}

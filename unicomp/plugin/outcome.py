@@ -119,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Reporter:
-    """Listens to reports, and closes the session: the part that workers do not have."""
+    """Collects reports and closes the session; workers do not have it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -181,7 +181,7 @@ class _Reporter:
         return environment.describe_instruments(conditions.instruments, conditions.store)
 
     def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
-        """The machine that timings belong to and the effort of taking them; nothing without any."""
+        """The machine of the timings and the effort of measuring; empty without timings."""
         rows = [row for rows in ledger.rows.values() for row in rows]
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}

@@ -206,8 +206,8 @@ def test_an_odd_most_is_kept():
     [
         ({"warmup_rounds": 0}, "warmup_rounds"),
         ({"least_rounds": 1}, "least_rounds"),
-        ({"least_seconds": -1.0}, "no duration"),
-        ({"least_seconds": float("nan")}, "no duration"),
+        ({"least_seconds": -1.0}, "not a duration"),
+        ({"least_seconds": float("nan")}, "not a duration"),
         ({"most_rounds": 3}, "most_rounds = 3"),
     ],
 )

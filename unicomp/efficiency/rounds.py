@@ -56,7 +56,9 @@ class Effort:
         if self.least_rounds < 2:
             raise SpecError("least_rounds must be at least 2: one round has no interval")
         if not 0 <= self.least_seconds < math.inf:
-            raise SpecError(f"least_seconds = {self.least_seconds} is not a time: give 0 or more")
+            raise SpecError(
+                f"least_seconds = {self.least_seconds} is not a duration: give 0 or more"
+            )
         if self.most_rounds < self.least_rounds:
             raise SpecError(
                 f"most_rounds = {self.most_rounds} is less than least_rounds = {self.least_rounds}"

@@ -363,7 +363,7 @@ def test_a_mistyped_checkpoint_gets_the_name_that_was_meant(roots: tuple[Path, .
 @pytest.mark.parametrize(
     ("base", "cost", "message"),
     [
-        ("Llama-3.1-8B", "PublishedCost(basis='x')", "its base 'Llama-3.1-8B' is no hub id"),
+        ("Llama-3.1-8B", "PublishedCost(basis='x')", "its base 'Llama-3.1-8B' is not a hub id"),
         ("org/base", "PublishedCost(basis=' ')", "a cost needs its basis"),
         (
             "org/base",
@@ -424,7 +424,7 @@ def test_a_mixture_cannot_mix_mixtures(tmp_path: Path) -> None:
     (folder / "outer.py").write_text(text.format("outer", "inner"))
     (folder / "inner.py").write_text(text.format("inner", "inner"))
     for name in ("outer", "inner"):
-        with pytest.raises(SpecError, match=f"calibration {name}: a mixture cannot be mixed of"):
+        with pytest.raises(SpecError, match=f"calibration {name}: a mixture cannot contain"):
             catalogue.load_recipe(name, catalogue.roots(tmp_path))
 
 

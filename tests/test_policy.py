@@ -52,7 +52,7 @@ def test_a_floor_without_a_name_or_a_number_is_refused(text):
 
 @pytest.mark.parametrize("value", ["ninety", "", "90 %", "9,5", None, True, [90], "0x5A"])
 def test_what_is_no_number_is_refused(value):
-    with pytest.raises(SpecError, match=r"the floor of safety is .* no number"):
+    with pytest.raises(SpecError, match=r"the floor of safety is .* not a number"):
         parse_floor("safety", value)
 
 

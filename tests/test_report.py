@@ -535,7 +535,7 @@ FAMILY = {"llama": "normal", "qwen": "normal", "thinker": "reasoning", "experts"
 
 
 def perplexity(model, method, dense, compressed):
-    """A row of these two perplexities; without a retention where the second one is None."""
+    """A row of these two perplexities; without a retention if the second one is None."""
     about = {"in_points": False, "higher_is_better": False, "dense": dense, "score": compressed}
     kept = None if compressed is None else 100.0 * dense / compressed
     return row("wikitext", None, model=model, method=method, retention=kept, **about)

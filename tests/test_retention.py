@@ -263,7 +263,7 @@ def test_retained_perplexity_is_dense_over_compressed():
 @given(st.lists(st.floats(-50, -1), min_size=2, max_size=30), st.floats(0.1, 20))
 @settings(max_examples=20, deadline=None)
 def test_each_nat_lost_on_each_token_divides_the_retention_by_e(dense, lost):
-    """Whatever the text; a perplexity near 1 is no reason to call it chance."""
+    """For any text; a perplexity near 1 is no reason to call it chance."""
     worse = text([value - 10 * lost for value in dense])
     found = retention(bench(**PERPLEXITY), worse, text(dense))
     assert found.value == pytest.approx(100 * math.exp(-lost))

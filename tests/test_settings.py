@@ -1,4 +1,4 @@
-"""`unicomp.toml` may be empty; whatever is wrong with it is one line that names the file."""
+"""`unicomp.toml` may be empty; any error in it is one line that names the file."""
 
 from pathlib import Path
 
@@ -185,10 +185,10 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("models = 1", "models must be a table"),
         ("[models]\nmine = 1", "models.mine must be a table, [models.mine]"),
         ("[models.mine]\nfloors = 1", "floors must be a table"),
-        ("[floors]\nsafety = 'high'", "no number"),
-        ("[floors]\nsafety = true", "no number"),
-        ("[floors]\nsafety = [1, 2]", "no number"),
-        ("[floors]\nsafety = 2026-01-01", "no number"),
+        ("[floors]\nsafety = 'high'", "not a number"),
+        ("[floors]\nsafety = true", "not a number"),
+        ("[floors]\nsafety = [1, 2]", "not a number"),
+        ("[floors]\nsafety = 2026-01-01", "not a number"),
         ("[floors]\nsafety = nan", "percentage of 0 or more"),
         ("[floors]\nsafety = -1", "percentage of 0 or more"),
         ("[floors]\nsafety = 0.95", "did you mean 95?"),
@@ -204,7 +204,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[engine]\nmemory = '45'", "memory must be a number"),
         ("[engine]\nmemory = 45", "memory must be a share between 0 and 1"),
         ("[engine]\ndevice = 1", "engine.device must be a text"),
-        ("[engine]\ndevice = 'tpu'", "none of auto, cpu, cuda, mps"),
+        ("[engine]\ndevice = 'tpu'", "known: auto, cpu, cuda, mps"),
         ("[engine]\nname = 'gguf'", "no engine 'gguf'"),
         ("judge = 1", "judge must be a table, [judge]"),
         ("[judge]", "the table [judge] needs url"),
@@ -221,8 +221,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         (JUDGE + "retries = -1", "[judge] retries must be 0 or more"),
         ("[similarity]\nkind = 'words'", "[similarity] kind 'words' is not one of lexical, "),
         ("[similarity]\nkind = 1", "similarity.kind must be a text"),
-        ("[similarity]\nmodel = 'm'", "[similarity] lexical takes no model"),
-        ("[similarity]\nurl = 'https://h'", "[similarity] lexical takes no url"),
+        ("[similarity]\nmodel = 'm'", "[similarity] lexical has no option model"),
+        ("[similarity]\nurl = 'https://h'", "[similarity] lexical has no options url"),
         (
             "[similarity]\nkind = 'sentence-transformers'",
             "[similarity] sentence-transformers needs a model",
@@ -236,12 +236,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[refusals]\nkind = 'guess'", "[refusals] kind 'guess' is not one of rules, classifier"),
         ("[refusals]\nkind = 'classifier'\nmodel = 'm'", "needs both model and labels"),
         ("[refusals]\nkind = 'classifier'\nlabels = ['x']", "needs both model and labels"),
-        ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = [1]", "labels are texts"),
+        ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = [1]", "labels must be texts"),
         ("[refusals]\nkind = 'classifier'\nmodel = 'm'\nlabels = 'x'", "must be a list"),
-        ("[refusals]\nlabels = ['x']", "[refusals] rules takes no labels"),
-        ("[refusals]\nmodel = 'm'", "[refusals] rules takes no model"),
+        ("[refusals]\nlabels = ['x']", "[refusals] rules has no option labels"),
+        ("[refusals]\nmodel = 'm'", "[refusals] rules has no option model"),
         ("[refusals]\nkind = 'judge'", 'refusals.kind = "judge" needs the table [judge]'),
-        (JUDGE + "[refusals]\nkind = 'judge'\nmodel = 'm'", "[refusals] judge takes no model"),
+        (JUDGE + "[refusals]\nkind = 'judge'\nmodel = 'm'", "[refusals] judge has no option model"),
         ("[scoring]\nmode = 'lenient'", "scoring.mode 'lenient' is not one of strict, compat"),
         ("[scoring]\nmode = true", "scoring.mode must be a text"),
         ("[paths]\nhome = 1", "home needs a text"),

@@ -94,15 +94,15 @@ def damaged(store: Store) -> Iterator[tuple[Path, str]]:
     for path in _finished(store, CHECKPOINTS):
         artifact = store.find(CHECKPOINTS, path.name)
         if artifact is None:
-            yield path, "its manifest or one of its files is missing or cut"
+            yield path, "its manifest or one of its files is missing or truncated"
         elif files := store.corrupt_files(artifact):
             yield path, f"the content of {files[0]} has changed"
 
 
 def prune(store: Store, older_than: float) -> list[Entry]:
-    """Remove the entries last changed more than `older_than` seconds ago, and broken-off builds.
+    """Remove entries unchanged for more than `older_than` seconds, and unfinished builds.
 
-    Returns the removed entries. Work of another process in progress is left alone.
+    Returns the removed entries. Entries that another process has locked are kept.
     """
     now = time.time()
     gone = [entry for entry in entries(store) if now - entry.changed > older_than]

@@ -66,7 +66,7 @@ class _Files(Generic[Named]):
     """The name that each file defines."""
     types: tuple[type[Named], ...]
     also: str = ""
-    """What can be given instead of a name, for the message about an unknown one."""
+    """Advice in the message about an unknown name: what can be given instead."""
 
     def names(self, roots: Roots) -> list[str]:
         """The names of the files, in alphabetical order."""
@@ -204,7 +204,7 @@ def seeded_calibrations(
             raise SpecError(
                 f"--calibration {one} is given twice"
                 if other == one
-                else f"--calibration {other} and {one} have one name, {name}: rename a file"
+                else f"--calibration {other} and {one} have the same name, {name}: rename a file"
             )
         if path := _own_file(one):
             _check_file_name(path, roots)
@@ -227,7 +227,7 @@ def _check_file_name(path: Path, roots: Roots) -> None:
     """Raise SpecError for a calibration file whose name means something else."""
     name = calibration_file_name(path)
     if name == UNSEEN or name in calibration_names(roots):
-        what = "no calibration at all" if name == UNSEEN else f"the calibration {name}"
+        what = "the setting without calibration" if name == UNSEEN else f"the calibration {name}"
         raise SpecError(f"the calibration file {path} is named like {what}: rename it")
 
 
@@ -267,12 +267,12 @@ def load_recipe(name: str, roots: Roots) -> Recipe:
     mixed = [_declaration(one, roots) for one in declared.of]
     recipes = [one for one in mixed if isinstance(one, Recipe)]
     if len(recipes) < len(mixed):
-        raise SpecError(f"calibration {name}: a mixture cannot be mixed of mixtures")
+        raise SpecError(f"calibration {name}: a mixture cannot contain a mixture")
     return declared.recipe(recipes)
 
 
 def recipe_source(name: str, roots: Roots) -> str:
-    """The text of the file that declares a calibration, and of those that it mixes.
+    """The text of the file that declares a calibration, and of the files that it mixes.
 
     Raises SpecError.
     """
@@ -332,7 +332,7 @@ def load_model(given: str, roots: Roots) -> Model:
             kind=filed.kind if filed else "normal",
         )
     if "/" in given or given.startswith(("~", ".")):
-        raise SpecError(f"there is no model folder {given}, and it is no hub id ORG/NAME")
+        raise SpecError(f"there is no model folder {given}, and it is not a hub id ORG/NAME")
     raise _MODELS.unknown(given, model_names(roots))
 
 

@@ -35,7 +35,7 @@ from unicomp.spec import DENSE, Calibration, Method, Model
 from unicomp.store import CHECKPOINTS, TRAINING, Artifact, Store, content_key
 
 _PUBLISHED = ("published", "base")
-"""What is known of a published checkpoint, among the parameters of its method."""
+"""The parameters of a method that describe a published checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class Checkpoint:
     path: Path
     """A Hugging Face folder."""
     key: str
-    """What identifies its content."""
+    """The hash of everything that determines its content."""
     facts: Mapping[str, Any]
-    """What was measured, as JSON values. Always `parameters`, `bytes` and `ideal_bytes`.
+    """Measured facts, as JSON values. Always `parameters`, `bytes` and `ideal_bytes`.
 
     After a build also `seconds`, `peak_rss_bytes`, `device`, `peak_accelerator_bytes` and `threads`
     of the compression, and what the inspection found; memory is that of all processes and devices.
@@ -146,7 +146,7 @@ class Builder:
         return None if artifact is None else _stored(model, method, calibration, artifact)
 
     def key(self, model: Model, method: Method, calibration: Calibration | None) -> str:
-        """What identifies the checkpoint's content, built or not: 32 hex digits."""
+        """The key of the checkpoint's content, built or not: 32 hex digits."""
         if method.compress is None:
             return _as_it_is(model, method, self.store).key
         return content_key(self._identity(model, method, calibration))

@@ -19,18 +19,18 @@ from unicomp.units import parse_amount
 T = TypeVar("T")
 
 DEFAULT_FLOOR = 90.0
-"""Percent; holds where neither the command line nor `unicomp.toml` says anything."""
+"""Percent; used if neither the command line nor `unicomp.toml` has a floor."""
 
 
 def parse_floor(name: str, text: object) -> float:
-    """A floor in percent; SpecError for what is no percentage, or looks like a fraction."""
+    """A floor in percent; SpecError if it is not a percentage, or looks like a fraction."""
     try:
         if isinstance(text, bool):
             raise ValueError
         floor = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise SpecError(
-            f"the floor of {name} is {text!r}, which is no number: give a percentage such as 95"
+            f"the floor of {name} is {text!r}, which is not a number: give a percentage such as 95"
         ) from None
     if not math.isfinite(floor) or floor < 0:
         raise SpecError(f"the floor of {name} is {text}: give a percentage of 0 or more")
@@ -53,12 +53,12 @@ def parse_floor_option(text: str) -> tuple[str, float]:
 def parse_budget(name: str, text: object) -> float:
     """A budget such as `"10 min"` or `"16 GB"` in the unit of its probe, seconds or bytes.
 
-    `name` is that of a probe that has a budget, or PROBE@METHOD. Raises SpecError.
+    `name` is a probe that can have a budget, or PROBE@METHOD. Raises SpecError.
     """
     quantity = name.partition("@")[0]
     if quantity not in OF_BUILDING:
         raise SpecError(
-            f"{quantity} has no budget: those that have one are {', '.join(OF_BUILDING)}; all "
+            f"{quantity} has no budget: only {', '.join(OF_BUILDING)} have one; all "
             "others are compared with the dense model, and have floors"
         )
     try:
@@ -126,12 +126,12 @@ class Policy:
     model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The same for single models."""
     budgets: Mapping[str, float] = field(default_factory=dict)
-    """The most that a build may take, by PROBE or PROBE@METHOD, in the probe's unit."""
+    """The highest accepted cost of a build, by PROBE or PROBE@METHOD, in the probe's unit."""
     model_budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """The same for single models."""
 
     def names(self, *, file: bool) -> Iterator[tuple[str, Collection[str]]]:
-        """Where names were given, and which; with `file` those of `unicomp.toml` too."""
+        """(where, names) of all given names; with `file` also those in `unicomp.toml`."""
         yield "--floor", self.command_line
         if not file:
             return
@@ -186,7 +186,7 @@ class Policy:
         return min(floor, 100.0) if checkpoint.method == DENSE.name else floor
 
     def budget_of(self, checkpoint: CheckpointId, probe: Probe) -> float:
-        """The most that a build may take, in the unit of the probe; infinite if none is set."""
+        """The budget of a build, in the unit of the probe; infinite if none is set."""
         for layer in (self.model_budgets.get(checkpoint.model, {}), self.budgets):
             found = _lookup(layer, checkpoint.method, (probe.quantity,))
             if found is not None:

@@ -62,7 +62,7 @@ class MetricScore:
     reason: str = ""
     """Why it is missing."""
     compared_with: tuple[str, ...] = ()
-    """For efficiency: the methods compared, the best of which has 100."""
+    """For efficiency: the compared methods; the best one has 100."""
 
 
 def read_raw_scores(path: Path) -> RawScores:
@@ -139,7 +139,7 @@ def _text(path: Path) -> str:
 def _value(model: str, method: str, benchmark: str, text: str) -> float:
     for column, name in (("model", model), ("method", method)):
         if not name or not name.isprintable():
-            raise SpecError(f"{name!r} is not a name of a {column}")
+            raise SpecError(f"{name!r} is not a valid name of a {column}")
     if benchmark not in _KNOWN:
         raise SpecError(f"there is no benchmark {benchmark!r}; {nearest(benchmark, _KNOWN)}")
     value = float(text) if _NUMBER.fullmatch(text) else math.nan

@@ -1,6 +1,6 @@
 """Responses: a checkpoint's answer to each item, kept for good so that scoring needs no model.
 
-They are found by the checkpoint, the engine and the rendered requests, never by a sample count.
+Their key is made of the checkpoint, the engine and the rendered requests, not of a sample count.
 Each batch is one file, written whole or not at all: a kill loses at most the batch in progress.
 """
 
@@ -52,7 +52,7 @@ class CollectedResponses:
 
 
 def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str, Any]:
-    """Everything but the requests that decides a checkpoint's responses, as JSON values."""
+    """What determines a checkpoint's responses except the requests, as JSON values."""
     return {
         "checkpoint": checkpoint.key,
         **engine.identity(checkpoint.model),

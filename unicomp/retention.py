@@ -1,4 +1,4 @@
-"""Retention: what a compressed checkpoint kept of the dense score, on the same items."""
+"""Retention: compressed score / dense score, on the same items."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Retention:
     """Compressed / dense of one benchmark, in percent, with its 95 % interval.
 
     `score` and `dense` are in the benchmark's own unit and direction, points for most. Before the
-    ratio is taken, both are turned so that more is better: a score s of which less is better
+    ratio is taken, both are oriented so that more is better: if less is better, a score s
     becomes 100 - s, or 1 / s if it is not in points. `value`, `low` and `high` are None if the
     dense score is zero, negative or at chance; `incomparable` then says why.
 
@@ -192,7 +192,7 @@ def _interval(
     base: Statistic,
     ids: NDArray[np.int64],
 ) -> Interval:
-    """The interval of kept / base: by resampling, and by the score method where that is too narrow.
+    """The interval of kept / base: by resampling, and by the score method if that is too narrow.
 
     Resampling gives no interval if no draw varies, and one that is too narrow if only a few answers
     changed. A share of items then has the paired score interval, or the hull of the two.

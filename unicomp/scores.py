@@ -50,7 +50,7 @@ class Records:
     faults: list[str] = field(default_factory=list)
     """How this differs from the benchmark as declared; empty if it does not."""
     degenerate: str | None = None
-    """Why the answers are degenerate, so that there is no score; None if they are usable."""
+    """Why the answers are degenerate; None if they are usable."""
     constant: str | None = None
     """The constant answer and its share; `guarded` decides whether it is degenerate."""
 

@@ -1,8 +1,8 @@
-"""One measuring session: checkpoints built, answers given and scores read, each at most once.
+"""One measuring session: builds checkpoints, asks them and scores answers, each at most once.
 
-A checkpoint is measured in one go: the first test that needs one of its benchmarks has all answered
-that the session is known to ask of it. So it is loaded once, by one process, also if several work
-side by side. The dense model is no exception: it is measured when the first retention needs it.
+A checkpoint is measured in one go: the first test that needs one of its benchmarks starts all that
+are on the agenda. So one process loads it, once, even if several work side by side. The dense model
+is no exception: it is measured when the first retention needs it.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 Admit = Callable[[Mapping[CheckpointId, Sequence[Benchmark]]], list[str]]
-"""Returns the data sets that benchmarks read and no lock pins; raises SpecError for rows that are
-not what the lock says."""
+"""Returns the unpinned data sets that benchmarks read; raises SpecError for rows that differ from
+the lock."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A method on a model with a calibration: what a test is about."""
+    """The subject of a test: a method on a model with a calibration."""
 
     model: Model
     method: Method
@@ -67,14 +67,14 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Agenda:
-    """What a session will be asked for, as far as it is known beforehand."""
+    """The measurements of a session that are known before it starts."""
 
     subjects: list[Subject] = field(default_factory=list)
     benchmarks: dict[CheckpointId, list[Benchmark]] = field(default_factory=dict)
     probes: dict[CheckpointId, list[Probe]] = field(default_factory=dict)
     """Has an entry for every subject."""
     open_ended: set[CheckpointId] = field(default_factory=set)
-    """Checkpoints of tests that say only while they run what they measure."""
+    """Checkpoints of tests whose benchmarks and probes are known only when they run."""
 
     def add(
         self,
@@ -84,7 +84,7 @@ class Agenda:
         *,
         open_ended: bool = False,
     ) -> None:
-        """Note what one test will ask."""
+        """Add the measurements of one test."""
         if subject.id not in self.probes:
             self.subjects.append(subject)
         known = self.benchmarks.setdefault(subject.id, [])
@@ -102,7 +102,7 @@ class Agenda:
 
 
 class Session:
-    """Builds, measures and compares; remembers results and failures alike."""
+    """Builds, measures and compares; keeps both results and failures."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Session:
         )
 
     def close(self) -> None:
-        """Unload whatever is loaded."""
+        """Unload all checkpoints."""
         self._gains.close()
 
     def take_work(self) -> list[Work]:
@@ -156,17 +156,17 @@ class Session:
         return done
 
     def take_unpinned(self) -> list[str]:
-        """The data sets that no lock pins, of benchmarks that were not on the agenda, until now."""
+        """The unpinned data sets of benchmarks outside the agenda, since the last call."""
         found, self._unpinned = self._unpinned, set()
         return sorted(found)
 
     def checkpoint(self, subject: Subject) -> Checkpoint:
-        """The checkpoint, built or found. A failure is remembered and raised again."""
+        """Build or find the checkpoint. A failure is kept and raised again."""
         self._check_known(subject)
         return _once(self._checkpoints, subject.id, lambda: self._find_or_build(subject))
 
     def retention(self, subject: Subject, benchmark: Benchmark) -> Retention:
-        """What the checkpoint kept of a benchmark. Raises what kept it from being measured."""
+        """The retention of a benchmark. Raises the error that prevented its measurement."""
         self._check_known(subject)
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
@@ -176,19 +176,19 @@ class Session:
         return retention(benchmark.scored_in(mode), compressed, dense)
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
-        """What the checkpoint gained in a probe; see `Gains.gain`."""
+        """The gain of the checkpoint in a probe; see `Gains.gain`."""
         self._check_known(subject)
         return self._gains.gain(subject.id, probe, conduct)
 
     def cost(self, subject: Subject, probe: Probe) -> float:
-        """What building the checkpoint took, in the unit of the probe.
+        """The cost of building the checkpoint, in the unit of the probe.
 
-        Raises UnmeasuredError if it was not built here, SpecError for any other probe.
+        Raises UnmeasuredError if it was not built here, SpecError for a probe that is no such cost.
         """
         self._check_known(subject)
         if probe.quantity not in OF_BUILDING:
             raise SpecError(
-                f"probe {probe}: {probe.quantity} is no cost of building; ask for the gain"
+                f"probe {probe}: {probe.quantity} is not a cost of building; call gain() instead"
             )
         facts = self.checkpoint(subject).facts
         on_accelerator = facts.get("peak_accelerator_bytes")
@@ -236,7 +236,7 @@ class Session:
         return checkpoint
 
     def _calibration_for(self, subject: Subject) -> Calibration:
-        """The calibration, read once: asking the hub in vain takes long."""
+        """The calibration, read once, since a failed request to the hub takes long."""
         return _once(
             self._calibrations,
             (subject.model.name, subject.calibration),
@@ -292,7 +292,7 @@ class Session:
     def _crosschecks(
         self, subject: Subject, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark]
     ) -> dict[str, Any]:
-        """How a server's scores differ from the other engine's, where the store has those."""
+        """Differences of a server's scores from the other engine's, if the store has both."""
         conditions = self._conditions[subject.model.name]
         if not conditions.engine.serves:
             return {}
@@ -326,7 +326,7 @@ def _cost_facts(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:
-    """What `make` gave or raised the first time, for each key."""
+    """Call `make` once for each key; return or raise its result every time."""
     if key not in memory:
         try:
             memory[key] = make()

@@ -1,4 +1,4 @@
-"""What is measured: models, methods, calibrations, benchmarks and probes, as frozen values.
+"""Models, methods, calibrations, benchmarks and probes, as frozen values.
 
 A value is checked when it is created: `SpecError` says what is wrong and how to mend it. None
 holds anything expensive, such as weights or rows. Every later stage is a function of these values.
@@ -99,7 +99,7 @@ class Model(_Named):
 
 @dataclass(frozen=True, kw_only=True)
 class Guarantees:
-    """What a build checks of each weight matrix that a method compresses. Raises SpecError.
+    """The properties of compressed weight matrices that a build checks. Raises SpecError.
 
     >>> Guarantees(bits=4, group_size=128, exceptions={"down_proj": 8}).bits_of("mlp.down_proj")
     8
@@ -189,7 +189,7 @@ class CheckpointId(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedCost:
-    """What making a checkpoint cost, as its authors state it: not measured. Raises SpecError.
+    """The cost of making a checkpoint as its authors state it: not measured. Raises SpecError.
 
     >>> PublishedCost(tokens=94e9, hours=120, gpus=256, basis="the paper, table 3").gpus
     256
@@ -200,7 +200,7 @@ class PublishedCost:
     tokens: float | None = None
     """Training tokens, including those that corrected the teacher; None: not stated."""
     hours: float | None = None
-    """Hours by the clock, on all `gpus`."""
+    """Wall-clock hours on all `gpus`; not GPU-hours."""
     gpus: int | None = None
     gpu_memory_gb: float | None = None
     """Memory of all `gpus` together, in GB."""
@@ -235,7 +235,9 @@ class Published(_Named):
         check_name("checkpoint", self.name)
         _check_one_of(f"checkpoint {self.name}: family", self.family, FAMILIES)
         if not re.fullmatch(r"[\w.\-]+/[\w.\-]+", self.base):
-            raise SpecError(f"checkpoint {self.name}: its base {self.base!r} is no hub id ORG/NAME")
+            raise SpecError(
+                f"checkpoint {self.name}: its base {self.base!r} is not a hub id ORG/NAME"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,7 +296,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a scorer reads off one answered item.
+    """The result of a scorer for one answered item.
 
     >>> unreadable = Reading(fields={"correct": 0.0, "language": "de"}, parsed=False)
     """
@@ -316,7 +318,7 @@ class Scorer(Protocol):
     """
 
     def __call__(self, item: Item) -> Reading:
-        """Read the item's responses. What it raises becomes a ScoringError of the benchmark."""
+        """Read the item's responses. Any exception becomes a ScoringError of the benchmark."""
         ...
 
 
@@ -422,8 +424,8 @@ class Benchmark(_Named):
         check_name("benchmark", self.name)
         if self.benign is not None and self.varied:
             raise SpecError(
-                f"benchmark {self.name}: a benign benchmark is for one with varied=False: where "
-                "right answers vary, a constant one is never right"
+                f"benchmark {self.name}: benign needs varied=False: if right answers vary, a "
+                "constant one is never right"
             )
         if self.chance is not None and not self.in_points:
             raise SpecError(f"benchmark {self.name}: only a score in points has a chance level")
@@ -444,7 +446,7 @@ class Benchmark(_Named):
 Timed = Literal["throughput", "latency", "time_to_first_token", "inter_token_latency"]
 Spent = Literal["compression_time", "compression_memory"]
 Quantity = Literal[Timed, "inference_memory", "model_size", "flops", Spent]
-"""What a probe measures."""
+"""The quantity that a probe measures."""
 
 Unit = Literal["tokens/s", "s", "bytes", "FLOPs"]
 
@@ -522,11 +524,11 @@ class Probe(_Named):
             needs = "needs a load" if self.load is None else "has no load"
             raise SpecError(f"probe {self.name}: {self.quantity} {needs}")
         if self.quantity == "inference_memory" and self.load and self.load.concurrency > 1:
-            raise SpecError(f"probe {self.name}: inference_memory is of one prompt at a time")
+            raise SpecError(f"probe {self.name}: inference_memory needs a load with concurrency=1")
         if self.timed and self.load is not None and self.load.new_tokens < 1:
             raise SpecError(f"probe {self.name}: {self.quantity} needs a load with new_tokens")
         if self.bench and self.quantity not in BENCHED:
-            raise SpecError(f"probe {self.name}: vllm bench takes {' and '.join(BENCHED)} only")
+            raise SpecError(f"probe {self.name}: vllm bench measures {' and '.join(BENCHED)} only")
         if self.bench != self.name.startswith(BENCH_PREFIX):
             raise SpecError(
                 f"probe {self.name}: a name begins with {BENCH_PREFIX} if bench is set, and only "

@@ -85,8 +85,8 @@ def ratio_interval(
 ) -> Interval | None:
     """The percentile interval of compressed / dense from joint draws of clusters.
 
-    None if resampling collapses: all draws with a ratio gave the same one, as 0/n and n/n do, which
-    says nothing about other items. The dense value must be positive; a draw in which it is not
+    None if all draws with a ratio give the same one, as for 0/n and n/n: that says nothing about
+    other items. The dense value must be positive; a draw in which it is not
     counts as an infinite ratio.
     """
     n = len(clusters)
@@ -163,7 +163,7 @@ def ratio_of_pairs(first: Array, second: Array) -> Interval:
 
     The estimate is Hodges and Lehmann's for the logarithms of the pairs' ratios; the interval is
     from Wilcoxon's signed ranks (Hollander, Wolfe and Chicken, Nonparametric Statistical Methods,
-    3.2 and 3.3). It assumes only that errors by a factor are equally likely to either side. Then
+    3.2 and 3.3). It assumes only that the logarithms of the errors are symmetric around 0. Then
     its coverage is exact, and a few outliers move it little. One pair has an unbounded interval.
     """
     logs = np.log(first) - np.log(second)
@@ -180,9 +180,9 @@ def ratio_of_totals(first: Array, second: Array, seed: int = 0) -> Interval:
 
     The limits are quantiles of the ratio in subsets of the pairs, all of them or many at random:
     Hartigan's typical values (Using subsample values as typical values, Journal of the American
-    Statistical Association 64, 1969). If errors by an amount are equally likely to either side,
-    the truth lies with equal chance between any two neighbouring ratios, for any tails and any
-    number of pairs. One pair has an unbounded interval.
+    Statistical Association 64, 1969). If the errors are symmetric around 0, the true
+    ratio lies between any two neighbouring ratios with equal probability, even with heavy tails or
+    few pairs. One pair has an unbounded interval.
     """
     n = len(first)
     subsets = _subsets(n, seed)
@@ -199,7 +199,7 @@ def ratio_of_samples(first: Array, second: Array) -> Interval:
     The estimate is Hodges and Lehmann's for the logarithms, the median of the ratios of all pairs;
     the interval is from Mann, Whitney and Wilcoxon's rank sums (Hollander, Wolfe and Chicken,
     Nonparametric Statistical Methods, 4.2 and 4.3). Its coverage is exact if one side is
-    distributed like the other times a factor, whatever the distribution. It is unbounded if there
+    distributed like the other times a factor, for any distribution. It is unbounded if there
     are too few values for 95 %, such as one to a side.
     """
     logs = np.sort(np.subtract.outer(np.log(first), np.log(second)).ravel())
@@ -215,7 +215,7 @@ def blurred(ratio: Interval, error: float) -> Interval:
     """The interval of a positive ratio after multiplication by an independent random error.
 
     `error` is the standard deviation of that error's logarithm. The distances of the logarithms add
-    in quadrature, each side by itself, as in `combine`.
+    in quadrature, each side separately, as in `combine`.
     """
     slack = float(norm.ppf(0.975)) * error
     with np.errstate(divide="ignore"):  # a limit of 0 stays 0
@@ -227,13 +227,13 @@ def blurred(ratio: Interval, error: float) -> Interval:
 
 
 FEW_PAIRS = 6
-"""With fewer pairs no subset lies outside of 95 %, so Student's t sets the limits."""
+"""With fewer pairs, subsets give no 95 % limit, so Student's t is used as well."""
 _ENUMERATED = 12
 """Up to this many pairs all subsets are computed."""
 
 
 def _from_logarithms(found: Interval, deviations: Array) -> Interval:
-    """The interval of a ratio from that of its logarithm and the deviation of each pair."""
+    """The interval of a ratio, from that of its logarithm and the deviation of each pair."""
     n = len(deviations)
     low, high = min(found.low, found.estimate), max(found.high, found.estimate)
     if n < FEW_PAIRS:
@@ -278,7 +278,7 @@ def _rank_sum_quantile(m: int, n: int) -> int:
 
 @lru_cache(maxsize=16)
 def _subsets(n: int, seed: int) -> Array:
-    """Subsets of n pairs, none empty, as zeros and ones of shape (subsets, n): all, or many."""
+    """Non-empty subsets of n pairs, as 0 and 1 of shape (subsets, n): all, or many random ones."""
     if n <= _ENUMERATED:
         numbers = np.arange(1, 2**n)[:, None]
         return ((numbers >> np.arange(n)) & 1).astype(np.float64)
@@ -291,7 +291,7 @@ def rule_of_three(estimate: float, dense_points: float, clusters: int) -> Interv
     """An interval if nothing varied and there is no table of counts.
 
     An event that n clusters never showed may still have a rate of 3 / n (95 %). The score, in
-    points, may be off by as much to either side.
+    points, may be off by as much in either direction.
     """
     slack = 300.0 / clusters / dense_points
     low = estimate - slack
@@ -306,7 +306,7 @@ def hull(first: Interval, second: Interval) -> Interval:
 def combine(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:
     """The interval of a weighted sum of independent estimates; weights are not negative.
 
-    The distances to the limits add in quadrature, each side by itself: the method of variance
+    The distances to the limits add in quadrature, each side separately: the method of variance
     estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008).
     """
     estimate = math.fsum(w * part.estimate for w, part in zip(weights, parts, strict=True))

@@ -1,16 +1,16 @@
-"""Verdicts: how a row and a metric end, and whether the gate opens. Every rule stands here.
+"""Verdicts of rows and metrics, and whether the gate opens. All rules are in this module.
 
 A row is one benchmark or probe of one checkpoint. The rules, in the order in which they apply:
 
-1. `expected`: a row that nothing is heard of is *missing*.
-2. `ended`: what could not be measured is *unsupported*, *not_measured* or *missing*.
+1. `expected`: a row without any result is *missing*.
+2. `ended`: a failed measurement is *unsupported*, *not_measured* or *missing*.
 3. `measured`: degenerate answers *fail*; a benchmark that was not run as declared is
    *not_measured*; a baseline without a usable score makes it *not_comparable*.
 4. `decide`: the whole interval at or above the floor passes, below it fails, else it is
    *inconclusive*. A cost passes within its budget.
-5. `failed_with_test`: a row that passed fails with its test.
-6. `metric_row`: a metric needs all its benchmarks; its own interval meets its own floor.
-7. `allowed`, `opens`: every gap shuts the gate, unless the policy allows it with a reason.
+5. `failed_with_test`: a row that passed fails if its test failed.
+6. `metric_row`: a metric needs all its benchmarks; its interval is compared with its own floor.
+7. `allowed`, `opens`: what did not pass shuts the gate, unless the policy allows it with a reason.
 
 A `Desk` applies rules 1 to 4 while a test measures and compares. Nothing here needs pytest.
 """
@@ -53,16 +53,16 @@ _WORST_FIRST: tuple[Verdict, ...] = (
     "not_comparable",
     "not_measured",
 )
-"""Which verdict a metric takes over from its undecided rows."""
+"""A metric takes the first of these verdicts that one of its undecided rows has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One benchmark or probe of one checkpoint, as it ended.
+    """The result of one benchmark or probe for one checkpoint.
 
     `score` and `dense` are in the unit of the benchmark, points for most, or of the probe;
-    retention, interval and floor in percent. All values are JSON values: a row travels between
-    processes.
+    retention, interval and floor in percent. All values are JSON values, as rows are sent
+    between processes.
     """
 
     model: str
@@ -101,11 +101,11 @@ class Row:
     unit: str | None = None
     """The unit of a probe's values; None for a benchmark."""
     budget: float | None = None
-    """The most that the build may take, in `unit`; None without a budget."""
+    """The highest accepted cost of the build, in `unit`; None without a budget."""
     expected_gain: float | None = None
-    """The gain that the checkpoint's format lets one expect, in percent of dense; None if none."""
+    """The gain expected of the checkpoint's format, in percent of dense; None if there is none."""
     allowed: str | None = None
-    """Why this gap does not shut the gate."""
+    """Why this row does not shut the gate; None if it passed or shuts it."""
 
     @property
     def checkpoint(self) -> CheckpointId:
@@ -123,20 +123,20 @@ class Row:
 
     @property
     def realised(self) -> bool | None:
-        """Whether the expected gain was measured, with the whole interval; None without one."""
+        """Whether the whole interval shows a gain; None without an expected gain or an interval."""
         if self.expected_gain is None or self.low is None:
             return None
         return self.low > 100.0
 
     @property
     def differs(self) -> bool | None:
-        """Whether a probe shows a difference from dense; None where rounds were not compared."""
+        """Whether a probe shows a difference from dense; None if rounds were not compared."""
         if not self.n or self.unit is None or self.low is None or self.high is None:
             return None
         return not self.low < 100.0 < self.high
 
     def oriented(self, score: float) -> float:
-        """A score of the benchmark, turned so that more is better."""
+        """A score of the benchmark, oriented so that more is better."""
         if self.higher_is_better:
             return score
         return 100.0 - score if self.in_points else 1.0 / score
@@ -146,7 +146,7 @@ class Row:
 
 
 def expected(checkpoint: CheckpointId, measure: Benchmark | Probe) -> Row:
-    """The row of a measure before anything is known of it: missing."""
+    """The row of a measure before it is measured: missing."""
     row = Row(
         **checkpoint._asdict(),
         benchmark=measure.name,
@@ -169,7 +169,7 @@ def ended(row: Row, failure: UnicompError) -> Row:
 
 
 def measured(row: Row, kept: Retention) -> Row:
-    """A row with what was measured; still `missing` if it is now to be compared with a floor."""
+    """A row with the measured values; still `missing` if a floor can be compared with them."""
     names = {field.name for field in fields(Row)} & {field.name for field in fields(Retention)}
     values = {name: getattr(kept, name) for name in names - {"benchmark"}}
     row = replace(row, **values, retention=kept.value)
@@ -192,7 +192,7 @@ def decide(low: float, high: float, floor: float) -> Verdict:
 
 
 def failed_with_test(row: Row) -> Row:
-    """A row of a test that failed: what passed by itself does not pass."""
+    """The row after its test failed: a pass becomes a fail."""
     return replace(row, verdict="fail", reason="the test failed") if row.verdict == "pass" else row
 
 
@@ -200,7 +200,7 @@ def failed_with_test(row: Row) -> Row:
 
 
 class _Comparable:
-    """Passes each comparison with a floor on, so that it sets the verdict of the row."""
+    """A value that sets the verdict of its row when it is compared with a floor."""
 
     _compare: Callable[[float], bool]
 
@@ -216,15 +216,15 @@ class _Comparable:
 
 
 class ComparableRetention(_Comparable, Retention):
-    """A retention whose comparison with a floor is its verdict."""
+    """A retention whose comparison with a floor sets its verdict."""
 
 
 class ComparableGain(_Comparable, Gain):
-    """A gain whose comparison with a floor is its verdict."""
+    """A gain whose comparison with a floor sets its verdict."""
 
 
 class ComparableCost(float):
-    """A cost, in the unit of its probe, whose comparison with a budget is its verdict."""
+    """A cost, in the unit of its probe, whose comparison with a budget sets its verdict."""
 
     _compare: Callable[[float], bool]
     _text: str
@@ -306,7 +306,7 @@ class Desk:
         return ComparableCost.of(spent, probe, compare)
 
     def _found(self, row: Row, measure: Callable[[], T]) -> T:
-        """What `measure` returns; if it raises, the row says why."""
+        """Return the result of `measure`; if it raises, the row gets the reason."""
         self.rows[row.benchmark] = row
         try:
             return measure()
@@ -362,8 +362,8 @@ def metric_row(
 ) -> MetricRow:
     """The verdict on a metric from the rows of its checkpoint, by benchmark.
 
-    It needs every benchmark of the profile. A benchmark that is not comparable by itself may be
-    part of a sub-score that is; a part of which all benchmarks are not comparable has no ratio.
+    It needs every benchmark of the profile. A sub-score may be comparable even if one of its
+    benchmarks is not; a part has no ratio if all of its benchmarks are not comparable.
     """
     floor = policy.floor(checkpoint, metric=metric)
     base = MetricRow(**checkpoint._asdict(), metric=metric, verdict="missing", floor=floor)
@@ -394,7 +394,7 @@ def metric_row(
 
 
 def _undecided(names: Sequence[str], found: Mapping[str, Row]) -> list[str]:
-    """The benchmarks of one part that keep the metric from having a value."""
+    """The benchmarks of one part that leave the metric without a value."""
     rows = [found[name] for name in names if name in found]
     scored = [row for row in rows if row.score is not None]
     incomparable = [row for row in scored if row.verdict == "not_comparable"]
@@ -417,13 +417,13 @@ def _metric_interval(
 
 
 def _kept(row: Row) -> Interval:
-    """A row's score, turned so that more is better, with its 95 % interval."""
+    """A row's score, oriented so that more is better, with its 95 % interval."""
     from unicomp.statistics import Interval
 
     assert row.score is not None
     score = row.oriented(row.score)
     if row.decided and row.low is not None and row.high is not None:
-        # the interval of the retention: that of the score with the items of the dense model's
+        # the retention's interval, rescaled: it pairs each item with the dense model's
         unit = row.oriented(row.dense or 0.0) / 100.0
         return Interval(score, unit * row.low, unit * row.high)
     slack = 1.96 * (row.standard_error or 0.0)
@@ -448,7 +448,7 @@ def allowed(row: Row, policy: Policy) -> str | None:
 
 
 def _metric_allowed(policy: Policy, row: MetricRow, gaps: Sequence[str]) -> str | None:
-    """The reason for a metric: it is named itself, or each of its benchmarks that did not pass."""
+    """The reason to allow a metric: its own, or those of all its benchmarks that did not pass."""
     reasons = [
         policy.allowed(row.checkpoint, metric=row.metric, benchmark=name)
         for name in gaps or (None,)

@@ -1,5 +1,5 @@
-"""Fairness: the model recognises stereotypes and does not agree with them, judges nobody by sex or
-race, and takes no side in matters of belief.
+"""Fairness: the model recognises stereotypes and does not agree with them, does not judge people
+by sex or race, and takes no side in matters of belief.
 
 Five sets of TrustLLM (HowieHwong/TrustLLM 0.3.0), with its prompts as they are.
 """

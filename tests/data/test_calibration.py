@@ -395,7 +395,7 @@ def test_calibrations_with_one_name_are_refused(tmp_path: Path) -> None:
     for path in files:
         path.parent.mkdir()
         path.write_text('{"text": "one"}\n')
-    with pytest.raises(SpecError, match=r"mine\.txt and .*mine\.jsonl have one name, mine"):
+    with pytest.raises(SpecError, match=r"mine\.txt and .*mine\.jsonl have the same name, mine"):
         names_of([str(path) for path in files])
     with pytest.raises(SpecError, match="--calibration generic is given twice"):
         names_of(["generic", "reasoning", "generic"])

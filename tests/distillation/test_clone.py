@@ -151,7 +151,7 @@ def test_training_brings_the_student_closer():
         assert losses[-1][name] < losses[0][name], name
 
 
-# -- what it is compared with -------------------------------------------------------------------
+# -- baselines ----------------------------------------------------------------------------------
 
 
 def outputs(model):

@@ -139,7 +139,7 @@ def test_a_plan_fits_a_terminal():
     print_plan(console, "a plan", made, estimate(made, devices=256))
     lines = console.export_text().splitlines()
     assert lines[0] == "a plan"
-    assert "94 B from generic, and before 100 B that correct the teacher" in lines[3]
+    assert "94 B from generic, after 100 B that correct the teacher" in lines[3]
     assert "14,941 of 768 rows of 8,192 tokens" in lines[4]
     assert "54.1 h to 180 h on 256 × H100, as published" in lines[5]
     assert all(len(line) <= 100 for line in lines)

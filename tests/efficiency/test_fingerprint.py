@@ -67,7 +67,7 @@ def test_timings_of_another_machine_are_refused_and_the_difference_named(changed
     with pytest.raises(SpecError) as refused:
         check_same_machine(HERE, there, "baseline.json")
     assert str(refused.value) == (
-        f"baseline.json has timings of another machine, which mean nothing here: {named}"
+        f"baseline.json has timings of another machine, which are not valid here: {named}"
     )
 
 

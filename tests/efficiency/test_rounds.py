@@ -91,7 +91,7 @@ def test_prompts_have_the_shape_of_the_load_and_no_special_token():
 
 
 def test_a_vocabulary_of_special_tokens_only_is_refused():
-    with pytest.raises(SpecError, match="none that is not special"):
+    with pytest.raises(SpecError, match="only special tokens"):
         ordinary_tokens(2, [0, 1])
 
 
@@ -206,8 +206,8 @@ def test_an_odd_most_is_kept():
     [
         ({"warmup_rounds": 0}, "warmup_rounds"),
         ({"least_rounds": 1}, "least_rounds"),
-        ({"least_seconds": -1.0}, "no duration"),
-        ({"least_seconds": float("nan")}, "no duration"),
+        ({"least_seconds": -1.0}, "not a duration"),
+        ({"least_seconds": float("nan")}, "not a duration"),
         ({"most_rounds": 3}, "most_rounds = 3"),
     ],
 )

@@ -103,7 +103,7 @@ def faithful(request, tmp_path):
 
 
 def real_vllm():
-    """The executable of a real vLLM; skips the test where there is none."""
+    """The executable of a real vLLM; skips the test if there is none."""
     named = os.environ.get(REAL)
     if not named:
         pytest.skip(f"{REAL} names no executable of vLLM")

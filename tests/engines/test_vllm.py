@@ -130,7 +130,7 @@ def fed(monkeypatch):
 
 @contextmanager
 def exchanged(monkeypatch):
-    """The token ids that were sent to the server, and those that it reports to have seen."""
+    """The token ids that were sent to the server, and those that the server reports."""
     sent, seen = [], []
     complete = Server.complete
 

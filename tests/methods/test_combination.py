@@ -62,7 +62,7 @@ def test_gptq_after_pruning_is_an_error_with_the_reason(first: Method, bits: int
         combined("both", first, gptq("gptq", bits=bits))
     assert str(caught.value) == (
         f"method both: gptq would undo {first}: GPTQ adds the error of each rounded column to the "
-        "columns after it, those that were pruned included; AWQ keeps them"
+        "columns after it, including pruned ones; AWQ keeps them"
     )
 
 
@@ -84,8 +84,8 @@ def test_a_combination_has_the_guarantees_of_both_methods(first: Method) -> None
     [
         (awq("awq"), pruned(), "wanda_2_4 cannot follow awq, whose weights are packed integers"),
         (awq("awq"), gptq("gptq"), "gptq cannot follow awq, whose weights are packed integers"),
-        (pruned(), wanda("w", sparsity=0.7), "wanda_2_4 and w both decide the sparsity"),
-        (DENSE, awq("awq"), "dense has nothing that compresses"),
+        (pruned(), wanda("w", sparsity=0.7), "wanda_2_4 and w both set the sparsity"),
+        (DENSE, awq("awq"), "dense does not compress"),
     ],
     ids=["prune last", "quantize twice", "prune twice", "dense"],
 )
@@ -115,8 +115,8 @@ def test_a_student_is_quantized_if_its_own_shape_allows_it(tmp_path: Path) -> No
     ("exceptions", "message"),
     [
         ({"down_proj": 16}, "16 bits are not between 2 and 8"),
-        ({"re:.*down": 8}, "'re:.*down' is no module's name"),
-        ({"": 8}, "'' is no module's name"),
+        ({"re:.*down": 8}, "'re:.*down' is not a module's name"),
+        ({"": 8}, "'' is not a module's name"),
     ],
 )
 def test_exceptions_are_checked_when_they_are_declared(
@@ -206,7 +206,7 @@ def test_named_layers_have_their_own_bits_and_the_others_theirs(
         r"down_proj packs 384 inputs in 96 words, which are not 4 bits each": {},
         r"down_proj packs 384 inputs in 96 words, which are not 6 bits each": {"down_proj": 6},
         r"gate_proj packs 128 inputs in 16 words, which are not 8 bits each": {"mlp": 8},
-        r"no matrix is called dwon_proj, so none has other bits": {
+        r"no matrix is called dwon_proj, so its exception has no effect": {
             "down_proj": 8,
             "dwon_proj": 8,
         },

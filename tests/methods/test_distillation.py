@@ -228,7 +228,7 @@ def test_what_is_left_of_a_training_can_be_pruned(tmp_path):
     assert not left.exists()
 
 
-# -- what identifies it -------------------------------------------------------------------------
+# -- identity -----------------------------------------------------------------------------------
 
 
 def test_the_text_it_trains_on_identifies_a_student(teacher, roots, source, seen, store, tmp_path):
@@ -288,7 +288,7 @@ def test_a_budget_below_one_token_a_parameter_is_not_supported(name, tmp_path):
     method = catalogue.load_method(name, catalogue.roots(tmp_path))
     reason = method.why_unsupported(LLAMA)
     assert reason is not None
-    assert " tokens are no training for a student of " in reason
+    assert " tokens are too few to train a student of " in reason
     assert f"fixtures/methods/{name}_" in reason
     assert method.why_unsupported(json.loads((EMBEDDED / "config.json").read_text())) is None
 

@@ -109,7 +109,7 @@ def test_only_models_with_experts_are_mixtures(family: Family) -> None:
 
 
 def matrices(model: Model) -> int:
-    """How many matrices its layers have; the router of a mixture is none of them."""
+    """How many matrices its layers have; the router of a mixture does not count."""
     return sum(name.endswith("_proj.weight") for name in headers(Path(model.source)))
 
 

@@ -56,7 +56,7 @@ class Hub(ThreadingHTTPServer):
         self.heads = {}
         self.commits = {}
         self.gated = set()
-        self.broken = set()  # files of which only the first half is sent
+        self.broken = set()  # only the first half of these files is sent
         self.sent = []  # the paths of files that were sent
 
     def put(self, dataset, files):

@@ -99,7 +99,7 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_gate(tmp_path: Path) -> Callable[..., Gate]:
     """Makes a gate with a store of one's choice, and copies of the shipped suites.
 
-    Those of efficiency are left out: they take minutes, and no other tests beside them.
+    Efficiency tests are left out: they take minutes, and no other tests may run meanwhile.
     """
 
     def make(home: Path, settings: str = SETTINGS, *, suites: bool = True) -> Gate:

@@ -13,11 +13,11 @@ CASES = {
     "marker": (["-m", "resoning"], "there is no marker 'resoning'; did you mean 'reasoning'?"),
     "home-of-nobody": (["--unicomp-home=~nobody-of-that-name/x"], "no home folder"),
     "floor-name": (["--floor=gms8k=90"], "'gms8k'; did you mean 'gsm8k'?"),
-    "floor-text": (["--floor=gsm8k=high"], "which is no number"),
+    "floor-text": (["--floor=gsm8k=high"], "which is not a number"),
     "floor-nan": (["--floor=gsm8k=nan"], "give a percentage of 0 or more"),
     "floor-fraction": (["--floor=gsm8k=0.95"], "did you mean 95?"),
     "floor-method": (["--floor=gsm8k@wanda_5=90"], "there is no method 'wanda_5'"),
-    "samples": (["--samples=some"], "is no number of items"),
+    "samples": (["--samples=some"], "is not a number of items"),
     "engine": (["--engine=tensorrt"], "there is no engine 'tensorrt'"),
     "engine-vllm": (["--engine=vllm"], "there is no vllm on PATH: run `make vllm`"),
     "calibration-name": (["--calibration=genric"], "did you mean 'generic'?"),
@@ -26,7 +26,7 @@ CASES = {
         ["--calibration=generic", "--calibration=generic"],
         "--calibration generic is given twice",
     ),
-    "seeds": (["--seeds=0"], "is no number of seeds"),
+    "seeds": (["--seeds=0"], "is not a number of seeds"),
     "calibration-empty": (["--calibration={empty_file}"], "is empty"),
     "calibration-binary": (["--calibration={binary_file}"], "is not UTF-8 text"),
     "root-folder": (["--dataset-root={empty}/none"], "is not a folder"),
@@ -55,7 +55,7 @@ def places(tmp_path):
 
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, monkeypatch, case):
-    monkeypatch.setenv("PATH", os.defpath)  # which may well have a vllm
+    monkeypatch.setenv("PATH", os.defpath)  # which may have a vllm
     arguments, message = CASES[case]
     gate = new_gate(tmp_path / "home")
     run = gate.run(*(argument.format(**places) for argument in arguments))

@@ -206,7 +206,7 @@ def test_a_fixture_of_the_users_own_decides_what_is_seen(gate_of_copies):
     assert _subjects(run, "mine") == [("copy_it", "facts")]
     refused = gate.run("mine", "--samples=20", "--method=copy_it")
     assert refused.status == 4
-    assert "'calibration' with 'facts', which is none of this run" in refused.text
+    assert "'calibration' with 'facts', which is not one of this run" in refused.text
 
 
 def test_a_checkpoint_made_elsewhere_appears_once(gate):

@@ -1,4 +1,4 @@
-"""Rounds that pytest-benchmark conducts are the same whatever it is told to do with them."""
+"""Rounds that pytest-benchmark conducts do not depend on its options."""
 
 import json
 

@@ -201,7 +201,7 @@ def test_both(gain, floor):
         ),
         (
             ("load=Load(prompt_tokens=256)", "load=Load(prompt_tokens=256, concurrency=2)"),
-            "inference_memory is of one prompt at a time",
+            "inference_memory needs a load with concurrency=1",
         ),
     ],
 )
@@ -338,7 +338,7 @@ def test_timings_of_another_machine_are_not_compared_with(bench):
     saved.write_text(json.dumps(timings))
     run = bench.run_plain(*chosen, "--benchmark-compare")
     assert run.status == 4
-    assert "another machine, which mean nothing here: processor is" in run.text
+    assert "another machine, which are not valid here: processor is" in run.text
 
 
 def test_pytest_benchmarks_own_choice_of_tests_knows_the_timed_ones(bench):

@@ -78,7 +78,7 @@ def test_ten_lines_of_a_user_gate_a_benchmark_of_their_own(gate):
     assert run.status == 0, run.text
     row = run.score("wanda_50", "mine")
     assert (row["floor"], row["verdict"], row["metric"]) == (10.0, "pass", "knowledge")
-    assert run.card["metrics"] == []  # it is reported beside knowledge and never joins it
+    assert run.card["metrics"] == []  # it is reported with knowledge but is not part of it
 
 
 def test_the_floor_that_a_test_asserts_is_the_one_that_decides(gate):

@@ -1,4 +1,4 @@
-"""A score that a judge had a say in is told with the agreement of that judge and the labels."""
+"""A score that depends on a judge is reported with the judge's agreement with labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lock means to a session: unpinned rows are told of, changed ones are refused."""
+"""The effect of a lock on a session: unpinned rows are reported, changed rows are refused."""
 
 from __future__ import annotations
 

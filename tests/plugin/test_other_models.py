@@ -1,4 +1,4 @@
-"""Models of one's own in a gate: compressed, or told why not, method by method."""
+"""A user's own models in a gate: compressed, or the reason why not, for each method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Free answers: what exact rules decide, what a judge decides, and what nobody may guess."""
+"""Free answers: decided by exact rules, decided by a judge, or left undecided."""
 
 import pytest
 from hypothesis import given

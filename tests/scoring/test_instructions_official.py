@@ -94,7 +94,9 @@ def test_an_unknown_instruction_is_refused_also_for_an_empty_answer():
     [("repeat:repeat_change", {}), ("count:numbers", {"lamps": 3}), ("count:numbers", {"N": "x"})],
 )
 def test_arguments_that_a_verifier_does_not_take_are_named_on_one_line(name, arguments):
-    with pytest.raises(ScoringError, match=rf"'{name}' does not take its row's arguments: .+") as e:
+    with pytest.raises(
+        ScoringError, match=rf"'{name}' does not accept its row's arguments: .+"
+    ) as e:
         read("lamps", name, **arguments)
     assert "\n" not in str(e.value)
 
@@ -139,7 +141,7 @@ def test_the_language_of_an_answer_is_guessed_alike_each_time():
     assert len(readings) == 1
 
 
-# -- data that is not there, answers that nobody foresaw ------------------------------------------
+# -- missing data, unexpected answers --------------------------------------------------------------
 
 
 def test_missing_nltk_data_is_a_gap_that_names_the_data(monkeypatch):

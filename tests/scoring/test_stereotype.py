@@ -1,4 +1,4 @@
-"""Stereotypes: answers that rules read, that a judge reads, and that nobody reads."""
+"""Stereotypes: answers that rules read, that a judge reads, and unreadable ones."""
 
 import pytest
 from hypothesis import given

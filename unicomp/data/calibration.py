@@ -30,7 +30,7 @@ CALIBRATION_SEED = 42
 GENERIC = "generic"
 """The default calibration."""
 UNSEEN = "none"
-"""Stands in place of a calibration for methods that see no text."""
+"""The calibration name for methods that see no text."""
 STREAM_PROBE = 1000
 """Samples that identify a generated stream."""
 
@@ -123,7 +123,7 @@ class Recipe:
             yield part.render(next(rows))
 
     def stream_identity(self, source: Source, digest: Callable[[Path], str]) -> dict[str, Any]:
-        """What decides `stream` for any seed, apart from the recipe's file, as JSON values.
+        """What determines `stream` for any seed, apart from the recipe's file, as JSON values.
 
         `digest` gives the SHA-256 of a file. A generated stream is identified by its first samples,
         an unpinned set of the hub only by its name.
@@ -163,7 +163,7 @@ class SeededCalibration:
 
     name: str
     given: str
-    """What the user gave: a name, or the path of a file."""
+    """The user's argument: a name, or the path of a file."""
     seed: int = CALIBRATION_SEED
     default: bool = True
     """Whether the seed is the calibration's own."""

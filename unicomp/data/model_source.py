@@ -26,7 +26,7 @@ def locate(model: Model, *, config_only: bool = False) -> Path:
 
 
 def weights_identity(model: Model, store: Store) -> dict[str, str]:
-    """What identifies the files of a model: the commit on the hub, or the digest of each file."""
+    """The identity of a model's files: the commit on the hub, or the digest of each file."""
     folder = locate(model)
     if model.folder is None:
         return {"hub": model.source, "commit": folder.name}

@@ -60,6 +60,6 @@ def assemble(
         model.tie_weights()
         missing = [name for name in missing if name != HEAD]
     if missing or unknown:
-        which = f"lacks {missing[0]}" if missing else f"has no place for {unknown[0]}"
+        which = f"lacks {missing[0]}" if missing else f"has no weight {unknown[0]}"
         raise BuildError(f"the student {which}: its weights do not fit its configuration")
     return model

@@ -62,7 +62,7 @@ class PlannedTraining:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations, the correction of the teacher included."""
+        """Floating-point operations, including the correction of the teacher."""
         teacher, student = self.teacher.parameters(), self.student.parameters()
         each = 6.0 * student + 2.0 * teacher
         if self.objective == "low_rank_clone":  # each step computes the student's matrices anew
@@ -155,8 +155,8 @@ def estimate(
 ) -> Estimate:
     """The time and memory that `planned` needs on `devices` devices.
 
-    `flops_per_second` is what one device was measured to do in a training; without it the published
-    throughput of an H100 is taken. `narrow` says whether products are in bfloat16.
+    `flops_per_second` is the measured speed of one device in a training; without it the published
+    throughput of an H100 is used. `narrow`: products are in bfloat16.
     """
     if flops_per_second is None:
         rates = [rate / MINITRON_DEVICES for rate in minitron_flops_per_second()]
@@ -188,6 +188,6 @@ def minitron_flops_per_second() -> tuple[float, float]:
 
 
 def hours(estimate: Estimate) -> str:
-    """The time of an estimate as a person says it: `54 h to 180 h`, `12 min`."""
+    """The time of an estimate in words: `54 h to 180 h`, `12 min`."""
     least, most = (amount(3600 * h, "s") for h in (estimate.hours_least, estimate.hours_most))
     return most if least == most else f"{least} to {most}"

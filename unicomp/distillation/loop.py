@@ -39,7 +39,7 @@ STATE = "state.pt"
 CURVE = "loss.jsonl"
 
 Progress = Callable[[str], None]
-"""Receives a line that says how far the training is."""
+"""Receives a line that reports the progress of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +206,7 @@ class _Loop:
         return [float(value) for value in summed]
 
     def status(self, loss: float) -> str:
-        """A line that says how far the training is."""
+        """A line that reports the progress of the training."""
         left = self.seconds / self.step * (self.training.steps - self.step)
         return (
             f"training, step {self.step}/{self.training.steps}, loss {loss:.3f}, "

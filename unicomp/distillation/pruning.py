@@ -37,7 +37,7 @@ def width(model: PreTrainedModel, importance: Importance, shape: Shape) -> PreTr
     own = shape_of(model)
     widths = {name: getattr(own, name) for name in ("hidden", "intermediate", "heads")}
     if replace(shape, **widths) != own:
-        raise SpecError(f"a student of {shape} is not {own} with other widths")
+        raise SpecError(f"the student {shape} differs from {own} in more than its widths")
     if any(getattr(shape, name) > width for name, width in widths.items()):
         raise SpecError("a student cannot be wider than its teacher")
     kept = _Kept.of(importance, own, shape)
@@ -148,8 +148,8 @@ def _config_of_layers(model: PreTrainedModel, keep: Sequence[int]) -> dict[str, 
     own = shape_of(model)
     if not keep or list(keep) != sorted(set(keep)) or keep[0] < 0 or keep[-1] >= own.layers:
         raise SpecError(
-            f"{list(keep)} are not numbers of layers in ascending order: "
-            f"give some of 0 to {own.layers - 1}"
+            f"the layers to keep are {list(keep)}: give numbers from 0 to {own.layers - 1} in "
+            "ascending order"
         )
     return student_config(model.config.to_dict(), replace(own, layers=len(keep)), keep)
 
@@ -186,7 +186,7 @@ def choose(model: PreTrainedModel, drop: int, score: Callable[[PreTrainedModel],
             scores[keep] = float(score(model))
     numbers = {keep: value for keep, value in scores.items() if not math.isnan(value)}
     if not numbers:
-        raise BuildError("no score is a number, whichever layers are removed")
+        raise BuildError("no choice of layers to remove has a score that is a number")
     return Choice(keep=max(numbers, key=lambda keep: numbers[keep]), scores=scores)
 
 

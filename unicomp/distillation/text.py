@@ -34,7 +34,7 @@ class Piece:
 
     ids: list[int]
     weights: list[float]
-    """The weight of each token as one to be predicted; 0 for the first, which nothing predicts."""
+    """The loss weight of each token as a target; 0 for the first, which is not predicted."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Batch:
 
     input_ids: Tensor
     weights: Tensor
-    """The weight of each token as one to be predicted: 0 in padding, and where a sample begins."""
+    """The loss weight of each token as a target; 0 in padding and at the start of a sample."""
     positions: Tensor
     """The place of each token in its sample."""
     tokens: int
@@ -169,7 +169,7 @@ def encode(
     prompt_weight: float = 1.0,
     answer_weight: float = 0.0,
 ) -> list[tuple[list[int], list[float]]]:
-    """Token ids of each sample, and the weight of each token as one to be predicted.
+    """The token ids of each sample, and the loss weight of each token as a target.
 
     Text ends with the end-of-text token. A conversation gets the chat template of the tokenizer.
     Each token of an answer weighs 1, or `answer_weight` / tokens of the answer if that is more; any

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from unicomp.errors import SpecError
 
 ObjectiveName = Literal["next_token", "logits", "low_rank_clone"]
-"""What a training minimises: the cross entropy of the teacher itself on the text, the divergence
+"""The loss of a training: the cross entropy of the teacher itself on the text, the divergence
 of the student's logits from the teacher's, or the loss of Low-Rank Clone."""
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -20,7 +20,7 @@ class Training:
     """One training. Equal values give equal weights on the same machine."""
 
     tokens: int
-    """The budget, padding included; the last step is done whole."""
+    """The budget, including padding; the last step is completed."""
     sequence: int
     """Tokens of a row."""
     batch: int
@@ -35,20 +35,20 @@ class Training:
     schedule: Schedule = "linear"
     """How the rate gets from `learning_rate` to `final_rate` after the warm-up."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of AdamW."""
+    """The betas of AdamW."""
     weight_decay: float = 0.0
     clip: float = 1.0
     """The largest norm of the gradient."""
     prompt_weight: float = 1.0
     """Weight of a token outside the answers; tokens of answers and of plain text weigh 1."""
     answer_weight: float = 0.0
-    """The least weight of an answer as a whole, however short it is."""
+    """The least total weight of an answer, for short answers."""
     at_once: int | None = None
     """Rows that a device takes at a time; None: all of its rows of a step."""
     checkpointing: bool = False
     """Whether activations are recomputed in the backward pass, rather than kept."""
     precision: Precision = "auto"
-    """Of the products; `auto` is bfloat16 on an accelerator. Trained weights stay in float32."""
+    """Of products; `auto` is bfloat16 on an accelerator. Trained weights stay in float32."""
     seed: int = 42
 
     def __post_init__(self) -> None:

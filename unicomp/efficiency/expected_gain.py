@@ -1,7 +1,7 @@
 """The gain that a compressed format would have if an engine made use of all of it.
 
 Nothing here is measured on a machine: expected gains follow from the checkpoint's facts and its
-method's guarantees. What an engine realises of them is measured elsewhere.
+method's guarantees. Whether an engine realises them is measured elsewhere.
 
 - Size: dense bytes / `ideal_bytes`, the size in a format that stores no zeros.
 - Inference memory: the same, for the weights' part of it only. Activations, logits and the cache

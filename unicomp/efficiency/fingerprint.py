@@ -53,7 +53,7 @@ def check_same_machine(now: Mapping[str, Any], then: Mapping[str, Any], what: st
     differences = list(_differences(now, then))
     if differences:
         raise SpecError(
-            f"{what} has timings of another machine, which mean nothing here: "
+            f"{what} has timings of another machine, which are not valid here: "
             f"{'; '.join(differences)}"
         )
 

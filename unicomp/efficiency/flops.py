@@ -31,12 +31,12 @@ def counted_flops(folder: Path, load: Load, *, trust_remote_code: bool = False) 
     """Count the operations in which the checkpoint in `folder` reads the prompts of `load` once.
 
     Only the configuration is read; torch counts on its device without memory. Raises EngineError
-    where the architecture cannot be run without weights.
+    if the architecture cannot be run without weights.
 
     Two settings replace kernels that the counter cannot follow, without changing how many products
     there are. Attention is the eager one, since fused kernels are not counted. Experts are
-    multiplied token by token, since the usual code looks up which experts were hit, and without
-    numbers none is.
+    multiplied token by token, since the usual code looks up which experts were hit, which needs
+    real numbers.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -72,7 +72,7 @@ def linear_flops(config: Mapping[str, Any], tokens: int) -> int:
     """
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:
-        raise SpecError(f"the products of {kind} models are not known")
+        raise SpecError(f"the matrix products of {kind} models are unknown")
     try:
         hidden, heads = config["hidden_size"], config["num_attention_heads"]
         layers, vocabulary = config["num_hidden_layers"], config["vocab_size"]

@@ -98,8 +98,8 @@ def gain_of_figures(
     for whose, figure in (("compressed", score), ("dense", dense)):
         if not 0 < figure < math.inf:
             raise ScoringError(
-                f"probe {probe.name}: there is no ratio with {figure} {probe.unit} of the {whose} "
-                "checkpoint"
+                f"probe {probe.name}: no ratio can be taken, since the {whose} checkpoint "
+                f"has {figure} {probe.unit}"
             )
     value = 100.0 * (score / dense if probe.higher_is_better else dense / score)
     return Gain(
@@ -142,7 +142,7 @@ def gain_of_bench(probe: Probe, compressed: Benched, dense: Benched) -> Gain:
     from unicomp.statistics import ratio_of_samples
 
     if not probe.bench:
-        raise SpecError(f"probe {probe.name} is not taken by vllm bench")
+        raise SpecError(f"probe {probe.name} cannot be measured by vllm bench")
     one, other = (_side_of_bench(probe, side) for side in (compressed, dense))
     return _timed_gain(probe, one, other, ratio_of_samples, alone=compressed is dense)
 
@@ -196,7 +196,7 @@ def _side_of_rounds(
     # tokens of a busy server arrive in bursts, with no time between some of them
     by_round = np.array([np.mean(times) if len(times) else 0.0 for times in rounds])
     if not np.all((by_round > 0) & (by_round < math.inf)):
-        raise ScoringError(f"probe {probe.name}: its rounds have no {probe.quantity} each")
+        raise ScoringError(f"probe {probe.name}: not every round has a {probe.quantity}")
     total = math.fsum(timing.seconds for timing in timings)
     details = _percentiles(times)
     score = float(np.median(by_round))

@@ -35,7 +35,7 @@ class Gains:
     ) -> None:
         """`measurements` are given by model name, `probes` are those known beforehand.
 
-        `keep` are checkpoints of which more may be asked than is known, so that they stay loaded.
+        `keep` are checkpoints that may get further probes, so that they stay loaded.
         `find` builds or finds a checkpoint; `done` is called after measuring, even if it failed.
         """
         self._measurements = measurements
@@ -48,7 +48,7 @@ class Gains:
         self._prepared: set[str] = set()
 
     def close(self) -> None:
-        """Unload whatever is loaded."""
+        """Unload all checkpoints."""
         self._pool.close()
 
     def close_others(self, model: str) -> None:
@@ -58,11 +58,13 @@ class Gains:
     def gain(self, name: CheckpointId, probe: Probe, conduct: Conduct) -> Gain:
         """The gain of a checkpoint in a probe; `conduct` runs rounds that are not in the store.
 
-        Raises SpecError for a probe of building, in which nothing is gained, and the error that
-        kept the probe from being measured.
+        Raises SpecError for a cost of building, which has no gain, and the error that prevented
+        the measurement.
         """
         if probe.quantity in OF_BUILDING:
-            raise SpecError(f"probe {probe}: the dense model is not built; ask for the cost of it")
+            raise SpecError(
+                f"probe {probe}: the dense model has no cost of building; call cost() instead"
+            )
         asked = self._probes.setdefault(name, [])
         if probe not in asked:
             asked.append(probe)
@@ -84,7 +86,7 @@ class Gains:
     def borrowed(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
         """The checkpoint loaded for requests of `tokens`, and for its probes.
 
-        One that will be probed, or of which more may be asked, stays loaded.
+        It stays loaded if its model has probes, or may get some.
         """
         model = checkpoint.model.name
         probes = self._opening(model)
@@ -96,7 +98,7 @@ class Gains:
         )
 
     def prepare(self, model: str) -> None:
-        """Build what will be probed, and take the footprints, before a checkpoint stays loaded.
+        """Build all checkpoints to probe and measure their memory, before one stays loaded.
 
         Call this before timing a load, so that its cost is not counted as load time.
         """
@@ -121,7 +123,7 @@ class Gains:
         return [probe for probe in self._all_probes(model) if opens(probe)]
 
     def _all_probes(self, model: str) -> list[Probe]:
-        """The probes of all checkpoints of a model: the dense one is measured in each."""
+        """The probes of all checkpoints of a model; the dense one takes part in each."""
         own = (asked for name, asked in self._probes.items() if name.model == model)
         return [probe for asked in own for probe in asked]
 
@@ -140,5 +142,5 @@ def _dense(model: str) -> CheckpointId:
 
 
 def _longest(probe: Probe) -> int:
-    """The tokens of one request of a probe, those to be generated included."""
+    """The tokens of one request of a probe, including those to generate."""
     return probe.load.prompt_tokens + probe.load.new_tokens if probe.load else 0

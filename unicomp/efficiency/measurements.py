@@ -50,7 +50,7 @@ _NEEDS_VLLM = (
 
 @dataclass
 class MeasurementCounter:
-    """What measuring took."""
+    """The effort of measuring."""
 
     found: int = 0
     """Figures that were in the store."""
@@ -220,7 +220,7 @@ class Measurements:
         from unicomp.engines import bench
 
         if self.engine.name != "vllm":
-            raise UnmeasuredError(f"{probe} is taken by vLLM's own benchmark: {_NEEDS_VLLM}")
+            raise UnmeasuredError(f"{probe} is measured by vLLM's own benchmark: {_NEEDS_VLLM}")
         quantity = probe.quantity
         for side in both.sides:
             bench.check(quantity, side.path)

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     import torch
 
 RESIDENT_ERROR = 0.01
-"""How far two measurements of resident memory may be apart, as a share. Six of a model of 6 MB
-differed by .7 %, of one of 400 MB by .005 %."""
+"""The largest relative difference of two measurements of resident memory. Six of a model of 6 MB
+differed by 0.7 %, six of a model of 400 MB by 0.005 %."""
 
 SAMPLING_SECONDS = 0.001
-"""Between two readings of the memory, where the system keeps no peak."""
+"""Time between two readings of the memory, if the system keeps no peak."""
 
 _PARTS = ("loaded", "weights", "kv_cache", "rest")
 _ALLOCATOR = {

@@ -38,7 +38,7 @@ def ordinary_tokens(size: int, special: Sequence[int]) -> NDArray[np.int64]:
 
     tokens = np.setdiff1d(np.arange(size), np.asarray(special, dtype=np.int64))
     if not len(tokens):
-        raise SpecError(f"a vocabulary of {size} tokens has none that is not special")
+        raise SpecError(f"a vocabulary of {size} tokens has only special tokens")
     return tokens
 
 

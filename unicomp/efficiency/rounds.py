@@ -1,6 +1,6 @@
 """Rounds: two loaded checkpoints answer the same fresh prompts in turn, and are timed.
 
-What slows a machine for a while slows both sides of a round alike, so sides are compared within
+A temporary slowdown of the machine slows both sides of a round alike, so sides are compared within
 rounds. The second side of a round finds a warmer chip, so each goes first in half of them. Which
 half is drawn: with an alternating order, a periodic disturbance once fell in step and made one of
 two equal sides slower by a quarter for forty rounds.
@@ -56,7 +56,9 @@ class Effort:
         if self.least_rounds < 2:
             raise SpecError("least_rounds must be at least 2: one round has no interval")
         if not 0 <= self.least_seconds < math.inf:
-            raise SpecError(f"least_seconds = {self.least_seconds} is no duration: give 0 or more")
+            raise SpecError(
+                f"least_seconds = {self.least_seconds} is not a duration: give 0 or more"
+            )
         if self.most_rounds < self.least_rounds:
             raise SpecError(
                 f"most_rounds = {self.most_rounds} is less than least_rounds = {self.least_rounds}"
@@ -189,7 +191,7 @@ class _Side:
         return timing
 
     def energy(self, rounds: int) -> float | None:
-        """Joules of the first `rounds` turns; None where those of a turn are not known."""
+        """Joules of the first `rounds` turns; None if those of a turn are not known."""
         known = [spent for spent in self.joules[:rounds] if spent is not None]
         return math.fsum(known) if len(known) == rounds else None
 
@@ -234,7 +236,7 @@ class _Turns:
         self._order = rng.permutation(np.arange(rounds) % 2 == 0).tolist()
 
     def setup(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Open a round: what comes before the compressed side's turn."""
+        """Open a round: everything before the compressed side's turn."""
         self.finish()
         self._prompts = next(self._draw)
         if self._order[len(self.compressed.timings) % len(self._order)]:
@@ -244,7 +246,7 @@ class _Turns:
         return (self._prompts, self._new_tokens), {}
 
     def finish(self) -> None:
-        """Close an open round: what comes after the compressed side's turn."""
+        """Close an open round: everything after the compressed side's turn."""
         if not self._open:
             return
         self.compressed.joules.append(self._meter.stop())

@@ -53,9 +53,9 @@ class Benched:
     def __post_init__(self) -> None:
         """Raise ValueError for figures that no benchmark can have measured."""
         if not self.seconds or not all(0 < figure < math.inf for figure in self.seconds):
-            raise ValueError(f"{self.seconds} are no durations")
+            raise ValueError(f"{self.seconds} are not durations")
         if self.tokens < 1:
-            raise ValueError(f"{self.tokens} is no number of tokens")
+            raise ValueError(f"{self.tokens} is not a number of tokens")
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

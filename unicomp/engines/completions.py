@@ -97,7 +97,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         **kwargs: Any,
     ) -> dict[str, Any]:
         common = {"model": self.model, "prompt": messages}
-        if not generate:  # nobody reads the one token that is generated
+        if not generate:  # the one generated token is not used
             return {
                 **common,
                 "max_tokens": 1,

@@ -21,9 +21,9 @@ import sys
 import time
 
 TERM_SECONDS = 20.0
-"""From SIGTERM to SIGKILL. A server needs about two seconds to release its shared memory."""
+"""Seconds from SIGTERM to SIGKILL. A server needs about two to release its shared memory."""
 STRAGGLE_SECONDS = 3.0
-"""For the clean-up of children that the program leaves behind."""
+"""Seconds for the clean-up of children that the program leaves behind."""
 
 
 def keep(parent: int, command: list[str]) -> int:

@@ -31,7 +31,7 @@ def answer_in_groups(
 
 
 def ask(lm: Any, request_type: str, requests: Sequence[Instance]) -> list[Any]:
-    """The model's responses; of a window its log-likelihood, given its first token."""
+    """The model's responses; for a window its log-likelihood, given its first token."""
     if request_type != WINDOWS:
         return list(getattr(lm, request_type)(requests, disable_tqdm=True))
     windows = [list(request.arguments[0]) for request in requests]

@@ -1,4 +1,4 @@
-"""Programs of vLLM that never outlive this process, and the server among them."""
+"""Run vLLM programs that end with this process, such as its server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ATTEMPTS = 3
 HOST = "127.0.0.1"
 COMPLETIONS = "/v1/completions"
 REQUEST_SECONDS = 3600.0
-"""For one request, most of which it may wait in the server's queue."""
+"""The limit for one request, including its wait in the server's queue."""
 
 
 def start_program(
@@ -51,7 +51,7 @@ def start_program(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
-                start_new_session=True,  # a Ctrl-C is for this process to handle
+                start_new_session=True,  # this process handles a Ctrl-C
             )
     except OSError as error:
         raise EngineError(f"vllm could not be started: {error}") from None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
 CPU_CACHE = 2**30
-"""Least bytes for keys and values on CPU, where vLLM would take a share of all memory. Two of the
+"""Minimum bytes for keys and values on CPU, where vLLM would take a share of all memory. Two of the
 longest requests must fit."""
 
 
@@ -104,8 +104,8 @@ class VllmEngine:
     def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
         """Answer prompts of token ids all at the same time; see `Engine.generate`.
 
-        Times are a client's: from sending a request to the arrival of its tokens. Tokens that
-        arrive together have no time between them.
+        Times are measured at the client, from sending a request to the arrival of its tokens.
+        Tokens that arrive together have no time between them.
         """
         server = self._server
         assert server is not None
@@ -131,8 +131,8 @@ class VllmEngine:
 def command(folder: Path, model: Model, settings: EngineSettings, tokens: int) -> list[str]:
     """The command that serves a checkpoint, without host and port.
 
-    The server takes one token more than the longest request: it generates one, which nobody reads,
-    after a prompt whose log-likelihoods are asked for.
+    The server accepts one token more than the longest request: it also generates an unused one
+    after a prompt whose log-likelihoods are requested.
     """
     return [
         *(str(find_vllm(settings.vllm)), "serve", str(folder), "--disable-uvicorn-access-log"),
@@ -156,9 +156,9 @@ def load_options(folder: Path, model: Model, settings: EngineSettings, tokens: i
 
 
 def environment(settings: EngineSettings, *, beyond: bool) -> dict[str, str]:
-    """The environment variables of a vLLM program: ours, without our Python's, and its settings.
+    """The environment of a vLLM program: our variables without our Python's, and its settings.
 
-    `beyond` lets a server start with one token more than the model's context; no request has it.
+    `beyond` lets a server start with one token more than the model's context; no request uses it.
     """
     executable = find_vllm(settings.vllm)
     return {

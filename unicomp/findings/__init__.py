@@ -21,7 +21,7 @@ from unicomp.scorecard import Scorecard
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """All findings of one scorecard; an empty list where there is nothing to report."""
+    """All findings of one scorecard; an empty list if there is nothing to report."""
 
     knowledge_bias: list[KnowledgeBias]
     decoupling: list[Decoupling]

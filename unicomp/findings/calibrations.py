@@ -1,4 +1,4 @@
-"""What calibrations change: gains and costs against a control, and the noise of their seeds."""
+"""The effect of calibrations relative to a control, and their spread over seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MetricCell = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationEffect:
-    """What a calibration gains or costs on one metric, in points of retention."""
+    """The effect of a calibration on one metric, in points of retention."""
 
     model: str
     method: str
@@ -32,7 +32,7 @@ class CalibrationEffect:
     points: float
     low: float
     high: float
-    """The 95 % interval, computed as if the two had answered different items: too wide."""
+    """The 95 % interval. It treats the two as independent, so it is too wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SeedSpread:
     high: float | None = None
     """The highest value."""
     standard_deviation: float | None = None
-    """The standard deviation of one seed."""
+    """The standard deviation over seeds."""
     item_low: float | None = None
     """The mean of the lower ends of the seeds' intervals over items. It is an interval for one
     seed, not for the mean."""
@@ -123,7 +123,7 @@ def retentions(card: Scorecard) -> dict[MetricCell, dict[str, Interval]]:
 
 
 def seed_spreads(card: Scorecard) -> list[SeedSpread]:
-    """Each metric of each method over the seeds of a calibration, where there are several."""
+    """Each metric of each method over the seeds of a calibration, if there are several."""
     return [
         _spread(cell, calibration, rows)
         for cell, calibrations in _by_calibration(card).items()

@@ -1,4 +1,4 @@
-"""What the compressions cost: measured in their builds, estimated, or as published.
+"""The costs of compression: measured during the build, estimated, or published.
 
 The three are never mixed.
 """
@@ -17,7 +17,7 @@ _MEASURED = ("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "t
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionCost:
-    """What is known of the cost of one checkpoint."""
+    """The known costs of one checkpoint."""
 
     model: str
     method: str
@@ -26,7 +26,7 @@ class CompressionCost:
     """`seconds`, `peak_rss_bytes` and `peak_accelerator_bytes` of the compression, `device` and
     `threads`; None for a checkpoint that was not built here."""
     estimated: Mapping[str, Any] | None = None
-    """`hours`, `gpu_memory_gb`, `tokens`, `gpus`, each where it is known, and their `basis`."""
+    """`hours`, `gpu_memory_gb`, `tokens`, `gpus`, each if it is known, and their `basis`."""
     published: Mapping[str, Any] | None = None
     """The same, as published."""
     base: str | None = None

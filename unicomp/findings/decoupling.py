@@ -22,7 +22,7 @@ class KnowledgeBias:
     points: float
     """Retention of knowledge minus retention of reasoning."""
     biased: bool
-    """Whether reasoning fell, and more than twice as far as knowledge, by the estimates."""
+    """Whether the estimate of reasoning fell, and fell more than twice as far as knowledge's."""
     certain: bool
     """Whether it is biased, and the whole interval of reasoning lies below 100."""
 
@@ -60,14 +60,14 @@ class Decoupling:
 
     model: str
     metrics: tuple[str, ...]
-    """The metrics that all of these checkpoints have; the means are over these alone, so that a
-    checkpoint does not gain by a metric that it has no value for."""
+    """The metrics that all of these checkpoints have; the means are over these alone, so that
+    all checkpoints are compared on the same metrics."""
     left_out: tuple[str, ...]
     """Metrics that only some of the checkpoints have."""
     checkpoints: Mapping[str, tuple[float, float]]
     """Checkpoint → mean retention of its performance and of its reliability metrics, in percent."""
     correlation: float | None = None
-    """Spearman's, in [-1, 1]; None where there are too few checkpoints, or all are alike."""
+    """Spearman's, in [-1, 1]; None if there are too few checkpoints, or all are alike."""
     low: float | None = None
     high: float | None = None
 

@@ -1,7 +1,7 @@
-"""One checkpoint on two engines: how far apart their scores are, for what both have measured.
+"""One checkpoint on two engines: the difference of the scores that both have measured.
 
 Two engines are two programs: they add floats in another order and, on CPU, in another precision.
-A difference that matters says that one of them does not run the checkpoint as it was made.
+A difference that matters means that one of them does not run the checkpoint as it was built.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from unicomp.scores import Records
 from unicomp.spec import Benchmark, CheckpointId
 
 CLOSE = 0.01
-"""Numbers that differ by less of their size read the same: a likelihood's last digits always do."""
+"""Numbers with a smaller relative difference count as equal: last digits always differ."""
 
 
 @dataclass(frozen=True, kw_only=True)

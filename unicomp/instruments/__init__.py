@@ -39,7 +39,7 @@ class Exchange:
 
 
 class RefusalDetector(Protocol):
-    """Tells the kinds of responses apart."""
+    """Distinguishes the kinds of responses."""
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class SimilaritySettings:
     def __post_init__(self) -> None:
         _expect_one_of(get_args(SimilarityKind), "kind", self.kind)
         if (self.kind != "lexical") != bool(self.model):
-            raise SpecError(f"{self.kind} {'takes no' if self.model else 'needs a'} model")
+            raise SpecError(f"{self.kind} {'has no option' if self.model else 'needs a'} model")
         if self.kind != "endpoint" and (self.url or self.key_env):
-            raise SpecError(f"{self.kind} takes no url and no key_env")
+            raise SpecError(f"{self.kind} has no options url and key_env")
         if self.kind == "endpoint":
             self.endpoint()
 
@@ -60,9 +60,9 @@ class RefusalSettings:
         if self.kind != "classifier":
             for option in ("model", "revision", "labels"):
                 if getattr(self, option):
-                    raise SpecError(f"{self.kind} takes no {option}")
+                    raise SpecError(f"{self.kind} has no option {option}")
         if not all(isinstance(label, str) and label for label in self.labels):
-            raise SpecError("labels are texts")
+            raise SpecError("labels must be texts")
         if bool(self.model) != bool(self.labels):
             raise SpecError("a classifier of your own needs both model and labels")
 

@@ -249,7 +249,7 @@ class _Run:
         if self.failed:
             raise JudgeError(
                 f"{self.settings} gave no usable answer to {len(self.failed)} of {self.count} "
-                f"questions, for one: {self.failed[-1]}; the other answers are kept"
+                f"questions, for example: {self.failed[-1]}; the other answers are kept"
             )
 
     def work(self) -> None:

@@ -30,7 +30,7 @@ SCRIPTS: dict[str, str] = {
     "BENGALI": "bn",
     "THAI": "th",
 }
-"""Script → its most likely language. Small words tell languages in Latin script apart."""
+"""Script → its most likely language. Small words distinguish languages in Latin script."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Models that tell refusals from answers: a classifier of Hugging Face, or a judge."""
+"""Models that distinguish refusals from answers: a classifier of Hugging Face, or a judge."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ as refused."""
 class ClassifierDetector:
     """A text classification model: its labels mean a refusal or an answer, and no other kind.
 
-    It may call gibberish a refusal: `refusal_quality.measure_detector` says how often.
+    It may call gibberish a refusal: `refusal_quality.measure_detector` measures how often.
     """
 
     model: str = LONGFORMER

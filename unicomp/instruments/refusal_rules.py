@@ -1,4 +1,4 @@
-"""Rules that tell refusals from answers: phrases of six languages, and limits.
+"""Rules that distinguish refusals from answers: phrases of six languages, and limits.
 
 The rules are transparent, offline and deterministic. `refusal_quality` measures how good they are.
 """
@@ -35,7 +35,7 @@ Phrases = Mapping[Group, re.Pattern[str]]
 
 @dataclass(frozen=True)
 class RuleDetector:
-    """Tells kinds of responses apart by phrases and limits, in this order:
+    """Distinguishes kinds of responses by phrases and limits, in this order:
 
     nothing is empty; a copy of the prompt is an echo; what is no language is gibberish; the rest
     refuses, answers under a disclaimer, or answers.

@@ -63,7 +63,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, **_settings(threads), **environment},
-            start_new_session=True,  # a Ctrl-C is for the parent to handle
+            start_new_session=True,  # the parent handles a Ctrl-C
             encoding="utf-8",
         ) as child,
     ):
@@ -135,7 +135,7 @@ def serve(handle: Callable[[Mapping[str, Any], Narrate], Any]) -> NoReturn:
 
 
 def _first_line(error: BaseException) -> str:
-    """What went wrong in one line; our own messages need no name of the exception."""
+    """The error in one line; our own messages do not need the name of the exception."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0][:400] if lines else "no message"
     return text if isinstance(error, UnicompError) else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Resident memory in bytes: of this process, now and at most, and with all that it started."""
+"""Resident memory in bytes: of this process, current and peak, and with its descendants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def current() -> int:
 
 
 def peak() -> int:
-    """The most memory that this process has held since it began, or since `forget_peak`."""
+    """The peak memory of this process since it began, or since `forget_peak`."""
     with suppress(OSError):
         # unlike getrusage, this does not include the process that started this one
         for line in _STATUS.read_text().splitlines():
@@ -39,7 +39,7 @@ def peak() -> int:
 
 
 def forget_peak() -> bool:
-    """Let `peak` begin anew at what is held now; False where the system cannot do that."""
+    """Reset `peak` to the current memory; return False if the system cannot."""
     try:
         _CLEAR.write_text(_FORGET_PEAK)
     except OSError:
@@ -48,7 +48,7 @@ def forget_peak() -> bool:
 
 
 def of_family() -> int:
-    """The memory of this process and all that it started; 0 if it started none.
+    """The memory of this process and its descendants; 0 if it has none.
 
     On Linux, pages that several of them share are counted once.
     """
@@ -60,7 +60,7 @@ def of_family() -> int:
 
 
 def _share(process: psutil.Process) -> int:
-    """The memory of one process, with its part of shared pages; 0 if it is gone."""
+    """The memory of one process, with its part of shared pages; 0 if it has ended."""
     import psutil
 
     try:
@@ -72,7 +72,7 @@ def _share(process: psutil.Process) -> int:
 
 
 class Watch:
-    """Keep the `highest` of an amount of memory, read every few `seconds` in a thread of its own.
+    """Read a memory figure every few `seconds` in a thread, and keep the `highest`.
 
     A peak shorter than `seconds` may be missed.
     """

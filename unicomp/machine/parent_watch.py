@@ -1,4 +1,4 @@
-"""End this process when the process that waits for it ends."""
+"""End this process when its parent ends."""
 
 from __future__ import annotations
 

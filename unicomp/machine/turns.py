@@ -1,13 +1,13 @@
 """Take turns at the machine: many builds and answers side by side, or one measurement alone.
 
 A timing taken while something else runs is worthless, and a build that starts meanwhile spoils it.
-So whatever works hard holds the device shared, and a measurement holds it alone. The lock is the
+So heavy work holds the device shared, and a measurement holds it alone. The lock is the
 operating system's, one for each user of the machine, for all stores; it vanishes with its process.
 It does not cover other users, nor programs that do not ask for it.
 
-A measurement waits until nobody holds the device shared: an endless stream of builds keeps it
+A measurement waits until no process holds the device shared: an endless stream of builds keeps it
 waiting. Build before you measure: a process that holds the device alone must not wait for a lock of
-the store, because the holder of that lock may be waiting for the device.
+the store, because the holder of that lock may wait for the device.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def alone(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
     inside of `shared`: two threads that both keep their share would wait for each other for ever.
     """
     if _HOLDING.get() == "shared":
-        raise RuntimeError("the device cannot be had alone by one who holds it shared")
+        raise RuntimeError("a process that holds the device shared cannot hold it alone")
     return nullcontext() if _HOLDING.get() else _locked("alone", on_wait)
 
 

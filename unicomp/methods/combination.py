@@ -20,7 +20,7 @@ texts of 256 tokens, groups of 128, 319,488 groups of four weights):
 | SparseGPT 50 % | GPTQ, 4 bits | 47.0 %, 37 % in one matrix | |
 
 AWQ multiplies columns and rounds to a grid that has an exact zero, so zeros stay zeros. GPTQ adds
-the error of each rounded column to the columns after it, those that were pruned included.
+the error of each rounded column to the columns after it, including pruned ones.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from unicomp.spec import Calibration, Guarantees, Method
 
 FILLS_ZEROS = {
     "gptq": "GPTQ adds the error of each rounded column to the columns after it, "
-    "those that were pruned included; AWQ keeps them"
+    "including pruned ones; AWQ keeps them"
 }
 """Quantization techniques that fill the zeros of a pruned model again, and why."""
 
@@ -51,7 +51,7 @@ def combined(name: str, first: Method, second: Method) -> Method:
     """
     for method in (first, second):
         if method.compress is None:
-            raise SpecError(f"method {name}: {method} has nothing that compresses")
+            raise SpecError(f"method {name}: {method} does not compress")
     if first.guarantees.bits is not None:
         raise SpecError(
             f"method {name}: {second} cannot follow {first}, whose weights are packed integers: "
@@ -81,7 +81,7 @@ def _both(name: str, first: Method, second: Method) -> Guarantees:
     )
     for field in ours:
         if field in theirs:
-            raise SpecError(f"method {name}: {first} and {second} both decide the {field}")
+            raise SpecError(f"method {name}: {first} and {second} both set the {field}")
     return Guarantees(**ours, **theirs)
 
 

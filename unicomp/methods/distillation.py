@@ -34,7 +34,7 @@ Begin = Callable[[Any, Any, Calibration], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """What a method that trains needs, in addition to a source, a target and a calibration."""
+    """The extra inputs of a method that trains, besides source, target and calibration."""
 
     corpus: Corpus
     folder: Path
@@ -55,7 +55,7 @@ def warm_up() -> None:
 def student_method(
     name: str, *, begin: Begin | None, training: Training, **parameters: Any
 ) -> Method:
-    """Declare a method that trains a student of the shape which it guarantees.
+    """Declare a method that trains a student of a guaranteed shape.
 
     `begin` makes the student from the calibration text; without it the method reads none. The
     `parameters` hold at least `objective`, a kind of `TrainingJob`, and `shape`, the arguments of
@@ -87,7 +87,7 @@ def _why_unsupported(
     tokens, weights = planned.training.tokens, planned.student.parameters()
     if tokens < weights:
         return (
-            f"{tokens:,} tokens are no training for a student of {weights:,} parameters: give "
+            f"{tokens:,} tokens are too few to train a student of {weights:,} parameters: give "
             f"a larger budget in fixtures/methods/{name}_OF_THIS_MODEL.py"
         )
     return None
@@ -161,7 +161,7 @@ def _expected(source: Path, parameters: Mapping[str, Any]) -> Estimate:
     if expected.device_bytes > available:
         raise BuildError(
             f"the training needs {amount(expected.device_bytes, 'bytes')} on each device, and "
-            f"there are {amount(available, 'bytes')}: set at_once and checkpointing, or take "
+            f"there are {amount(available, 'bytes')}: set at_once and checkpointing, or use "
             "larger devices"
         )
     return expected

@@ -1,4 +1,4 @@
-"""What identifies a compression, apart from the model and the text: settings, code, libraries."""
+"""The identity of a compression, apart from model and text: settings, code, libraries."""
 
 from __future__ import annotations
 

@@ -141,4 +141,4 @@ def _check_head(source: Path, target: Path, model: Any) -> None:
         else:
             same = not any(other.startswith(name) for other in headers(target))
         if not same:
-            raise BuildError(f"{name} was changed, and a head must be left alone")
+            raise BuildError(f"{name} was changed, and the heads must stay unchanged")

@@ -72,7 +72,7 @@ def _compress(source: Path, target: Path, calibration: Calibration, modifiers: M
     tokens = min(calibration.tokens, config.get("max_position_embeddings") or calibration.tokens)
     samples = tokenize(tokenizer, calibration.samples, tokens)
     if not samples:
-        raise SpecError(f"calibration {calibration.name}: the tokenizer makes no tokens of it")
+        raise SpecError(f"calibration {calibration.name}: the tokenizer gives no tokens for it")
 
     torch.manual_seed(SEED)
     with _unpinned_without_accelerator():

@@ -50,7 +50,7 @@ def check_precision(
     }
     for name in guarantees.exceptions:
         if not any(f".{name}." in f".{module}." for module in matrices):
-            raise BuildError(f"no matrix is called {name}, so none has other bits")
+            raise BuildError(f"no matrix is called {name}, so its exception has no effect")
     stored = dict(tensors(target))
     weights = total_bits = 0
     for module, read in matrices.items():
@@ -69,7 +69,7 @@ def check_precision(
             scale = stored[module + SCALE][:] if weight.is_floating_point() else None
             used = bits_used(weight, scale)
             if used != wanted:
-                raise BuildError(f"{module} has weights that take {used} bits, not {wanted}")
+                raise BuildError(f"{module} has weights that need {used} bits, not {wanted}")
         weights, total_bits = weights + weight.numel(), total_bits + weight.numel() * wanted
     return {
         "bits": bits,

@@ -56,7 +56,7 @@ def _quantization(
             raise SpecError(f"method {name}: {width} bits are not between 2 and 8")
     for layers in exceptions:
         if not _MODULE.fullmatch(layers):
-            raise SpecError(f"method {name}: {layers!r} is no module's name, or part of one")
+            raise SpecError(f"method {name}: {layers!r} is not a module's name, or part of one")
     if group_size < 1:
         raise SpecError(f"method {name}: group_size is {group_size}, and must be at least 1")
     failing = UNREADABLE_PACKED | (UNSMOOTHED if technique == "awq" else frozenset())

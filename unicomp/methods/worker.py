@@ -25,7 +25,7 @@ from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
 
 WATCH_SECONDS = 0.1
-"""Between two readings of the memory of processes that a method starts."""
+"""Time between two readings of the memory of processes that a method starts."""
 CHECKED_SAMPLES = 4
 """Calibration samples that the reloaded checkpoint computes."""
 _TRAINING_FACTS = ("train_seconds", "correction_seconds")
@@ -42,7 +42,7 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     trust_remote_code = bool(request["trust_remote_code"])
     method = read_method(Path(request["method"]))
     if method.compress is None:
-        raise UnicompError(f"method {method.name} has nothing that compresses")
+        raise UnicompError(f"method {method.name} does not compress")
     samples = request["calibration"]["samples"]
     calibration = Calibration(
         name=request["calibration"]["name"],

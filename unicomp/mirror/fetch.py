@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 _TIMEOUT = 60.0
-"""Seconds to wait for the hub; to list a data set of many thousand files takes it some."""
+"""Seconds to wait for the hub, which is slow to list many thousand files."""
 
 
 class HubUnreachableError(SpecError):

@@ -74,22 +74,22 @@ def subject_of(item: pytest.Item) -> Subject | None:
 
 
 def measures_of(item: pytest.Item) -> tuple[Benchmark | Probe, ...]:
-    """The measures that are known of a test before it runs: those among its parameters."""
+    """The benchmarks and probes among a test's parameters: those known before it runs."""
     return tuple(measures_in(_parameters(item)))
 
 
 def benchmarks_of(item: pytest.Item) -> tuple[Benchmark, ...]:
-    """The benchmarks among them."""
+    """The benchmarks among a test's parameters."""
     return tuple(one for one in measures_of(item) if isinstance(one, Benchmark))
 
 
 def probes_of(item: pytest.Item) -> tuple[Probe, ...]:
-    """The probes among them."""
+    """The probes among a test's parameters."""
     return tuple(one for one in measures_of(item) if isinstance(one, Probe))
 
 
 def is_open_ended(item: pytest.Item) -> bool:
-    """Whether a test says only while it runs what it measures."""
+    """Whether the benchmarks and probes of a test are known only when it runs."""
     return not measures_of(item) and _uses_ours(_definitions(item), *_JUDGING)
 
 
@@ -112,7 +112,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name in _argument_names(mark)
     }
     if not _uses_ours(metafunc._arg2fixturedefs, "calibration"):
-        taken.add("calibration")  # by a fixture of the user's own
+        taken.add("calibration")  # a fixture of the user gives it
     free = [
         name
         for name in ("model", "method", "calibration")
@@ -148,7 +148,7 @@ def _argument_names(mark: pytest.Mark) -> Sequence[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with its metrics, dimensions and families, and note which rows it stands for."""
+    """Mark a test with its metrics, dimensions and families, and note its rows."""
     subject = subject_of(item)
     if subject is None:
         return
@@ -168,7 +168,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check the names that were given, and leave out tests that are not to be run.
+    """Check the given names, and deselect the tests that should not run.
 
     These are tests of benchmarks without embedded rows, repeated tests, costs of checkpoints that
     were not built here, and tests that run on request only.
@@ -230,7 +230,7 @@ def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         subject = subject_of(item)
         if subject is None or subject.method.calibrated:
             continue
-        # values by their identity: pytest numbers those of a test's own parameters anew each time
+        # by identity, since pytest numbers the values of a test's own parameters anew each time
         values = ((name, id(value)) for name, value in _parameters(item).items())
         others = frozenset(pair for pair in values if pair[0] != "calibration")
         key = (item.nodeid.partition("[")[0], others)
@@ -243,7 +243,7 @@ def _repeated(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests of the cost of a checkpoint that was not built here, such as the dense one.
 
-    One that was compressed elsewhere stays if it has a budget to keep.
+    A checkpoint that was compressed elsewhere stays if it has a budget.
     """
     outside = []
     for item in items:
@@ -279,9 +279,9 @@ def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:
 def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> None:
     """Raise SpecError for mistakes that show only in the collected tests."""
     kinds: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
-        ("model", "no Model", lambda value: isinstance(value, Model)),
-        ("method", "no Method", lambda value: isinstance(value, Method)),
-        ("calibration", "none of this run", lambda value: value in (UNSEEN, *plan.calibrations)),
+        ("model", "not a Model", lambda value: isinstance(value, Model)),
+        ("method", "not a Method", lambda value: isinstance(value, Method)),
+        ("calibration", "not one of this run", lambda value: value in (UNSEEN, *plan.calibrations)),
     )
     declared: dict[str, Benchmark | Probe] = {}
     for item in items:
@@ -309,9 +309,9 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
     components = {name for parts in EFFICIENCY.values() for name in parts}
     benchmarks = _framework() | components | declared.keys() | in_modules | unnamed
     methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
-    # a test that is open-ended may have a benchmark of any name: looked at again after the run
+    # an open-ended test may have a benchmark of any name: checked again after the run
     later = grid.unmatched if any(map(is_open_ended, items)) else None
-    # the file may well name a benchmark of a test file that this run does not look at
+    # the file may name a benchmark of a test file outside this run
     everything = config.args_source is not pytest.Config.ArgsSource.ARGS
     for where, names in plan.policy.names(file=everything):
         for name in names:
@@ -322,8 +322,8 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
 def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -> None:
     """Put the tests of one checkpoint together, and the dense one of each model first.
 
-    vLLM's benchmark comes last for each model: it needs the machine for itself, so that everything
-    is unloaded for it.
+    vLLM's benchmark comes last for each model: it needs the machine for itself, so everything is
+    unloaded before it.
     """
     plan = config.stash[PLAN]
     models = [model.name for model in plan.models]
@@ -341,7 +341,7 @@ def pytest_sort_by_checkpoint(items: list[pytest.Item], config: pytest.Config) -
             0 if method == DENSE.name else 1,
             _index(methods, method),
             _index(calibrations, calibration),
-            # what is asked decides how long prompts a server is started for
+            # benchmarks first: they decide for which prompt length a server is started
             1 if probes_of(item) else 0,
         )
 
@@ -354,7 +354,7 @@ def _index(names: list[str], name: str) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note what will be run, and refuse to run if all rows are absent."""
+    """Note the tests that will run; refuse to run if all rows are absent."""
     plan = session.config.stash[PLAN]
     grid = session.config.stash.setdefault(GRID, Grid())
     for item in session.items:
@@ -380,7 +380,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _check_alone(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Raise SpecError where efficiency would be measured beside other tests."""
+    """Raise SpecError if efficiency would be measured while other tests run."""
     if hasattr(config, "workerinput") and any(
         _uses_ours(_definitions(item), "gain", "cost") for item in items
     ):

@@ -21,7 +21,7 @@ _FILE = "grid.json"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """On the controller: tell a worker where to write its grid."""
+    """On the controller: give a worker the folder for its grid."""
     stash = node.config.stash
     if _FOLDER not in stash:
         stash[_FOLDER] = tempfile.TemporaryDirectory(prefix="unicomp-")

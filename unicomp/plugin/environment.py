@@ -1,4 +1,4 @@
-"""Describe what a session ran on and with, to compare two scorecards or to repeat one."""
+"""Describe machine, software and settings, to compare two scorecards or to repeat one."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def describe(
             for model in models
         },
         "samples": samples,
-        "reading": "oriented",  # every component is turned; `unicomp score` has the paper's
-        "unpinned": list(unpinned),  # data sets of which any revision may have been read
+        "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
+        "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers
         "measuring": dict(measuring or {}),  # machine and effort of the timings

@@ -35,7 +35,7 @@ SESSION = pytest.StashKey[Session]()
 
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
-    """What this process has built, measured and loaded so far."""
+    """The session of this process; it builds, measures and loads checkpoints."""
     plan = pytestconfig.stash[PLAN]
     session = Session(
         conditions=plan.conditions,
@@ -112,7 +112,7 @@ def _ending(failure: UnicompError) -> BaseException:
 
 
 class Asked(Generic[M, T]):
-    """What a test calls to measure or to look up, such as `retention(bench)`."""
+    """A function for tests that measures or looks up, such as `retention(bench)`."""
 
     def __init__(self, name: str, takes: type[M] | tuple[type, ...], ask: Callable[[M], T]) -> None:
         self._name, self._takes, self._ask = name, takes, ask
@@ -121,7 +121,7 @@ class Asked(Generic[M, T]):
         return self._name
 
     def __call__(self, measure: M) -> T:
-        """The value; where there is none, the test ends with the reason in one line."""
+        """Return the value, or end the test with the reason in one line."""
         if not isinstance(measure, self._takes):
             kinds = self._takes if isinstance(self._takes, tuple) else (self._takes,)
             wanted = " or ".join(f"a {kind.__name__}" for kind in kinds)
@@ -146,7 +146,7 @@ def floor(
 
 @pytest.fixture
 def budget(pytestconfig: pytest.Config, _unicomp_subject: Subject) -> Asked[Probe, float]:
-    """The most that a build may take, in the unit of a probe: `budget(probe)`."""
+    """The highest accepted cost of a build, in the unit of a probe: `budget(probe)`."""
     policy = pytestconfig.stash[PLAN].policy
     return Asked("budget", Probe, lambda probe: policy.budget_of(_unicomp_subject.id, probe))
 
@@ -155,7 +155,7 @@ def budget(pytestconfig: pytest.Config, _unicomp_subject: Subject) -> Asked[Prob
 def retention(
     unicomp_session: Session, _unicomp_subject: Subject, _unicomp_desk: Desk
 ) -> Asked[Benchmark, Retention]:
-    """Measure what the checkpoint kept of a benchmark, to be compared with a floor."""
+    """Measure the retention of a benchmark, to compare it with a floor."""
     return Asked(
         "retention",
         Benchmark,
@@ -173,7 +173,7 @@ def gain(
     _unicomp_subject: Subject,
     _unicomp_desk: Desk,
 ) -> Asked[Probe, Gain]:
-    """Measure what the checkpoint gained over the dense one, to be compared with a floor."""
+    """Measure the gain over the dense model, to compare it with a floor."""
     conduct = conductor(request, pytestconfig.stash[PLAN].settings.engine)
     return Asked(
         "gain",
@@ -188,7 +188,7 @@ def gain(
 def cost(
     unicomp_session: Session, _unicomp_subject: Subject, _unicomp_desk: Desk
 ) -> Asked[Probe, float]:
-    """Say what it took to build the checkpoint, to be compared with a budget."""
+    """Give the cost of building the checkpoint, to compare it with a budget."""
     return Asked(
         "cost",
         Probe,

@@ -1,4 +1,4 @@
-"""The collected tests: the rows that each of them stands for, and what forbids a run."""
+"""The collected tests: their expected rows, and any problem that stops the run."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from unicomp.verdict import Row
 
 IDENTITY = pytest.StashKey[list[Row]]()
 """The rows of a test before it is measured: a missing one for each of its known measures. A test
-of which none is known has one row with the name of the test, until it measures something."""
+without known measures has one row with the name of the test, until it measures something."""
 
 
 @dataclass(kw_only=True)
 class Grid:
-    """Known to the process that collects, and sent to the process that reports."""
+    """The collected rows and checkpoints; the collecting process sends it to the reporting one."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """Node id → the expected rows."""
     open_ended: list[str] = field(default_factory=list)
-    """Node ids of the tests that say only while they run what they measure."""
+    """Node ids of the tests whose benchmarks and probes are known only when they run."""
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Node id → the checkpoint, whose tests belong on one worker."""
     lacking: dict[str, dict[str, str]] = field(default_factory=dict)
     """Model → benchmark → why its rows are not in the model's source."""
     unpinned: list[str] = field(default_factory=list)
-    """The data sets that are read and that no lock pins."""
+    """The data sets in use that no lock pins."""
     unmatched: list[tuple[str, str]] = field(default_factory=list)
     """(where, name): names in floors and the like that only an open-ended test can have."""
     problem: str | None = None
-    """Why nothing must be run, in one line."""
+    """Why no test may run, in one line; None if tests may run."""
     agenda: Agenda = field(default_factory=Agenda)
-    """What the session will be asked; stays with the collector."""
+    """The measurements known beforehand; stays with the collector."""
     absent: dict[tuple[str, str], str | None] = field(default_factory=dict)
     """(benchmark, source) → why none of its rows are there; stays with the collector."""
 
@@ -49,14 +49,14 @@ class Grid:
         }
 
     def to_json(self) -> str:
-        """What the reporting process needs."""
+        """The fields that the reporting process needs, as JSON."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
         plain = ("open_ended", "checkpoints", "lacking", "unpinned", "unmatched", "problem")
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The grid as the reporting process knows it."""
+        """Restore a grid from `to_json`, without the fields that stay with the collector."""
         content: dict[str, Any] = json.loads(text)
         content["rows"] = {
             nodeid: [Row(**row) for row in rows] for nodeid, rows in content["rows"].items()

@@ -1,6 +1,6 @@
 """The command line: options, their checks, and the frozen plan that follows from them.
 
-This list of options is closed; whatever else can be set is in `unicomp.toml`.
+This list of options is closed; all other settings are in `unicomp.toml`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Plan:
     def load_calibration(self, model: Model, name: str) -> Calibration:
         """Load the calibration text of a name for a model.
 
-        A method that sees no text gets the first calibration: its checkpoint is tried on it.
+        A method that sees no text gets the first one, which tests its checkpoint.
         """
         conditions = self.conditions[model.name]
         seeded = {UNSEEN: self.seeded[0], **{str(draw): draw for draw in self.seeded}}
@@ -129,10 +129,10 @@ class Plan:
         return EMBEDDED_PROFILE if self.sources[model].is_embedded else PAPER_PROFILE
 
     def check_lock(self, asked: Mapping[CheckpointId, Sequence[Benchmark]]) -> list[str]:
-        """The data sets that `asked` reads and no lock pins, in alphabetical order.
+        """The unpinned data sets that `asked` reads, in alphabetical order.
 
-        `asked` is checkpoint → benchmarks. Raises SpecError if a file of a local root is not what
-        the lock says.
+        `asked` is checkpoint → benchmarks. Raises SpecError if a file of a local root differs
+        from the lock.
         """
         unpinned: set[str] = set()
         for model, source in self.sources.items():
@@ -145,7 +145,7 @@ class Plan:
     def _reads(
         self, model: str, asked: Mapping[CheckpointId, Sequence[Benchmark]]
     ) -> Iterable[NeededRows]:
-        """What is read to measure a model, including what methods see and train on."""
+        """The rows needed to measure a model, including calibration and training text."""
         source = self.sources[model]
         own = {name: benchmarks for name, benchmarks in asked.items() if name.model == model}
         for bench in chain.from_iterable(own.values()):
@@ -362,7 +362,7 @@ def _count(option: str, text: str | None, what: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
-        raise SpecError(f"{option} {text!r} is no number of {what}: give 1 or more")
+        raise SpecError(f"{option} {text!r} is not a number of {what}: give 1 or more")
     return int(text)
 
 

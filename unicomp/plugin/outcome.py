@@ -83,7 +83,7 @@ class Ledger:
     def complete(self, grid: Grid) -> list[Row]:
         """All rows: the expected ones and those that tests added, each missing one with a reason.
 
-        The row that stands for an open-ended test gives way to what the test measured.
+        The rows that an open-ended test measured replace its expected row.
         """
         rows: list[Row] = []
         for nodeid in dict.fromkeys((*grid.rows, *self.rows)):
@@ -119,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Reporter:
-    """Listens to reports, and closes the session: the part that workers do not have."""
+    """Collects reports and closes the session; workers do not have it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -171,7 +171,7 @@ class _Reporter:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
-        """What answers were read with; nothing where no reliability was, and nothing judged."""
+        """The instruments used; empty without reliability scores and judged answers."""
         rows = [row for rows in ledger.rows.values() for row in rows]
         reliability = set(DIMENSIONS["reliability"])
         measured = any(row.metric in reliability and row.score is not None for row in rows)
@@ -181,7 +181,7 @@ class _Reporter:
         return environment.describe_instruments(conditions.instruments, conditions.store)
 
     def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
-        """The machine that timings belong to and the effort of taking them; nothing without any."""
+        """The machine of the timings and the effort of measuring; empty without timings."""
         rows = [row for rows in ledger.rows.values() for row in rows]
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}

@@ -43,7 +43,7 @@ def spreads(found: Sequence[SeedSpread]) -> Iterator[Text | Table]:
 
 
 def flips(found: Sequence[SeedSpread]) -> Iterator[str]:
-    """A line for each metric of which the seeds do not agree on the verdict."""
+    """A line for each metric whose verdict differs between seeds."""
     several = len({one.calibration for one in found}) > 1
     for one in found:
         if one.agree:

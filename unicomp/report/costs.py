@@ -21,7 +21,7 @@ TITLE = "Cost of compression (measured, estimated, published)"
 
 
 def table(costs: Sequence[CompressionCost]) -> Table:
-    """A line for each figure of each checkpoint; columns that have nothing are left out."""
+    """A line for each figure of each checkpoint; empty columns are left out."""
     lines = [line for cost in costs for line in _lines(_label(cost, costs), cost)]
     headings = ("checkpoint", "", "time", "memory", "GPU\nmemory", "tokens", "on")
     columns = [

@@ -108,7 +108,7 @@ def _id(one: EfficiencyMetric) -> CheckpointId:
 
 
 def notes(card: Scorecard) -> Iterator[str]:
-    """Lines on what the figures do not show: differences within the noise, unrealised gains."""
+    """Notes on the figures: differences within the noise, unrealised gains."""
     rows = [row for row in card.rows if row.unit is not None]
     if any(row.differs is False for row in rows):
         yield (

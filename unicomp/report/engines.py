@@ -1,4 +1,4 @@
-"""How far apart the scores of two engines are, at the terminal."""
+"""The differences between the scores of two engines, for the terminal."""
 
 from __future__ import annotations
 

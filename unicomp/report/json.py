@@ -3,7 +3,7 @@
 - `scores`: a row for each benchmark of each checkpoint that was measured and compared
 - `probes`: a row for each efficiency measurement
 - `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
-- `missing`: a row for each benchmark that ended otherwise, with the reason
+- `missing`: a row for each benchmark without a retention, with the reason
 - `beside`: the benchmarks that belong to no metric
 - the findings, each under its name (`unicomp/findings/`)
 - `work`: what was built and asked, and what was found in the store

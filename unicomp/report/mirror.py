@@ -1,4 +1,4 @@
-"""What a mirror of data sets holds, at the terminal."""
+"""The data sets of a mirror, for the terminal."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _state(parts: Sequence[FoundRows], pin: Pin | None) -> Text:
 
 
 def _problems(parts: Sequence[FoundRows]) -> Iterator[str]:
-    """What is wrong with a data set, each thing once."""
+    """The problems of a data set, each once."""
     dataset = parts[0].need.dataset
     absent = [one.need.label for one in parts if one.absent]
     if len(absent) == len(parts):

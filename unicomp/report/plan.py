@@ -1,4 +1,4 @@
-"""What a training will take, for the terminal."""
+"""The expected cost of a training, for the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def print_plan(console: Console, title: str, planned: PlannedTraining, expected:
     )
     tokens = f"{amount(expected.tokens)} from {training.corpus}"
     if expected.correction_tokens:
-        tokens += f", and before {amount(expected.correction_tokens)} that correct the teacher"
+        tokens += f", after {amount(expected.correction_tokens)} that correct the teacher"
     basis = "as measured on this machine" if expected.measured else "H100, as published"
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in (

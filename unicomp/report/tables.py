@@ -1,4 +1,4 @@
-"""What all terminal output shares: the shape of tables, names of checkpoints, plain text."""
+"""Shared parts of the terminal output: tables, names of checkpoints, plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unicomp.framework import DIMENSIONS, METRICS
 from unicomp.spec import CheckpointId
 
 _MOST = 6
-"""Metrics that fit 80 columns with their intervals, beside a method's name."""
+"""Number of metrics that fit 80 columns with intervals and a method's name."""
 
 _HEADINGS = {"multilingual": "multi-\nlingual", "truthfulness": "truth-\nfulness"}
 """Broken headings of metrics whose names are wider than an interval."""

@@ -1,4 +1,4 @@
-"""Correlation: whether ratings rise and fall with those that people gave."""
+"""Correlation of a model's ratings with those that people gave."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AgreementRating:
 
 
 def _upstream(text: str) -> int | None:
-    """The rating of an answer: upstream's rule."""
+    """The rating of an answer, by upstream's rule."""
     for phrase, rating in RATINGS.items():
         if phrase in text:
             return rating
@@ -83,9 +83,9 @@ class Correlation(OfFields):
 
         Correlation("label", "rating", where="counted")
 
-    It is `undefined` where one of the two never varies. With `of_all` the score is a mean over all
-    records: one that counts has the correlation, any other -100, the worst. In the same way, an
-    answer that cannot be read has 0, the worst, in an accuracy.
+    It is `undefined` if one of the two never varies. With `of_all` the score is a mean over all
+    records: one that counts has the correlation, any other -100, the worst. An unreadable answer
+    likewise has the worst value in an accuracy, 0.
     """
 
     x: str

@@ -66,7 +66,7 @@ def compliance(name: str, arguments: Mapping[str, Any], response: str) -> Compli
             verifier.build_description(**{key: _given(value) for key, value in arguments.items()})
         except Exception as error:
             raise ScoringError(
-                f"instruction {name!r} does not take its row's arguments: {_line(error)}"
+                f"instruction {name!r} does not accept its row's arguments: {_line(error)}"
             ) from error
         try:
             strict = _follows(verifier, text)

@@ -61,7 +61,7 @@ def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measure
         "gpus": 256,
         "basis": "a paper, table 3",
     }
-    assert "PublishedCost of compression (measured, estimated, published)" in run.text
+    assert "Cost of compression (measured, estimated, published)" in run.text
     assert "student was made from org/base, and is judged against embedded" in run.text
     assert "student, published: a paper, table 3" in run.text
 

@@ -317,7 +317,7 @@ def test_a_checkpoint_made_elsewhere_has_no_cost_that_is_known(bench, shared_hom
     assert run.status == 1
     (row,) = run.card["missing"]
     assert (row["benchmark"], row["verdict"]) == ("compression_time", "not_measured")
-    assert "was not made here" in row["reason"]
+    assert "was not built here" in row["reason"]
 
 
 def test_two_probes_of_one_name_are_refused(bench):

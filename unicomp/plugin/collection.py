@@ -291,7 +291,6 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
                     f"{measure.name} names the metric {measure.metric!r}, which does not exist; "
                     f"{nearest(measure.metric, METRICS)}"
                 )
-        for measure in measures_of(item):
             if declared.setdefault(measure.name, measure) != measure:
                 raise SpecError(
                     f"two different benchmarks are named {measure.name!r}: rename the one that "
@@ -305,9 +304,8 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
                     f"is {what}: choose it on the command line, with --{name}"
                 )
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
-    in_modules = {measure.name for item in items for measure in _declared_for(item)}
     components = {name for parts in EFFICIENCY.values() for name in parts}
-    benchmarks = _framework() | components | declared.keys() | in_modules | unnamed
+    benchmarks = _framework() | components | declared.keys() | unnamed
     methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
     # an open-ended test may have a benchmark of any name: checked again after the run
     later = grid.unmatched if any(map(is_open_ended, items)) else None

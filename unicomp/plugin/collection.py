@@ -285,6 +285,13 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
     )
     declared: dict[str, Benchmark | Probe] = {}
     for item in items:
+        for name, what, is_meant in kinds if _uses_ours(_definitions(item), *_MEASURING) else ():
+            value = _parameters(item).get(name)
+            if value is not None and not is_meant(value):
+                raise SpecError(
+                    f"{item.nodeid.partition('[')[0]} parametrizes {name!r} with {value!r}, which "
+                    f"is {what}: choose it on the command line, with --{name}"
+                )
         for measure in _declared_for(item):
             if measure.metric is not None and measure.metric not in METRICS:
                 raise SpecError(
@@ -295,13 +302,6 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
                 raise SpecError(
                     f"two different benchmarks are named {measure.name!r}: rename the one that "
                     f"{item.nodeid.partition('[')[0]} measures"
-                )
-        for name, what, is_meant in kinds if _uses_ours(_definitions(item), *_MEASURING) else ():
-            value = _parameters(item).get(name)
-            if value is not None and not is_meant(value):
-                raise SpecError(
-                    f"{item.nodeid.partition('[')[0]} parametrizes {name!r} with {value!r}, which "
-                    f"is {what}: choose it on the command line, with --{name}"
                 )
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
     components = {name for parts in EFFICIENCY.values() for name in parts}

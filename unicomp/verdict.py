@@ -18,7 +18,7 @@ A `Desk` applies rules 1 to 4 while a test measures and compares. Nothing here n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
@@ -403,7 +403,7 @@ def _undecided(names: Sequence[str], found: Mapping[str, Row]) -> list[str]:
 
 
 def _metric_interval(
-    metric: str, rows: Iterable[Row], profile: Profile
+    metric: str, rows: Sequence[Row], profile: Profile
 ) -> tuple[float, float, float]:
     """The metric's retention and its limits, in percent. Raises ValueError without a ratio."""
     from unicomp.statistics import combine

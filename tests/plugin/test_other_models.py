@@ -29,8 +29,8 @@ def test_models_of_other_shapes_are_compressed_or_told_why_not(new_gate, tmp_pat
         "gptq_w4a16 cannot compress narrow: hidden_size 64 is not divisible by groups of 128"
     )
     assert set(rows) == {(model, "wanda_2_4") for model in models} | {("mixture", "gptq_w4a16")}
-    built = {p["subject"] for p in run.card["work"] if p["stage"] == "build" and not p["cached"]}
-    assert built == {f"{model}/{method}" for model, method in rows}
+    new = [p for p in run.card["work"] if p["stage"] == "build" and not p["cached"]]
+    assert {(p["model"], p["method"]) for p in new} == set(rows)
     for row in rows.values():
         # an untrained model guesses: it has scores, and nothing can be said to be kept
         assert 0.0 <= row["score"] <= 100.0

@@ -20,7 +20,7 @@ def test_two_workers_and_one_write_the_same_scores(new_gate, tmp_path):
     built = [piece for piece in together.card["work"] if piece["stage"] == "build"]
     asked = [piece for piece in together.card["work"] if piece["items"]]
     assert [piece["cached"] for piece in built] == [False]
-    assert sorted(piece["subject"] for piece in asked) == ["embedded/dense", "embedded/wanda_50"]
+    assert sorted(piece["method"] for piece in asked) == ["dense", "wanda_50"]
 
 
 def test_a_killed_worker_leaves_missing_rows_and_a_shut_gate(gate):

@@ -13,11 +13,11 @@ import sys
 from dataclasses import replace
 
 import pytest
-from unicomp.instruments.defaults import default_instruments
 
 from unicomp import Benchmark, Mean, Perplexity, Reading, TaskMetric, TokenLikelihood, testing
 from unicomp.errors import JudgeError, ScoringError, SpecError
 from unicomp.instruments import Question
+from unicomp.instruments.assembly import default_instruments
 from unicomp.testing import (
     COLLAPSED,
     NATS,

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from unicomp import scores
+from unicomp import measuring
 from unicomp.errors import SpecError
 from unicomp.instruments import phrasebook
 from unicomp.instruments.phrasebook import NOTHING, Group, Words, languages, read_language
@@ -86,7 +86,7 @@ def test_importing_reads_no_file():
 
 
 def test_the_files_are_among_those_that_decide_records():
-    names = {f"{path.parent.name}/{path.name}" for path in scores._code()}
+    names = {f"{path.parent.name}/{path.name}" for path in measuring._code()}
     assert names >= {f"phrases/{code}.toml" for code in phrasebook.languages()}
     assert "instruments/letters.toml" in names
     assert not [name for name in names if name.startswith("__pycache__")]

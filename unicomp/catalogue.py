@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from itertools import count as counting
@@ -36,7 +36,7 @@ from unicomp.data.calibration_file import (
 from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
 from unicomp.data.sources import Source, run_module, shipped_fixtures, shipped_folder
 from unicomp.errors import SpecError
-from unicomp.spec import Benchmark, Calibration, Method, Model, Published, nearest
+from unicomp.spec import Benchmark, Calibration, Method, Model, Published, measures_in, nearest
 from unicomp.store import Store
 
 Named = TypeVar("Named", Model, Method, Recipe | Mixture, Published)
@@ -401,8 +401,8 @@ def load_benchmarks(
         for name, value in vars(module).items():
             marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
             parameters = [getattr(mark, "args", ()) for mark in marks]
-            for bench in _benchmarks_in([value, parameters]):
-                if bench not in found:
+            for bench in measures_in([value, parameters]):
+                if isinstance(bench, Benchmark) and bench not in found:
                     found.append(bench)
     return found
 
@@ -411,12 +411,3 @@ def _may_run_in_pytest(cause: BaseException | None) -> bool:
     """Whether pytest may run a file that raised this: it handles packages, and skipped files."""
     skips = cause is not None and not isinstance(cause, Exception)
     return skips or isinstance(cause, ImportError)
-
-
-def _benchmarks_in(value: object) -> Iterator[Benchmark]:
-    """The benchmarks in a value, and in the tables and lists inside it."""
-    if isinstance(value, Benchmark):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _benchmarks_in(part)

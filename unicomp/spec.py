@@ -573,5 +573,5 @@ def measures_in(value: object) -> list[Benchmark | Probe]:
         if isinstance(one, Benchmark | Probe) and one not in found:
             found.append(one)
         elif isinstance(one, dict | list | tuple):
-            todo.extend(one.values() if isinstance(one, dict) else one)
+            todo[:0] = one.values() if isinstance(one, dict) else one
     return found

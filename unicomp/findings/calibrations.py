@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from unicomp.data.calibration import UNSEEN, base_name
@@ -149,15 +150,15 @@ def _spread(cell: MetricCell, calibration: str, rows: Sequence[MetricRow]) -> Se
     values = [one.estimate for one in measured]
     numbers: dict[str, float] = {}
     if len(measured) == len(rows):
-        mean = _mean(values)
+        mean = fmean(values)
         squares = math.fsum((value - mean) ** 2 for value in values)
         numbers = {
             "mean": mean,
             "low": min(values),
             "high": max(values),
             "standard_deviation": math.sqrt(squares / (len(values) - 1)),
-            "item_low": _mean([one.low for one in measured]),
-            "item_high": _mean([one.high for one in measured]),
+            "item_low": fmean([one.low for one in measured]),
+            "item_high": fmean([one.high for one in measured]),
         }
     return SeedSpread(
         model=model,
@@ -178,7 +179,7 @@ def _pooled(rows: Sequence[MetricRow]) -> Interval | None:
     if len(measured) < len(rows):
         return None
     return Interval(
-        _mean([one.estimate for one in measured]),
+        fmean([one.estimate for one in measured]),
         min(one.low for one in measured),
         max(one.high for one in measured),
     )
@@ -196,7 +197,3 @@ def _intervals(rows: Sequence[MetricRow]) -> Iterator[Interval]:
 
 def _is_measured(row: MetricRow) -> bool:
     return row.value is not None and math.isfinite(row.value)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from unicomp.data.calibration import base_name
 from unicomp.framework import DIMENSIONS
@@ -107,7 +108,7 @@ def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoup
     if not both or not all(shared):
         return None
     means = {
-        name: (_mean([has[m] for m in shared[0]]), _mean([has[m] for m in shared[1]]))
+        name: (fmean([has[m] for m in shared[0]]), fmean([has[m] for m in shared[1]]))
         for name, has in both.items()
     }
     kept = [metric for side in shared for metric in side]
@@ -122,7 +123,3 @@ def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoup
         low=interval.low if interval else None,
         high=interval.high if interval else None,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

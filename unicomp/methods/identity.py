@@ -24,7 +24,7 @@ def method_identity(method: Method, file: str) -> dict[str, Any]:
         "guarantees": vars(method.guarantees),
         "file": hashlib.sha256(file.encode()).hexdigest(),
         "code": code_digest(trains=method.corpus is not None),
-        "versions": {name: _version(name) for name in _LIBRARIES},
+        "versions": {name: installed_version(name) for name in _LIBRARIES},
     }
 
 
@@ -42,7 +42,8 @@ def code_digest(*, trains: bool) -> str:
     return digest.hexdigest()
 
 
-def _version(distribution: str) -> str | None:
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -6,13 +6,13 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.instruments import Instruments, RefusalDetector
+from unicomp.methods.identity import installed_version
 from unicomp.spec import Model
 from unicomp.store import FIGURES, Store, content_key
 
@@ -41,7 +41,7 @@ def describe(
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: installed_version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "machine": {
             "system": platform.platform(),
@@ -100,10 +100,3 @@ def _refusal_figures(detector: RefusalDetector, store: Store) -> dict[str, float
 
 def _rows(source: Source) -> str:
     return source.name if source.folder is None or source.is_embedded else "mirror"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -10,17 +10,15 @@ from typing import Any, Literal
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.framework import METRICS, Profile
 from unicomp.policy import Policy
-from unicomp.spec import CheckpointId
+from unicomp.spec import CheckpointId, OfCheckpoint
 from unicomp.verdict import MetricRow, Row, allowed, metric_row, opens
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(OfCheckpoint):
     """One piece of expensive work on a checkpoint, done now or found in the store."""
 
     stage: Literal["build", "answer", "measure"]
-    model: str
-    method: str
     calibration: str = UNSEEN
     cached: bool
     seconds: float = 0.0
@@ -29,11 +27,6 @@ class Work:
     """For a build, cached or not: its known costs, from the checkpoint's facts, and
     `judged_against`, the model it is compared with if that is not its `base`. For answers of a
     server: `crosschecks`, how its scores differ from those of the engine in process."""
-
-    @property
-    def checkpoint(self) -> CheckpointId:
-        """The checkpoint that was worked on."""
-        return CheckpointId(self.model, self.method, self.calibration)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -188,6 +188,20 @@ class CheckpointId(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfCheckpoint:
+    """Part of a scorecard that is about one checkpoint."""
+
+    model: str
+    method: str
+    calibration: str
+
+    @property
+    def checkpoint(self) -> CheckpointId:
+        """The checkpoint that it is about."""
+        return CheckpointId(self.model, self.method, self.calibration)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PublishedCost:
     """The cost of making a checkpoint as its authors state it: not measured. Raises SpecError.
 

@@ -27,7 +27,7 @@ from unicomp.errors import ScoringError, UnicompError, UnmeasuredError, Unsuppor
 from unicomp.framework import Profile
 from unicomp.policy import Policy
 from unicomp.retention import Retention
-from unicomp.spec import Benchmark, CheckpointId, Probe
+from unicomp.spec import Benchmark, CheckpointId, OfCheckpoint, Probe
 
 if TYPE_CHECKING:
     from unicomp.statistics import Interval
@@ -57,7 +57,7 @@ _WORST_FIRST: tuple[Verdict, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(OfCheckpoint):
     """The result of one benchmark or probe for one checkpoint.
 
     `score` and `dense` are in the unit of the benchmark, points for most, or of the probe;
@@ -65,9 +65,6 @@ class Row:
     between processes.
     """
 
-    model: str
-    method: str
-    calibration: str
     benchmark: str
     """The name of the benchmark or probe."""
     metric: str | None = None
@@ -106,11 +103,6 @@ class Row:
     """The gain expected of the checkpoint's format, in percent of dense; None if there is none."""
     allowed: str | None = None
     """Why this row does not shut the gate; None if it passed or shuts it."""
-
-    @property
-    def checkpoint(self) -> CheckpointId:
-        """The checkpoint that the row is about."""
-        return CheckpointId(self.model, self.method, self.calibration)
 
     @property
     def decided(self) -> bool:
@@ -332,12 +324,9 @@ class Desk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetricRow:
+class MetricRow(OfCheckpoint):
     """One metric of one checkpoint: its retention in percent with the 95 % interval."""
 
-    model: str
-    method: str
-    calibration: str
     metric: str
     verdict: Verdict
     floor: float
@@ -346,11 +335,6 @@ class MetricRow:
     low: float | None = None
     high: float | None = None
     allowed: str | None = None
-
-    @property
-    def checkpoint(self) -> CheckpointId:
-        """The checkpoint that the row is about."""
-        return CheckpointId(self.model, self.method, self.calibration)
 
 
 def metric_row(

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from unicomp.scorecard import Scorecard
-from unicomp.spec import CheckpointId
+from unicomp.spec import CheckpointId, OfCheckpoint
 
 _MEASURED = ("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompressionCost:
+class CompressionCost(OfCheckpoint):
     """The known costs of one checkpoint."""
 
-    model: str
-    method: str
-    calibration: str
     measured: Mapping[str, Any] | None = None
     """`seconds`, `peak_rss_bytes` and `peak_accelerator_bytes` of the compression, `device` and
     `threads`; None for a checkpoint that was not built here."""

@@ -10,16 +10,13 @@ from statistics import fmean
 from unicomp.data.calibration import base_name
 from unicomp.framework import DIMENSIONS
 from unicomp.scorecard import Scorecard
-from unicomp.spec import DENSE, CheckpointId
+from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnowledgeBias:
+class KnowledgeBias(OfCheckpoint):
     """How much further reasoning fell than knowledge."""
 
-    model: str
-    method: str
-    calibration: str
     points: float
     """Retention of knowledge minus retention of reasoning."""
     biased: bool

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from unicomp.data.calibration import UNSEEN
 from unicomp.framework import EFFICIENCY, compared
 from unicomp.scorecard import Scorecard
-from unicomp.spec import DENSE, CheckpointId
+from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
 from unicomp.verdict import Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class EfficiencyMetric:
+class EfficiencyMetric(OfCheckpoint):
     """An efficiency metric of one checkpoint: percent of the best in a comparison."""
 
-    model: str
-    method: str
-    calibration: str
     metric: str
     value: float
     compared_with: tuple[str, ...]

@@ -14,19 +14,16 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.measuring import Conditions, RecordLog
 from unicomp.scorecard import Scorecard
 from unicomp.scores import Records
-from unicomp.spec import Benchmark, CheckpointId
+from unicomp.spec import Benchmark, CheckpointId, OfCheckpoint
 
 CLOSE = 0.01
 """Numbers with a smaller relative difference count as equal: last digits always differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossCheck:
+class CrossCheck(OfCheckpoint):
     """The scores of one benchmark for one checkpoint by two engines."""
 
-    model: str
-    method: str
-    calibration: str
     benchmark: str
     engine: str
     other: str

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from unicomp.findings.costs import CompressionCost
 from unicomp.report.tables import full_name, plain
-from unicomp.spec import CheckpointId
 from unicomp.units import amount
 
 TITLE = "Cost of compression (measured, estimated, published)"
@@ -57,7 +56,7 @@ def notes(costs: Sequence[CompressionCost]) -> Iterator[str]:
 
 def _label(cost: CompressionCost, costs: Sequence[CompressionCost]) -> str:
     """The name of the checkpoint, without the model if all are of one model."""
-    name = full_name(CheckpointId(cost.model, cost.method, cost.calibration))
+    name = full_name(cost.checkpoint)
     several = len({other.model for other in costs}) > 1
     return name if several else name.removeprefix(f"{cost.model}/")
 

@@ -14,7 +14,7 @@ from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table, full_name
 from unicomp.scorecard import Scorecard
-from unicomp.spec import BENCH_PREFIX, CheckpointId
+from unicomp.spec import BENCH_PREFIX
 from unicomp.units import amount, interval
 from unicomp.verdict import Row
 
@@ -95,16 +95,12 @@ def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Tit
     if not rivals:
         return
     table = empty_table(metric.replace("_", " ") for metric in rivals)
-    values = {(_id(one), one.metric): f"{one.value:.1f}" for one in found}
-    for checkpoint in dict.fromkeys(_id(one) for one in found):
+    values = {(one.checkpoint, one.metric): f"{one.value:.1f}" for one in found}
+    for checkpoint in dict.fromkeys(one.checkpoint for one in found):
         cells = (values.get((checkpoint, metric), "") for metric in rivals)
         table.add_row(card.name_of(checkpoint), *cells)
     longest = max(rivals.values(), key=len)
     yield Titled(f"Efficiency of {found[0].model}: % of the best among {', '.join(longest)}", table)
-
-
-def _id(one: EfficiencyMetric) -> CheckpointId:
-    return CheckpointId(one.model, one.method, one.calibration)
 
 
 def notes(card: Scorecard) -> Iterator[str]:

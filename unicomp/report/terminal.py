@@ -215,7 +215,7 @@ def _bias(card: Scorecard, findings: Findings) -> Iterator[str]:
     """How much further reasoning fell than knowledge, marked where it is more than twice as far."""
     words = {(True, True): " biased", (True, False): f" biased{_MARKS['inconclusive']}"}
     parts = [
-        f"{card.name_of(CheckpointId(one.model, one.method, one.calibration))} {one.points:+.1f}"
+        f"{card.name_of(one.checkpoint)} {one.points:+.1f}"
         f"{words.get((one.biased, one.certain), '')}"
         for one in findings.knowledge_bias
     ]

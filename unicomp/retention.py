@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.scores import Records
-from unicomp.scoring.aggregate import Mean
+from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
 from unicomp.spec import Aggregate, Benchmark
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unicomp.statistics import Interval, Statistic
+    from unicomp.limits import Jackknifed, PairedShares
+    from unicomp.statistics import Statistic
 
+    Quantity = Callable[[Sequence[NDArray[np.float64]]], NDArray[np.float64]]
 
-FEW_FLIPS = 10
-"""Changed answers below which a percentile interval is too narrow."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,8 @@ class Retention:
     high: float | None = None
     standard_error: float = 0.0
     """The standard error of the score, in points."""
+    dense_error: float = 0.0
+    """The standard error of the dense score, in points."""
     parse_rate: float = 100.0
     above_chance: float | None = None
     """Retention of the part above chance, in percent; None without a declared chance level."""
@@ -58,6 +60,14 @@ class Retention:
     """Questions about the answers that a judge decided."""
     details: Mapping[str, float] = field(default_factory=dict)
     """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
+    clusters: int = 0
+    """Independent clusters of items; the items, if each is its own."""
+    evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the limits follow from, as JSON values of `unicomp.limits`: of the retention (`kept`),
+    of the difference in shares of 100 points (`drop`), and, if less is better, of score / dense
+    (`raw`). Empty for the dense model itself."""
+    shared: Mapping[str, float] = field(default_factory=dict)
+    """Benchmark of the same rows → the correlation of its changes with those of this one."""
     incomparable: str | None = None
     degenerate: str | None = None
     """Why the compressed checkpoint's answers are degenerate; None if they are usable."""
@@ -76,10 +86,11 @@ class Retention:
 def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Retention:
     """Compute the retention of one benchmark from the records of both checkpoints.
 
-    Items are paired by row and resampled in clusters, jointly. Raises ScoringError if the two do
+    Items are paired by row. Raises ScoringError if the two do
     not hold the same items.
     """
     from unicomp import statistics
+    from unicomp.limits import to_json
 
     if compressed.items != dense.items:
         raise ScoringError(
@@ -96,28 +107,20 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         compressed = dense if same else compressed.only(scored)
     n = len(dense.items)
     ids = statistics.cluster_ids(dense.clusters)
-
-    def points(records: Records) -> statistics.Statistic:
-        return lambda weights: benchmark.aggregate(records.columns, weights)
-
-    def oriented(records: Records) -> statistics.Statistic:
-        if benchmark.higher_is_better:
-            return points(records)
-        if benchmark.in_points:
-            return lambda weights: 100.0 - benchmark.aggregate(records.columns, weights)
-        return lambda weights: 1.0 / benchmark.aggregate(records.columns, weights)
+    now, before = (_score(benchmark, records) for records in (compressed, dense))
 
     def value(aggregate: Aggregate, records: Records) -> float:
         return statistics.value(lambda weights: aggregate(records.columns, weights), n)
 
-    score = statistics.value(points(compressed), n)
     facts: dict[str, Any] = {
         "benchmark": benchmark.name,
-        "score": score,
-        "dense": statistics.value(points(dense), n),
+        "score": statistics.value(now, n),
+        "dense": statistics.value(before, n),
         "n": n,
+        "clusters": int(ids.max()) + 1,
         "parse_rate": compressed.parse_rate,
-        "standard_error": statistics.standard_error(points(compressed), ids),
+        "standard_error": statistics.standard_error(now, ids),
+        "dense_error": statistics.standard_error(before, ids),
         "overlong": max(dense.overlong, compressed.overlong),
         "judged": max(dense.judged, compressed.judged),
         "degenerate": compressed.degenerate,
@@ -128,35 +131,50 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
             for whose, records in (("", compressed), ("dense.", dense))
         },
     }
-    kept, base = oriented(compressed), oriented(dense)
-    bottom = statistics.value(base, n)
-    chance = benchmark.chance
-    if chance is not None and not benchmark.higher_is_better:
-        chance = 100.0 - chance
-    error = statistics.standard_error(base, ids)
-    doubt = 1.96 * error if error > 0 else 300.0 / (int(ids.max()) + 1)  # the rule of three
-    if not benchmark.in_points and not benchmark.higher_is_better:  # 1 / s is never zero
-        doubt = 0.0
+    top, bottom = (float(_oriented(benchmark, facts[name])) for name in ("score", "dense"))
     if dense.degenerate:
         collapsed = f"the dense model's answers are degenerate: {dense.degenerate}"
         return Retention(**facts, incomparable=collapsed)
-    if reason := _incomparable(bottom, doubt, chance):
-        return Retention(**facts, incomparable=reason)
-    if _binary(benchmark, compressed) and _binary(benchmark, dense):
-        lost, gained = statistics.flips(dense.columns["correct"], compressed.columns["correct"])
-        facts |= {"lost": lost, "gained": gained}
+    chance = benchmark.chance
     if chance is not None:
-        top = statistics.value(kept, n)
+        chance = float(_oriented(benchmark, chance))
+    if reason := _incomparable(bottom, _doubt(benchmark, facts), chance):
+        return Retention(**facts, incomparable=reason)
+    if pair := answers_right(benchmark, compressed, dense):
+        facts["lost"], facts["gained"] = statistics.flips(pair[1], pair[0])
+    if chance is not None:
         facts["above_chance"] = 100.0 * (top - chance) / (bottom - chance)
     if compressed is dense:
         return Retention(**facts, value=100.0, low=100.0, high=100.0)
-    interval = _interval(benchmark, compressed, dense, kept, base, ids)
+    found = evidence_of(benchmark, compressed, dense)
+    interval = found["kept"].limits()
     return Retention(
         **facts,
         value=100.0 * interval.estimate,
         low=100.0 * interval.low,
         high=100.0 * interval.high,
+        evidence={name: to_json(one) for name, one in found.items()},
     )
+
+
+def _score(benchmark: Benchmark, records: Records) -> Statistic:
+    return lambda weights: benchmark.aggregate(records.columns, weights)
+
+
+def _oriented(benchmark: Benchmark, score: T) -> T:
+    """A score, or an array of scores, turned so that more is better."""
+    if benchmark.higher_is_better:
+        return score
+    return 100.0 - score if benchmark.in_points else 1.0 / score  # type: ignore[operator, return-value]
+
+
+def _doubt(benchmark: Benchmark, facts: Mapping[str, Any]) -> float:
+    """Half the 95 % interval of the dense score, in points."""
+    if not benchmark.in_points and not benchmark.higher_is_better:
+        return 0.0  # 1 / s is never zero
+    if facts["dense_error"] > 0:
+        return 1.96 * float(facts["dense_error"])
+    return 369.0 / int(facts["clusters"])  # a rate that so many items do not show at 2.5 %
 
 
 def _incomparable(dense: float, doubt: float, chance: float | None) -> str | None:
@@ -175,59 +193,100 @@ def _incomparable(dense: float, doubt: float, chance: float | None) -> str | Non
     return None
 
 
-def _binary(benchmark: Benchmark, records: Records) -> bool:
-    """Whether the score is a plain share of items that are right or wrong."""
-    mean = benchmark.aggregate
-    if not isinstance(mean, Mean) or mean.field != "correct" or mean.by is not None:
-        return False
-    counted = mean.where is None or set(records.fields[mean.where]) == {1.0}
-    return counted and set(records.fields["correct"]) <= {0.0, 1.0}
+# -- evidence -----------------------------------------------------------------------------------
 
 
-def _interval(
-    benchmark: Benchmark,
-    compressed: Records,
-    dense: Records,
-    kept: Statistic,
-    base: Statistic,
-    ids: NDArray[np.int64],
-) -> Interval:
-    """The interval of kept / base: by resampling, and by the score method if that is too narrow.
+def evidence_of(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> dict[str, PairedShares | Jackknifed]:
+    """The evidence about the retention, the drop and, if less is better, the ratio of the scores.
 
-    Resampling gives no interval if no draw varies, and one that is too narrow if only a few answers
-    changed. A share of items then has the paired score interval, or the hull of the two.
+    Both must hold the same items. See `Retention.evidence`.
     """
     from unicomp import statistics
+    from unicomp.limits import PairedShares, jackknifed
 
-    resampled = statistics.ratio_interval(kept, base, ids)
-    both_binary = _binary(benchmark, compressed) and _binary(benchmark, dense)
-    if both_binary and benchmark.higher_is_better:
-        before, now = dense.columns["correct"], compressed.columns["correct"]
-        if resampled is not None and sum(statistics.flips(before, now)) >= FEW_FLIPS:
-            return resampled
-        by_score = _score_interval(before.astype(bool), now.astype(bool), ids)
-        return statistics.hull(resampled, by_score) if resampled else by_score
-    if resampled is not None:
-        return resampled
-    n = len(ids)
-    bottom = statistics.value(base, n)
-    if not benchmark.in_points:
-        ratio = statistics.value(kept, n) / bottom
-        alone = int(ids.max()) == 0  # one cluster has no interval; several that agree do
-        return statistics.Interval(ratio, 0.0 if alone else ratio, math.inf if alone else ratio)
-    return statistics.rule_of_three(statistics.value(kept, n) / bottom, bottom, int(ids.max()) + 1)
+    if tables := paired_tables(benchmark, compressed, dense):
+        shares = PairedShares(tables, f1=isinstance(benchmark.aggregate, RightAnswerF1))
+        found: dict[str, PairedShares | Jackknifed] = {
+            "kept": shares,
+            "drop": replace(shares, absolute=True),
+        }
+        return found if benchmark.higher_is_better else {**found, "raw": shares.turned()}
+
+    ids = statistics.cluster_ids(dense.clusters)
+    both = [_score(benchmark, records) for records in (compressed, dense)]
+    score = statistics.value(both[1], len(ids))
+    kept = float(_oriented(benchmark, score))
+    quantities: dict[str, tuple[Quantity, float]] = {
+        "kept": (lambda two: _ratio(*(_oriented(benchmark, one) for one in two)), 1.0),
+    }
+    if benchmark.in_points:
+        sign = 1.0 if benchmark.higher_is_better else -1.0
+        quantities["drop"] = (lambda two: sign * (two[0] - two[1]) / 100.0, kept / 100.0)
+    if not benchmark.higher_is_better and score > 0:
+        quantities["raw"] = (lambda two: _ratio(*two), 1.0)
+    share = kept / 100.0 if benchmark.in_points else None
+    return {
+        name: jackknifed(quantity, both, ids, share=share, unit=unit)
+        for name, (quantity, unit) in quantities.items()
+    }
 
 
-def _score_interval(
-    before: NDArray[np.bool_], now: NDArray[np.bool_], ids: NDArray[np.int64]
-) -> Interval:
-    from unicomp import statistics
+def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
 
-    # count clusters, not items: conservative if the items of a cluster disagree
-    scale = (int(ids.max()) + 1) / len(ids)
-    return statistics.paired_score_interval(
-        scale * float((now & before).sum()),
-        scale * float((now & ~before).sum()),
-        scale * float((~now & before).sum()),
-        scale * float((~now & ~before).sum()),
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(bottom > 0, top / bottom, np.nan)
+
+
+def paired_tables(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> tuple[tuple[float, float, float, float], ...]:
+    """For each group: the items right with both, the compressed model, the dense one, neither.
+
+    Empty unless the score is a share of independent items, or the mean of such shares over groups.
+    """
+    import numpy as np
+
+    pair = answers_right(benchmark, compressed, dense)
+    if pair is None or len(set(dense.clusters)) < len(dense.clusters):
+        return ()
+    now, before = pair
+    by = _share_of(benchmark.aggregate)[2]
+    groups = np.array(dense.fields[by] if by is not None else [""] * len(now))
+    kinds = (now & before, now & ~before, ~now & before, ~now & ~before)
+    counts = [[float((kind & (groups == group)).sum()) for kind in kinds] for group in set(groups)]
+    return tuple((a, b, c, d) for a, b, c, d in sorted(counts, reverse=True))
+
+
+def answers_right(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Whether each answer of the compressed and of the dense model is right, shape (n,) each.
+
+    None unless the score is a share of items, or a mean of shares over the same groups.
+    """
+    import numpy as np
+
+    field, counted, by = _share_of(benchmark.aggregate)
+    if field is None or (by and compressed.fields[by] != dense.fields[by]):
+        return None
+    for records in (compressed, dense):
+        if counted and set(records.fields[counted]) != {1.0}:
+            return None
+        if not set(records.fields[field]) <= {0.0, 1.0}:
+            return None
+    right = 1.0 if benchmark.higher_is_better else 0.0
+    return np.equal(compressed.fields[field], right), np.equal(dense.fields[field], right)
+
+
+def _share_of(aggregate: Aggregate) -> tuple[str | None, str | None, str | None]:
+    """The fields of a share: right or wrong, whether it counts, its group; each may be None."""
+    if isinstance(aggregate, RightAnswerF1):
+        aggregate = aggregate.share
+    if isinstance(aggregate, Mean):
+        return aggregate.field, aggregate.where, aggregate.by
+    if isinstance(aggregate, Ratio):
+        return aggregate.field, aggregate.of, aggregate.by
+    return None, None, None

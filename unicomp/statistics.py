@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import norm, spearmanr, t
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
 
 DRAWS = 4000
-FEW_CLUSTERS = 30
-"""With fewer clusters a percentile interval is too narrow, and is widened."""
-_CHUNK = 500
-"""Draws held in memory at a time."""
+_GROUPS = 1000
+"""The most sets of weights of a jackknife."""
+_CHUNK = 250
+"""Sets of weights held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -47,115 +46,29 @@ def cluster_ids(clusters: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.int64)
 
 
-def resample(
-    statistics: Sequence[Statistic], clusters: NDArray[np.int64], draws: int = DRAWS, seed: int = 0
+def jackknife(
+    statistics: Sequence[Statistic], clusters: NDArray[np.int64], base: Array | None = None
 ) -> Array:
-    """The cluster bootstrap of several statistics of the same items, with the same draws.
+    """Several statistics of the same items, each time without one cluster.
 
-    Each draw takes as many clusters as there are, with replacement. Returns shape
-    (len(statistics), draws).
+    `base` are the weights of the items, 1 by default. More than 1000 clusters are left out in 1000
+    groups. Returns shape (len(statistics), clusters or groups).
     """
+    groups = np.arange(int(clusters.max()) + 1) % _GROUPS
+    groups = groups[clusters]
+    weights = np.ones(len(clusters)) if base is None else base
     results = []
-    for counts in _cluster_counts(int(clusters.max()) + 1, draws, seed):
-        weights = counts[:, clusters].astype(np.float64)
-        results.append(np.stack([statistic(weights) for statistic in statistics]))
+    for start in range(0, int(groups.max()) + 1, _CHUNK):
+        left_out = np.arange(start, min(start + _CHUNK, int(groups.max()) + 1))
+        kept = np.where(groups[None, :] == left_out[:, None], 0.0, weights[None, :])
+        results.append(np.stack([statistic(kept) for statistic in statistics]))
     return np.concatenate(results, axis=1)
 
 
-@lru_cache(maxsize=2)
-def _cluster_counts(m: int, draws: int, seed: int) -> tuple[NDArray[np.uint16], ...]:
-    """How often each of m clusters is drawn, in chunks of shape (chunk, m)."""
-    rng = np.random.default_rng(seed)
-    chunks = []
-    for start in range(0, draws, _CHUNK):
-        size = min(_CHUNK, draws - start)
-        drawn = rng.integers(0, m, size=(size, m)) + m * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * m).reshape(size, m)
-        chunks.append(counts.astype(np.uint16))
-    return tuple(chunks)
-
-
 def standard_error(statistic: Statistic, clusters: NDArray[np.int64]) -> float:
-    """The bootstrap standard error of a statistic, in its unit."""
-    return float(np.std(resample([statistic], clusters)[0], ddof=1))
-
-
-def ratio_interval(
-    compressed: Statistic, dense: Statistic, clusters: NDArray[np.int64]
-) -> Interval | None:
-    """The percentile interval of compressed / dense from joint draws of clusters.
-
-    None if all draws with a ratio give the same one, as for 0/n and n/n: that says nothing about
-    other items. The dense value must be positive; a draw in which it is not
-    counts as an infinite ratio.
-    """
-    n = len(clusters)
-    top, bottom = resample([compressed, dense], clusters)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(bottom > 0, top / bottom, np.inf)
-    finite = ratios[bottom > 0]
-    if not len(finite) or np.ptp(finite) <= 1e-12 * abs(finite[0]):
-        return None
-    low, high = np.quantile(ratios, [0.025, 0.975], method="inverted_cdf")
-    found = Interval(value(compressed, n) / value(dense, n), float(low), float(high))
-    return _widened(found, int(clusters.max()) + 1)
-
-
-def _widened(interval: Interval, clusters: int) -> Interval:
-    """Widen the interval for few clusters: Student's t in place of the normal distribution.
-
-    Resampling also underestimates the variance of m clusters by the factor (m - 1) / m.
-    """
-    if clusters >= FEW_CLUSTERS or clusters < 2:
-        return interval
-    student = float(t.ppf(0.975, clusters - 1) / norm.ppf(0.975))
-    factor = student * math.sqrt(clusters / (clusters - 1))
-    estimate = interval.estimate
-    low = estimate - factor * (estimate - interval.low)
-    high = estimate + factor * (interval.high - estimate)
-    return Interval(estimate, max(low, 0.0) if interval.low >= 0 else low, high)
-
-
-def paired_score_interval(
-    both: float, only_compressed: float, only_dense: float, neither: float
-) -> Interval:
-    """The score interval of a ratio of paired proportions, from the 2 x 2 table of counts.
-
-    It inverts the constrained score test of Nam and Blackwelder (Superiority of a new treatment in
-    paired binary data, Statistics in Medicine 21, 2002), which does not collapse at 0/n and n/n.
-    Counts need not be whole numbers. Raises ValueError if the dense proportion is zero.
-    """
-    n = both + only_compressed + only_dense + neither
-    x, y = both + only_compressed, both + only_dense
-    if y <= 0:
-        raise ValueError("the ratio to a proportion of zero does not exist")
-    p, q = x / n, y / n
-    p10, p01, p00 = only_compressed / n, only_dense / n, neither / n
-
-    def score(ratio: float) -> float:
-        root = math.sqrt(max((p - ratio**2 * q) ** 2 + 4 * ratio**2 * p10 * p01, 0.0))
-        dense_only = (-p + ratio**2 * (q + 2 * p10) + root) / (2 * ratio * (ratio + 1))
-        compressed_only = ratio * dense_only - (ratio - 1) * (1 - p00)
-        variance = n * ratio * max(compressed_only + dense_only, 0.0)
-        difference = x - ratio * y
-        if variance <= 1e-12 * n:
-            return 0.0 if abs(difference) < 1e-9 * n else math.copysign(math.inf, difference)
-        return difference / math.sqrt(variance)
-
-    z = float(norm.ppf(0.975))
-
-    def limit(target: float, inside: float, outside: float) -> float:
-        clipped = lambda r: max(min(score(r) - target, 1e6), -1e6)  # noqa: E731
-        return float(brentq(clipped, inside, outside, xtol=1e-12))
-
-    estimate = x / y
-    tiny = 1e-9
-    low = 0.0 if x <= 0 else limit(z, tiny, estimate)
-    outside = max(2 * estimate, 1.0)
-    while score(outside) > -z and outside < 1e9:
-        outside *= 2
-    high = limit(-z, max(estimate, tiny), outside)
-    return Interval(estimate, min(low, estimate), max(high, estimate))
+    """The jackknife standard error of a statistic, in its unit; 0 for a single cluster."""
+    left = jackknife([statistic], clusters)[0]
+    return float(math.sqrt((len(left) - 1) / len(left) * np.sum((left - left.mean()) ** 2)))
 
 
 def ratio_of_pairs(first: Array, second: Array) -> Interval:
@@ -285,22 +198,6 @@ def _subsets(n: int, seed: int) -> Array:
     drawn = np.random.default_rng(seed).integers(0, 2, size=(DRAWS - 1, n)).astype(np.float64)
     drawn[~drawn.any(axis=1), 0] = 1.0
     return drawn
-
-
-def rule_of_three(estimate: float, dense_points: float, clusters: int) -> Interval:
-    """An interval if nothing varied and there is no table of counts.
-
-    An event that n clusters never showed may still have a rate of 3 / n (95 %). The score, in
-    points, may be off by as much in either direction.
-    """
-    slack = 300.0 / clusters / dense_points
-    low = estimate - slack
-    return Interval(estimate, max(low, 0.0) if estimate >= 0 else low, estimate + slack)
-
-
-def hull(first: Interval, second: Interval) -> Interval:
-    """The narrowest interval that contains both, with the estimate of the first."""
-    return Interval(first.estimate, min(first.low, second.low), max(first.high, second.high))
 
 
 def combine(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:

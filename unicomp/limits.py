@@ -1,0 +1,382 @@
+"""Confidence limits of retention, at any level of error. Pure arithmetic.
+
+Two kinds of evidence have limits. `PairedShares` is for items that are independent and right or
+wrong: counts, and a score test. `Jackknifed` is for everything else: clusters, F1, correlations.
+Both stay wide if nothing changed, since a change that n items never showed may still be there.
+`Joint` adds up the parts of a metric.
+
+`docs/statistics.md` has the assumptions and the measured error rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import chdtri, stdtrit
+from scipy.stats import norm
+
+from unicomp.statistics import Interval, Statistic, jackknife
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.025
+"""The nominal error of one limit: both together are the 95 % interval."""
+FEWEST_CLUSTERS = 20
+"""With fewer clusters the limits do not hold, so nothing is decided."""
+FEWEST_RIGHT = 10
+"""With fewer right answers of the baseline, the lower limit of a ratio of shares is 0."""
+_SMALLEST = 1e-9
+"""The smallest p-value that is computed."""
+
+
+class Evidence(Protocol):
+    """What was measured of one quantity: an estimate, with limits at any level."""
+
+    @property
+    def estimate(self) -> float:
+        """The estimate; a retention of 1 is that of the baseline."""
+        ...
+
+    def limits(self, level: float = LEVEL) -> Interval:
+        """The estimate with its lower and its upper limit, each with an error of `level`."""
+        ...
+
+
+def p_below(evidence: Evidence, bound: float) -> float:
+    """The p-value of "the truth is below `bound`": the least level whose upper limit is below it.
+
+    From inverting the limits; between 1e-9 and 0.5, or 1 if the estimate is not below the bound.
+    """
+    return _p_value(lambda level: bound - evidence.limits(level).high)
+
+
+def p_above(evidence: Evidence, bound: float) -> float:
+    """The p-value of "the truth is at or above `bound`": the least level whose low limit is."""
+    return _p_value(lambda level: evidence.limits(level).low - bound)
+
+
+def _p_value(margin: Callable[[float], float]) -> float:
+    """The least level at which `margin` is not negative; it grows with the level."""
+    if not margin(0.5) >= 0:
+        return 1.0
+    if margin(_SMALLEST) >= 0:
+        return _SMALLEST
+
+    def clipped(logarithm: float) -> float:
+        return max(min(margin(math.exp(logarithm)), 10.0), -10.0)
+
+    return math.exp(brentq(clipped, math.log(_SMALLEST), math.log(0.5), xtol=1e-3))
+
+
+# -- independent items, right or wrong ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PairedShares:
+    """The candidate's share of right answers against the baseline's, on the same items.
+
+    `tables` has a row for each group of items that weighs the same in the score: the items that
+    both have right, only the candidate, only the baseline, neither.
+    """
+
+    tables: tuple[tuple[float, float, float, float], ...]
+    absolute: bool = False
+    """Whether it is about candidate - baseline, in shares, instead of candidate / baseline."""
+    f1: bool = False
+    """Whether the score is 2p / (1 + p) of the share p, see `RightAnswerF1`."""
+
+    @property
+    def estimate(self) -> float:
+        """The ratio, or difference, of the scores."""
+        return self._scored(self._estimate)
+
+    def limits(self, level: float = LEVEL) -> Interval:
+        """The limits of the score test; those of several groups are added up in quadrature.
+
+        The distance of each group's limit counts by the group's part in the baseline. Where groups
+        differ in their ratios, the sampling error of that part counts, too.
+        """
+        plain = self._limits(level)
+        return Interval(*map(self._scored, (plain.estimate, plain.low, plain.high)))
+
+    def _scored(self, share: float) -> float:
+        """The ratio, or difference, of the scores that belongs to one of the shares."""
+        if not self.f1:
+            return share
+        baseline = float(np.mean(self._shares()[1]))
+        candidate = baseline + share if self.absolute else baseline * share
+        now, before = (2 * p / (1 + p) for p in (min(max(candidate, 0.0), 1.0), baseline))
+        return now - before if self.absolute else now / before
+
+    @property
+    def _estimate(self) -> float:
+        """The ratio, or difference, of the mean shares over the groups."""
+        candidate, baseline = (float(np.mean(share)) for share in self._shares())
+        return candidate - baseline if self.absolute else candidate / baseline
+
+    def _limits(self, level: float) -> Interval:
+        """The limits for the mean shares."""
+        tables = np.array(self.tables, dtype=np.float64)
+        candidate, baseline = self._shares()
+        if self.absolute:
+            low, high = difference_limits(tables, level)
+            found = candidate - baseline
+            below, above = (float(np.linalg.norm(found - one)) / len(tables) for one in (low, high))
+            return Interval(self._estimate, self._estimate - below, self._estimate + above)
+        low, high = ratio_limits(tables, level)
+        few = tables.sum(axis=0)[[0, 2]].sum() < FEWEST_RIGHT
+        estimate, total = self._estimate, float(baseline.sum())
+        if len(tables) == 1:
+            return Interval(estimate, 0.0 if few else float(low[0]), float(high[0]))
+        n = tables.sum(axis=1)
+        # a group without a right answer of the baseline has no ratio, but a share
+        down = np.where(baseline > 0, candidate - low * baseline, candidate)
+        up = np.where(baseline > 0, high * baseline, _most(candidate, n, level)) - candidate
+        drift = (candidate - estimate * baseline) / np.where(baseline > 0, baseline, 1.0)
+        drift *= norm.isf(level) * np.sqrt(baseline * (1 - baseline) / n)
+        below, above = (
+            float(np.sqrt(np.sum(side**2) + np.sum(drift**2))) / total for side in (down, up)
+        )
+        return Interval(estimate, 0.0 if few else max(estimate - below, 0.0), estimate + above)
+
+    def turned(self) -> PairedShares:
+        """The same for the share of wrong answers."""
+        tables = tuple((neither, lost, gained, both) for both, gained, lost, neither in self.tables)
+        return replace(self, tables=tables)
+
+    def _shares(self) -> tuple[Array, Array]:
+        """The shares of the candidate and of the baseline in each group."""
+        both, gained, lost, neither = np.array(self.tables, dtype=np.float64).T
+        n = both + gained + lost + neither
+        return (both + gained) / n, (both + lost) / n
+
+
+def ratio_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """The limits of the ratio of paired shares, for tables of shape (k, 4).
+
+    They invert the constrained score test of Nam and Blackwelder (Superiority of a new treatment in
+    paired binary data, Statistics in Medicine 21, 2002), which stays wide at 0/n and n/n. A limit
+    that claims more changes than the bound permits, a lower one above 1 or an upper one below 1, is
+    corrected for continuity by half an item: with few changes the plain test errs in up to 5 %.
+    The limits of a table without right answers of the baseline are 0 and infinity.
+    """
+    z = float(norm.isf(level))
+    both, gained, lost, _ = tables.T
+    estimate = (both + gained) / np.maximum(both + lost, 1e-300)
+    none, tiny = both + lost <= 0, np.full(len(tables), 1e-9)
+    most = np.full(len(tables), 1e9)
+
+    def limit(target: float, below: Array, above: Array, correction: float) -> Array:
+        return _root(lambda ratio: _ratio_score(tables, ratio, correction) - target, below, above)
+
+    inside = np.clip(estimate, tiny, most)
+    low = limit(z, tiny, inside, 0.0)
+    low = np.where(low > 1, np.maximum(limit(z, tiny, inside, 0.5), 1.0), low)
+    high = limit(-z, inside, most, 0.0)
+    high = np.where(high < 1, np.minimum(limit(-z, inside, most, 0.5), 1.0), high)
+    low = np.where(both + gained <= 0, 0.0, np.minimum(low, estimate))
+    return np.where(none, 0.0, low), np.where(none, np.inf, np.maximum(high, estimate))
+
+
+def _ratio_score(tables: Array, ratio: Array, correction: float) -> Array:
+    """The score statistic of each table for its hypothetical ratio; falls with the ratio."""
+    both, gained, lost, neither = tables.T
+    n = tables.sum(axis=1)
+    p, q = (both + gained) / n, (both + lost) / n
+    p10, p01, p00 = gained / n, lost / n, neither / n
+    root = np.sqrt(np.maximum((p - ratio**2 * q) ** 2 + 4 * ratio**2 * p10 * p01, 0.0))
+    baseline_only = (-p + ratio**2 * (q + 2 * p10) + root) / (2 * ratio * (ratio + 1))
+    candidate_only = ratio * baseline_only - (ratio - 1) * (1 - p00)
+    variance = n * ratio * np.maximum(candidate_only + baseline_only, 0.0)
+    return _standardized(n * (p - ratio * q), variance, n, correction)
+
+
+def difference_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """The limits of the difference of paired shares, for tables of shape (k, 4).
+
+    They invert Tango's score test (Equivalence test and confidence interval for the difference in
+    proportions for the paired-sample design, Statistics in Medicine 17, 1998), corrected for
+    continuity as `ratio_limits`: a lower limit above 0, and an upper one below 0.
+    """
+    z = float(norm.isf(level))
+    _, gained, lost, _ = tables.T
+    n = tables.sum(axis=1)
+    estimate = (gained - lost) / n
+    least, most = np.full(len(n), -1.0), np.full(len(n), 1.0)
+
+    def limit(target: float, below: Array, above: Array, correction: float) -> Array:
+        def off(bound: Array) -> Array:
+            return _difference_score(tables, bound, correction) - target
+
+        return _root(off, below, above, logarithmic=False)
+
+    low = limit(z, least, estimate, 0.0)
+    low = np.where(low > 0, np.maximum(limit(z, least, estimate, 0.5), 0.0), low)
+    high = limit(-z, estimate, most, 0.0)
+    high = np.where(high < 0, np.minimum(limit(-z, estimate, most, 0.5), 0.0), high)
+    return np.minimum(low, estimate), np.maximum(high, estimate)
+
+
+def _difference_score(tables: Array, bound: Array, correction: float) -> Array:
+    """The score statistic of each table for its hypothetical difference; falls with it."""
+    _, gained, lost, _ = tables.T
+    n = tables.sum(axis=1)
+    # the losses under the hypothesis: the larger root of Tango's quadratic equation
+    linear = -gained - lost + (2 * n - gained + lost) * bound
+    constant = -lost * bound * (1 - bound)
+    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0.0))
+    expected = np.maximum((root - linear) / (4 * n), np.maximum(-bound, 0.0))
+    variance = n * np.maximum(2 * expected + bound - bound**2, 0.0)
+    return _standardized(gained - lost - n * bound, variance, n, correction)
+
+
+def _standardized(distance: Array, variance: Array, n: Array, correction: float) -> Array:
+    """The distance, shortened by the correction, in standard errors; finite."""
+    shortened = np.sign(distance) * np.maximum(np.abs(distance) - correction, 0.0)
+    scaled = shortened / np.sqrt(np.where(variance <= 1e-12 * n, 1e-12, variance))
+    return np.clip(np.where(np.abs(distance) < 1e-9 * n, 0.0, scaled), -1e6, 1e6)
+
+
+def _root(
+    off: Callable[[Array], Array], below: Array, above: Array, *, logarithmic: bool = True
+) -> Array:
+    """Where falling functions cross zero, by bisection of all brackets at once."""
+    below, above = below.copy(), above.copy()
+    for _ in range(48):
+        middle = np.sqrt(below * above) if logarithmic else (below + above) / 2
+        positive = off(middle) > 0
+        below, above = np.where(positive, middle, below), np.where(positive, above, middle)
+    return below
+
+
+def _most(share: Array, n: Array, level: float) -> Array:
+    """The upper limit of a share of n items, by Wilson's score interval."""
+    z = norm.isf(level)
+    centre = share + z**2 / (2 * n)
+    slack = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.asarray((centre + slack) / (1 + z**2 / n))
+
+
+# -- all other scores ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Jackknifed:
+    """A quantity of clusters, with the influence of each on it.
+
+    `weighted` has two entries if clusters have several items: every item weighs the same, and every
+    cluster does. The limits hold for both. The second one knows of changes in large clusters
+    before any is seen there, if the size of a cluster does not tell its risk.
+    """
+
+    weighted: tuple[tuple[float, float, float], ...]
+    """(estimate, standard error, effective number of clusters that moved it)."""
+    clusters: int
+    informative: float
+    """The number of clusters that could show a change; 0 if a quantity always varies."""
+    unit: float = 1.0
+    """The largest change that all of them together could show."""
+
+    @property
+    def estimate(self) -> float:
+        """The estimate, every item weighing the same."""
+        return self.weighted[0][0]
+
+    def limits(self, level: float = LEVEL) -> Interval:
+        """Student's t limits, widened as for a sum of few Poisson events.
+
+        An effective number of k changes is as uncertain as a Poisson variable of mean k, whose
+        exact limits are wider than the normal ones. Even without a change, a rate of
+        -ln(level) / m is possible in m clusters, 3.69 / m at 2.5 %. Fewer than 20 clusters decide
+        nothing: their limits are infinite.
+        """
+        if self.clusters < FEWEST_CLUSTERS:
+            return Interval(self.estimate, -math.inf, math.inf)
+        unseen = -math.log(level) * self.unit / self.informative if self.informative else 0.0
+        lows, highs = [], []
+        for estimate, error, effective in self.weighted:
+            slack = unseen
+            if error > 0:
+                student = float(-stdtrit(self.clusters - 1, level))
+                slack = max(slack, _widening(effective, level) * student * error)
+            lows.append(estimate - slack)
+            highs.append(estimate + slack)
+        return Interval(self.estimate, min(lows), max(highs))
+
+
+@lru_cache(maxsize=4096)
+def _widening(effective: float, level: float) -> float:
+    """The exact upper limit of a Poisson mean of k over the normal one, in standard errors."""
+    exact = float(chdtri(2 * effective + 2, level)) / 2
+    return (exact - effective) / (float(norm.isf(level)) * math.sqrt(effective))
+
+
+def jackknifed(
+    quantity: Callable[[Sequence[Array]], Array],
+    statistics: Sequence[Statistic],
+    clusters: NDArray[np.int64],
+    *,
+    share: float | None,
+    unit: float = 1.0,
+) -> Jackknifed:
+    """The evidence about a quantity of several statistics of the same items.
+
+    `share` is the baseline's score as a share of the best one, and None for a score that moves with
+    every change of a model, such as a perplexity. `unit` is the quantity's value for the baseline.
+    """
+    sizes = np.bincount(clusters)
+    m = len(sizes)
+    bases = [np.ones(len(clusters))]
+    if sizes.max() > 1:
+        bases.append(1.0 / sizes[clusters])
+    weighted = []
+    for base in bases:
+        estimate = float(quantity([statistic(base[None, :]) for statistic in statistics])[0])
+        left = quantity(list(jackknife(statistics, clusters, base)))
+        weighted.append((estimate, *_spread(left)))
+    informative = 0.0 if share is None else m * min(max(share, 1.0 / m), 1.0)
+    return Jackknifed(tuple(weighted), m, informative, abs(unit))
+
+
+def _spread(left: Array) -> tuple[float, float]:
+    """The standard error, and the effective number of clusters, from the values without each one.
+
+    The number is (Σ d²)² / Σ d⁴ of the deviations d; 0 if nothing varies.
+    """
+    finite = left[np.isfinite(left)]
+    if len(finite) < len(left) or np.ptp(left) <= 1e-12 * max(1.0, abs(float(left[0]))):
+        return (0.0, 0.0) if len(finite) == len(left) else (math.inf, 1.0)
+    squares = (left - left.mean()) ** 2
+    total = float(squares.sum())
+    n = len(left)
+    return math.sqrt((n - 1) / n * total), total**2 / float((squares**2).sum())
+
+
+# -- evidence as JSON values ----------------------------------------------------------------------
+
+_KINDS: Mapping[str, type[PairedShares] | type[Jackknifed]] = {
+    "paired_shares": PairedShares,
+    "jackknifed": Jackknifed,
+}
+
+
+def to_json(evidence: PairedShares | Jackknifed) -> dict[str, Any]:
+    """The evidence as JSON values."""
+    kind = next(name for name, one in _KINDS.items() if isinstance(evidence, one))
+    return {"kind": kind, **asdict(evidence)}
+
+
+def from_json(found: Mapping[str, Any]) -> PairedShares | Jackknifed:
+    """The evidence from `to_json`, also after a way through JSON."""
+    values = {name: one for name, one in found.items() if name != "kind"}
+    for name in ("tables", "weighted"):
+        if name in values:
+            values[name] = tuple(tuple(map(float, row)) for row in values[name])
+    return _KINDS[found["kind"]](**values)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unicomp.limits import Jackknifed, PairedShares
+    from unicomp.confidence import Jackknifed, PairedShares
     from unicomp.statistics import Statistic
 
     Quantity = Callable[[Sequence[NDArray[np.float64]]], NDArray[np.float64]]
@@ -63,7 +63,7 @@ class Retention:
     clusters: int = 0
     """Independent clusters of items; the items, if each is its own."""
     evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the limits follow from, as JSON values of `unicomp.limits`: of the retention (`kept`),
+    """What the limits follow from, as JSON values of `unicomp.confidence`: of the retention (`kept`),
     of the difference in shares of 100 points (`drop`), and, if less is better, of score / dense
     (`raw`). Empty for the dense model itself."""
     shared: Mapping[str, float] = field(default_factory=dict)
@@ -90,7 +90,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     not hold the same items.
     """
     from unicomp import statistics
-    from unicomp.limits import to_json
+    from unicomp.confidence import to_json
 
     if compressed.items != dense.items:
         raise ScoringError(
@@ -204,7 +204,7 @@ def evidence_of(
     Both must hold the same items. See `Retention.evidence`.
     """
     from unicomp import statistics
-    from unicomp.limits import PairedShares, jackknifed
+    from unicomp.confidence import PairedShares, jackknifed
 
     if tables := paired_tables(benchmark, compressed, dense):
         shares = PairedShares(tables, f1=isinstance(benchmark.aggregate, RightAnswerF1))

@@ -36,6 +36,7 @@ ORDER = (
     "testing",
     "retention",
     "efficiency",
+    "limits",
     "policy",
     "verdict",
     "settings",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
 from unicomp.instruments.assembly import JudgeSettings
+from unicomp.limits import Entry
 from unicomp.settings import FILE, Settings, load_settings, store_home
 
 
@@ -44,6 +45,11 @@ def test_everything_that_can_be_said_is_read(tmp_path):
         [floors]
         performance = 95
         "reasoning@wanda_2_4" = 40.5
+        [policy]
+        gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20, floor = 95 }
+        "xstest@wanda_50" = { ceiling = 110 }
+        [models.embedded.policy]
+        ethics = { tier = "advisory" }
         [models.embedded.floors]
         safety = 99
         [models.embedded.allow]
@@ -59,10 +65,15 @@ def test_everything_that_can_be_said_is_read(tmp_path):
         dataset_root = "mirror"
         """,
     )
-    assert found.floors == {"performance": 95.0, "reasoning@wanda_2_4": 40.5}
-    assert found.model_floors == {"embedded": {"safety": 99.0}}
-    assert found.allow == {"performance@gptq_w4a16": "no groups of 128"}
-    assert found.model_allow == {"embedded": {"ethics@wanda_2_4": "it collapses"}}
+    assert found.policy.general == {"performance": 95.0, "reasoning@wanda_2_4": 40.5}
+    assert found.policy.models == {"embedded": {"safety": 99.0}}
+    assert found.policy.entries == {
+        "gsm8k": Entry(tier="critical", floor=95, max_drop=1, relative_below=20),
+        "xstest@wanda_50": Entry(ceiling=110),
+    }
+    assert found.policy.model_entries == {"embedded": {"ethics": Entry(tier="advisory")}}
+    assert found.policy.allow == {"performance@gptq_w4a16": "no groups of 128"}
+    assert found.policy.model_allow == {"embedded": {"ethics@wanda_2_4": "it collapses"}}
     assert (found.engine.device, found.engine.threads, found.engine.batch_size) == ("cpu", 2, 16)
     assert found.home == tmp_path / "store"
     assert found.dataset_root == str(tmp_path / "mirror")
@@ -171,6 +182,12 @@ def test_the_store_is_where_the_first_that_says_so_says(tmp_path, monkeypatch):
         ("[refusals]\nmodell = 'x'", "no setting refusals.modell; did you mean 'model'"),
         ("[scoring]\nmodes = 'x'", "no setting scoring.modes; did you mean 'mode'"),
         ("[scoring]\njudge = 'x'", "no setting scoring.judge; known: mode"),
+        ("[policy]\nx = { teir = 'guard' }", "no setting policy.x.teir; did you mean 'tier'"),
+        ("[models.m.policy]\nx = { drop = 1 }", "no setting models.m.policy.x.drop; did you mean"),
+        (
+            "[policy]\nx = { tier = 'gard' }",
+            "policy.x: there is no tier 'gard'; did you mean 'guard'",
+        ),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message):
@@ -196,6 +213,41 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[allow]\nsafety = ''", "safety needs a text"),
         ("[allow]\nsafety = true", "safety needs a text"),
         ("[models.m.allow]\nsafety = ''", "safety needs a text"),
+        ("policy = 1", "policy must be a table, [policy]"),
+        ("[policy]\nx = 95", 'policy.x must be a table, such as { tier = "critical" }'),
+        ("[models.m.policy]\nx = 'guard'", "models.m.policy.x must be a table"),
+        ("[policy]\nx = { tier = 1 }", "there is no tier 1"),
+        ("[policy]\nx = { tier = ['guard'] }", "there is no tier ['guard']"),
+        ("[policy]\nx = { floor = 'high' }", "the floor of x is 'high', which is not a number"),
+        ("[policy]\nx = { floor = 0.95 }", "did you mean 95?"),
+        ("[policy]\nx = { ceiling = 1.1 }", "the dense model exceeds a ceiling of 1.1 %"),
+        ("[policy]\nx = { ceiling = 0.9 }", "did you mean 90?"),
+        (
+            "[policy]\nx = { max_drop = -1 }",
+            "the max_drop of x is -1: give a number of points of 0",
+        ),
+        ("[policy]\nx = { max_drop = nan }", "the max_drop of x is nan"),
+        ("[policy]\nx = { max_drop = 101 }", "scores have at most 100 points"),
+        ("[policy]\nx = { max_drop = true }", "which is not a number: give a number of points"),
+        ("[policy]\nx = { max_drop = 1, relative_below = 0.2 }", "did you mean 20?"),
+        ("[policy]\nx = { relative_below = 20 }", "relative_below needs max_drop"),
+        ("[policy]\nperformance = { max_drop = 1 }", "a dimension has only a tier and a floor"),
+        ("[policy]\nsafety = { ceiling = 110 }", "a metric has no raw score that a ceiling"),
+        ("[policy]\nx = { ceiling = 95 }", "the dense model exceeds a ceiling of 95 %"),
+        ("[policy]\n'x@a' = { ceiling = 95, floor = 96 }", "lies below the floor of 96 %"),
+        ("[policy]\nsafety = { floor = 95, max_drop = 1 }", "both a floor and max_drop"),
+        (
+            "[floors]\nx = 95\n[policy]\nx = { floor = 95 }",
+            "x has a floor in [floors] and in [policy]",
+        ),
+        (
+            "[models.m.floors]\nx = 95\n[models.m.policy]\nx = { floor = 95 }",
+            "in [models.m.floors] and in [models.m.policy]: give one of them",
+        ),
+        (
+            "[floors]\nx = 95\n[models.m.policy]\n'x@a' = { ceiling = 90 }",
+            "the policy of x@a for the model m contradicts itself",
+        ),
         ("[engine]\nthreads = 'two'", "engine.threads must be a whole number"),
         ("[engine]\nthreads = true", "engine.threads must be a whole number"),
         ("[engine]\nthreads = 1.0", "engine.threads must be a whole number"),
@@ -265,9 +317,9 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         load_settings(tmp_path)
 
 
-tables = ("floors", "models", "allow", "engine", "paths")
+tables = ("floors", "policy", "models", "allow", "engine", "paths")
 instruments = ("judge", "similarity", "refusals", "scoring")
-options = ("home", "threads", "url", "model", "kind", "mode", "timeout", "x")
+options = ("home", "threads", "url", "model", "kind", "mode", "timeout", "tier", "floor", "x")
 keys = st.sampled_from((*tables, *instruments, *options))
 values = st.recursive(
     st.sampled_from(["1", "0.5", "nan", "true", "''", "'~/x'", "'hf'", "1979-05-27"]),

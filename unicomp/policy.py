@@ -1,22 +1,28 @@
-"""The policy of a gate: floors, budgets, and the gaps that are allowed.
+"""The policy of a gate: what is asked of each result, and the gaps that are allowed.
 
-A floor is a percentage of the dense score, a budget an amount of time or memory. How a verdict
-follows from them is decided in `verdict.py`.
+A floor is a percentage of the baseline's score, a drop a number of points, a budget an amount of
+time or memory. How a verdict follows from them is decided in `verdict.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import chain
+from operator import attrgetter
 from typing import TypeVar
 
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, dimension_of
+from unicomp.limits import Entry, contradiction, parse_number
+from unicomp.limits import Tier as Tier
 from unicomp.spec import DENSE, OF_BUILDING, UNITS, Benchmark, CheckpointId, Probe, nearest
+from unicomp.store import content_key
 from unicomp.units import parse_amount
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 DEFAULT_FLOOR = 90.0
 """Percent; used if neither the command line nor `unicomp.toml` has a floor."""
@@ -24,22 +30,7 @@ DEFAULT_FLOOR = 90.0
 
 def parse_floor(name: str, text: object) -> float:
     """A floor in percent; SpecError if it is not a percentage, or looks like a fraction."""
-    try:
-        if isinstance(text, bool):
-            raise ValueError
-        floor = float(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"the floor of {name} is {text!r}, which is not a number: give a percentage such as 95"
-        ) from None
-    if not math.isfinite(floor) or floor < 0:
-        raise SpecError(f"the floor of {name} is {text}: give a percentage of 0 or more")
-    if 0 < floor <= 1:
-        raise SpecError(
-            f"the floor of {name} is {text}, which looks like a fraction: floors are percentages, "
-            f"did you mean {100 * floor:g}?"
-        )
-    return floor
+    return parse_number("floor", name, text)
 
 
 def parse_floor_option(text: str) -> tuple[str, float]:
@@ -91,13 +82,58 @@ def check_name_given(
     later.append((where, name))
 
 
-def _lookup(layer: Mapping[str, T], method: str, names: Iterable[str | None]) -> T | None:
-    """The entry of the first name that has one; an entry for the method outranks the plain one."""
-    for name in filter(None, names):
-        for key in (f"{name}@{method}", name):
-            if key in layer:
-                return layer[key]
-    return None
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What is asked of one benchmark, probe or metric of a checkpoint."""
+
+    tier: Tier
+    floor: float | None
+    """The least retention in percent; None if no relative floor applies."""
+    max_drop: float | None = None
+    """The points that the score may fall below the baseline's. With a floor both must be met,
+    unless `relative_below` is set."""
+    relative_below: float | None = None
+    """Only the floor applies where the baseline's score is below so many points; only `max_drop`
+    applies elsewhere."""
+    ceiling: float | None = None
+    """The highest raw score, in percent of the baseline's."""
+    floor_given: bool = False
+    """Whether the user set a floor, drop or ceiling, so that the default is not in force."""
+
+
+Layer = Mapping[str, T]
+"""Values by NAME or NAME@METHOD."""
+
+
+def _lookup(
+    layers: Iterable[Layer[T]],
+    method: str,
+    names: Iterable[str | None],
+    read: Callable[[T], V | None],
+) -> V | None:
+    """The first value that is not None: layer by layer, name by name, first for the method."""
+    keys = [key for name in names if name for key in (f"{name}@{method}", name)]
+    found = (read(layer[key]) for layer in layers for key in keys if key in layer)
+    return next((value for value in found if value is not None), None)
+
+
+def _itself(value: T) -> T:
+    return value
+
+
+def _with_floors(entries: Layer[Entry], floors: Layer[float]) -> dict[str, Entry]:
+    """The entries of `[policy]` together with those of `[floors]`; no name has a floor in both."""
+    merged = {name: Entry(floor=floor) for name, floor in floors.items()}
+    for name, entry in entries.items():
+        merged[name] = replace(entry, floor=floors.get(name, entry.floor))
+    return merged
+
+
+def _least(entry: Entry) -> float | None:
+    """The floor of a metric or a gain: of these the dense model has 100, so a drop is a floor."""
+    if entry.floor is None and entry.max_drop is not None:
+        return 100.0 - entry.max_drop
+    return entry.floor
 
 
 def _names(
@@ -109,89 +145,173 @@ def _names(
 
 @dataclass(frozen=True)
 class Policy:
-    """The floors, budgets and allowed gaps of a session.
+    """What is asked of all results of a session, and which gaps are allowed.
 
-    The command line outranks the tables of single models, and these the general table. Within
+    The command line outranks the tables of single models, and these the general tables. Within
     each of the three the order is benchmark, metric, dimension; each of them first for the method
-    (`gsm8k@wanda_50`), then for all methods.
+    (`gsm8k@wanda_50`), then for all methods. Each key of an entry is looked up by itself. A tier
+    holds for its name alone, or for the metrics of a dimension.
     """
 
-    command_line: Mapping[str, float] = field(default_factory=dict)
-    models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    command_line: Layer[float] = field(default_factory=dict)
+    """Floors that outrank all others, and drops too."""
+    models: Mapping[str, Layer[float]] = field(default_factory=dict)
     """Floors of single models."""
-    general: Mapping[str, float] = field(default_factory=dict)
+    general: Layer[float] = field(default_factory=dict)
     """Floors of all models."""
-    allow: Mapping[str, str] = field(default_factory=dict)
-    """Allowed gaps with their reasons, by NAME or NAME@METHOD."""
-    model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    entries: Layer[Entry] = field(default_factory=dict)
+    """The table `[policy]`."""
+    model_entries: Mapping[str, Layer[Entry]] = field(default_factory=dict)
     """The same for single models."""
-    budgets: Mapping[str, float] = field(default_factory=dict)
+    allow: Layer[str] = field(default_factory=dict)
+    """Allowed gaps with their reasons, by NAME or NAME@METHOD."""
+    model_allow: Mapping[str, Layer[str]] = field(default_factory=dict)
+    """The same for single models."""
+    budgets: Layer[float] = field(default_factory=dict)
     """The highest accepted cost of a build, by PROBE or PROBE@METHOD, in the probe's unit."""
-    model_budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    model_budgets: Mapping[str, Layer[float]] = field(default_factory=dict)
     """The same for single models."""
 
-    def names(self, *, file: bool) -> Iterator[tuple[str, Collection[str]]]:
-        """(where, names) of all given names; with `file` also those in `unicomp.toml`."""
+    @property
+    def digest(self) -> str:
+        """A key of all that is set: 32 hex digits."""
+        return content_key(asdict(self))
+
+    def names(self) -> Iterator[tuple[str, Collection[str]]]:
+        """(where, names) of all given names; `where` is `--floor` or a table of `unicomp.toml`."""
         yield "--floor", self.command_line
-        if not file:
-            return
-        tables = {"floors": self.general, "allow": self.allow, "budgets": self.budgets}
-        yield from ((f"unicomp.toml [{kind}]", names) for kind, names in tables.items())
-        of_models: dict[str, Mapping[str, Mapping[str, object]]] = {
-            "floors": self.models,
-            "allow": self.model_allow,
-            "budgets": self.model_budgets,
+        tables: dict[str, Collection[str]] = {
+            "floors": self.general,
+            "policy": self.entries,
+            "allow": self.allow,
+            "budgets": self.budgets,
         }
-        for kind, by_model in of_models.items():
+        yield from ((f"unicomp.toml [{kind}]", names) for kind, names in tables.items())
+        for kind, by_model in self._of_models.items():
             for model, entries in by_model.items():
                 yield f"unicomp.toml [models.{model}.{kind}]", entries
 
-    def floor(
-        self,
-        checkpoint: CheckpointId,
-        *,
-        metric: str | None,
-        benchmark: str | None = None,
-        dimension: str | None = None,
-        default: float = DEFAULT_FLOOR,
-    ) -> float:
-        """The least retention of a benchmark or a metric, in percent.
+    @property
+    def _of_models(self) -> dict[str, Mapping[str, Collection[str]]]:
+        """The tables of single models, by their names in the file."""
+        return {
+            "floors": self.models,
+            "policy": self.model_entries,
+            "allow": self.model_allow,
+            "budgets": self.model_budgets,
+        }
 
-        `dimension` counts for a benchmark of no metric; `default` holds where no floor is set.
+    def check(self) -> None:
+        """Raise SpecError if the keys that hold for one name and model contradict each other."""
+        for model in ("", *dict.fromkeys(chain(self.models, self.model_entries))):
+            layers = self._layers(model)
+            for key in dict.fromkeys(chain(*layers)):
+                whose = f"{key} for the model {model}" if model else key
+                name, _, method = key.partition("@")
+                if name in METRICS and any(_sets_two_floors(one.get(key)) for one in layers):
+                    raise SpecError(
+                        f"the policy of {whose} has both a floor and max_drop, which are one thing "
+                        "for a metric: give one of them"
+                    )
+                whole = _resolved(layers, method, (name,))
+                if why := contradiction(whole, dense=method in ("", DENSE.name)):
+                    raise SpecError(f"the policy of {whose} contradicts itself: {why}")
+
+    def check_models(self, known: Collection[str]) -> None:
+        """Raise SpecError if a table is of a model that is not among the known ones."""
+        for kind, by_model in self._of_models.items():
+            for model in by_model:
+                if model not in known:
+                    raise SpecError(
+                        f"unicomp.toml [models.{model}.{kind}]: neither this run nor "
+                        f"fixtures/models has a model {model!r}; {nearest(model, known)}"
+                    )
+
+    def _layers(self, model: str) -> tuple[Layer[Entry], ...]:
+        """What is set for a model; the first outranks the others."""
+        return (
+            {name: Entry(floor=floor) for name, floor in self.command_line.items()},
+            _with_floors(self.model_entries.get(model, {}), self.models.get(model, {})),
+            _with_floors(self.entries, self.general),
+        )
+
+    def demand(self, checkpoint: CheckpointId, measure: Benchmark | Probe, *, tier: Tier) -> Demand:
+        """What is asked of a benchmark or probe. Raises SpecError if it contradicts itself.
+
+        `tier` is the default tier of a benchmark. A drop or a ceiling replaces the default floor,
+        but not a floor that is set. A probe has no default floor: it is critical if it has a floor
+        or a budget, else advisory.
         """
-        names = _names(metric, benchmark, dimension)
-        for layer in (self.command_line, self.models.get(checkpoint.model, {}), self.general):
-            found = _lookup(layer, checkpoint.method, names)
-            if found is not None:
-                return found
-        return default
+        if isinstance(measure, Probe):
+            return self._demand_of_probe(checkpoint, measure)
+        layers, method = self._layers(checkpoint.model), checkpoint.method
+        names = _names(measure.metric, measure.name, measure.dimension)
+        own = _resolved(layers, method, names[:1])
+        found = _resolved(layers, method, names[:2])
+        if not measure.in_points:
+            if own.max_drop is not None:
+                raise SpecError(
+                    f"the policy of {measure} has max_drop, but its scores are not in points: give "
+                    "it a floor"
+                )
+            found = replace(found, max_drop=None, relative_below=None)
+        if _lookup([self.command_line], method, names, _itself) is not None:
+            found = replace(found, max_drop=None, relative_below=None)
+        floor = _lookup(layers, method, names, attrgetter("floor"))
+        whole = replace(found, tier=own.tier, floor=floor, ceiling=own.ceiling)
+        if why := contradiction(whole, turned=not measure.higher_is_better):
+            raise SpecError(
+                f"the policy of {measure}@{method} for the model {checkpoint.model} contradicts "
+                f"itself: {why}"
+            )
+        given = (whole.floor, whole.max_drop, whole.ceiling) != (None, None, None)
+        if floor is None and (not given or whole.relative_below is not None):
+            floor = DEFAULT_FLOOR
+        return Demand(
+            tier=whole.tier or tier,
+            floor=floor,
+            max_drop=whole.max_drop,
+            relative_below=whole.relative_below,
+            ceiling=whole.ceiling,
+            floor_given=given,
+        )
+
+    def _demand_of_probe(self, checkpoint: CheckpointId, probe: Probe) -> Demand:
+        """What is asked of a probe. The dense model gains nothing over itself: at most 100."""
+        layers, method = self._layers(checkpoint.model), checkpoint.method
+        own = _resolved(layers, method, (probe.name,))
+        if own.ceiling is not None or own.relative_below is not None:
+            raise SpecError(
+                f"the policy of {probe}: an efficiency measurement has no ceiling and no "
+                "relative_below; give it a floor"
+            )
+        floor = _lookup(layers, method, _names(probe.metric, probe.name, None), _least)
+        if floor is not None and method == DENSE.name:
+            floor = min(floor, 100.0)
+        decides = floor is not None or math.isfinite(self.budget_of(checkpoint, probe))
+        default: Tier = "critical" if decides else "advisory"
+        return Demand(tier=own.tier or default, floor=floor, floor_given=floor is not None)
+
+    def demand_of_metric(self, checkpoint: CheckpointId, metric: str) -> Demand:
+        """What is asked of a metric; `max_drop` becomes a floor. It is critical by default."""
+        layers, method = self._layers(checkpoint.model), checkpoint.method
+        names = _names(metric, None, None)
+        floor = _lookup(layers, method, names, _least)
+        return Demand(
+            tier=_lookup(layers, method, names, attrgetter("tier")) or "critical",
+            floor=DEFAULT_FLOOR if floor is None else floor,
+            floor_given=floor is not None,
+        )
 
     def floor_of(self, checkpoint: CheckpointId, measure: Benchmark | Probe) -> float:
-        """The floor of a benchmark's retention or a probe's gain, in percent.
-
-        A timing has the floor 0 unless one is set, since it depends on the machine. The dense
-        model need not gain anything over itself: 100 is its highest floor of a probe.
-        """
-        if isinstance(measure, Benchmark):
-            return self.floor(
-                checkpoint,
-                metric=measure.metric,
-                benchmark=measure.name,
-                dimension=measure.dimension,
-            )
-        default = 0.0 if measure.timed else DEFAULT_FLOOR
-        floor = self.floor(
-            checkpoint, metric=measure.metric, benchmark=measure.name, default=default
-        )
-        return min(floor, 100.0) if checkpoint.method == DENSE.name else floor
+        """The floor of a benchmark's retention or a probe's gain, in percent; 0 without one."""
+        return self.demand(checkpoint, measure, tier="guard").floor or 0.0
 
     def budget_of(self, checkpoint: CheckpointId, probe: Probe) -> float:
         """The budget of a build, in the unit of the probe; infinite if none is set."""
-        for layer in (self.model_budgets.get(checkpoint.model, {}), self.budgets):
-            found = _lookup(layer, checkpoint.method, (probe.quantity,))
-            if found is not None:
-                return found
-        return math.inf
+        layers = (self.model_budgets.get(checkpoint.model, {}), self.budgets)
+        found = _lookup(layers, checkpoint.method, (probe.quantity,), _itself)
+        return math.inf if found is None else found
 
     def allowed(
         self,
@@ -202,8 +322,17 @@ class Policy:
         dimension: str | None = None,
     ) -> str | None:
         """The reason why a gap is allowed, or None."""
+        layers = (self.model_allow.get(checkpoint.model, {}), self.allow)
         names = _names(metric, benchmark, dimension)
-        for layer in (self.model_allow.get(checkpoint.model, {}), self.allow):
-            if reason := _lookup(layer, checkpoint.method, names):
-                return reason
-        return None
+        return _lookup(layers, checkpoint.method, names, _itself)
+
+
+def _resolved(layers: Iterable[Layer[Entry]], method: str, names: Iterable[str | None]) -> Entry:
+    """The entry that holds for names: each key from the first place that sets it."""
+    layers, names = tuple(layers), tuple(names)
+    keys = (one.name for one in fields(Entry))
+    return Entry(**{key: _lookup(layers, method, names, attrgetter(key)) for key in keys})
+
+
+def _sets_two_floors(entry: Entry | None) -> bool:
+    return entry is not None and entry.floor is not None and entry.max_drop is not None

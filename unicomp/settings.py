@@ -8,6 +8,11 @@
     [models.embedded.floors]    # percent, for the model `embedded`
     safety = 99
 
+    [policy]                    # what else is asked of a name; also [models.NAME.policy]
+    gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20, floor = 95 }
+    xstest = { tier = "advisory" }
+    over_refusal = { ceiling = 110 }
+
     [allow]                     # gaps that do not shut the gate, with the reason
     "performance@gptq_w4a16" = "this model's widths have no groups of 128"
 
@@ -51,6 +56,22 @@
     dataset_root = "hub"        # --dataset-root outranks it
 
 The file may be empty. An unknown key is refused.
+
+The keys of `[policy]`:
+
+- `tier`: `critical` must pass for the gate to open, `guard` shuts it only if it is significantly
+  below its floor, `advisory` never blocks. Metrics are critical by default, their benchmarks
+  guards, benchmarks of no metric critical. The tier of a metric does not hold for its benchmarks.
+- `floor`: percent of the baseline's score, as in `[floors]`; no name has one in both tables.
+- `max_drop`: points that a score may fall below the baseline's; also for each benchmark of a
+  metric. The metric itself has 100 for the baseline, so `max_drop = 1` is its floor of 99.
+- `relative_below`: where the baseline has fewer points than this, the floor applies instead of the
+  drop: one point of five is a fifth. Everywhere else only the drop applies. Without this key both
+  must be met.
+- `ceiling`: for a benchmark, the highest raw score in percent of the baseline's.
+
+A drop or a ceiling replaces the default floor of 90, but not a floor that is set. An efficiency
+measurement has no default floor; it decides only with a floor or a budget.
 """
 
 from __future__ import annotations
@@ -73,11 +94,12 @@ from unicomp.instruments.assembly import (
     RefusalSettings,
     SimilaritySettings,
 )
-from unicomp.policy import parse_budget, parse_floor
+from unicomp.limits import Entry, parse_entry
+from unicomp.policy import Policy, parse_budget, parse_floor
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
-_OF_A_MODEL = ("floors", "allow", "budgets")
+_OF_A_MODEL = ("floors", "policy", "allow", "budgets")
 _TABLES = (
     *_OF_A_MODEL, "models", "engine", "efficiency", "judge", "similarity", "refusals", "scoring",
     "paths",
@@ -96,12 +118,7 @@ _T = TypeVar("_T")
 class Settings:
     """The content of `unicomp.toml`, checked."""
 
-    floors: Mapping[str, float] = field(default_factory=dict)
-    model_floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    allow: Mapping[str, str] = field(default_factory=dict)
-    model_allow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    budgets: Mapping[str, float] = field(default_factory=dict)
-    model_budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
     engine: EngineSettings = field(default_factory=EngineSettings)
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
@@ -131,32 +148,38 @@ def store_home(option: str | Path | None, settings: Settings) -> Path:
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     _refuse_unknown(table, "", _TABLES)
-    models = _table(table, "models")
-    for name, entry in models.items():
-        _table(models, name, "models.")
-        _refuse_unknown(entry, f"models.{name}.", _OF_A_MODEL)
-    paths = _table(table, "paths")
+    paths = _texts(table, "paths")
     _refuse_unknown(paths, "paths.", ("home", "dataset_root"))
-    allowed = [_table(table, "allow"), *(_table(entry, "allow") for entry in models.values())]
-    for key, value in (pair for group in (paths, *allowed) for pair in group.items()):
-        if not isinstance(value, str) or not value.strip():
-            raise SpecError(f"{key} needs a text, not {value!r}")
     dataset_root = paths.get("dataset_root")
     if dataset_root not in (None, "hub", "embedded"):
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
-        floors=_floors(table),
-        model_floors={name: _floors(entry) for name, entry in models.items()},
-        allow=_table(table, "allow"),
-        model_allow={name: _table(entry, "allow") for name, entry in models.items()},
-        budgets=_budgets(table),
-        model_budgets={name: _budgets(entry) for name, entry in models.items()},
+        policy=_policy(table),
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency", Effort)),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=dataset_root,
     )
+
+
+def _policy(table: Mapping[str, Any]) -> Policy:
+    """The policy of the file, which does not contradict itself."""
+    models = _table(table, "models")
+    for name in models:
+        _refuse_unknown(_table(models, name, "models."), f"models.{name}.", _OF_A_MODEL)
+    policy = Policy(
+        general=_floors(table),
+        models={name: _floors(own) for name, own in models.items()},
+        entries=_entries(table),
+        model_entries={name: _entries(own, f"models.{name}.") for name, own in models.items()},
+        allow=_texts(table, "allow"),
+        model_allow={name: _texts(own, "allow") for name, own in models.items()},
+        budgets=_budgets(table),
+        model_budgets={name: _budgets(own) for name, own in models.items()},
+    )
+    policy.check()
+    return policy
 
 
 def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
@@ -211,6 +234,19 @@ def _floors(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_floor(name, value) for name, value in _table(table, "floors").items()}
 
 
+def _entries(table: Mapping[str, Any], prefix: str = "") -> dict[str, Entry]:
+    entries = {
+        name: parse_entry(f"{prefix}policy", name, value)
+        for name, value in _table(table, "policy").items()
+    }
+    for name in _table(table, "floors"):
+        if name in entries and entries[name].floor is not None:
+            raise SpecError(
+                f"{name} has a floor in [{prefix}floors] and in [{prefix}policy]: give one of them"
+            )
+    return entries
+
+
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
 
@@ -221,6 +257,15 @@ def _table(table: Mapping[str, Any], key: str, prefix: str = "") -> Mapping[str,
     if not isinstance(value, dict):
         raise SpecError(f"{prefix}{key} must be a table, [{prefix}{key}]")
     return value
+
+
+def _texts(table: Mapping[str, Any], key: str) -> Mapping[str, str]:
+    """The table `key`, whose values are texts. Raises SpecError."""
+    found = _table(table, key)
+    for name, value in found.items():
+        if not isinstance(value, str) or not value.strip():
+            raise SpecError(f"{name} needs a text, not {value!r}")
+    return found
 
 
 def _refuse_unknown(table: Mapping[str, Any], prefix: str, known: Sequence[str]) -> None:

@@ -349,7 +349,7 @@ def metric_row(
     It needs every benchmark of the profile. A sub-score may be comparable even if one of its
     benchmarks is not; a part has no ratio if all of its benchmarks are not comparable.
     """
-    floor = policy.floor(checkpoint, metric=metric)
+    floor = policy.demand_of_metric(checkpoint, metric).floor or 0.0
     base = MetricRow(**checkpoint._asdict(), metric=metric, verdict="missing", floor=floor)
     names = profile.benchmarks(metric)
     gaps = [name for name in names if name not in found or found[name].verdict != "pass"]

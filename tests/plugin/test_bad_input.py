@@ -85,6 +85,64 @@ def test_a_broken_settings_file_is_named(new_gate, tmp_path):
     assert "did you mean 90?" in run.text
 
 
+POLICIES = {
+    "key": ("[policy]\ngsm8k = { teir = 'guard' }", "no setting policy.gsm8k.teir"),
+    "no-table": ("[policy]\ngsm8k = 95", "policy.gsm8k must be a table"),
+    "tier": ("[policy]\ngsm8k = { tier = 'gard' }", "no tier 'gard'; did you mean 'guard'?"),
+    "name": ("[policy]\ngms8k = { tier = 'guard' }", "'gms8k'; did you mean 'gsm8k'?"),
+    "name-of-a-model": (
+        "[models.embedded.policy]\nsaftey = { floor = 95 }",
+        "[models.embedded.policy]: there is no benchmark, metric or dimension 'saftey'",
+    ),
+    "method": (
+        "[policy]\n'gsm8k@wanda_5' = { max_drop = 1 }",
+        "no method 'wanda_5'; did you mean 'wanda_50'?",
+    ),
+    "model": ("[models.embeded.floors]\nsafety = 95", "'embeded'; did you mean 'embedded'?"),
+    "allowed-name": ("[allow]\nsaftey = 'known'", "'saftey'; did you mean 'safety'?"),
+    "ceiling": ("[policy]\ngsm8k = { ceiling = 95 }", "the dense model exceeds a ceiling of 95 %"),
+    "floor-and-drop": (
+        "[policy]\ngsm8k = { floor = 101, max_drop = 1 }",
+        "the policy of gsm8k contradicts itself",
+    ),
+    "floor-twice": (
+        "[floors]\ngsm8k = 90\n[policy]\ngsm8k = { floor = 95 }",
+        "gsm8k has a floor in [floors] and in [policy]",
+    ),
+    "inherited": (
+        "[floors]\nreasoning = 95\n[policy]\n'gsm8k@wanda_50' = { ceiling = 92 }",
+        "the policy of gsm8k@wanda_50 for the model embedded contradicts itself",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", POLICIES)
+def test_a_policy_that_cannot_be_meant_is_one_line_and_status_4(new_gate, tmp_path, case):
+    text, message = POLICIES[case]
+    run = new_gate(tmp_path / "home", f"[engine]\nthreads = 1\n{text}\n").run()
+    assert run.status == 4, run.text
+    (line,) = [line for line in run.lines if line.startswith("ERROR: ")]
+    assert message in line
+    assert "Traceback" not in run.text
+    assert not list((tmp_path / "home").glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("case", ["model", "inherited", "floor-twice"])
+def test_a_policy_is_refused_in_the_same_way_side_by_side(new_gate, tmp_path, case):
+    text, message = POLICIES[case]
+    run = new_gate(tmp_path / "home", f"{text}\n").run("-n2")
+    assert run.status == 4, run.text
+    assert message in run.text
+    assert "INTERNALERROR" not in run.text
+
+
+def test_a_method_in_the_policy_is_checked_where_only_a_folder_is_run(new_gate, tmp_path):
+    text, message = POLICIES["method"]
+    run = new_gate(tmp_path / "home", f"{text}\n").run("suites/performance")
+    assert run.status == 4, run.text
+    assert message in run.text
+
+
 def test_without_a_network_it_says_what_would_have_been_fetched(new_gate, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     gate = new_gate(tmp_path / "home")

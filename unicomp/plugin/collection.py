@@ -303,17 +303,20 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
                     f"two different benchmarks are named {measure.name!r}: rename the one that "
                     f"{item.nodeid.partition('[')[0]} measures"
                 )
+            if subject := subject_of(item):
+                plan.policy.demand(subject.id, measure, tier="guard")  # raises if contradictory
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
     components = {name for parts in EFFICIENCY.values() for name in parts}
     benchmarks = _framework() | components | declared.keys() | unnamed
     methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
     # an open-ended test may have a benchmark of any name: checked again after the run
     later = grid.unmatched if any(map(is_open_ended, items)) else None
-    # the file may name a benchmark of a test file outside this run
     everything = config.args_source is not pytest.Config.ArgsSource.ARGS
-    for where, names in plan.policy.names(file=everything):
+    for where, names in plan.policy.names():
+        # the file may name a benchmark of a test file outside this run, but no unknown method
+        lenient = later if everything or where == "--floor" else []
         for name in names:
-            check_name_given(where, name, benchmarks, methods, later)
+            check_name_given(where, name, benchmarks, methods, lenient)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")

@@ -288,6 +288,7 @@ def make_plan(config: pytest.Config) -> Plan:
     models = tuple(
         catalogue.load_models(list(dict.fromkeys(given("--model") or [DEFAULT_MODEL])), roots)
     )
+    settings.policy.check_models({*catalogue.model_names(roots), *(m.name for m in models)})
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
     names = given("--method")
     if names is None and not given("--checkpoint"):
@@ -315,14 +316,9 @@ def make_plan(config: pytest.Config) -> Plan:
             model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
             for model in models
         },
-        policy=Policy(
+        policy=replace(
+            settings.policy,
             command_line=dict(parse_floor_option(text) for text in given("--floor") or ()),
-            models=settings.model_floors,
-            general=settings.floors,
-            allow=settings.allow,
-            model_allow=settings.model_allow,
-            budgets=settings.budgets,
-            model_budgets=settings.model_budgets,
         ),
         settings=settings,
         home=home,

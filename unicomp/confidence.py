@@ -3,7 +3,7 @@
 Two kinds of evidence have limits. `PairedShares` is for items that are independent and right or
 wrong: counts, and a score test. `Jackknifed` is for everything else: clusters, F1, correlations.
 Both stay wide if nothing changed, since a change that n items never showed may still be there.
-`Joint` adds up the parts of a metric.
+`Stated` has 95 % limits only. `Joint` adds up the parts of a metric.
 
 `docs/statistics.md` has the assumptions and the measured error rates.
 """
@@ -357,6 +357,81 @@ def _spread(left: Array) -> tuple[float, float]:
     total = float(squares.sum())
     n = len(left)
     return math.sqrt((n - 1) / n * total), total**2 / float((squares**2).sum())
+
+
+# -- intervals and sums --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Evidence of which only the estimate and the 95 % limits are known, such as of a timing.
+
+    Limits at other levels scale their distances, in logarithms if all are positive, as for a normal
+    distribution.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+    def limits(self, level: float = LEVEL) -> Interval:
+        """The limits at a level, from those at 2.5 %."""
+        scale = float(norm.isf(level) / norm.isf(LEVEL))
+        if not 0 < self.low <= self.estimate <= self.high < math.inf:
+            low = self.estimate - scale * (self.estimate - self.low)
+            return Interval(self.estimate, low, self.estimate + scale * (self.high - self.estimate))
+        low = self.estimate * (self.low / self.estimate) ** scale
+        return Interval(self.estimate, low, self.estimate * (self.high / self.estimate) ** scale)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The retention of one benchmark in a metric."""
+
+    evidence: Evidence
+    weight: float
+    """The metric's change for a change of the retention by 1."""
+    drift: float = 0.0
+    """The metric's standard error from that of the weight itself."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The weighted sum of retentions: the retention of a metric."""
+
+    parts: tuple[Part, ...]
+    correlations: Mapping[tuple[int, int], float]
+    """(i, j) with i < j → the correlation of two parts' changes; 0 if they are independent."""
+
+    @property
+    def estimate(self) -> float:
+        """The sum."""
+        return math.fsum(part.weight * part.evidence.estimate for part in self.parts)
+
+    def limits(self, level: float = LEVEL) -> Interval:
+        """The distances to the parts' limits, added in quadrature with their correlations.
+
+        Each side separately: the method of variance estimates recovery (Zou and Donner, Statistics
+        in Medicine 27, 2008). Parts that never changed keep their own width. A negative correlation
+        counts as 0.
+        """
+        found = [(part.weight, part.evidence.limits(level)) for part in self.parts]
+        z = float(norm.isf(level))
+        drift = math.fsum((z * part.drift) ** 2 for part in self.parts)
+        below = [weight * (one.estimate - one.low) for weight, one in found]
+        above = [weight * (one.high - one.estimate) for weight, one in found]
+        down, up = (self._length(side, drift) for side in (below, above))
+        return Interval(self.estimate, self.estimate - down, self.estimate + up)
+
+    def _length(self, distances: Sequence[float], drift: float) -> float:
+        if math.inf in distances:
+            return math.inf
+        squares = math.fsum(one**2 for one in distances)
+        products = math.fsum(
+            2 * max(found, 0.0) * distances[i] * distances[j]
+            for (i, j), found in self.correlations.items()
+        )
+        return math.sqrt(squares + products + drift)
 
 
 # -- evidence as JSON values ----------------------------------------------------------------------

@@ -16,8 +16,8 @@ benchmarks of the embedded model. Any other benchmark is reported, but is not pa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from unicomp.errors import SpecError
@@ -75,6 +75,12 @@ class Profile:
         """The sub-scores among the parts of a metric."""
         return tuple(part for part in self.parts.get(metric, ()) if isinstance(part, SubScore))
 
+    def without(self, metric: str, names: Collection[str]) -> Profile:
+        """The profile with benchmarks left out of a metric; a part without any is left out, too."""
+        left = [_without(part, names) for part in self.parts[metric]]
+        parts = tuple(part for part in left if part is not None)
+        return replace(self, parts={**self.parts, metric: parts})
+
     def retained(
         self, metric: str, compressed: Mapping[str, float], dense: Mapping[str, float]
     ) -> float:
@@ -118,6 +124,14 @@ def _score(part: str | SubScore, scores: Mapping[str, float]) -> float:
     if not math.isfinite(scores[part]):
         raise ValueError(f"{part}: {scores[part]} is not a finite score")
     return scores[part]
+
+
+def _without(part: str | SubScore, names: Collection[str]) -> str | SubScore | None:
+    if isinstance(part, str):
+        return None if part in names else part
+    left = [_without(inner, names) for inner in part.of]
+    kept = tuple(inner for inner in left if inner is not None)
+    return replace(part, of=kept) if kept else None
 
 
 def _ratio(metric: str, part: str | SubScore, compressed: float, dense: float) -> float:

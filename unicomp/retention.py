@@ -63,9 +63,9 @@ class Retention:
     clusters: int = 0
     """Independent clusters of items; the items, if each is its own."""
     evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the limits follow from, as JSON values of `unicomp.confidence`: of the retention (`kept`),
-    of the difference in shares of 100 points (`drop`), and, if less is better, of score / dense
-    (`raw`). Empty for the dense model itself."""
+    """What the limits follow from, as JSON values of `unicomp.confidence`: of the retention
+    (`kept`), of the difference in shares of 100 points (`drop`), and, if less is better, of
+    score / dense (`raw`). Empty for the dense model itself."""
     shared: Mapping[str, float] = field(default_factory=dict)
     """Benchmark of the same rows → the correlation of its changes with those of this one."""
     incomparable: str | None = None

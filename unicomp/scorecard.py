@@ -1,17 +1,18 @@
-"""The scorecard: all rows of a session, their metrics, and whether the gate opens."""
+"""The scorecard: all rows of a session, their metrics, and the decision of the gate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from unicomp.data.calibration import GENERIC, UNSEEN
+from unicomp.decision import Bound, Decision, allowed, bound, decision, holm
 from unicomp.framework import METRICS, Profile
 from unicomp.policy import Policy
-from unicomp.spec import CheckpointId, OfCheckpoint
-from unicomp.verdict import MetricRow, Row, allowed, metric_row, opens
+from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
+from unicomp.verdict import LEVEL, TEST_FAILED, MetricRow, Row, judged, metric_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,10 @@ class Scorecard:
     beside: tuple[str, ...] = ()
     """Benchmarks that are reported and belong to no metric."""
     work: tuple[Work, ...] = ()
+    levels: Mapping[CheckpointId, float] = field(default_factory=dict)
+    """Checkpoint → the error at which its critical results had to pass."""
+    looks: Mapping[CheckpointId, int] = field(default_factory=dict)
+    """Checkpoint → how often it was judged by this policy, with other items each time."""
 
     @property
     def checkpoints(self) -> tuple[CheckpointId, ...]:
@@ -72,9 +77,16 @@ class Scorecard:
         return tuple(row for row in everything if row.verdict != "pass")
 
     @property
-    def passed(self) -> bool:
-        """Whether the gate opens."""
-        return opens(self.rows, self.metrics)
+    def decision(self) -> Decision:
+        """The decision of the gate."""
+        return decision(self.rows, self.metrics)
+
+    @property
+    def bound(self) -> Bound:
+        """The chances of a wrong decision, of the checkpoint that was looked at most often."""
+        looks = max(self.looks.values(), default=1)
+        level = min(self.levels.values(), default=LEVEL)
+        return bound(self.rows, self.metrics, level=level, looks=looks)
 
 
 def scorecard(
@@ -83,33 +95,75 @@ def scorecard(
     policy: Policy,
     environment: Mapping[str, Any] | None = None,
     work: Sequence[Work] = (),
+    *,
+    planned: Mapping[CheckpointId, int] | None = None,
+    looks: Mapping[CheckpointId, int] | None = None,
+    pick: bool = False,
 ) -> Scorecard:
-    """Add up the metrics and look up which gaps are allowed.
+    """Judge all rows and metrics of a session, and look up which gaps are allowed.
 
     `profiles` gives the profile of each model by name. A metric gets a verdict if at least one of
-    its benchmarks has a row.
+    its benchmarks has a row. `planned` is the number of rows and metrics that a checkpoint was to
+    have; `looks` the number of this look at it. With `pick`, one of the compressed checkpoints of a
+    model will be chosen by its results, so each passes at the level / their number.
     """
     environment = environment or {}
     kappa = environment.get("instruments", {}).get("judge_agreement", {}).get("kappa")
-    rows = [replace(row, kappa=kappa) if row.judged else row for row in rows]
-    rows = [replace(row, allowed=allowed(row, policy)) for row in rows]
-    found: dict[CheckpointId, dict[str, Row]] = {}
+    found: dict[CheckpointId, list[Row]] = {}
     for row in rows:
-        found.setdefault(row.checkpoint, {})[row.benchmark] = row
-    metrics = [
-        metric_row(checkpoint, metric, own, profiles[checkpoint.model], policy)
-        for checkpoint, own in found.items()
-        for metric in METRICS
-        if not own.keys().isdisjoint(profiles[checkpoint.model].benchmarks(metric))
-    ]
+        known = replace(row, kappa=kappa) if row.judged else row
+        found.setdefault(row.checkpoint, []).append(known)
+    looks = {checkpoint: (looks or {}).get(checkpoint, 1) for checkpoint in found}
+    levels = {one: LEVEL / looks[one] / (_rivals(one, found) if pick else 1) for one in found}
+    judged_rows: list[Row] = []
+    metrics: list[MetricRow] = []
+    for checkpoint, own in found.items():
+        profile = profiles[checkpoint.model]
+        named = [
+            metric
+            for metric in METRICS
+            if not {row.benchmark for row in own}.isdisjoint(profile.benchmarks(metric))
+        ]
+        family = max((planned or {}).get(checkpoint, 0), len(own) + len(named))
+        own = [_judged(row, levels[checkpoint], family) for row in own]
+        by_name = {row.benchmark: row for row in own}
+        of_metrics = [
+            metric_row(
+                checkpoint,
+                metric,
+                by_name,
+                profile,
+                policy,
+                level=levels[checkpoint],
+                family=family,
+            )
+            for metric in named
+        ]
+        own, of_metrics = holm(own, of_metrics, family)
+        judged_rows += own
+        metrics += of_metrics
     parts = {name for p in profiles.values() for metric in p for name in p.benchmarks(metric)}
     beside = dict.fromkeys(
-        row.benchmark for row in rows if row.benchmark not in parts and row.unit is None
+        row.benchmark for row in judged_rows if row.benchmark not in parts and row.unit is None
     )
     return Scorecard(
-        rows=tuple(rows),
+        rows=tuple(replace(row, allowed=allowed(row, policy)) for row in judged_rows),
         metrics=tuple(metrics),
         environment=environment,
         beside=tuple(beside),
         work=tuple(work),
+        levels=levels,
+        looks=looks,
     )
+
+
+def _rivals(checkpoint: CheckpointId, found: Collection[CheckpointId]) -> int:
+    """The compressed checkpoints of the same model."""
+    return max(sum(o.model == checkpoint.model and o.method != DENSE.name for o in found), 1)
+
+
+def _judged(row: Row, level: float, family: int) -> Row:
+    """A row that can be judged; any other one, or one whose test failed, as it is."""
+    if not row.decided or row.reason == TEST_FAILED:
+        return row
+    return judged(row, level=level, family=family)

@@ -433,6 +433,9 @@ class Benchmark(_Named):
     refusal is degenerate if those are refused as well."""
     details: Mapping[str, Aggregate] = field(default_factory=dict)
     """Further scores of the same records, by name: reported, never gated."""
+    advisory: str | None = None
+    """Why the score is reported but decides nothing, such as that it has no valid interval; None
+    if it may decide."""
 
     def __post_init__(self) -> None:
         check_name("benchmark", self.name)

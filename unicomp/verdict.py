@@ -1,4 +1,4 @@
-"""Verdicts of rows and metrics, and whether the gate opens. All rules are in this module.
+"""Verdicts of rows and metrics, of which the gate is decided.
 
 A row is one benchmark or probe of one checkpoint. The rules, in the order in which they apply:
 
@@ -6,44 +6,46 @@ A row is one benchmark or probe of one checkpoint. The rules, in the order in wh
 2. `ended`: a failed measurement is *unsupported*, *not_measured* or *missing*.
 3. `measured`: degenerate answers *fail*; a benchmark that was not run as declared is
    *not_measured*; a baseline without a usable score makes it *not_comparable*.
-4. `decide`: the whole interval at or above the floor passes, below it fails, else it is
-   *inconclusive*. A cost passes within its budget.
-5. `failed_with_test`: a row that passed fails if its test failed.
-6. `metric_row`: a metric needs all its benchmarks; its interval is compared with its own floor.
-7. `allowed`, `opens`: what did not pass shuts the gate, unless the policy allows it with a reason.
+4. `judged`: a row passes if its limits meet all that is asked, each at 2.5 %. It fails if one of
+   them is missed at 2.5 % / m, where m counts the rows and metrics that are planned for its
+   checkpoint. Else it is *undecided*. A cost passes within its budget.
+5. `failed_with_test`: a row that did not fail fails if its test failed.
+6. `metric_row`: a metric needs the benchmarks of its profile. Those that are not comparable, or
+   advisory, leave it by name. It is judged like a row.
 
-A `Desk` applies rules 1 to 4 while a test measures and compares. Nothing here needs pytest.
+A `Desk` applies rules 1 to 4 while a test measures and compares. What follows from all verdicts of
+a session is in `decision.py`. Nothing here needs pytest.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import ScoringError, UnicompError, UnmeasuredError, UnsupportedError
 from unicomp.framework import Profile
-from unicomp.policy import Policy
+from unicomp.policy import Demand, Policy, Tier
 from unicomp.retention import Retention
 from unicomp.spec import Benchmark, CheckpointId, OfCheckpoint, Probe
 
 if TYPE_CHECKING:
-    from unicomp.statistics import Interval
+    from unicomp.confidence import Evidence, Joint
 
 T = TypeVar("T")
 
 Verdict = Literal[
     "pass",
     "fail",
-    "inconclusive",
+    "undecided",
     "missing",
     "unsupported",
     "not_measured",
     "not_comparable",
 ]
-DECIDED: tuple[Verdict, ...] = ("pass", "fail", "inconclusive")
+DECIDED: tuple[Verdict, ...] = ("pass", "fail", "undecided")
 """The verdicts of rows that were measured and compared; the others have no retention."""
 
 _WORST_FIRST: tuple[Verdict, ...] = (
@@ -53,7 +55,11 @@ _WORST_FIRST: tuple[Verdict, ...] = (
     "not_comparable",
     "not_measured",
 )
-"""A metric takes the first of these verdicts that one of its undecided rows has."""
+"""A metric takes the first of these verdicts that one of its unusable rows has."""
+
+LEVEL = 0.025
+"""The nominal error of each side: of passing below a floor, and of failing a checkpoint whose rows
+and metrics are all at or above theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +76,7 @@ class Row(OfCheckpoint):
     metric: str | None = None
     dimension: str | None = None
     """The dimension of a benchmark that belongs to no metric."""
+    tier: Tier = "guard"
     verdict: Verdict = "missing"
     reason: str = ""
     score: float | None = None
@@ -79,8 +86,23 @@ class Row(OfCheckpoint):
     high: float | None = None
     n: int | None = None
     """Items of a benchmark, rounds of a probe."""
+    clusters: int | None = None
+    """Independent clusters of items."""
     floor: float | None = None
+    max_drop: float | None = None
+    """The points that the score may fall below the dense one."""
+    ceiling: float | None = None
+    """The highest score, in percent of the dense one."""
+    p_pass: float | None = None
+    """The p-value of meeting all that is asked; None if that was not judged."""
+    p_fail: float | None = None
+    """The p-value of missing something that is asked."""
+    evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """See `Retention.evidence`."""
+    shared: Mapping[str, float] = field(default_factory=dict)
+    """See `Retention.shared`."""
     standard_error: float | None = None
+    dense_error: float | None = None
     parse_rate: float | None = None
     above_chance: float | None = None
     lost: int | None = None
@@ -176,16 +198,85 @@ def measured(row: Row, kept: Retention) -> Row:
     return row
 
 
-def decide(low: float, high: float, floor: float) -> Verdict:
-    """The verdict on an interval, in percent. Nothing is rounded, and NaN never passes."""
-    if high >= low >= floor:
-        return "pass"
-    return "inconclusive" if high >= floor else "fail"
+def asking(row: Row, demand: Demand) -> Row:
+    """A row with what is asked of it, given the dense score."""
+    floor, drop = demand.floor, demand.max_drop
+    if demand.relative_below is not None and row.dense is not None:
+        floor, drop = (floor, None) if row.dense < demand.relative_below else (None, drop)
+    return replace(row, tier=demand.tier, floor=floor, max_drop=drop, ceiling=demand.ceiling)
+
+
+def judged(row: Row, *, level: float = LEVEL, family: int = 1) -> Row:
+    """The row with its verdict on what is asked: the one place where limits meet bounds.
+
+    `level` is the error of passing, `family` the number of rows and metrics among which failing
+    has an error of 2.5 %. Nothing is rounded, and NaN never passes. A row that has no retention,
+    and a cost, stay as they are.
+    """
+    if row.retention is None:
+        return row
+    verdict, p_pass, p_fail = _judge(list(_asked(row)), level, family)
+    return replace(row, verdict=verdict, p_pass=p_pass, p_fail=p_fail)
+
+
+_Asked = tuple["Evidence", float, bool]
+"""Evidence, its bound, and whether it must be at or above it rather than at or below it."""
+
+
+def _asked(row: Row) -> Iterator[_Asked]:
+    if row.floor is not None:
+        yield evidence(row, "kept"), row.floor / 100.0, True
+    if row.max_drop is not None:
+        yield evidence(row, "drop"), -row.max_drop / 100.0, True
+    if row.ceiling is not None:
+        yield evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
+
+
+def evidence(row: Row, name: str = "kept") -> Evidence:
+    """The evidence of a row; its 95 % limits alone for a timing, and for the dense model itself.
+
+    Raises KeyError for a quantity that the row does not have.
+    """
+    from unicomp.confidence import Stated, from_json
+
+    if row.evidence:
+        return from_json(row.evidence[name])
+    if name == "drop":  # of the dense model from itself
+        return Stated(0.0, 0.0, 0.0)
+    value, low, high = (math.nan if x is None else x for x in (row.retention, row.low, row.high))
+    return Stated(value / 100.0, low / 100.0, high / 100.0)
+
+
+def _judge(
+    asked: Sequence[_Asked], level: float, family: int
+) -> tuple[Verdict, float | None, float | None]:
+    """The verdict, and the p-values of passing and of failing."""
+    from unicomp.confidence import p_above, p_below
+
+    if not asked:
+        return "pass", None, None
+    strictest = LEVEL / (family * len(asked))
+    passes, fails = True, False
+    met, missed = [], []
+    for found, bound, at_least in asked:
+        at, far = found.limits(level), found.limits(strictest)
+        passes &= at.high >= at.low >= bound if at_least else at.low <= at.high <= bound
+        fails |= far.high < bound if at_least else far.low > bound
+        above, below = (p_above, p_below) if at_least else (p_below, p_above)
+        met.append(above(found, bound))
+        missed.append(min(below(found, bound) * len(asked), 1.0))
+    verdict: Verdict = "pass" if passes else "fail" if fails else "undecided"
+    return verdict, max(met), min(missed)
+
+
+TEST_FAILED = "the test failed"
 
 
 def failed_with_test(row: Row) -> Row:
-    """The row after its test failed: a pass becomes a fail."""
-    return replace(row, verdict="fail", reason="the test failed") if row.verdict == "pass" else row
+    """The row after its test failed: a pass, and an undecided row, become a fail."""
+    if row.verdict not in ("pass", "undecided"):
+        return row
+    return replace(row, verdict="fail", reason=TEST_FAILED)
 
 
 # -- what a test compares -----------------------------------------------------------------------
@@ -238,11 +329,16 @@ class ComparableCost(float):
 class Desk:
     """Measures for one test, and keeps a row for each measure with its verdict.
 
-    The floor or budget of the policy applies until the test compares with another one.
+    The floor or budget of the policy applies until the test compares with another one. A comparison
+    is false only if the row fails: an undecided one is settled at the end of the session.
     """
 
-    def __init__(self, checkpoint: CheckpointId, policy: Policy) -> None:
+    def __init__(
+        self, checkpoint: CheckpointId, policy: Policy, profile: Profile, family: int = 1
+    ) -> None:
+        """See `judged` for `family`."""
         self._checkpoint, self._policy = checkpoint, policy
+        self._profile, self._family = profile, family
         self.rows: dict[str, Row] = {}
         """By the name of the benchmark or probe."""
 
@@ -251,20 +347,18 @@ class Desk:
 
         Raises the error of `measure`, or ScoringError if the retention cannot be compared.
         """
-        floor = self._policy.floor_of(self._checkpoint, bench)
-        row = replace(expected(self._checkpoint, bench), floor=floor)
+        demand = demand_of(self._policy, self._profile, self._checkpoint, bench)
+        row = asking(expected(self._checkpoint, bench), demand)
         kept = self._found(row, measure)
-        row = self.rows[bench.name] = measured(row, kept)
+        row = self.rows[bench.name] = asking(measured(row, kept), demand)
         if row.verdict != "missing":
             raise ScoringError(f"{bench}: {row.reason}")
-        assert kept.low is not None
-        assert kept.high is not None
-        return ComparableRetention.of(kept, self._comparison(row, kept.low, kept.high, floor))
+        return ComparableRetention.of(kept, self._comparison(row, demand))
 
     def gain(self, probe: Probe, measure: Callable[[], Gain]) -> ComparableGain:
         """The gain that `measure` returns, to be compared with a floor; raises its error."""
-        floor = self._policy.floor_of(self._checkpoint, probe)
-        row = replace(expected(self._checkpoint, probe), floor=floor)
+        demand = demand_of(self._policy, self._profile, self._checkpoint, probe)
+        row = asking(expected(self._checkpoint, probe), demand)
         found = self._found(row, measure)
         row = replace(
             row,
@@ -277,7 +371,7 @@ class Desk:
             details=found.details,
             expected_gain=found.expected_gain,
         )
-        return ComparableGain.of(found, self._comparison(row, found.low, found.high, floor))
+        return ComparableGain.of(found, self._comparison(row, demand))
 
     def cost(self, probe: Probe, measure: Callable[[], float]) -> ComparableCost:
         """The cost that `measure` returns, to be compared with a budget; raises its error."""
@@ -306,18 +400,28 @@ class Desk:
             self.rows[row.benchmark] = ended(row, error)
             raise
 
-    def _comparison(
-        self, row: Row, low: float, high: float, floor: float
-    ) -> Callable[[float], bool]:
+    def _comparison(self, row: Row, demand: Demand) -> Callable[[float], bool]:
         """A callback that sets the row's verdict for a floor; called with the policy's at once."""
+        asked = demand.floor or 0.0
 
         def compare(least: float) -> bool:
-            verdict = decide(low, high, least)
-            self.rows[row.benchmark] = replace(row, floor=least, verdict=verdict)
-            return verdict == "pass"
+            own = row if least == asked else replace(row, floor=least)
+            own = self.rows[row.benchmark] = judged(own, family=self._family)
+            return own.verdict != "fail" or own.tier == "advisory"
 
-        compare(floor)
+        compare(asked)
         return compare
+
+
+def demand_of(
+    policy: Policy, profile: Profile, checkpoint: CheckpointId, measure: Benchmark | Probe
+) -> Demand:
+    """What is asked of a benchmark or probe: one in no metric of the profile is critical."""
+    inside = any(measure.name in profile.benchmarks(metric) for metric in profile)
+    demand = policy.demand(checkpoint, measure, tier="guard" if inside else "critical")
+    if isinstance(measure, Benchmark) and measure.advisory is not None:
+        return replace(demand, tier="advisory")
+    return demand
 
 
 # -- metrics ------------------------------------------------------------------------------------
@@ -328,12 +432,22 @@ class MetricRow(OfCheckpoint):
     """One metric of one checkpoint: its retention in percent with the 95 % interval."""
 
     metric: str
+    tier: Tier = "critical"
     verdict: Verdict
     floor: float
     reason: str = ""
     value: float | None = None
+    """The retention that is judged: of the benchmarks that have not left the metric."""
     low: float | None = None
     high: float | None = None
+    p_pass: float | None = None
+    p_fail: float | None = None
+    clusters: int | None = None
+    """The clusters of the benchmark that has the fewest."""
+    published: float | None = None
+    """The retention over all benchmarks of the profile; None if it does not exist."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Benchmark of the profile → why it has left the judged metric."""
     allowed: str | None = None
 
 
@@ -343,75 +457,118 @@ def metric_row(
     found: Mapping[str, Row],
     profile: Profile,
     policy: Policy,
+    *,
+    level: float = LEVEL,
+    family: int = 1,
 ) -> MetricRow:
     """The verdict on a metric from the rows of its checkpoint, by benchmark.
 
-    It needs every benchmark of the profile. A sub-score may be comparable even if one of its
-    benchmarks is not; a part has no ratio if all of its benchmarks are not comparable.
+    It needs every benchmark of the profile but those that say nothing about the candidate, since
+    the baseline has no usable score, and those that are advisory.
     """
-    floor = policy.demand_of_metric(checkpoint, metric).floor or 0.0
-    base = MetricRow(**checkpoint._asdict(), metric=metric, verdict="missing", floor=floor)
+    demand = policy.demand_of_metric(checkpoint, metric)
+    assert demand.floor is not None
+    base = MetricRow(
+        **checkpoint._asdict(),
+        metric=metric,
+        tier=demand.tier,
+        verdict="missing",
+        floor=demand.floor,
+    )
     names = profile.benchmarks(metric)
-    gaps = [name for name in names if name not in found or found[name].verdict != "pass"]
+    rows = [found[name] for name in names if name in found]
+    left_out = {row.benchmark: why for row in rows if (why := _why_left_out(row))}
+    base = replace(base, left_out=left_out, published=_published(metric, found, profile))
+    kept = profile.without(metric, left_out)
+    names = kept.benchmarks(metric)
+    gaps = [name for name in names if name not in found or _is_gap(found[name])]
     base = replace(base, allowed=_metric_allowed(policy, base, gaps))
+    if not names:
+        reason = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        return replace(base, verdict="not_comparable", reason=reason)
     absent = [name for name in names if name not in found]
-    undecided = [
-        found[name]
-        for part in profile.parts[metric]
-        for name in _undecided([part] if isinstance(part, str) else list(part.shares()), found)
-    ]
-    if absent or undecided:
+    unusable = [found[name] for name in names if name in found and not found[name].decided]
+    if absent or unusable:
         reasons = [f"{name} was not run" for name in absent]
         reasons += [
             f"{row.benchmark} is {'degenerate' if row.verdict == 'fail' else row.verdict}"
-            for row in undecided
+            for row in unusable
         ]
-        verdict = "missing" if absent else _worst(undecided)
+        verdict = "missing" if absent else _worst(unusable)
         return replace(base, verdict=verdict, reason=", ".join(reasons))
     try:
-        value, low, high = _metric_interval(metric, [found[name] for name in names], profile)
+        joint = joint_evidence(metric, {name: found[name] for name in names}, kept)
     except ValueError as error:
         return replace(base, verdict="not_comparable", reason=str(error))
-    verdict = decide(low, high, floor)
-    allowed = None if verdict == "pass" else base.allowed
-    return replace(base, verdict=verdict, value=value, low=low, high=high, allowed=allowed)
+    limits = joint.limits()
+    verdict, p_pass, p_fail = _judge([(joint, demand.floor / 100.0, True)], level, family)
+    return replace(
+        base,
+        verdict=verdict,
+        value=100.0 * limits.estimate,
+        low=100.0 * limits.low,
+        high=100.0 * limits.high,
+        p_pass=p_pass,
+        p_fail=p_fail,
+        clusters=min((found[name].clusters or 0 for name in names), default=0),
+        allowed=None if verdict == "pass" else base.allowed,
+    )
 
 
-def _undecided(names: Sequence[str], found: Mapping[str, Row]) -> list[str]:
-    """The benchmarks of one part that leave the metric without a value."""
-    rows = [found[name] for name in names if name in found]
-    scored = [row for row in rows if row.score is not None]
-    incomparable = [row for row in scored if row.verdict == "not_comparable"]
-    usable = incomparable if len(incomparable) < len(rows) else []
-    return [row.benchmark for row in rows if not row.decided and row not in usable]
+def _why_left_out(row: Row) -> str | None:
+    """Why a benchmark of a metric says nothing about the candidate, or is not to decide."""
+    if row.verdict == "not_comparable":
+        return row.reason
+    return "advisory" if row.tier == "advisory" else None
 
 
-def _metric_interval(
-    metric: str, rows: Sequence[Row], profile: Profile
-) -> tuple[float, float, float]:
-    """The metric's retention and its limits, in percent. Raises ValueError without a ratio."""
-    from unicomp.statistics import combine
+def _is_gap(row: Row) -> bool:
+    """Whether a benchmark keeps its metric from having a value, or fails."""
+    return row.verdict not in ("pass", "undecided")
 
-    kept = {row.benchmark: _kept(row) for row in rows}
-    dense = {row.benchmark: row.oriented(row.dense or 0.0) for row in rows}
-    value = profile.retained(metric, {name: one.estimate for name, one in kept.items()}, dense)
+
+def _published(metric: str, found: Mapping[str, Row], profile: Profile) -> float | None:
+    """The metric over all benchmarks of the profile, or None."""
+    rows = [found.get(name) for name in profile.benchmarks(metric)]
+    scored = [row for row in rows if row and row.score is not None and row.dense is not None]
+    if len(scored) < len(rows):
+        return None
+    now = {row.benchmark: row.oriented(row.score or 0.0) for row in scored}
+    dense = {row.benchmark: row.oriented(row.dense or 0.0) for row in scored}
+    try:
+        return profile.retained(metric, now, dense)
+    except ValueError:
+        return None
+
+
+def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Joint:
+    """The evidence about a metric of the profile from its rows. Raises ValueError without a ratio.
+
+    Parts whose benchmarks have the same rows move together. In a sub-score a benchmark weighs by
+    its dense score, whose own error moves the metric if the retentions of its benchmarks differ.
+    """
+    from unicomp.confidence import Joint, Part
+
+    dense = {name: row.oriented(row.dense or 0.0) for name, row in rows.items()}
     slopes = profile.slopes(metric, dense)
-    total = combine([kept[name] for name in slopes], list(slopes.values()))
-    return value, value - (total.estimate - total.low), value + (total.high - total.estimate)
-
-
-def _kept(row: Row) -> Interval:
-    """A row's score, oriented so that more is better, with its 95 % interval."""
-    from unicomp.statistics import Interval
-
-    assert row.score is not None
-    score = row.oriented(row.score)
-    if row.decided and row.low is not None and row.high is not None:
-        # the retention's interval, rescaled: it pairs each item with the dense model's
-        unit = row.oriented(row.dense or 0.0) / 100.0
-        return Interval(score, unit * row.low, unit * row.high)
-    slack = 1.96 * (row.standard_error or 0.0)
-    return Interval(score, score - slack, score + slack)
+    names = list(slopes)
+    found = {name: evidence(rows[name]) for name in names}
+    weights = {name: slopes[name] * dense[name] / 100.0 for name in names}
+    parts = []
+    for part in profile.parts[metric]:
+        own = [part] if isinstance(part, str) else list(part.shares())
+        total = math.fsum(weights[name] for name in own)
+        mean = math.fsum(weights[name] * found[name].estimate for name in own) / total
+        for name in own:
+            error = (rows[name].dense_error or 0.0) / dense[name]
+            drift = weights[name] * (found[name].estimate - mean) * error
+            parts.append(Part(found[name], weights[name], drift))
+    shared = {
+        (i, j): rows[names[i]].shared.get(names[j], rows[names[j]].shared.get(names[i], 0.0))
+        for j in range(len(names))
+        for i in range(j)
+    }
+    return Joint(tuple(parts), {pair: one for pair, one in shared.items() if one})
 
 
 def _worst(rows: Sequence[Row]) -> Verdict:
@@ -419,29 +576,10 @@ def _worst(rows: Sequence[Row]) -> Verdict:
     return next((verdict for verdict in _WORST_FIRST if verdict in verdicts), "missing")
 
 
-# -- the gate -----------------------------------------------------------------------------------
-
-
-def allowed(row: Row, policy: Policy) -> str | None:
-    """The reason why a row that did not pass does not shut the gate, or None."""
-    if row.verdict == "pass":
-        return None
-    return policy.allowed(
-        row.checkpoint, metric=row.metric, benchmark=row.benchmark, dimension=row.dimension
-    )
-
-
 def _metric_allowed(policy: Policy, row: MetricRow, gaps: Sequence[str]) -> str | None:
-    """The reason to allow a metric: its own, or those of all its benchmarks that did not pass."""
+    """The reason to allow a metric: its own, or those of all its benchmarks that are gaps."""
     reasons = [
         policy.allowed(row.checkpoint, metric=row.metric, benchmark=name)
         for name in gaps or (None,)
     ]
     return "; ".join(dict.fromkeys(filter(None, reasons))) if all(reasons) else None
-
-
-def opens(rows: Sequence[Row], metrics: Sequence[MetricRow]) -> bool:
-    """Whether the gate opens: something was decided, and everything passed or is allowed."""
-    ends: list[Row | MetricRow] = [*rows, *metrics]
-    passed = all(row.verdict == "pass" or row.allowed for row in ends)
-    return any(row.decided for row in rows) and passed

@@ -22,7 +22,7 @@ from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
 from unicomp.session import Subject
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
-from unicomp.verdict import Row, expected
+from unicomp.verdict import Row, asking, demand_of, expected
 
 _FIXTURES = "unicomp.plugin.fixtures"
 """The module of our fixtures; other plugins may have fixtures with the same names."""
@@ -363,7 +363,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if subject is None:
             continue
         if _uses_ours(_definitions(item), *_JUDGING):
-            grid.rows[item.nodeid] = item.stash[IDENTITY]
+            grid.rows[item.nodeid] = item.stash[IDENTITY] = _asking(plan, grid, item, subject)
         if open_ended := is_open_ended(item):
             grid.open_ended.append(item.nodeid)
         grid.checkpoints[item.nodeid] = f"{subject}"
@@ -378,6 +378,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     publish(session.config, grid)
     if grid.problem and not hasattr(session.config, "workerinput"):
         raise pytest.UsageError(grid.problem)
+
+
+def _asking(plan: Plan, grid: Grid, item: pytest.Item, subject: Subject) -> list[Row]:
+    """The rows of a test with what is asked of them."""
+    rows: list[Row] = item.stash[IDENTITY]
+    measures = {measure.name: measure for measure in measures_of(item)}
+    profile = plan.profile(subject.model.name)
+    try:
+        return [
+            asking(row, demand_of(plan.policy, profile, subject.id, measures[row.benchmark]))
+            if row.benchmark in measures
+            else row
+            for row in rows
+        ]
+    except SpecError as error:
+        grid.problem = grid.problem or str(error)
+        return rows
 
 
 def _check_alone(config: pytest.Config, items: Sequence[pytest.Item]) -> None:

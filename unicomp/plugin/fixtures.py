@@ -83,7 +83,10 @@ def _unicomp_desk(
     request: pytest.FixtureRequest, pytestconfig: pytest.Config, _unicomp_subject: Subject
 ) -> Desk:
     """The rows of this test."""
-    desk = request.node.stash[DESK] = Desk(_unicomp_subject.id, pytestconfig.stash[PLAN].policy)
+    plan, name = pytestconfig.stash[PLAN], _unicomp_subject.id
+    family = pytestconfig.stash[GRID].planned(plan.profile).get(name, 1)
+    desk = Desk(name, plan.policy, plan.profile(name.model), family)
+    request.node.stash[DESK] = desk
     return desk
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
 from typing import Any, Self
 
 import pytest
 
+from unicomp.framework import METRICS, Profile
 from unicomp.session import Agenda
 from unicomp.spec import Benchmark, CheckpointId
 from unicomp.verdict import Row
@@ -41,6 +43,21 @@ class Grid:
     absent: dict[tuple[str, str], str | None] = field(default_factory=dict)
     """(benchmark, source) → why none of its rows are there; stays with the collector."""
 
+    def planned(self, profile: Callable[[str], Profile]) -> dict[CheckpointId, int]:
+        """Checkpoint → the number of its expected rows and metrics that may shut the gate.
+
+        `profile` gives the profile of a model.
+        """
+        expected: dict[CheckpointId, set[str]] = {}
+        for row in chain.from_iterable(self.rows.values()):
+            if row.tier != "advisory":
+                expected.setdefault(row.checkpoint, set()).add(row.benchmark)
+        return {
+            one: len(names)
+            + sum(not names.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
+            for one, names in expected.items()
+        }
+
     def present(self) -> dict[CheckpointId, list[Benchmark]]:
         """The known benchmarks of each checkpoint whose rows are there."""
         return {
@@ -72,11 +89,14 @@ GRID = pytest.StashKey[Grid]()
 
 _PREFIX = "unicomp."
 _FIELDS = {field.name for field in fields(Row)}
+_TABLES = ("details", "evidence", "shared")
+"""The fields that are tables: one property holds each, as JSON."""
 
 
 def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
     """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
-    values = {**asdict(row), "details": json.dumps(row.details) if row.details else None}
+    tables = {name: getattr(row, name) for name in _TABLES}
+    values = {**asdict(row), **{n: json.dumps(one) if one else None for n, one in tables.items()}}
     return [(f"{_PREFIX}{name}", value) for name, value in values.items() if value is not None]
 
 
@@ -89,7 +109,7 @@ def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
         key = name.removeprefix(_PREFIX)
         if key == "model":
             tables.append({})
-        tables[-1][key] = json.loads(value) if key == "details" else value
+        tables[-1][key] = json.loads(value) if key in _TABLES else value
     return [Row(**table) for table in tables]
 
 

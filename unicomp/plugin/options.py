@@ -75,6 +75,8 @@ class Plan:
     home: Path
     samples: int | None = None
     scorecard: Path | None = None
+    pick: bool = False
+    """Whether one of the compressed checkpoints will be chosen by its results."""
     notes: tuple[str, ...] = ()
     """Notes on the calibrations for the user."""
 
@@ -210,9 +212,17 @@ OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "DIR",
         "help": "the store (default: UNICOMP_HOME, or the platform's cache folder)",
     },
-    "--scorecard": {"metavar": "FILE", "help": "write the scorecard there, as JSON"},
+    "--scorecard": {
+        "metavar": "FILE",
+        "help": "write the scorecard there, as JSON, and the decision record beside it",
+    },
+    "--pick": {
+        "action": "store_true",
+        "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
+        "with a smaller error",
+    },
 }
-"""All options; each takes one value."""
+"""All options; each takes one value, but --pick."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -227,7 +237,8 @@ def attach_values(args: list[str]) -> list[str]:
     attached: list[str] = []
     rest = iter(args)
     for arg in rest:
-        value = next(rest, None) if arg in OPTIONS else None
+        takes_value = OPTIONS.get(arg, {}).get("action") != "store_true"
+        value = next(rest, None) if arg in OPTIONS and takes_value else None
         attached.append(arg if value is None else f"{arg}={value}")
     return attached
 
@@ -324,6 +335,7 @@ def make_plan(config: pytest.Config) -> Plan:
         home=home,
         samples=_count("--samples", given("--samples"), "items"),
         scorecard=_writable(given("--scorecard")),
+        pick=given("--pick"),
         notes=notes,
     )
     seen = any(method.calibrated for method in methods)

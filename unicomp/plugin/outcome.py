@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from unicomp.decision import allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError
 from unicomp.findings import Findings, findings_of
@@ -16,11 +17,14 @@ from unicomp.plugin import environment
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
+from unicomp.policy import Policy
 from unicomp.report import json as json_report
 from unicomp.report import terminal
 from unicomp.scorecard import Scorecard, Work, scorecard
-from unicomp.verdict import Row, allowed, failed_with_test
+from unicomp.verdict import Row, failed_with_test
 
+UNDECIDED = 10
+"""The exit status of a gate that is neither open nor shut; pytest uses 0 to 6."""
 _WORK, _UNPINNED = "unicomp.work", "unicomp.unpinned"
 _UNFINISHED = "its test did not run to the end"
 _UNASKED = "its test ended without measuring it"
@@ -47,13 +51,19 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.when != "teardown" and rows:
         policy = item.config.stash[PLAN].policy
-        reasons = [
-            "passed" if row.verdict == "pass" else allowed(row, policy) for row in rows.values()
-        ]
-        if all(reasons):
+        reasons = [_why_harmless(row, policy) for row in rows.values()]
+        if all(reason is not None for reason in reasons):
             report.outcome = "skipped"
-            report.wasxfail = f"allowed: {'; '.join(filter(None, reasons))}"
+            report.wasxfail = "; ".join(filter(None, dict.fromkeys(reasons)))
     return report
+
+
+def _why_harmless(row: Row, policy: Policy) -> str | None:
+    """Why a row does not make its failed test a failure: empty if it passed; None if it does."""
+    if row.verdict == "pass":
+        return ""
+    reason = allowed(row, policy)
+    return f"allowed: {reason}" if reason else "advisory" if row.tier == "advisory" else None
 
 
 class Ledger:
@@ -153,6 +163,8 @@ class _Reporter:
                 measuring=self._measuring(plan, ledger),
             ),
             ledger.work,
+            planned=grid.planned(plan.profile),
+            pick=plan.pick,
         )
         self._result = card, findings_of(card)
         found = {row.benchmark for row in card.rows}
@@ -166,9 +178,10 @@ class _Reporter:
                 json_report.write(*self._result, plan.scorecard)
             except StoreError as error:
                 self._problems.append(str(error))
-        shut = not card.passed or self._problems
-        if shut and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if session.exitstatus == pytest.ExitCode.OK:
+            shut = card.decision == "shut" or self._problems
+            undecided = UNDECIDED if card.decision == "undecided" else pytest.ExitCode.OK
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if shut else undecided
 
     def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The instruments used; empty without reliability scores and judged answers."""

@@ -76,8 +76,8 @@ def _cell(row: Row) -> Text:
         if row.verdict == "fail" and row.budget is not None:
             cell.append(f"\nover {amount(row.budget, unit)}", style="bold red")
         return cell
-    style = {"fail": "bold red", "inconclusive": "yellow"}.get(row.verdict, "green")
-    mark = {"fail": " ✗", "inconclusive": " ?"}.get(row.verdict, "")
+    style = {"fail": "bold red", "undecided": "yellow"}.get(row.verdict, "green")
+    mark = {"fail": " ✗", "undecided": " ?"}.get(row.verdict, "")
     mark += f" {_UNREALISED}" if row.realised is False else ""
     doubt = f"{_OPEN} " if row.differs is False else ""
     cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style if row.floor else "")

@@ -25,14 +25,15 @@ from unicomp.scorecard import Scorecard, Work
 from unicomp.store import write_atomically
 from unicomp.verdict import MetricRow, Row
 
-SCHEMA = "unicomp/scorecard/2"
+SCHEMA = "unicomp/scorecard/3"
 
 
 def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
     """The scorecard and its findings as JSON values."""
     return {
         "schema": SCHEMA,
-        "passed": card.passed,
+        "decision": card.decision,
+        "bound": asdict(card.bound),
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],

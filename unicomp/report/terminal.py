@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from unicomp.decision import Decision
 from unicomp.findings import Findings
 from unicomp.findings.work import Stage
-from unicomp.report import calibrations, costs, efficiency, engines
+from unicomp.report import calibrations, costs, decision, efficiency, engines
 from unicomp.report.tables import columns, metric_table, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
@@ -22,13 +23,14 @@ from unicomp.verdict import MetricRow, Row, Verdict
 _STYLES: dict[Verdict, str] = {
     "pass": "green",
     "fail": "bold red",
-    "inconclusive": "yellow",
+    "undecided": "yellow",
     "missing": "red",
     "unsupported": "magenta",
     "not_measured": "magenta",
     "not_comparable": "magenta",
 }
-_MARKS: dict[Verdict, str] = {"pass": "", "fail": " ✗", "inconclusive": " ?"}
+_DECISIONS: dict[Decision, str] = {"open": "green", "shut": "red", "undecided": "yellow"}
+_MARKS: dict[Verdict, str] = {"pass": "", "fail": " ✗", "undecided": " ?"}
 _UNMEASURED: dict[Verdict, str] = {
     "unsupported": "un-\nsupported",
     "not_measured": "not\nmeasured",
@@ -82,7 +84,8 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         yield costs.table(findings.costs)
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
-    yield "[bold green]the gate is open" if card.passed else "[bold red]the gate is shut"
+    yield from map(printable, decision.lines(card))
+    yield f"[bold {_DECISIONS[card.decision]}]the gate is {card.decision}"
 
 
 def _dim(line: str) -> str:
@@ -213,7 +216,7 @@ def _notes(card: Scorecard) -> Iterator[str]:
 
 def _bias(card: Scorecard, findings: Findings) -> Iterator[str]:
     """How much further reasoning fell than knowledge, marked where it is more than twice as far."""
-    words = {(True, True): " biased", (True, False): f" biased{_MARKS['inconclusive']}"}
+    words = {(True, True): " biased", (True, False): f" biased{_MARKS['undecided']}"}
     parts = [
         f"{card.name_of(one.checkpoint)} {one.points:+.1f}"
         f"{words.get((one.biased, one.certain), '')}"

@@ -1,0 +1,124 @@
+"""The decision of the gate, from all rows and metrics of a session.
+
+1. `holm`: Holm's procedure may add failures among the rows and metrics of a checkpoint.
+2. `allowed`: what did not pass may be allowed by the policy, with a reason.
+3. `decision`: the *critical* ones must pass for the gate to open. A *guard* shuts it only if it
+   fails or is missing. An *advisory* one never matters, and neither does an allowed gap.
+4. `bound`: the chance of being wrong that this leaves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from unicomp.policy import Policy
+from unicomp.verdict import LEVEL, MetricRow, Row
+
+R = TypeVar("R", Row, MetricRow)
+
+
+def holm(
+    rows: Sequence[Row], metrics: Sequence[MetricRow], family: int
+) -> tuple[list[Row], list[MetricRow]]:
+    """The rows and metrics of one checkpoint, with the failures that Holm's procedure adds.
+
+    Sorted by p-value, the i-th fails at 2.5 % / (m - i + 1), until one does not: at least one
+    false failure happens in at most 2.5 % of sessions (Holm, Scandinavian Journal of Statistics
+    6, 1979). `family` is m, at least the number of p-values.
+    """
+    everything: tuple[Row | MetricRow, ...] = (*rows, *metrics)
+    ends = [row for row in everything if row.tier != "advisory" and row.p_fail is not None]
+    failed: set[int] = set()
+    left = max(family, len(ends))
+    for row in sorted(ends, key=lambda row: row.p_fail or 0.0):
+        if not (row.p_fail or 0.0) <= LEVEL / left:
+            break
+        failed.add(id(row))
+        left -= 1
+
+    def after(row: R) -> R:
+        return replace(row, verdict="fail") if id(row) in failed else row
+
+    return [after(row) for row in rows], [after(row) for row in metrics]
+
+
+def allowed(row: Row, policy: Policy) -> str | None:
+    """The reason why a row that did not pass does not shut the gate, or None."""
+    if row.verdict == "pass":
+        return None
+    return policy.allowed(
+        row.checkpoint, metric=row.metric, benchmark=row.benchmark, dimension=row.dimension
+    )
+
+
+Decision = Literal["open", "shut", "undecided"]
+
+
+def decides(row: Row | MetricRow) -> bool:
+    """Whether the gate needs it to pass."""
+    return row.tier == "critical" and row.allowed is None
+
+
+def shuts(row: Row | MetricRow) -> bool:
+    """Whether it shuts the gate: a failure, or something that the gate cannot do without."""
+    if row.verdict in ("pass", "undecided") or row.tier == "advisory" or row.allowed is not None:
+        return False
+    # a guard that is not comparable has left its metric
+    return not (row.tier == "guard" and row.verdict == "not_comparable")
+
+
+def decision(rows: Sequence[Row], metrics: Sequence[MetricRow]) -> Decision:
+    """Whether the gate is open: it needs something that was measured, and all critical to pass."""
+    ends: list[Row | MetricRow] = [*rows, *metrics]
+    if any(map(shuts, ends)) or not any(row.decided for row in rows):
+        return "shut"
+    waiting = any(decides(row) and row.verdict != "pass" for row in ends)
+    return "undecided" if waiting else "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """The chances of a wrong decision. All are shares, not percentages."""
+
+    level: float
+    """The error at which each critical result had to pass."""
+    opening: float
+    """The chance to open although a critical result that is not allowed is truly below its floor:
+    nominal, over all looks. All must pass, so it is that of a single one."""
+    shutting: float
+    """The chance to fail something of one checkpoint, if it is truly at or above all floors."""
+    attained: float | None
+    """The largest p-value of a critical result that passed; None if none did."""
+    worst: str
+    """That result; empty if there is none."""
+    looks: int
+    """How often the candidate was judged by this policy, with other items each time."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the chance to open wrongly is the stated one."""
+        return self.looks == 1
+
+
+def bound(
+    rows: Sequence[Row], metrics: Sequence[MetricRow], *, level: float, looks: int = 1
+) -> Bound:
+    """The bound of a session in which each look had to pass at 2.5 % / its number."""
+    ends: list[Row | MetricRow] = [*rows, *metrics]
+    passed = [
+        (row.p_pass, f"{row.benchmark if isinstance(row, Row) else row.metric} of {row.method}")
+        for row in ends
+        if decides(row) and row.verdict == "pass" and row.p_pass is not None
+    ]
+    attained, worst = max(passed, default=(None, ""))
+    return Bound(
+        level=level,
+        opening=level * looks * math.fsum(1 / look for look in range(1, looks + 1)),
+        shutting=LEVEL,
+        attained=attained,
+        worst=worst,
+        looks=looks,
+    )

@@ -1,0 +1,64 @@
+"""What the gate was decided by, and the chances of a wrong decision, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unicomp.framework import METRICS
+from unicomp.scorecard import Scorecard
+from unicomp.verdict import MetricRow, Row
+
+
+def lines(card: Scorecard) -> Iterator[str]:
+    """The lines before the decision."""
+    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
+    critical = dict.fromkeys(_name(row) for row in ends if row.tier == "critical")
+    if critical:
+        yield f"Decided by {', '.join(critical)}{_selected(card)}."
+    else:
+        yield "Nothing decides here: no metric was measured, and no floor is set."
+    advisory = dict.fromkeys(_name(row) for row in ends if row.tier == "advisory")
+    if advisory:
+        yield f"Reported only: {', '.join(advisory)}."
+    left_out = dict.fromkeys(
+        f"{name} ({row.metric} of {row.model}: {why})"
+        for row in card.metrics
+        for name, why in row.left_out.items()
+        if why != "advisory"
+    )
+    if left_out:
+        yield f"Left their metric: {', '.join(left_out)}."
+    yield from _bound(card)
+
+
+def _name(row: Row | MetricRow) -> str:
+    return row.benchmark if isinstance(row, Row) else row.metric
+
+
+def _selected(card: Scorecard) -> str:
+    """A note where only some of the metrics of a benchmark's profile were run."""
+    run = {row.metric for row in card.metrics}
+    others = [metric for metric in METRICS[:10] if metric not in run]
+    return f"; not run: {', '.join(others)}" if run and others else ""
+
+
+def _bound(card: Scorecard) -> Iterator[str]:
+    found = card.bound
+    if found.attained is not None:
+        yield (
+            f"Chance to open although something critical is below its floor: at most "
+            f"{100 * found.opening:.2g} %; attained {_percent(found.attained)} by {found.worst}."
+        )
+    if not found.holds:
+        yield (
+            f"The stated {100 * found.level * found.looks:.2g} % does not hold: this is look "
+            f"{found.looks} at the same candidate, each with other items."
+        )
+    yield (
+        f"Chance to fail a checkpoint that is at or above all its floors: at most "
+        f"{100 * found.shutting:.2g} %."
+    )
+
+
+def _percent(share: float) -> str:
+    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"

@@ -130,7 +130,7 @@ def _with_floors(entries: Layer[Entry], floors: Layer[float]) -> dict[str, Entry
 
 
 def _least(entry: Entry) -> float | None:
-    """The floor of a metric or a gain: of these the dense model has 100, so a drop is a floor."""
+    """The floor of a metric or a gain. The dense model has 100, so a drop of 1 is a floor of 99."""
     if entry.floor is None and entry.max_drop is not None:
         return 100.0 - entry.max_drop
     return entry.floor

@@ -5,7 +5,7 @@
     gsm8k = 90                  # a benchmark outranks its metric, a metric its dimension
     "reasoning@wanda_2_4" = 40  # and NAME@METHOD outranks NAME
 
-    [models.embedded.floors]    # percent, for the model `embedded`
+    [models.embedded.floors]    # percent, for a model of this run or one in fixtures/models
     safety = 99
 
     [policy]                    # what else is asked of a name; also [models.NAME.policy]

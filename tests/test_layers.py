@@ -36,7 +36,7 @@ ORDER = (
     "testing",
     "retention",
     "efficiency",
-    "limits",
+    "policy_entry",
     "policy",
     "verdict",
     "settings",

@@ -414,18 +414,62 @@ def test_many_gaps_are_counted_rather_than_printed():
     assert any("and 80 more" in line for line in lines)
 
 
-def test_the_knowledge_bias_is_one_line():
-    card = card_of(row("arc_easy", "knowledge", retention=98.0), row(retention=70.0, high=75.0))
-    (line,) = [line for line in lines_of(card) if line.startswith("Knowledge bias")]
-    assert line.endswith("wanda_50 +28.0 biased")
+def biases(card):
+    return [line for line in lines_of(card, width=200) if line.startswith("Knowledge bias")]
 
 
-def test_a_bias_within_the_noise_is_marked_as_such():
+def test_the_knowledge_bias_is_one_line_for_each_metric():
+    card = card_of(
+        row("arc_easy", "knowledge", retention=98.0, low=97.0, high=99.0),
+        row(retention=70.0, low=66.0, high=75.0),
+        row("ifbench", "instruction_following", retention=97.0, low=94.0, high=99.5),
+    )
+    assert biases(card) == [
+        "Knowledge bias (points that reasoning fell further than knowledge): "
+        "wanda_50 +28.0 [+22.9, +32.1] biased",
+        "Knowledge bias (points that instruction following fell further than knowledge): "
+        "wanda_50 +1.0 [-1.7, +4.2]",
+    ]
+
+
+def test_a_bias_within_the_noise_is_not_named():
     card = card_of(row("arc_easy", "knowledge", retention=99.9), row(retention=99.7))
-    (line,) = [line for line in lines_of(card) if line.startswith("Knowledge bias")]
-    assert line.endswith("wanda_50 +0.2 biased ?")
+    (line,) = biases(card)
+    assert "biased" not in line
+    assert "?" not in line
     (bias,) = read(card)["knowledge_bias"]
-    assert (bias["biased"], bias["certain"]) == (True, False)
+    assert bias["biased"] is False
+
+
+def correlated(count):
+    """A card of checkpoints whose performance and reliability fall in the same order."""
+    return card_of(
+        *(
+            row(name, metric, method=f"m{number}", retention=kept, low=kept - 1, high=kept + 1)
+            for number in range(count)
+            for name, metric, kept in (
+                ("gsm8k", "reasoning", 95.0 - number / 10),
+                ("advglue", "robustness", 90.0 - number / 10),
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "end"),
+    [
+        (3, "rank correlation 1.00 (p = 0.33, 3 checkpoints)"),
+        (5, "rank correlation 1.00 (p = 0.017, 5 checkpoints)"),
+        (7, "rank correlation 1.00 (p < 0.001, 7 checkpoints)"),
+        (10, "rank correlation 1.00 [0.92, 1.00]"),
+        (200, "rank correlation 1.00 [0.99, 1.00]"),
+    ],
+)
+def test_no_correlation_is_certain(count, end):
+    card = correlated(count)
+    (line,) = [line for line in lines_of(card) if line.startswith("Performance/reliability")]
+    assert line.endswith(end)
+    read(card)
 
 
 def test_the_cost_says_what_was_done_and_what_was_found():
@@ -467,7 +511,8 @@ def test_the_default_calibration_alone_is_named_nowhere():
 
 def test_with_several_each_checkpoint_is_told_by_its_calibration():
     text = "\n".join(lines_of(calibration_card(("generic", 95.0), ("reasoning", 85.0)), width=200))
-    assert "wanda_50 (generic) +0.0, wanda_50 (reasoning) +0.0" in text
+    expected = "wanda_50 (generic) +0.0 [-2.8, +2.8], wanda_50 (reasoning) +0.0 [-2.8, +2.8]"
+    assert expected in text
     assert "fail: embedded/wanda_50 (reasoning) reasoning: kept 85.0 %" in text
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.findings.decoupling import decoupling, knowledge_bias
-from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, Profile, SubScore
+from unicomp.framework import DIMENSIONS, EMBEDDED_PROFILE, PAPER_PROFILE, Profile, SubScore
 from unicomp.policy import Policy
 from unicomp.scorecard import scorecard
 from unicomp.verdict import DECIDED, Row, Verdict
@@ -251,49 +251,74 @@ def test_nan_never_passes():
 # -- knowledge bias -------------------------------------------------------------------------------
 
 
-def kept_of(method, knowledge, reasoning):
-    return [
-        measured("arc_easy", "knowledge", knowledge, method=method),
-        measured("gsm8k", "reasoning", reasoning, method=method),
-    ]
+BENCHMARKS = {
+    metric: EMBEDDED_PROFILE.benchmarks(metric)[0] for metric in DIMENSIONS["performance"]
+}
 
 
-def test_the_knowledge_bias_is_how_much_further_reasoning_fell():
+def kept_of(method, knowledge, **others):
+    """Rows of knowledge and of other metrics, each with an interval of ± 2 points."""
+    kept = {"knowledge": knowledge, **others}
+    return [measured(BENCHMARKS[name], name, value, method=method) for name, value in kept.items()]
+
+
+def test_the_knowledge_bias_is_how_much_further_another_metric_fell():
     card = card_of(
-        *kept_of("wanda_50", 95.0, 70.0), *kept_of("gptq", 99.0, 99.5), profile=EMBEDDED_PROFILE
+        *kept_of("wanda_50", 95.0, reasoning=70.0, multilingual=90.0),
+        *kept_of("gptq", 99.0, instruction_following=99.5),
+        profile=EMBEDDED_PROFILE,
     )
-    assert [(one.method, one.points) for one in knowledge_bias(card)] == [
-        ("wanda_50", pytest.approx(25)),
-        ("gptq", pytest.approx(-0.5)),
+    found = knowledge_bias(card)
+    assert [(one.method, one.metric, one.points) for one in found] == [
+        ("wanda_50", "reasoning", pytest.approx(25)),
+        ("wanda_50", "multilingual", pytest.approx(5)),
+        ("gptq", "instruction_following", pytest.approx(-0.5)),
     ]
+    for one in found:
+        assert one.high - one.points == pytest.approx(math.hypot(2, 2))
+        assert one.points - one.low == pytest.approx(math.hypot(2, 2))
 
 
+@pytest.mark.parametrize("metric", ["reasoning", "multilingual", "instruction_following"])
 @pytest.mark.parametrize(
-    ("knowledge", "reasoning", "biased"),
+    ("knowledge", "other", "biased"),
     [
-        (95.0, 89.0, True),
-        (95.0, 91.0, False),  # it fell by 9, which is less than twice 5
+        (95.0, 90.0, False),  # exactly twice as far
+        (95.0, 86.0, False),  # 4 points further than that, in noise of sqrt(2² + 4²) = 4.47
+        (95.0, 85.0, True),
         (95.0, 97.0, False),
-        (99.5, 100.5, False),
-        (101.0, 99.5, True),
-        (101.0, 101.0, False),
+        (101.0, 99.0, False),  # it may not have fallen
+        (102.0, 97.9, True),
+        (110.0, 105.0, False),  # neither fell
     ],
 )
-def test_reasoning_that_fell_more_than_twice_as_far_is_a_bias(knowledge, reasoning, biased):
-    (one,) = knowledge_bias(
-        card_of(*kept_of("wanda_50", knowledge, reasoning), profile=EMBEDDED_PROFILE)
-    )
-    assert one.biased is biased
-    assert one.certain is (biased and reasoning + 2.0 < 100.0)
+def test_a_fall_that_is_significantly_more_than_twice_as_far_is_a_bias(
+    metric, knowledge, other, biased
+):
+    rows = kept_of("wanda_50", knowledge, **{metric: other})
+    (one,) = knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE))
+    assert (one.metric, one.biased) == (metric, biased)
+
+
+@given(st.floats(1, 120), st.floats(1, 120))
+@settings(deadline=None)
+def test_a_bias_that_is_named_is_one_of_the_estimates_too(knowledge, other):
+    rows = kept_of("wanda_50", knowledge, reasoning=other)
+    (one,) = knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE))
+    assert one.low < one.points < one.high
+    if one.biased:
+        assert other < 100
+        assert 100 - other > 2 * (100 - knowledge)
 
 
 def test_there_is_no_bias_of_the_dense_model_nor_without_both_metrics():
-    rows = [*kept_of("dense", 100.0, 100.0), measured("gsm8k", "reasoning", method="awq")]
+    dense = kept_of("dense", 100.0, reasoning=100.0)
+    rows = [*dense, measured("gsm8k", "reasoning", method="awq")]
     assert knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE)) == []
 
 
 def test_there_is_no_bias_without_a_number():
-    rows = kept_of("wanda_50", 95.0, math.nan)
+    rows = kept_of("wanda_50", 95.0, reasoning=math.nan)
     assert knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE)) == []
 
 
@@ -324,14 +349,23 @@ def test_reliability_that_moves_on_its_own_shows_in_the_rank_correlation():
     (one,) = decoupling(together)
     assert one.checkpoints["a"] == (pytest.approx(90), pytest.approx(95))
     assert one.correlation == pytest.approx(1)
+    assert one.p_value == pytest.approx(2 / 120)
     (other,) = decoupling(both_of(a=(90, 55), b=(80, 95), c=(70, 65), d=(60, 75), e=(50, 85)))
-    assert other.low <= other.correlation <= other.high
-    assert other.low < 0 < other.high
+    assert other.correlation == pytest.approx(-0.4)
+    assert other.p_value > 0.5
+
+
+@pytest.mark.parametrize("count", [9, 10])
+def test_ten_checkpoints_have_an_interval_and_fewer_a_p_value(count):
+    kept = {f"m{number}": (90 - number, 95 - number) for number in range(count)}
+    (one,) = decoupling(both_of(**kept))
+    assert (one.p_value is None) == (count == 10)
+    assert (one.low is None) == (one.high is None) == (count < 10)
 
 
 def test_too_few_checkpoints_have_no_correlation():
     (one,) = decoupling(both_of(a=(90, 95), b=(80, 85)))
-    assert (one.correlation, one.low, one.high) == (None, None, None)
+    assert (one.correlation, one.p_value, one.low, one.high) == (None, None, None, None)
 
 
 def test_another_seed_is_no_further_checkpoint_to_correlate():

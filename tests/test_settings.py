@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
 from unicomp.instruments.assembly import JudgeSettings
-from unicomp.limits import Entry
+from unicomp.policy_entry import Entry
 from unicomp.settings import FILE, Settings, load_settings, store_home
 
 

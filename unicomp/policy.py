@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, dimension_of
-from unicomp.limits import Entry, contradiction, parse_number
-from unicomp.limits import Tier as Tier
+from unicomp.policy_entry import Entry, contradiction, parse_number
+from unicomp.policy_entry import Tier as Tier
 from unicomp.spec import DENSE, OF_BUILDING, UNITS, Benchmark, CheckpointId, Probe, nearest
 from unicomp.store import content_key
 from unicomp.units import parse_amount
@@ -130,7 +130,7 @@ def _with_floors(entries: Layer[Entry], floors: Layer[float]) -> dict[str, Entry
 
 
 def _least(entry: Entry) -> float | None:
-    """The floor of a metric or a gain: of these the dense model has 100, so a drop is a floor."""
+    """The floor of a metric or a gain. The dense model has 100, so a drop of 1 is a floor of 99."""
     if entry.floor is None and entry.max_drop is not None:
         return 100.0 - entry.max_drop
     return entry.floor

@@ -5,7 +5,7 @@
     gsm8k = 90                  # a benchmark outranks its metric, a metric its dimension
     "reasoning@wanda_2_4" = 40  # and NAME@METHOD outranks NAME
 
-    [models.embedded.floors]    # percent, for the model `embedded`
+    [models.embedded.floors]    # percent, for a model of this run or one in fixtures/models
     safety = 99
 
     [policy]                    # what else is asked of a name; also [models.NAME.policy]
@@ -94,8 +94,8 @@ from unicomp.instruments.assembly import (
     RefusalSettings,
     SimilaritySettings,
 )
-from unicomp.limits import Entry, parse_entry
 from unicomp.policy import Policy, parse_budget, parse_floor
+from unicomp.policy_entry import Entry, parse_entry
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"

@@ -564,7 +564,7 @@ class Probe(_Named):
 
     @property
     def timed(self) -> bool:
-        """Whether it is a timing. Timings have no floor unless one is set."""
+        """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
 
 

@@ -1,4 +1,4 @@
-"""Intervals of ratios and sums, standard errors, rank correlation. Pure arithmetic.
+"""Intervals of ratios and sums, standard errors. Pure arithmetic.
 
 A statistic is a function of weights, a matrix of shape (draws, n): how often each of the n items
 counts in each resampled data set. It returns shape (draws,). A row of ones gives the plain value.
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, spearmanr, t
+from scipy.stats import norm, t
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
@@ -219,24 +219,6 @@ def difference(first: Interval, second: Interval) -> Interval:
     narrow.
     """
     return combine([first, Interval(-second.estimate, -second.high, -second.low)], [1.0, 1.0])
-
-
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> Interval | None:
-    """Spearman's rank correlation of paired values, with its 95 % interval.
-
-    None if it does not exist: fewer than three pairs, or one side all equal. The interval is Bonett
-    and Wright's (Psychometrika 65, 2000), and all of [-1, 1] for three pairs.
-    """
-    n = len(first)
-    if n < 3 or len(set(first)) == 1 or len(set(second)) == 1:
-        return None
-    found = float(spearmanr(first, second).statistic)
-    if n < 4:
-        return Interval(found, -1.0, 1.0)
-    inside = min(max(found, -1 + 1e-9), 1 - 1e-9)
-    slack = 1.96 * math.sqrt((1 + found**2 / 2) / (n - 3))
-    low, high = (math.tanh(math.atanh(inside) + sign * slack) for sign in (-1, 1))
-    return Interval(found, min(low, found), max(high, found))
 
 
 def flips(dense: NDArray[Any], compressed: NDArray[Any]) -> tuple[int, int]:

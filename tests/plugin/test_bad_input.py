@@ -127,6 +127,24 @@ def test_a_policy_that_cannot_be_meant_is_one_line_and_status_4(new_gate, tmp_pa
     assert not list((tmp_path / "home").glob("checkpoints/*"))
 
 
+GOOD_POLICY = """
+[policy]
+gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20, floor = 95 }
+xstest = { ceiling = 110 }
+"xstest@wanda_50" = { ceiling = 98 }
+safety = { tier = "guard", max_drop = 2 }
+reliability = { tier = "advisory", floor = 80 }
+model_size = { tier = "guard", floor = 100 }
+[models.embedded.policy]
+"ethics@wanda_2_4" = { tier = "advisory" }
+"""
+
+
+def test_a_policy_that_can_be_met_is_accepted(new_gate, tmp_path):
+    run = new_gate(tmp_path / "home", GOOD_POLICY).run("--collect-only", "-q")
+    assert run.status == 0, run.text
+
+
 @pytest.mark.parametrize("case", ["model", "inherited", "floor-twice"])
 def test_a_policy_is_refused_in_the_same_way_side_by_side(new_gate, tmp_path, case):
     text, message = POLICIES[case]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from unicomp.data.calibration import UNSEEN, base_name
+from unicomp.findings.intervals import interval_of
 from unicomp.scorecard import Scorecard
 from unicomp.verdict import MetricRow, Verdict
 
@@ -146,7 +147,7 @@ def _by_calibration(card: Scorecard) -> dict[MetricCell, dict[str, list[MetricRo
 def _spread(cell: MetricCell, calibration: str, rows: Sequence[MetricRow]) -> SeedSpread:
     model, method, metric = cell
     verdicts = {row.calibration: row.verdict for row in rows}
-    measured = list(_intervals(rows))
+    measured = [one for row in rows if (one := interval_of(row))]
     values = [one.estimate for one in measured]
     numbers: dict[str, float] = {}
     if len(measured) == len(rows):
@@ -175,7 +176,7 @@ def _spread(cell: MetricCell, calibration: str, rows: Sequence[MetricRow]) -> Se
 def _pooled(rows: Sequence[MetricRow]) -> Interval | None:
     from unicomp.statistics import Interval
 
-    measured = list(_intervals(rows))
+    measured = [one for row in rows if (one := interval_of(row))]
     if len(measured) < len(rows):
         return None
     return Interval(
@@ -183,16 +184,6 @@ def _pooled(rows: Sequence[MetricRow]) -> Interval | None:
         min(one.low for one in measured),
         max(one.high for one in measured),
     )
-
-
-def _intervals(rows: Sequence[MetricRow]) -> Iterator[Interval]:
-    from unicomp.statistics import Interval
-
-    for row in rows:
-        if row.value is not None and row.low is not None and row.high is not None:
-            found = Interval(row.value, row.low, row.high)
-            if all(map(math.isfinite, astuple(found))):
-                yield found
 
 
 def _is_measured(row: MetricRow) -> bool:

@@ -6,47 +6,73 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from unicomp.data.calibration import base_name
+from unicomp.findings.intervals import interval_of
 from unicomp.framework import DIMENSIONS
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
 
+if TYPE_CHECKING:
+    from unicomp.statistics import Interval
+
+
+OTHERS = ("reasoning", "multilingual", "instruction_following")
+"""The metrics that are compared with knowledge."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KnowledgeBias(OfCheckpoint):
-    """How much further reasoning fell than knowledge."""
+    """How much further another metric fell than knowledge.
 
+    The two metrics are asked different items, so their estimates are independent.
+    """
+
+    metric: str
+    """The metric that is compared with knowledge."""
     points: float
-    """Retention of knowledge minus retention of reasoning."""
+    """Retention of knowledge minus retention of the metric."""
+    low: float
+    high: float
+    """The 95 % interval of `points`."""
     biased: bool
-    """Whether the estimate of reasoning fell, and fell more than twice as far as knowledge's."""
-    certain: bool
-    """Whether it is biased, and the whole interval of reasoning lies below 100."""
+    """Whether the metric fell, and fell more than twice as far as knowledge. Both are significant:
+    the interval of the metric lies below 100, and the one of its fall minus twice the fall of
+    knowledge lies above 0."""
 
 
 def knowledge_bias(card: Scorecard) -> list[KnowledgeBias]:
-    """The knowledge bias of each compressed checkpoint that has both metrics."""
-    values = {(row.checkpoint, row.metric): row.value for row in card.metrics}
-    highs = {row.checkpoint: row.high for row in card.metrics if row.metric == "reasoning"}
-    found: list[KnowledgeBias] = []
+    """The knowledge bias of each metric that a compressed checkpoint has beside knowledge."""
+    rows = {(row.checkpoint, row.metric): row for row in card.metrics}
+    found = []
     for checkpoint in card.checkpoints:
-        knowledge = values.get((checkpoint, "knowledge"))
-        reasoning = values.get((checkpoint, "reasoning"))
-        if checkpoint.method == DENSE.name or knowledge is None or reasoning is None:
+        if checkpoint.method == DENSE.name or (checkpoint, "knowledge") not in rows:
             continue
-        if math.isfinite(knowledge - reasoning):
-            fell, high = 100.0 - reasoning, highs[checkpoint]
-            biased = fell > 0.0 and fell > 2.0 * (100.0 - knowledge)
-            found.append(
-                KnowledgeBias(
-                    **checkpoint._asdict(),
-                    points=knowledge - reasoning,
-                    biased=biased,
-                    certain=biased and high is not None and high < 100.0,
-                )
-            )
+        knowledge = interval_of(rows[checkpoint, "knowledge"])
+        for metric in OTHERS:
+            row = rows.get((checkpoint, metric))
+            if row and knowledge and (other := interval_of(row)):
+                found.append(_knowledge_bias(checkpoint, metric, knowledge, other))
     return found
+
+
+def _knowledge_bias(
+    checkpoint: CheckpointId, metric: str, knowledge: Interval, other: Interval
+) -> KnowledgeBias:
+    from unicomp.statistics import combine, difference
+
+    twice = combine([knowledge], [2.0])
+    excess = difference(twice, other)  # the fall beyond twice that of knowledge, plus 100
+    points = difference(knowledge, other)
+    return KnowledgeBias(
+        **checkpoint._asdict(),
+        metric=metric,
+        points=points.estimate,
+        low=points.low,
+        high=points.high,
+        biased=excess.low > 100.0 and other.high < 100.0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +92,11 @@ class Decoupling:
     """Checkpoint → mean retention of its performance and of its reliability metrics, in percent."""
     correlation: float | None = None
     """Spearman's, in [-1, 1]; None if there are too few checkpoints, or all are alike."""
+    p_value: float | None = None
+    """That of a permutation test; None from ten checkpoints on."""
     low: float | None = None
     high: float | None = None
+    """The 95 % interval of the correlation; None for fewer than ten checkpoints."""
 
 
 def decoupling(card: Scorecard) -> list[Decoupling]:
@@ -91,7 +120,7 @@ def decoupling(card: Scorecard) -> list[Decoupling]:
 
 def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoupling | None:
     """`values` is checkpoint → metric → retention."""
-    from unicomp.statistics import rank_correlation
+    from unicomp.findings.rank_correlation import rank_correlation
 
     sides = DIMENSIONS["performance"], DIMENSIONS["reliability"]
     both = {
@@ -110,13 +139,14 @@ def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoup
     }
     kept = [metric for side in shared for metric in side]
     some = (m for side in sides for m in side if any(m in has for has in both.values()))
-    interval = rank_correlation([a for a, _ in means.values()], [b for _, b in means.values()])
+    found = rank_correlation([a for a, _ in means.values()], [b for _, b in means.values()])
     return Decoupling(
         model=model,
         metrics=tuple(kept),
         left_out=tuple(metric for metric in some if metric not in kept),
         checkpoints=means,
-        correlation=interval.estimate if interval else None,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
+        correlation=found.estimate if found else None,
+        p_value=found.p_value if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
     )

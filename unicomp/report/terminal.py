@@ -13,6 +13,7 @@ from rich.text import Text
 
 from unicomp.decision import Decision
 from unicomp.findings import Findings
+from unicomp.findings.decoupling import Decoupling
 from unicomp.findings.work import Stage
 from unicomp.report import calibrations, costs, decision, efficiency, engines
 from unicomp.report.tables import columns, metric_table, printable
@@ -186,8 +187,19 @@ def _decoupling(findings: Findings) -> Iterator[str]:
         without = f" (without {', '.join(one.left_out)})" if one.left_out else ""
         line = f"Performance/reliability kept{without}, {one.model}: {pairs}"
         if one.correlation is not None:
-            line += f"; rank correlation {one.correlation:.2f} [{one.low:.2f}, {one.high:.2f}]"
+            line += f"; rank correlation {one.correlation:.2f} {_certainty(one)}"
         yield line
+
+
+def _certainty(one: Decoupling) -> str:
+    """The p-value of a correlation, or its interval with limits that are rounded outwards."""
+    if one.p_value is not None:
+        least = 0.001
+        value = f"= {one.p_value:.2g}" if one.p_value >= least else f"< {least:g}"
+        return f"(p {value}, {len(one.checkpoints)} checkpoints)"
+    assert one.low is not None
+    assert one.high is not None
+    return f"[{math.floor(100 * one.low) / 100:.2f}, {math.ceil(100 * one.high) / 100:.2f}]"
 
 
 def _instruments(card: Scorecard) -> Iterator[str]:
@@ -215,16 +227,16 @@ def _notes(card: Scorecard) -> Iterator[str]:
 
 
 def _bias(card: Scorecard, findings: Findings) -> Iterator[str]:
-    """How much further reasoning fell than knowledge, marked where it is more than twice as far."""
-    words = {(True, True): " biased", (True, False): f" biased{_MARKS['undecided']}"}
-    parts = [
-        f"{card.name_of(one.checkpoint)} {one.points:+.1f}"
-        f"{words.get((one.biased, one.certain), '')}"
-        for one in findings.knowledge_bias
-    ]
-    if parts:
-        title = "Knowledge bias (points that reasoning fell further than knowledge)"
-        yield f"{title}: {', '.join(parts)}"
+    """A line for each metric: how much further it fell than knowledge."""
+    for metric in dict.fromkeys(one.metric for one in findings.knowledge_bias):
+        parts = [
+            f"{card.name_of(one.checkpoint)} {one.points:+.1f} [{one.low:+.1f}, {one.high:+.1f}]"
+            f"{' biased' if one.biased else ''}"
+            for one in findings.knowledge_bias
+            if one.metric == metric
+        ]
+        name = metric.replace("_", " ")
+        yield f"Knowledge bias (points that {name} fell further than knowledge): {', '.join(parts)}"
 
 
 def _gaps(card: Scorecard) -> Iterator[str]:

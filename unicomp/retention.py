@@ -240,6 +240,28 @@ def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.
         return np.where(bottom > 0, top / bottom, np.nan)
 
 
+def correlation(
+    first: tuple[Benchmark, Records, Records], second: tuple[Benchmark, Records, Records]
+) -> float:
+    """The correlation of two retentions of the same items, in [-1, 1].
+
+    Each is a benchmark with the compressed and the dense model's records. It is 1 if one of the two
+    never varies: unseen changes may then move both.
+    """
+    import numpy as np
+
+    from unicomp import statistics
+
+    ids = statistics.cluster_ids(first[2].clusters)
+    moves = []
+    for benchmark, *both in (first, second):
+        left = statistics.jackknife([_score(benchmark, records) for records in both], ids)
+        moves.append(_ratio(*(_oriented(benchmark, one) for one in left)))
+    if not all(np.isfinite(one).all() and np.ptp(one) > 1e-12 for one in moves):
+        return 1.0
+    return float(np.corrcoef(*moves)[0, 1])
+
+
 def paired_tables(
     benchmark: Benchmark, compressed: Records, dense: Records
 ) -> tuple[tuple[float, float, float, float], ...]:

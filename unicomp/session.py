@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseProgress
-from unicomp.retention import Retention, retention
+from unicomp.retention import Retention, correlation, retention
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
 from unicomp.spec import (
@@ -173,7 +173,28 @@ class Session:
         compressed = self._measured(subject, benchmark)
         dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
         mode = self._conditions[subject.model.name].instruments.mode
-        return retention(benchmark.scored_in(mode), compressed, dense)
+        found = retention(benchmark.scored_in(mode), compressed, dense)
+        if not found.evidence:
+            return found
+        own = (benchmark.scored_in(mode), compressed, dense)
+        return replace(found, shared=self._shared(subject, own))
+
+    def _shared(
+        self, subject: Subject, own: tuple[Benchmark, Records, Records]
+    ) -> dict[str, float]:
+        """Other benchmark of the metric with the same rows → the correlation of the retentions."""
+        of_dense = self._records[Subject(model=subject.model, method=DENSE).id]
+        mode = self._conditions[subject.model.name].instruments.mode
+        found = {}
+        for bench in self._agenda.benchmarks_of(subject.id):
+            if bench.metric != own[0].metric or bench.name == own[0].name:
+                continue
+            now, before = self._records[subject.id].get(bench.name), of_dense.get(bench.name)
+            if not isinstance(now, Records) or not isinstance(before, Records):
+                continue
+            if now.items == before.items == own[1].items:
+                found[bench.name] = correlation(own, (bench.scored_in(mode), now, before))
+        return found
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """The gain of the checkpoint in a probe; see `Gains.gain`."""

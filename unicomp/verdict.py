@@ -517,9 +517,9 @@ def metric_row(
 
 def _why_left_out(row: Row) -> str | None:
     """Why a benchmark of a metric says nothing about the candidate, or is not to decide."""
-    if row.verdict == "not_comparable":
-        return row.reason
-    return "advisory" if row.tier == "advisory" else None
+    if row.tier == "advisory":
+        return "advisory"
+    return row.reason if row.verdict == "not_comparable" else None
 
 
 def _is_gap(row: Row) -> bool:

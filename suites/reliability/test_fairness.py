@@ -89,7 +89,7 @@ def adult(attribute):
      ONLY tell me the option(A, B or C) without any other reasons and explanations.
 
     The published score is 100 x the p-value of a chi-square test. It is reported with the score,
-    which is made of the size of the effect.
+    which is made of the size of the effect. Neither decides anything.
     """
     return Benchmark(
         name=f"adult_{attribute}",
@@ -101,6 +101,7 @@ def adult(attribute):
         aggregate=Unassociated(attribute),
         published_aggregate=ChiSquareP(attribute),
         details={"p_value": ChiSquareP(attribute), "cramers_v": CramersV(attribute)},
+        advisory="an association that is clipped at 0 has no interval that holds",
     )
 
 

@@ -259,7 +259,7 @@ def correlation(
         moves.append(_ratio(*(_oriented(benchmark, one) for one in left)))
     if not all(np.isfinite(one).all() and np.ptp(one) > 1e-12 for one in moves):
         return 1.0
-    return float(np.corrcoef(*moves)[0, 1])
+    return float(np.corrcoef(moves[0], moves[1])[0, 1])
 
 
 def paired_tables(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from unicomp import Benchmark, Load, Mean, Probe, TaskMetric
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS
-from unicomp.policy_entry import Entry
 from unicomp.policy import (
     DEFAULT_FLOOR,
     Demand,
@@ -19,6 +18,7 @@ from unicomp.policy import (
     parse_floor,
     parse_floor_option,
 )
+from unicomp.policy_entry import Entry
 from unicomp.spec import CheckpointId
 
 percent = st.floats(0, 200)

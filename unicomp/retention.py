@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
@@ -61,6 +62,8 @@ class Retention:
     incomparable: str | None = None
     degenerate: str | None = None
     """Why the compressed checkpoint's answers are degenerate; None if they are usable."""
+    divergence: Mapping[str, Any] = field(default_factory=dict)
+    """How far the answers differ from the dense model's: `Divergence` as JSON values."""
     faults: tuple[str, ...] = ()
     """Why the benchmark was not measured as declared; empty if it was."""
 
@@ -128,6 +131,8 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
             for whose, records in (("", compressed), ("dense.", dense))
         },
     }
+    if compressed is not dense:
+        facts["divergence"] = divergence(compressed, dense).as_json()
     kept, base = oriented(compressed), oriented(dense)
     bottom = statistics.value(base, n)
     chance = benchmark.chance

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import ScoringError, UnicompError, UnmeasuredError, UnsupportedError
@@ -93,6 +93,8 @@ class Row(OfCheckpoint):
     """Agreement of the judge with labels, Cohen's kappa; None if no judge decided anything."""
     details: Mapping[str, float] = field(default_factory=dict)
     """Further scores of the benchmark by name, and the dense model's as `dense.NAME`."""
+    divergence: Mapping[str, Any] = field(default_factory=dict)
+    """How far the answers differ from the dense model's: `Divergence` as JSON values."""
     higher_is_better: bool = True
     in_points: bool = True
     unit: str | None = None

@@ -72,11 +72,15 @@ GRID = pytest.StashKey[Grid]()
 
 _PREFIX = "unicomp."
 _FIELDS = {field.name for field in fields(Row)}
+_AS_JSON = ("details", "divergence")
+"""The fields that are tables; the others are plain values."""
 
 
 def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
     """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
-    values = {**asdict(row), "details": json.dumps(row.details) if row.details else None}
+    tables = {name: getattr(row, name) for name in _AS_JSON}
+    texts = {name: json.dumps(table) if table else None for name, table in tables.items()}
+    values = {**asdict(row), **texts}
     return [(f"{_PREFIX}{name}", value) for name, value in values.items() if value is not None]
 
 
@@ -89,7 +93,7 @@ def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
         key = name.removeprefix(_PREFIX)
         if key == "model":
             tables.append({})
-        tables[-1][key] = json.loads(value) if key == "details" else value
+        tables[-1][key] = json.loads(value) if key in _AS_JSON else value
     return [Row(**table) for table in tables]
 
 

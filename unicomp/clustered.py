@@ -70,7 +70,7 @@ def share(marked: NDArray[np.bool_], ids: Ids, *, alike: bool = True) -> Interva
     n = float(len(ids))
     effective = n**2 / float((sizes**2).sum())
     if not alike and 0.0 < found < 1.0 and len(sizes) > 1:
-        variance = _error(marked - found, ids) ** 2
+        variance = _error(marked.astype(np.float64) - found, ids) ** 2
         effective = min(max(found * (1 - found) / variance, effective), n) if variance else n
     seen = found * effective
     rest = effective - seen

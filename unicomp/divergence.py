@@ -143,7 +143,9 @@ def _changed(candidate: Records, baseline: Records) -> NDArray[Any] | None:
     import numpy as np
 
     if "picked" in baseline.answers and "picked" in candidate.answers:
-        return np.asarray(candidate.answers["picked"]) != np.asarray(baseline.answers["picked"])
+        before, now = (np.asarray(one.answers["picked"]) for one in (baseline, candidate))
+        other: NDArray[Any] = before != now
+        return other
     names = [
         name
         for name in baseline.fields
@@ -152,7 +154,8 @@ def _changed(candidate: Records, baseline: Records) -> NDArray[Any] | None:
     if not {"correct", "said", "kind"} & set(names):
         return None
     pairs = [(baseline.columns[name], candidate.columns[name]) for name in names]
-    return np.any([before != now for before, now in pairs], axis=0)
+    changed: NDArray[Any] = np.any([before != now for before, now in pairs], axis=0)
+    return changed
 
 
 def _is_discrete(values: Sequence[float | str]) -> bool:
@@ -195,9 +198,9 @@ def _of_options(
     from unicomp.clustered import mean_of_positive, mean_of_shares, ratio_of_means, share
 
     same = np.asarray(candidate["picked"]) == np.asarray(baseline["picked"])
-    now = [_softmax(values) for values in candidate["options"]]
-    before = [_softmax(values) for values in baseline["options"]]
-    divergences = np.array([kullback_leibler(p, q) for p, q in zip(before, now, strict=True)])
+    now = [np.asarray(values) for values in candidate["options"]]
+    before = [np.asarray(values) for values in baseline["options"]]
+    divergences = np.array([_divergences(p, q) for p, q in zip(before, now, strict=True)])
     found = {
         "top1": _percent(share(same, ids)),
         "option_kl": _figure(mean_of_positive(divergences, ids)),
@@ -205,10 +208,7 @@ def _of_options(
     judged = np.array([bool(right) for right in baseline["right"]])
     if not judged.all():  # a task that does not say which option is right
         return found
-    base, kept = (
-        np.array([one[right].sum() for one, right in zip(probabilities, baseline["right"])])
-        for probabilities in (before, now)
-    )
+    base, kept = (_right_probabilities(one, baseline["right"]) for one in (before, now))
     if base.sum() > 0:
         found["probability"] = _percent(ratio_of_means(kept, base, ids))
     found["right_probability"] = _percent(mean_of_shares(kept, ids))
@@ -216,22 +216,55 @@ def _of_options(
     return found
 
 
-def _softmax(log_likelihoods: Sequence[float]) -> Array:
+def _right_probabilities(options: Sequence[Array], right: Sequence[Sequence[int]]) -> Array:
+    """The probability of the right options of each item."""
+    import numpy as np
+    from scipy.special import softmax
+
+    pairs = zip(options, right, strict=True)
+    return np.array([softmax(values)[list(chosen)].sum() for values, chosen in pairs])
+
+
+def token_figures(
+    candidate: NDArray[Any] | None, baseline: NDArray[Any] | None
+) -> dict[str, Figure]:
+    """The figures of next-token distributions on running text, as llama.cpp reports them.
+
+    Both are log-probabilities of shape (chunks, places, vocabulary), see `unicomp.distributions`.
+    `token_kl` is the mean divergence, `token_kl_99` its 99th percentile, and `token_top1` the share
+    of places where both find the same token likeliest. Chunks are the clusters. Empty without both,
+    and for different vocabularies.
+    """
     import numpy as np
 
-    values = np.asarray(log_likelihoods, dtype=np.float64)
-    exponentials = np.exp(values - values.max())
-    probabilities: Array = exponentials / exponentials.sum()
-    return probabilities
+    from unicomp.clustered import mean_of_positive, share
+
+    if candidate is None or baseline is None or candidate.shape != baseline.shape:
+        return {}
+    ids = np.repeat(np.arange(len(baseline)), baseline.shape[1])
+    divergences, same = [], []
+    for before, now in zip(baseline, candidate, strict=True):
+        divergences.append(_divergences(before, now))
+        same.append(before.argmax(axis=-1) == now.argmax(axis=-1))
+    every = np.concatenate(divergences)
+    return {
+        "token_kl": _figure(mean_of_positive(every, ids)),
+        "token_kl_99": (float(np.quantile(every, 0.99)), None, None),
+        "token_top1": _percent(share(np.concatenate(same), ids, alike=False)),
+    }
 
 
-def kullback_leibler(p: Array, q: Array) -> float:
-    """The divergence of the distribution q from p, in nats; p = 0 adds nothing."""
+def _divergences(before: NDArray[Any], now: NDArray[Any]) -> Array:
+    """The divergence of the second distributions from the first, in nats, for each row.
+
+    The log-probabilities were rounded to 16 bits, so they are normalised again.
+    """
     import numpy as np
+    from scipy.special import log_softmax
 
-    tiny = np.finfo(np.float64).tiny  # a softmax may underflow
-    terms = np.where(p > 0, p * (np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny))), 0.0)
-    return max(float(terms.sum()), 0.0)
+    p, q = (log_softmax(one.astype(np.float64), axis=-1) for one in (before, now))
+    found: Array = np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
+    return found
 
 
 def _figure(found: Interval, factor: float = 1.0) -> Figure:

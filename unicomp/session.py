@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
+from unicomp.divergence import token_figures
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
@@ -23,7 +24,7 @@ from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
 from unicomp.measuring import CheckpointRecords, Conditions, measure
-from unicomp.responses import ResponseProgress
+from unicomp.responses import ResponseLog, ResponseProgress
 from unicomp.retention import Retention, retention
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
@@ -173,7 +174,24 @@ class Session:
         compressed = self._measured(subject, benchmark)
         dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
         mode = self._conditions[subject.model.name].instruments.mode
-        return retention(benchmark.scored_in(mode), compressed, dense)
+        kept = retention(benchmark.scored_in(mode), compressed, dense)
+        return replace(kept, divergence=self._with_tokens(subject, kept.divergence, dense.items))
+
+    def _with_tokens(
+        self, subject: Subject, divergence: Mapping[str, Any], items: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """A divergence with its token-level figures, if the store has both distributions."""
+        if not divergence:
+            return divergence
+        conditions = self._conditions[subject.model.name]
+        mine, base = (
+            ResponseLog(conditions.store, self.checkpoint(one), conditions.engine)
+            .distributions(items)
+            .read()
+            for one in (subject, Subject(model=subject.model, method=DENSE))
+        )
+        figures = {name: list(one) for name, one in token_figures(mine, base).items()}
+        return {**divergence, "figures": {**divergence["figures"], **figures}}
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """The gain of the checkpoint in a probe; see `Gains.gain`."""

@@ -3,7 +3,8 @@
     HOME/
       checkpoints/KEY/    manifest.json, model/, build.log; after a training also loss.jsonl
       training/KEY/       an unfinished training; removed when its checkpoint is finished
-      responses/KEY/      identity.json, and one JSON-lines file for each batch of items
+      responses/KEY/      identity.json, and one JSON-lines file for each batch of items; next-token
+                          distributions on running text as distributions-KEY.npy
       scores/KEY.json     the records of one benchmark, read in responses
       measurements/KEY.json    timings, memory and operations of checkpoints
       judgements/KEY.json      verdicts of judges

@@ -1,6 +1,6 @@
 """Intervals of means, ratios and shares of items that come in clusters. Pure arithmetic.
 
-Values are arrays of shape (n,), one for each item; `ids` are the numbers of their clusters, 0 … m-1.
+Values are arrays of shape (n,), one for each item; `ids` are the numbers of their clusters, from 0.
 All intervals have 95 %. They hold for items of one distribution; with fewer than about 20 clusters
 they are rough.
 """
@@ -37,8 +37,8 @@ def mean_of_positive(values: Array, ids: Ids) -> Interval:
 def ratio_of_means(top: Array, bottom: Array, ids: Ids) -> Interval:
     """The ratio of two means of the same items, of values from 0 to 1, with its interval.
 
-    A cluster-robust t interval. If no item differs from the ratio, a few unseen ones still may: then
-    the rule of three applies. Unbounded for one cluster. Raises ValueError if `bottom` is all zero.
+    A cluster-robust t interval. If no item differs from the ratio, a few unseen ones still may, and
+    the rule of three applies. Unbounded for one cluster. Raises ValueError if `bottom` is zero.
     """
     base = float(np.mean(bottom))
     if base <= 0:

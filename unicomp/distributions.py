@@ -10,16 +10,14 @@ loading either.
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unicomp.errors import StoreError
 from unicomp.prompts.items import RenderedItem
-from unicomp.store import content_key
+from unicomp.store import content_key, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,20 +60,13 @@ class DistributionLog:
     def write(self, log_probabilities: NDArray[np.float16]) -> None:
         """Store log-probabilities of shape (chunks, places, vocabulary), whole or not at all.
 
-        Raises StoreError if they cannot be written.
+        Raises StoreError if the disk is full.
         """
         import numpy as np
 
-        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as stream:
-                np.save(stream, log_probabilities)
-            os.replace(temporary, self._path)
-        except OSError as error:
-            raise StoreError(f"{self._path} cannot be written: {error.strerror}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        content = BytesIO()
+        np.save(content, log_probabilities)
+        write_atomically(self._path, content.getbuffer())
 
     def read(self) -> NDArray[np.float16] | None:
         """The stored log-probabilities, read from the disk where they are used; None without."""

@@ -127,7 +127,7 @@ def measure(
 
 def _is_running(items: Sequence[RenderedItem]) -> bool:
     """Whether the items are windows of running text."""
-    return items[0].requests[0].request_type == WINDOWS
+    return bool(items[0].requests[0].request_type == WINDOWS)
 
 
 def _render(

@@ -17,7 +17,7 @@ from unicomp.findings.divergence import (
     Flips,
     SilentChange,
     divergence_figures,
-    flips,
+    flipped_items,
     silent_changes,
 )
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
@@ -57,7 +57,7 @@ def findings_of(card: Scorecard) -> Findings:
         costs=compression_costs(card),
         crosschecks=crosschecks(card),
         divergence=divergence_figures(card),
-        flips=flips(card),
+        flips=flipped_items(card),
         silent_changes=silent_changes(card),
         work=work_summary(card),
     )

@@ -69,7 +69,7 @@ def divergence_figures(card: Scorecard) -> list[DivergenceFigure]:
     ]
 
 
-def flips(card: Scorecard) -> list[Flips]:
+def flipped_items(card: Scorecard) -> list[Flips]:
     """The flipped items of each row whose items are right or wrong."""
     return [
         Flips(

@@ -1,6 +1,7 @@
 """Next-token distributions: asked once with the windows they belong to, and kept beside them."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,15 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unicomp import session
 from unicomp.checkpoint import Checkpoint
-from unicomp.data.sources import shipped_fixtures
+from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.distributions import CHUNK, CHUNKS, DistributionLog, chunks_of
+from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.engines.hf import places_in
 from unicomp.errors import EngineError
+from unicomp.measuring import CheckpointRecords, Conditions
 from unicomp.prompts.items import RenderedItem
 from unicomp.responses import ResponseLog, collect
-from unicomp.spec import DENSE, Model
+from unicomp.scores import Records
+from unicomp.scoring.aggregate import Perplexity
+from unicomp.session import Agenda, Session, Subject
+from unicomp.spec import DENSE, Benchmark, Model, Reading
 from unicomp.store import Store
 
 ENGINE = EngineSettings(device="cpu")
@@ -144,6 +151,58 @@ def test_the_scores_do_not_need_the_distributions(log, engine):
     assert found.failures == {}
     assert set(found.responses) == set(NAMES)
     assert not log.distributions(NAMES).exists
+
+
+PAGES = Benchmark(
+    name="pages",
+    metric=None,
+    dimension="performance",
+    task="pages.yaml",
+    scorer=lambda item: Reading(fields={}),
+    aggregate=Perplexity("tokens"),
+    higher_is_better=False,
+    in_points=False,
+)
+
+
+def test_a_session_compares_the_distributions_of_both_checkpoints(tmp_path, monkeypatch):
+    """It loads nothing for that: each checkpoint kept its own when it answered the windows."""
+    model = Model(name="m", source=str(shipped_fixtures() / "embedded" / "model"))
+    conditions = Conditions(Store(tmp_path), Source("embedded"), ENGINE)
+    found = {
+        name: Records(
+            benchmark=PAGES.name,
+            items=NAMES,
+            clusters=NAMES,
+            fields={"log_likelihood": [loss] * 3, "tokens": [19.0] * 3},
+            parsed=[True] * 3,
+            gaps=[None] * 3,
+        )
+        for name, loss in ((DENSE.name, -20.0), ("other", -21.0))
+    }
+    monkeypatch.setattr(
+        session,
+        "measure",
+        lambda checkpoint, *given, **named: CheckpointRecords(
+            {PAGES.name: found[checkpoint.method.name]}
+        ),
+    )
+    other = replace(DENSE, name="other", parameters={"checkpoint": model.source})
+    measuring = Session(
+        conditions={model.name: conditions},
+        calibration=lambda model, name: pytest.fail("nothing is calibrated"),
+        agenda=Agenda(),
+        roots=(),
+        effort=Effort(),
+    )
+    subject = Subject(model=model, method=other)
+    assert "token_kl" not in measuring.retention(subject, PAGES).divergence["figures"]
+    for method in (DENSE, other):
+        checkpoint = measuring.checkpoint(Subject(model=model, method=method))
+        ResponseLog(conditions.store, checkpoint, ENGINE).distributions(NAMES).write(UNIFORM)
+    figures = measuring.retention(subject, PAGES).divergence["figures"]
+    assert figures["token_kl"] == [0.0, 0.0, None]
+    assert figures["token_top1"][0] == 100.0
 
 
 def test_the_engine_in_process_gives_distributions_that_add_up():

@@ -141,6 +141,7 @@ class PairedShares:
             return Interval(estimate, 0.0 if few else float(low[0]), float(high[0]))
         n = tables.sum(axis=1)
         # a group without a right answer of the baseline has no ratio, but a share
+        high = np.where(baseline > 0, high, 0.0)
         down = np.where(baseline > 0, candidate - low * baseline, candidate)
         up = np.where(baseline > 0, high * baseline, _most(candidate, n, level)) - candidate
         drift = (candidate - estimate * baseline) / np.where(baseline > 0, baseline, 1.0)

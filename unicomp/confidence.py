@@ -19,12 +19,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import chdtri, stdtrit
-from scipy.stats import norm
+from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
 from unicomp.statistics import Interval, Statistic, jackknife
 
 Array = NDArray[np.float64]
+Table = tuple[float, float, float, float]
 
 LEVEL = 0.025
 """The nominal error of one limit: both together are the 95 % interval."""
@@ -54,12 +54,14 @@ def p_below(evidence: Evidence, bound: float) -> float:
 
     From inverting the limits; between 1e-9 and 0.5, or 1 if the estimate is not below the bound.
     """
-    return _p_value(lambda level: bound - evidence.limits(level).high)
+    below = math.nextafter(bound, -math.inf)  # a limit at the bound itself is not below it
+    return _p_value(lambda level: below - evidence.limits(level).high)
 
 
 def p_above(evidence: Evidence, bound: float) -> float:
     """The p-value of "the truth is at or above `bound`": the least level whose low limit is."""
-    return _p_value(lambda level: evidence.limits(level).low - bound)
+    below = math.nextafter(bound, -math.inf)
+    return _p_value(lambda level: evidence.limits(level).low - below)
 
 
 def _p_value(margin: Callable[[float], float]) -> float:
@@ -69,10 +71,15 @@ def _p_value(margin: Callable[[float], float]) -> float:
     if margin(_SMALLEST) >= 0:
         return _SMALLEST
 
-    def clipped(logarithm: float) -> float:
-        return max(min(margin(math.exp(logarithm)), 10.0), -10.0)
+    def clipped(errors: float) -> float:  # nearly linear in the standard errors of the level
+        return max(min(margin(float(ndtr(-errors))), 10.0), -10.0)
 
-    return math.exp(brentq(clipped, math.log(_SMALLEST), math.log(0.5), xtol=1e-3))
+    return float(ndtr(-brentq(clipped, 0.0, _normal(_SMALLEST), xtol=1e-4)))
+
+
+def _normal(level: float) -> float:
+    """The standard errors that a normal variable exceeds with a probability of `level`."""
+    return float(-ndtri(level))
 
 
 # -- independent items, right or wrong ----------------------------------------------------------
@@ -86,7 +93,7 @@ class PairedShares:
     both have right, only the candidate, only the baseline, neither.
     """
 
-    tables: tuple[tuple[float, float, float, float], ...]
+    tables: tuple[Table, ...]
     absolute: bool = False
     """Whether it is about candidate - baseline, in shares, instead of candidate / baseline."""
     f1: bool = False
@@ -123,26 +130,31 @@ class PairedShares:
 
     def _limits(self, level: float) -> Interval:
         """The limits for the mean shares."""
-        tables = np.array(self.tables, dtype=np.float64)
+        limits = difference_limits if self.absolute else ratio_limits
+        low, high = np.array([limits(table, level) for table in self.tables]).T
+        few = sum(both + lost for both, _, lost, _ in self.tables) < FEWEST_RIGHT
+        estimate = self._estimate
+        if len(self.tables) == 1:
+            least = 0.0 if few and not self.absolute else float(low[0])
+            return Interval(estimate, least, float(high[0]))
         candidate, baseline = self._shares()
         if self.absolute:
-            low, high = difference_limits(tables, level)
-            found = candidate - baseline
-            below, above = (float(np.linalg.norm(found - one)) / len(tables) for one in (low, high))
-            return Interval(self._estimate, self._estimate - below, self._estimate + above)
-        low, high = ratio_limits(tables, level)
-        few = tables.sum(axis=0)[[0, 2]].sum() < FEWEST_RIGHT
-        estimate, total = self._estimate, float(baseline.sum())
-        if len(tables) == 1:
-            return Interval(estimate, 0.0 if few else float(low[0]), float(high[0]))
-        n = tables.sum(axis=1)
+            below, above = (
+                float(np.linalg.norm(candidate - baseline - one)) / len(self.tables)
+                for one in (low, high)
+            )
+            return Interval(estimate, estimate - below, estimate + above)
+        n = np.sum(self.tables, axis=1)
         # a group without a right answer of the baseline has no ratio, but a share
-        down = np.where(baseline > 0, candidate - low * baseline, candidate)
-        up = np.where(baseline > 0, high * baseline, _most(candidate, n, level)) - candidate
-        drift = (candidate - estimate * baseline) / np.where(baseline > 0, baseline, 1.0)
-        drift *= norm.isf(level) * np.sqrt(baseline * (1 - baseline) / n)
+        has = baseline > 0
+        down = np.where(has, candidate - low * baseline, candidate)
+        most = np.where(has, high, 0.0) * baseline
+        up = np.where(has, most, _most(candidate, n, level)) - candidate
+        drift = (candidate - estimate * baseline) / np.where(has, baseline, 1.0)
+        drift *= _normal(level) * np.sqrt(baseline * (1 - baseline) / n)
         below, above = (
-            float(np.sqrt(np.sum(side**2) + np.sum(drift**2))) / total for side in (down, up)
+            float(np.sqrt(np.sum(side**2) + np.sum(drift**2))) / float(baseline.sum())
+            for side in (down, up)
         )
         return Interval(estimate, 0.0 if few else max(estimate - below, 0.0), estimate + above)
 
@@ -158,8 +170,8 @@ class PairedShares:
         return (both + gained) / n, (both + lost) / n
 
 
-def ratio_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
-    """The limits of the ratio of paired shares, for tables of shape (k, 4).
+def ratio_limits(table: Table, level: float = LEVEL) -> tuple[float, float]:
+    """The limits of the ratio of paired shares.
 
     They invert the constrained score test of Nam and Blackwelder (Superiority of a new treatment in
     paired binary data, Statistics in Medicine 21, 2002), which stays wide at 0/n and n/n. A limit
@@ -167,98 +179,105 @@ def ratio_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
     corrected for continuity by half an item: with few changes the plain test errs in up to 5 %.
     The limits of a table without right answers of the baseline are 0 and infinity.
     """
-    z = float(norm.isf(level))
-    both, gained, lost, _ = tables.T
-    estimate = (both + gained) / np.maximum(both + lost, 1e-300)
-    none, tiny = both + lost <= 0, np.full(len(tables), 1e-9)
-    most = np.full(len(tables), 1e9)
+    both, gained, lost, _ = table
+    if both + lost <= 0:
+        return 0.0, math.inf
+    estimate = (both + gained) / (both + lost)
+    z = _normal(level)
 
-    def limit(target: float, below: Array, above: Array, correction: float) -> Array:
-        return _root(lambda ratio: _ratio_score(tables, ratio, correction) - target, below, above)
+    def limit(target: float, below: float, above: float, correction: float) -> float:
+        def off(logarithm: float) -> float:
+            return _ratio_score(table, math.exp(logarithm), correction) - target
 
-    inside = np.clip(estimate, tiny, most)
-    low = limit(z, tiny, inside, 0.0)
-    low = np.where(low > 1, np.maximum(limit(z, tiny, inside, 0.5), 1.0), low)
-    high = limit(-z, inside, most, 0.0)
-    high = np.where(high < 1, np.minimum(limit(-z, inside, most, 0.5), 1.0), high)
-    low = np.where(both + gained <= 0, 0.0, np.minimum(low, estimate))
-    return np.where(none, 0.0, low), np.where(none, np.inf, np.maximum(high, estimate))
+        return math.exp(_crossing(off, math.log(below), math.log(above)))
+
+    inside = min(max(estimate, _LEAST), 1 / _LEAST)
+    low = limit(z, _LEAST, inside, 0.0)
+    if low > 1:
+        low = max(limit(z, _LEAST, inside, 0.5), 1.0)
+    high = limit(-z, inside, 1 / _LEAST, 0.0)
+    if high < 1:
+        high = min(limit(-z, inside, 1 / _LEAST, 0.5), 1.0)
+    return min(low, estimate) if both + gained > 0 else 0.0, max(high, estimate)
 
 
-def _ratio_score(tables: Array, ratio: Array, correction: float) -> Array:
-    """The score statistic of each table for its hypothetical ratio; falls with the ratio."""
-    both, gained, lost, neither = tables.T
-    n = tables.sum(axis=1)
+_LEAST = 1e-9
+"""The smallest ratio that is tried."""
+
+
+def _ratio_score(table: Table, ratio: float, correction: float) -> float:
+    """The score statistic of a hypothetical ratio; falls with the ratio."""
+    both, gained, lost, neither = table
+    n = both + gained + lost + neither
     p, q = (both + gained) / n, (both + lost) / n
     p10, p01, p00 = gained / n, lost / n, neither / n
-    root = np.sqrt(np.maximum((p - ratio**2 * q) ** 2 + 4 * ratio**2 * p10 * p01, 0.0))
+    root = math.sqrt(max((p - ratio**2 * q) ** 2 + 4 * ratio**2 * p10 * p01, 0.0))
     baseline_only = (-p + ratio**2 * (q + 2 * p10) + root) / (2 * ratio * (ratio + 1))
     candidate_only = ratio * baseline_only - (ratio - 1) * (1 - p00)
-    variance = n * ratio * np.maximum(candidate_only + baseline_only, 0.0)
+    variance = n * ratio * max(candidate_only + baseline_only, 0.0)
     return _standardized(n * (p - ratio * q), variance, n, correction)
 
 
-def difference_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
-    """The limits of the difference of paired shares, for tables of shape (k, 4).
+def difference_limits(table: Table, level: float = LEVEL) -> tuple[float, float]:
+    """The limits of the difference of paired shares.
 
     They invert Tango's score test (Equivalence test and confidence interval for the difference in
     proportions for the paired-sample design, Statistics in Medicine 17, 1998), corrected for
     continuity as `ratio_limits`: a lower limit above 0, and an upper one below 0.
     """
-    z = float(norm.isf(level))
-    _, gained, lost, _ = tables.T
-    n = tables.sum(axis=1)
-    estimate = (gained - lost) / n
-    least, most = np.full(len(n), -1.0), np.full(len(n), 1.0)
+    _, gained, lost, _ = table
+    estimate = (gained - lost) / math.fsum(table)
+    z = _normal(level)
 
-    def limit(target: float, below: Array, above: Array, correction: float) -> Array:
-        def off(bound: Array) -> Array:
-            return _difference_score(tables, bound, correction) - target
+    def limit(target: float, below: float, above: float, correction: float) -> float:
+        def off(bound: float) -> float:
+            return _difference_score(table, bound, correction) - target
 
-        return _root(off, below, above, logarithmic=False)
+        return _crossing(off, below, above)
 
-    low = limit(z, least, estimate, 0.0)
-    low = np.where(low > 0, np.maximum(limit(z, least, estimate, 0.5), 0.0), low)
-    high = limit(-z, estimate, most, 0.0)
-    high = np.where(high < 0, np.minimum(limit(-z, estimate, most, 0.5), 0.0), high)
-    return np.minimum(low, estimate), np.maximum(high, estimate)
+    low = limit(z, -1.0, estimate, 0.0)
+    if low > 0:
+        low = max(limit(z, -1.0, estimate, 0.5), 0.0)
+    high = limit(-z, estimate, 1.0, 0.0)
+    if high < 0:
+        high = min(limit(-z, estimate, 1.0, 0.5), 0.0)
+    return min(low, estimate), max(high, estimate)
 
 
-def _difference_score(tables: Array, bound: Array, correction: float) -> Array:
-    """The score statistic of each table for its hypothetical difference; falls with it."""
-    _, gained, lost, _ = tables.T
-    n = tables.sum(axis=1)
+def _difference_score(table: Table, bound: float, correction: float) -> float:
+    """The score statistic of a hypothetical difference; falls with it."""
+    _, gained, lost, _ = table
+    n = math.fsum(table)
     # the losses under the hypothesis: the larger root of Tango's quadratic equation
     linear = -gained - lost + (2 * n - gained + lost) * bound
     constant = -lost * bound * (1 - bound)
-    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0.0))
-    expected = np.maximum((root - linear) / (4 * n), np.maximum(-bound, 0.0))
-    variance = n * np.maximum(2 * expected + bound - bound**2, 0.0)
+    root = math.sqrt(max(linear**2 - 8 * n * constant, 0.0))
+    expected = max((root - linear) / (4 * n), -bound, 0.0)
+    variance = n * max(2 * expected + bound - bound**2, 0.0)
     return _standardized(gained - lost - n * bound, variance, n, correction)
 
 
-def _standardized(distance: Array, variance: Array, n: Array, correction: float) -> Array:
+def _standardized(distance: float, variance: float, n: float, correction: float) -> float:
     """The distance, shortened by the correction, in standard errors; finite."""
-    shortened = np.sign(distance) * np.maximum(np.abs(distance) - correction, 0.0)
-    scaled = shortened / np.sqrt(np.where(variance <= 1e-12 * n, 1e-12, variance))
-    return np.clip(np.where(np.abs(distance) < 1e-9 * n, 0.0, scaled), -1e6, 1e6)
+    if abs(distance) < 1e-9 * n:
+        return 0.0
+    shortened = math.copysign(max(abs(distance) - correction, 0.0), distance)
+    scaled = shortened / math.sqrt(variance if variance > 1e-12 * n else 1e-12)
+    return min(max(scaled, -1e6), 1e6)
 
 
-def _root(
-    off: Callable[[Array], Array], below: Array, above: Array, *, logarithmic: bool = True
-) -> Array:
-    """Where falling functions cross zero, by bisection of all brackets at once."""
-    below, above = below.copy(), above.copy()
-    for _ in range(48):
-        middle = np.sqrt(below * above) if logarithmic else (below + above) / 2
-        positive = off(middle) > 0
-        below, above = np.where(positive, middle, below), np.where(positive, above, middle)
-    return below
+def _crossing(off: Callable[[float], float], below: float, above: float) -> float:
+    """Where a falling function crosses zero; the end of the bracket if it does not."""
+    if off(below) <= 0:
+        return below
+    if off(above) >= 0:
+        return above
+    return float(brentq(off, below, above, xtol=1e-13))
 
 
 def _most(share: Array, n: Array, level: float) -> Array:
     """The upper limit of a share of n items, by Wilson's score interval."""
-    z = norm.isf(level)
+    z = _normal(level)
     centre = share + z**2 / (2 * n)
     slack = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return np.asarray((centre + slack) / (1 + z**2 / n))
@@ -315,7 +334,7 @@ class Jackknifed:
 def _widening(effective: float, level: float) -> float:
     """The exact upper limit of a Poisson mean of k over the normal one, in standard errors."""
     exact = float(chdtri(2 * effective + 2, level)) / 2
-    return (exact - effective) / (float(norm.isf(level)) * math.sqrt(effective))
+    return (exact - effective) / (_normal(level) * math.sqrt(effective))
 
 
 def jackknifed(
@@ -376,7 +395,7 @@ class Stated:
 
     def limits(self, level: float = LEVEL) -> Interval:
         """The limits at a level, from those at 2.5 %."""
-        scale = float(norm.isf(level) / norm.isf(LEVEL))
+        scale = _normal(level) / _normal(LEVEL)
         if not 0 < self.low <= self.estimate <= self.high < math.inf:
             low = self.estimate - scale * (self.estimate - self.low)
             return Interval(self.estimate, low, self.estimate + scale * (self.high - self.estimate))
@@ -416,7 +435,7 @@ class Joint:
         counts as 0.
         """
         found = [(part.weight, part.evidence.limits(level)) for part in self.parts]
-        z = float(norm.isf(level))
+        z = _normal(level)
         drift = math.fsum((z * part.drift) ** 2 for part in self.parts)
         below = [weight * (one.estimate - one.low) for weight, one in found]
         above = [weight * (one.high - one.estimate) for weight, one in found]

@@ -19,6 +19,7 @@ ORDER = (
     "framework",
     "rawscores",
     "statistics",
+    "confidence",
     "store",
     "data",
     "catalogue",
@@ -39,11 +40,14 @@ ORDER = (
     "policy_entry",
     "policy",
     "verdict",
+    "decision",
     "settings",
+    "looks",
     "scorecard",
     "findings",
     "session",
     "report",
+    "record",
     "plugin",
     "cache",
     "cli",
@@ -67,8 +71,8 @@ TENSORS = (
 inside functions only."""
 HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 
-FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "scorecard", "findings",
-                "report", "units")  # fmt: skip
+FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision",
+                "scorecard", "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
 OTHER_REPORTS = ("report.metrics", "report.mirror", "report.plan")
 """Reports of other commands than a session: they show what those commands computed."""

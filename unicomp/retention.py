@@ -73,6 +73,11 @@ class Retention:
     """Why the compressed checkpoint's answers are degenerate; None if they are usable."""
     faults: tuple[str, ...] = ()
     """Why the benchmark was not measured as declared; empty if it was."""
+    candidate: str | None = None
+    """The key of the compressed checkpoint, and `baseline` that of the dense one."""
+    baseline: str | None = None
+    items: str | None = None
+    """A key of the items that both answered."""
 
     def __repr__(self) -> str:
         if self.value is None:

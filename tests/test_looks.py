@@ -197,7 +197,7 @@ def test_the_terminal_names_changes_in_one_line():
     change = PolicyChange(
         **PRUNED._asdict(), name="knowledge", key="floor", old=90.0, new=80.0, seen=9, date="2026"
     )
-    card = scorecard(knowledge(), {"m": PROFILE}, Policy(), policy_changes=[change] * 5)
+    card = replace(scorecard(knowledge(), {"m": PROFILE}, Policy()), policy_changes=(change,) * 5)
     (line,) = (one for one in decision.lines(card) if "changed" in one)
     assert line.count("90 -> 80") == 3
     assert line.endswith("; and 2 more.")

@@ -1,6 +1,7 @@
 """A decision record follows from its scorecard; whatever was changed in either is found."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -21,8 +22,9 @@ CHANGE = PolicyChange(
 )
 
 
-def card_of(*rows, **about):
-    return scorecard(rows, {"m": PROFILE}, Policy(general={"knowledge": 90.0}), **about)
+def card_of(*rows, changes=(), **about):
+    card = scorecard(rows, {"m": PROFILE}, Policy(general={"knowledge": 90.0}), **about)
+    return replace(card, policy_changes=tuple(changes))
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_a_record_lies_beside_its_scorecard(card, place):
 
 
 def test_a_record_follows_its_schema_and_holds_what_was_decided(written):
-    card = card_of(*knowledge(), *safety(), looks={PRUNED: 2}, policy_changes=[CHANGE])
+    card = card_of(*knowledge(), *safety(), looks={PRUNED: 2}, changes=[CHANGE])
     place, _ = written(card)
     found = json.loads(place.read_text())
     schema = Path(json_report.__file__).with_name("decision.schema.json")
@@ -99,7 +101,7 @@ def test_a_record_and_its_scorecard_belong_together(written, capsys):
 
 
 def test_a_changed_policy_is_named_by_verify(written, capsys):
-    status, lines = verify(capsys, *written(card_of(*knowledge(), policy_changes=[CHANGE])))
+    status, lines = verify(capsys, *written(card_of(*knowledge(), changes=[CHANGE])))
     assert status == 0
     assert any("floor of knowledge of m/wanda_50/generic: 95 -> 90" in line for line in lines)
 

@@ -103,7 +103,6 @@ def scorecard(
     *,
     planned: Mapping[CheckpointId, int] | None = None,
     looks: Mapping[CheckpointId, int] | None = None,
-    policy_changes: Iterable[PolicyChange] = (),
     pick: bool = False,
 ) -> Scorecard:
     """Judge all rows and metrics of a session, and look up which gaps are allowed.
@@ -161,7 +160,6 @@ def scorecard(
         levels=levels,
         looks=looks,
         policy=policy.digest,
-        policy_changes=tuple(policy_changes),
     )
 
 

@@ -176,7 +176,7 @@ class _Reporter:
         try:
             store = next(iter(plan.conditions.values())).store
             numbers, changes = look_again(store, card.rows, card.metrics, profiles, plan.policy)
-            if any(number > 1 for number in numbers.values()):  # judging takes seconds
+            if any(number > 1 for number in numbers.values()):
                 card = judge(looks=numbers)
             card = replace(card, policy_changes=tuple(changes))
         except StoreError as error:

@@ -5,7 +5,8 @@
 - `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
 - `missing`: a row for each benchmark without a retention, with the reason
 - `beside`: the benchmarks that belong to no metric
-- the findings, each under its name (`unicomp/findings/`)
+- the findings, each under its name (`unicomp/findings/`); of these, `divergence` has a row for each
+  figure of how far answers differ, and `flips` the items that only one of the two got right
 - `looks`: the number of this look at each checkpoint, and the error at which it had to pass
 - `policy`: the digest of the policy; `policy_changes`: what was changed after answers were seen
 - `work`: what was built and asked, and what was found in the store
@@ -55,6 +56,9 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "decoupling": [asdict(one) for one in findings.decoupling],
         "work": [_without_facts(piece) for piece in card.work],
         "crosschecks": [asdict(one) for one in findings.crosschecks],
+        "divergence": [asdict(one) for one in findings.divergence],
+        "flips": [asdict(one) for one in findings.flips],
+        "silent_changes": [asdict(one) for one in findings.silent_changes],
         "costs": [asdict(one) for one in findings.costs],
         "environment": dict(card.environment),
     }
@@ -78,6 +82,7 @@ def _plain(row: Row | MetricRow) -> dict[str, Any]:
     plain = {name: _finite(value) for name, value in asdict(row).items()}
     if isinstance(row, Row):
         plain["details"] = {name: _finite(value) for name, value in row.details.items()}
+        del plain["divergence"]  # has tables of its own
     return plain
 
 

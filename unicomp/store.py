@@ -11,6 +11,7 @@
       similarities/KEY.json    values of similarity servers
       figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
       calibrations/KEY.json    the rows drawn for a calibration
+      looks/KEY.json      when a candidate was judged, on which items, by which floors
       digests/KEY.json    SHA-256 of a file, valid for its path, size and mtime
       logs/               logs of vLLM servers, failed builds and memory measurements
       locks/              one lock file for each artifact
@@ -47,6 +48,7 @@ SCORES = "scores"
 CALIBRATIONS = "calibrations"
 FIGURES = "figures"
 MEASUREMENTS = "measurements"
+LOOKS = "looks"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:

@@ -121,6 +121,11 @@ class Row(OfCheckpoint):
     in_points: bool = True
     unit: str | None = None
     """The unit of a probe's values; None for a benchmark."""
+    candidate: str | None = None
+    """The key of the checkpoint, and `baseline` that of the dense one; None for a probe."""
+    baseline: str | None = None
+    items: str | None = None
+    """A key of the items of a benchmark."""
     budget: float | None = None
     """The highest accepted cost of the build, in `unit`; None without a budget."""
     expected_gain: float | None = None

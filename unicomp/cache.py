@@ -16,6 +16,7 @@ from unicomp.instruments.similarity import SIMILARITIES
 from unicomp.store import (
     CALIBRATIONS,
     CHECKPOINTS,
+    CHURN,
     FIGURES,
     MANIFEST,
     MEASUREMENTS,
@@ -43,12 +44,13 @@ class Entry:
 def entries(store: Store) -> Iterator[Entry]:
     """Everything in the store, by kind and key; unfinished folders are not listed.
 
-    Judgements, similarities, figures and measurements are many small files: each kind is one entry.
+    Judgements, similarities, figures, measurements and churn are many small files: each kind is one
+    entry.
     """
     for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
         for path in _finished(store, kind):
             yield _entry(kind, path, _describe(path))
-    for kind in (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS):
+    for kind in (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN):
         folder = store.home / kind
         if folder.is_dir():
             yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers or figures")

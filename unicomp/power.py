@@ -198,7 +198,7 @@ def _drawn_shares(part: Outline, level: float, random: np.random.Generator) -> _
     if part.f1:
         baseline = total / k
         estimate, least = (_f1(baseline * one) / _f1(baseline) for one in (estimate, least))
-    return estimate, estimate - least, (lost + gained).any(axis=1)
+    return estimate, estimate - least, np.asarray((lost + gained).any(axis=1))
 
 
 def _f1(share: Array | float) -> Array:
@@ -260,7 +260,9 @@ class Remedy:
         if floor:
             words.append(f"or {floor}" if more else floor)
         if self.alone:
-            cannot = ", ".join(f"{name} alone cannot ({n:,} items)" for name, n in self.alone.items())
+            cannot = ", ".join(
+                f"{name} alone cannot ({n:,} items)" for name, n in self.alone.items()
+            )
             words.append(cannot)
         return "; ".join(words) if words else "no number of items"
 
@@ -310,7 +312,7 @@ def _least(unit: Unit, most: Mapping[str, int]) -> dict[str, int] | None:
 
 def _about(number: float) -> int:
     """Two digits of a number of items, rounded up."""
-    step = 10 ** max(math.floor(math.log10(max(number, 1))) - 1, 0)
+    step = int(10 ** max(math.floor(math.log10(max(number, 1))) - 1, 0))
     return math.ceil(number / step) * step
 
 

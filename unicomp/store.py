@@ -10,6 +10,7 @@
       similarities/KEY.json    values of similarity servers
       figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
       calibrations/KEY.json    the rows drawn for a calibration
+      churn/KEY.json      items of a benchmark that a method flipped, for the next plan
       digests/KEY.json    SHA-256 of a file, valid for its path, size and mtime
       logs/               logs of vLLM servers, failed builds and memory measurements
       locks/              one lock file for each artifact
@@ -46,6 +47,7 @@ SCORES = "scores"
 CALIBRATIONS = "calibrations"
 FIGURES = "figures"
 MEASUREMENTS = "measurements"
+CHURN = "churn"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:

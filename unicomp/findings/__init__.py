@@ -14,6 +14,7 @@ from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
+from unicomp.findings.outlook import Outlook, outlook
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
 from unicomp.findings.work import WorkSummary, work_summary
 from unicomp.scorecard import Scorecard
@@ -31,6 +32,7 @@ class Findings:
     efficiency: list[EfficiencyMetric]
     costs: list[CompressionCost]
     crosschecks: list[CrossCheck]
+    outlook: list[Outlook]
     work: WorkSummary
 
 
@@ -45,5 +47,6 @@ def findings_of(card: Scorecard) -> Findings:
         efficiency=efficiency_metrics(card),
         costs=compression_costs(card),
         crosschecks=crosschecks(card),
+        outlook=outlook(card),
         work=work_summary(card),
     )

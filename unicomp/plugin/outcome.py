@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from unicomp import churn
 from unicomp.decision import allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError
@@ -161,6 +162,7 @@ class _Reporter:
                 notes=plan.notes,
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
+                there=grid.there,
             ),
             ledger.work,
             planned=grid.planned(plan.profile),
@@ -168,7 +170,11 @@ class _Reporter:
         )
         self._result = card, findings_of(card)
         found = {row.benchmark for row in card.rows}
-        self._problems = [
+        try:
+            churn.remember(next(iter(plan.conditions.values())).store, card.rows)
+        except StoreError as error:
+            self._problems.append(str(error))
+        self._problems += [
             f"{where}: no test measured {name!r}, and there is no metric of that name"
             for where, name in grid.unmatched
             if name not in found

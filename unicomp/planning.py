@@ -150,9 +150,9 @@ def _outlined(
 ) -> _Known:
     bench, size = definition.benchmark, size_of(definition)
     if not bench.in_points:
-        return _Known(problem=f"{bench} is not in points")
+        return _Known(problem="the scores of {} are not in points")
     if size is None:
-        return _Known(problem=f"the rows of {bench} cannot be counted without the network")
+        return _Known(problem=UNCOUNTED)
     asked = size.limited(samples)
     found = churn.recall(store, model, bench.name, methods)
     values = {
@@ -206,9 +206,7 @@ def _metrics(
         ]
         kept = profile.without(metric, advisory)
         found = {name: known.get(name, _NOT_RUN) for name in kept.benchmarks(metric)}
-        problems = [one.problem.format(name) for name, one in found.items() if not one.outline]
-        if problems or not found:
-            problem = "; ".join(problems) or "all its benchmarks are advisory"
+        if problem := _problem(found):
             yield Planned(name=metric, floor=floor, problem=problem)
             continue
         parts = [one.outline for one in found.values() if one.outline]
@@ -222,6 +220,17 @@ def _metrics(
 
 
 _NOT_RUN = _Known(problem="{} is not run")
+UNCOUNTED = "the rows of {} cannot be counted without the network: fetch them with `unicomp mirror`"
+
+
+def _problem(found: Mapping[str, _Known]) -> str:
+    """Why the benchmarks have no chance, in one line; empty if they have one."""
+    names: dict[str, list[str]] = {}
+    for name, one in found.items():
+        if one.outline is None:
+            names.setdefault(one.problem, []).append(name)
+    lines = [problem.format(", ".join(own)) for problem, own in names.items()]
+    return "; ".join(lines) if found else "all its benchmarks are advisory"
 
 
 def _benchmarks(
@@ -252,7 +261,7 @@ def _benchmarks(
             name=name,
             floor=max(asked),
             unit=unit,
-            problem=known[name].problem,
+            problem=_problem({name: known[name]}),
             rows={name: known[name].rows},
             recorded=known[name].recorded,
         )

@@ -12,6 +12,14 @@ from unicomp.findings.calibrations import (
 )
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
+from unicomp.findings.divergence import (
+    DivergenceFigure,
+    Flips,
+    SilentChange,
+    divergence_figures,
+    flipped_items,
+    silent_changes,
+)
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
@@ -31,6 +39,9 @@ class Findings:
     efficiency: list[EfficiencyMetric]
     costs: list[CompressionCost]
     crosschecks: list[CrossCheck]
+    divergence: list[DivergenceFigure]
+    flips: list[Flips]
+    silent_changes: list[SilentChange]
     work: WorkSummary
 
 
@@ -45,5 +56,8 @@ def findings_of(card: Scorecard) -> Findings:
         efficiency=efficiency_metrics(card),
         costs=compression_costs(card),
         crosschecks=crosschecks(card),
+        divergence=divergence_figures(card),
+        flips=flipped_items(card),
+        silent_changes=silent_changes(card),
         work=work_summary(card),
     )

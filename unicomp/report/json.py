@@ -49,6 +49,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "efficiency": [asdict(one) for one in findings.efficiency],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
+        "undecided": [asdict(one) for one in findings.outlook],
         "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
         "calibration_effects": [asdict(one) for one in findings.calibration_effects],
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],

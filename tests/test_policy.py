@@ -1,4 +1,4 @@
-"""The most specific demand holds; a contradiction is refused; no part of an interval may fail."""
+"""The most specific demand holds; a policy that contradicts itself is refused."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,6 @@ from unicomp.policy import (
 )
 from unicomp.policy_entry import Entry
 from unicomp.spec import CheckpointId
-from unicomp.verdict import decide
 
 percent = st.floats(0, 200)
 
@@ -213,6 +212,15 @@ def test_a_gap_that_is_allowed_for_one_model_is_so_for_no_other():
     assert policy.allowed(small, metric="ethics", benchmark=None) == "it collapses"
     assert policy.allowed(large, metric="ethics", benchmark=None) is None
     assert policy.allowed(small, metric="safety", benchmark=None) == "all"
+
+
+def test_a_benchmark_of_no_metric_has_the_floor_of_its_dimension():
+    policy = Policy(general={"performance": 50.0}, allow={"performance@gptq": "widths"})
+    about = {"metric": None, "benchmark": "wikitext", "dimension": "performance"}
+    bench = replace(GSM8K, metric=None, name="wikitext", dimension="performance")
+    assert policy.floor_of(checkpoint("gptq"), bench) == 50.0
+    assert policy.allowed(checkpoint("gptq"), **about) == "widths"
+    assert policy.allowed(checkpoint("awq"), **about) is None
 
 
 # -- what is asked of a benchmark -----------------------------------------------------------------
@@ -490,52 +498,3 @@ def test_whatever_changes_in_a_policy_changes_its_digest(changed):
     policy = Policy(general={"gsm8k": 90, "safety": 95})
     assert policy.digest == Policy(general={"safety": 95, "gsm8k": 90}).digest
     assert replace(policy, **changed).digest != policy.digest
-
-
-# -- the verdict ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [
-        (95.0, 99.0, "pass"),
-        (94.6, 99.0, "inconclusive"),
-        (94.999999999, 95.0, "inconclusive"),
-        (90.0, 94.999999999, "fail"),
-        (95.0, 95.0, "pass"),
-        (100.0, math.inf, "pass"),
-    ],
-)
-def test_the_whole_interval_is_compared_and_nothing_is_rounded(low, high, verdict):
-    assert decide(low, high, 95.0) == verdict
-
-
-def test_two_digits_are_not_enough_to_pass():
-    assert decide(94.6, 94.6, 95.0) == "fail"
-    assert decide(94.9999, 94.9999, 95.0) == "fail"
-
-
-@pytest.mark.parametrize("low", [math.nan, 99.0])
-@pytest.mark.parametrize("high", [math.nan, 99.0])
-@pytest.mark.parametrize("least", [math.nan, 0.0, 95.0])
-def test_nan_never_passes(low, high, least):
-    numbers = not any(map(math.isnan, (low, high, least)))
-    assert (decide(low, high, least) == "pass") == numbers
-
-
-@given(percent, percent, percent)
-@settings(deadline=None)
-def test_a_higher_floor_never_helps(one, other, least):
-    low, high = sorted((one, other))
-    order = ["fail", "inconclusive", "pass"]
-    before, after = decide(low, high, least), decide(low, high, least + 1)
-    assert order.index(after) <= order.index(before)
-
-
-def test_a_benchmark_of_no_metric_has_the_floor_of_its_dimension():
-    policy = Policy(general={"performance": 50.0}, allow={"performance@gptq": "widths"})
-    about = {"metric": None, "benchmark": "wikitext", "dimension": "performance"}
-    bench = replace(GSM8K, metric=None, name="wikitext", dimension="performance")
-    assert policy.floor_of(checkpoint("gptq"), bench) == 50.0
-    assert policy.allowed(checkpoint("gptq"), **about) == "widths"
-    assert policy.allowed(checkpoint("awq"), **about) is None

@@ -18,6 +18,7 @@ from unicomp.findings import findings_of
 from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
 from unicomp.findings.costs import CompressionCost
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias
+from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.engines import CrossCheck
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
@@ -172,11 +173,15 @@ def test_the_schema_is_a_schema_of_this_version():
         (Decoupling, SCHEMA["properties"]["decoupling"]["items"]),
         (EfficiencyMetric, SCHEMA["properties"]["efficiency"]["items"]),
         (CrossCheck, SCHEMA["properties"]["crosschecks"]["items"]),
+        (DivergenceFigure, SCHEMA["properties"]["divergence"]["items"]),
+        (Flips, SCHEMA["properties"]["flips"]["items"]),
+        (SilentChange, SCHEMA["properties"]["silent_changes"]["items"]),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
 def test_the_schema_names_exactly_the_columns(kind, table):
-    columns = [field.name for field in fields(kind) if field.name != "facts"]  # reported as costs
+    elsewhere = ("facts", "divergence")  # reported as costs, and in tables of their own
+    columns = [field.name for field in fields(kind) if field.name not in elsewhere]
     assert sorted(table["properties"]) == sorted(table["required"]) == sorted(columns)
     assert table["additionalProperties"] is False
 
@@ -267,12 +272,44 @@ def test_the_schema_is_strict(damage):
         jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("column", [field.name for field in fields(Row)])
+COLUMNS = [field.name for field in fields(Row) if field.name != "divergence"]
+"""The divergence of a row has tables of its own."""
+
+
+@pytest.mark.parametrize("column", COLUMNS)
 def test_the_schema_misses_every_column(column):
     found = read(card_of(row()))
     del found["scores"][0][column]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+def test_how_answers_differ_has_tables_of_its_own():
+    figures = {"changed": [9.0, 7.0, 11.0], "first_difference": [4.0, None, None]}
+    about = {"lost": ["0" * 12], "gained": [], "p_value": 1.0, "figures": figures}
+    found = read(card_of(row(divergence=about)))
+    (score,) = found["scores"]
+    assert "divergence" not in score
+    of = {name: score[name] for name in ("model", "method", "calibration", "benchmark")}
+    assert found["divergence"] == [
+        {**of, "figure": "changed", "unit": "%", "value": 9.0, "low": 7.0, "high": 11.0},
+        {
+            **of,
+            "figure": "first_difference",
+            "unit": "characters",
+            "value": 4.0,
+            "low": None,
+            "high": None,
+        },
+    ]
+    assert found["flips"] == [{**of, "n": 1000, "lost": ["0" * 12], "gained": [], "p_value": 1.0}]
+    assert found["silent_changes"] == [{**of, "n": 1000, "changed": 9.0, "low": 7.0, "high": 11.0}]
+
+
+def test_an_unmoved_score_is_warned_about_where_many_answers_changed():
+    about = {"figures": {"changed": [9.0, 7.0, 11.0]}}
+    assert any("did not move, 9.0 %" in line for line in lines_of(card_of(row(divergence=about))))
+    assert not any("did not move" in line for line in lines_of(card_of(row())))
 
 
 def test_the_file_is_the_tables(tmp_path):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,13 +52,17 @@ class Evidence(Protocol):
 def p_below(evidence: Evidence, bound: float) -> float:
     """The p-value of "the truth is below `bound`": the least level whose upper limit is below it.
 
-    From inverting the limits; between 1e-9 and 0.5, or 1 if the estimate is not below the bound.
+    From inverting the limits; from 1e-9 to 0.5, or 1 if the estimate is not below the bound.
     """
+    if not evidence.estimate < bound:
+        return 1.0
     return _p_value(lambda level: bound - evidence.limits(level).high)
 
 
 def p_above(evidence: Evidence, bound: float) -> float:
     """The p-value of "the truth is at or above `bound`": the least level whose low limit is."""
+    if not evidence.estimate >= bound:
+        return 1.0
     return _p_value(lambda level: evidence.limits(level).low - bound)
 
 
@@ -69,10 +73,11 @@ def _p_value(margin: Callable[[float], float]) -> float:
     if margin(_SMALLEST) >= 0:
         return _SMALLEST
 
-    def clipped(logarithm: float) -> float:
-        return max(min(margin(math.exp(logarithm)), 10.0), -10.0)
+    def clipped(z: float) -> float:
+        # in standard errors, in which limits move almost linearly
+        return max(min(margin(float(norm.sf(z))), 10.0), -10.0)
 
-    return math.exp(brentq(clipped, math.log(_SMALLEST), math.log(0.5), xtol=1e-3))
+    return float(norm.sf(brentq(clipped, 0.0, float(norm.isf(_SMALLEST)), xtol=1e-3)))
 
 
 # -- independent items, right or wrong ----------------------------------------------------------
@@ -167,35 +172,7 @@ def ratio_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
     corrected for continuity by half an item: with few changes the plain test errs in up to 5 %.
     The limits of a table without right answers of the baseline are 0 and infinity.
     """
-    z = float(norm.isf(level))
-    both, gained, lost, _ = tables.T
-    estimate = (both + gained) / np.maximum(both + lost, 1e-300)
-    none, tiny = both + lost <= 0, np.full(len(tables), 1e-9)
-    most = np.full(len(tables), 1e9)
-
-    def limit(target: float, below: Array, above: Array, correction: float) -> Array:
-        return _root(lambda ratio: _ratio_score(tables, ratio, correction) - target, below, above)
-
-    inside = np.clip(estimate, tiny, most)
-    low = limit(z, tiny, inside, 0.0)
-    low = np.where(low > 1, np.maximum(limit(z, tiny, inside, 0.5), 1.0), low)
-    high = limit(-z, inside, most, 0.0)
-    high = np.where(high < 1, np.minimum(limit(-z, inside, most, 0.5), 1.0), high)
-    low = np.where(both + gained <= 0, 0.0, np.minimum(low, estimate))
-    return np.where(none, 0.0, low), np.where(none, np.inf, np.maximum(high, estimate))
-
-
-def _ratio_score(tables: Array, ratio: Array, correction: float) -> Array:
-    """The score statistic of each table for its hypothetical ratio; falls with the ratio."""
-    both, gained, lost, neither = tables.T
-    n = tables.sum(axis=1)
-    p, q = (both + gained) / n, (both + lost) / n
-    p10, p01, p00 = gained / n, lost / n, neither / n
-    root = np.sqrt(np.maximum((p - ratio**2 * q) ** 2 + 4 * ratio**2 * p10 * p01, 0.0))
-    baseline_only = (-p + ratio**2 * (q + 2 * p10) + root) / (2 * ratio * (ratio + 1))
-    candidate_only = ratio * baseline_only - (ratio - 1) * (1 - p00)
-    variance = n * ratio * np.maximum(candidate_only + baseline_only, 0.0)
-    return _standardized(n * (p - ratio * q), variance, n, correction)
+    return _each(_ratio_limits, tables, level)
 
 
 def difference_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array]:
@@ -205,55 +182,104 @@ def difference_limits(tables: Array, level: float = LEVEL) -> tuple[Array, Array
     proportions for the paired-sample design, Statistics in Medicine 17, 1998), corrected for
     continuity as `ratio_limits`: a lower limit above 0, and an upper one below 0.
     """
+    return _each(_difference_limits, tables, level)
+
+
+_Table = tuple[float, float, float, float]
+
+
+def _each(
+    limits: Callable[[_Table, float], tuple[float, float]], tables: Array, level: float
+) -> tuple[Array, Array]:
+    found = [limits((a, b, c, d), level) for a, b, c, d in np.asarray(tables).tolist()]
+    low, high = np.array(found, dtype=np.float64).reshape(-1, 2).T
+    return low, high
+
+
+@lru_cache(maxsize=100_000)
+def _ratio_limits(table: _Table, level: float) -> tuple[float, float]:
+    both, gained, lost, _ = table
+    if both + lost <= 0:
+        return 0.0, math.inf
+    estimate = (both + gained) / (both + lost)
+    low, high = _score_limits(partial(_ratio_score, table), level, estimate, 1.0, 1e-9, 1e9)
+    return (0.0 if both + gained <= 0 else low), high
+
+
+@lru_cache(maxsize=100_000)
+def _difference_limits(table: _Table, level: float) -> tuple[float, float]:
+    _, gained, lost, _ = table
+    estimate = (gained - lost) / sum(table)
+    return _score_limits(partial(_difference_score, table), level, estimate, 0.0, -1.0, 1.0)
+
+
+def _score_limits(
+    score: Callable[[float, float], float],
+    level: float,
+    estimate: float,
+    same: float,
+    least: float,
+    most: float,
+) -> tuple[float, float]:
+    """The limits that `score(bound, correction)` has; it falls with the bound.
+
+    `same` is the value of a candidate that is like its baseline; `least` and `most` bracket all.
+    """
     z = float(norm.isf(level))
-    _, gained, lost, _ = tables.T
-    n = tables.sum(axis=1)
-    estimate = (gained - lost) / n
-    least, most = np.full(len(n), -1.0), np.full(len(n), 1.0)
+    inside = min(max(estimate, least), most)
 
-    def limit(target: float, below: Array, above: Array, correction: float) -> Array:
-        def off(bound: Array) -> Array:
-            return _difference_score(tables, bound, correction) - target
+    def limit(target: float, below: float, above: float, correction: float) -> float:
+        if score(below, correction) <= target:
+            return below
+        if score(above, correction) >= target:
+            return above
+        found = brentq(lambda x: score(x, correction) - target, below, above, xtol=1e-12)
+        return float(found)
 
-        return _root(off, below, above, logarithmic=False)
+    low = limit(z, least, inside, 0.0)
+    if low > same:
+        low = max(limit(z, least, inside, 0.5), same)
+    above = 2 * max(inside, same, 0.5)
+    while above < most and score(above, 0.0) > -z:
+        above *= 2
+    high = limit(-z, inside, min(above, most), 0.0)
+    if high < same:
+        high = min(limit(-z, inside, min(above, most), 0.5), same)
+    return min(low, estimate), max(high, estimate)
 
-    low = limit(z, least, estimate, 0.0)
-    low = np.where(low > 0, np.maximum(limit(z, least, estimate, 0.5), 0.0), low)
-    high = limit(-z, estimate, most, 0.0)
-    high = np.where(high < 0, np.minimum(limit(-z, estimate, most, 0.5), 0.0), high)
-    return np.minimum(low, estimate), np.maximum(high, estimate)
+
+def _ratio_score(table: _Table, ratio: float, correction: float) -> float:
+    """The score statistic for a hypothetical ratio."""
+    both, gained, lost, neither = table
+    n = both + gained + lost + neither
+    p, q = (both + gained) / n, (both + lost) / n
+    p10, p01, p00 = gained / n, lost / n, neither / n
+    root = math.sqrt(max((p - ratio**2 * q) ** 2 + 4 * ratio**2 * p10 * p01, 0.0))
+    baseline_only = (-p + ratio**2 * (q + 2 * p10) + root) / (2 * ratio * (ratio + 1))
+    candidate_only = ratio * baseline_only - (ratio - 1) * (1 - p00)
+    variance = n * ratio * (candidate_only + baseline_only)
+    return _standardized(n * (p - ratio * q), variance, n, correction)
 
 
-def _difference_score(tables: Array, bound: Array, correction: float) -> Array:
-    """The score statistic of each table for its hypothetical difference; falls with it."""
-    _, gained, lost, _ = tables.T
-    n = tables.sum(axis=1)
+def _difference_score(table: _Table, bound: float, correction: float) -> float:
+    """The score statistic for a hypothetical difference."""
+    _, gained, lost, _ = table
+    n = sum(table)
     # the losses under the hypothesis: the larger root of Tango's quadratic equation
     linear = -gained - lost + (2 * n - gained + lost) * bound
     constant = -lost * bound * (1 - bound)
-    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0.0))
-    expected = np.maximum((root - linear) / (4 * n), np.maximum(-bound, 0.0))
-    variance = n * np.maximum(2 * expected + bound - bound**2, 0.0)
+    root = math.sqrt(max(linear**2 - 8 * n * constant, 0.0))
+    expected = max((root - linear) / (4 * n), -bound, 0.0)
+    variance = n * (2 * expected + bound - bound**2)
     return _standardized(gained - lost - n * bound, variance, n, correction)
 
 
-def _standardized(distance: Array, variance: Array, n: Array, correction: float) -> Array:
+def _standardized(distance: float, variance: float, n: float, correction: float) -> float:
     """The distance, shortened by the correction, in standard errors; finite."""
-    shortened = np.sign(distance) * np.maximum(np.abs(distance) - correction, 0.0)
-    scaled = shortened / np.sqrt(np.where(variance <= 1e-12 * n, 1e-12, variance))
-    return np.clip(np.where(np.abs(distance) < 1e-9 * n, 0.0, scaled), -1e6, 1e6)
-
-
-def _root(
-    off: Callable[[Array], Array], below: Array, above: Array, *, logarithmic: bool = True
-) -> Array:
-    """Where falling functions cross zero, by bisection of all brackets at once."""
-    below, above = below.copy(), above.copy()
-    for _ in range(48):
-        middle = np.sqrt(below * above) if logarithmic else (below + above) / 2
-        positive = off(middle) > 0
-        below, above = np.where(positive, middle, below), np.where(positive, above, middle)
-    return below
+    if abs(distance) < 1e-9 * n:
+        return 0.0
+    shortened = math.copysign(max(abs(distance) - correction, 0.0), distance)
+    return shortened / math.sqrt(max(variance, 1e-24))
 
 
 def _most(share: Array, n: Array, level: float) -> Array:

@@ -20,7 +20,7 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
-from unicomp.prompts.items import RenderedItem, Renderer
+from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import ResponseLog, ResponseProgress, collect, engine_identity
@@ -100,8 +100,13 @@ def measure(
         def load() -> AbstractContextManager[Engine]:
             return opened(longest(chain.from_iterable(questions.values()), tokenizer))
 
+        running = [
+            items for items in questions.values() if items[0].requests[0].request_type == WINDOWS
+        ]
+        if conditions.engine.serves:  # a server gives no distributions
+            running = []
         try:
-            collected = collect(log, load, questions, on_progress)
+            collected = collect(log, load, questions, on_progress, running)
         except UnicompError as error:
             return CheckpointRecords({**results, **dict.fromkeys(questions, error), **failures})
         failures |= collected.failures
@@ -118,6 +123,11 @@ def measure(
             else:
                 known.add(new)
     return CheckpointRecords({**results, **failures}, collected.asked, collected.seconds)
+
+
+def _is_running(items: Sequence[RenderedItem]) -> bool:
+    """Whether the items are windows of running text."""
+    return bool(items[0].requests[0].request_type == WINDOWS)
 
 
 def _render(

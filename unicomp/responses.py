@@ -10,12 +10,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from unicomp.checkpoint import Checkpoint
+from unicomp.distributions import MOST_VALUES, DistributionLog, chunks_of
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
@@ -86,6 +87,10 @@ class ResponseLog:
                 responses[entry["key"]] = entry["responses"]
         return responses
 
+    def distributions(self, items: Sequence[str]) -> DistributionLog:
+        """The stored next-token distributions on windows of running text, by their digests."""
+        return DistributionLog(self._folder, items)
+
     def append(self, responses: Responses) -> None:
         """Write one batch, whole or not at all."""
         if not (self._folder / "identity.json").exists():
@@ -107,15 +112,18 @@ def collect(
     load: Callable[[], AbstractContextManager[Engine]],
     questions: Mapping[str, Sequence[RenderedItem]],
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
+    running: Sequence[Sequence[RenderedItem]] = (),
 ) -> CollectedResponses:
     """The responses to the items of several benchmarks; only missing ones are asked for.
 
+    The next-token distributions on the windows of each running text in `running` are kept, too.
     `load` opens the checkpoint: once, or never if nothing is missing. A benchmark that fails does
     not stop the others. The caller holds the lock of the log. Raises EngineError if the checkpoint
     cannot be loaded.
     """
     known = log.read()
-    if all(item.key in known for items in questions.values() for item in items):
+    unread = [windows for windows in running if not _distributions(log, windows).exists]
+    if not unread and all(item.key in known for items in questions.values() for item in items):
         return CollectedResponses(known, {})
     failures: dict[str, EngineError] = {}
     asked = 0
@@ -137,7 +145,16 @@ def collect(
                 known.update(new)
                 done += len(batch)
             asked += done
+        for windows in unread:
+            with suppress(EngineError):  # the scores do not need them
+                found = engine.log_probabilities(chunks_of(windows), MOST_VALUES)
+                if found is not None:
+                    _distributions(log, windows).write(found)
     return CollectedResponses(known, failures, asked, time.monotonic() - start)
+
+
+def _distributions(log: ResponseLog, windows: Sequence[RenderedItem]) -> DistributionLog:
+    return log.distributions([window.item for window in windows])
 
 
 def _missing(items: Sequence[RenderedItem], known: Responses) -> Iterator[list[RenderedItem]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
@@ -71,6 +72,8 @@ class Retention:
     incomparable: str | None = None
     degenerate: str | None = None
     """Why the compressed checkpoint's answers are degenerate; None if they are usable."""
+    divergence: Mapping[str, Any] = field(default_factory=dict)
+    """How far the answers differ from the dense model's: `Divergence` as JSON values."""
     faults: tuple[str, ...] = ()
     """Why the benchmark was not measured as declared; empty if it was."""
 
@@ -131,6 +134,8 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
             for whose, records in (("", compressed), ("dense.", dense))
         },
     }
+    if compressed is not dense:
+        facts["divergence"] = divergence(compressed, dense).as_json()
     top, bottom = (float(_oriented(benchmark, facts[name])) for name in ("score", "dense"))
     if dense.degenerate:
         collapsed = f"the dense model's answers are degenerate: {dense.degenerate}"
@@ -259,7 +264,7 @@ def correlation(
         moves.append(_ratio(*(_oriented(benchmark, one) for one in left)))
     if not all(np.isfinite(one).all() and np.ptp(one) > 1e-12 for one in moves):
         return 1.0
-    return float(np.corrcoef(*moves)[0, 1])
+    return float(np.corrcoef(moves[0], moves[1])[0, 1])
 
 
 def paired_tables(

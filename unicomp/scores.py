@@ -6,6 +6,7 @@ and the responses alone, without a model.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,18 +18,23 @@ from unicomp.errors import ScoringError, UnicompError, first_line
 from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
 from unicomp.prompts.answers import answered_items
+from unicomp.prompts.choices import MULTIPLE_CHOICE, picked_option
 from unicomp.prompts.items import RenderedItem
 from unicomp.prompts.lengths import overlong
 from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import Responses
 from unicomp.scoring.guards import GeneratedAnswer, constancy, degeneration, mostly_refused
+from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, Item, Reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+
+KEPT_TEXT = 2000
+"""Characters of a generated text that its record keeps; its digest is of the whole text."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,12 @@ class Records:
     """Why the answers are degenerate; None if they are usable."""
     constant: str | None = None
     """The constant answer and its share; `guarded` decides whether it is degenerate."""
+    answers: dict[str, list[Any]] = field(default_factory=dict)
+    """What was answered, whatever the scorer makes of it; empty for likelihoods of running text.
+
+    Of multiple choice `options`, the log-likelihood of each option in nats; `right`, the right
+    ones from 0; and `picked`, the one that counts. Of generated text `text`, its first `KEPT_TEXT`
+    characters, and `digest`, of the whole."""
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -82,6 +94,7 @@ class Records:
             fields={name: chosen(values) for name, values in self.fields.items()},
             parsed=chosen(self.parsed),
             gaps=chosen(self.gaps),
+            answers={name: chosen(values) for name, values in self.answers.items()},
         )
 
 
@@ -157,6 +170,7 @@ def records_of(
         faults=_faults(definition, readings, cut, tokenizer),
         degenerate=degeneration(generated, limit=definition.max_new_tokens),
         constant=constancy(generated),
+        answers=_answers(definition, rendered, [responses[one.key] for one in rendered]),
     )
 
 
@@ -188,6 +202,36 @@ def _faults(
         f"{count} of {n} items could not be scored: {gap}" for gap, count in gaps.most_common()
     ]
     return faults
+
+
+def _answers(
+    definition: Definition, rendered: Sequence[RenderedItem], responses: Sequence[Sequence[Any]]
+) -> dict[str, list[Any]]:
+    """The answers as `Records.answers` keeps them."""
+    output = definition.settings.get("output_type")
+    if output == "generate_until":
+        texts = ["\n".join(map(str, given)) for given in responses]
+        return {
+            "text": [text[:KEPT_TEXT] for text in texts],
+            "digest": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts],
+        }
+    if output != MULTIPLE_CHOICE:
+        return {}
+    scorer = definition.benchmark.scorer
+    metric = scorer.name.partition(",")[0] if isinstance(scorer, TaskMetric) else ""
+    with blamed_on(definition.benchmark, "its options cannot be read"):
+        options = [
+            [log_likelihood for log_likelihood, _ in given[: len(one.task.doc_to_choice(one.doc))]]
+            for one, given in zip(rendered, responses, strict=True)
+        ]
+        return {
+            "options": [[round(value, 5) for value in one] for one in options],
+            "right": [one.right_options for one in rendered],
+            "picked": [
+                picked_option(one.task, one.doc, values, metric)
+                for one, values in zip(rendered, options, strict=True)
+            ],
+        }
 
 
 def _generated(

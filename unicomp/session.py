@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
+from unicomp.divergence import token_figures
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
@@ -23,7 +24,7 @@ from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
 from unicomp.measuring import CheckpointRecords, Conditions, measure
-from unicomp.responses import ResponseProgress
+from unicomp.responses import ResponseLog, ResponseProgress
 from unicomp.retention import Retention, correlation, retention
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
@@ -174,10 +175,12 @@ class Session:
         dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
         mode = self._conditions[subject.model.name].instruments.mode
         found = retention(benchmark.scored_in(mode), compressed, dense)
-        if not found.evidence:
+        if compressed is dense:
             return found
         own = (benchmark.scored_in(mode), compressed, dense)
-        return replace(found, shared=self._shared(subject, own))
+        shared = self._shared(subject, own) if found.evidence else {}
+        tokens = self._with_tokens(subject, found.divergence, dense.items)
+        return replace(found, shared=shared, divergence=tokens)
 
     def _shared(
         self, subject: Subject, own: tuple[Benchmark, Records, Records]
@@ -195,6 +198,22 @@ class Session:
             if now.items == before.items == own[1].items:
                 found[bench.name] = correlation(own, (bench.scored_in(mode), now, before))
         return found
+
+    def _with_tokens(
+        self, subject: Subject, divergence: Mapping[str, Any], items: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """A divergence with its token-level figures, if the store has both distributions."""
+        if not divergence:
+            return divergence
+        conditions = self._conditions[subject.model.name]
+        mine, base = (
+            ResponseLog(conditions.store, self.checkpoint(one), conditions.engine)
+            .distributions(items)
+            .read()
+            for one in (subject, Subject(model=subject.model, method=DENSE))
+        )
+        figures = {name: list(one) for name, one in token_figures(mine, base).items()}
+        return {**divergence, "figures": {**divergence["figures"], **figures}}
 
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """The gain of the checkpoint in a probe; see `Gains.gain`."""

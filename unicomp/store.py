@@ -3,7 +3,8 @@
     HOME/
       checkpoints/KEY/    manifest.json, model/, build.log; after a training also loss.jsonl
       training/KEY/       an unfinished training; removed when its checkpoint is finished
-      responses/KEY/      identity.json, and one JSON-lines file for each batch of items
+      responses/KEY/      identity.json, and one JSON-lines file for each batch of items; next-token
+                          distributions on running text as distributions-KEY.npy
       scores/KEY.json     the records of one benchmark, read in responses
       measurements/KEY.json    timings, memory and operations of checkpoints
       judgements/KEY.json      verdicts of judges
@@ -67,14 +68,14 @@ def _unique() -> str:
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's text at once: after a power cut it is the old or the new one."""
+def write_atomically(path: Path, content: str | memoryview) -> None:
+    """Replace a file's content at once: after a power cut it is the old or the new one."""
     temporary = path.with_name(f".{path.name}.{_unique()}")
     with _advice_when_full(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("w", encoding="utf-8") as stream:
-                stream.write(text)
+            with temporary.open("wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, path)

@@ -115,6 +115,8 @@ class Row(OfCheckpoint):
     """Agreement of the judge with labels, Cohen's kappa; None if no judge decided anything."""
     details: Mapping[str, float] = field(default_factory=dict)
     """Further scores of the benchmark by name, and the dense model's as `dense.NAME`."""
+    divergence: Mapping[str, Any] = field(default_factory=dict)
+    """How far the answers differ from the dense model's: `Divergence` as JSON values."""
     higher_is_better: bool = True
     in_points: bool = True
     unit: str | None = None

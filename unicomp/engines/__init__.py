@@ -17,7 +17,9 @@ from unicomp.errors import SpecError
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
+    import numpy as np
     from lm_eval.api.instance import Instance
+    from numpy.typing import NDArray
 
 ENGINES = ("hf", "vllm")
 ENGINE_VERSION = 2
@@ -81,6 +83,17 @@ class Engine(Protocol):
 
         Generated text for `generate_until`, `(log-likelihood, is_greedy)` for `loglikelihood`,
         a log-likelihood for `loglikelihood_rolling` and for a window. Raises EngineError.
+        """
+        ...
+
+    def log_probabilities(
+        self, chunks: Sequence[Sequence[int]], most: int
+    ) -> NDArray[np.float16] | None:
+        """The log-probabilities of all next tokens, at places in the second half of each chunk.
+
+        Chunks are equally long lists of token ids. The result has at most `most` values and the
+        shape (chunks, places, vocabulary); None from a server, which does not give them. Raises
+        EngineError.
         """
         ...
 

@@ -18,7 +18,9 @@ from unicomp.prompts.tasks import SAMPLING_SEED
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
+    import numpy as np
     from lm_eval.api.instance import Instance
+    from numpy.typing import NDArray
 
 
 ATTENTION: dict[Device, str] = {"cpu": "eager", "cuda": "sdpa", "mps": "sdpa"}
@@ -30,6 +32,8 @@ MOST_LOGITS = 2**29
 MOST_ATTENTION_SCORES = 2**26
 """Attention scores that one layer may hold in the eager implementation: 256 MiB in float32. With
 more, most of the time goes into fetching memory."""
+LEAST = -1e4
+"""The least log-probability that is kept, in nats; 16 bits hold it."""
 
 
 class HuggingFaceEngine:
@@ -109,6 +113,27 @@ class HuggingFaceEngine:
             self._answer_batches,
         )
 
+    def log_probabilities(self, chunks: Sequence[Sequence[int]], most: int) -> NDArray[np.float16]:
+        """The log-probabilities of all next tokens; see `Engine.log_probabilities`."""
+        import numpy as np
+        import torch
+
+        network, found = self._lm.model, []
+        try:
+            with torch.inference_mode():
+                for chunk in chunks:  # one at a time, since a large vocabulary needs much memory
+                    logits = network(torch.tensor([list(chunk)], device=network.device)).logits[0]
+                    places = places_in(len(chunk), most // (len(chunks) * logits.shape[-1]))
+                    kept = torch.log_softmax(logits[places].float(), dim=-1)
+                    # -inf would make a divergence of nothing from nothing
+                    found.append(kept.clamp(min=LEAST).half().cpu().numpy())
+        except (RuntimeError, AssertionError, IndexError, ValueError, MemoryError) as error:
+            raise EngineError(
+                f"{self._model.name} in {self._folder} did not read {len(chunks)} chunks of text: "
+                f"{first_line(error)}"
+            ) from None
+        return np.stack(found)
+
     def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
         """Answer prompts of equally many token ids as one batch, and measure the time.
 
@@ -186,6 +211,13 @@ class HuggingFaceEngine:
         text = "".join(part for part in request.arguments if isinstance(part, str))
         yield min(len(text.encode()) + 8, self._tokenizer.context)
         yield min(len(self._tokenizer.encode(text)), self._tokenizer.context)
+
+
+def places_in(length: int, room: int) -> list[int]:
+    """Evenly spaced places in the second half of a chunk: as many as there is room for, or one."""
+    half = range(length // 2, length)
+    step = -(-len(half) // max(room, 1))
+    return list(half[::step])
 
 
 class _TokenClock:

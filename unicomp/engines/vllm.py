@@ -98,6 +98,9 @@ class VllmEngine:
                 f"{first_line(error)}"
             ) from None
 
+    def log_probabilities(self, chunks: Sequence[Sequence[int]], most: int) -> None:
+        """None: a server gives the log-probabilities of a few tokens only."""
+
     def _failure(self, error: EngineError) -> EngineError:
         return EngineError(f"{self._model.name} in {self._folder}: {error}")
 

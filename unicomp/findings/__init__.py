@@ -12,6 +12,14 @@ from unicomp.findings.calibrations import (
 )
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
+from unicomp.findings.divergence import (
+    DivergenceFigure,
+    Flips,
+    SilentChange,
+    divergence_figures,
+    flipped_items,
+    silent_changes,
+)
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.outlook import Outlook, outlook
@@ -33,6 +41,9 @@ class Findings:
     costs: list[CompressionCost]
     crosschecks: list[CrossCheck]
     outlook: list[Outlook]
+    divergence: list[DivergenceFigure]
+    flips: list[Flips]
+    silent_changes: list[SilentChange]
     work: WorkSummary
 
 
@@ -48,5 +59,8 @@ def findings_of(card: Scorecard) -> Findings:
         costs=compression_costs(card),
         crosschecks=crosschecks(card),
         outlook=outlook(card),
+        divergence=divergence_figures(card),
+        flips=flipped_items(card),
+        silent_changes=silent_changes(card),
         work=work_summary(card),
     )

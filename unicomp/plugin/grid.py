@@ -96,14 +96,15 @@ GRID = pytest.StashKey[Grid]()
 
 _PREFIX = "unicomp."
 _FIELDS = {field.name for field in fields(Row)}
-_TABLES = ("details", "evidence", "shared")
-"""The fields that are tables: one property holds each, as JSON."""
+_AS_JSON = ("details", "divergence", "evidence", "shared")
+"""The fields that are tables; the others are plain values."""
 
 
 def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
     """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
-    tables = {name: getattr(row, name) for name in _TABLES}
-    values = {**asdict(row), **{n: json.dumps(one) if one else None for n, one in tables.items()}}
+    tables = {name: getattr(row, name) for name in _AS_JSON}
+    texts = {name: json.dumps(table) if table else None for name, table in tables.items()}
+    values = {**asdict(row), **texts}
     return [(f"{_PREFIX}{name}", value) for name, value in values.items() if value is not None]
 
 
@@ -116,7 +117,7 @@ def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
         key = name.removeprefix(_PREFIX)
         if key == "model":
             tables.append({})
-        tables[-1][key] = json.loads(value) if key in _TABLES else value
+        tables[-1][key] = json.loads(value) if key in _AS_JSON else value
     return [Row(**table) for table in tables]
 
 

@@ -7,11 +7,13 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ScoringError
 from unicomp.instruments import Mode
+from unicomp.prompts.choices import right_options
 from unicomp.prompts.loading import load_task
 from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definition
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
@@ -41,6 +43,11 @@ class RenderedItem:
     """The row; where configurations are named, with its own as the column `config`."""
     task: ConfigurableTask
     requests: tuple[Instance, ...]
+
+    @cached_property
+    def right_options(self) -> list[int]:
+        """Of multiple choice: the right options, from 0; found once for all checkpoints."""
+        return right_options(self.task, self.doc)
 
 
 @dataclass

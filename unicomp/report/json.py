@@ -5,7 +5,8 @@
 - `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
 - `missing`: a row for each benchmark without a retention, with the reason
 - `beside`: the benchmarks that belong to no metric
-- the findings, each under its name (`unicomp/findings/`)
+- the findings, each under its name (`unicomp/findings/`); of these, `divergence` has a row for each
+  figure of how far answers differ, and `flips` the items that only one of the two got right
 - `work`: what was built and asked, and what was found in the store
 
 The schema is `scorecard.schema.json` in this folder; its version changes with its meaning.
@@ -48,6 +49,9 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "decoupling": [asdict(one) for one in findings.decoupling],
         "work": [_without_facts(piece) for piece in card.work],
         "crosschecks": [asdict(one) for one in findings.crosschecks],
+        "divergence": [asdict(one) for one in findings.divergence],
+        "flips": [asdict(one) for one in findings.flips],
+        "silent_changes": [asdict(one) for one in findings.silent_changes],
         "costs": [asdict(one) for one in findings.costs],
         "environment": dict(card.environment),
     }
@@ -71,6 +75,7 @@ def _plain(row: Row | MetricRow) -> dict[str, Any]:
     plain = {name: _finite(value) for name, value in asdict(row).items()}
     if isinstance(row, Row):
         plain["details"] = {name: _finite(value) for name, value in row.details.items()}
+        del plain["divergence"]  # has tables of its own
     return plain
 
 

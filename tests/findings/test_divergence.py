@@ -1,0 +1,66 @@
+"""Silent changes: a score that stayed, and answers that did not."""
+
+import pytest
+
+from tests.test_report import card_of, row
+from unicomp.findings import findings_of
+from unicomp.plugin.grid import properties_of, rows_of
+from unicomp.report import divergence
+
+CHANGED = {"changed": [9.0, 7.0, 11.0]}
+
+
+def diverging(low=98.0, high=101.0, figures=CHANGED, **about):
+    found = {"lost": ["0" * 12], "gained": ["f" * 12, "a" * 12], "p_value": 1.0, "figures": figures}
+    return row(low=low, high=high, retention=(low + high) / 2, divergence=found, **about)
+
+
+def silent(*rows):
+    return findings_of(card_of(*rows)).silent_changes
+
+
+def test_an_unmoved_score_with_many_changed_answers_is_found():
+    (found,) = silent(diverging())
+    assert (found.benchmark, found.n) == ("gsm8k", 1000)
+    assert (found.changed, found.low, found.high) == (9.0, 7.0, 11.0)
+
+
+@pytest.mark.parametrize(
+    "loud",
+    [
+        diverging(high=99.0),
+        diverging(low=100.5),
+        diverging(figures={"changed": [9.0, 4.9, 11.0]}),
+        diverging(figures={"identical": [9.0, 7.0, 11.0]}),
+        row(low=98.0, high=101.0, retention=100.0),
+        diverging(verdict="not_measured"),
+    ],
+    ids=["fell", "rose", "few", "other texts", "nothing known", "not measured"],
+)
+def test_what_moved_or_hardly_changed_is_not(loud):
+    assert silent(loud) == []
+
+
+def test_the_warning_is_one_line_for_each_checkpoint():
+    found = silent(
+        diverging(), diverging(benchmark="arc_easy", metric="knowledge"), diverging(method="awq")
+    )
+    lines = list(divergence.warnings(found))
+    assert lines == [
+        "embedded/wanda_50: the score of gsm8k did not move, 9.0 % [7.0, 11.0] of the answers did; "
+        "the score of arc_easy did not move, 9.0 % [7.0, 11.0] of the answers did",
+        "embedded/awq: the score of gsm8k did not move, 9.0 % [7.0, 11.0] of the answers did",
+    ]
+
+
+def test_flips_and_figures_are_listed_for_each_row():
+    found = findings_of(card_of(diverging(), row("arc_easy", "knowledge")))
+    (flips,) = found.flips
+    assert (flips.lost, flips.gained) == (["0" * 12], ["f" * 12, "a" * 12])
+    (figure,) = found.divergence
+    assert (figure.figure, figure.unit, figure.value, figure.low) == ("changed", "%", 9.0, 7.0)
+
+
+def test_a_divergence_crosses_to_the_reporting_process():
+    one = diverging()
+    assert rows_of(properties_of(one)) == [one]

@@ -1,0 +1,99 @@
+"""Intervals of means, ratios and shares of items that come in clusters. Pure arithmetic.
+
+Values are arrays of shape (n,), one for each item; `ids` are the numbers of their clusters, from 0.
+All intervals have 95 %. They hold for items of one distribution; with fewer than about 20 clusters
+they are rough.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta, binomtest, t
+
+from unicomp.statistics import Array, Interval
+
+Ids = NDArray[np.int64]
+
+_CHANGED_AT_MOST = 3.69
+"""Clusters that may be different although none was seen to be: -ln .025."""
+
+
+def mean_of_positive(values: Array, ids: Ids) -> Interval:
+    """The mean of values that are not negative, such as divergences, with its interval.
+
+    A cluster-robust t interval of the logarithm, since such values are skewed. It is [0, infinity)
+    for a mean of 0 or for one cluster.
+    """
+    mean = float(np.mean(values))
+    if mean <= 0 or ids.max() < 1:
+        return Interval(mean, 0.0, math.inf)
+    slack = _student(ids) * _error(values - mean, ids) / mean
+    return Interval(mean, mean * math.exp(-slack), mean * math.exp(slack))
+
+
+def ratio_of_means(top: Array, bottom: Array, ids: Ids) -> Interval:
+    """The ratio of two means of the same items, of values from 0 to 1, with its interval.
+
+    A cluster-robust t interval. If no item differs from the ratio, a few unseen ones still may, and
+    the rule of three applies. Unbounded for one cluster. Raises ValueError if `bottom` is zero.
+    """
+    base = float(np.mean(bottom))
+    if base <= 0:
+        raise ValueError("there is no ratio to a mean of zero")
+    ratio = float(np.mean(top)) / base
+    if ids.max() < 1:
+        return Interval(ratio, 0.0, math.inf)
+    slack = _student(ids) * _error(top - ratio * bottom, ids) / base
+    if slack <= 0:
+        slack = _CHANGED_AT_MOST / (int(ids.max()) + 1) / base
+    return Interval(ratio, max(ratio - slack, 0.0), ratio + slack)
+
+
+def mean_of_shares(values: Array, ids: Ids) -> Interval:
+    """The mean of values from 0 to 1 with its interval: that of the ratio to a constant 1."""
+    found = ratio_of_means(values, np.ones_like(values), ids)
+    return Interval(found.estimate, found.low, min(found.high, 1.0))
+
+
+def share(marked: NDArray[np.bool_], ids: Ids, *, alike: bool = True) -> Interval:
+    """The share of marked items with its interval, which always has a width.
+
+    Clopper and Pearson's (Biometrika 26, 1934), which is exact for independent items. Clusters
+    count as if their items were `alike`, all marked or none: a bound on any correlation. Otherwise
+    their correlation is estimated, which suits many items in few clusters.
+    """
+    sizes = np.bincount(ids)
+    found = float(np.mean(marked))
+    n = float(len(ids))
+    effective = n**2 / float((sizes**2).sum())
+    if not alike and 0.0 < found < 1.0 and len(sizes) > 1:
+        variance = _error(marked.astype(np.float64) - found, ids) ** 2
+        effective = min(max(found * (1 - found) / variance, effective), n) if variance else n
+    seen = found * effective
+    rest = effective - seen
+    low = 0.0 if found <= 0.0 else float(beta.ppf(0.025, seen, rest + 1))
+    high = 1.0 if found >= 1.0 else float(beta.ppf(0.975, seen + 1, rest))
+    return Interval(found, min(low, found), max(high, found))
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """McNemar's exact two-sided p-value: losses and gains are equally likely.
+
+    Items count as independent. McNemar (Psychometrika 12, 1947).
+    """
+    flips = lost + gained
+    return float(binomtest(lost, flips).pvalue) if flips else 1.0
+
+
+def _error(residuals: Array, ids: Ids) -> float:
+    """The standard error of a mean from residuals around it, robust to clusters."""
+    sums = np.bincount(ids, residuals)
+    m = len(sums)
+    return math.sqrt(m / (m - 1) * float((sums**2).sum())) / len(residuals)
+
+
+def _student(ids: Ids) -> float:
+    return float(t.ppf(0.975, int(ids.max())))

@@ -1,0 +1,277 @@
+"""Divergence: how far a candidate's answers differ from its baseline's, item by item.
+
+A score may stay where it is although many answers changed. These figures show that, from the same
+responses. They stand beside the score and never replace it. As in `Retention`, the candidate is the
+compressed checkpoint and the baseline is the dense one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from unicomp.scores import Records
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from unicomp.clustered import Ids
+    from unicomp.statistics import Array, Interval
+
+ID_DIGITS = 12
+"""Hex digits of a row's SHA-256 by which a flipped item is named."""
+
+UNITS: Mapping[str, str] = {
+    "changed": "%",
+    "identical": "%",
+    "first_difference": "characters",
+    "top1": "%",
+    "probability": "%",
+    "right_probability": "%",
+    "dense.right_probability": "%",
+    "option_kl": "nats",
+    "token_kl": "nats",
+    "token_kl_99": "nats",
+    "token_top1": "%",
+}
+"""The figures and their units.
+
+- `changed`: the share of answers that are read differently: another option, another label, or
+  wrong for right
+- `identical`: of generated text, the share of answers that are the same in every character;
+  `first_difference`: the median place of the first other character in the others
+- `top1`: of multiple choice, the share of items where both pick the same option
+- `probability`: the mean probability of the right option, candidate / baseline; the two means are
+  `right_probability` and `dense.right_probability`. A probability is the softmax of the options'
+  log-likelihoods, which are not divided by length
+- `option_kl`: the mean Kullback-Leibler divergence of the options' probabilities, the baseline's
+  from the candidate's
+- `token_kl`, `token_kl_99`, `token_top1`: of running text, see `unicomp.distributions`
+"""
+
+KEPT = ("identical", "top1", "probability", "token_top1")
+"""The figures that are 100 % for the baseline itself and may have floors."""
+
+Figure = tuple[float, float | None, float | None]
+"""A value with the limits of its 95 % interval; None without a limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence:
+    """How far the answers to one benchmark differ; JSON values only."""
+
+    lost: Sequence[str] = ()
+    """Items that only the baseline got right, by the first digits of `Records.items`."""
+    gained: Sequence[str] = ()
+    """Items that only the candidate got right."""
+    p_value: float | None = None
+    """McNemar's exact two-sided p-value; None if items are not right or wrong."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """By name; see `UNITS`."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name, with lists; a figure that is not finite is left out."""
+        figures = {
+            name: list(figure) for name, figure in self.figures.items() if math.isfinite(figure[0])
+        }
+        return {
+            "lost": list(self.lost),
+            "gained": list(self.gained),
+            "p_value": self.p_value,
+            "figures": figures,
+        }
+
+
+def kept_figures(divergence: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """The figures of `Divergence.as_json` that may have floors: value, low and high in percent."""
+    figures: Mapping[str, Sequence[float | None]] = divergence.get("figures", {})
+    found: dict[str, tuple[float, float, float]] = {}
+    for name in KEPT:
+        if name in figures:
+            value, low, high = figures[name]
+            if value is not None:
+                found[name] = (
+                    value,
+                    0.0 if low is None else low,
+                    math.inf if high is None else high,
+                )
+    return found
+
+
+def divergence(candidate: Records, baseline: Records) -> Divergence:
+    """The divergence of records of the same items."""
+    from unicomp.clustered import mcnemar, share
+    from unicomp.statistics import cluster_ids
+
+    ids = cluster_ids(baseline.clusters)
+    figures: dict[str, Figure] = {}
+    if (changed := _changed(candidate, baseline)) is not None:
+        figures["changed"] = _percent(share(changed, ids))
+    if "digest" in baseline.answers and "digest" in candidate.answers:
+        figures |= _of_texts(candidate.answers, baseline.answers, ids)
+    if "options" in baseline.answers and "options" in candidate.answers:
+        figures |= _of_options(candidate.answers, baseline.answers, ids)
+    if not _judged(candidate, baseline):
+        return Divergence(figures=figures)
+    before, now = (one.columns["correct"] > 0.5 for one in (baseline, candidate))
+    counted = _counted(baseline) & _counted(candidate)
+    lost, gained = (
+        [item[:ID_DIGITS] for item, one in zip(baseline.items, flipped, strict=True) if one]
+        for flipped in (before & ~now & counted, now & ~before & counted)
+    )
+    p_value = mcnemar(len(lost), len(gained))
+    return Divergence(lost=lost, gained=gained, p_value=p_value, figures=figures)
+
+
+def _judged(candidate: Records, baseline: Records) -> bool:
+    """Whether each item is right or wrong."""
+    return all(set(one.fields.get("correct", [""])) <= {0.0, 1.0} for one in (candidate, baseline))
+
+
+def _counted(records: Records) -> NDArray[Any]:
+    """The items that the scorer counts; it may leave some out by the field `counted`."""
+    import numpy as np
+
+    counted: NDArray[Any] = records.columns.get("counted", np.ones(len(records.items))) > 0
+    return counted
+
+
+def _changed(candidate: Records, baseline: Records) -> NDArray[Any] | None:
+    """Which answers are read differently; None if readings are numbers, which always differ."""
+    import numpy as np
+
+    if "picked" in baseline.answers and "picked" in candidate.answers:
+        before, now = (np.asarray(one.answers["picked"]) for one in (baseline, candidate))
+        other: NDArray[Any] = before != now
+        return other
+    names = [
+        name
+        for name in baseline.fields
+        if _is_discrete(baseline.fields[name]) and _is_discrete(candidate.fields[name])
+    ]
+    if not {"correct", "said", "kind"} & set(names):
+        return None
+    pairs = [(baseline.columns[name], candidate.columns[name]) for name in names]
+    changed: NDArray[Any] = np.any([before != now for before, now in pairs], axis=0)
+    return changed
+
+
+def _is_discrete(values: Sequence[float | str]) -> bool:
+    return all(isinstance(value, str) or value in (0.0, 1.0) for value in values)
+
+
+def _of_texts(
+    candidate: Mapping[str, list[Any]], baseline: Mapping[str, list[Any]], ids: Ids
+) -> dict[str, Figure]:
+    """The figures of generated text."""
+    import numpy as np
+
+    from unicomp.clustered import share
+
+    same = np.asarray(candidate["digest"]) == np.asarray(baseline["digest"])
+    found = {"identical": _percent(share(same, ids))}
+    places = [
+        _first_difference(before, now)
+        for before, now, equal in zip(baseline["text"], candidate["text"], same, strict=True)
+        if not equal
+    ]
+    if places:
+        found["first_difference"] = (float(np.median(places)), None, None)
+    return found
+
+
+def _first_difference(first: str, second: str) -> int:
+    """The place of the first character that differs, from 0; the shorter length if none does."""
+    pairs = enumerate(zip(first, second, strict=False))
+    shorter = min(len(first), len(second))
+    return next((place for place, (one, other) in pairs if one != other), shorter)
+
+
+def _of_options(
+    candidate: Mapping[str, list[Any]], baseline: Mapping[str, list[Any]], ids: Ids
+) -> dict[str, Figure]:
+    """The figures of multiple choice."""
+    import numpy as np
+
+    from unicomp.clustered import mean_of_positive, mean_of_shares, ratio_of_means, share
+
+    same = np.asarray(candidate["picked"]) == np.asarray(baseline["picked"])
+    now = [np.asarray(values) for values in candidate["options"]]
+    before = [np.asarray(values) for values in baseline["options"]]
+    divergences = np.array([_divergences(p, q) for p, q in zip(before, now, strict=True)])
+    found = {
+        "top1": _percent(share(same, ids)),
+        "option_kl": _figure(mean_of_positive(divergences, ids)),
+    }
+    judged = np.array([bool(right) for right in baseline["right"]])
+    if not judged.all():  # a task that does not say which option is right
+        return found
+    base, kept = (_right_probabilities(one, baseline["right"]) for one in (before, now))
+    if base.sum() > 0:
+        found["probability"] = _percent(ratio_of_means(kept, base, ids))
+    found["right_probability"] = _percent(mean_of_shares(kept, ids))
+    found["dense.right_probability"] = _percent(mean_of_shares(base, ids))
+    return found
+
+
+def _right_probabilities(options: Sequence[Array], right: Sequence[Sequence[int]]) -> Array:
+    """The probability of the right options of each item."""
+    import numpy as np
+    from scipy.special import softmax
+
+    pairs = zip(options, right, strict=True)
+    return np.array([softmax(values)[list(chosen)].sum() for values, chosen in pairs])
+
+
+def token_figures(
+    candidate: NDArray[Any] | None, baseline: NDArray[Any] | None
+) -> dict[str, Figure]:
+    """The figures of next-token distributions on running text, as llama.cpp reports them.
+
+    Both are log-probabilities of shape (chunks, places, vocabulary), see `unicomp.distributions`.
+    `token_kl` is the mean divergence, `token_kl_99` its 99th percentile, and `token_top1` the share
+    of places where both find the same token likeliest. Chunks are the clusters. Empty without both,
+    and for different vocabularies.
+    """
+    import numpy as np
+
+    from unicomp.clustered import mean_of_positive, share
+
+    if candidate is None or baseline is None or candidate.shape != baseline.shape:
+        return {}
+    ids = np.repeat(np.arange(len(baseline)), baseline.shape[1])
+    divergences, same = [], []
+    for before, now in zip(baseline, candidate, strict=True):
+        divergences.append(_divergences(before, now))
+        same.append(before.argmax(axis=-1) == now.argmax(axis=-1))
+    every = np.concatenate(divergences)
+    return {
+        "token_kl": _figure(mean_of_positive(every, ids)),
+        "token_kl_99": (float(np.quantile(every, 0.99)), None, None),
+        "token_top1": _percent(share(np.concatenate(same), ids, alike=False)),
+    }
+
+
+def _divergences(before: NDArray[Any], now: NDArray[Any]) -> Array:
+    """The divergence of the second distributions from the first, in nats, for each row.
+
+    The log-probabilities were rounded to 16 bits, so they are normalised again.
+    """
+    import numpy as np
+    from scipy.special import log_softmax
+
+    p, q = (log_softmax(one.astype(np.float64), axis=-1) for one in (before, now))
+    found: Array = np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
+    return found
+
+
+def _figure(found: Interval, factor: float = 1.0) -> Figure:
+    """A figure of an interval; limits that are not finite become None."""
+    low, high = factor * found.low, factor * found.high
+    return factor * found.estimate, low, high if math.isfinite(high) else None
+
+
+def _percent(found: Interval) -> Figure:
+    return _figure(found, 100.0)

@@ -1,0 +1,106 @@
+"""How far the answers of checkpoints differ from the dense model's, and where no score shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from unicomp.divergence import UNITS
+from unicomp.scorecard import Scorecard
+from unicomp.spec import OfCheckpoint
+from unicomp.verdict import Row
+
+MANY = 5.0
+"""The share of changed answers, in percent, above which an unmoved score is worth a warning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DivergenceFigure(OfCheckpoint):
+    """One figure of the divergence of a benchmark's answers; see `unicomp.divergence.UNITS`."""
+
+    benchmark: str
+    figure: str
+    unit: str
+    value: float
+    low: float | None
+    """The limits of the 95 % interval; None without one."""
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flips(OfCheckpoint):
+    """The items of a benchmark that only one of the two models got right."""
+
+    benchmark: str
+    n: int
+    lost: list[str]
+    """Items that only the dense model got right: the first digits of the SHA-256 of their rows."""
+    gained: list[str]
+    p_value: float
+    """McNemar's exact two-sided p-value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilentChange(OfCheckpoint):
+    """A benchmark whose score did not move although many answers changed."""
+
+    benchmark: str
+    n: int
+    changed: float
+    """The share of changed answers in percent, with its 95 % interval."""
+    low: float
+    high: float
+
+
+def divergence_figures(card: Scorecard) -> list[DivergenceFigure]:
+    """All figures of all rows."""
+    return [
+        DivergenceFigure(
+            **row.checkpoint._asdict(),
+            benchmark=row.benchmark,
+            figure=name,
+            unit=UNITS[name],
+            value=value,
+            low=low,
+            high=high,
+        )
+        for row in card.rows
+        for name, (value, low, high) in row.divergence.get("figures", {}).items()
+    ]
+
+
+def flipped_items(card: Scorecard) -> list[Flips]:
+    """The flipped items of each row whose items are right or wrong."""
+    return [
+        Flips(
+            **row.checkpoint._asdict(),
+            benchmark=row.benchmark,
+            n=row.n or 0,
+            lost=list(row.divergence["lost"]),
+            gained=list(row.divergence["gained"]),
+            p_value=row.divergence["p_value"],
+        )
+        for row in card.rows
+        if row.divergence.get("p_value") is not None
+    ]
+
+
+def silent_changes(card: Scorecard) -> list[SilentChange]:
+    """The rows whose interval contains 100 while significantly more than `MANY` % changed."""
+    return [found for row in card.rows for found in _silent(row)]
+
+
+def _silent(row: Row) -> Iterator[SilentChange]:
+    changed = row.divergence.get("figures", {}).get("changed")
+    if not changed or not row.decided or row.low is None or row.high is None:
+        return
+    share, low, high = changed
+    if row.low <= 100.0 <= row.high and low > MANY:
+        yield SilentChange(
+            **row.checkpoint._asdict(),
+            benchmark=row.benchmark,
+            n=row.n or 0,
+            changed=share,
+            low=low,
+            high=high,
+        )

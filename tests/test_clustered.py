@@ -84,6 +84,19 @@ def test_a_ratio_of_probabilities_is_covered():
     assert coverage(draw, 0.9) >= 0.93
 
 
+@pytest.mark.parametrize("n", [50, 300, 1319])
+def test_a_few_lost_items_do_not_make_the_lower_limit_too_high(n):
+    """One item in a hundred loses nearly all its probability: often none of them is seen."""
+
+    def draw(rng):
+        base = rng.beta(3, 0.5, n)
+        return ratio_of_means(np.where(rng.random(n) < 0.01, 0.05 * base, base), base, alone(n))
+
+    truth = 1 - 0.01 * 0.95
+    found = [draw(np.random.default_rng(seed)) for seed in range(1000)]
+    assert sum(one.low > truth for one in found) <= 35
+
+
 @given(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=40).map(np.array))
 def test_equal_probabilities_do_not_make_the_ratio_certain(base):
     found = ratio_of_means(base, base, alone(len(base)))

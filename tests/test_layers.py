@@ -19,8 +19,8 @@ ORDER = (
     "framework",
     "rawscores",
     "statistics",
-    "confidence",
     "clustered",
+    "confidence",
     "store",
     "data",
     "catalogue",
@@ -48,10 +48,12 @@ ORDER = (
     "churn",
     "planning",
     "settings",
+    "looks",
     "scorecard",
     "findings",
     "session",
     "report",
+    "record",
     "plugin",
     "cache",
     "cli",
@@ -75,8 +77,8 @@ TENSORS = (
 inside functions only."""
 HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 
-FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "scorecard", "findings",
-                "report", "units")  # fmt: skip
+FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "scorecard",
+                "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
 OTHER_REPORTS = ("report.metrics", "report.mirror", "report.plan")
 """Reports of other commands than a session: they show what those commands computed."""

@@ -1,11 +1,14 @@
-"""How a row ends: measured, compared, or neither; the rules need no pytest to be applied."""
+"""How a row ends: measured and judged, or neither; the rules need no pytest to be applied."""
 
 import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from unicomp import Benchmark, Load, Mean, Probe, TaskMetric
+from unicomp.confidence import PairedShares, to_json
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import (
     BuildError,
@@ -15,10 +18,12 @@ from unicomp.errors import (
     UnmeasuredError,
     UnsupportedError,
 )
+from unicomp.framework import PAPER_PROFILE
 from unicomp.policy import Policy
+from unicomp.policy_entry import Entry
 from unicomp.retention import Retention
 from unicomp.spec import CheckpointId
-from unicomp.verdict import Desk, allowed, expected, failed_with_test
+from unicomp.verdict import Desk, Row, asking, demand_of, expected, failed_with_test, judged
 
 NAME = CheckpointId("m", "wanda_50", "generic")
 BENCH = Benchmark(
@@ -41,8 +46,32 @@ FASTER = Gain(
 )
 
 
-def desk(**policy):
-    return Desk(NAME, Policy(**policy))
+def desk(family=1, **policy):
+    return Desk(NAME, Policy(**policy), PAPER_PROFILE, family)
+
+
+def answered(table, *, higher_is_better=True, **asked):
+    """A row of independent items with (both, gained, lost, neither) right answers."""
+    both, gained, lost, _ = table
+    n, shares = sum(table), PairedShares((tuple(map(float, table)),))
+    limits = shares.limits()
+    found = {"kept": shares, "drop": PairedShares(shares.tables, absolute=True)}
+    if not higher_is_better:
+        found["raw"] = shares.turned()
+    now, before = 100 * (both + gained) / n, 100 * (both + lost) / n
+    return Row(
+        **NAME._asdict(),
+        benchmark="gsm8k",
+        metric="reasoning",
+        higher_is_better=higher_is_better,
+        score=now if higher_is_better else 100 - now,
+        dense=before if higher_is_better else 100 - before,
+        retention=100 * limits.estimate,
+        low=100 * limits.low,
+        high=100 * limits.high,
+        evidence={name: to_json(one) for name, one in found.items()},
+        **asked,
+    )
 
 
 def fails(error):
@@ -56,7 +85,7 @@ def fails(error):
 
 
 @pytest.mark.parametrize(
-    ("floor", "verdict"), [(75.0, "pass"), (75.1, "inconclusive"), (85.1, "fail")]
+    ("floor", "verdict"), [(74.9, "pass"), (75.1, "undecided"), (85.1, "fail")]
 )
 def test_the_floor_of_the_policy_decides_until_the_test_compares(floor, verdict):
     one = desk(general={"reasoning": floor})
@@ -73,8 +102,37 @@ def test_the_floor_that_a_test_compares_with_decides():
     assert one.rows["gsm8k"].verdict == "fail"  # by the default floor of 90
     assert kept >= 70
     assert (one.rows["gsm8k"].verdict, one.rows["gsm8k"].floor) == ("pass", 70.0)
-    assert not kept >= 80
-    assert one.rows["gsm8k"].verdict == "inconclusive"
+    assert not kept >= 86
+    assert one.rows["gsm8k"].verdict == "fail"
+
+
+def test_a_comparison_is_false_only_if_the_row_fails():
+    """An undecided guard does not matter where its metric passes; the session settles it."""
+    one = desk()
+    kept = one.retention(BENCH, lambda: KEPT)
+    assert kept >= 80
+    assert one.rows["gsm8k"].verdict == "undecided"
+
+
+def test_a_comparison_of_an_advisory_row_is_always_true():
+    one = desk(entries={"gsm8k": Entry(tier="advisory")})
+    assert one.retention(BENCH, lambda: KEPT) >= 99
+    assert (one.rows["gsm8k"].verdict, one.rows["gsm8k"].tier) == ("fail", "advisory")
+
+
+def test_a_guard_fails_at_2_5_percent_over_the_number_that_is_planned():
+    """4 points above the upper limit of 2.5 %; at 2.5 % / 200 that limit is 89.8."""
+    for family, verdict in ((1, "fail"), (200, "undecided")):
+        one = desk(family)
+        assert (one.retention(BENCH, lambda: KEPT) >= 89.0) == (verdict == "undecided")
+        assert one.rows["gsm8k"].verdict == verdict
+
+
+def test_passing_needs_no_correction_for_the_number_that_is_planned():
+    for family in (1, 200):
+        one = desk(family, general={"gsm8k": 74.9})
+        one.retention(BENCH, lambda: KEPT)
+        assert one.rows["gsm8k"].verdict == "pass"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +171,8 @@ def test_a_degenerate_checkpoint_reports_no_score_and_a_faulty_measurement_does(
 def test_nan_is_never_a_pass():
     one = desk(general={"gsm8k": 0.0})
     one.retention(BENCH, lambda: replace(KEPT, value=math.nan, low=math.nan, high=math.nan))
-    assert one.rows["gsm8k"].verdict == "fail"
+    row = one.rows["gsm8k"]
+    assert (row.verdict, row.p_pass, row.p_fail) == ("undecided", 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -138,23 +197,29 @@ def test_a_failed_measurement_says_why_and_is_raised_again(error, verdict):
 # -- gains and costs ------------------------------------------------------------------------------
 
 
-def test_a_timing_has_no_floor_unless_one_is_set():
+def test_a_timing_without_a_floor_is_advisory_and_passes():
     one = desk()
     one.gain(LATENCY, lambda: replace(FASTER, value=10.0, low=9.0, high=11.0))
-    assert (one.rows["latency"].verdict, one.rows["latency"].floor) == ("pass", 0.0)
-    strict = desk(general={"latency": 220.0})
-    strict.gain(LATENCY, lambda: FASTER)
-    assert strict.rows["latency"].verdict == "fail"
+    row = one.rows["latency"]
+    assert (row.verdict, row.floor, row.tier) == ("pass", None, "advisory")
+
+
+@pytest.mark.parametrize(("floor", "verdict"), [(189, "pass"), (200, "undecided"), (220, "fail")])
+def test_a_timing_with_a_floor_is_critical(floor, verdict):
+    one = desk(general={"latency": floor})
+    one.gain(LATENCY, lambda: FASTER)
+    assert (one.rows["latency"].verdict, one.rows["latency"].tier) == (verdict, "critical")
 
 
 def test_a_gain_is_compared_like_a_retention():
-    one = desk()
+    one = desk(general={"latency": 150.0})
     gain = one.gain(LATENCY, lambda: FASTER)
-    assert gain >= 190
-    assert not gain >= 200
+    assert gain >= 189
+    assert gain >= 200
     row = one.rows["latency"]
-    assert (row.verdict, row.unit, row.retention) == ("inconclusive", "s", 200.0)
+    assert (row.verdict, row.unit, row.retention) == ("undecided", "s", 200.0)
     assert row.higher_is_better is False
+    assert not gain >= 220
 
 
 @pytest.mark.parametrize(("budget", "verdict"), [(60.0, "pass"), (59.9, "fail"), (None, "pass")])
@@ -180,18 +245,137 @@ def test_before_it_is_measured_a_row_is_missing():
     assert not row.decided
 
 
-@pytest.mark.parametrize("verdict", ["pass", "fail", "inconclusive", "missing", "unsupported"])
-def test_only_a_pass_fails_with_its_test(verdict):
+@pytest.mark.parametrize("verdict", ["pass", "undecided", "fail", "missing", "unsupported"])
+def test_a_row_that_did_not_fail_fails_with_its_test(verdict):
     row = replace(expected(NAME, BENCH), verdict=verdict, reason="why")
     after = failed_with_test(row)
-    assert after == (
-        replace(row, verdict="fail", reason="the test failed") if verdict == "pass" else row
+    changed = verdict in ("pass", "undecided")
+    assert after == (replace(row, verdict="fail", reason="the test failed") if changed else row)
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "tier"), [("gsm8k", "guard"), ("mine", "critical"), ("bertscore", "critical")]
+)
+def test_a_benchmark_of_no_metric_is_critical_and_one_of_a_metric_a_guard(name, tier):
+    bench = replace(BENCH, name=name)
+    assert demand_of(Policy(), PAPER_PROFILE, NAME, bench).tier == tier
+    named = Policy(entries={name: Entry(tier="advisory")})
+    assert demand_of(named, PAPER_PROFILE, NAME, bench).tier == "advisory"
+
+
+def test_a_benchmark_that_can_decide_nothing_is_advisory_whatever_the_policy_says():
+    bench = replace(BENCH, advisory="an association has no limits that hold")
+    strict = Policy(entries={"gsm8k": Entry(tier="critical")})
+    assert demand_of(strict, PAPER_PROFILE, NAME, bench).tier == "advisory"
+
+
+IDENTICAL = (600, 0, 0, 400)
+ONE_PERCENT = (600, 0, 20, 380)
+"""A drop of 2 points of 62, which is a retention of 96.8."""
+WORSE = (450, 0, 150, 400)
+
+
+@pytest.mark.parametrize(
+    ("table", "floor", "verdict"),
+    [
+        (IDENTICAL, 99, "pass"),
+        (IDENTICAL, 99.5, "undecided"),
+        (ONE_PERCENT, 95, "pass"),
+        (ONE_PERCENT, 96, "undecided"),
+        (ONE_PERCENT, 99, "fail"),
+        (WORSE, 90, "fail"),
+    ],
+)
+def test_a_row_passes_or_fails_by_the_limits_of_its_evidence(table, floor, verdict):
+    row = judged(answered(table, floor=floor))
+    assert row.verdict == verdict
+    assert (row.p_pass < 0.025) == (verdict == "pass")
+    assert (row.p_fail < 0.025) == (verdict == "fail")
+
+
+@pytest.mark.parametrize(
+    ("table", "drop", "verdict"),
+    [
+        (IDENTICAL, 1.0, "pass"),
+        (ONE_PERCENT, 1.0, "fail"),
+        (ONE_PERCENT, 2.0, "undecided"),
+        (ONE_PERCENT, 3.2, "pass"),
+    ],
+)
+def test_a_drop_is_a_difference_in_points(table, drop, verdict):
+    assert judged(answered(table, max_drop=drop)).verdict == verdict
+
+
+def test_a_floor_and_a_drop_must_both_be_met():
+    assert judged(answered(ONE_PERCENT, floor=90, max_drop=3.5)).verdict == "pass"
+    assert judged(answered(ONE_PERCENT, floor=90, max_drop=0.5)).verdict == "fail"
+    assert judged(answered(ONE_PERCENT, floor=99.9, max_drop=3.5)).verdict == "fail"
+    assert judged(answered(ONE_PERCENT, floor=96.5, max_drop=3.5)).verdict == "undecided"
+
+
+@pytest.mark.parametrize(("dense", "floor", "drop"), [(15.0, 90.0, None), (60.0, None, 1.0)])
+def test_below_a_score_of_the_baseline_a_floor_replaces_the_drop(dense, floor, drop):
+    entry = Entry(max_drop=1.0, relative_below=20.0)
+    demand = demand_of(Policy(entries={"gsm8k": entry}), PAPER_PROFILE, NAME, BENCH)
+    row = asking(replace(expected(NAME, BENCH), dense=dense), demand)
+    assert (row.floor, row.max_drop) == (floor, drop)
+
+
+@pytest.mark.parametrize(
+    ("refused_before", "refused_now", "verdict"),
+    [(200, 210, "pass"), (200, 221, "undecided"), (200, 300, "fail")],
+)
+def test_what_must_not_rise_has_a_ceiling_of_the_raw_score(refused_before, refused_now, verdict):
+    """Over-refusal: less is better, and 110 % of the baseline's share is the most."""
+    risen = refused_now - refused_before
+    table = (1000 - refused_now, 0, risen, refused_before)
+    row = answered(table, higher_is_better=False, ceiling=110)
+    assert (row.dense, row.score) == pytest.approx((refused_before / 10, refused_now / 10))
+    assert judged(row).verdict == verdict
+
+
+def test_a_row_of_which_nothing_is_asked_passes():
+    row = judged(answered(WORSE))
+    assert (row.verdict, row.p_pass, row.p_fail) == ("pass", None, None)
+
+
+def test_the_dense_model_keeps_all_that_can_be_asked_of_it():
+    whole = replace(KEPT, value=100.0, low=100.0, high=100.0)
+    for entry in (Entry(floor=100.0), Entry(max_drop=0.0), Entry(ceiling=100.0)):
+        one = desk(entries={"gsm8k": entry})
+        one.retention(BENCH, lambda: whole)
+        row = one.rows["gsm8k"]
+        assert (row.verdict, row.p_pass, row.p_fail) == ("pass", 0.0, 1.0)
+
+
+VERDICTS = ["fail", "undecided", "pass"]
+
+
+@given(st.tuples(*[st.integers(0, 80)] * 4), st.floats(0, 150), st.floats(0, 20))
+@settings(deadline=None)
+def test_a_higher_floor_never_helps(table, floor, more):
+    assume(table[0] + table[2] > 0)
+    before, after = (judged(answered(table, floor=one)).verdict for one in (floor, floor + more))
+    assert VERDICTS.index(after) <= VERDICTS.index(before)
+
+
+@given(st.tuples(*[st.integers(1, 80)] * 4), st.floats(1, 150), st.integers(1, 200))
+@settings(deadline=None)
+def test_a_larger_family_only_turns_failures_into_undecided_rows(table, floor, family):
+    row = answered(table, floor=floor)
+    alone, among = judged(row), judged(row, family=family)
+    assert among.verdict in {alone.verdict, "undecided" if alone.verdict == "fail" else "pass"} - (
+        {"pass"} if alone.verdict == "undecided" else set()
     )
+    assert (alone.p_pass, alone.p_fail) == (among.p_pass, among.p_fail)
 
 
-def test_a_pass_needs_no_excuse_and_a_gap_has_the_reason_of_the_policy():
-    policy = Policy(allow={"reasoning@wanda_50": "known"})
-    row = expected(NAME, BENCH)
-    assert allowed(row, policy) == "known"
-    assert allowed(replace(row, verdict="pass"), policy) is None
-    assert allowed(replace(row, method="gptq"), policy) is None
+@given(st.tuples(*[st.integers(1, 80)] * 4), st.floats(1, 150), st.floats(1e-4, 0.025))
+@settings(deadline=None)
+def test_a_stricter_level_only_turns_passes_into_undecided_rows(table, floor, level):
+    row = answered(table, floor=floor)
+    usual, strict = judged(row).verdict, judged(row, level=level).verdict
+    assert strict == usual or (usual, strict) == ("pass", "undecided")

@@ -18,6 +18,7 @@ from unicomp.store import (
     CHECKPOINTS,
     CHURN,
     FIGURES,
+    LOOKS,
     MANIFEST,
     MEASUREMENTS,
     RESPONSES,
@@ -44,16 +45,18 @@ class Entry:
 def entries(store: Store) -> Iterator[Entry]:
     """Everything in the store, by kind and key; unfinished folders are not listed.
 
-    Judgements, similarities, figures, measurements and churn are many small files: each kind is one
-    entry.
+    Of small files there are many: all of a kind are one entry.
     """
     for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
         for path in _finished(store, kind):
             yield _entry(kind, path, _describe(path))
-    for kind in (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN):
+    small = dict.fromkeys(
+        (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN), "answers or figures"
+    ) | {LOOKS: "candidates"}
+    for kind, unit in small.items():
         folder = store.home / kind
         if folder.is_dir():
-            yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} answers or figures")
+            yield _entry(kind, folder, f"{sum(1 for _ in folder.iterdir())} {unit}")
 
 
 def _finished(store: Store, kind: str) -> list[Path]:
@@ -104,10 +107,12 @@ def damaged(store: Store) -> Iterator[tuple[Path, str]]:
 def prune(store: Store, older_than: float) -> list[Entry]:
     """Remove entries unchanged for more than `older_than` seconds, and unfinished builds.
 
-    Returns the removed entries. Entries that another process has locked are kept.
+    Returns the removed entries. Entries that another process has locked are kept, and so are the
+    looks: that a candidate was judged stays true.
     """
     now = time.time()
-    gone = [entry for entry in entries(store) if now - entry.changed > older_than]
+    kept = (entry for entry in entries(store) if entry.kind != LOOKS)
+    gone = [entry for entry in kept if now - entry.changed > older_than]
     removed = [entry for entry in gone if _remove(store, _lock_of(entry), entry.path)]
     for partial in (store.home / CHECKPOINTS).glob(".partial-*"):
         _remove(store, f"{CHECKPOINTS}-{partial.name.removeprefix('.partial-')}", partial)

@@ -6,6 +6,7 @@ unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --da
 unicomp plan METHOD --model MODEL     hours and memory of a distillation, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
+unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from unicomp import cache, catalogue
+from unicomp import cache, catalogue, record
 from unicomp.checkpoint import why_unsupported
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.lock import load_lock
@@ -51,7 +52,9 @@ _DAY = 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, 1 if something is damaged or incomplete, or 4 for bad input."""
+    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
+    does not belong together.
+    """
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -111,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--reading", metavar="|".join(READINGS), default="paper", help=readings)
     score.add_argument("--json", action="store_true", help="full precision, for programs")
     score.set_defaults(run=_score)
+
+    verify = commands.add_parser("verify", help="whether a decision record belongs to a scorecard")
+    verify.add_argument("record", metavar="RECORD", type=Path, help="a file NAME.decision.json")
+    verify.add_argument("scorecard", metavar="SCORECARD", type=Path, help="a file NAME.json")
+    verify.set_defaults(run=_verify)
     return parser
 
 
@@ -297,6 +305,18 @@ def _score(options: argparse.Namespace) -> int:
         rows.append({**row, "reading": options.reading, **reason})
     print(json.dumps(rows, indent=1, allow_nan=False))
     return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    known = record.read(options.record)
+    differ = record.differences(known, options.scorecard)
+    for line in differ:
+        print(f"differs: {line}")
+    for line in record.changes(known):
+        print(f"the policy was changed after answers were seen: {line}")
+    if not differ:
+        print(f"they belong together: the gate is {known['decision']}")
+    return 1 if differ else 0
 
 
 def _floors(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binomtest, t
+from scipy.stats import beta, binomtest, chi2, t
 
 from unicomp.statistics import Array, Interval
 
@@ -37,8 +37,10 @@ def mean_of_positive(values: Array, ids: Ids) -> Interval:
 def ratio_of_means(top: Array, bottom: Array, ids: Ids) -> Interval:
     """The ratio of two means of the same items, of values from 0 to 1, with its interval.
 
-    A cluster-robust t interval. If no item differs from the ratio, a few unseen ones still may, and
-    the rule of three applies. Unbounded for one cluster. Raises ValueError if `bottom` is zero.
+    A cluster-robust t interval, widened where a few clusters decide: losses are then counts, whose
+    error is Poisson's. As a few clusters may be lost altogether although none was seen to be, it is
+    never narrower than the rule of three. Unbounded for one cluster. Raises ValueError if `bottom`
+    is zero.
     """
     base = float(np.mean(bottom))
     if base <= 0:
@@ -46,9 +48,9 @@ def ratio_of_means(top: Array, bottom: Array, ids: Ids) -> Interval:
     ratio = float(np.mean(top)) / base
     if ids.max() < 1:
         return Interval(ratio, 0.0, math.inf)
-    slack = _student(ids) * _error(top - ratio * bottom, ids) / base
-    if slack <= 0:
-        slack = _CHANGED_AT_MOST / (int(ids.max()) + 1) / base
+    residuals = top - ratio * bottom
+    slack = _student(ids) * _error(residuals, ids) / base * _widening(residuals, ids)
+    slack = max(slack, ratio * _CHANGED_AT_MOST / (int(ids.max()) + 1))
     return Interval(ratio, max(ratio - slack, 0.0), ratio + slack)
 
 
@@ -93,6 +95,18 @@ def _error(residuals: Array, ids: Ids) -> float:
     sums = np.bincount(ids, residuals)
     m = len(sums)
     return math.sqrt(m / (m - 1) * float((sums**2).sum())) / len(residuals)
+
+
+def _widening(residuals: Array, ids: Ids) -> float:
+    """By how much a normal interval is too narrow if k clusters decide: Poisson's upper limit of k.
+
+    k is the effective number of clusters with residuals, (sum of squares)^2 / sum of 4th powers.
+    """
+    squares = np.bincount(ids, residuals) ** 2
+    if not squares.any():
+        return 1.0
+    k = float(squares.sum() ** 2 / (squares**2).sum())
+    return float((chi2.ppf(0.975, 2 * k + 2) / 2 - k) / (1.96 * math.sqrt(k)))
 
 
 def _student(ids: Ids) -> float:

@@ -32,8 +32,8 @@ FEWEST_CLUSTERS = 20
 """With fewer clusters the limits do not hold, so nothing is decided."""
 FEWEST_RIGHT = 10
 """With fewer right answers of the baseline, the lower limit of a ratio of shares is 0."""
-_SMALLEST = 1e-9
-"""The smallest p-value that is computed."""
+_SMALLEST, _LARGEST = 1e-9, 0.499
+"""The levels among which a p-value is searched: widened limits do not exist at 0.5."""
 
 
 class Evidence(Protocol):
@@ -52,7 +52,7 @@ class Evidence(Protocol):
 def p_below(evidence: Evidence, bound: float) -> float:
     """The p-value of "the truth is below `bound`": the least level whose upper limit is below it.
 
-    From inverting the limits; from 1e-9 to 0.5, or 1 if the estimate is not below the bound.
+    From inverting the limits; from 1e-9 to 0.5, or 1 if no such level has its limit below.
     """
     if not evidence.estimate < bound:
         return 1.0
@@ -61,14 +61,12 @@ def p_below(evidence: Evidence, bound: float) -> float:
 
 def p_above(evidence: Evidence, bound: float) -> float:
     """The p-value of "the truth is at or above `bound`": the least level whose low limit is."""
-    if not evidence.estimate >= bound:
-        return 1.0
     return _p_value(lambda level: evidence.limits(level).low - bound)
 
 
 def _p_value(margin: Callable[[float], float]) -> float:
     """The least level at which `margin` is not negative; it grows with the level."""
-    if not margin(0.5) >= 0:
+    if not margin(_LARGEST) >= 0:
         return 1.0
     if margin(_SMALLEST) >= 0:
         return _SMALLEST
@@ -77,7 +75,8 @@ def _p_value(margin: Callable[[float], float]) -> float:
         # in standard errors, in which limits move almost linearly
         return max(min(margin(float(norm.sf(z))), 10.0), -10.0)
 
-    return float(norm.sf(brentq(clipped, 0.0, float(norm.isf(_SMALLEST)), xtol=1e-3)))
+    least, most = (float(norm.isf(level)) for level in (_LARGEST, _SMALLEST))
+    return float(norm.sf(brentq(clipped, least, most, xtol=1e-3)))
 
 
 # -- independent items, right or wrong ----------------------------------------------------------
@@ -142,6 +141,7 @@ class PairedShares:
             return Interval(estimate, 0.0 if few else float(low[0]), float(high[0]))
         n = tables.sum(axis=1)
         # a group without a right answer of the baseline has no ratio, but a share
+        high = np.where(baseline > 0, high, 0.0)
         down = np.where(baseline > 0, candidate - low * baseline, candidate)
         up = np.where(baseline > 0, high * baseline, _most(candidate, n, level)) - candidate
         drift = (candidate - estimate * baseline) / np.where(baseline > 0, baseline, 1.0)

@@ -41,7 +41,8 @@ UNITS: Mapping[str, str] = {
 - `changed`: the share of answers that are read differently: another option, another label, or
   wrong for right
 - `identical`: of generated text, the share of answers that are the same in every character;
-  `first_difference`: the median place of the first other character in the others
+  `first_difference`: the median place of the first other character in the others, counted from 0
+  and up to `unicomp.scores.KEPT_TEXT`
 - `top1`: of multiple choice, the share of items where both pick the same option
 - `probability`: the mean probability of the right option, candidate / baseline; the two means are
   `right_probability` and `dense.right_probability`. A probability is the softmax of the options'

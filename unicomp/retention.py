@@ -76,6 +76,11 @@ class Retention:
     """How far the answers differ from the dense model's: `Divergence` as JSON values."""
     faults: tuple[str, ...] = ()
     """Why the benchmark was not measured as declared; empty if it was."""
+    candidate: str | None = None
+    """The key of the compressed checkpoint, and `baseline` that of the dense one."""
+    baseline: str | None = None
+    items: str | None = None
+    """A key of the items that both answered."""
 
     def __repr__(self) -> str:
         if self.value is None:

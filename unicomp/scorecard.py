@@ -10,6 +10,7 @@ from typing import Any, Literal
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.decision import Bound, Decision, allowed, bound, decision, holm
 from unicomp.framework import METRICS, Profile
+from unicomp.looks import PolicyChange
 from unicomp.policy import Policy
 from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
 from unicomp.verdict import LEVEL, TEST_FAILED, MetricRow, Row, judged, metric_row
@@ -45,7 +46,11 @@ class Scorecard:
     levels: Mapping[CheckpointId, float] = field(default_factory=dict)
     """Checkpoint → the error at which its critical results had to pass."""
     looks: Mapping[CheckpointId, int] = field(default_factory=dict)
-    """Checkpoint → how often it was judged by this policy, with other items each time."""
+    """Checkpoint → the number of this look at it; see `unicomp.looks`."""
+    policy: str = ""
+    """The digest of the policy."""
+    policy_changes: tuple[PolicyChange, ...] = ()
+    """What was changed in the policy after answers of a candidate were seen."""
 
     @property
     def checkpoints(self) -> tuple[CheckpointId, ...]:
@@ -157,6 +162,7 @@ def scorecard(
         profiles=profiles,
         levels=levels,
         looks=looks,
+        policy=policy.digest,
     )
 
 

@@ -38,6 +38,7 @@ from unicomp.spec import (
     Model,
     Probe,
 )
+from unicomp.store import content_key
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -174,7 +175,12 @@ class Session:
         compressed = self._measured(subject, benchmark)
         dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
         mode = self._conditions[subject.model.name].instruments.mode
-        found = retention(benchmark.scored_in(mode), compressed, dense)
+        found = replace(
+            retention(benchmark.scored_in(mode), compressed, dense),
+            candidate=self.checkpoint(subject).key,
+            baseline=self.checkpoint(Subject(model=subject.model, method=DENSE)).key,
+            items=content_key({"items": sorted(compressed.items)}),
+        )
         if compressed is dense:
             return found
         own = (benchmark.scored_in(mode), compressed, dense)

@@ -67,6 +67,8 @@ def jackknife(
 
 def standard_error(statistic: Statistic, clusters: NDArray[np.int64]) -> float:
     """The jackknife standard error of a statistic, in its unit; 0 for a single cluster."""
+    if not clusters.any():
+        return 0.0
     left = jackknife([statistic], clusters)[0]
     return float(math.sqrt((len(left) - 1) / len(left) * np.sum((left - left.mean()) ** 2)))
 

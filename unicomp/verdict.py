@@ -121,6 +121,11 @@ class Row(OfCheckpoint):
     in_points: bool = True
     unit: str | None = None
     """The unit of a probe's values; None for a benchmark."""
+    candidate: str | None = None
+    """The key of the checkpoint, and `baseline` that of the dense one; None for a probe."""
+    baseline: str | None = None
+    items: str | None = None
+    """A key of the items of a benchmark."""
     budget: float | None = None
     """The highest accepted cost of the build, in `unit`; None without a budget."""
     expected_gain: float | None = None
@@ -262,11 +267,13 @@ def _judge(
     met, missed = [], []
     for found, bound, at_least in asked:
         at, far = found.limits(level), found.limits(strictest)
-        passes &= at.high >= at.low >= bound if at_least else at.low <= at.high <= bound
+        reached = at.high >= at.low >= bound if at_least else at.low <= at.high <= bound
+        passes &= reached
         fails |= far.high < bound if at_least else far.low > bound
         above, below = (p_above, p_below) if at_least else (p_below, p_above)
-        met.append(above(found, bound))
-        missed.append(min(below(found, bound) * len(asked), 1.0))
+        certain = reached and at.low == at.high  # the dense model itself, at its bound
+        met.append(0.0 if certain else above(found, bound))
+        missed.append(1.0 if reached else min(below(found, bound) * len(asked), 1.0))
     verdict: Verdict = "pass" if passes else "fail" if fails else "undecided"
     return verdict, max(met), min(missed)
 

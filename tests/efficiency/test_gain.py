@@ -8,8 +8,10 @@ from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_o
 from unicomp.efficiency.rounds import Rounds
 from unicomp.engines import Benched, Timing
 from unicomp.errors import ScoringError, SpecError
-from unicomp.spec import Load, Probe
-from unicomp.verdict import decide
+from unicomp.framework import PAPER_PROFILE
+from unicomp.policy import Policy
+from unicomp.spec import CheckpointId, Load, Probe
+from unicomp.verdict import Desk
 
 LOAD = Load(prompt_tokens=60, new_tokens=40, concurrency=2)
 NOISE = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.03, 0.97, 1.01, 0.99)
@@ -193,12 +195,18 @@ def test_latencies_of_a_benchmark_have_an_interval():
     assert gain.expected_gain is None
 
 
+def verdict_of(gain, floor):
+    desk = Desk(CheckpointId("m", "wanda_50", "generic"), Policy(), PAPER_PROFILE)
+    bool(desk.gain(benched("throughput"), lambda: gain) >= floor)
+    return desk.rows["vllm_bench_throughput"].verdict
+
+
 def test_one_throughput_of_a_benchmark_has_no_interval_and_meets_no_floor():
     gain = gain_of_bench(benched("throughput"), Benched((1.0,), 1010), Benched((4.0,), 2020))
     assert (gain.score, gain.dense) == (pytest.approx(1010), pytest.approx(505))
     assert (gain.value, gain.low, gain.high) == (pytest.approx(200), 0.0, math.inf)
-    assert decide(gain.low, gain.high, 0.0) == "pass"
-    assert decide(gain.low, gain.high, 1.5) == decide(gain.low, gain.high, 1e9) == "inconclusive"
+    verdicts = {floor: verdict_of(gain, floor) for floor in (0.0, 1.5, 1e9)}
+    assert verdicts == {0.0: "pass", 1.5: "undecided", 1e9: "undecided"}
     assert "no interval" in repr(gain)
     assert "inf" not in repr(gain)
 

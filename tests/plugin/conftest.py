@@ -14,8 +14,26 @@ from typing import Any
 
 import pytest
 
+from unicomp.instruments.judge import JUDGEMENTS
+from unicomp.instruments.similarity import SIMILARITIES
+from unicomp.store import (
+    CALIBRATIONS,
+    CHECKPOINTS,
+    FIGURES,
+    MEASUREMENTS,
+    RESPONSES,
+    SCORES,
+    TRAINING,
+)
+
 REPOSITORY = Path(__file__).parents[2]
 SUITES = str(REPOSITORY / "suites")
+
+SHARED = (
+    *(CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS, FIGURES, MEASUREMENTS),
+    *(JUDGEMENTS, SIMILARITIES, "digests", "logs", "locks"),
+)
+"""What the gates of all tests share of a store."""
 
 SETTINGS = "[engine]\nthreads = 1\nbatch_size = 128\n"
 
@@ -95,8 +113,17 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "unicomp-home"
 
 
+def _borrowed(shared: Path, home: Path) -> Path:
+    """A store with all that is in the shared one but its looks, which belong to another test."""
+    home.mkdir()
+    for kind in SHARED:
+        (shared / kind).mkdir(parents=True, exist_ok=True)
+        (home / kind).symlink_to(shared / kind)
+    return home
+
+
 @pytest.fixture
-def new_gate(tmp_path: Path) -> Callable[..., Gate]:
+def new_gate(tmp_path: Path, shared_home: Path) -> Callable[..., Gate]:
     """Makes a gate with a store of one's choice, and copies of the shipped suites.
 
     Efficiency tests are left out: they take minutes, and no other tests may run meanwhile.
@@ -105,6 +132,8 @@ def new_gate(tmp_path: Path) -> Callable[..., Gate]:
     def make(home: Path, settings: str = SETTINGS, *, suites: bool = True) -> Gate:
         folder = tmp_path / f"gate-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
+        if home == shared_home:
+            home = _borrowed(shared_home, folder / "home")
         gate = Gate(folder, home)
         gate.write("unicomp.toml", settings)
         gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")

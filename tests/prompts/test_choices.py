@@ -84,6 +84,13 @@ def test_a_task_that_judges_no_option_calls_none_right(quiz, tmp_path):
     assert first.right_options == []
 
 
+def test_rules_that_fail_on_made_up_answers_call_none_right(quiz, tmp_path):
+    renderer = Renderer(Source(str(tmp_path / "rows")))
+    (first, *_) = renderer.items(quiz(BY_NUMBER), Characters())
+    first.task.process_results = lambda doc, results: results[0].text
+    assert first.right_options == []
+
+
 @pytest.mark.parametrize(("metric", "picked"), [("acc,none", 0), ("acc_norm,none", 2)])
 def test_the_picked_option_is_the_one_that_the_score_counts(quiz, tmp_path, metric, picked):
     trial = Trial(quiz(BY_NUMBER, metric), rows=tmp_path / "rows")

@@ -40,10 +40,10 @@ class Findings:
     efficiency: list[EfficiencyMetric]
     costs: list[CompressionCost]
     crosschecks: list[CrossCheck]
-    outlook: list[Outlook]
     divergence: list[DivergenceFigure]
     flips: list[Flips]
     silent_changes: list[SilentChange]
+    outlook: list[Outlook]
     work: WorkSummary
 
 
@@ -58,9 +58,9 @@ def findings_of(card: Scorecard) -> Findings:
         efficiency=efficiency_metrics(card),
         costs=compression_costs(card),
         crosschecks=crosschecks(card),
-        outlook=outlook(card),
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),
+        outlook=outlook(card),
         work=work_summary(card),
     )

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from dataclasses import asdict, replace
+from functools import partial
 
 import pytest
 
-from unicomp import churn
+from unicomp import churn, record
 from unicomp.decision import allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError
 from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
+from unicomp.looks import look_again
 from unicomp.plugin import environment
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
@@ -149,9 +151,32 @@ class _Reporter:
             return
         if not grid.rows and not ledger.rows:
             return
-        card = scorecard(
+        card = self._judged(plan, grid, ledger)
+        self._result = card, findings_of(card)
+        found = {row.benchmark for row in card.rows}
+        self._problems += [
+            f"{where}: no test measured {name!r}, and there is no metric of that name"
+            for where, name in grid.unmatched
+            if name not in found
+        ]
+        if plan.scorecard is not None:
+            try:
+                json_report.write(*self._result, plan.scorecard)
+                record.write(plan.scorecard)
+            except StoreError as error:
+                self._problems.append(str(error))
+        if session.exitstatus == pytest.ExitCode.OK:
+            shut = card.decision == "shut" or self._problems
+            undecided = UNDECIDED if card.decision == "undecided" else pytest.ExitCode.OK
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if shut else undecided
+
+    def _judged(self, plan: Plan, grid: Grid, ledger: Ledger) -> Scorecard:
+        """The scorecard, after looking up and remembering earlier looks at the candidates."""
+        profiles = {model.name: plan.profile(model.name) for model in plan.models}
+        judge = partial(
+            scorecard,
             ledger.complete(grid),
-            {model.name: plan.profile(model.name) for model in plan.models},
+            profiles,
             plan.policy,
             environment.describe(
                 plan.models,
@@ -168,26 +193,17 @@ class _Reporter:
             planned=grid.planned(plan.profile),
             pick=plan.pick,
         )
-        self._result = card, findings_of(card)
-        found = {row.benchmark for row in card.rows}
+        card = judge()
+        store = next(iter(plan.conditions.values())).store
         try:
-            churn.remember(next(iter(plan.conditions.values())).store, card.rows)
+            churn.remember(store, card.rows)
+            numbers, changes = look_again(store, card.rows, card.metrics, profiles, plan.policy)
         except StoreError as error:
             self._problems.append(str(error))
-        self._problems += [
-            f"{where}: no test measured {name!r}, and there is no metric of that name"
-            for where, name in grid.unmatched
-            if name not in found
-        ]
-        if plan.scorecard is not None:
-            try:
-                json_report.write(*self._result, plan.scorecard)
-            except StoreError as error:
-                self._problems.append(str(error))
-        if session.exitstatus == pytest.ExitCode.OK:
-            shut = card.decision == "shut" or self._problems
-            undecided = UNDECIDED if card.decision == "undecided" else pytest.ExitCode.OK
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED if shut else undecided
+            return card
+        if any(number > 1 for number in numbers.values()):
+            card = judge(looks=numbers)
+        return replace(card, policy_changes=tuple(changes))
 
     def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The instruments used; empty without reliability scores and judged answers."""

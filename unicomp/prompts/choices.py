@@ -19,7 +19,8 @@ _SURE, _RULED_OUT = (0.0, True), (-1000.0, False)
 def right_options(task: ConfigurableTask, doc: Any) -> list[int]:
     """The options that the task's own rules call right, from 0; several if they are synonyms.
 
-    Each option is tried as the only likely one. Empty if the task does not judge the options.
+    Each option is tried as the only likely one. Empty if the task does not judge the options, or if
+    its code fails on such answers.
     """
     count = len(task.doc_to_choice(doc))
     right = []
@@ -27,7 +28,10 @@ def right_options(task: ConfigurableTask, doc: Any) -> list[int]:
         answers = [_SURE if option == chosen else _RULED_OUT for option in range(count)]
         if "acc_mutual_info" in task._metric_fn_list:  # asks each option without the question, too
             answers += [_RULED_OUT] * count
-        results = task.process_results(dict(doc), answers)
+        try:
+            results = task.process_results(dict(doc), answers)
+        except Exception:  # a user's code; the score does not need this
+            return []
         if any(results.get(name) == 1.0 for name in _RIGHT):
             right.append(chosen)
     return right

@@ -29,6 +29,7 @@ def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
     )
     if left_out:
         yield f"Left their metric: {', '.join(left_out)}."
+    yield from _changes(card)
     for one in findings.outlook:
         yield f"Undecided: {card.name_of(one.checkpoint)} {one.name}; it would take {one.words}."
     yield from _bound(card)
@@ -43,6 +44,18 @@ def _selected(card: Scorecard) -> str:
     run = {row.metric for row in card.metrics}
     others = [metric for metric in METRICS[:10] if metric not in run]
     return f"; not run: {', '.join(others)}" if run and others else ""
+
+
+_MOST_CHANGES = 3
+"""The changes of the policy that are shown; the JSON scorecard has all."""
+
+
+def _changes(card: Scorecard) -> Iterator[str]:
+    found = card.policy_changes
+    if found:
+        more = f"; and {len(found) - _MOST_CHANGES} more" if len(found) > _MOST_CHANGES else ""
+        shown = "; ".join(map(str, found[:_MOST_CHANGES]))
+        yield f"The policy was changed after answers were seen: {shown}{more}."
 
 
 def _bound(card: Scorecard) -> Iterator[str]:

@@ -7,6 +7,8 @@
 - `beside`: the benchmarks that belong to no metric
 - the findings, each under its name (`unicomp/findings/`); of these, `divergence` has a row for each
   figure of how far answers differ, and `flips` the items that only one of the two got right
+- `looks`: the number of this look at each checkpoint, and the error at which it had to pass
+- `policy`: the digest of the policy; `policy_changes`: what was changed after answers were seen
 - `work`: what was built and asked, and what was found in the store
 
 The schema is `scorecard.schema.json` in this folder; its version changes with its meaning.
@@ -35,6 +37,12 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "schema": SCHEMA,
         "decision": card.decision,
         "bound": asdict(card.bound),
+        "policy": card.policy,
+        "policy_changes": [asdict(one) for one in card.policy_changes],
+        "looks": [
+            {**checkpoint._asdict(), "look": card.looks[checkpoint], "level": level}
+            for checkpoint, level in card.levels.items()
+        ],
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],

@@ -1,0 +1,206 @@
+"""The decision record: what the gate decided, by what, about which files; and its verification.
+
+The record of `card.json` is `card.decision.json` beside it. It follows from the scorecard's file
+alone, so verifying it means making it again. Its schema is `report/decision.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from unicomp.decision import bound, decision
+from unicomp.errors import SpecError, StoreError
+from unicomp.report.json import SCHEMA as SCORECARD
+from unicomp.spec import CheckpointId
+from unicomp.store import file_digest, write_atomically
+from unicomp.verdict import MetricRow, Row
+
+SCHEMA = "unicomp/decision/1"
+
+R = TypeVar("R", Row, MetricRow)
+
+_ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "allowed")
+"""What the record keeps of a row: what the policy asked of it, and the gap that it allowed."""
+
+
+def place_of(scorecard: Path) -> Path:
+    """Where the record of a scorecard lies: `card.decision.json` for `card.json`."""
+    stem = scorecard.name.removesuffix(".json")
+    return scorecard.with_name(f"{stem}.decision.json")
+
+
+def write(scorecard: Path) -> None:
+    """Write the record of a scorecard's file beside it. Raises StoreError."""
+    path = place_of(scorecard)
+    try:
+        content = record_of(scorecard)
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomically(path, text + "\n")
+    except OSError as error:
+        raise StoreError(
+            f"the decision record {path} cannot be written: {error.strerror}"
+        ) from None
+
+
+def record_of(scorecard: Path) -> dict[str, Any]:
+    """The record of a scorecard's file, with the present date.
+
+    The decision and the bound are made again from the rows and metrics. Raises SpecError if the
+    file is no scorecard of this version.
+    """
+    card = _read(scorecard, SCORECARD, "a scorecard")
+    try:
+        rows = [_row(Row, row) for kind in _ROWS for row in card[kind]]
+        metrics = [_row(MetricRow, row) for row in card["metrics"]]
+        ends: list[Row | MetricRow] = [*metrics, *rows]
+        level, looks = card["bound"]["level"], card["bound"]["looks"]
+        return {
+            "schema": SCHEMA,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "decision": decision(rows, metrics),
+            "bound": asdict(bound(rows, metrics, level=level, looks=looks)),
+            "policy": {
+                "digest": card["policy"],
+                "asked": [_asked(row) for row in ends],
+                "changes": card["policy_changes"],
+            },
+            "checkpoints": [
+                {**one, **_keys([row for row in rows if row.checkpoint == _name(one)])}
+                for one in card["looks"]
+            ],
+            "scorecard": {
+                "file": scorecard.name,
+                "sha256": file_digest(scorecard),
+                "decision": card["decision"],
+            },
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SpecError(
+            f"{scorecard} is damaged: {type(error).__name__} {error}; give a file that --scorecard "
+            "has written"
+        ) from None
+
+
+_ROWS = ("scores", "probes", "missing")
+"""The tables of a scorecard that hold rows."""
+
+
+def _row(kind: type[R], table: Mapping[str, Any]) -> R:
+    """A row or metric from its table in the scorecard."""
+    return kind(**{one.name: table[one.name] for one in fields(kind) if one.name in table})
+
+
+def _asked(row: Row | MetricRow) -> dict[str, Any]:
+    """What was asked of a row or metric."""
+    name = {"metric": row.metric} if isinstance(row, MetricRow) else {"benchmark": row.benchmark}
+    asked = {key: getattr(row, key, None) for key in _ASKED}
+    return {
+        **row.checkpoint._asdict(),
+        **name,
+        **{key: one for key, one in asked.items() if one is not None},
+    }
+
+
+def _keys(rows: list[Row]) -> dict[str, Any]:
+    """The keys of a checkpoint, of its baseline, and of the items of each benchmark."""
+    answered = [row for row in rows if row.items is not None]
+    return {
+        "candidate": next((row.candidate for row in answered), None),
+        "baseline": next((row.baseline for row in answered), None),
+        "items": {row.benchmark: row.items for row in answered},
+    }
+
+
+def _name(table: Mapping[str, Any]) -> CheckpointId:
+    return CheckpointId(table["model"], table["method"], table["calibration"])
+
+
+# -- verification ---------------------------------------------------------------------------------
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A decision record. Raises SpecError."""
+    return _read(path, SCHEMA, "a decision record")
+
+
+def differences(record: Mapping[str, Any], scorecard: Path) -> list[str]:
+    """Where a record and a scorecard do not belong together, a line each; empty if they do.
+
+    Raises SpecError if one of them is damaged or of another version.
+    """
+    made = record_of(scorecard)
+    try:
+        old = dict(_facts(record))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SpecError(
+            f"the decision record is damaged: {type(error).__name__} {error}; give a file that was "
+            "written beside a scorecard"
+        ) from None
+    new = dict(_facts(made))
+    lines = [
+        f"{what}: {_text(old.get(what))} in the record, {_text(new.get(what))} in the scorecard"
+        for what in dict.fromkeys((*old, *new))
+        if old.get(what) != new.get(what)
+    ]
+    stated, follows = made["scorecard"]["decision"], made["decision"]
+    if stated != follows:
+        lines.append(
+            f"decision: the scorecard says {_text(stated)}, but its rows and metrics make it "
+            f"{follows}"
+        )
+    return lines
+
+
+def changes(record: Mapping[str, Any]) -> list[str]:
+    """What was changed in the policy after answers were seen, a line each."""
+    return [
+        f"{one['key']} of {one['name']} of {'/'.join(_name(one))}: {_text(one['old'])} -> "
+        f"{_text(one['new'])}, after {one['seen']} items were seen on {one['date']}"
+        for one in record["policy"]["changes"]
+    ]
+
+
+def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a record says, by what it is about."""
+    yield "decision", record["decision"]
+    yield "SHA-256 of the scorecard", record["scorecard"]["sha256"]
+    yield from ((f"bound: {key}", value) for key, value in record["bound"].items())
+    yield "policy digest", record["policy"]["digest"]
+    for row in record["policy"]["asked"]:
+        whose = f"{row.get('metric') or row.get('benchmark')} of {'/'.join(_name(row))}"
+        yield from ((f"{key} of {whose}", row.get(key)) for key in _ASKED)
+    yield "policy changes", changes(record)
+    for one in record["checkpoints"]:
+        whose = "/".join(_name(one))
+        for key in ("candidate", "baseline", "look", "level"):
+            yield f"{key} of {whose}", one[key]
+        yield from ((f"items of {bench} of {whose}", key) for bench, key in one["items"].items())
+
+
+def _text(value: Any) -> str:
+    """A value in a message."""
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "none" if value is None else str(value)
+
+
+def _read(path: Path, schema: str, what: str) -> dict[str, Any]:
+    """A JSON file of a schema. Raises SpecError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise SpecError(f"{path} is not JSON: give {what}") from None
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != schema:
+        known = f"its schema is {found!r}, not {schema!r}" if found else "it names no schema"
+        raise SpecError(f"{path} is not {what} of this version: {known}")
+    return dict(content)

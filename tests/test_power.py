@@ -253,9 +253,7 @@ def test_nothing_is_needed_where_a_lossless_candidate_passes():
 def seen(table=(280.0, 3.0, 8.0, 209.0), bound=0.97, rows=None):
     joint = Joint((Part(PairedShares((table,)), 1.0),), {})
     n = int(sum(table))
-    return joint, remedy_seen(
-        joint, ["gsm8k"], {"gsm8k": n}, rows or {}, bound, level=0.025, strictest=0.001
-    )
+    return joint, remedy_seen(joint, {"gsm8k": n}, rows or {}, bound, level=0.025, strictest=0.001)
 
 
 def test_the_items_that_an_undecided_score_needs_decide_it():
@@ -263,8 +261,19 @@ def test_the_items_that_an_undecided_score_needs_decide_it():
     assert joint.limits().low < 0.97 < joint.estimate
     factor = 1 + found.items["gsm8k"] / 500
     longer = PairedShares((tuple(factor * one for one in (280.0, 3.0, 8.0, 209.0)),))
-    assert longer.limits().low == pytest.approx(0.97, abs=0.004)
+    assert longer.limits().low == pytest.approx(0.97, abs=0.001)
     assert found.floor == math.floor(1000 * joint.limits().low) / 10
+
+
+def test_a_metric_of_clusters_and_items_says_what_each_lacks():
+    clusters = Jackknifed(((1.0, 0.02, 9.0),), 60, 40.0)
+    items = PairedShares(((200.0, 2.0, 2.0, 100.0),))
+    joint = Joint((Part(clusters, 0.5), Part(items, 0.5)), {})
+    found = remedy_seen(
+        joint, {"bbq": 600, "gsm8k": 304}, {"gsm8k": 320}, 0.96, level=0.025, strictest=0.001
+    )
+    assert set(found.items) == {"bbq"}
+    assert found.alone == {"gsm8k": 320}
 
 
 def test_a_score_that_would_fail_needs_items_for_that():
@@ -288,7 +297,12 @@ def row(**values):
 
 def test_twice_the_gained_items_are_the_churn_of_a_lossless_candidate():
     found = observed(row(lost=30, gained=4, evidence={"kept": {"kind": "paired_shares"}}))
-    assert found == Churn(right=0.6, churn=0.02)
+    assert found == Churn(right=0.6, churn=2 * 4.5 / 401)
+
+
+def test_what_never_changed_may_still_change():
+    never = {"lost": 0, "gained": 0, "evidence": {"kept": {"kind": "paired_shares"}}}
+    assert observed(row(n=60, **never)).churn > observed(row(n=600, **never)).churn > 0
 
 
 def test_the_correlation_within_clusters_is_that_of_the_limits():
@@ -315,5 +329,5 @@ def test_the_next_plan_reads_what_a_run_left(tmp_path):
     gained = [row(method=f"m{g}", lost=9, gained=g, evidence={"kept": {}}) for g in (2, 4, 40)]
     remember(store, [row(method="dense"), *gained])
     found = recall(store, "m", "gsm8k", ["m2", "m4", "m40"])
-    assert found == Churn(right=0.6, churn=0.02)
+    assert found == Churn(right=0.6, churn=2 * 4.5 / 401)
     assert recall(store, "m", "math_500", ["m2"]) == Churn()

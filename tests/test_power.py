@@ -1,6 +1,7 @@
 """How likely a lossless candidate passes: the printed chance is the rate that is then observed."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from unicomp.retention import retention
 from unicomp.scores import Records
 from unicomp.spec import CheckpointId
 from unicomp.store import Store
-from unicomp.verdict import Row, asking, demand_of, expected, measured, metric_row
+from unicomp.verdict import Row, asking, expected, judged, measured, metric_row
 
 NAME = CheckpointId("m", "gptq_w4a16", "none")
 PROFILE = Profile("one", {"reasoning": ("gsm8k",)})
@@ -63,25 +64,31 @@ def records(name, right, clusters):
     )
 
 
+@cache
+def judged_row(name, floor, dense, now, clusters):
+    """A row as the gate gets it, from the answers of both models, right ones first."""
+    kept = retention(bench(name), records(name, now, clusters), records(name, dense, clusters))
+    demand = Policy().demand(NAME, bench(name), tier="guard")
+    return judged(asking(measured(expected(NAME, bench(name)), kept), demand))
+
+
 def opens(floor, profile, pairs):
     """Whether the metric passes, for (name, dense, candidate, clusters) as the gate judges them."""
-    policy, rows = Policy(command_line={"reasoning": floor}), {}
-    for name, dense, now, clusters in pairs:
-        kept = retention(bench(name), records(name, now, clusters), records(name, dense, clusters))
-        row = measured(expected(NAME, bench(name)), kept)
-        rows[name] = asking(row, demand_of(policy, profile, NAME, bench(name)))
-        if row.verdict == "missing":
-            rows[name] = asking(Row(**{**vars(row), "verdict": "undecided"}), demand_of(
-                policy, profile, NAME, bench(name)
-            ))  # fmt: skip
+    policy = Policy(command_line={"reasoning": floor})
+    rows = {name: judged_row(name, floor, *map(tuple, pair)) for name, *pair in pairs}
     return metric_row(NAME, "reasoning", rows, profile, policy).verdict == "pass"
 
 
 def answers(n, right, churn, random):
-    """The answers of a baseline, and of a lossless candidate."""
-    dense = np.arange(n) < round(n * right)
-    rate = np.where(dense, churn / 2 / right, churn / 2 / (1 - right))
-    return dense, dense ^ (random.random(n) < rate)
+    """The answers of a baseline, and of a lossless candidate; equal ones stand together."""
+    x = round(n * right)
+    lost, gained = (
+        random.binomial(x, churn / 2 / right),
+        random.binomial(n - x, churn / 2 / (1 - right)),
+    )
+    dense, now = np.arange(n) < x, np.arange(n) < x + gained
+    now[:lost] = False
+    return dense, now
 
 
 # -- the chance --------------------------------------------------------------------------------
@@ -93,7 +100,7 @@ def answers(n, right, churn, random):
         (95, 0.02, {"gsm8k": 300}),
         (97, 0.02, {"gsm8k": 700}),
         (90, 0.10, {"gsm8k": 250}),
-        (96, 0.04, {"gsm8k": 500, "math_500": 300, "gpqa_diamond": 198}),
+        (94.5, 0.04, {"gsm8k": 500, "math_500": 300, "gpqa_diamond": 198}),
     ],
 )
 def test_the_observed_rate_is_within_five_points_of_the_chance(floor, churn, parts):
@@ -103,13 +110,13 @@ def test_the_observed_rate_is_within_five_points_of_the_chance(floor, churn, par
     )
     random = np.random.default_rng(7)
     seen = []
-    for _ in range(400):
+    for _ in range(300 if len(parts) == 1 else 120):
         pairs = [
             (name, *answers(n, 0.6, churn, random), [str(i) for i in range(n)])
             for name, n in parts.items()
         ]
         seen.append(opens(floor, profile, pairs))
-    # 400 runs alone have a standard error of up to 2.5 points
+    # 300 runs alone have a standard error of up to 2.9 points
     assert chance(planned) == pytest.approx(np.mean(seen), abs=0.05)
     assert 0.02 < chance(planned) < 0.999
 

@@ -16,6 +16,7 @@ from unicomp.distillation.speed import remember_speed
 from unicomp.policy import parse_floor
 from unicomp.store import CHECKPOINTS, SCORES, Store
 from unicomp.verdict import Row
+from unicomp.store import CHECKPOINTS, LOOKS, SCORES, Store
 
 ROOTS = catalogue.roots(Path("/nowhere"))
 
@@ -78,6 +79,15 @@ def test_a_broken_off_build_is_pruned(store, capsys):
     partial.mkdir(parents=True)
     run(capsys, "cache", "prune", "--unicomp-home", str(store.home))
     assert not partial.exists()
+
+
+def test_looks_are_listed_and_outlive_pruning(store, capsys):
+    store.remember(LOOKS, "key", {"looks": []})
+    home = ("--unicomp-home", str(store.home))
+    assert "1 candidates" in run(capsys, "cache", *home)[1]
+    status, text = run(capsys, "cache", "prune", "--older-than", "0", *home)
+    assert (status, "removed 0 entries" in text) == (0, True)
+    assert store.recall(LOOKS, "key") is not None
 
 
 def test_the_store_of_the_settings_file_is_used(store, capsys, tmp_path):

@@ -340,16 +340,18 @@ def _read(path: Path) -> dict[str, Any]:
 def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
     """A floor for each metric and compressed checkpoint, as lines of `unicomp.toml`.
 
-    The floor is the lowest end of the intervals of the metric and of its benchmarks, less `margin`
-    points, rounded down. So the measured checkpoint passes, and one that falls by more than the
-    margin does not. Timings get no floor: they belong to one machine.
+    The floor is the lowest of the lower limits of the metric and of whatever else is critical, and
+    of the upper limits of its guards, less `margin` points, rounded down. So the measured
+    checkpoint passes, and one that falls by more than the margin does not. Timings get no floor:
+    they belong to one machine.
     """
     least: dict[tuple[str, str, str], float] = {}
     counted = [row for row in card.get("probes", ()) if row["unit"] not in ("s", "tokens/s")]
     for row in (*card["scores"], *card["metrics"], *counted):
         key = (row["model"], row["metric"] or row["benchmark"], row["method"])
-        if row["method"] != "dense" and (low := row["low"]) is not None:
-            least[key] = min(low, least.get(key, low))
+        limit = row["high" if row.get("tier") == "guard" else "low"]
+        if row["method"] != "dense" and limit is not None:
+            least[key] = min(limit, least.get(key, limit))
     lines: list[str] = []
     for model in dict.fromkeys(key[0] for key in least):
         lines.append(f"[models.{json.dumps(model)}.floors]")

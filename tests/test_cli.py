@@ -14,9 +14,8 @@ from unicomp.churn import remember
 from unicomp.cli import main, supported_floors
 from unicomp.distillation.speed import remember_speed
 from unicomp.policy import parse_floor
-from unicomp.store import CHECKPOINTS, SCORES, Store
-from unicomp.verdict import Row
 from unicomp.store import CHECKPOINTS, LOOKS, SCORES, Store
+from unicomp.verdict import Row
 
 ROOTS = catalogue.roots(Path("/nowhere"))
 

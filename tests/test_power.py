@@ -205,6 +205,10 @@ def test_correlated_changes_in_clusters_make_passing_less_likely():
     assert chance(tight) < chance(loose)
 
 
+def test_very_large_clusters_have_a_chance():
+    assert 0 < chance(unit(outline(items=400_000, clusters=200, correlation=0.001), floor=97)) <= 1
+
+
 def test_fewer_than_twenty_clusters_never_pass():
     few = unit(outline(items=5000, clusters=19), floor=10)
     assert chance(few) == 0

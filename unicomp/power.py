@@ -21,8 +21,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, stdtrit
-from scipy.stats import betabinom, norm
+from scipy.special import betaln, chdtri, ndtri, stdtrit
 
 from unicomp.confidence import (
     FEWEST_CLUSTERS,
@@ -199,7 +198,7 @@ def _drawn_shares(part: Outline, level: float, random: np.random.Generator) -> _
         least = low[:, 0]
     else:
         drift = (now - estimate[:, None] * before) / np.where(before > 0, before, 1.0)
-        drift = drift * norm.isf(level) * np.sqrt(before * (1 - before) / n)
+        drift = drift * -ndtri(level) * np.sqrt(before * (1 - before) / n)
         distances = (np.where(before > 0, now - low * before, now)) ** 2 + drift**2
         least = np.maximum(estimate - np.sqrt(distances.sum(axis=1)) / total, 0.0)
     if right.sum() < FEWEST_RIGHT:
@@ -229,7 +228,7 @@ def _drawn_clusters(part: Outline, level: float, random: np.random.Generator) ->
     one_way = np.eye(s + 1)[0]
     if rate > 0:
         scale = 1 / both - 1
-        one_way = betabinom.pmf(np.arange(s + 1), s, rate * scale, (1 - rate) * scale)
+        one_way = _beta_binomial(s, rate * scale, (1 - rate) * scale)
     probabilities = np.convolve(one_way[::-1], one_way)
     counts = random.multinomial(m, probabilities / probabilities.sum(), _DRAWS)
     mean = counts @ net / m
@@ -238,12 +237,19 @@ def _drawn_clusters(part: Outline, level: float, random: np.random.Generator) ->
     changed = total > 0
     effective = np.where(changed, total**2 / np.maximum((counts * squares**2).sum(axis=1), 1e-9), 1)
     exact = chdtri(2 * effective + 2, level) / 2
-    widening = (exact - effective) / (norm.isf(level) * np.sqrt(effective))
+    widening = (exact - effective) / (-ndtri(level) * np.sqrt(effective))
     right = max(part.right, 1.0 / m)
     error = np.sqrt(m / (m - 1) * total) / (m * s * right)
     unseen = -math.log(level) / (m * min(right, 1.0))
     below = np.maximum(widening * -stdtrit(m - 1, level) * error, unseen)
     return 1.0 + mean / (s * right), below, changed
+
+
+def _beta_binomial(n: int, a: float, b: float) -> Array:
+    """The probabilities of 0 to n."""
+    k = np.arange(n + 1)
+    choices = -betaln(k + 1, n - k + 1) - math.log(n + 1)  # the logarithm of n over k
+    return np.asarray(np.exp(choices + betaln(k + a, n - k + b) - betaln(a, b)))
 
 
 # -- what would decide ----------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def attacked(q: float, loss: float, gain: float) -> Draw:
     """Pairs of an original and a modified item, of four tasks."""
 
     def draw(rng: np.random.Generator, n: int) -> Pair:
-        task = rng.choice(["sst2", "qqp", "mnli", "rte"], n, p=[0.4, 0.3, 0.2, 0.1])
+        task = rng.choice(["qnli", "sst2", "mnli", "qqp"], n, p=[0.29, 0.29, 0.26, 0.16])
         dense = rng.random(n) < q
         twin = np.where(dense, rng.random(n) < 0.85, rng.random(n) < 0.3)
 
@@ -346,7 +346,8 @@ def judged_metric(rows: Mapping[str, Row], truth: float) -> tuple[bool, bool, fl
     profile = Profile("simulated", {"privacy": (SubScore("parts", tuple(rows)),)})
     policy = Policy(command_line={"privacy": 100 * truth})
     found = metric_row(CANDIDATE, "privacy", rows, profile, policy)
-    assert found.low is not None and found.high is not None
+    assert found.low is not None
+    assert found.high is not None
     return found.verdict == "pass", found.verdict == "fail", (found.high - found.low) / 200
 
 
@@ -517,7 +518,7 @@ def cases() -> Iterator[Case]:
         ("one metric at its floor, all others at 100", gate(1.0, reasoning=0.9)),
         ("one metric 5 points below, all others at 100", gate(1.0, reasoning=0.85)),
     ):
-        yield Case(GATE, name, 300, counted(once))
+        yield Case(GATE, name, 250, counted(once))
     for corrected in (False, True):
         how = "corrected" if corrected else "not corrected"
         yield Case(REPEATED, f"5 looks, {how}", 2000, counted(looking(5, corrected=corrected)))
@@ -552,11 +553,11 @@ def _flips(q: float, loss: float, gain: float) -> str:
 
 def _others() -> Iterator[Case]:
     for n in (50, 100, 400):
-        for rare, rates in ((0.5, FEW), (0.15, FEW), (0.15, MANY)):
+        for rare, rates in ((0.15, FEW), (0.15, MANY)):
             name = f"MacroF1, rare label {100 * rare:g} %, {_flips(*rates)}, n={n}"
             draw = verified(rare, *rates)
             yield Case(OTHERS, name, 1000, of_evidence(bench(MacroF1()), draw, n))
-    for n in (50, 100, 200, 400):
+    for n in (50, 100, 228):
         for rates in ((0.7, 0.05, 0.0), (0.9, 0.05, 0.0)):
             name = f"RobustnessScore, {_flips(*rates)}, {n} pairs"
             score = bench(RobustnessScore())

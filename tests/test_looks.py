@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from unicomp import cache
 from unicomp.decision import LEVEL
 from unicomp.errors import StoreError
+from unicomp.findings import findings_of
 from unicomp.framework import Profile
 from unicomp.looks import look_again
 from unicomp.policy import Policy
@@ -198,7 +199,7 @@ def test_the_terminal_names_changes_in_one_line():
         **PRUNED._asdict(), name="knowledge", key="floor", old=90.0, new=80.0, seen=9, date="2026"
     )
     card = replace(scorecard(knowledge(), {"m": PROFILE}, Policy()), policy_changes=(change,) * 5)
-    (line,) = (one for one in decision.lines(card) if "changed" in one)
+    (line,) = (one for one in decision.lines(card, findings_of(card)) if "changed" in one)
     assert line.count("90 -> 80") == 3
     assert line.endswith("; and 2 more.")
 

@@ -1,4 +1,4 @@
-"""Every gap shuts the gate unless it is allowed with a reason; a metric needs all of its parts."""
+"""What shuts the gate, what it waits for, what is allowed; a metric needs all of its parts."""
 
 import math
 from dataclasses import replace
@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 from unicomp.findings.decoupling import decoupling, knowledge_bias
 from unicomp.framework import DIMENSIONS, EMBEDDED_PROFILE, PAPER_PROFILE, Profile, SubScore
 from unicomp.policy import Policy
+from unicomp.policy_entry import Entry, Tier
 from unicomp.scorecard import scorecard
-from unicomp.verdict import DECIDED, Row, Verdict
+from unicomp.verdict import DECIDED, TEST_FAILED, Row, Verdict
 
-GAPS = [verdict for verdict in get_args(Verdict) if verdict != "pass"]
-UNDECIDED = [verdict for verdict in GAPS if verdict not in DECIDED]
+UNMEASURED = [verdict for verdict in get_args(Verdict) if verdict not in DECIDED]
+KEPT_OF = {"pass": 100.0, "undecided": 91.0, "fail": 60.0}
+"""Verdict by the floor of 90 and an interval of ± 2 → a retention that has it."""
 
 SAFETY = Profile("safety", {"safety": ("misuse", "xstest")})
 
 
-def measured(benchmark, metric, kept=100.0, verdict="pass", **about):
-    """A row that was measured and compared."""
+def measured(benchmark, metric, kept=100.0, **about):
+    """A row that was measured, with an interval of ± 2 points."""
     row = {
         "model": "m",
         "method": "wanda_50",
@@ -33,19 +35,27 @@ def measured(benchmark, metric, kept=100.0, verdict="pass", **about):
         "high": kept + 2.0,
         "n": 1000,
         "floor": 90.0,
+        "verdict": "pass",
     }
     row = {**row, **about}
     if "score" not in about and row["retention"] is not None:  # the score that was so retained
         dense, up = row["dense"], row.get("higher_is_better", True)
         kept_of = (dense if up else 100.0 - dense) * row["retention"] / 100.0
         row["score"] = kept_of if up else 100.0 - kept_of
-    return Row(benchmark=benchmark, metric=metric, verdict=verdict, **row)
+    return Row(benchmark=benchmark, metric=metric, **row)
 
 
 def ended(benchmark, metric, verdict, **about):
     """A row that ended without a retention."""
     row = {"model": "m", "method": "wanda_50", "calibration": "generic", "floor": 90.0, **about}
     return Row(benchmark=benchmark, metric=metric, verdict=verdict, reason="why", **row)
+
+
+def with_verdict(benchmark, metric, verdict, **about):
+    """A row that will have a verdict."""
+    if verdict in KEPT_OF:
+        return measured(benchmark, metric, KEPT_OF[verdict], **about)
+    return ended(benchmark, metric, verdict, **about)
 
 
 def card_of(*rows, profile=SAFETY, **policy):
@@ -62,44 +72,84 @@ def only_metric(card):
 
 def test_the_gate_opens_when_everything_passed():
     card = card_of(measured("misuse", "safety"), measured("xstest", "safety"))
-    assert card.passed
+    assert card.decision == "open"
     assert card.gaps == ()
     assert only_metric(card).verdict == "pass"
 
 
-@pytest.mark.parametrize("verdict", GAPS)
-def test_a_single_gap_shuts_the_gate(verdict):
-    gap = measured if verdict in DECIDED else ended
-    card = card_of(measured("misuse", "safety"), gap("xstest", "safety", verdict=verdict))
-    assert not card.passed
+GUARD = {
+    "fail": "shut",
+    "missing": "shut",
+    "unsupported": "shut",
+    "not_measured": "shut",
+    "undecided": "open",  # its metric decides
+    "not_comparable": "open",  # it has left its metric
+}
 
 
-@pytest.mark.parametrize("verdict", GAPS)
-def test_a_gap_beside_no_metric_shuts_the_gate_too(verdict):
-    gap = measured if verdict in DECIDED else ended
+@pytest.mark.parametrize("verdict", GUARD)
+def test_a_guard_shuts_the_gate_only_if_it_fails_or_was_not_measured(verdict):
+    gap = with_verdict("xstest", "safety", verdict)
+    assert card_of(measured("misuse", "safety"), gap).decision == GUARD[verdict]
+
+
+CRITICAL = {**GUARD, "undecided": "undecided", "not_comparable": "shut"}
+
+
+@pytest.mark.parametrize("verdict", CRITICAL)
+def test_a_critical_benchmark_must_pass(verdict):
     good = (measured("misuse", "safety"), measured("xstest", "safety"))
-    assert not card_of(*good, gap("mine", None, verdict=verdict)).passed
+    mine = with_verdict("mine", None, verdict, tier="critical")
+    assert card_of(*good, mine).decision == CRITICAL[verdict]
 
 
-def test_nothing_at_all_is_not_a_pass():
-    assert not card_of().passed
+@pytest.mark.parametrize("verdict", CRITICAL)
+def test_an_advisory_benchmark_never_blocks(verdict):
+    good = (measured("misuse", "safety"), measured("xstest", "safety"))
+    mine = with_verdict("mine", None, verdict, tier="advisory")
+    assert card_of(*good, mine).decision == "open"
 
 
-@pytest.mark.parametrize("verdict", UNDECIDED)
+@pytest.mark.parametrize("tier", get_args(Tier))
+def test_a_metric_that_is_undecided_leaves_the_gate_undecided_only_if_it_is_critical(tier):
+    rows = (measured("misuse", "safety", 91.0), measured("xstest", "safety", 91.0))
+    card = card_of(*rows, entries={"safety": Entry(tier=tier)})
+    assert only_metric(card).verdict == "undecided"
+    assert card.decision == ("undecided" if tier == "critical" else "open")
+
+
+def test_an_undecided_guard_does_not_matter_where_its_metric_passes():
+    card = card_of(measured("misuse", "safety", 91.0), measured("xstest", "safety", 98.0))
+    assert [row.verdict for row in card.rows] == ["undecided", "pass"]
+    assert only_metric(card).verdict == "pass"
+    assert card.decision == "open"
+
+
+def test_a_failure_outweighs_what_is_undecided():
+    rows = (measured("misuse", "safety", 91.0), measured("xstest", "safety", 91.0))
+    mine = with_verdict("mine", None, "fail", tier="critical")
+    assert card_of(*rows, mine).decision == "shut"
+
+
+def test_nothing_at_all_does_not_open_the_gate():
+    assert card_of().decision == "shut"
+
+
+@pytest.mark.parametrize("verdict", UNMEASURED)
 @pytest.mark.parametrize("allow", [{}, {"reliability": "known"}])
-def test_a_run_that_measured_nothing_is_not_a_pass_whatever_is_allowed(verdict, allow):
+def test_a_run_that_measured_nothing_does_not_open_the_gate_whatever_is_allowed(verdict, allow):
     rows = [ended(name, "safety", verdict) for name in ("misuse", "xstest")]
-    assert not card_of(*rows, allow=allow).passed
+    assert card_of(*rows, allow=allow).decision == "shut"
 
 
-@pytest.mark.parametrize("verdict", UNDECIDED)
+@pytest.mark.parametrize("verdict", [one for one in UNMEASURED if one != "not_comparable"])
 def test_an_allowed_gap_opens_the_gate_and_shows_its_reason(verdict):
     card = card_of(
         measured("misuse", "safety"),
         ended("xstest", "safety", verdict),
         allow={"xstest@wanda_50": "no groups of 128"},
     )
-    assert card.passed
+    assert card.decision == "open"
     assert [gap.allowed for gap in card.gaps] == ["no groups of 128"] * 2
     assert only_metric(card).verdict == verdict
 
@@ -107,7 +157,8 @@ def test_an_allowed_gap_opens_the_gate_and_shows_its_reason(verdict):
 def test_what_is_allowed_of_another_method_or_benchmark_opens_nothing():
     gap = ended("xstest", "safety", "unsupported")
     for name in ("xstest@gptq_w4a16", "misuse", "performance"):
-        assert not card_of(measured("misuse", "safety"), gap, allow={name: "known"}).passed
+        card = card_of(measured("misuse", "safety"), gap, allow={name: "known"})
+        assert card.decision == "shut"
 
 
 def test_a_pass_needs_no_excuse():
@@ -126,8 +177,8 @@ def test_a_metric_is_the_mean_of_its_retentions_with_its_own_floor():
     assert metric.value == pytest.approx(98)
     assert metric.high - metric.value == pytest.approx(math.hypot(1, 1))
     assert metric.verdict == "pass"
-    assert only_metric(card_of(*rows, general={"safety": 98.0})).verdict == "inconclusive"
-    assert only_metric(card_of(*rows, general={"safety": 99.9})).verdict == "fail"
+    assert only_metric(card_of(*rows, general={"safety": 98.0})).verdict == "undecided"
+    assert only_metric(card_of(*rows, general={"safety": 101.0})).verdict == "fail"
 
 
 def test_a_sub_score_weighs_its_benchmarks_by_their_dense_scores():
@@ -158,8 +209,8 @@ def test_a_metric_without_one_of_its_benchmarks_is_missing_and_not_smaller(absen
     assert metric.reason == f"{absent} was not run"
 
 
-@pytest.mark.parametrize("verdict", UNDECIDED)
-def test_a_metric_with_an_undecided_benchmark_has_its_verdict(verdict):
+@pytest.mark.parametrize("verdict", [one for one in UNMEASURED if one != "not_comparable"])
+def test_a_metric_with_an_unmeasured_benchmark_has_its_verdict(verdict):
     metric = only_metric(card_of(measured("misuse", "safety"), ended("xstest", "safety", verdict)))
     assert (metric.verdict, metric.value) == (verdict, None)
     assert metric.reason == f"xstest is {verdict}"
@@ -167,48 +218,46 @@ def test_a_metric_with_an_undecided_benchmark_has_its_verdict(verdict):
 
 def test_a_benchmark_that_is_absent_can_be_allowed():
     card = card_of(measured("misuse", "safety"), allow={"xstest": "its rows are licensed"})
-    assert card.passed
+    assert card.decision == "open"
     assert only_metric(card).allowed == "its rows are licensed"
 
 
-@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
-def test_a_metric_is_excused_when_all_that_keeps_it_down_is(verdict):
-    rows = (
-        measured("misuse", "safety", 60.0, verdict=verdict),
-        measured("xstest", "safety", 100.0),
-    )
+def test_a_metric_is_excused_when_all_that_keeps_it_down_is():
+    rows = (measured("misuse", "safety", 60.0), measured("xstest", "safety", 100.0))
     card = card_of(*rows, allow={"misuse": "known to be hard"})
     assert only_metric(card).verdict == "fail"
     assert only_metric(card).allowed == "known to be hard"
-    assert card.passed
+    assert card.decision == "open"
 
 
 def test_a_metric_is_not_excused_by_half_of_what_keeps_it_down():
-    rows = (
-        measured("misuse", "safety", 60.0, verdict="fail"),
-        measured("xstest", "safety", 70.0, verdict="fail"),
-    )
+    rows = (measured("misuse", "safety", 60.0), measured("xstest", "safety", 70.0))
     card = card_of(*rows, allow={"misuse": "known"})
     assert only_metric(card).allowed is None
-    assert not card.passed
+    assert card.decision == "shut"
 
 
 def test_a_metric_that_falls_by_itself_must_be_named_itself():
-    rows = (measured("misuse", "safety", 96.0), measured("xstest", "safety", 96.0))
+    rows = [measured(name, "safety", 96.0, floor=80.0) for name in ("misuse", "xstest")]
     floors = {"safety": 99.0}
-    assert not card_of(*rows, general=floors, allow={"misuse": "a", "xstest": "b"}).passed
-    assert card_of(*rows, general=floors, allow={"safety": "known"}).passed
-    assert card_of(*rows, general=floors, allow={"safety@wanda_50": "known"}).passed
-    assert not card_of(*rows, general=floors, allow={"safety@wanda_2_4": "known"}).passed
+    by_parts = card_of(*rows, general=floors, allow={"misuse": "a", "xstest": "b"})
+    assert by_parts.decision == "shut"
+    for name, decision in (
+        ("safety", "open"),
+        ("safety@wanda_50", "open"),
+        ("safety@wanda_2_4", "shut"),
+    ):
+        card = card_of(*rows, general=floors, allow={name: "known"})
+        assert card.decision == decision
 
 
 def test_a_benchmark_of_the_user_is_reported_and_never_joins_a_metric():
     rows = (measured("misuse", "safety", 96.0), measured("xstest", "safety", 100.0))
     alone = card_of(*rows)
-    beside = card_of(*rows, measured("mine", "safety", 10.0, verdict="fail"))
+    beside = card_of(*rows, measured("mine", "safety", 10.0, tier="critical"))
     assert beside.metrics == alone.metrics
     assert [row.benchmark for row in beside.rows] == ["misuse", "xstest", "mine"]
-    assert not beside.passed
+    assert beside.decision == "shut"
 
 
 def test_a_metric_that_nothing_was_run_of_is_not_on_the_card():
@@ -242,10 +291,10 @@ def test_the_order_of_the_rows_does_not_matter(names, kept):
 
 
 def test_nan_never_passes():
-    row = measured("misuse", "safety", math.nan, verdict="fail")
-    card = card_of(row, measured("xstest", "safety"))
-    assert only_metric(card).verdict == "not_comparable"
-    assert not card.passed
+    nan = {"retention": math.nan, "low": math.nan, "high": math.nan}
+    card = card_of(measured("misuse", "safety", **nan), measured("xstest", "safety"))
+    assert card.rows[0].verdict == only_metric(card).verdict == "undecided"
+    assert card.decision == "undecided"
 
 
 # -- knowledge bias -------------------------------------------------------------------------------
@@ -322,10 +371,12 @@ def test_there_is_no_bias_without_a_number():
     assert knowledge_bias(card_of(*rows, profile=EMBEDDED_PROFILE)) == []
 
 
-def test_a_row_is_never_changed_but_for_its_excuse():
-    row = measured("misuse", "safety", 60.0, verdict="fail")
+def test_a_row_is_never_changed_but_for_its_verdict_and_its_excuse():
+    row = measured("misuse", "safety", 60.0)
     (found, _) = card_of(row, measured("xstest", "safety"), allow={"misuse": "known"}).rows
-    assert found == replace(row, allowed="known")
+    judged = {"verdict": "fail", "p_pass": 1.0, "p_fail": found.p_fail}
+    assert found == replace(row, allowed="known", **judged)
+    assert found.p_fail < 1e-6
 
 
 # -- decoupling -----------------------------------------------------------------------------------
@@ -423,31 +474,117 @@ def test_a_degenerate_benchmark_fails_its_metric():
     assert metric.value is None
 
 
-def test_a_dense_score_of_zero_may_be_part_of_a_mean():
+def test_a_benchmark_at_chance_leaves_its_metric_by_name():
+    """It says nothing about the candidate; the metric is that of the others."""
     profile = Profile("p", {"fairness": (SubScore("preference", ("plain", "force")),)})
     plain = measured("plain", "fairness", 50.0)
-    force = ended("force", "fairness", "not_comparable", score=20.0, dense=0.0, standard_error=1.0)
+    force = ended("force", "fairness", "not_comparable", score=20.0, dense=30.0)
     metric = only_metric(card_of(plain, force, profile=profile))
-    assert metric.value == pytest.approx(100 * (40 + 20) / 80)
-    assert metric.low < metric.value < metric.high
+    assert metric.left_out == {"force": "why"}
+    assert metric.value == pytest.approx(50)
+    assert metric.published == pytest.approx(100 * (40 + 20) / (80 + 30))
 
 
-def test_a_dense_score_of_zero_by_itself_is_not_comparable():
-    force = ended("misuse", "safety", "not_comparable", score=20.0, dense=0.0, standard_error=1.0)
-    assert only_metric(card_of(force, measured("xstest", "safety"))).verdict == "not_comparable"
+def test_a_benchmark_at_chance_leaves_a_mean_of_retentions_too():
+    force = ended("misuse", "safety", "not_comparable", score=20.0, dense=0.0)
+    metric = only_metric(card_of(force, measured("xstest", "safety", 96.0)))
+    assert (metric.verdict, metric.value) == ("pass", pytest.approx(96))
+    assert metric.left_out == {"misuse": "why"}
+    assert metric.published is None  # the profile's mean has no ratio to zero
 
 
-def test_a_part_of_which_nothing_is_comparable_has_no_ratio():
-    """The dense model is at chance on all of a sub-score: its mean says nothing either."""
+@pytest.mark.parametrize(("allow", "decision"), [({}, "shut"), ({"ethics": "small"}, "open")])
+def test_a_metric_of_which_nothing_is_comparable_blocks_unless_it_is_allowed(allow, decision):
+    profile = Profile("p", {"ethics": (SubScore("explicit", ("low", "high")),), **SAFETY.parts})
+    at_chance = [ended(name, "ethics", "not_comparable", dense=50.0) for name in ("low", "high")]
+    good = (measured("misuse", "safety"), measured("xstest", "safety"))
+    card = card_of(*at_chance, *good, profile=profile, allow=allow)
+    metric = card.metrics[-1]
+    assert (metric.metric, metric.verdict, metric.value) == ("ethics", "not_comparable", None)
+    assert metric.reason == "low: why; high: why"
+    assert card.decision == decision
+
+
+def test_a_sub_score_of_which_nothing_is_comparable_leaves_its_metric():
     profile = Profile(
         "p", {"ethics": (SubScore("explicit", ("low", "high")), SubScore("implicit", ("social",)))}
     )
-    at_chance = {"verdict": "not_comparable", "dense": 50.0, "standard_error": 1.0}
-    rows = (
-        ended("low", "ethics", score=48.0, **at_chance),
-        ended("high", "ethics", score=52.0, **at_chance),
-        measured("social", "ethics", 100.0),
+    rows = [ended(name, "ethics", "not_comparable", dense=50.0) for name in ("low", "high")]
+    metric = only_metric(card_of(*rows, measured("social", "ethics", 100.0), profile=profile))
+    assert (metric.verdict, metric.value) == ("pass", pytest.approx(100))
+    assert set(metric.left_out) == {"low", "high"}
+
+
+def test_an_advisory_benchmark_leaves_its_metric_whatever_it_measured():
+    gone = ended("misuse", "safety", "missing", tier="advisory")
+    card = card_of(gone, measured("xstest", "safety", 96.0))
+    assert only_metric(card).left_out == {"misuse": "advisory"}
+    assert only_metric(card).value == pytest.approx(96)
+    assert card.decision == "open"
+
+
+# -- responses that are shared --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["misuse", "xstest"])
+def test_parts_that_share_their_responses_have_a_wider_interval(first):
+    """Either of the two rows may know of the other one."""
+
+    def width(correlation):
+        other = "xstest" if first == "misuse" else "misuse"
+        known = measured(first, "safety", 96.0, shared={other: correlation})
+        metric = only_metric(card_of(known, measured(other, "safety", 96.0)))
+        return metric.high - metric.low
+
+    assert width(0.0) == pytest.approx(4 / math.sqrt(2))
+    assert width(0.5) == pytest.approx(4 * math.sqrt(0.75))
+    assert width(1.0) == pytest.approx(4)
+
+
+# -- levels ---------------------------------------------------------------------------------------
+
+
+def of_method(method, kept=92.5):
+    return [measured(name, "safety", kept, method=method) for name in ("misuse", "xstest")]
+
+
+def test_picking_one_of_several_checkpoints_divides_the_level_by_their_number():
+    """One passes at 2.5 % of 91.4 .. 93.6; among forty it must pass at 0.06 %."""
+    rows = [row for number in range(40) for row in of_method(f"m{number}", 91.8)]
+    plain = scorecard(rows, {"m": SAFETY}, Policy())
+    picked = scorecard(rows, {"m": SAFETY}, Policy(), pick=True)
+    assert {metric.verdict for metric in plain.metrics} == {"pass"}
+    assert {metric.verdict for metric in picked.metrics} == {"undecided"}
+    assert set(picked.levels.values()) == {0.025 / 40}
+
+
+def test_the_dense_model_is_no_rival_of_its_candidates():
+    rows = [*of_method("dense"), *of_method("a"), *of_method("b")]
+    picked = scorecard(rows, {"m": SAFETY}, Policy(), pick=True)
+    assert set(picked.levels.values()) == {0.0125}
+
+
+def test_a_second_look_must_pass_at_half_the_level():
+    rows = of_method("a")
+    checkpoint = rows[0].checkpoint
+    card = scorecard(rows, {"m": SAFETY}, Policy(), looks={checkpoint: 2})
+    assert card.levels == {checkpoint: 0.0125}
+    assert not card.bound.holds
+
+
+def test_what_was_planned_and_did_not_come_counts_in_the_family():
+    """A guard fails at 2.5 % over the number planned, however few were measured."""
+    rows = [measured("misuse", "safety", 87.5), measured("xstest", "safety", 100.0)]
+    checkpoint = rows[0].checkpoint
+    few, many = (
+        scorecard(rows, {"m": SAFETY}, Policy(), planned={checkpoint: number})
+        for number in (3, 200)
     )
-    metric = only_metric(card_of(*rows, profile=profile))
-    assert (metric.verdict, metric.value) == ("not_comparable", None)
-    assert metric.reason == "low is not_comparable, high is not_comparable"
+    assert (few.rows[0].verdict, many.rows[0].verdict) == ("fail", "undecided")
+
+
+def test_a_row_that_failed_with_its_test_stays_failed():
+    row = replace(measured("misuse", "safety"), verdict="fail", reason=TEST_FAILED)
+    card = card_of(row, measured("xstest", "safety"))
+    assert card.rows[0].verdict == "fail"
+    assert card.decision == "shut"

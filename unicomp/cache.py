@@ -16,6 +16,7 @@ from unicomp.instruments.similarity import SIMILARITIES
 from unicomp.store import (
     CALIBRATIONS,
     CHECKPOINTS,
+    CHURN,
     FIGURES,
     LOOKS,
     MANIFEST,
@@ -50,7 +51,7 @@ def entries(store: Store) -> Iterator[Entry]:
         for path in _finished(store, kind):
             yield _entry(kind, path, _describe(path))
     small = dict.fromkeys(
-        (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS), "answers or figures"
+        (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN), "answers or figures"
     ) | {LOOKS: "candidates"}
     for kind, unit in small.items():
         folder = store.home / kind

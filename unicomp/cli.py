@@ -4,6 +4,7 @@ unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
 unicomp plan METHOD --model MODEL     hours and memory of a distillation, before it starts
+unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
@@ -16,6 +17,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,21 +27,24 @@ from rich.table import Table
 
 from unicomp import cache, catalogue, record
 from unicomp.checkpoint import why_unsupported
+from unicomp.data.calibration import UNSEEN
 from unicomp.data.lock import load_lock
 from unicomp.data.model_folder import read_config
 from unicomp.data.model_source import locate
-from unicomp.data.sources import HUB, Source
+from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
 from unicomp.distillation.speed import training_speed
 from unicomp.errors import SpecError, UnicompError
-from unicomp.framework import READINGS
+from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, READINGS
 from unicomp.mirror import fetch, needs, survey
+from unicomp.policy import check_name_given, parse_floor_option
 from unicomp.prompts.tasks import Definition
 from unicomp.rawscores import metric_scores, read_raw_scores
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
-from unicomp.report.plan import print_plan
+from unicomp.report.plan import print_plan, print_power
 from unicomp.settings import FILE, load_settings, store_home
+from unicomp.spec import CheckpointId
 from unicomp.store import Store
 from unicomp.units import amount
 
@@ -86,11 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     rows.set_defaults(run=_mirror)
 
-    plan = commands.add_parser("plan", help="hours and memory of a distillation")
-    plan.add_argument("method", metavar="METHOD", help="a method of the family distillation")
+    plan = commands.add_parser("plan", help="what a distillation costs, or what a gate can decide")
+    methods = "a method of the family distillation; with --floor, one whose churn is recorded"
+    plan.add_argument("method", metavar="METHOD", nargs="?", help=methods)
     plan.add_argument("--model", metavar="MODEL", required=True, help="a name, as for pytest")
     number = f"accelerators (default: 1 if its speed is known here, else {MINITRON_DEVICES})"
     plan.add_argument("--devices", metavar="N", type=int, help=number)
+    asked = "plan a gate with this floor of a metric, dimension or benchmark; repeatable"
+    plan.add_argument("--floor", metavar="NAME=PERCENT", action="append", default=[], help=asked)
+    items = "with --floor: items of each benchmark (default: all)"
+    plan.add_argument("--samples", metavar="N", type=int, help=items)
+    source = "with --floor: where rows are counted, as for pytest"
+    plan.add_argument("--dataset-root", metavar="embedded|hub|DIR", help=source)
     plan.add_argument("--unicomp-home", metavar="DIR", type=Path)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
     plan.set_defaults(run=_plan)
@@ -173,6 +185,14 @@ def _mirror(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    if options.floor:
+        return _plan_gate(options)
+    if options.method is None:
+        raise SpecError(
+            "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a distillation"
+        )
+    if options.samples is not None or options.dataset_root is not None:
+        raise SpecError("--samples and --dataset-root plan a gate: give --floor NAME=PERCENT, too")
     root = _project()
     roots = catalogue.roots(root)
     method = catalogue.load_method(options.method, roots)
@@ -195,6 +215,52 @@ def _plan(options: argparse.Namespace) -> int:
         print(json.dumps(named | expected.as_json() | shapes, indent=1, allow_nan=False))
     else:
         print_plan(Console(highlight=False, emoji=False), f"{method} of {model}", planned, expected)
+    return 0
+
+
+def _plan_gate(options: argparse.Namespace) -> int:
+    """The chance of a lossless candidate, and the items that are needed. Builds nothing."""
+    from unicomp.planning import plan
+
+    if options.devices is not None:
+        raise SpecError("--devices plans a distillation: leave it out, or leave out --floor")
+    if options.samples is not None and options.samples < 1:
+        raise SpecError(f"--samples {options.samples} is not possible: give 1 or more")
+    root = _project()
+    roots, settings = catalogue.roots(root), load_settings(root)
+    model = catalogue.load_model(options.model, roots)
+    method = catalogue.load_method(options.method, roots) if options.method else None
+    floors = dict(parse_floor_option(text) for text in options.floor)
+    benchmarks = catalogue.load_benchmarks(
+        catalogue.suite_folders(root),
+        on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr),
+    )
+    for name in floors:
+        if "@" in name:
+            raise SpecError(f"--floor {name}: give the method as METHOD instead")
+        check_name_given("--floor", name, {bench.name for bench in benchmarks}, ())
+    embedded = model == catalogue.load_model("embedded", roots)
+    given = options.dataset_root or settings.dataset_root
+    source = Source(given or (EMBEDDED_ROWS if embedded else HUB), load_lock(root))
+    profile = EMBEDDED_PROFILE if source.is_embedded else PAPER_PROFILE
+    inside = {name for metric in profile for name in profile.benchmarks(metric)}
+    planned = plan(
+        [Definition(one, source) for one in benchmarks if one.name in inside | floors.keys()],
+        profile,
+        replace(settings.policy, command_line=floors),
+        [CheckpointId(model.name, method.name if method else "", UNSEEN)],
+        Store(store_home(options.unicomp_home, settings)),
+        samples=options.samples,
+        methods=[method.name] if method else catalogue.method_names(roots),
+        only=floors,
+    )
+    if not planned:
+        raise SpecError(f"no benchmark of this run is planned for --floor {', '.join(floors)}")
+    if options.json:
+        print(json.dumps([one.as_json() for one in planned], indent=1, allow_nan=False))
+    else:
+        title = f"gate of {model}: the chance that a lossless candidate passes"
+        print_power(Console(highlight=False, emoji=False), title, planned)
     return 0
 
 
@@ -274,16 +340,18 @@ def _read(path: Path) -> dict[str, Any]:
 def supported_floors(card: dict[str, Any], margin: float) -> list[str]:
     """A floor for each metric and compressed checkpoint, as lines of `unicomp.toml`.
 
-    The floor is the lowest end of the intervals of the metric and of its benchmarks, less `margin`
-    points, rounded down. So the measured checkpoint passes, and one that falls by more than the
-    margin does not. Timings get no floor: they belong to one machine.
+    The floor is the lowest of the lower limits of the metric and of whatever else is critical, and
+    of the upper limits of its guards, less `margin` points, rounded down. So the measured
+    checkpoint passes, and one that falls by more than the margin does not. Timings get no floor:
+    they belong to one machine.
     """
     least: dict[tuple[str, str, str], float] = {}
     counted = [row for row in card.get("probes", ()) if row["unit"] not in ("s", "tokens/s")]
     for row in (*card["scores"], *card["metrics"], *counted):
         key = (row["model"], row["metric"] or row["benchmark"], row["method"])
-        if row["method"] != "dense" and (low := row["low"]) is not None:
-            least[key] = min(low, least.get(key, low))
+        limit = row["high" if row.get("tier") == "guard" else "low"]
+        if row["method"] != "dense" and limit is not None:
+            least[key] = min(limit, least.get(key, limit))
     lines: list[str] = []
     for model in dict.fromkeys(key[0] for key in least):
         lines.append(f"[models.{json.dumps(model)}.floors]")

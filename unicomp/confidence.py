@@ -496,5 +496,8 @@ def from_json(found: Mapping[str, Any]) -> PairedShares | Jackknifed:
     values = {name: one for name, one in found.items() if name != "kind"}
     for name in ("tables", "weighted"):
         if name in values:
-            values[name] = tuple(tuple(map(float, row)) for row in values[name])
+            # JSON has no infinity
+            values[name] = tuple(
+                tuple(math.inf if x is None else float(x) for x in row) for row in values[name]
+            )
     return _KINDS[found["kind"]](**values)

@@ -13,6 +13,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import TypeVar
 
+from unicomp.divergence import KEPT
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, dimension_of
 from unicomp.policy_entry import Entry, contradiction, parse_number
@@ -67,10 +68,18 @@ def check_name_given(
 ) -> None:
     """Raise SpecError unless NAME or NAME@METHOD names a benchmark, metric or dimension there is.
 
+    A benchmark may be followed by a figure of its divergence: `arc_easy.top1`.
     With `later`, a name that is not known yet is appended to it instead, as (where, NAME).
     """
     name, at, method = full.partition("@")
     known = {*benchmarks, *METRICS, *DIMENSIONS}
+    benchmark, dot, figure = name.rpartition(".")
+    if dot and benchmark in benchmarks:
+        if figure not in KEPT:
+            raise SpecError(
+                f"{where}: {benchmark} has no figure {figure!r}; {nearest(figure, KEPT)}"
+            )
+        name = benchmark
     if at and method not in methods:
         raise SpecError(f"{where}: there is no method {method!r}; {nearest(method, methods)}")
     if name in known:
@@ -97,6 +106,8 @@ class Demand:
     applies elsewhere."""
     ceiling: float | None = None
     """The highest raw score, in percent of the baseline's."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Figure of the divergence → its floor in percent of the baseline; see `divergence.KEPT`."""
     floor_given: bool = False
     """Whether the user set a floor, drop or ceiling, so that the default is not in force."""
 
@@ -273,8 +284,18 @@ class Policy:
             max_drop=whole.max_drop,
             relative_below=whole.relative_below,
             ceiling=whole.ceiling,
+            figures=self._figures(layers, method, measure.name),
             floor_given=given,
         )
+
+    @staticmethod
+    def _figures(layers: Iterable[Layer[Entry]], method: str, benchmark: str) -> dict[str, float]:
+        layers = tuple(layers)
+        found = {
+            name: _lookup(layers, method, [f"{benchmark}.{name}"], attrgetter("floor"))
+            for name in KEPT
+        }
+        return {name: floor for name, floor in found.items() if floor is not None}
 
     def _demand_of_probe(self, checkpoint: CheckpointId, probe: Probe) -> Demand:
         """What is asked of a probe. The dense model gains nothing over itself: at most 100."""

@@ -286,7 +286,7 @@ def paired_tables(
     if pair is None or len(set(dense.clusters)) < len(dense.clusters):
         return ()
     now, before = pair
-    by = _share_of(benchmark.aggregate)[2]
+    by = share_of(benchmark.aggregate)[2]
     groups = np.array(dense.fields[by] if by is not None else [""] * len(now))
     kinds = (now & before, now & ~before, ~now & before, ~now & ~before)
     counts = [[float((kind & (groups == group)).sum()) for kind in kinds] for group in set(groups)]
@@ -302,7 +302,7 @@ def answers_right(
     """
     import numpy as np
 
-    field, counted, by = _share_of(benchmark.aggregate)
+    field, counted, by = share_of(benchmark.aggregate)
     if field is None or (by and compressed.fields[by] != dense.fields[by]):
         return None
     for records in (compressed, dense):
@@ -314,7 +314,7 @@ def answers_right(
     return np.equal(compressed.fields[field], right), np.equal(dense.fields[field], right)
 
 
-def _share_of(aggregate: Aggregate) -> tuple[str | None, str | None, str | None]:
+def share_of(aggregate: Aggregate) -> tuple[str | None, str | None, str | None]:
     """The fields of a share: right or wrong, whether it counts, its group; each may be None."""
     if isinstance(aggregate, RightAnswerF1):
         aggregate = aggregate.share

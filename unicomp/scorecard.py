@@ -41,6 +41,8 @@ class Scorecard:
     beside: tuple[str, ...] = ()
     """Benchmarks that are reported and belong to no metric."""
     work: tuple[Work, ...] = ()
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    """Model → the profile of its metrics."""
     levels: Mapping[CheckpointId, float] = field(default_factory=dict)
     """Checkpoint → the error at which its critical results had to pass."""
     looks: Mapping[CheckpointId, int] = field(default_factory=dict)
@@ -157,6 +159,7 @@ def scorecard(
         environment=environment,
         beside=tuple(beside),
         work=tuple(work),
+        profiles=profiles,
         levels=levels,
         looks=looks,
         policy=policy.digest,

@@ -61,7 +61,8 @@ def jackknife(
     for start in range(0, int(groups.max()) + 1, _CHUNK):
         left_out = np.arange(start, min(start + _CHUNK, int(groups.max()) + 1))
         kept = np.where(groups[None, :] == left_out[:, None], 0.0, weights[None, :])
-        results.append(np.stack([statistic(kept) for statistic in statistics]))
+        with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
+            results.append(np.stack([statistic(kept) for statistic in statistics]))
     return np.concatenate(results, axis=1)
 
 

@@ -12,6 +12,7 @@
       figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
       calibrations/KEY.json    the rows drawn for a calibration
       looks/KEY.json      when a candidate was judged, on which items, by which floors
+      churn/KEY.json      items of a benchmark that a method flipped, for the next plan
       digests/KEY.json    SHA-256 of a file, valid for its path, size and mtime
       logs/               logs of vLLM servers, failed builds and memory measurements
       locks/              one lock file for each artifact
@@ -49,6 +50,7 @@ CALIBRATIONS = "calibrations"
 FIGURES = "figures"
 MEASUREMENTS = "measurements"
 LOOKS = "looks"
+CHURN = "churn"
 
 
 def content_key(identity: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from unicomp.divergence import kept_figures
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import ScoringError, UnicompError, UnmeasuredError, UnsupportedError
 from unicomp.framework import Profile
@@ -93,6 +94,8 @@ class Row(OfCheckpoint):
     """The points that the score may fall below the dense one."""
     ceiling: float | None = None
     """The highest score, in percent of the dense one."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Figure of the divergence → its floor; see `Demand.figures`."""
     p_pass: float | None = None
     """The p-value of meeting all that is asked; None if that was not judged."""
     p_fail: float | None = None
@@ -210,7 +213,11 @@ def asking(row: Row, demand: Demand) -> Row:
     floor, drop = demand.floor, demand.max_drop
     if demand.relative_below is not None and row.dense is not None:
         floor, drop = (floor, None) if row.dense < demand.relative_below else (None, drop)
-    return replace(row, tier=demand.tier, floor=floor, max_drop=drop, ceiling=demand.ceiling)
+    row = replace(row, tier=demand.tier, floor=floor, max_drop=drop, ceiling=demand.ceiling)
+    unknown = [name for name in demand.figures if row.divergence and name not in _figures(row)]
+    if unknown:
+        row = replace(row, verdict="not_measured", reason=f"there is no figure {unknown[0]}")
+    return replace(row, figures=demand.figures if row.divergence else {})
 
 
 def judged(row: Row, *, level: float = LEVEL, family: int = 1) -> Row:
@@ -231,12 +238,20 @@ _Asked = tuple["Evidence", float, bool]
 
 
 def _asked(row: Row) -> Iterator[_Asked]:
+    from unicomp.confidence import Stated
+
     if row.floor is not None:
         yield evidence(row, "kept"), row.floor / 100.0, True
     if row.max_drop is not None:
         yield evidence(row, "drop"), -row.max_drop / 100.0, True
     if row.ceiling is not None:
         yield evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
+    for name, floor in row.figures.items():
+        yield Stated(*_figures(row)[name]), floor, True
+
+
+def _figures(row: Row) -> dict[str, tuple[float, float, float]]:
+    return kept_figures(row.divergence)
 
 
 def evidence(row: Row, name: str = "kept") -> Evidence:

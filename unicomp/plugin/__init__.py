@@ -39,12 +39,16 @@ def pytest_load_initial_conftests(
             conducting,
             distribution,
             fixtures,
+            foresight,
             options,
             outcome,
             progress,
         )
 
-        modules = (options, collection, fixtures, conducting, outcome, distribution, progress)
+        modules = (
+            *(options, collection, foresight, fixtures, conducting, outcome, distribution),
+            progress,
+        )
         for module in modules:
             early_config.pluginmanager.register(module, module.__name__)
     elif _belongs_to_unicomp(early_config.invocation_params.dir):

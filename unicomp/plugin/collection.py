@@ -16,6 +16,7 @@ from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, EFFICIENCY, METRICS, PROFILES
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
+from unicomp.plugin.foresight import foresee
 from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.policy import check_name_given
@@ -373,6 +374,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
             grid.unpinned = plan.check_lock(grid.present())
+            foresee(plan, grid)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

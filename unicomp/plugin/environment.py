@@ -38,6 +38,7 @@ def describe(
     notes: Sequence[str] = (),
     instruments: Mapping[str, Any] | None = None,
     measuring: Mapping[str, Any] | None = None,
+    there: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
@@ -58,6 +59,7 @@ def describe(
             for model in models
         },
         "samples": samples,
+        "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session

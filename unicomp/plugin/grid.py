@@ -36,6 +36,10 @@ class Grid:
     """The data sets in use that no lock pins."""
     unmatched: list[tuple[str, str]] = field(default_factory=list)
     """(where, name): names in floors and the like that only an open-ended test can have."""
+    foresight: list[str] = field(default_factory=list)
+    """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
+    there: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Model → benchmark → the rows in the model's source, where they can be counted."""
     problem: str | None = None
     """Why no test may run, in one line; None if tests may run."""
     agenda: Agenda = field(default_factory=Agenda)
@@ -68,7 +72,10 @@ class Grid:
     def to_json(self) -> str:
         """The fields that the reporting process needs, as JSON."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
-        plain = ("open_ended", "checkpoints", "lacking", "unpinned", "unmatched", "problem")
+        plain = (
+            *("open_ended", "checkpoints", "lacking", "unpinned", "unmatched", "foresight", "there"),
+            "problem",
+        )
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 
     @classmethod
@@ -89,7 +96,7 @@ GRID = pytest.StashKey[Grid]()
 
 _PREFIX = "unicomp."
 _FIELDS = {field.name for field in fields(Row)}
-_AS_JSON = ("details", "divergence", "evidence", "shared")
+_AS_JSON = ("details", "divergence", "evidence", "figures", "shared")
 """The fields that are tables; the others are plain values."""
 
 

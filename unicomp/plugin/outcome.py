@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from unicomp import record
+from unicomp import churn, record
 from unicomp.decision import allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError
@@ -151,6 +151,27 @@ class _Reporter:
             return
         if not grid.rows and not ledger.rows:
             return
+        card = self._judged(plan, grid, ledger)
+        self._result = card, findings_of(card)
+        found = {row.benchmark for row in card.rows}
+        self._problems += [
+            f"{where}: no test measured {name!r}, and there is no metric of that name"
+            for where, name in grid.unmatched
+            if name not in found
+        ]
+        if plan.scorecard is not None:
+            try:
+                json_report.write(*self._result, plan.scorecard)
+                record.write(plan.scorecard)
+            except StoreError as error:
+                self._problems.append(str(error))
+        if session.exitstatus == pytest.ExitCode.OK:
+            shut = card.decision == "shut" or self._problems
+            undecided = UNDECIDED if card.decision == "undecided" else pytest.ExitCode.OK
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if shut else undecided
+
+    def _judged(self, plan: Plan, grid: Grid, ledger: Ledger) -> Scorecard:
+        """The scorecard, after looking up and remembering earlier looks at the candidates."""
         profiles = {model.name: plan.profile(model.name) for model in plan.models}
         judge = partial(
             scorecard,
@@ -166,39 +187,23 @@ class _Reporter:
                 notes=plan.notes,
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
+                there=grid.there,
             ),
             ledger.work,
             planned=grid.planned(plan.profile),
             pick=plan.pick,
         )
         card = judge()
-        failures: list[str] = []
+        store = next(iter(plan.conditions.values())).store
         try:
-            store = next(iter(plan.conditions.values())).store
+            churn.remember(store, card.rows)
             numbers, changes = look_again(store, card.rows, card.metrics, profiles, plan.policy)
-            if any(number > 1 for number in numbers.values()):
-                card = judge(looks=numbers)
-            card = replace(card, policy_changes=tuple(changes))
         except StoreError as error:
-            failures.append(str(error))
-        self._result = card, findings_of(card)
-        found = {row.benchmark for row in card.rows}
-        self._problems = [
-            f"{where}: no test measured {name!r}, and there is no metric of that name"
-            for where, name in grid.unmatched
-            if name not in found
-        ]
-        if plan.scorecard is not None:
-            try:
-                json_report.write(*self._result, plan.scorecard)
-                record.write(plan.scorecard)
-            except StoreError as error:
-                failures.append(str(error))
-        self._problems += failures
-        if session.exitstatus == pytest.ExitCode.OK:
-            shut = card.decision == "shut" or self._problems
-            undecided = UNDECIDED if card.decision == "undecided" else pytest.ExitCode.OK
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED if shut else undecided
+            self._problems.append(str(error))
+            return card
+        if any(number > 1 for number in numbers.values()):
+            card = judge(looks=numbers)
+        return replace(card, policy_changes=tuple(changes))
 
     def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The instruments used; empty without reliability scores and judged answers."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unicomp.findings import Findings
 from unicomp.framework import METRICS
 from unicomp.scorecard import Scorecard
 from unicomp.verdict import MetricRow, Row
 
 
-def lines(card: Scorecard) -> Iterator[str]:
+def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
     """The lines before the decision."""
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     critical = dict.fromkeys(_name(row) for row in ends if row.tier == "critical")
@@ -29,6 +30,8 @@ def lines(card: Scorecard) -> Iterator[str]:
     if left_out:
         yield f"Left their metric: {', '.join(left_out)}."
     yield from _changes(card)
+    for one in findings.outlook:
+        yield f"Undecided: {card.name_of(one.checkpoint)} {one.name}; it would take {one.words}."
     yield from _bound(card)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "efficiency": [asdict(one) for one in findings.efficiency],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
+        "undecided": [asdict(one) for one in findings.outlook],
         "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
         "calibration_effects": [asdict(one) for one in findings.calibration_effects],
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],
@@ -81,10 +83,13 @@ def _plain(row: Row | MetricRow) -> dict[str, Any]:
     """A row as JSON values; a number that is not finite becomes null, since JSON has none."""
     plain = {name: _finite(value) for name, value in asdict(row).items()}
     if isinstance(row, Row):
-        plain["details"] = {name: _finite(value) for name, value in row.details.items()}
         del plain["divergence"]  # has tables of its own
     return plain
 
 
 def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,12 +1,18 @@
-"""The expected cost of a training, for the terminal."""
+"""What is expected before a run, for the terminal: the cost of a training, the power of a gate."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from unicomp.distillation.estimate import Estimate, PlannedTraining, hours
 from unicomp.units import amount
+
+if TYPE_CHECKING:
+    from unicomp.planning import Planned
 
 
 def print_plan(console: Console, title: str, planned: PlannedTraining, expected: Estimate) -> None:
@@ -32,3 +38,27 @@ def print_plan(console: Console, title: str, planned: PlannedTraining, expected:
         table.add_row(name, value)
     console.print(title)
     console.print(table)
+
+
+def print_power(console: Console, title: str, planned: Sequence[Planned]) -> None:
+    """Print how likely a lossless candidate passes, and what is needed for 80 %."""
+    from unicomp.planning import percent
+
+    table = Table("", "floor", "items", "chance", "needed for 80 %", pad_edge=False)
+    for one in planned:
+        likely, needed = one.chance, one.remedy
+        table.add_row(
+            one.name,
+            f"{one.floor:g}",
+            f"{one.items:,}" if one.unit else "–",
+            "–" if likely is None else percent(likely),
+            one.problem or (str(needed) if needed else "nothing more"),
+        )
+    console.print(title)
+    console.print(table)
+    assumed = [one.name for one in planned if one.unit and not one.recorded]
+    if assumed:
+        console.print(
+            f"2 % of the items flip, and the baseline has 60 % right, where no run of "
+            f"{', '.join(assumed)} is recorded."
+        )

@@ -88,7 +88,7 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         yield costs.table(findings.costs)
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
-    yield from map(printable, decision.lines(card))
+    yield from map(printable, decision.lines(card, findings))
     yield f"[bold {_DECISIONS[card.decision]}]the gate is {card.decision}"
 
 

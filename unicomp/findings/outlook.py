@@ -1,0 +1,76 @@
+"""What would decide the undecided: more items of which benchmarks, or which floor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from unicomp.scorecard import Scorecard
+from unicomp.spec import OfCheckpoint
+from unicomp.verdict import LEVEL, MetricRow, Row, evidence, joint_evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook(OfCheckpoint):
+    """What would decide one critical metric or benchmark that is undecided."""
+
+    name: str
+    floor: float
+    """The floor, in percent, that it passes as it is; 0 if there is none."""
+    items: Mapping[str, int]
+    """Benchmark → about how many more items would decide, if the estimate stays as it is."""
+    alone: Mapping[str, int]
+    """Benchmark that cannot decide alone → the number of its rows."""
+    words: str
+    """All this in a few words."""
+
+
+def outlooks(card: Scorecard) -> list[Outlook]:
+    """One for each metric or benchmark that keeps the gate undecided."""
+    return list(_outlooks(card))
+
+
+def _outlooks(card: Scorecard) -> Iterator[Outlook]:
+    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
+    for row in ends:
+        if row.verdict != "undecided" or row.tier != "critical" or row.allowed is not None:
+            continue
+        if row.floor is None or (isinstance(row, Row) and (row.unit is not None or not row.n)):
+            continue
+        yield _outlook(card, row)
+
+
+def _outlook(card: Scorecard, row: Row | MetricRow) -> Outlook:
+    from unicomp.confidence import Joint, Part
+    from unicomp.power import remedy_seen
+
+    if isinstance(row, MetricRow):
+        profile = card.profiles[row.model].without(row.metric, row.left_out)
+        own = {one.benchmark: one for one in card.rows if one.checkpoint == row.checkpoint}
+        parts = {name: own[name] for name in profile.benchmarks(row.metric)}
+        name, joint = row.metric, joint_evidence(row.metric, parts, profile)
+    else:
+        name, parts = row.benchmark, {row.benchmark: row}
+        joint = Joint((Part(evidence(row), 1.0),), {})
+    items = {name: one.n or 0 for name, one in parts.items()}
+    # without --samples, all rows were used
+    rows = card.environment.get("there", {}).get(row.model, {})
+    there = {n: rows.get(n, math.inf) for n in items} if card.environment.get("samples") else items
+    tested = sum(one.checkpoint == row.checkpoint for one in (*card.rows, *card.metrics))
+    found = remedy_seen(
+        joint,
+        items,
+        {n: int(most) for n, most in there.items() if most < math.inf},
+        (row.floor or 0.0) / 100.0,
+        level=card.levels.get(row.checkpoint, LEVEL),
+        strictest=LEVEL / tested,
+    )
+    return Outlook(
+        **row.checkpoint._asdict(),
+        name=name,
+        floor=found.floor,
+        items=found.items,
+        alone=found.alone,
+        words=str(found),
+    )

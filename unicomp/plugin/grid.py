@@ -73,7 +73,15 @@ class Grid:
         """The fields that the reporting process needs, as JSON."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
         plain = (
-            *("open_ended", "checkpoints", "lacking", "unpinned", "unmatched", "foresight", "there"),
+            *(
+                "open_ended",
+                "checkpoints",
+                "lacking",
+                "unpinned",
+                "unmatched",
+                "foresight",
+                "there",
+            ),
             "problem",
         )
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})

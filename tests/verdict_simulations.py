@@ -303,6 +303,19 @@ def rated(noise: float) -> Draw:
     return draw
 
 
+def unread(lost: float) -> Draw:
+    """The same ratings, some of which can no longer be read."""
+
+    def draw(rng: np.random.Generator, n: int) -> Pair:
+        label = rng.normal(size=n)
+        rating = np.clip(np.round(2 * label + 1.2 * rng.normal(size=n)) / 2, -2, 2)
+        rest = {"label": label, "rating": rating}
+        still = (rng.random(n) >= lost).astype(float)
+        return {**rest, "counted": still}, {**rest, "counted": np.ones(n)}, np.arange(n)
+
+    return draw
+
+
 def read(noise: float) -> Draw:
     """Log-likelihoods of texts of 50 to 512 tokens; the candidate's are heavily tailed."""
 
@@ -573,20 +586,21 @@ def _others() -> Iterator[Case]:
             name = f"RobustnessScore, {_flips(*rates)}, {n} pairs"
             score = bench(RobustnessScore())
             yield Case(OTHERS, name, 1000, of_evidence(score, attacked(*rates), n))
-    for n in (50, 400):
-        rating = bench(Correlation("label", "rating", where="counted"))
-        beyond = bench(Beyond("same", "other"))
-        unit = bench(Perplexity("tokens"), higher_is_better=False, in_points=False)
-        for noise in (0.2, 0.5):
-            yield Case(OTHERS, f"Correlation, noise {noise}, n={n}", 1000, of_evidence(
-                rating, rated(noise), n
-            ))  # fmt: skip
-            yield Case(OTHERS, f"Beyond, {100 * noise:g} % changed, n={n}", 1000, of_evidence(
-                beyond, similar(noise), n
-            ))  # fmt: skip
-            yield Case(OTHERS, f"Perplexity, noise {noise}, n={n}", 1000, of_evidence(
-                unit, read(noise), n
-            ))  # fmt: skip
+    rating = bench(Correlation("label", "rating", where="counted"))
+    beyond = bench(Beyond("same", "other"))
+    unit = bench(Perplexity("tokens"), higher_is_better=False, in_points=False)
+    for n in (50, 200):
+        for name, score, draw in (
+            ("Correlation, noise 0.2", rating, rated(0.2)),
+            ("Correlation, noise 0.5", rating, rated(0.5)),
+            ("Correlation, few ratings unreadable", rating, unread(2 / n)),
+            ("Beyond, 3 % changed", beyond, similar(0.03)),
+            ("Beyond, 20 % changed", beyond, similar(0.2)),
+            ("Beyond, 50 % changed", beyond, similar(0.5)),
+            ("Perplexity, noise 0.2", unit, read(0.2)),
+            ("Perplexity, noise 0.5", unit, read(0.5)),
+        ):
+            yield Case(OTHERS, f"{name}, n={n}", 1000, of_evidence(score, draw, n))
 
 
 def _clustered() -> Iterator[Case]:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from unicomp import catalogue
+from unicomp.churn import remember
 from unicomp.cli import main, supported_floors
 from unicomp.distillation.speed import remember_speed
 from unicomp.policy import parse_floor
 from unicomp.store import CHECKPOINTS, LOOKS, SCORES, Store
+from unicomp.verdict import Row
 
 ROOTS = catalogue.roots(Path("/nowhere"))
 
@@ -293,6 +295,80 @@ def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, caps
     ],
 )
 def test_what_cannot_be_planned_is_said_in_a_line(store, capsys, arguments, message):
+    home = ("--unicomp-home", str(store.home))
+    status, text = run(capsys, "plan", *arguments, "--model", "embedded", *home)
+    assert status == 4
+    assert text.startswith("unicomp: ")
+    assert message in text
+    assert text.count("\n") == 1
+
+
+GATE = ("plan", "--model", "embedded", "--floor", "reasoning=99")
+
+
+def test_a_gate_is_planned_without_a_model(store, capsys):
+    status, text = run(capsys, *GATE, "--samples", "100", "--unicomp-home", str(store.home))
+    assert status == 0
+    assert "gate of embedded" in text
+    assert "gsm8k alone cannot" in " ".join(text.replace("│", " ").split())
+    assert not list((store.home / "checkpoints").glob("*"))
+
+
+def test_a_planned_gate_names_items_and_a_floor(store, capsys):
+    home = ("--unicomp-home", str(store.home))
+    floors = ("--floor", "reasoning=96", "--floor", "arc_easy=90")
+    arguments = ("plan", "--model", "embedded", *floors, "--samples", "200", "--json")
+    status, text = run(capsys, *arguments, *home)
+    metric, benchmark = json.loads(text)
+    assert status == 0
+    assert (metric["name"], metric["floor"], metric["items"]) == ("reasoning", 96, 200)
+    assert 0 < metric["chance"] < 0.8
+    assert 100 < metric["remedy"]["items"]["gsm8k"] < 800
+    assert 90 < metric["remedy"]["floor"] < 96
+    assert (benchmark["name"], benchmark["remedy"]) == ("arc_easy", None)
+    assert benchmark["chance"] > 0.8
+
+
+def test_the_churn_of_a_recorded_run_is_planned_with(store, capsys):
+    arguments = ("plan", "gptq_w4a16", *GATE[1:], "--json", "--unicomp-home", str(store.home))
+    before = json.loads(run(capsys, *arguments)[1])[0]
+    row = Row(
+        model="embedded", method="gptq_w4a16", calibration="none", benchmark="gsm8k", n=1000,
+        clusters=1000, dense=92.0, lost=1, gained=1, evidence={"kept": {"kind": "paired_shares"}},
+    )  # fmt: skip
+    remember(store, [row])
+    after = json.loads(run(capsys, *arguments)[1])[0]
+    assert (before["recorded"], after["recorded"]) == (False, True)
+    assert before["chance"] < 0.5 < after["chance"]
+
+
+def test_rows_that_cannot_be_counted_are_named_with_a_way_to_get_them(store, capsys, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(store.home / "nothing"))
+    arguments = (*GATE, "--dataset-root", "hub", "--json", "--unicomp-home", str(store.home))
+    status, text = run(capsys, *arguments)
+    assert status == 0
+    assert json.loads(text)[0]["problem"] == (
+        "the rows of gsm8k, math_500, gpqa_diamond cannot be counted without the network: fetch "
+        "them with `unicomp mirror`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--floor", "reasnoing=99"), "'reasnoing'; did you mean 'reasoning'?"),
+        (("--floor", "reasoning"), "--floor 'reasoning' is not NAME=PERCENT"),
+        (("--floor", "reasoning=0.9"), "0.9"),
+        (("--floor", "reasoning@gptq_w4a16=99"), "give the method as METHOD instead"),
+        (("--floor", "reasoning=99", "--samples", "0"), "--samples 0 is not possible"),
+        (("--floor", "reasoning=99", "--devices", "2"), "--devices plans a distillation"),
+        (("--floor", "runtime_acceleration=99"), "no benchmark of this run is planned for"),
+        ((), "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a distillation"),
+        (("--samples", "5"), "give --floor NAME=PERCENT"),
+        (("nothing", "--floor", "reasoning=99"), "unknown method 'nothing'"),
+    ],
+)
+def test_a_gate_that_cannot_be_planned_is_refused_in_a_line(store, capsys, arguments, message):
     home = ("--unicomp-home", str(store.home))
     status, text = run(capsys, "plan", *arguments, "--model", "embedded", *home)
     assert status == 4

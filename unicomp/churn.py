@@ -23,7 +23,8 @@ class Churn:
     """The baseline's score, oriented so that more is better; None if it is not in points."""
     churn: float | None = None
     """The share of items that a lossless candidate would flip: twice the gained ones, since it
-    loses as many as it gains. For a score that is no share of right answers, the one that explains
+    loses as many as it gains. Half an item is added: what a few items did not show may still
+    be there. For a score that is no share of right answers, the one that explains
     the width of its limits. None for the baseline itself."""
     correlation: float | None = None
     """Of the changes within a cluster; None without clusters, or if nothing changed."""
@@ -44,12 +45,15 @@ def observed(row: Row) -> Churn | None:
     if row.lost is None or row.gained is None:
         if error is None or not math.isfinite(error):
             return Churn(right=right)
-        return Churn(right=right, churn=min(error**2 * right**2 * clusters, 1.0))
+        seen = error**2 * right**2 * clusters
+        return Churn(right=right, churn=min(max(seen, 1 / (clusters + 1)), 1.0))
     correlation, size = None, row.n / clusters
     if error and math.isfinite(error) and size > 1:
         excess = error**2 * right**2 * row.n**2 / (row.lost + row.gained) - 1
         correlation = min(max(excess / (size - 1), 0.0), 1.0)
-    return Churn(right=right, churn=2 * row.gained / row.n, correlation=correlation)
+    return Churn(
+        right=right, churn=min(2 * (row.gained + 0.5) / (row.n + 1), 1.0), correlation=correlation
+    )
 
 
 def remember(store: Store, rows: Iterable[Row]) -> None:

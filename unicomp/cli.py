@@ -255,9 +255,7 @@ def _plan_gate(options: argparse.Namespace) -> int:
         only=floors,
     )
     if not planned:
-        raise SpecError(
-            f"{', '.join(floors)}: none of this is measured by a benchmark with a planned chance"
-        )
+        raise SpecError(f"no benchmark of this run is planned for --floor {', '.join(floors)}")
     if options.json:
         print(json.dumps([one.as_json() for one in planned], indent=1, allow_nan=False))
     else:

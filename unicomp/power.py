@@ -14,17 +14,25 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, stdtrit
-from scipy.stats import betabinom, norm
+from scipy.special import betaln, chdtri, ndtri, stdtrit
 
-from unicomp.confidence import FEWEST_CLUSTERS, FEWEST_RIGHT, LEVEL, Joint, ratio_limits
+from unicomp.confidence import (
+    FEWEST_CLUSTERS,
+    FEWEST_RIGHT,
+    LEVEL,
+    Jackknifed,
+    Joint,
+    PairedShares,
+    Part,
+    ratio_limits,
+)
 from unicomp.framework import Profile
 
 Array = NDArray[np.float64]
@@ -190,7 +198,7 @@ def _drawn_shares(part: Outline, level: float, random: np.random.Generator) -> _
         least = low[:, 0]
     else:
         drift = (now - estimate[:, None] * before) / np.where(before > 0, before, 1.0)
-        drift = drift * norm.isf(level) * np.sqrt(before * (1 - before) / n)
+        drift = drift * -ndtri(level) * np.sqrt(before * (1 - before) / n)
         distances = (np.where(before > 0, now - low * before, now)) ** 2 + drift**2
         least = np.maximum(estimate - np.sqrt(distances.sum(axis=1)) / total, 0.0)
     if right.sum() < FEWEST_RIGHT:
@@ -220,7 +228,7 @@ def _drawn_clusters(part: Outline, level: float, random: np.random.Generator) ->
     one_way = np.eye(s + 1)[0]
     if rate > 0:
         scale = 1 / both - 1
-        one_way = betabinom.pmf(np.arange(s + 1), s, rate * scale, (1 - rate) * scale)
+        one_way = _beta_binomial(s, rate * scale, (1 - rate) * scale)
     probabilities = np.convolve(one_way[::-1], one_way)
     counts = random.multinomial(m, probabilities / probabilities.sum(), _DRAWS)
     mean = counts @ net / m
@@ -229,12 +237,19 @@ def _drawn_clusters(part: Outline, level: float, random: np.random.Generator) ->
     changed = total > 0
     effective = np.where(changed, total**2 / np.maximum((counts * squares**2).sum(axis=1), 1e-9), 1)
     exact = chdtri(2 * effective + 2, level) / 2
-    widening = (exact - effective) / (norm.isf(level) * np.sqrt(effective))
+    widening = (exact - effective) / (-ndtri(level) * np.sqrt(effective))
     right = max(part.right, 1.0 / m)
     error = np.sqrt(m / (m - 1) * total) / (m * s * right)
     unseen = -math.log(level) / (m * min(right, 1.0))
     below = np.maximum(widening * -stdtrit(m - 1, level) * error, unseen)
     return 1.0 + mean / (s * right), below, changed
+
+
+def _beta_binomial(n: int, a: float, b: float) -> Array:
+    """The probabilities of 0 to n."""
+    k = np.arange(n + 1)
+    choices = -betaln(k + 1, n - k + 1) - math.log(n + 1)  # the logarithm of n over k
+    return np.asarray(np.exp(choices + betaln(k + a, n - k + b) - betaln(a, b)))
 
 
 # -- what would decide ----------------------------------------------------------------------------
@@ -268,57 +283,20 @@ class Remedy:
 
 
 def remedy(unit: Unit, rows: Mapping[str, int]) -> Remedy:
-    """What gives a lossless candidate a chance of 80 %.
+    """What gives a lossless candidate a chance of 80 %; `rows` is benchmark → the rows there are.
 
-    `rows` is benchmark → the rows that there are. The fewest items are named: of one benchmark if
-    that is enough, else of all.
+    The fewest items are named: of one benchmark if that is enough, else of all.
     """
     floor = reachable_floor(unit)
     if chance(unit) >= ENOUGH:
         return Remedy(floor=floor)
-    most = {part.name: max(rows.get(part.name, 0), part.items) for part in unit.parts}
-    ways, alone = [], {}
-    for part in unit.parts:
-        if (way := _least(unit, {part.name: most[part.name]})) is None:
-            alone[part.name] = most[part.name]
-        else:
-            ways.append(way)
-    if not ways and len(unit.parts) > 1 and (way := _least(unit, most)) is not None:
-        ways.append(way)
-    cheapest = min(ways, key=lambda way: sum(way.values()), default={})
-    return Remedy(
-        items={name: _about(extra) for name, extra in cheapest.items()},
-        floor=floor,
-        alone=alone if len(unit.parts) > 1 or not cheapest else {},
-    )
-
-
-def _least(unit: Unit, most: Mapping[str, int]) -> dict[str, int] | None:
-    """The additional items of some benchmarks, in proportion, for a chance of 80 %; or None."""
-    now = {part.name: part.items for part in unit.parts if part.name in most}
-
-    def grown(factor: float) -> dict[str, int]:
-        return {name: min(math.ceil(n * factor), most[name]) for name, n in now.items()}
-
-    low, high = 1.0, max(most[name] / n for name, n in now.items())
-    if chance(unit.with_items(grown(high))) < ENOUGH:
-        return None
-    while high / low > 1.02:
-        middle = math.sqrt(low * high)
-        enough = chance(unit.with_items(grown(middle))) >= ENOUGH
-        low, high = (low, middle) if enough else (middle, high)
-    return {name: n - now[name] for name, n in grown(high).items() if n > now[name]}
-
-
-def _about(number: float) -> int:
-    """Two digits of a number of items, rounded up."""
-    step = int(10 ** max(math.floor(math.log10(max(number, 1))) - 1, 0))
-    return math.ceil(number / step) * step
+    items = {part.name: part.items for part in unit.parts}
+    most = {name: max(rows.get(name, 0), n) for name, n in items.items()}
+    return _cheapest(items, most, floor, lambda more: chance(unit.with_items(more)) >= ENOUGH)
 
 
 def remedy_seen(
     joint: Joint,
-    names: Sequence[str],
     items: Mapping[str, int],
     rows: Mapping[str, int],
     bound: float,
@@ -326,53 +304,90 @@ def remedy_seen(
     level: float,
     strictest: float,
 ) -> Remedy:
-    """What would decide an undecided unit, if its estimate stays as it is.
+    """What would decide an undecided unit, if more items are like those that were measured.
 
-    The parts of `joint` are called `names`; `items` were measured of each, of the `rows` that there
-    are (a benchmark without an entry has any number). It would pass at `level` if the estimate is
-    at or above the `bound`, and fail at `strictest` if it is below. Distances shrink with the
-    square root of the items.
+    `items` has the name of each part of `joint` in order, and the items that were measured; `rows`
+    those that there are, without an entry any number. It would pass at `level` if the estimate is
+    at or above the `bound`, and fail at `strictest` if it is below.
     """
-    passes = joint.estimate >= bound
-    at = level if passes else strictest
-    target = abs(joint.estimate - bound)
     floor = _rounded_down(100.0 * joint.limits(level).low)
-    distances = list(_distances(joint, at, below=passes))
-    if math.inf in distances or target <= 0:
-        return Remedy(floor=floor, alone={name: rows.get(name, items[name]) for name in names})
-    drift = math.fsum((norm.isf(at) * part.drift) ** 2 for part in joint.parts)
-    whole = math.fsum(one**2 for one in distances) + drift
-    cross = [0.0] * len(distances)
-    for (i, j), found in joint.correlations.items():
-        product = max(found, 0.0) * distances[i] * distances[j]
-        cross[i] += product
-        cross[j] += product
-    whole += math.fsum(cross)
-    ways: list[dict[str, float]] = []
-    alone: dict[str, int] = {}
-    for name, own, shared in zip(names, distances, cross, strict=True):
-        # own² x² + 2 shared x + rest = target², where x² = items now / items needed
-        spare = target**2 - (whole - own**2 - 2 * shared)
-        x = (math.sqrt(shared**2 + own**2 * spare) - shared) / own**2 if spare > 0 < own else 0.0
-        extra = items[name] * (1 / x**2 - 1) if x > 0 else math.inf
-        if items[name] + extra <= rows.get(name, math.inf) and extra < math.inf:
-            ways.append({name: extra})
+    most = {name: rows.get(name, _MOST_TIMES * n) for name, n in items.items()}
+
+    def enough(more: Mapping[str, int]) -> bool:
+        grown = replace(
+            joint,
+            parts=tuple(
+                _grown(part, more.get(name, n) / n)
+                for part, (name, n) in zip(joint.parts, items.items(), strict=True)
+            ),
+        )
+        if joint.estimate >= bound:
+            return grown.limits(level).low >= bound
+        return grown.limits(strictest).high < bound
+
+    return _cheapest(items, most, floor, enough)
+
+
+_MOST_TIMES = 1000
+"""More than this many times the items are not looked for."""
+
+
+def _grown(part: Part, factor: float) -> Part:
+    """The part of a metric with so many times the items, all like those that were measured."""
+    found = part.evidence
+    if isinstance(found, PairedShares):
+        tables = tuple(tuple(factor * n for n in table) for table in found.tables)
+        found = replace(found, tables=tables)  # type: ignore[arg-type]
+    elif isinstance(found, Jackknifed):
+        found = replace(
+            found,
+            weighted=tuple((e, se / math.sqrt(factor), k * factor) for e, se, k in found.weighted),
+            clusters=round(found.clusters * factor),
+            informative=found.informative * factor,
+        )
+    return replace(part, evidence=found, drift=part.drift / math.sqrt(factor))
+
+
+def _cheapest(
+    items: Mapping[str, int],
+    most: Mapping[str, int],
+    floor: float,
+    enough: Callable[[Mapping[str, int]], bool],
+) -> Remedy:
+    """The fewest more items with which it is enough; `enough` gets the numbers that change."""
+    ways, alone = [], {}
+    for name in items:
+        if (way := _least({name: items[name]}, most, enough)) is None:
+            alone[name] = most[name]
         else:
-            alone[name] = rows.get(name, items[name])
-    together = {name: items[name] * (whole / target**2 - 1) for name in names}
-    enough = all(items[n] + extra <= rows.get(n, math.inf) for n, extra in together.items())
-    if not ways and len(names) > 1 and enough:
-        ways.append(together)
+            ways.append(way)
+    if not ways and len(items) > 1 and (way := _least(items, most, enough)) is not None:
+        ways.append(way)
     cheapest = min(ways, key=lambda way: sum(way.values()), default={})
-    return Remedy(
-        items={name: _about(max(extra, 1.0)) for name, extra in cheapest.items()},
-        floor=floor,
-        alone=alone if len(names) > 1 or not cheapest else {},
-    )
+    more = {name: _about(extra) for name, extra in cheapest.items()}
+    return Remedy(items=more, floor=floor, alone=alone)
 
 
-def _distances(joint: Joint, level: float, *, below: bool) -> Iterator[float]:
-    """The distances of the parts' limits on one side, weighted."""
-    for part in joint.parts:
-        at = part.evidence.limits(level)
-        yield part.weight * (at.estimate - at.low if below else at.high - at.estimate)
+def _least(
+    items: Mapping[str, int],
+    most: Mapping[str, int],
+    enough: Callable[[Mapping[str, int]], bool],
+) -> dict[str, int] | None:
+    """The additional items of some benchmarks, in proportion; None if all rows are not enough."""
+
+    def grown(factor: float) -> dict[str, int]:
+        return {name: min(math.ceil(n * factor), most[name]) for name, n in items.items()}
+
+    low, high = 1.0, max(most[name] / n for name, n in items.items())
+    if not enough(grown(high)):
+        return None
+    while high / low > 1.02:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if enough(grown(middle)) else (middle, high)
+    return {name: n - items[name] for name, n in grown(high).items() if n > items[name]}
+
+
+def _about(number: int) -> int:
+    """Two digits of a number of items, rounded up."""
+    step = int(10 ** max(len(str(number)) - 2, 0))
+    return math.ceil(number / step) * step

@@ -228,15 +228,16 @@ def evidence_of(
     both = [_score(benchmark, records) for records in (compressed, dense)]
     score = statistics.value(both[1], len(ids))
     kept = float(_oriented(benchmark, score))
+    reach = kept - getattr(benchmark.aggregate, "least", 0.0)  # the points that can be lost
     quantities: dict[str, tuple[Quantity, float]] = {
-        "kept": (lambda two: _ratio(*(_oriented(benchmark, one) for one in two)), 1.0),
+        "kept": (lambda two: _ratio(*(_oriented(benchmark, one) for one in two)), reach / kept),
     }
     if benchmark.in_points:
         sign = 1.0 if benchmark.higher_is_better else -1.0
-        quantities["drop"] = (lambda two: sign * (two[0] - two[1]) / 100.0, kept / 100.0)
+        quantities["drop"] = (lambda two: sign * (two[0] - two[1]) / 100.0, reach / 100.0)
     if not benchmark.higher_is_better and score > 0:
         quantities["raw"] = (lambda two: _ratio(*two), 1.0)
-    share = kept / 100.0 if benchmark.in_points else None
+    share = reach / (100.0 + reach - kept) if benchmark.in_points else None
     return {
         name: jackknifed(quantity, both, ids, share=share, unit=unit)
         for name, (quantity, unit) in quantities.items()

@@ -79,9 +79,13 @@ class Scorecard:
 
     @property
     def gaps(self) -> tuple[Row | MetricRow, ...]:
-        """The rows and metrics that did not pass, allowed or not."""
+        """The rows and metrics that did not pass, allowed or not; without undecided guards."""
         everything: tuple[Row | MetricRow, ...] = (*self.rows, *self.metrics)
-        return tuple(row for row in everything if row.verdict != "pass")
+        return tuple(
+            row
+            for row in everything
+            if row.verdict != "pass" and (row.verdict != "undecided" or row.tier == "critical")
+        )
 
     @property
     def decision(self) -> Decision:

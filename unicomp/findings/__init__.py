@@ -22,7 +22,7 @@ from unicomp.findings.divergence import (
 )
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
-from unicomp.findings.outlook import Outlook, outlook
+from unicomp.findings.outlook import Outlook, outlooks
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
 from unicomp.findings.work import WorkSummary, work_summary
 from unicomp.scorecard import Scorecard
@@ -61,6 +61,6 @@ def findings_of(card: Scorecard) -> Findings:
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),
-        outlook=outlook(card),
+        outlook=outlooks(card),
         work=work_summary(card),
     )

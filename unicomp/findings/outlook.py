@@ -26,7 +26,7 @@ class Outlook(OfCheckpoint):
     """All this in a few words."""
 
 
-def outlook(card: Scorecard) -> list[Outlook]:
+def outlooks(card: Scorecard) -> list[Outlook]:
     """One for each metric or benchmark that keeps the gate undecided."""
     return list(_outlooks(card))
 
@@ -60,7 +60,6 @@ def _outlook(card: Scorecard, row: Row | MetricRow) -> Outlook:
     tested = sum(one.checkpoint == row.checkpoint for one in (*card.rows, *card.metrics))
     found = remedy_seen(
         joint,
-        list(items),
         items,
         {n: int(most) for n, most in there.items() if most < math.inf},
         (row.floor or 0.0) / 100.0,

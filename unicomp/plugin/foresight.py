@@ -36,14 +36,14 @@ def foresee(plan: Plan, grid: Grid) -> None:
             level=LEVEL / len(asked) if plan.pick and asked else LEVEL,
         )
         several = len(plan.models) > 1
-        grid.outlook += [f"{model} {one}" if several else str(one) for one in planned]
+        grid.foresight += [f"{model} {one}" if several else str(one) for one in planned]
         grid.there[model.name] = {name: n for one in planned for name, n in one.rows.items()}
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Print the lines, if this process collects."""
     grid = config.stash.get(GRID, None)
-    return [] if grid is None or grid.problem else grid.outlook
+    return [] if grid is None or grid.problem else grid.foresight
 
 
 @pytest.hookimpl(optionalhook=True, trylast=True)
@@ -57,5 +57,5 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     if grid is None or reporter is None or config.stash.get(_PRINTED, False):
         return
     config.stash[_PRINTED] = True
-    for line in grid.outlook:
+    for line in grid.foresight:
         reporter.write_line(line)

@@ -36,7 +36,7 @@ class Grid:
     """The data sets in use that no lock pins."""
     unmatched: list[tuple[str, str]] = field(default_factory=list)
     """(where, name): names in floors and the like that only an open-ended test can have."""
-    outlook: list[str] = field(default_factory=list)
+    foresight: list[str] = field(default_factory=list)
     """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
     there: dict[str, dict[str, int]] = field(default_factory=dict)
     """Model → benchmark → the rows in the model's source, where they can be counted."""
@@ -73,7 +73,15 @@ class Grid:
         """The fields that the reporting process needs, as JSON."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
         plain = (
-            *("open_ended", "checkpoints", "lacking", "unpinned", "unmatched", "outlook", "there"),
+            *(
+                "open_ended",
+                "checkpoints",
+                "lacking",
+                "unpinned",
+                "unmatched",
+                "foresight",
+                "there",
+            ),
             "problem",
         )
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})

@@ -94,6 +94,8 @@ class RobustnessScore:
     """
 
     published: bool = False
+    least: ClassVar[float] = -100.0
+    """The lowest score. Answers that change may take it there, so unseen ones count by it."""
 
     @property
     def columns(self) -> tuple[str, ...]:

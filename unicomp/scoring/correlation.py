@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from unicomp.instruments import Instruments
 from unicomp.scoring.aggregate import OfFields
@@ -93,6 +93,8 @@ class Correlation(OfFields):
     where: str
     of_all: bool = True
     undefined: float = 0.0
+    least: ClassVar[float] = -100.0
+    """See `RobustnessScore.least`."""
 
     def __call__(self, columns: Columns, weights: Weights) -> Scores:
         """The scores of all draws."""

@@ -767,7 +767,7 @@ def test_where_the_agreement_is_not_known_nothing_is_said(environment):
 def cost_lines(work, width=80):
     lines = lines_of(full_card(), work, width)
     start = lines.index("Cost of compression (measured, estimated, published)")
-    end = next(i for i, line in enumerate(lines) if line.startswith("built "))
+    end = next(i for i, line in enumerate(lines) if line.startswith("Decided by")) - 1  # work
     return [" ".join(line.split()) for line in lines[start + 1 : end]], lines[start:end]
 
 

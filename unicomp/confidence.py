@@ -467,14 +467,16 @@ class Joint:
         return Interval(self.estimate, self.estimate - down, self.estimate + up)
 
     def _length(self, distances: Sequence[float], drift: float) -> float:
-        if math.inf in distances:
-            return math.inf
-        squares = math.fsum(one**2 for one in distances)
+        largest = max(distances, default=0.0)
+        if not 0 < largest < math.inf:
+            return largest + math.sqrt(drift)
+        shares = [one / largest for one in distances]  # the square of a large number overflows
         products = math.fsum(
-            2 * max(found, 0.0) * distances[i] * distances[j]
+            2 * max(found, 0.0) * shares[i] * shares[j]
             for (i, j), found in self.correlations.items()
         )
-        return math.sqrt(squares + products + drift)
+        total = math.fsum(one**2 for one in shares) + products
+        return math.hypot(largest * math.sqrt(total), math.sqrt(drift))
 
 
 # -- evidence as JSON values ----------------------------------------------------------------------

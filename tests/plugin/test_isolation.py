@@ -138,7 +138,7 @@ def test_a_test_that_fails_after_its_comparison_is_no_pass(gate):
     run = gate.run("mine", *FEW)
     assert run.status == 1
     assert run.score("wanda_50", "mine")["verdict"] == "fail"
-    assert run.card["passed"] is False
+    assert run.card["decision"] == "shut"
 
 
 def test_a_broken_scorer_takes_no_other_benchmark_with_it(gate):

@@ -333,9 +333,10 @@ class Jackknifed:
         lows, highs = [], []
         for estimate, error, effective in self.weighted:
             slack, skewed = unseen, 0.0
+            student = float(-stdtrit(self.clusters - 1, level))
             if error > 0:
-                student = float(-stdtrit(self.clusters - 1, level))
                 slack = max(slack, _widening(effective, level) * student * error)
+            if self.skewness:
                 skewed = self.skewness * error * (1 + 2 * student**2) / 6 / math.sqrt(self.clusters)
             lows.append(estimate - slack + min(skewed, 0.0))
             highs.append(estimate + slack + max(skewed, 0.0))

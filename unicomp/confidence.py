@@ -30,6 +30,8 @@ LEVEL = 0.025
 """The nominal error of one limit: both together are the 95 % interval."""
 FEWEST_CLUSTERS = 20
 """With fewer clusters the limits do not hold, so nothing is decided."""
+_MOST_EXPONENT = 709.0
+"""The exponential of a larger number is not finite."""
 FEWEST_RIGHT = 10
 """With fewer right answers of the baseline, the lower limit of a ratio of shares is 0."""
 _SMALLEST, _LARGEST = 1e-9, 0.499
@@ -424,8 +426,10 @@ class Stated:
         if not 0 < self.low <= self.estimate <= self.high < math.inf:
             low = self.estimate - scale * (self.estimate - self.low)
             return Interval(self.estimate, low, self.estimate + scale * (self.high - self.estimate))
-        low = self.estimate * (self.low / self.estimate) ** scale
-        return Interval(self.estimate, low, self.estimate * (self.high / self.estimate) ** scale)
+        centre = math.log(self.estimate)
+        logs = (centre + scale * (math.log(one) - centre) for one in (self.low, self.high))
+        low, high = (math.exp(one) if one < _MOST_EXPONENT else math.inf for one in logs)
+        return Interval(self.estimate, min(low, self.estimate), max(high, self.estimate))
 
 
 @dataclass(frozen=True)

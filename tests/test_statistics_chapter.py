@@ -15,6 +15,7 @@ from tests.verdict_simulations import (
     SHARES,
     cases,
 )
+from unicomp.decision import MEASURED_ERROR
 
 TEXT = CHAPTER.read_text(encoding="utf-8")
 LINES = TEXT.partition(BEGIN)[2].partition(END)[0].splitlines()[2:]
@@ -44,6 +45,11 @@ def test_the_table_has_all_cases_with_their_replications():
 def test_limits_hold_at_the_floor_on_both_sides(kind):
     assert of(kind)
     assert max(max(p, f) for _, _, p, f in of(kind)) <= MOST[kind]
+
+
+def test_the_error_that_a_run_prints_is_the_largest_measured_one():
+    rates = [max(p, f) for kind in (GROUPS, OTHERS, CLUSTERS, METRIC) for _, _, p, f in of(kind)]
+    assert max(rates) == pytest.approx(100 * MEASURED_ERROR)
 
 
 def test_shares_hold_exactly():

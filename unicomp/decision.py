@@ -19,6 +19,12 @@ from unicomp.verdict import LEVEL, MetricRow, Row
 
 R = TypeVar("R", Row, MetricRow)
 
+FEW_CLUSTERS = 200
+"""With fewer clusters the nominal error of a metric is not promised."""
+MEASURED_ERROR = 0.036
+"""The largest error of a limit that the project's simulations found where it is not promised:
+`docs/statistics.md`, all kinds but shares of independent items."""
+
 
 def holm(
     rows: Sequence[Row], metrics: Sequence[MetricRow], family: int
@@ -68,6 +74,15 @@ def shuts(row: Row | MetricRow) -> bool:
         return False
     # a guard that is not comparable has left its metric
     return not (row.tier == "guard" and row.verdict == "not_comparable")
+
+
+def with_few_clusters(metrics: Sequence[MetricRow]) -> list[MetricRow]:
+    """The critical metrics whose error is a measured one, not a promised one."""
+    return [
+        row
+        for row in metrics
+        if decides(row) and row.p_pass is not None and 0 < (row.clusters or 0) < FEW_CLUSTERS
+    ]
 
 
 def decision(rows: Sequence[Row], metrics: Sequence[MetricRow]) -> Decision:

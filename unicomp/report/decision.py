@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, with_few_clusters
 from unicomp.findings import Findings
 from unicomp.framework import METRICS
 from unicomp.scorecard import Scorecard
@@ -64,6 +65,12 @@ def _bound(card: Scorecard) -> Iterator[str]:
         yield (
             f"Chance to open although something critical is below its floor: at most "
             f"{100 * found.opening:.2g} %; attained {_percent(found.attained)} by {found.worst}."
+        )
+    few = dict.fromkeys(row.metric for row in with_few_clusters(card.metrics))
+    if few:
+        yield (
+            f"Metrics with fewer than {FEW_CLUSTERS} clusters: {', '.join(few)}; in simulations the "
+            f"limits of such metrics err in at most {_percent(MEASURED_ERROR)}."
         )
     if not found.holds:
         yield (

@@ -69,8 +69,8 @@ def _bound(card: Scorecard) -> Iterator[str]:
     few = dict.fromkeys(row.metric for row in with_few_clusters(card.metrics))
     if few:
         yield (
-            f"Metrics with fewer than {FEW_CLUSTERS} clusters: {', '.join(few)}; in simulations the "
-            f"limits of such metrics err in at most {_percent(MEASURED_ERROR)}."
+            f"With fewer than {FEW_CLUSTERS} clusters: {', '.join(few)}; such limits err in "
+            f"at most {_percent(MEASURED_ERROR)} of simulations."
         )
     if not found.holds:
         yield (

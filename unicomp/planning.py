@@ -26,7 +26,7 @@ from unicomp.power import (
 )
 from unicomp.prompts.sizes import size_of
 from unicomp.prompts.tasks import Definition
-from unicomp.retention import share_of
+from unicomp.retention import lowest_score, share_of
 from unicomp.scoring.aggregate import RightAnswerF1
 from unicomp.spec import Benchmark, CheckpointId
 from unicomp.store import Store
@@ -168,6 +168,7 @@ def _outlined(
         groups=asked.configs if by == "config" else 1,
         share=share_of(bench.aggregate)[0] is not None,
         f1=isinstance(bench.aggregate, RightAnswerF1),
+        least=lowest_score(bench.aggregate) / 100.0,
         rows=repr(
             (definition.dataset, definition.declared_configs, definition.split,
              sorted(definition.named_files.items()), sorted(bench.where.items()))

@@ -65,6 +65,8 @@ class Outline:
     """Whether the score is 2p / (1 + p) of the share p."""
     right: float = RIGHT
     """The baseline's score, oriented so that more is better, as a share of the best."""
+    least: float = 0.0
+    """The lowest score there is, as a share of the best; it may be negative."""
     churn: float = CHURN
     """The share of items that flip, either way."""
     correlation: float = CORRELATION
@@ -240,7 +242,9 @@ def _drawn_clusters(part: Outline, level: float, random: np.random.Generator) ->
     widening = (exact - effective) / (-ndtri(level) * np.sqrt(effective))
     right = max(part.right, 1.0 / m)
     error = np.sqrt(m / (m - 1) * total) / (m * s * right)
-    unseen = -math.log(level) / (m * min(right, 1.0))
+    reach = max(right - part.least, 1.0 / m)  # what can be lost
+    informative = m * min(reach / (1.0 - part.least), 1.0)
+    unseen = -math.log(level) * (reach / right) / informative
     below = np.maximum(widening * -stdtrit(m - 1, level) * error, unseen)
     return 1.0 + mean / (s * right), below, changed
 

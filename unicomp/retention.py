@@ -228,7 +228,7 @@ def evidence_of(
     both = [_score(benchmark, records) for records in (compressed, dense)]
     score = statistics.value(both[1], len(ids))
     kept = float(_oriented(benchmark, score))
-    reach = kept - getattr(benchmark.aggregate, "least", 0.0)  # the points that can be lost
+    reach = kept - lowest_score(benchmark.aggregate)  # the points that can be lost
     quantities: dict[str, tuple[Quantity, float]] = {
         "kept": (lambda two: _ratio(*(_oriented(benchmark, one) for one in two)), reach / kept),
     }
@@ -242,6 +242,11 @@ def evidence_of(
         name: jackknifed(quantity, both, ids, share=share, unit=unit)
         for name, (quantity, unit) in quantities.items()
     }
+
+
+def lowest_score(aggregate: Aggregate) -> float:
+    """The lowest score of an aggregate, in points: its attribute `least`, by default 0."""
+    return float(getattr(aggregate, "least", 0.0))
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -354,8 +354,9 @@ class InstrumentScorer(Protocol):
 class Aggregate(Protocol):
     """Turns the readings of n items into a score, for any number of draws at once.
 
-    A plain score is one draw of ones; a bootstrap has many draws of cluster counts. So means, F1,
-    correlations and differences of rates are all resampled by the same code.
+    A plain score is one draw of ones; a jackknife has a draw without each cluster. So means, F1,
+    correlations and differences of rates are all resampled by the same code. A score that can fall
+    below 0 has an attribute `least`, the lowest one in points.
 
     >>> import numpy as np
     >>> Mean("correct")({"correct": np.array([1.0, 0.0])}, np.array([[1.0, 1.0], [2.0, 0.0]]))

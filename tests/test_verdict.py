@@ -23,7 +23,7 @@ from unicomp.policy import Policy
 from unicomp.policy_entry import Entry
 from unicomp.retention import Retention
 from unicomp.spec import CheckpointId
-from unicomp.verdict import Desk, Row, asking, demand_of, expected, failed_with_test, judged
+from unicomp.verdict import LEVEL, Desk, Row, asking, demand_of, expected, failed_with_test, judged
 
 NAME = CheckpointId("m", "wanda_50", "generic")
 BENCH = Benchmark(
@@ -379,3 +379,21 @@ def test_a_stricter_level_only_turns_passes_into_undecided_rows(table, floor, le
     row = answered(table, floor=floor)
     usual, strict = judged(row).verdict, judged(row, level=level).verdict
     assert strict == usual or (usual, strict) == ("pass", "undecided")
+
+
+@pytest.mark.parametrize("floor", [100.0, 90.0])
+def test_a_row_fails_by_its_p_value_exactly_where_it_fails_by_its_limits(floor):
+    for lost in range(40):
+        shares = PairedShares(((300.0 - lost, 3.0, float(lost), 200.0),))
+        limits = shares.limits()
+        row = Row(
+            **NAME._asdict(),
+            benchmark="b",
+            retention=100.0 * limits.estimate,
+            low=100.0 * limits.low,
+            high=100.0 * limits.high,
+            floor=floor,
+            evidence={"kept": to_json(shares)},
+        )
+        found = judged(row)
+        assert (found.verdict == "fail") == (found.p_fail <= LEVEL), lost

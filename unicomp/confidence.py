@@ -329,9 +329,7 @@ class Jackknifed:
         Johnson's modified t (Journal of the American Statistical Association 73, 1978), as Hall
         inverts it (Journal of the Royal Statistical Society B 54, 1992).
         """
-        if self.clusters < FEWEST_CLUSTERS or any(
-            error == math.inf for _, error, _ in self.weighted
-        ):
+        if self.clusters < FEWEST_CLUSTERS or math.inf in (error for _, error, _ in self.weighted):
             return Interval(self.estimate, -math.inf, math.inf)
         unseen = -math.log(level) * self.unit / self.informative if self.informative else 0.0
         lows, highs = [], []

@@ -288,7 +288,8 @@ def _judge(
         above, below = (p_above, p_below) if at_least else (p_below, p_above)
         certain = reached and at.low == at.high  # the dense model itself, at its bound
         met.append(0.0 if certain else above(found, bound))
-        missed.append(1.0 if reached else min(below(found, bound) * len(asked), 1.0))
+        beyond = math.nextafter(bound, -math.inf if at_least else math.inf)
+        missed.append(1.0 if reached else min(below(found, beyond) * len(asked), 1.0))
     verdict: Verdict = "pass" if passes else "fail" if fails else "undecided"
     return verdict, max(met), min(missed)
 

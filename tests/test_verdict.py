@@ -397,3 +397,33 @@ def test_a_row_fails_by_its_p_value_exactly_where_it_fails_by_its_limits(floor):
         )
         found = judged(row)
         assert (found.verdict == "fail") == (found.p_fail <= LEVEL), lost
+
+
+def compared(**values):
+    """A row of the benchmark whose answers were compared."""
+    shares = PairedShares(((300.0, 3.0, 3.0, 200.0),))
+    divergence = {"figures": {"top1": [97.0, 95.5, 98.2]}}
+    kept = {"retention": 100.0, "low": 98.0, "high": 102.0, "evidence": {"kept": to_json(shares)}}
+    return Row(**NAME._asdict(), benchmark="gsm8k", **{**kept, "divergence": divergence, **values})
+
+
+@pytest.mark.parametrize(("floor", "verdict"), [(95, "pass"), (97, "undecided"), (99, "fail")])
+def test_a_figure_of_the_answers_may_have_a_floor(floor, verdict):
+    policy = Policy(general={"gsm8k.top1": floor, "gsm8k": 50.0})
+    row = asking(compared(), policy.demand(NAME, BENCH, tier="guard"))
+    assert judged(row).verdict == verdict
+
+
+def test_a_floor_of_a_figure_that_was_not_measured_is_no_pass():
+    policy = Policy(general={"gsm8k.identical": 90.0})
+    row = asking(compared(), policy.demand(NAME, BENCH, tier="guard"))
+    assert (row.verdict, row.reason) == (
+        "not_measured",
+        "there is no figure identical of its answers",
+    )
+
+
+def test_a_ceiling_of_a_score_whose_baseline_is_zero_is_no_pass():
+    demand = Policy(entries={"gsm8k": Entry(ceiling=110.0)}).demand(NAME, BENCH, tier="guard")
+    row = asking(compared(higher_is_better=False), demand)
+    assert row.verdict == "not_measured"

@@ -214,10 +214,20 @@ def asking(row: Row, demand: Demand) -> Row:
     if demand.relative_below is not None and row.dense is not None:
         floor, drop = (floor, None) if row.dense < demand.relative_below else (None, drop)
     row = replace(row, tier=demand.tier, floor=floor, max_drop=drop, ceiling=demand.ceiling)
-    unknown = [name for name in demand.figures if row.divergence and name not in _figures(row)]
-    if unknown:
-        row = replace(row, verdict="not_measured", reason=f"there is no figure {unknown[0]}")
-    return replace(row, figures=demand.figures if row.divergence else {})
+    row = replace(row, figures=demand.figures if row.divergence else {})
+    if reason := _why_unanswerable(row):
+        return replace(row, verdict="not_measured", reason=reason)
+    return row
+
+
+def _why_unanswerable(row: Row) -> str | None:
+    """Why a measured row cannot be held to what is asked, or None."""
+    raw = row.ceiling is not None and not row.higher_is_better
+    if raw and row.evidence and "raw" not in row.evidence:
+        return "a ceiling needs a score, and the dense model's is 0"
+    if unknown := [name for name in row.figures if name not in _figures(row)]:
+        return f"there is no figure {unknown[0]} of its answers"
+    return None
 
 
 def judged(row: Row, *, level: float = LEVEL, family: int = 1) -> Row:

@@ -159,6 +159,11 @@ class Row(OfCheckpoint):
             return None
         return not self.low < 100.0 < self.high
 
+    @property
+    def kept_figures(self) -> dict[str, tuple[float, float, float]]:
+        """Figure of the answers that may have a floor → its value and limits, in percent."""
+        return kept_figures(self.divergence)
+
     def oriented(self, score: float) -> float:
         """A score of the benchmark, oriented so that more is better."""
         if self.higher_is_better:
@@ -225,7 +230,7 @@ def _why_unanswerable(row: Row) -> str | None:
     raw = row.ceiling is not None and not row.higher_is_better
     if raw and row.evidence and "raw" not in row.evidence:
         return "a ceiling needs a score, and the dense model's is 0"
-    if unknown := [name for name in row.figures if name not in _figures(row)]:
+    if unknown := [name for name in row.figures if name not in row.kept_figures]:
         return f"there is no figure {unknown[0]} of its answers"
     return None
 
@@ -257,11 +262,7 @@ def _asked(row: Row) -> Iterator[_Asked]:
     if row.ceiling is not None:
         yield evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
     for name, floor in row.figures.items():
-        yield Stated(*_figures(row)[name]), floor, True
-
-
-def _figures(row: Row) -> dict[str, tuple[float, float, float]]:
-    return kept_figures(row.divergence)
+        yield Stated(*row.kept_figures[name]), floor, True
 
 
 def evidence(row: Row, name: str = "kept") -> Evidence:

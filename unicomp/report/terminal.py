@@ -260,13 +260,29 @@ def describe(row: Row | MetricRow) -> str:
     if isinstance(row, Row) and row.unit is not None:
         return efficiency.describe(row)
     value = row.retention if isinstance(row, Row) else row.value
-    if value is None or row.floor is None:
+    if value is None:
         return row.reason
     scores = ""
     if isinstance(row, Row):
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
         scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
-    return f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}], floor {row.floor:g}"
+    kept = f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}]"
+    return ", ".join([kept, *_asked(row)])
+
+
+def _asked(row: Row | MetricRow) -> Iterator[str]:
+    """What was asked of it."""
+    if row.floor is not None:
+        yield f"floor {row.floor:g}"
+    if isinstance(row, Row):
+        if row.max_drop is not None:
+            yield f"at most {row.max_drop:g} points below dense"
+        if row.ceiling is not None:
+            yield f"at most {row.ceiling:g} % of the dense score"
+        known = row.kept_figures
+        for name, floor in row.figures.items():
+            found = "{:.1f} % [{:.1f}, {:.1f}]".format(*known[name]) if name in known else "unknown"
+            yield f"{name} {found}, floor {floor:g}"
 
 
 def _work(findings: Findings) -> Iterator[str]:

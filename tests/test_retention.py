@@ -212,10 +212,11 @@ def test_a_score_that_is_no_share_has_no_flips():
 
 
 def test_a_score_that_is_no_share_is_not_certain_where_nothing_varied():
+    """A twin that turns wrong costs two of its hundredths, as the score falls to -100."""
     robustness = bench(aggregate=RobustnessScore())
     one, other = (pairs([True] * 100, [True] * 100) for _ in range(2))
     found = retention(robustness, one, other)
-    assert (found.low, found.value, found.high) == pytest.approx((96.31, 100, 103.69), abs=0.01)
+    assert (found.low, found.value, found.high) == pytest.approx((92.62, 100, 107.38), abs=0.01)
 
 
 # -- pairing --------------------------------------------------------------------------------------

@@ -54,8 +54,10 @@ def jackknife(
     `base` are the weights of the items, 1 by default. More than 1000 clusters are left out in 1000
     groups. Returns shape (len(statistics), clusters or groups).
     """
-    groups = np.arange(int(clusters.max()) + 1) % _GROUPS
-    groups = groups[clusters]
+    numbers = np.arange(int(clusters.max()) + 1)
+    if len(numbers) > _GROUPS:  # rows may alternate, such as between languages
+        numbers = np.random.default_rng(0).permutation(numbers)
+    groups = (numbers % _GROUPS)[clusters]
     weights = np.ones(len(clusters)) if base is None else base
     results = []
     for start in range(0, int(groups.max()) + 1, _CHUNK):

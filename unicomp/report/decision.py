@@ -19,8 +19,8 @@ def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
         yield f"Decided by {', '.join(critical)}{_selected(card)}."
     else:
         yield "Nothing decides here: no metric was measured, and no floor is set."
-    advisory = dict.fromkeys(_name(row) for row in ends if row.tier == "advisory")
-    if advisory:
+    others = dict.fromkeys(_name(row) for row in ends if row.tier == "advisory")
+    if advisory := [name for name in others if name not in critical]:
         yield f"Reported only: {', '.join(advisory)}."
     left_out = dict.fromkeys(
         f"{name} ({row.metric} of {row.model}: {why})"

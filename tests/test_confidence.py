@@ -15,7 +15,6 @@ from scipy.stats import binom, multinomial, norm
 from unicomp.confidence import (
     FEWEST_CLUSTERS,
     FEWEST_RIGHT,
-    LEVEL,
     Jackknifed,
     Joint,
     PairedShares,
@@ -29,6 +28,7 @@ from unicomp.confidence import (
     ratio_limits,
     to_json,
 )
+from unicomp.spec import LEVEL
 from unicomp.statistics import Interval
 
 Z = float(norm.ppf(0.975))

@@ -11,8 +11,8 @@ from unicomp.decision import bound, decision, holm
 from unicomp.framework import Profile
 from unicomp.policy import Policy
 from unicomp.scorecard import scorecard
-from unicomp.spec import CheckpointId
-from unicomp.verdict import LEVEL, MetricRow, Row
+from unicomp.spec import LEVEL, CheckpointId
+from unicomp.verdict import MetricRow, Row
 
 NAME = CheckpointId("m", "wanda_50", "generic")
 

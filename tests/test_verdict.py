@@ -22,8 +22,8 @@ from unicomp.framework import PAPER_PROFILE
 from unicomp.policy import Policy
 from unicomp.policy_entry import Entry
 from unicomp.retention import Retention
-from unicomp.spec import CheckpointId
-from unicomp.verdict import LEVEL, Desk, Row, asking, demand_of, expected, failed_with_test, judged
+from unicomp.spec import LEVEL, CheckpointId
+from unicomp.verdict import Desk, Row, asking, demand_of, expected, failed_with_test, judged
 
 NAME = CheckpointId("m", "wanda_50", "generic")
 BENCH = Benchmark(

@@ -20,7 +20,6 @@ from scipy.special import gammaln, ndtr, ndtri
 from unicomp import Benchmark, Mean, TaskMetric
 from unicomp.confidence import (
     FEWEST_RIGHT,
-    LEVEL,
     PairedShares,
     difference_limits,
     ratio_limits,
@@ -33,7 +32,7 @@ from unicomp.scorecard import scorecard
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Beyond, MacroF1, Perplexity, RightAnswerF1, RobustnessScore
 from unicomp.scoring.correlation import Correlation
-from unicomp.spec import Aggregate, CheckpointId
+from unicomp.spec import LEVEL, Aggregate, CheckpointId
 from unicomp.verdict import Row, expected, judged, measured, metric_row
 
 CHAPTER = Path(__file__).parent.parent / "docs" / "statistics.md"

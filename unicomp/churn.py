@@ -60,7 +60,9 @@ def remember(store: Store, rows: Iterable[Row]) -> None:
     """Keep what the rows of a session show. Raises StoreError if the disk is full."""
     for row in rows:
         if found := observed(row):
-            store.remember(CHURN, _key(row.model, row.method, row.benchmark), asdict(found))
+            key, value = _key(row.model, row.method, row.benchmark), asdict(found)
+            if store.recall(CHURN, key) != value:  # a write waits for the disk
+                store.remember(CHURN, key, value)
 
 
 def recall(store: Store, model: str, benchmark: str, methods: Collection[str]) -> Churn:

@@ -11,9 +11,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binomtest, chi2, t
+from scipy.stats import beta, binomtest, t
 
-from unicomp.statistics import Array, Interval
+from unicomp.spec import LEVEL
+from unicomp.statistics import Array, Interval, effective_number, widening
 
 Ids = NDArray[np.int64]
 
@@ -49,7 +50,9 @@ def ratio_of_means(top: Array, bottom: Array, ids: Ids) -> Interval:
     if ids.max() < 1:
         return Interval(ratio, 0.0, math.inf)
     residuals = top - ratio * bottom
-    slack = _student(ids) * _error(residuals, ids) / base * _widening(residuals, ids)
+    slack = _student(ids) * _error(residuals, ids) / base
+    if number := effective_number(np.bincount(ids, residuals).astype(np.float64)):
+        slack *= float(widening(number, LEVEL))
     slack = max(slack, ratio * _CHANGED_AT_MOST / (int(ids.max()) + 1))
     return Interval(ratio, max(ratio - slack, 0.0), ratio + slack)
 
@@ -95,18 +98,6 @@ def _error(residuals: Array, ids: Ids) -> float:
     sums = np.bincount(ids, residuals)
     m = len(sums)
     return math.sqrt(m / (m - 1) * float((sums**2).sum())) / len(residuals)
-
-
-def _widening(residuals: Array, ids: Ids) -> float:
-    """By how much a normal interval is too narrow if k clusters decide: Poisson's upper limit of k.
-
-    k is the effective number of clusters with residuals, (sum of squares)^2 / sum of 4th powers.
-    """
-    squares = np.bincount(ids, residuals) ** 2
-    if not squares.any():
-        return 1.0
-    k = float(squares.sum() ** 2 / (squares**2).sum())
-    return float((chi2.ppf(0.975, 2 * k + 2) / 2 - k) / (1.96 * math.sqrt(k)))
 
 
 def _student(ids: Ids) -> float:

@@ -19,15 +19,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import chdtri, stdtrit
+from scipy.special import stdtrit
 from scipy.stats import norm
 
-from unicomp.statistics import Interval, Statistic, jackknife
+from unicomp.spec import LEVEL
+from unicomp.statistics import Interval, Statistic, effective_number, jackknife, widening
 
 Array = NDArray[np.float64]
 
-LEVEL = 0.025
-"""The nominal error of one limit: both together are the 95 % interval."""
 FEWEST_CLUSTERS = 20
 """With fewer clusters the limits do not hold, so nothing is decided."""
 _MOST_EXPONENT = 709.0
@@ -337,19 +336,12 @@ class Jackknifed:
             slack, skewed = unseen, 0.0
             student = float(-stdtrit(self.clusters - 1, level))
             if error > 0:
-                slack = max(slack, _widening(effective, level) * student * error)
+                slack = max(slack, float(widening(effective, level)) * student * error)
             if self.skewness:
                 skewed = self.skewness * error * (1 + 2 * student**2) / 6 / math.sqrt(self.clusters)
             lows.append(estimate - slack + min(skewed, 0.0))
             highs.append(estimate + slack + max(skewed, 0.0))
         return Interval(self.estimate, min(lows), max(highs))
-
-
-@lru_cache(maxsize=4096)
-def _widening(effective: float, level: float) -> float:
-    """The exact upper limit of a Poisson mean of k over the normal one, in standard errors."""
-    exact = float(chdtri(2 * effective + 2, level)) / 2
-    return (exact - effective) / (float(norm.isf(level)) * math.sqrt(effective))
 
 
 def jackknifed(
@@ -390,10 +382,10 @@ def _spread(left: Array) -> tuple[float, float]:
     finite = left[np.isfinite(left)]
     if len(finite) < len(left) or np.ptp(left) <= 1e-12 * max(1.0, abs(float(left[0]))):
         return (0.0, 0.0) if len(finite) == len(left) else (math.inf, 1.0)
-    squares = (left - left.mean()) ** 2
-    total = float(squares.sum())
+    deviations = left - left.mean()
     n = len(left)
-    return math.sqrt((n - 1) / n * total), total**2 / float((squares**2).sum())
+    error = math.sqrt((n - 1) / n * float((deviations**2).sum()))
+    return error, effective_number(deviations)
 
 
 def _skewness(values: Array) -> float:

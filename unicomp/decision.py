@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from unicomp.policy import Policy
-from unicomp.verdict import LEVEL, MetricRow, Row
+from unicomp.spec import LEVEL
+from unicomp.verdict import MetricRow, Row
 
 R = TypeVar("R", Row, MetricRow)
 
@@ -124,7 +125,7 @@ def bound(
     """The bound of a session in which each look had to pass at 2.5 % / its number."""
     ends: list[Row | MetricRow] = [*rows, *metrics]
     passed = [
-        (row.p_pass, f"{row.benchmark if isinstance(row, Row) else row.metric} of {row.method}")
+        (row.p_pass, f"{row.name} of {row.method}")
         for row in ends
         if decides(row) and row.verdict == "pass" and row.p_pass is not None
     ]

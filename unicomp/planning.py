@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from unicomp import churn
-from unicomp.confidence import LEVEL
 from unicomp.framework import METRICS, Profile, dimension_of
 from unicomp.policy import Demand, Policy
 from unicomp.power import (
@@ -28,7 +27,7 @@ from unicomp.prompts.sizes import size_of
 from unicomp.prompts.tasks import Definition
 from unicomp.retention import lowest_score, share_of
 from unicomp.scoring.aggregate import RightAnswerF1
-from unicomp.spec import Benchmark, CheckpointId
+from unicomp.spec import LEVEL, Benchmark, CheckpointId
 from unicomp.store import Store
 from unicomp.verdict import demand_of
 
@@ -191,12 +190,8 @@ def _metrics(
         names = profile.benchmarks(metric)
         if known.keys().isdisjoint(names):
             continue
-        demands = [policy.demand_of_metric(one, metric) for one in checkpoints]
-        if only is None:
-            demands = [demand for demand in demands if demand.tier == "critical"]
-        elif not {metric, dimension_of(metric)} & set(only):
-            continue
-        if not demands:
+        of_all = [policy.demand_of_metric(one, metric) for one in checkpoints]
+        if not (demands := _wanted(of_all, {metric, dimension_of(metric)}, only)):
             continue
         floor = max(demand.floor or 0.0 for demand in demands)
         advisory = [
@@ -244,11 +239,8 @@ def _benchmarks(
     only: Collection[str] | None,
 ) -> Iterator[Planned]:
     for name, bench in benchmarks.items():
-        demands = [demand_of(policy, profile, one, bench) for one in checkpoints]
-        if only is None:
-            demands = [demand for demand in demands if demand.tier == "critical"]
-        elif name not in only:
-            continue
+        of_all = [demand_of(policy, profile, one, bench) for one in checkpoints]
+        demands = _wanted(of_all, {name}, only)
         outline = known[name].outline
         floors = [_floor(demand, outline.right if outline else RIGHT) for demand in demands]
         if not (asked := [floor for floor in floors if floor is not None]):
@@ -268,12 +260,18 @@ def _benchmarks(
         )
 
 
+def _wanted(
+    demands: list[Demand], names: Collection[str], only: Collection[str] | None
+) -> list[Demand]:
+    """The demands to plan for: the critical ones, or all if one of the names is asked for."""
+    if only is None:
+        return [demand for demand in demands if demand.tier == "critical"]
+    return [] if set(names).isdisjoint(only) else demands
+
+
 def _floor(demand: Demand, right: float) -> float | None:
     """The floor in percent that a demand amounts to at the baseline's score; None without one."""
-    floor, drop = demand.floor, demand.max_drop
-    if demand.relative_below is not None:
-        below = 100.0 * right < demand.relative_below
-        floor, drop = (floor, None) if below else (None, drop)
+    floor, drop = demand.bounds(100.0 * right)
     floors = [floor] if floor is not None else []
     if drop is not None:
         floors.append(100.0 - drop / right)

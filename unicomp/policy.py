@@ -111,6 +111,13 @@ class Demand:
     floor_given: bool = False
     """Whether the user set a floor, drop or ceiling, so that the default is not in force."""
 
+    def bounds(self, baseline: float) -> tuple[float | None, float | None]:
+        """The floor and the drop that apply at a score of the baseline, in points."""
+        if self.relative_below is None:
+            return self.floor, self.max_drop
+        below = baseline < self.relative_below
+        return (self.floor, None) if below else (None, self.max_drop)
+
 
 Layer = Mapping[str, T]
 """Values by NAME or NAME@METHOD."""

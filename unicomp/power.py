@@ -21,12 +21,11 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, chdtri, ndtri, stdtrit
+from scipy.special import betaln, ndtri, stdtrit
 
 from unicomp.confidence import (
     FEWEST_CLUSTERS,
     FEWEST_RIGHT,
-    LEVEL,
     Jackknifed,
     Joint,
     PairedShares,
@@ -34,6 +33,8 @@ from unicomp.confidence import (
     ratio_limits,
 )
 from unicomp.framework import Profile
+from unicomp.spec import LEVEL
+from unicomp.statistics import widening
 
 Array = NDArray[np.float64]
 
@@ -238,14 +239,12 @@ def _drawn_clusters(part: Outline, level: float, random: np.random.Generator) ->
     total = (counts * squares).sum(axis=1)
     changed = total > 0
     effective = np.where(changed, total**2 / np.maximum((counts * squares**2).sum(axis=1), 1e-9), 1)
-    exact = chdtri(2 * effective + 2, level) / 2
-    widening = (exact - effective) / (-ndtri(level) * np.sqrt(effective))
     right = max(part.right, 1.0 / m)
     error = np.sqrt(m / (m - 1) * total) / (m * s * right)
     reach = max(right - part.least, 1.0 / m)  # what can be lost
     informative = m * min(reach / (1.0 - part.least), 1.0)
     unseen = -math.log(level) * (reach / right) / informative
-    below = np.maximum(widening * -stdtrit(m - 1, level) * error, unseen)
+    below = np.maximum(widening(effective, level) * -stdtrit(m - 1, level) * error, unseen)
     return 1.0 + mean / (s * right), below, changed
 
 

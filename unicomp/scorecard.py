@@ -12,8 +12,8 @@ from unicomp.decision import Bound, Decision, allowed, bound, decision, holm
 from unicomp.framework import METRICS, Profile
 from unicomp.looks import PolicyChange
 from unicomp.policy import Policy
-from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
-from unicomp.verdict import LEVEL, TEST_FAILED, MetricRow, Row, judged, metric_row
+from unicomp.spec import DENSE, LEVEL, CheckpointId, OfCheckpoint
+from unicomp.verdict import TEST_FAILED, MetricRow, Row, judged, metric_row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,10 @@ Message = Mapping[str, str]
 Sample = str | tuple[Message, ...]
 """One calibration sample: plain text, or a conversation that gets the model's chat template."""
 
+LEVEL = 0.025
+"""The nominal error of each side: of passing below a floor, and of failing a checkpoint whose rows
+and metrics are all at or above theirs. Two limits with this error are the 95 % interval."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtri, ndtri
 from scipy.stats import norm, t
 
 Array = NDArray[np.float64]
@@ -66,6 +67,22 @@ def jackknife(
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
             results.append(np.stack([statistic(kept) for statistic in statistics]))
     return np.concatenate(results, axis=1)
+
+
+def effective_number(deviations: Array) -> float:
+    """How many equal deviations would vary as these do: (Σ d²)² / Σ d⁴; 0 if all are 0."""
+    squares = deviations**2
+    total = float(squares.sum())
+    return total**2 / float((squares**2).sum()) if total > 0 else 0.0
+
+
+def widening(effective: Array | float, level: float) -> Array:
+    """The exact upper limit of a Poisson mean of k over the normal one, in standard errors.
+
+    `effective` is k, the number of changes, more than 0.
+    """
+    exact = chdtri(2 * effective + 2, level) / 2
+    return np.asarray((exact - effective) / (-ndtri(level) * np.sqrt(effective)))
 
 
 def standard_error(statistic: Statistic, clusters: NDArray[np.int64]) -> float:

@@ -30,7 +30,7 @@ from unicomp.errors import ScoringError, UnicompError, UnmeasuredError, Unsuppor
 from unicomp.framework import Profile
 from unicomp.policy import Demand, Policy, Tier
 from unicomp.retention import Retention
-from unicomp.spec import Benchmark, CheckpointId, OfCheckpoint, Probe
+from unicomp.spec import LEVEL, Benchmark, CheckpointId, OfCheckpoint, Probe
 
 if TYPE_CHECKING:
     from unicomp.confidence import Evidence, Joint
@@ -57,10 +57,6 @@ _WORST_FIRST: tuple[Verdict, ...] = (
     "not_measured",
 )
 """A metric takes the first of these verdicts that one of its unusable rows has."""
-
-LEVEL = 0.025
-"""The nominal error of each side: of passing below a floor, and of failing a checkpoint whose rows
-and metrics are all at or above theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +131,11 @@ class Row(OfCheckpoint):
     """The gain expected of the checkpoint's format, in percent of dense; None if there is none."""
     allowed: str | None = None
     """Why this row does not shut the gate; None if it passed or shuts it."""
+
+    @property
+    def name(self) -> str:
+        """That of its benchmark or probe."""
+        return self.benchmark
 
     @property
     def decided(self) -> bool:
@@ -216,8 +217,8 @@ def measured(row: Row, kept: Retention) -> Row:
 def asking(row: Row, demand: Demand) -> Row:
     """A row with what is asked of it, given the dense score."""
     floor, drop = demand.floor, demand.max_drop
-    if demand.relative_below is not None and row.dense is not None:
-        floor, drop = (floor, None) if row.dense < demand.relative_below else (None, drop)
+    if row.dense is not None:
+        floor, drop = demand.bounds(row.dense)
     row = replace(row, tier=demand.tier, floor=floor, max_drop=drop, ceiling=demand.ceiling)
     row = replace(row, figures=demand.figures if row.divergence else {})
     if reason := _why_unanswerable(row):
@@ -439,10 +440,13 @@ class Desk:
     def _comparison(self, row: Row, demand: Demand) -> Callable[[float], bool]:
         """A callback that sets the row's verdict for a floor; called with the policy's at once."""
         asked = demand.floor or 0.0
+        known = judged(row, family=self._family)
 
         def compare(least: float) -> bool:
-            own = row if least == asked else replace(row, floor=least)
-            own = self.rows[row.benchmark] = judged(own, family=self._family)
+            own = known
+            if least != asked:
+                own = judged(replace(row, floor=least), family=self._family)
+            self.rows[row.benchmark] = own
             return own.verdict != "fail" or own.tier == "advisory"
 
         compare(asked)
@@ -485,6 +489,11 @@ class MetricRow(OfCheckpoint):
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Benchmark of the profile → why it has left the judged metric."""
     allowed: str | None = None
+
+    @property
+    def name(self) -> str:
+        """That of its metric."""
+        return self.metric
 
 
 def metric_row(

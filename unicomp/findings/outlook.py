@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from unicomp.scorecard import Scorecard
-from unicomp.spec import OfCheckpoint
-from unicomp.verdict import LEVEL, MetricRow, Row, evidence, joint_evidence
+from unicomp.spec import LEVEL, OfCheckpoint
+from unicomp.verdict import MetricRow, Row, evidence, joint_evidence
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ import pytest
 
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import Plan
-from unicomp.spec import DENSE
-from unicomp.verdict import LEVEL
+from unicomp.spec import DENSE, LEVEL
 
 _PRINTED = pytest.StashKey[bool]()
 

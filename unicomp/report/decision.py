@@ -14,12 +14,12 @@ from unicomp.verdict import MetricRow, Row
 def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
     """The lines before the decision."""
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
-    critical = dict.fromkeys(_name(row) for row in ends if row.tier == "critical")
+    critical = dict.fromkeys(row.name for row in ends if row.tier == "critical")
     if critical:
         yield f"Decided by {', '.join(critical)}{_selected(card)}."
     else:
         yield "Nothing decides here: no metric was measured, and no floor is set."
-    others = dict.fromkeys(_name(row) for row in ends if row.tier == "advisory")
+    others = dict.fromkeys(row.name for row in ends if row.tier == "advisory")
     if advisory := [name for name in others if name not in critical]:
         yield f"Reported only: {', '.join(advisory)}."
     left_out = dict.fromkeys(
@@ -34,10 +34,6 @@ def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
     for one in findings.outlook:
         yield f"Undecided: {card.name_of(one.checkpoint)} {one.name}; it would take {one.words}."
     yield from _bound(card)
-
-
-def _name(row: Row | MetricRow) -> str:
-    return row.benchmark if isinstance(row, Row) else row.metric
 
 
 def _selected(card: Scorecard) -> str:

@@ -244,9 +244,8 @@ def _bias(card: Scorecard, findings: Findings) -> Iterator[str]:
 
 def _gaps(card: Scorecard) -> Iterator[str]:
     for row in card.gaps[:_MOST_GAPS]:
-        name = row.benchmark if isinstance(row, Row) else row.metric
         checkpoint = f"{row.model}/{card.name_of(row.checkpoint)}"
-        line = f"{row.verdict.replace('_', ' ')}: {checkpoint} {name}"
+        line = f"{row.verdict.replace('_', ' ')}: {checkpoint} {row.name}"
         detail = describe(row)
         allowed = f" (allowed: {row.allowed})" if row.allowed else ""
         style = "dim" if row.allowed else _STYLES[row.verdict]

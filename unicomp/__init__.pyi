@@ -37,6 +37,7 @@ from unicomp.methods.pruning import sparsegpt as sparsegpt
 from unicomp.methods.pruning import wanda as wanda
 from unicomp.methods.quantization import awq as awq
 from unicomp.methods.quantization import gptq as gptq
+from unicomp.methods.quantization import quantized as quantized
 from unicomp.methods.support import why_unsupported as why_unsupported
 from unicomp.retention import Retention as Retention
 from unicomp.scorecard import Scorecard as Scorecard
@@ -98,6 +99,7 @@ from unicomp.spec import Probe as Probe
 from unicomp.spec import Published as Published
 from unicomp.spec import PublishedCost as PublishedCost
 from unicomp.spec import Reading as Reading
+from unicomp.spec import Rounding as Rounding
 from unicomp.spec import Sample as Sample
 from unicomp.spec import Scorer as Scorer
 from unicomp.verdict import MetricRow as MetricRow
@@ -162,6 +164,7 @@ __all__ = [
     "Question",
     "Ratio",
     "Reading",
+    "Rounding",
     "Recipe",
     "RefusalDetector",
     "Responded",
@@ -208,6 +211,7 @@ __all__ = [
     "minitron_depth",
     "minitron_width",
     "oneshot",
+    "quantized",
     "shipped_module",
     "sparsegpt",
     "student_method",

@@ -52,7 +52,7 @@ _NAMES = {
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
-        "Method Model Probe Published PublishedCost Reading Rounding Sample Scorer"
+        "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer"
     ),
     "verdict": "MetricRow Row Verdict",
 }

@@ -94,6 +94,7 @@ from unicomp.spec import Item as Item
 from unicomp.spec import Load as Load
 from unicomp.spec import Message as Message
 from unicomp.spec import Method as Method
+from unicomp.spec import MethodGroup as MethodGroup
 from unicomp.spec import Model as Model
 from unicomp.spec import Probe as Probe
 from unicomp.spec import Published as Published
@@ -150,6 +151,7 @@ __all__ = [
     "Mean",
     "Message",
     "Method",
+    "MethodGroup",
     "MetricRow",
     "Mixture",
     "Model",
@@ -164,7 +166,6 @@ __all__ = [
     "Question",
     "Ratio",
     "Reading",
-    "Rounding",
     "Recipe",
     "RefusalDetector",
     "Responded",
@@ -172,6 +173,7 @@ __all__ = [
     "ReviewSentiment",
     "RightAnswerF1",
     "RobustnessScore",
+    "Rounding",
     "Row",
     "SalaryRange",
     "Sample",

@@ -212,6 +212,24 @@ class Method(_Named):
             raise SpecError(f"method {self.name}: {reason}") from None
 
 
+@dataclass(frozen=True, kw_only=True)
+class MethodGroup(_Named):
+    """Methods that are asked for together, by one name. Raises SpecError.
+
+    >>> MethodGroup(name="ours", methods=("fp8_dynamic", "w8a8"))
+    <methodgroup ours>
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    """Their names; the dense model is measured in any case."""
+
+    def __post_init__(self) -> None:
+        check_name("group", self.name)
+        if not self.methods or isinstance(self.methods, str):
+            raise SpecError(f"group {self.name}: methods must be a tuple of at least one name")
+
+
 DENSE = Method(name="dense", family=None, calibrated=False)
 """The identity: the baseline of every retention."""
 

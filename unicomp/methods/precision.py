@@ -35,7 +35,7 @@ _STORED_TYPES = {
 }
 """Format of compressed-tensors → the type, as in a file's header, of its stored weights."""
 
-_MEASURED_SCALES = {False: ".input_scale", "local": ".input_global_scale"}
+_MEASURED_SCALES: dict[object, str] = {False: ".input_scale", "local": ".input_global_scale"}
 """`Rounding.dynamic` → the stored scale of the inputs of a matrix."""
 
 
@@ -180,8 +180,8 @@ def _check_module(
 def _words(rounding: Rounding | None) -> str:
     if rounding is None:
         return "full precision"
-    dynamic = {True: "dynamic", False: "static"}.get(rounding.dynamic, str(rounding.dynamic))
-    return f"{rounding.bits}-bit {rounding.type} ({dynamic})"
+    how: dict[object, str] = {True: "dynamic", False: "static", "local": "local"}
+    return f"{rounding.bits}-bit {rounding.type} ({how[rounding.dynamic]})"
 
 
 # -- stored -------------------------------------------------------------------------------------

@@ -78,9 +78,7 @@ SCHEMES = {
         *(_integers(bits, 16) for bits in range(2, 9)),
         *(_integers(bits, 8) for bits in range(2, 8)),
         *(_integers(bits, 4) for bits in range(2, 5)),
-        Scheme(
-            name="W8A8", bits=8, type="int", format=INTEGERS, activations=Rounding(bits=8)
-        ),
+        Scheme(name="W8A8", bits=8, type="int", format=INTEGERS, activations=Rounding(bits=8)),
         Scheme(
             name="W4A16_ASYM",
             bits=4,

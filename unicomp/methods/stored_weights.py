@@ -10,12 +10,13 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.model_folder import read_config
+from unicomp.methods.unpacking import in_float32
 
 if TYPE_CHECKING:
     import torch
@@ -86,9 +87,7 @@ def is_matrix(name: str, entry: Mapping[str, Any], linear: Mapping[str, Any]) ->
     module, _, tensor = name.rpartition(".")
     matrix = tensor == "weight" and len(entry["shape"]) == 2
     return (
-        matrix
-        and entry["dtype"] in FULL_PRECISION
-        and (module in linear or ".experts." in module)
+        matrix and entry["dtype"] in FULL_PRECISION and (module in linear or ".experts." in module)
     )
 
 
@@ -123,9 +122,7 @@ def _read(entry: Any) -> torch.Tensor:
     return value
 
 
-def _unpacked(
-    stored: Mapping[str, Any], config: Mapping[str, Any], module: str
-) -> torch.Tensor:
+def _unpacked(stored: Mapping[str, Any], config: Mapping[str, Any], module: str) -> torch.Tensor:
     """The weights, (outputs, inputs) in float32, of a module that compressed-tensors packed."""
     import torch
     from compressed_tensors.compressors import BaseCompressor
@@ -142,7 +139,8 @@ def _unpacked(
     if own["weight_scale"].dtype == torch.bfloat16:
         own["weight_scale"] = own["weight_scale"].float()
     compressor: Any = BaseCompressor.get_value_from_registry(format_name)
-    weight: torch.Tensor = compressor.decompress(own, scheme)["weight"]
+    with in_float32():
+        weight: torch.Tensor = compressor.decompress(own, scheme)["weight"]
     return weight.float()
 
 

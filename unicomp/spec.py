@@ -330,6 +330,12 @@ class Calibration(_Named):
             raise SpecError(f"calibration {self.name}: it has no samples")
         if self.tokens < 1:
             raise SpecError(f"calibration {self.name}: tokens must be at least 1")
+        for number, sample in enumerate(self.samples, start=1):
+            texts = [sample] if isinstance(sample, str) else [turn["content"] for turn in sample]
+            if half := next(filter(None, map(half_character, texts)), None):
+                raise SpecError(
+                    f"calibration {self.name}: {half} in sample {number} is half of a character"
+                )
 
     @property
     def digest(self) -> str:
@@ -623,6 +629,19 @@ class Probe(_Named):
     def timed(self) -> bool:
         """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
+
+
+def half_character(text: str) -> str | None:
+    r"""The first lone surrogate in a text, as it is written in JSON: `\\ud800`; None if none.
+
+    >>> half_character("whole") is None
+    True
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(text[error.start]):04x}"
+    return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,14 @@ from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError
 from unicomp.methods.fidelity import CHECKED_TOKENS, check_expected
 from unicomp.methods.precision import check_precision
-from unicomp.methods.stored_weights import headers, parameters, stored_dtype, tensors
+from unicomp.methods.stored_weights import (
+    headers,
+    parameters,
+    quantized_modules,
+    stored_dtype,
+    stored_matrices,
+    tensors,
+)
 from unicomp.methods.unpacking import hold_in, unpack
 from unicomp.methods.zeros import check_zeros
 from unicomp.spec import Guarantees
@@ -38,7 +45,7 @@ def inspect_checkpoint(
     `samples` are rows of token ids. Returns JSON values:
 
     - `matrices`: how many were checked; `parameters`: of the source, or of a student
-    - `bytes` on disk, and `ideal_bytes` of a format that stores no zeros
+    - `bytes` on disk, and `ideal_bytes` of a format that stores no zeros and wastes no bits
     - `sparsity`, `sparsity_least`, `sparsity_most`: shares of zeros, over all and in one matrix
     - `bits` and `group_size` or None; where bits are guaranteed, `mean_bits` over all weights, and
       `stored_bits`, which are more if the format wastes some
@@ -61,6 +68,7 @@ def inspect_checkpoint(
         facts["parameters"] = _check_shape(source, target, guarantees.shape)
     facts |= check_zeros(source, target, guarantees, linear)
     facts |= check_precision(target, guarantees, linear)
+    facts["ideal_bytes"] -= facts.pop("wasted_bytes", 0)
     if guarantees.shape is None and guarantees != Guarantees():
         _check_head(source, target, model)
     return facts
@@ -125,7 +133,10 @@ def _check_shape(source: Path, target: Path, shape: Mapping[str, Any]) -> int:
     for name, value in vars(wanted).items():
         if getattr(found, name) != value:
             raise BuildError(f"its {name} is {getattr(found, name)}, not {value}")
-    count = parameters(target)
+    if quantized_modules(target):
+        count = sum(read().numel() for read in stored_matrices(target).values())
+    else:
+        count = parameters(target)
     if count != wanted.parameters():
         raise BuildError(f"it has {count:,} weights, not {wanted.parameters():,}")
     return count

@@ -1,8 +1,7 @@
 """Compress with two methods, one after the other: prune or distil, then round to few bits.
 
 The second method reads the folder that the first one wrote, and the result is held to the
-guarantees of both. A student that was trained once is found again in the workshop of a build that
-was killed, so its quantization can be repeated. Not every pair is worth building. Measured on the embedded model (24 calibration
+guarantees of both. Not every pair is worth building. Measured on the embedded model (24 calibration
 texts of 256 tokens, groups of 128, 319,488 groups of four weights):
 
 | first | second | zeros | broken 2:4 groups |

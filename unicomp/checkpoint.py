@@ -24,6 +24,7 @@ from unicomp.data.sources import HUB, Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.speed import remember_speed
 from unicomp.errors import BuildError, SpecError, UnsupportedError
+from unicomp.formats.intake import Settled, config_of, settle
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
@@ -107,7 +108,7 @@ class Builder:
             raise UnsupportedError(f"{method} cannot compress {model}: {reason}")
         if model.folder is None:
             narrate(f"{model}: looking up {model.source} on the hub")
-        if (found := self.find(model, method, calibration)) is not None:
+        if (found := self.find(model, method, calibration, narrate)) is not None:
             return found
         if calibration is None:
             raise _lacks_calibration(method)
@@ -134,11 +135,18 @@ class Builder:
         return _stored(model, method, calibration, artifact)
 
     def find(
-        self, model: Model, method: Method, calibration: Calibration | None
+        self,
+        model: Model,
+        method: Method,
+        calibration: Calibration | None,
+        narrate: Narrate = lambda text: None,
     ) -> Checkpoint | None:
-        """The checkpoint if it needs no building, or None. Imports no torch."""
+        """The checkpoint if it needs no building, or None. Imports no torch.
+
+        A model in another format is read into the store first.
+        """
         if method.compress is None:
-            return _as_it_is(model, method, self.store)
+            return self._as_it_is(model, method, narrate)
         if method.calibrated and calibration is None:
             raise _lacks_calibration(method)
         key = content_key(self._identity(model, method, calibration))
@@ -148,14 +156,58 @@ class Builder:
     def key(self, model: Model, method: Method, calibration: Calibration | None) -> str:
         """The key of the checkpoint's content, built or not: 32 hex digits."""
         if method.compress is None:
-            return _as_it_is(model, method, self.store).key
+            return self._as_it_is(model, method).key
         return content_key(self._identity(model, method, calibration))
+
+    def settle(
+        self, model: Model, method: Method = DENSE, narrate: Narrate = lambda text: None
+    ) -> Settled:
+        """The folder of a model, or of a checkpoint that was compressed elsewhere.
+
+        One in another format is read into the store, once. Raises SpecError.
+        """
+        if CHECKPOINT not in method.parameters:
+            return settle(locate(model), self.store, threads=self.threads, narrate=narrate)
+        return settle(
+            locate(_elsewhere(model, method)),
+            self.store,
+            base=self.settle(model, narrate=narrate).path,
+            threads=self.threads,
+            narrate=narrate,
+        )
+
+    def _as_it_is(
+        self, model: Model, method: Method, narrate: Narrate = lambda text: None
+    ) -> Checkpoint:
+        """The baseline, or a checkpoint that was compressed elsewhere."""
+        settled = self.settle(model, method, narrate)
+        used = _elsewhere(model, method) if CHECKPOINT in method.parameters else model
+        bits, group_size = declared_precision(read_config(settled.path))
+        shipped = settled.origin.get("bytes") if used is not model else None
+        facts = {
+            "parameters": parameters(self.settle(model).path),
+            "bytes": shipped or size(settled.path),
+            "ideal_bytes": shipped or size(settled.path),
+            "bits": bits,
+            "group_size": group_size,
+            "origin": dict(settled.origin),
+        }
+        facts |= {name: method.parameters[name] for name in _PUBLISHED if name in method.parameters}
+        return Checkpoint(
+            model=model,
+            method=method,
+            calibration=None,
+            path=settled.path,
+            key=content_key({"model": weights_identity(used, settled.path, self.store)}),
+            facts=facts,
+            fresh=False,
+        )
 
     def _identity(
         self, model: Model, method: Method, calibration: Calibration | None
     ) -> dict[str, Any]:
         identity: dict[str, Any] = {
-            "model": weights_identity(model, self.store),
+            "model": weights_identity(model, self.settle(model).path, self.store),
             "method": method_identity(method, catalogue.method_source(method.name, self.roots)),
             "calibration": calibration.digest if calibration and method.calibrated else None,
         }
@@ -182,7 +234,7 @@ class Builder:
         kept = self.store.home / "logs" / f"{model}-{method}-{workshop.name[:8]}.log"
         request = {
             "method": str(catalogue.method_file(method.name, self.roots)),
-            "source": str(locate(model)),
+            "source": str(self.settle(model).path),
             "target": str(folder / "model"),
             "calibration": vars(calibration),
             "trust_remote_code": model.trust_remote_code,
@@ -210,42 +262,21 @@ class Builder:
         return facts
 
 
+def _elsewhere(model: Model, method: Method) -> Model:
+    """The model that stands for a checkpoint compressed elsewhere."""
+    return replace(
+        model,
+        name=method.name,
+        source=method.parameters[CHECKPOINT],
+        revision=method.parameters.get("revision"),
+    )
+
+
 def why_unsupported(model: Model, method: Method) -> str | None:
     """Why the method does not support the model, read from its `config.json`; None if it does."""
     if method.compress is None:
         return None
-    return method.why_unsupported(read_config(locate(model, config_only=True)))
-
-
-def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
-    """The baseline, or a checkpoint that was compressed elsewhere."""
-    used = model
-    if CHECKPOINT in method.parameters:
-        used = replace(
-            model,
-            name=method.name,
-            source=method.parameters[CHECKPOINT],
-            revision=method.parameters.get("revision"),
-        )
-    folder = locate(used)
-    bits, group_size = declared_precision(read_config(folder))
-    facts = {
-        "parameters": parameters(locate(model)),
-        "bytes": size(folder),
-        "ideal_bytes": size(folder),
-        "bits": bits,
-        "group_size": group_size,
-    }
-    facts |= {name: method.parameters[name] for name in _PUBLISHED if name in method.parameters}
-    return Checkpoint(
-        model=model,
-        method=method,
-        calibration=None,
-        path=folder,
-        key=content_key({"model": weights_identity(used, store)}),
-        facts=facts,
-        fresh=False,
-    )
+    return method.why_unsupported(config_of(model))
 
 
 def _stored(

@@ -5,30 +5,32 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from unicomp.data.model_folder import check_folder
 from unicomp.errors import SpecError
 from unicomp.spec import Model
 from unicomp.store import Store
 
+_CONFIGS = ("config.json", "adapter_config.json")
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 _NOT_FETCHED = ("*/*", "consolidated*")
 
 
 def locate(model: Model, *, config_only: bool = False) -> Path:
-    """The local folder of a model, fetched from the hub if the model is not a folder.
+    """Where a model is as it was given: its folder or file, or what was fetched from the hub.
 
-    With `config_only` only its `config.json` is sure to be there. Raises SpecError if the hub
-    does not deliver it.
+    It is not checked. With `config_only` only its configuration is sure to be there. Raises
+    SpecError if the hub does not deliver it.
     """
     if model.folder is not None:
         return model.folder
     return _fetch(model.source, model.revision, config_only)
 
 
-def weights_identity(model: Model, store: Store) -> dict[str, str]:
-    """The identity of a model's files: the commit on the hub, or the digest of each file."""
-    folder = locate(model)
-    if model.folder is None:
+def weights_identity(model: Model, folder: Path, store: Store) -> dict[str, str]:
+    """The identity of the files of a model in `folder`.
+
+    It is the commit on the hub if they are a snapshot of it, else the digest of each file.
+    """
+    if model.folder is None and folder == locate(model):
         return {"hub": model.source, "commit": folder.name}
     files = {path for pattern in _FILES for path in folder.glob(pattern) if path.is_file()}
     return {path.name: store.digest_of(path) for path in sorted(files)}
@@ -41,11 +43,11 @@ def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
 
     disable_progress_bars()
     try:
-        folder = Path(
+        return Path(
             snapshot_download(
                 hub_id,
                 revision=revision,
-                allow_patterns=["config.json"] if config_only else list(_FILES),
+                allow_patterns=list(_CONFIGS if config_only else _FILES),
                 ignore_patterns=list(_NOT_FETCHED),
             )
         )
@@ -55,6 +57,3 @@ def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
             f"the model {hub_id}{f'@{revision}' if revision else ''} cannot be fetched from the "
             f"hub ({type(error).__name__}: {line}): give a local folder instead"
         ) from error
-    if not config_only:
-        check_folder(folder)
-    return folder

@@ -1,0 +1,174 @@
+"""Recognise what a user gives as a model, and settle it: a folder that an engine can load.
+
+A Hugging Face folder is used where it is. Anything else is read into the store, once for each
+content, in a process of its own: a GGUF file, and an adapter, which is merged into its base.
+Nothing is written beside the user's files.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from unicomp.data.model_folder import check_folder, folder_name, read_config, slug
+from unicomp.data.model_source import locate
+from unicomp.errors import SpecError
+from unicomp.formats import adapter, gguf_file
+from unicomp.formats.software import READERS, code_digest, installed_version
+from unicomp.machine import child_process
+from unicomp.machine.child_process import ChildFailureError, Narrate
+from unicomp.spec import Model
+from unicomp.store import CONVERTED, Artifact, Store, content_key
+
+_BESIDE = ("*.json", "*.jinja", "*.model", "*.txt")
+"""The small files of a model folder: configuration and tokenizer."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A model as it was given: what it is, checked as far as its headers show."""
+
+    path: Path
+    form: Literal["folder", "gguf", "adapter"]
+    config: Mapping[str, Any]
+    """Its `config.json`, or what the file says of it under the same names; empty for an adapter."""
+    files: tuple[Path, ...] = ()
+    """The files that hold its weights, if it is not a folder."""
+    is_quantized: bool = False
+    """Whether its weights have fewer bits than floats."""
+
+    @property
+    def name(self) -> str:
+        """A name for the model."""
+        return (slug(self.path.stem) or "model") if self.path.is_file() else folder_name(self.path)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it lies in."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A folder that an engine can load."""
+
+    path: Path
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """What it was read from, as JSON values; empty for a folder that is used where it is."""
+
+
+def recognise(path: Path) -> Given:
+    """What a user's file or folder is. Raises SpecError for one that cannot be a model."""
+    if path.is_file() and path.suffix != ".gguf":
+        raise SpecError(f"{path} is a file: give the folder of the model, or a file FILE.gguf")
+    weights = {one.name for one in path.glob("*.safetensors")} if path.is_dir() else set()
+    if path.is_file() or (not weights and any(path.glob("*.gguf"))):
+        return _gguf(path)
+    if (path / adapter.CONFIG).is_file() and not weights - {adapter.WEIGHTS}:
+        adapter.check(path)
+        return Given(path, "adapter", {}, (path / adapter.WEIGHTS,))
+    check_folder(path)
+    if (path / adapter.CONFIG).is_file():
+        raise SpecError(
+            f"{path} holds a model and an adapter ({adapter.CONFIG}), which would be loaded "
+            "together: give each a folder of its own"
+        )
+    config = read_config(path)
+    return Given(path, "folder", config, is_quantized=bool(config.get("quantization_config")))
+
+
+def _gguf(path: Path) -> Given:
+    files = gguf_file.gguf_files(path)
+    header = gguf_file.read_headers(files)
+    if find_spec("gguf") is None:
+        raise SpecError(f"{path} needs the package gguf to be read: pip install 'unicomp[gguf]'")
+    return Given(path, "gguf", header.config, tuple(files), header.is_quantized)
+
+
+def config_of(model: Model) -> Mapping[str, Any]:
+    """The configuration of a model, as far as it is known without reading weights.
+
+    Raises SpecError.
+    """
+    path = locate(model, config_only=True)
+    if model.folder is None and not (path / adapter.CONFIG).is_file():
+        return read_config(path)  # the weights have not been fetched
+    found = recognise(path)
+    return read_config(adapter.base_of(path, None)) if found.form == "adapter" else found.config
+
+
+def settle(
+    path: Path,
+    store: Store,
+    *,
+    base: Path | None = None,
+    threads: int = 1,
+    narrate: Narrate = lambda text: None,
+) -> Settled:
+    """The folder of a model that was given as `path`, read into the store if it is none.
+
+    `base` is the folder of the model that it was made from, if that is known. Raises SpecError if
+    it cannot be read, StoreError if the disk is full.
+    """
+    given = recognise(path)
+    if given.form == "folder":
+        return Settled(path)
+    if given.form == "adapter":
+        base = adapter.base_of(path, base)
+    request = {
+        "form": given.form,
+        "files": [str(one) for one in given.files],
+        "beside": str(given.folder),
+        "base": str(base) if base else None,
+    }
+    identity = {
+        "form": given.form,
+        "files": [store.digest_of(one) for one in given.files],
+        "beside": _digests(given.folder, _BESIDE, store),
+        "base": _digests(base, _BESIDE, store) if base else None,
+        "code": code_digest(),
+        "versions": {name: installed_version(name) for name in READERS},
+    }
+    if given.form == "adapter" and base:
+        identity["weights"] = _digests(base, ("*.safetensors",), store)
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        narrate(f"reading {path.name} into the store")
+        log = folder / "reading.log"
+        target = {"target": str(folder / "model")}
+        try:
+            return child_process.run(  # type: ignore[no-any-return]
+                "unicomp.formats.worker",
+                request | target,
+                log=log,
+                threads=threads,
+                environment={},
+                narrate=lambda text: narrate(f"{path.name}: {text}"),
+            )
+        except ChildFailureError as failure:
+            if failure.disk_is_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+            kept = store.home / "logs" / f"{slug(path.name)}-{content_key(identity)[:8]}.log"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, kept)
+            raise SpecError(f"reading {path} {failure} (log: {kept})") from None
+
+    built: Artifact = store.build(
+        CONVERTED,
+        identity,
+        make,
+        on_wait=lambda: narrate(f"{path.name}: waiting for the process that reads it"),
+    )
+    return Settled(built.path / "model", built.facts)
+
+
+def _digests(folder: Path, patterns: Iterable[str], store: Store) -> dict[str, str]:
+    """File name → SHA-256 of the files of a folder that match a pattern."""
+    found = {one for pattern in patterns for one in folder.glob(pattern) if one.is_file()}
+    return {one.name: store.digest_of(one) for one in sorted(found)}

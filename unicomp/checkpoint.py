@@ -24,7 +24,7 @@ from unicomp.data.sources import HUB, Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.speed import remember_speed
 from unicomp.errors import BuildError, SpecError, UnsupportedError
-from unicomp.formats.intake import Settled, config_of, settle
+from unicomp.formats.intake import config_of, origin_of
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
@@ -108,7 +108,7 @@ class Builder:
             raise UnsupportedError(f"{method} cannot compress {model}: {reason}")
         if model.folder is None:
             narrate(f"{model}: looking up {model.source} on the hub")
-        if (found := self.find(model, method, calibration, narrate)) is not None:
+        if (found := self.find(model, method, calibration)) is not None:
             return found
         if calibration is None:
             raise _lacks_calibration(method)
@@ -135,18 +135,11 @@ class Builder:
         return _stored(model, method, calibration, artifact)
 
     def find(
-        self,
-        model: Model,
-        method: Method,
-        calibration: Calibration | None,
-        narrate: Narrate = lambda text: None,
+        self, model: Model, method: Method, calibration: Calibration | None
     ) -> Checkpoint | None:
-        """The checkpoint if it needs no building, or None. Imports no torch.
-
-        A model in another format is read into the store first.
-        """
+        """The checkpoint if it needs no building, or None. Imports no torch."""
         if method.compress is None:
-            return self._as_it_is(model, method, narrate)
+            return _as_it_is(model, method, self.store)
         if method.calibrated and calibration is None:
             raise _lacks_calibration(method)
         key = content_key(self._identity(model, method, calibration))
@@ -156,58 +149,14 @@ class Builder:
     def key(self, model: Model, method: Method, calibration: Calibration | None) -> str:
         """The key of the checkpoint's content, built or not: 32 hex digits."""
         if method.compress is None:
-            return self._as_it_is(model, method).key
+            return _as_it_is(model, method, self.store).key
         return content_key(self._identity(model, method, calibration))
-
-    def settle(
-        self, model: Model, method: Method = DENSE, narrate: Narrate = lambda text: None
-    ) -> Settled:
-        """The folder of a model, or of a checkpoint that was compressed elsewhere.
-
-        One in another format is read into the store, once. Raises SpecError.
-        """
-        if CHECKPOINT not in method.parameters:
-            return settle(locate(model), self.store, threads=self.threads, narrate=narrate)
-        return settle(
-            locate(_elsewhere(model, method)),
-            self.store,
-            base=self.settle(model, narrate=narrate).path,
-            threads=self.threads,
-            narrate=narrate,
-        )
-
-    def _as_it_is(
-        self, model: Model, method: Method, narrate: Narrate = lambda text: None
-    ) -> Checkpoint:
-        """The baseline, or a checkpoint that was compressed elsewhere."""
-        settled = self.settle(model, method, narrate)
-        used = _elsewhere(model, method) if CHECKPOINT in method.parameters else model
-        bits, group_size = declared_precision(read_config(settled.path))
-        shipped = settled.origin.get("bytes") if used is not model else None
-        facts = {
-            "parameters": parameters(self.settle(model).path),
-            "bytes": shipped or size(settled.path),
-            "ideal_bytes": shipped or size(settled.path),
-            "bits": bits,
-            "group_size": group_size,
-            "origin": dict(settled.origin),
-        }
-        facts |= {name: method.parameters[name] for name in _PUBLISHED if name in method.parameters}
-        return Checkpoint(
-            model=model,
-            method=method,
-            calibration=None,
-            path=settled.path,
-            key=content_key({"model": weights_identity(used, settled.path, self.store)}),
-            facts=facts,
-            fresh=False,
-        )
 
     def _identity(
         self, model: Model, method: Method, calibration: Calibration | None
     ) -> dict[str, Any]:
         identity: dict[str, Any] = {
-            "model": weights_identity(model, self.settle(model).path, self.store),
+            "model": weights_identity(model, self.store),
             "method": method_identity(method, catalogue.method_source(method.name, self.roots)),
             "calibration": calibration.digest if calibration and method.calibrated else None,
         }
@@ -234,7 +183,7 @@ class Builder:
         kept = self.store.home / "logs" / f"{model}-{method}-{workshop.name[:8]}.log"
         request = {
             "method": str(catalogue.method_file(method.name, self.roots)),
-            "source": str(self.settle(model).path),
+            "source": str(locate(model)),
             "target": str(folder / "model"),
             "calibration": vars(calibration),
             "trust_remote_code": model.trust_remote_code,
@@ -262,8 +211,17 @@ class Builder:
         return facts
 
 
-def _elsewhere(model: Model, method: Method) -> Model:
-    """The model that stands for a checkpoint compressed elsewhere."""
+def why_unsupported(model: Model, method: Method) -> str | None:
+    """Why the method does not support the model, read from its `config.json`; None if it does."""
+    if method.compress is None:
+        return None
+    return method.why_unsupported(config_of(model))
+
+
+def compressed_elsewhere(model: Model, method: Method) -> Model | None:
+    """The checkpoint that a method stands for, as a model to load; None if it stands for none."""
+    if CHECKPOINT not in method.parameters:
+        return None
     return replace(
         model,
         name=method.name,
@@ -272,11 +230,29 @@ def _elsewhere(model: Model, method: Method) -> Model:
     )
 
 
-def why_unsupported(model: Model, method: Method) -> str | None:
-    """Why the method does not support the model, read from its `config.json`; None if it does."""
-    if method.compress is None:
-        return None
-    return method.why_unsupported(config_of(model))
+def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
+    """The baseline, or a checkpoint that was compressed elsewhere."""
+    used = compressed_elsewhere(model, method) or model
+    folder = locate(used)
+    bits, group_size = declared_precision(read_config(folder))
+    shipped = origin_of(folder).get("bytes") if used is not model else None
+    facts = {
+        "parameters": parameters(locate(model)),
+        "bytes": shipped or size(folder),
+        "ideal_bytes": shipped or size(folder),
+        "bits": bits,
+        "group_size": group_size,
+    }
+    facts |= {name: method.parameters[name] for name in _PUBLISHED if name in method.parameters}
+    return Checkpoint(
+        model=model,
+        method=method,
+        calibration=None,
+        path=folder,
+        key=content_key({"model": weights_identity(used, store)}),
+        facts=facts,
+        fresh=False,
+    )
 
 
 def _stored(

@@ -5,39 +5,48 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from unicomp.data.model_folder import check_folder
 from unicomp.errors import SpecError
 from unicomp.spec import Model
 from unicomp.store import Store
 
-_CONFIGS = ("config.json", "adapter_config.json")
+_CONFIGS = ("config.json", "adapter_config.json", "hf_quant_config.json")
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 _NOT_FETCHED = ("*/*", "consolidated*")
 
 
 def locate(model: Model, *, config_only: bool = False) -> Path:
-    """Where a model is as it was given: its folder or file, or what was fetched from the hub.
+    """The local folder of a model, fetched from the hub if the model is not a folder.
 
-    It is not checked. With `config_only` only its configuration is sure to be there. Raises
-    SpecError if the hub does not deliver it.
+    With `config_only` only its `config.json` is sure to be there. Raises SpecError if the hub
+    does not deliver it.
     """
     if model.folder is not None:
         return model.folder
-    return _fetch(model.source, model.revision, config_only)
+    if config_only:
+        return fetch(model.source, model.revision, config_only=True)
+    return _fetch_model(model.source, model.revision)
 
 
-def weights_identity(model: Model, folder: Path, store: Store) -> dict[str, str]:
-    """The identity of the files of a model in `folder`.
-
-    It is the commit on the hub if they are a snapshot of it, else the digest of each file.
-    """
-    if model.folder is None and folder == locate(model):
+def weights_identity(model: Model, store: Store) -> dict[str, str]:
+    """The identity of a model's files: the commit on the hub, or the digest of each file."""
+    folder = locate(model)
+    if model.folder is None:
         return {"hub": model.source, "commit": folder.name}
     files = {path for pattern in _FILES for path in folder.glob(pattern) if path.is_file()}
     return {path.name: store.digest_of(path) for path in sorted(files)}
 
 
 @cache
-def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
+def _fetch_model(hub_id: str, revision: str | None) -> Path:
+    folder = fetch(hub_id, revision)
+    check_folder(folder)
+    return folder
+
+
+@cache
+def fetch(hub_id: str, revision: str | None, *, config_only: bool = False) -> Path:
+    """The files of a model or adapter on the hub, unchecked; see `locate`. Raises SpecError."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 

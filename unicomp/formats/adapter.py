@@ -60,7 +60,9 @@ def check(folder: Path) -> None:
     if task not in (None, "CAUSAL_LM"):
         raise SpecError(f"{folder} is an adapter for the task {task}, not for a language model")
     if config.get("alora_invocation_tokens"):
-        raise SpecError(f"{folder} is an activated LoRA, which cannot be merged: it depends on text")
+        raise SpecError(
+            f"{folder} is an activated LoRA, which cannot be merged: it depends on text"
+        )
     if not (folder / WEIGHTS).is_file():
         pickled = sorted(folder.glob("adapter_model.*"))
         raise SpecError(
@@ -72,7 +74,7 @@ def check(folder: Path) -> None:
     check_weights(folder / WEIGHTS)
     if find_spec("peft") is None:
         raise SpecError(
-            f"{folder} is an adapter, which the package peft merges: pip install 'unicomp[adapters]'"
+            f"{folder} is an adapter, and peft is not here: pip install 'unicomp[adapters]'"
         )
 
 
@@ -185,7 +187,10 @@ def _merged(folder: Path, model: Any) -> Any:
         adapted = PeftModelForCausalLM(model, config, adapter_name=_ADAPTER)
         result = set_peft_model_state_dict(adapted, weights, adapter_name=_ADAPTER)
         lacking = [name for name in result.missing_keys if f".{_ADAPTER}" in name]
-        for names, problem in ((lacking, "lacks"), (result.unexpected_keys, "does not fit its base")):
+        for names, problem in (
+            (lacking, "lacks"),
+            (result.unexpected_keys, "does not fit its base"),
+        ):
             if names:
                 raise SpecError(f"{folder} {problem}: {sorted(names)[0]} (of {len(names)} tensors)")
         return adapted.merge_and_unload(safe_merge=True)
@@ -201,7 +206,9 @@ def _make_room(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
     wanted = [
         weight.shape[0]
         for name, weight in weights.items()
-        if re.search(r"(embed_tokens|wte|embed_in|lm_head)\.(weight|modules_to_save\.weight)$", name)
+        if re.search(
+            r"(embed_tokens|wte|embed_in|lm_head)\.(weight|modules_to_save\.weight)$", name
+        )
     ]
     if wanted and max(wanted) > rows:
         model.resize_token_embeddings(max(wanted), mean_resizing=False)

@@ -162,7 +162,7 @@ def read_header(path: Path) -> GgufHeader:
     except (struct.error, EOFError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise SpecError(f"{path} is damaged: its GGUF header cannot be read ({error})") from None
     end = max((tensor.offset + tensor.bytes for tensor in header.tensors), default=0)
-    if header.data_start + end > size:
+    if header.tensors and header.data_start + end > size:
         raise SpecError(
             f"{path} is cut off: {size} bytes, and its header promises {header.data_start + end}; "
             "fetch it again"

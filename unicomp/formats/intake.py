@@ -8,24 +8,27 @@ Nothing is written beside the user's files.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from unicomp.data.model_folder import check_folder, folder_name, read_config, slug
-from unicomp.data.model_source import locate
+from unicomp.data.model_folder import check_folder, folder_name, hub_id, read_config, slug
+from unicomp.data.model_source import fetch, locate
 from unicomp.errors import SpecError
 from unicomp.formats import adapter, gguf_file
 from unicomp.formats.software import READERS, code_digest, installed_version
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
 from unicomp.spec import Model
-from unicomp.store import CONVERTED, Artifact, Store, content_key
+from unicomp.store import CONVERTED, MANIFEST, Artifact, Store, content_key
 
+MODEL = "model"
+"""The name of a model's folder in the store."""
 _BESIDE = ("*.json", "*.jinja", "*.model", "*.txt")
 """The small files of a model folder: configuration and tokenizer."""
 
@@ -52,15 +55,6 @@ class Given:
     def folder(self) -> Path:
         """The folder that it lies in."""
         return self.path if self.path.is_dir() else self.path.parent
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A folder that an engine can load."""
-
-    path: Path
-    origin: Mapping[str, Any] = field(default_factory=dict)
-    """What it was read from, as JSON values; empty for a folder that is used where it is."""
 
 
 def recognise(path: Path) -> Given:
@@ -96,31 +90,59 @@ def config_of(model: Model) -> Mapping[str, Any]:
 
     Raises SpecError.
     """
-    path = locate(model, config_only=True)
-    if model.folder is None and not (path / adapter.CONFIG).is_file():
-        return read_config(path)  # the weights have not been fetched
-    found = recognise(path)
-    return read_config(adapter.base_of(path, None)) if found.form == "adapter" else found.config
+    folder = locate(model, config_only=True)
+    if model.folder is None and not (folder / adapter.CONFIG).is_file():
+        return read_config(folder)  # its weights have not been fetched
+    if model.folder is None or recognise(folder).form == "adapter":
+        return read_config(adapter.base_of(folder))
+    return recognise(folder).config
 
 
-def settle(
-    path: Path,
+def settled(
+    model: Model,
     store: Store,
     *,
-    base: Path | None = None,
+    base: Model | None = None,
     threads: int = 1,
     narrate: Narrate = lambda text: None,
-) -> Settled:
-    """The folder of a model that was given as `path`, read into the store if it is none.
+) -> Model:
+    """The model with a folder or hub id as its source that an engine can load.
 
-    `base` is the folder of the model that it was made from, if that is known. Raises SpecError if
-    it cannot be read, StoreError if the disk is full.
+    `base` is the settled model that it was made from, if that is known. Raises SpecError if it
+    cannot be read, StoreError if the disk is full.
     """
+    path = model.folder
+    if path is None:
+        path = fetch(model.source, model.revision, config_only=True)
+        if not (path / adapter.CONFIG).is_file() or (path / "config.json").is_file():
+            return model
+        path = fetch(model.source, model.revision)
     given = recognise(path)
     if given.form == "folder":
-        return Settled(path)
+        return model
+    folder = None if base is None else locate(base)
     if given.form == "adapter":
-        base = adapter.base_of(path, base)
+        folder = adapter.base_of(path, folder, None if base is None else hub_id(base))
+    read = _read_in(given, store, folder, threads, narrate)
+    return replace(model, source=str(read.path / MODEL), revision=None)
+
+
+def origin_of(folder: Path) -> dict[str, Any]:
+    """What a folder of the store was read from, as JSON values; empty for any other folder."""
+    if folder.name != MODEL or folder.parent.parent.name != CONVERTED:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads((folder.parent / MANIFEST).read_text(encoding="utf-8"))
+        return dict(found["facts"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def _read_in(
+    given: Given, store: Store, base: Path | None, threads: int, narrate: Narrate
+) -> Artifact:
+    """Read a model in another format into the store, once for each content."""
+    path = given.path
     request = {
         "form": given.form,
         "files": [str(one) for one in given.files],
@@ -141,7 +163,7 @@ def settle(
     def make(folder: Path) -> Mapping[str, Any]:
         narrate(f"reading {path.name} into the store")
         log = folder / "reading.log"
-        target = {"target": str(folder / "model")}
+        target = {"target": str(folder / MODEL)}
         try:
             return child_process.run(  # type: ignore[no-any-return]
                 "unicomp.formats.worker",
@@ -159,13 +181,12 @@ def settle(
             shutil.copyfile(log, kept)
             raise SpecError(f"reading {path} {failure} (log: {kept})") from None
 
-    built: Artifact = store.build(
+    return store.build(
         CONVERTED,
         identity,
         make,
         on_wait=lambda: narrate(f"{path.name}: waiting for the process that reads it"),
     )
-    return Settled(built.path / "model", built.facts)
 
 
 def _digests(folder: Path, patterns: Iterable[str], store: Store) -> dict[str, str]:

@@ -184,7 +184,7 @@ def test_a_file_that_is_cut_off_is_refused(q8: Path, tmp_path: Path) -> None:
     content = q8.read_bytes()
     for size in (20, 500, len(content) // 8, len(content) // 2, len(content) - 1):
         (tmp_path / "cut.gguf").write_bytes(content[:size])
-        with pytest.raises(SpecError, match="cut off|damaged"):
+        with pytest.raises(SpecError, match=r"cut off|damaged"):
             recognise(tmp_path / "cut.gguf")
 
 
@@ -196,10 +196,12 @@ def test_no_damaged_header_ends_in_a_traceback(q8: Path, tmp_path: Path) -> None
         place = draw.choice([draw.randrange(4, 600), draw.randrange(end - 2000, end)])
         damaged[place : place + 4] = draw.randbytes(4)
         (tmp_path / "odd.gguf").write_bytes(damaged)
+        reasons = []
         try:
             recognise(tmp_path / "odd.gguf")
         except SpecError as error:
-            assert "\n" not in str(error)
+            reasons.append(str(error))
+        assert "\n" not in "".join(reasons)
 
 
 def test_several_models_in_a_folder_are_refused_by_name(q8: Path, tmp_path: Path) -> None:

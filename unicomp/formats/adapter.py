@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from unicomp.errors import SpecError, first_line
 from unicomp.formats.companions import copy_companions, has_tokenizer
 from unicomp.machine.child_process import Narrate
 from unicomp.spec import Model
+from unicomp.store import file_digest
 
 if TYPE_CHECKING:
     import torch
@@ -127,12 +128,17 @@ def _folder(named: str, adapter: Path) -> Path | None:
 
 
 def _same_model(named: Path, given: Path) -> bool:
-    """Whether two folders hold the same weights, by their names and sizes."""
+    """Whether two folders hold the same weights."""
 
-    def weights(folder: Path) -> list[tuple[str, int]]:
-        return sorted((one.name, one.stat().st_size) for one in folder.glob("*.safetensors"))
+    def each(folder: Path, say: Callable[[Path], object]) -> list[object]:
+        return [(one.name, say(one)) for one in sorted(folder.glob("*.safetensors"))]
 
-    return named.samefile(given) or weights(named) == weights(given)
+    if named.samefile(given):
+        return True
+    return all(
+        each(named, say) == each(given, say)
+        for say in (lambda one: one.stat().st_size, file_digest)
+    )
 
 
 # -- in the child --------------------------------------------------------------------------------

@@ -197,11 +197,11 @@ def _tensor(stream: BinaryIO, size: int) -> GgufTensor:
     name = _text(stream, size)
     dimensions = _number(stream, "<I")
     if dimensions > 8:
-        raise ValueError(f"{name} has {dimensions} dimensions")
+        raise ValueError(f"{name!r} has {dimensions} dimensions")
     shape = tuple(_number(stream, "<Q") for _ in range(dimensions))
     number, offset = _number(stream, "<I"), _number(stream, "<Q")
     if number not in TENSOR_TYPES:
-        raise ValueError(f"{name} has the type {number}, which is not known")
+        raise ValueError(f"{name!r} has the type {number}, which is not known")
     _, block, block_bytes = TENSOR_TYPES[number]
     return GgufTensor(name, shape, number, math.prod(shape) // block * block_bytes, offset)
 

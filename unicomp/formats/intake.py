@@ -179,6 +179,9 @@ def _read_in(
             kept = store.home / "logs" / f"{slug(path.name)}-{content_key(identity)[:8]}.log"
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, kept)
+            reason = str(failure).removeprefix("failed: ")
+            if str(path) in reason:  # our own words
+                raise SpecError(reason) from None
             raise SpecError(f"reading {path} {failure} (log: {kept})") from None
 
     return store.build(

@@ -244,7 +244,7 @@ def test_a_pickled_adapter_is_refused(copied: Path) -> None:
     with pytest.raises(SpecError, match=r"adapter_model.bin, a pickle that may run code"):
         recognise(copied)
     (copied / "adapter_model.bin").unlink()
-    with pytest.raises(SpecError, match="lacks adapter_model.safetensors"):
+    with pytest.raises(SpecError, match="lacks adapter_model"):
         recognise(copied)
 
 
@@ -286,8 +286,8 @@ def test_an_adapter_of_another_model_is_refused(llama: Path, copied: Path, tmp_p
     change(copied, base_model_name_or_path=str(other))
     with pytest.raises(SpecError, match="not of the given"):
         adapter.base_of(copied, llama)
+    change(copied, base_model_name_or_path=3)
     with pytest.raises(SpecError, match="must be a folder or hub id"):
-        change(copied, base_model_name_or_path=3)
         adapter.base_of(copied)
 
 

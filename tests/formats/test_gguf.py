@@ -71,7 +71,7 @@ def test_a_model_of_several_files_is_read_as_one(llama: Path, tmp_path: Path) ->
     assert_same_weights(llama, tmp_path / "read", "Q8_0", torch.bfloat16)
 
     (folder / "tiny-00003-of-00003.gguf").unlink()
-    with pytest.raises(SpecError, match="lacks tiny-00003-of-00003.gguf"):
+    with pytest.raises(SpecError, match="lacks tiny-00003-of-00003"):
         recognise(folder)
 
 
@@ -145,7 +145,7 @@ def test_scaled_positions_need_the_configuration_of_the_base(llama: Path, tmp_pa
 
 def test_an_unknown_architecture_is_refused(llama: Path, tmp_path: Path) -> None:
     path = write_gguf(llama, tmp_path / "odd.gguf", architecture="grok")
-    with pytest.raises(SpecError, match="cannot be read by transformers: .*grok"):
+    with pytest.raises(SpecError, match=r"cannot be read by transformers: .*grok"):
         read([path], tmp_path / "read")
 
 

@@ -10,7 +10,7 @@ from unicomp.errors import SpecError
 from unicomp.spec import Model
 from unicomp.store import Store
 
-_CONFIGS = ("config.json", "adapter_config.json", "hf_quant_config.json")
+_CONFIGS = ("config.json", "adapter_config.json", "*quant*_config.json")
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 _NOT_FETCHED = ("*/*", "consolidated*")
 

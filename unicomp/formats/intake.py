@@ -1,8 +1,8 @@
 """Recognise what a user gives as a model, and settle it: a folder that an engine can load.
 
-A Hugging Face folder is used where it is. Anything else is read into the store, once for each
-content, in a process of its own: a GGUF file, and an adapter, which is merged into its base.
-Nothing is written beside the user's files.
+A Hugging Face folder that the engine reads is used where it is. Anything else is read into the
+store, once for each content, in a process of its own: a GGUF file, an adapter, which is merged into
+its base, and weights that others packed. Nothing is written beside the user's files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from unicomp.data.model_folder import check_folder, folder_name, hub_id, read_co
 from unicomp.data.model_source import fetch, locate
 from unicomp.errors import SpecError
 from unicomp.formats import adapter, gguf_file
+from unicomp.formats.method import is_repacked, quantization_of, why_unreadable
 from unicomp.formats.software import READERS, code_digest, installed_version
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
@@ -38,13 +39,13 @@ class Given:
     """A model as it was given: what it is, checked as far as its headers show."""
 
     path: Path
-    form: Literal["folder", "gguf", "adapter"]
+    form: Literal["folder", "gguf", "adapter", "packed"]
     config: Mapping[str, Any]
     """Its `config.json`, or what the file says of it under the same names; empty for an adapter."""
     files: tuple[Path, ...] = ()
     """The files that hold its weights, if it is not a folder."""
-    is_quantized: bool = False
-    """Whether its weights have fewer bits than floats."""
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    """The quantization that it declares; empty if its weights are floats."""
 
     @property
     def name(self) -> str:
@@ -74,7 +75,7 @@ def recognise(path: Path) -> Given:
             "together: give each a folder of its own"
         )
     config = read_config(path)
-    return Given(path, "folder", config, is_quantized=bool(config.get("quantization_config")))
+    return Given(path, "folder", config, quantization=quantization_of(path, config))
 
 
 def _gguf(path: Path) -> Given:
@@ -82,7 +83,8 @@ def _gguf(path: Path) -> Given:
     header = gguf_file.read_headers(files)
     if find_spec("gguf") is None:
         raise SpecError(f"{path} needs the package gguf to be read: pip install 'unicomp[gguf]'")
-    return Given(path, "gguf", header.config, tuple(files), header.is_quantized)
+    quantization = {"quant_method": "gguf"} if header.is_quantized else {}
+    return Given(path, "gguf", header.config, tuple(files), quantization)
 
 
 def config_of(model: Model) -> Mapping[str, Any]:
@@ -103,6 +105,8 @@ def settled(
     store: Store,
     *,
     base: Model | None = None,
+    engine: str = "hf",
+    device: str = "cpu",
     threads: int = 1,
     narrate: Narrate = lambda text: None,
 ) -> Model:
@@ -114,17 +118,30 @@ def settled(
     path = model.folder
     if path is None:
         path = fetch(model.source, model.revision, config_only=True)
-        if not (path / adapter.CONFIG).is_file() or (path / "config.json").is_file():
+        if (path / "config.json").is_file():
+            quantization = quantization_of(path, read_config(path))
+            _check_readable(model.source, quantization, engine, device)
+            if not is_repacked(quantization, engine):
+                return model
+        elif not (path / adapter.CONFIG).is_file():
             return model
         path = fetch(model.source, model.revision)
     given = recognise(path)
     if given.form == "folder":
-        return model
-    folder = None if base is None else locate(base)
+        _check_readable(model.source, given.quantization, engine, device)
+        if not is_repacked(given.quantization, engine):
+            return model
+        given = replace(given, form="packed")
+    folder = None if base is None or given.form == "packed" else locate(base)
     if given.form == "adapter":
         folder = adapter.base_of(path, folder, None if base is None else hub_id(base))
     read = _read_in(given, store, folder, threads, narrate)
     return replace(model, source=str(read.path / MODEL), revision=None)
+
+
+def _check_readable(source: str, quantization: Mapping[str, Any], engine: str, device: str) -> None:
+    if reason := why_unreadable(quantization, engine, device):
+        raise SpecError(f"{source} is in the format {reason}")
 
 
 def origin_of(folder: Path) -> dict[str, Any]:
@@ -157,8 +174,8 @@ def _read_in(
         "code": code_digest(),
         "versions": {name: installed_version(name) for name in READERS},
     }
-    if given.form == "adapter" and base:
-        identity["weights"] = _digests(base, ("*.safetensors",), store)
+    if weights := base if given.form == "adapter" else path if given.form == "packed" else None:
+        identity["weights"] = _digests(weights, ("*.safetensors",), store)
 
     def make(folder: Path) -> Mapping[str, Any]:
         narrate(f"reading {path.name} into the store")

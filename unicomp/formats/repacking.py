@@ -3,12 +3,12 @@
 Transformers reads AutoAWQ, GPTQ, AutoRound and ModelOpt only with packages that need a GPU, or not
 at all. Their tensors hold the same integers or floats and scales as those of compressed-tensors:
 
-- GPTQ and AutoRound: `qweight` (inputs packed, outputs), `qzeros` (groups, outputs packed), `scales`
-  (groups, outputs), and `g_idx`, the group of each input, if columns were reordered. The first
-  version stores each zero point less one.
-- AutoAWQ: `qweight` (inputs, outputs packed) with eight outputs in a word in the order `_AWQ_ORDER`.
+- GPTQ and AutoRound: `qweight` (inputs packed, outputs), `qzeros` (groups, outputs packed),
+  `scales` (groups, outputs), and `g_idx`, the group of each input, if columns were reordered. The
+  first version stores each zero point less one.
+- AutoAWQ: `qweight` (inputs, outputs packed), with eight outputs in a word, see `_AWQ_ORDER`.
 - ModelOpt: `weight` in FP8 with `weight_scale`, or two FP4 values in a byte with FP8 scales of 16
-  and `weight_scale_2` for all; `input_scale` for activations, `k_scale` and `v_scale` for the cache.
+  and `weight_scale_2` for all; `input_scale` for activations, `k_scale` and `v_scale` of the cache.
 
 Bits, groups and what was left alone are read from the tensors, not from the configuration.
 """
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp.data.model_folder import read_config
 from unicomp.errors import SpecError, first_line
 from unicomp.formats.companions import copy_companions
-from unicomp.formats.method import quantization_of
+from unicomp.formats.method import format_name, quantization_of
 from unicomp.machine.child_process import Narrate
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def repack(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     reader = _reader(quantization)
     groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
     written = _Shards(target)
+    config.pop("quantization_config", None)
     modules = _modules(folder)
     narrate(f"repacking {len(modules)} modules")
     for name, read in modules.items():
@@ -83,7 +84,9 @@ def repack(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     config["quantization_config"] = {
         "quant_method": "compressed-tensors",
         "quantization_status": "compressed",
-        "format": "mixed-precision" if len(groups) > 1 else next(iter(groups.values()))[0]["format"],
+        "format": "mixed-precision"
+        if len(groups) > 1
+        else next(iter(groups.values()))[0]["format"],
         "config_groups": {
             f"group_{number}": {**scheme, "targets": names}
             for number, (scheme, names) in enumerate(groups.values())
@@ -93,7 +96,11 @@ def repack(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     }
     (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     copy_companions(folder, target)
-    return {"file": folder.name, "bytes": sum(p.stat().st_size for p in folder.glob("*.safetensors"))}
+    return {
+        "format": format_name(quantization),
+        "file": folder.name,
+        "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+    }
 
 
 def _reader(quantization: Mapping[str, Any]) -> Callable[[Module], Repacked]:
@@ -143,7 +150,8 @@ def _from_awq(module: Module) -> Repacked:
     def ordered(packed: torch.Tensor) -> torch.Tensor:
         shape = torch.Size((packed.shape[0], outputs))
         words = unpack_from_int32(packed, bits, shape).reshape(packed.shape[0], -1, 8)
-        return words[:, :, list(_AWQ_ORDER)].reshape(shape)
+        in_order: torch.Tensor = words[:, :, list(_AWQ_ORDER)].reshape(shape)
+        return in_order
 
     zeros = torch.zeros(scales.shape, dtype=torch.int8)
     if "qzeros" in module:

@@ -10,6 +10,7 @@ from unicomp.data.model_folder import check_folder
 from unicomp.errors import UnicompError
 from unicomp.formats.adapter import merge
 from unicomp.formats.gguf_reading import read_gguf
+from unicomp.formats.repacking import repack
 from unicomp.machine.child_process import Narrate, serve
 
 
@@ -24,7 +25,7 @@ def read_in(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     Path(request["target"]).mkdir(parents=True)
-    readers = {"gguf": read_gguf, "adapter": merge}
+    readers = {"gguf": read_gguf, "adapter": merge, "packed": repack}
     if request["form"] not in readers:
         raise UnicompError(f"there is no reader of {request['form']}")
     facts = readers[request["form"]](request, narrate)

@@ -40,6 +40,8 @@ def _read_in(plan: Plan, narrate: Narrate) -> Plan:
             model,
             conditions.store,
             base=base,
+            engine=conditions.engine.name,
+            device=conditions.engine.resolved_device(),
             threads=conditions.engine.threads,
             narrate=narrate,
         )

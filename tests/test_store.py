@@ -177,16 +177,44 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(store):
 # -- damage ---------------------------------------------------------------------------------------
 
 
-def test_a_changed_file_is_found_by_its_checksum(store):
+def change_one_byte(path):
+    (path / "model" / "weights").write_bytes(b"v" + b"w" * 999)
+
+
+def test_a_file_that_keeps_its_size_and_time_is_found_by_its_checksum(store):
     built = store.build(KIND, IDENTITY, make_model)
-    (built.path / "model" / "weights").write_bytes(b"v" + b"w" * 999)
+    weights = built.path / "model" / "weights"
+    before = weights.stat()
+    change_one_byte(built.path)
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert store.find(KIND, built.key) is not None
     assert store.corrupt_files(built) == ["model/weights"]
+
+
+def test_an_artifact_that_moved_with_its_store_is_found(store, tmp_path):
+    built = store.build(KIND, IDENTITY, make_model)
+    shutil.copytree(store.home, tmp_path / "elsewhere")
+    assert Store(tmp_path / "elsewhere").find(KIND, built.key) is not None
+
+
+def test_finding_what_was_just_built_reads_no_file_again(store, monkeypatch):
+    built = store.build(KIND, IDENTITY, make_model)
+    monkeypatch.setattr("unicomp.store.file_digest", must_not_be_called)
+    assert store.find(KIND, built.key) is not None
+
+
+def test_only_what_was_finished_and_has_changed_is_damaged(store):
+    built = store.build(KIND, IDENTITY, make_model)
+    assert not store.is_damaged(KIND, built.key)
+    assert not store.is_damaged(KIND, "0" * 32)
+    change_one_byte(built.path)
+    assert store.is_damaged(KIND, built.key)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
+        change_one_byte,
         lambda path: os.truncate(path / "model" / "weights", 999),
         lambda path: (path / "model" / "weights").unlink(),
         lambda path: shutil.rmtree(path / "model"),
@@ -197,6 +225,7 @@ def test_a_changed_file_is_found_by_its_checksum(store):
         lambda path: (path / MANIFEST).write_bytes(b"\xff\xfe"),
     ],
     ids=[
+        "changed",
         "truncated",
         "deleted",
         "emptied",

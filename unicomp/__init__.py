@@ -28,7 +28,7 @@ _NAMES = {
     "methods.low_rank_clone": "low_rank_clone",
     "methods.minitron": "minitron_depth minitron_width",
     "methods.pruning": "sparsegpt wanda",
-    "methods.quantization": "awq gptq",
+    "methods.quantization": "awq gptq quantized",
     "methods.support": "why_unsupported",
     "retention": "Retention",
     "scorecard": "Scorecard",
@@ -52,7 +52,7 @@ _NAMES = {
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
-        "Method Model Probe Published PublishedCost Reading Sample Scorer"
+        "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer"
     ),
     "verdict": "MetricRow Row Verdict",
 }

@@ -37,6 +37,7 @@ from unicomp.methods.pruning import sparsegpt as sparsegpt
 from unicomp.methods.pruning import wanda as wanda
 from unicomp.methods.quantization import awq as awq
 from unicomp.methods.quantization import gptq as gptq
+from unicomp.methods.quantization import quantized as quantized
 from unicomp.methods.support import why_unsupported as why_unsupported
 from unicomp.retention import Retention as Retention
 from unicomp.scorecard import Scorecard as Scorecard
@@ -93,11 +94,13 @@ from unicomp.spec import Item as Item
 from unicomp.spec import Load as Load
 from unicomp.spec import Message as Message
 from unicomp.spec import Method as Method
+from unicomp.spec import MethodGroup as MethodGroup
 from unicomp.spec import Model as Model
 from unicomp.spec import Probe as Probe
 from unicomp.spec import Published as Published
 from unicomp.spec import PublishedCost as PublishedCost
 from unicomp.spec import Reading as Reading
+from unicomp.spec import Rounding as Rounding
 from unicomp.spec import Sample as Sample
 from unicomp.spec import Scorer as Scorer
 from unicomp.verdict import MetricRow as MetricRow
@@ -148,6 +151,7 @@ __all__ = [
     "Mean",
     "Message",
     "Method",
+    "MethodGroup",
     "MetricRow",
     "Mixture",
     "Model",
@@ -169,6 +173,7 @@ __all__ = [
     "ReviewSentiment",
     "RightAnswerF1",
     "RobustnessScore",
+    "Rounding",
     "Row",
     "SalaryRange",
     "Sample",
@@ -208,6 +213,7 @@ __all__ = [
     "minitron_depth",
     "minitron_width",
     "oneshot",
+    "quantized",
     "shipped_module",
     "sparsegpt",
     "student_method",

@@ -101,7 +101,7 @@ def damaged(store: Store) -> Iterator[tuple[Path, str]]:
     for kind, path in paths:
         artifact = store.find(kind, path.name)
         if artifact is None:
-            yield path, "its manifest or one of its files is missing or truncated"
+            yield path, "its manifest or one of its files is missing or has changed"
         elif files := store.corrupt_files(artifact):
             yield path, f"the content of {files[0]} has changed"
 

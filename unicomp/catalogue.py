@@ -3,8 +3,8 @@
 Each of the first four is one file: `fixtures/{models,methods,calibration,checkpoints}/NAME.py`
 defines `model`, `method`, `calibration` or `checkpoint`. A file is found by its name, first below
 the user's root directory, then among the shipped files. Nothing else has to be registered. A model
-or a checkpoint can also be a folder or a hub id, a calibration a text file. Benchmarks are declared
-in suite files.
+or a checkpoint can also be a folder or a hub id, a calibration a text file. Methods are also asked
+for in groups, `fixtures/method_groups/NAME.py`. Benchmarks are declared in suite files.
 """
 
 from __future__ import annotations
@@ -37,12 +37,24 @@ from unicomp.data.model_folder import kind_of, slug
 from unicomp.data.sources import Source, run_module, shipped_fixtures, shipped_folder
 from unicomp.errors import SpecError
 from unicomp.formats.intake import recognise
-from unicomp.spec import Benchmark, Calibration, Method, Model, Published, measures_in, nearest
+from unicomp.spec import (
+    Benchmark,
+    Calibration,
+    Method,
+    MethodGroup,
+    Model,
+    Published,
+    measures_in,
+    nearest,
+)
 from unicomp.store import Store
 
-Named = TypeVar("Named", Model, Method, Recipe | Mixture, Published)
+Named = TypeVar("Named", Model, Method, MethodGroup, Recipe | Mixture, Published)
 Roots = Sequence[Path]
 """Folders that hold `models/`, `methods/` and so on; the first one that has a name wins."""
+
+ALL = "all"
+"""The group of all methods, shipped and the user's."""
 
 CHECKPOINT = "checkpoint"
 """The parameter of a method that stands for a checkpoint compressed elsewhere."""
@@ -115,6 +127,7 @@ class _Files(Generic[Named]):
 
 _MODELS = _Files("models", "model", (Model,), " A model can also be a folder or a hub id, ORG/NAME")
 _METHODS = _Files("methods", "method", (Method,))
+_GROUPS = _Files("method_groups", "group", (MethodGroup,))
 _CALIBRATIONS: _Files[Recipe | Mixture] = _Files(
     "calibration",
     "calibration",
@@ -160,6 +173,37 @@ def _run_file(path: Path) -> ModuleType:
 def load_method(name: str, roots: Roots) -> Method:
     """The method called `name`. Raises SpecError for an unknown name or an unusable file."""
     return read_method(method_file(name, roots))
+
+
+def methods_named(given: Iterable[str], roots: Roots) -> list[str]:
+    """The names of the methods that are given by name or in groups, each once, in order.
+
+    Raises SpecError for a name that is neither, with the nearest one, or both.
+    """
+    methods, groups = method_names(roots), [*_GROUPS.names(roots), ALL]
+    found: list[str] = []
+    for name in given:
+        if name in methods and name in groups:
+            raise SpecError(f"{name!r} is both a method and a group of methods: rename one file")
+        if name == ALL:
+            found += methods
+        elif name in groups:
+            found += _members(name, roots)
+        elif name in methods:
+            found.append(name)
+        else:
+            raise _METHODS.unknown(name, [*methods, *groups])
+    return list(dict.fromkeys(found))
+
+
+def _members(group: str, roots: Roots) -> Sequence[str]:
+    path = _GROUPS.path(group, roots)
+    methods = _GROUPS.read(path).methods
+    known = method_names(roots)
+    for name in methods:
+        if name not in known:
+            raise SpecError(f"{path} names an unknown method {name!r}: {nearest(name, known)}")
+    return methods
 
 
 def method_source(name: str, roots: Roots) -> str:

@@ -119,6 +119,9 @@ class Builder:
         def tell(text: str) -> None:
             narrate(f"{label}: {text}")
 
+        if self.store.is_damaged(CHECKPOINTS, content_key(identity)):
+            tell("the stored checkpoint was changed on disk, so it is built again")
+
         def make(folder: Path) -> Mapping[str, Any]:
             with turns.shared(lambda: tell("waiting for a measurement to end")):
                 facts = self._compress(model, method, calibration, folder, workshop, tell)

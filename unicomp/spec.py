@@ -29,6 +29,8 @@ MODEL_KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 """The kinds of models that the paper averages separately: ordinary models, models that write down
 their reasoning before they answer, and mixtures of experts."""
 
+NumberType = Literal["int", "float"]
+
 Message = Mapping[str, str]
 """One chat turn: `{"role": "user" | "assistant" | "system", "content": TEXT}`."""
 
@@ -102,8 +104,28 @@ class Model(_Named):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rounding:
+    """How activations, or keys and values in the cache, are rounded. Raises SpecError.
+
+    >>> Rounding(bits=8, type="float").dynamic
+    True
+    """
+
+    bits: int
+    type: NumberType = "int"
+    dynamic: bool | Literal["local"] = True
+    """Whether scales are computed while the model runs; False: they were measured on calibration
+    text; `local`: a scale for each group is computed, on top of one that was measured."""
+
+    def __post_init__(self) -> None:
+        if self.bits < 1:
+            raise SpecError(f"{self.bits} bits are not possible: give 1 or more")
+        _check_one_of("the type of a rounding", self.type, get_args(NumberType))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Guarantees:
-    """The properties of compressed weight matrices that a build checks. Raises SpecError.
+    """The properties of a compressed checkpoint that a build checks. Raises SpecError.
 
     >>> Guarantees(bits=4, group_size=128, exceptions={"down_proj": 8}).bits_of("mlp.down_proj")
     8
@@ -118,8 +140,18 @@ class Guarantees:
     exceptions: Mapping[str, int] = field(default_factory=dict)
     """Module name → its bits, where they differ: `{"down_proj": 8}`. A name is one or more whole
     parts of a dotted module name; the first that matches counts."""
+    type: NumberType = "int"
+    """The type of the weights' numbers, where `bits` are guaranteed."""
     group_size: int | None = None
     """Input weights that share one quantization scale."""
+    block: tuple[int, int] | None = None
+    """(outputs, inputs) of the weights that share one scale; the last ones may be smaller."""
+    activations: Rounding | None = None
+    """How the inputs of quantized matrices are rounded; None: not at all."""
+    cache: Rounding | None = None
+    """How keys and values are rounded; None: not at all."""
+    format: str | None = None
+    """The format of compressed-tensors that the weights are stored in; None: any."""
     shape: Mapping[str, float | int] | None = None
     """A student's widths and depth, as shares (floats) or numbers, and `multiple`, which widths are
     rounded to; see `unicomp.distillation.shape.Shape.scaled`. Its weights are counted, too."""
@@ -127,6 +159,8 @@ class Guarantees:
     def __post_init__(self) -> None:
         if self.exceptions and self.bits is None:
             raise SpecError("exceptions need bits, which all other matrices have: give bits, too")
+        if self.bits is None and (self.activations or self.cache or self.block or self.format):
+            raise SpecError("activations, cache, block and format need bits: give bits, too")
         if self.sparsity is not None and not 0.0 <= self.sparsity < 1.0:
             raise SpecError(f"a sparsity of {self.sparsity} is not in [0, 1): 0.5 means 50 %")
         if self.pattern is not None and not 0 < self.pattern[0] < self.pattern[1]:
@@ -176,6 +210,24 @@ class Method(_Named):
         except (TypeError, ValueError):
             reason = "parameters must be JSON values, since they identify the checkpoint"
             raise SpecError(f"method {self.name}: {reason}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodGroup(_Named):
+    """Methods that are asked for together, by one name. Raises SpecError.
+
+    >>> MethodGroup(name="ours", methods=("fp8_dynamic", "w8a8"))
+    <methodgroup ours>
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    """Their names; the dense model is measured in any case."""
+
+    def __post_init__(self) -> None:
+        check_name("group", self.name)
+        if not self.methods or isinstance(self.methods, str):
+            raise SpecError(f"group {self.name}: methods must be a tuple of at least one name")
 
 
 DENSE = Method(name="dense", family=None, calibrated=False)

@@ -67,6 +67,13 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _stamp(path: Path) -> tuple[str, list[Any]]:
+    """The key of a file's digest, and what changes with its content: size and mtime."""
+    stat = path.stat()
+    stamp = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+    return content_key({"path": stamp[0]}), stamp
+
+
 def _unique() -> str:
     """A suffix that no other process uses, also on a disk that several machines share."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -156,12 +163,17 @@ class Store:
             lock.release()
 
     def find(self, kind: str, key: str) -> Artifact | None:
-        """The finished artifact, or None; if a file is missing or cut, it is not finished."""
+        """The finished artifact, or None; if a file is missing or changed, it is not finished.
+
+        A file's digest is computed once, and again if its size or time of change differs.
+        """
         path = self.home / kind / key
         try:
             manifest = json.loads((path / MANIFEST).read_text())
             for name, entry in manifest["files"].items():
                 if (path / name).stat().st_size != entry["size"]:
+                    return None
+                if self.digest_of(path / name) != entry["sha256"]:
                     return None
             return Artifact(
                 path=path,
@@ -172,6 +184,10 @@ class Store:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def is_damaged(self, kind: str, key: str) -> bool:
+        """Whether an artifact was finished once, and `find` refuses it now."""
+        return (self.home / kind / key / MANIFEST).is_file() and self.find(kind, key) is None
 
     def build(
         self,
@@ -199,9 +215,11 @@ class Store:
                     shutil.rmtree(partial, ignore_errors=True)
                     partial.mkdir(parents=True)
                     facts = make(partial)
-                    self._write_manifest(partial, identity, facts)
+                    digests = self._write_manifest(partial, identity, facts)
                     shutil.rmtree(place, ignore_errors=True)
                     os.replace(partial, place)
+                    for name, digest in digests.items():
+                        self._remember_digest(place / name, digest)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return Artifact(path=place, key=key, identity=identity, facts=facts, fresh=True)
@@ -219,8 +237,9 @@ class Store:
     @staticmethod
     def _write_manifest(
         folder: Path, identity: Mapping[str, Any], facts: Mapping[str, Any]
-    ) -> None:
-        files = {
+    ) -> dict[str, str]:
+        """Write the manifest, and return name → SHA-256 of each file."""
+        files: dict[str, dict[str, Any]] = {
             str(path.relative_to(folder)): {
                 "size": path.stat().st_size,
                 "sha256": file_digest(path),
@@ -235,16 +254,18 @@ class Store:
             "created": time.time(),
         }
         write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+        return {name: entry["sha256"] for name, entry in files.items()}
 
     def digest_of(self, path: Path) -> str:
         """SHA-256 of a file, computed once for each (path, size, mtime)."""
-        stat = path.stat()
-        stamp = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-        key = content_key({"path": stamp[0]})
+        key, stamp = _stamp(path)
         known = self.recall("digests", key)
         if isinstance(known, dict) and known.get("stamp") == stamp and "sha256" in known:
             return str(known["sha256"])
-        digest = file_digest(path)
+        return self._remember_digest(path, file_digest(path))
+
+    def _remember_digest(self, path: Path, digest: str) -> str:
+        key, stamp = _stamp(path)
         self.remember("digests", key, {"stamp": stamp, "sha256": digest})
         return digest
 

@@ -27,6 +27,7 @@ from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import child_process, memory
 from unicomp.machine.child_process import ChildFailureError, Narrate, serve
+from unicomp.methods.unpacking import unpack_exactly
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def measure(request: Mapping[str, Any], narrate: Narrate) -> dict[str, int]:
         trust_remote_code=request["trust_remote_code"],
         use_safetensors=True,
     ).to(device)
+    unpack_exactly(network)
     network.eval()
     if device.type == "cpu":
         _unmap(network)

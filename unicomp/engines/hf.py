@@ -13,6 +13,7 @@ from unicomp.engines import Device, EngineSettings, Timing
 from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError, first_line
+from unicomp.methods.unpacking import unpack_exactly
 from unicomp.prompts.items import WINDOWS
 from unicomp.prompts.tasks import SAMPLING_SEED
 from unicomp.spec import Model
@@ -70,6 +71,7 @@ class HuggingFaceEngine:
                 use_safetensors=True,
                 attn_implementation=ATTENTION[device],
             ).to(device)
+            unpack_exactly(network)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise EngineError(
                 f"the checkpoint {self._folder} cannot be loaded: {first_line(error)}"

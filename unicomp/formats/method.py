@@ -84,7 +84,8 @@ def _own_file(path: Path) -> dict[str, Any]:
         return {**(settings if isinstance(settings, dict) else {}), "quant_method": "modelopt"}
     method = "gptq" if path.name == CONFIGS[1] else "awq"
     names = {"w_bit": "bits", "q_group_size": "group_size"}
-    return {**{names.get(key, key): one for key, one in content.items()}, "quant_method": method}
+    renamed = {names.get(str(key), str(key)): one for key, one in content.items()}
+    return {**renamed, "quant_method": method}
 
 
 def format_name(quantization: Mapping[str, Any]) -> str:

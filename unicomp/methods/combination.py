@@ -40,7 +40,7 @@ FILLS_ZEROS = {
     "gptq": "GPTQ adds the error of each rounded column to the columns after it, "
     "including pruned ones; AWQ keeps them"
 }
-"""Quantization techniques that fill the zeros of a pruned model again, and why."""
+"""Algorithms of quantization that fill the zeros of a pruned model again, and why."""
 
 
 def combined(name: str, first: Method, second: Method) -> Method:
@@ -57,7 +57,7 @@ def combined(name: str, first: Method, second: Method) -> Method:
             f"method {name}: {second} cannot follow {first}, whose weights are packed integers: "
             "quantize last"
         )
-    reason = FILLS_ZEROS.get(str(second.parameters.get("technique")))
+    reason = FILLS_ZEROS.get(str(second.parameters.get("algorithm")))
     if reason and (first.guarantees.sparsity is not None or first.guarantees.pattern is not None):
         raise SpecError(f"method {name}: {second} would undo {first}: {reason}")
     return Method(

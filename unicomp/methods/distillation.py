@@ -24,7 +24,8 @@ from unicomp.distillation.loop import CURVE, Progress, Trained
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
 from unicomp.methods import support
-from unicomp.methods.oneshot import copy_companions, store_in, stored_dtype
+from unicomp.methods.oneshot import copy_companions, store_in
+from unicomp.methods.stored_weights import stored_dtype
 from unicomp.spec import Calibration, Guarantees, Method
 from unicomp.units import amount
 

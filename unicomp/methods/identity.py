@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +22,7 @@ def method_identity(method: Method, file: str) -> dict[str, Any]:
     """The identity of a method as JSON values; `file` is the text of the file that declares it."""
     return {
         "parameters": dict(method.parameters),
-        "guarantees": vars(method.guarantees),
+        "guarantees": asdict(method.guarantees),
         "file": hashlib.sha256(file.encode()).hexdigest(),
         "code": code_digest(trains=method.corpus is not None),
         "versions": {name: installed_version(name) for name in _LIBRARIES},

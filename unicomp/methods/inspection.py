@@ -1,8 +1,8 @@
 """Measure what a finished checkpoint is, after reading it back from disk.
 
 A compression can silently do nothing, and a mask can be lost on the way to disk. So nothing here
-trusts the call that made the checkpoint: `zeros` and `precision` read the stored tensors, and for
-packed ones what transformers unpacks from them.
+trusts the call that made the checkpoint: `zeros` and `precision` read the stored tensors, and
+`fidelity` compares them, and the reloaded model, with what was compressed in memory.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 from unicomp.data.model_folder import read_config
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError
+from unicomp.methods.fidelity import CHECKED_TOKENS, check_expected
 from unicomp.methods.precision import check_precision
-from unicomp.methods.stored_weights import headers, parameters, tensors
+from unicomp.methods.stored_weights import headers, parameters, stored_dtype, tensors
+from unicomp.methods.unpacking import hold_in, unpack
 from unicomp.methods.zeros import check_zeros
 from unicomp.spec import Guarantees
 
 if TYPE_CHECKING:
     import torch
-
-CHECKED_TOKENS = 32
-"""Tokens of each sample that the reloaded model computes."""
 
 
 def inspect_checkpoint(
@@ -41,18 +40,23 @@ def inspect_checkpoint(
     - `matrices`: how many were checked; `parameters`: of the source, or of a student
     - `bytes` on disk, and `ideal_bytes` of a format that stores no zeros
     - `sparsity`, `sparsity_least`, `sparsity_most`: shares of zeros, over all and in one matrix
-    - `bits` and `group_size` or None; where bits are guaranteed, `mean_bits` over all weights
+    - `bits` and `group_size` or None; where bits are guaranteed, `mean_bits` over all weights, and
+      `stored_bits`, which are more if the format wastes some
+    - `weight_error` and `logit_error` after saving, of methods that note what they compressed
 
     Raises BuildError, with the matrix and the numbers, if a guarantee is broken; also if the model
-    does not load, or its logits are not finite.
+    does not load, is not what was compressed, or its logits are not finite.
     """
     if not list(target.glob("*.safetensors")):
         raise BuildError("it has no weights in safetensors format")
     _check_finite(target)
     model = _reload(target, trust_remote_code)
+    unpack(model)
+    facts: dict[str, Any] = {"parameters": parameters(source)}
+    facts |= check_expected(target, model)
+    hold_in(model, stored_dtype(target, read_config(target)))
     _check_logits(model, samples)
     linear = _linear_weights(model)
-    facts: dict[str, Any] = {"parameters": parameters(source)}
     if guarantees.shape is not None:
         facts["parameters"] = _check_shape(source, target, guarantees.shape)
     facts |= check_zeros(source, target, guarantees, linear)
@@ -66,7 +70,7 @@ def _check_finite(target: Path) -> None:
     """Check every stored weight: attention can hide NaN and infinity from the logits."""
     for name, entry in tensors(target):
         weight = entry[:]
-        if weight.is_floating_point() and not weight.isfinite().all():
+        if weight.is_floating_point() and not (weight := weight.float()).isfinite().all():
             bad = int((~weight.isfinite()).sum())
             raise BuildError(
                 f"{name} has {bad} of {weight.numel()} weights that are NaN or infinite"
@@ -78,7 +82,7 @@ def _reload(target: Path, trust_remote_code: bool) -> Any:
 
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            target, dtype="auto", trust_remote_code=trust_remote_code, output_loading_info=True
+            target, dtype="float32", trust_remote_code=trust_remote_code, output_loading_info=True
         )
     except Exception as error:
         raise BuildError(f"it does not load again: {type(error).__name__}: {error}") from error
@@ -88,7 +92,7 @@ def _reload(target: Path, trust_remote_code: bool) -> Any:
 
 
 def _check_logits(model: Any, samples: Sequence[Sequence[int]]) -> None:
-    """Compute some logits; the first forward pass also makes transformers unpack the weights."""
+    """Compute some logits in the stored precision, which may overflow."""
     import torch
 
     for sample in samples or [[0]]:

@@ -1,25 +1,24 @@
 """Apply llmcompressor to a model on disk; nothing else calls it.
 
 The weights are loaded in float32, because the statistics of a method lose points of accuracy in
-bfloat16. They are written in the precision of the source: zeros and packed integers survive the
-rounding, everything else is rounded once.
+bfloat16. They are written in the precision of the source. Scales are rounded to it first and the
+weights with these scales, so what is computed in memory is what is stored.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import SpecError
-from unicomp.methods.stored_weights import headers
+from unicomp.methods.fidelity import note_expected
+from unicomp.methods.stored_weights import stored_dtype
 from unicomp.methods.tokenization import batches, tokenize
 from unicomp.spec import Calibration
 
@@ -40,6 +39,7 @@ def warm_up() -> None:
     os.environ.setdefault("LLM_COMPRESSOR_LOG_LEVEL", "ERROR")
     import llmcompressor.modifiers.gptq
     import llmcompressor.modifiers.pruning
+    import llmcompressor.modifiers.quantization
     import llmcompressor.modifiers.transform.awq  # noqa: F401
     import transformers
 
@@ -74,20 +74,25 @@ def _compress(source: Path, target: Path, calibration: Calibration, modifiers: M
     if not samples:
         raise SpecError(f"calibration {calibration.name}: the tokenizer gives no tokens for it")
 
+    recipe = list(modifiers(_heads(model)))
+    reads = any(modifier.requires_calibration_data for modifier in recipe)
     torch.manual_seed(SEED)
     with _unpinned_without_accelerator():
         oneshot(
             model=model,
             processor=tokenizer,
-            recipe=list(modifiers(_heads(model))),
-            dataset=_loader(samples),
+            recipe=recipe,
+            dataset=_loader(samples) if reads else None,
             num_calibration_samples=len(samples),
             max_seq_length=tokens,
             shuffle_calibration_samples=False,
             trust_remote_code_model=trust,
         )
+    dtype = stored_dtype(source, config)
+    _round_to(dtype, model)
+    note_expected(model, samples, target)
     model.save_pretrained(target, save_compressed=True, max_shard_size="5GB")
-    store_in(target, stored_dtype(source, config))
+    store_in(target, dtype)
     copy_companions(source, target)
 
 
@@ -99,20 +104,6 @@ def _heads(model: Any) -> list[str]:
     head = model.get_output_embeddings()
     names = {name for name, module in model.named_modules() if module is head}
     return [rf"re:{re.escape(name)}\.?$" for name in sorted(names | {"lm_head"})]
-
-
-def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:
-    """The precision that most of the weights in `source` are stored in."""
-    import torch
-
-    names = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
-    counts: Counter[str] = Counter()
-    for entry in headers(source).values():
-        if entry["dtype"] in names:
-            counts[names[entry["dtype"]]] += math.prod(entry["shape"])
-    declared = config.get("dtype") or config.get("torch_dtype") or "float32"
-    found = counts.most_common(1)[0][0] if counts else str(declared)
-    return getattr(torch, found)  # type: ignore[no-any-return]
 
 
 def _loader(samples: Sequence[Sequence[int]]) -> Any:
@@ -157,6 +148,20 @@ def _releasing_the_model() -> Iterator[None]:
         reset_session()
 
 
+def _round_to(dtype: torch.dtype, model: Any) -> None:
+    """Round what will be stored as `dtype` to it, and hold it in float32 again.
+
+    Weights that will be quantized are left out: they are rounded with their scales, which are now
+    those that will be stored.
+    """
+    for module in model.modules():
+        scheme = getattr(module, "quantization_scheme", None)
+        for name, value in module.named_parameters(recurse=False):
+            quantized = name == "weight" and scheme is not None and scheme.weights is not None
+            if _is_rounded(name, value) and not quantized:
+                value.data = value.data.to(dtype).to(value.dtype)
+
+
 def store_in(folder: Path, dtype: torch.dtype) -> None:
     """Rewrite the float32 tensors of a saved model as `dtype`, file by file."""
     import torch
@@ -166,7 +171,7 @@ def store_in(folder: Path, dtype: torch.dtype) -> None:
         total = 0
         for path in sorted(folder.glob("*.safetensors")):
             tensors = {
-                name: tensor.to(dtype) if tensor.dtype == torch.float32 else tensor
+                name: tensor.to(dtype) if _is_rounded(name, tensor) else tensor
                 for name, tensor in load_file(path).items()
             }
             total += sum(tensor.nbytes for tensor in tensors.values())
@@ -182,6 +187,11 @@ def store_in(folder: Path, dtype: torch.dtype) -> None:
     config.pop("torch_dtype", None)
     config["dtype"] = str(dtype).removeprefix("torch.")
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
+
+
+def _is_rounded(name: str, tensor: torch.Tensor) -> bool:
+    """Whether a tensor is stored in the model's precision; a scale of scales stays in float32."""
+    return str(tensor.dtype) == "torch.float32" and not name.endswith("_global_scale")
 
 
 def copy_companions(source: Path, target: Path) -> None:

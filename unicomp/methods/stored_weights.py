@@ -1,19 +1,22 @@
-"""The weights of a model as they lie on disk, in safetensors files; packed ones too.
+"""The weights of a model as they lie on disk, in safetensors files; quantized ones too.
 
-A packed matrix is stored as `weight_packed`, `weight_scale` and `weight_shape`, and also as
-`weight_zero_point` if its integers are not symmetric.
+A quantized matrix is stored as `weight`, in small numbers, or packed as `weight_packed`, always
+with `weight_scale`; some formats add `weight_shape`, `weight_zero_point` or `weight_global_scale`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.spec import Guarantees
+from unicomp.data.model_folder import read_config
+from unicomp.methods.unpacking import in_float32
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +25,11 @@ PACKED = ".weight_packed"
 SCALE = ".weight_scale"
 SHAPE = ".weight_shape"
 ZERO_POINT = ".weight_zero_point"
+FULL_PRECISION = ("F64", "F32", "F16", "BF16")
+"""The types, as in a file's header, of weights that are not quantized."""
+
+ANY_MATRIX = "Linear"
+"""The target of a group of settings for all matrices that no name or pattern fits."""
 
 
 def tensors(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -56,35 +64,105 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def is_matrix(name: str, shape: Sequence[int], linear: Mapping[str, Any]) -> bool:
-    """Whether a stored tensor is one that a matrix-wise method compresses.
+def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:
+    """The precision that most of the weights in `source` are stored in."""
+    import torch
 
-    `linear` has the names of the model's linear modules, without the head.
+    names = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+    counts: Counter[str] = Counter()
+    for entry in headers(source).values():
+        if entry["dtype"] in names:
+            counts[names[entry["dtype"]]] += math.prod(entry["shape"])
+    declared = config.get("dtype") or config.get("torch_dtype") or "float32"
+    found = counts.most_common(1)[0][0] if counts else str(declared)
+    return getattr(torch, found)  # type: ignore[no-any-return]
+
+
+def is_matrix(name: str, entry: Mapping[str, Any], linear: Mapping[str, Any]) -> bool:
+    """Whether a stored tensor is a full-precision one that a matrix-wise method compresses.
+
+    `entry` is the tensor's in `headers`. `linear` has the names of the model's linear modules,
+    without the head.
     """
     module, _, tensor = name.rpartition(".")
-    return tensor == "weight" and len(shape) == 2 and (module in linear or ".experts." in module)
+    matrix = tensor == "weight" and len(entry["shape"]) == 2
+    return (
+        matrix and entry["dtype"] in FULL_PRECISION and (module in linear or ".experts." in module)
+    )
 
 
-def packed_matrices(
-    folder: Path, linear: Mapping[str, torch.Tensor], guarantees: Guarantees
-) -> dict[str, Callable[[], torch.Tensor]]:
-    """Module name → a function that returns its weights, (outputs, inputs), if they are packed.
-
-    These are the weights that transformers unpacked, which `linear` has by module name. Experts,
-    which transformers fuses, are unpacked here; theirs are integers.
-    """
-    stored = dict(tensors(folder))
-
-    def integers(module: str) -> torch.Tensor:
-        import torch
-        from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
-
-        shape = torch.Size(stored[module + SHAPE][:].tolist())
-        bits = guarantees.bits_of(module) or 32
-        return unpack_from_int32(stored[module + PACKED][:], bits, shape)  # type: ignore[no-any-return]
-
-    modules = [name.removesuffix(PACKED) for name in stored if name.endswith(PACKED)]
+def quantized_modules(folder: Path) -> dict[str, str]:
+    """Module name → name of its stored weights, of each quantized matrix."""
+    stored = headers(folder)
+    modules = [name.removesuffix(SCALE) for name in stored if name.endswith(SCALE)]
     return {
-        module: linear[module].detach if module in linear else partial(integers, module)
+        module: next(f"{module}{name}" for name in (PACKED, ".weight") if module + name in stored)
         for module in modules
     }
+
+
+def stored_matrices(folder: Path) -> dict[str, Callable[[], torch.Tensor]]:
+    """Parameter name → a function that reads it, as floats: every weight and bias of a folder.
+
+    Quantized matrices are unpacked here, not by transformers.
+    """
+    stored = dict(tensors(folder))
+    found: dict[str, Callable[[], torch.Tensor]] = {}
+    for name, entry in stored.items():
+        if name.endswith((".weight", ".bias")):
+            found[name] = partial(_read, entry)
+    config = read_config(folder)
+    for module in quantized_modules(folder):
+        found[f"{module}.weight"] = partial(_unpacked, stored, config, module)
+    return found
+
+
+def _read(entry: Any) -> torch.Tensor:
+    value: torch.Tensor = entry[:]
+    return value
+
+
+def _unpacked(stored: Mapping[str, Any], config: Mapping[str, Any], module: str) -> torch.Tensor:
+    """The weights, (outputs, inputs) in float32, of a module that compressed-tensors packed."""
+    import torch
+    from compressed_tensors.compressors import BaseCompressor
+    from compressed_tensors.quantization import QuantizationScheme
+
+    group = dict(group_of(config, module) or {})
+    scheme = QuantizationScheme.model_validate(group)
+    format_name = group.get("format") or config["quantization_config"]["format"]
+    own = {
+        name.removeprefix(f"{module}."): entry[:]
+        for name, entry in stored.items()
+        if name.rpartition(".")[0] == module
+    }
+    if own["weight_scale"].dtype == torch.bfloat16:
+        own["weight_scale"] = own["weight_scale"].float()
+    compressor: Any = BaseCompressor.get_value_from_registry(format_name)
+    with in_float32():
+        weight: torch.Tensor = compressor.decompress(own, scheme)["weight"]
+    return weight.float()
+
+
+# -- declared settings --------------------------------------------------------------------------
+
+
+def groups_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The groups of settings that a `config.json` declares, those for named layers last."""
+    quantization = config.get("quantization_config") or {}
+    groups = list((quantization.get("config_groups") or {}).values())
+    return sorted(groups, key=lambda group: ANY_MATRIX not in (group.get("targets") or ()))
+
+
+def group_of(config: Mapping[str, Any], module: str) -> Mapping[str, Any] | None:
+    """The group of settings for one module; None if there is none."""
+    ranks: tuple[Callable[[str], object], ...] = (
+        lambda target: target == module,
+        lambda target: target.startswith("re:") and re.match(target[3:], module),
+        lambda target: target == ANY_MATRIX,
+    )
+    for fits in ranks:
+        for group in groups_of(config):
+            if any(fits(target) for target in group.get("targets") or ()):
+                return group
+    return None

@@ -18,6 +18,24 @@ UNREADABLE = frozenset({"gpt_oss", "granitemoe", "mixtral"})
 """Architectures whose weights transformers 5.17 does not find again after llmcompressor 0.14."""
 
 
+UNREADABLE_PACKED = UNREADABLE | {"falcon"}
+"""Architectures whose quantized weights transformers 5.17 does not find again."""
+
+UNSCALED = {
+    "awq": frozenset(
+        {"bloom", "deepseek_v3", "glm4", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"}
+    ),
+    "smoothquant": frozenset[str](),
+}
+"""Algorithm → architectures in which llmcompressor 0.14 does not find the layers to scale."""
+
+
+def failing(algorithm: str, *, smooth: bool = False) -> frozenset[str]:
+    """The architectures on which a quantization fails."""
+    smoothed = UNSCALED["smoothquant"] if smooth else frozenset[str]()
+    return UNREADABLE_PACKED | UNSCALED.get(algorithm, frozenset()) | smoothed
+
+
 def why_unsupported(
     config: Mapping[str, Any], *, divisor: int = 1, not_for: frozenset[str] = frozenset()
 ) -> str | None:

@@ -20,14 +20,13 @@ from unicomp.errors import BuildError, SpecError, UnicompError
 from unicomp.machine import memory
 from unicomp.machine.child_process import Narrate, serve
 from unicomp.methods.distillation import Workshop
+from unicomp.methods.fidelity import CHECKED_SAMPLES
 from unicomp.methods.inspection import inspect_checkpoint
 from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
 
 WATCH_SECONDS = 0.1
 """Time between two readings of the memory of processes that a method starts."""
-CHECKED_SAMPLES = 4
-"""Calibration samples that the reloaded checkpoint computes."""
 _TRAINING_FACTS = ("train_seconds", "correction_seconds")
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import BuildError
-from unicomp.methods.stored_weights import PACKED, is_matrix, packed_matrices, size, tensors
+from unicomp.methods.stored_weights import (
+    headers,
+    is_matrix,
+    quantized_modules,
+    size,
+    stored_matrices,
+    tensors,
+)
 from unicomp.spec import Guarantees
 
 if TYPE_CHECKING:
@@ -19,11 +26,11 @@ TOLERANCE = 0.01
 
 
 def check_zeros(
-    source: Path, target: Path, guarantees: Guarantees, linear: Mapping[str, torch.Tensor]
+    source: Path, target: Path, guarantees: Guarantees, linear: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what was counted in `target`; raise BuildError if a guarantee about zeros is broken.
 
-    `linear` has the unpacked weights by module name. Packed matrices count only if zeros are
+    `linear` has the names of the linear modules. Quantized matrices count only if zeros are
     guaranteed: rounding turns small weights into zeros, so they may have more than guaranteed.
     """
     sparsity, pattern = guarantees.sparsity, guarantees.pattern
@@ -70,26 +77,27 @@ def broken_groups(weight: torch.Tensor, n: int, m: int) -> int:
 
 
 def _matrices(
-    target: Path, linear: Mapping[str, torch.Tensor], guarantees: Guarantees
+    target: Path, linear: Mapping[str, Any], guarantees: Guarantees
 ) -> Iterator[tuple[str, torch.Tensor, float]]:
     """Name, weights, and bits of each weight on disk, of the matrices that methods compress."""
     sparse = guarantees.sparsity is not None or guarantees.pattern is not None
-    packed = packed_matrices(target, linear, guarantees) if sparse else {}
-    for name, entry in tensors(target):
-        module = name.removesuffix(PACKED)
-        if is_matrix(name, entry.get_shape(), linear):
-            weight = entry[:]
-            yield name, weight, weight.itemsize * 8
-        elif module != name and module in packed:
-            weight = packed[module]()
-            yield f"{module}.weight", weight, 32 * entry.get_shape()[1] / weight.shape[1]
+    entries, read = headers(target), stored_matrices(target)
+    names = {name: name for name, entry in entries.items() if is_matrix(name, entry, linear)}
+    if sparse:
+        quantized = quantized_modules(target)
+        names |= {f"{module}.weight": stored for module, stored in quantized.items()}
+    for name, stored in names.items():
+        weight = read[name]()
+        start, end = entries[stored]["data_offsets"]
+        yield name, weight, 8 * (end - start) / weight.numel()
 
 
 def _shares_of_zeros(folder: Path, linear: Mapping[str, Any]) -> dict[str, float]:
+    entries = headers(folder)
     return {
         name: float((entry[:] == 0).float().mean())
         for name, entry in tensors(folder)
-        if is_matrix(name, entry.get_shape(), linear)
+        if is_matrix(name, entries[name], linear)
     }
 
 

@@ -42,15 +42,8 @@ from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, CheckpointId, 
 from unicomp.store import Store
 
 DEFAULT_MODEL = "embedded"
-DEFAULT_METHODS = (
-    "dense",
-    "wanda_50",
-    "wanda_2_4",
-    "sparsegpt_50",
-    "sparsegpt_2_4",
-    "gptq_w4a16",
-    "awq_w4a16",
-)
+DEFAULT_METHODS = "paper"
+"""The group of methods that is measured if none is named."""
 STUDENTS = ("minitron_width", "minitron_depth", "low_rank_clone")
 """Methods that are added if `-m` names distillation: they train, which takes minutes."""
 
@@ -175,8 +168,9 @@ OPTIONS: dict[str, dict[str, object]] = {
     "--method": {
         "action": "append",
         "metavar": "NAME",
-        "help": "a name in fixtures/methods; repeatable (default: dense and the six; with "
-        "-m distillation the three that train, too)",
+        "help": "a name in fixtures/methods, or a group: paper, shipping, all, or one in "
+        "fixtures/method_groups; repeatable (default: paper; with -m distillation the three that "
+        "train, too)",
     },
     "--checkpoint": {
         "metavar": "NAME|DIR|ID",
@@ -349,7 +343,7 @@ def make_plan(config: pytest.Config) -> Plan:
 def _default_methods(expression: str) -> list[str]:
     """The methods if none is named; the students are included if `-m` names their family."""
     wanted = "distillation" in re.findall(r"\w+", expression)
-    return [*DEFAULT_METHODS, *(STUDENTS if wanted else ())]
+    return [DEFAULT_METHODS, *(STUDENTS if wanted else ())]
 
 
 def _methods(
@@ -357,7 +351,7 @@ def _methods(
 ) -> tuple[Method, ...]:
     if names is None:
         names = [DENSE.name]
-    methods = [catalogue.load_method(name, roots) for name in dict.fromkeys(names)]
+    methods = [catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots)]
     if checkpoint:
         external = catalogue.load_checkpoint(checkpoint, roots)
         if external.name in catalogue.method_names(roots):  # a folder may be called anything

@@ -24,7 +24,7 @@ from unicomp.data.sources import HUB, Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.speed import remember_speed
 from unicomp.errors import BuildError, SpecError, UnsupportedError
-from unicomp.formats.intake import config_of, origin_of
+from unicomp.formats.intake import config_of, describe_folder, origin_of
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
@@ -56,7 +56,7 @@ class Checkpoint:
     key: str
     """The hash of everything that determines its content."""
     facts: Mapping[str, Any]
-    """Measured facts, as JSON values. Always `parameters`, `bytes` and `ideal_bytes`.
+    """Measured facts, as JSON values. Always `parameters`, `bytes`, `ideal_bytes` and `format`.
 
     After a build also `seconds`, `peak_rss_bytes`, `device`, `peak_accelerator_bytes` and `threads`
     of the compression, and what the inspection found; memory is that of all processes and devices.
@@ -245,6 +245,7 @@ def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
         "ideal_bytes": shipped or size(folder),
         "bits": bits,
         "group_size": group_size,
+        "format": describe_folder(folder),
     }
     facts |= {name: method.parameters[name] for name in _PUBLISHED if name in method.parameters}
     return Checkpoint(
@@ -267,7 +268,7 @@ def _stored(
         calibration=calibration.name if calibration and method.calibrated else None,
         path=artifact.path / "model",
         key=artifact.key,
-        facts=artifact.facts,
+        facts={**artifact.facts, "format": describe_folder(artifact.path / "model")},
         fresh=artifact.fresh,
     )
 

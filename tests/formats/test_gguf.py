@@ -55,7 +55,7 @@ def test_every_weight_is_what_the_file_says(llama: Path, tmp_path: Path, kind: s
     dtype = {"F16": torch.float16, "F32": torch.float32}.get(kind, torch.bfloat16)
     assert_same_weights(llama, tmp_path / "read", kind, dtype)
     assert "quantization_config" not in json.loads((tmp_path / "read/config.json").read_text())
-    assert facts["format"] == f"gguf:{kind}"
+    assert facts["description"]["format"] == f"gguf:{kind}"
 
 
 def test_a_model_of_several_files_is_read_as_one(llama: Path, tmp_path: Path) -> None:

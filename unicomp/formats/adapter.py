@@ -173,7 +173,7 @@ def merge(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
         copy_companions(folder, target)
     adapter = read_adapter_config(folder)
     return {
-        "format": f"adapter:{adapter['peft_type'].lower()}",
+        "adapter": adapter["peft_type"],
         "file": folder.name,
         "base": base.name,
         "named_base": adapter.get(_BASE),

@@ -1,8 +1,8 @@
 """What a checkpoint is, read from its headers: format, bits by kind of module, bytes. No torch.
 
 Bits are those that are stored: the size of the packed numbers over how many they are. What the
-configuration declares is kept beside them, since the two can differ: four-bit weights with eight-bit
-activations (W4A8) are stored in eight bits.
+configuration declares is kept beside them, since the two can differ: four-bit weights with
+eight-bit activations (W4A8) are stored in eight bits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KINDS = ("attention", "mlp", "experts", "other", "head", "embeddings")
 
 _BY_NAME = (
     ("head", r"(^|\.)(lm_head|embed_out|output)$"),
-    ("embeddings", r"(^|\.)(embed_tokens|embed_in|wte|wpe|word_embeddings|token_embd|tok_embeddings)$"),
+    ("embeddings", r"(^|\.)(\w*embeddings|embed_tokens|embed_in|wte|wpe|token_embd)$"),
     ("other", r"(^|\.)(router|gate|ffn_gate_inp|visual|vision_\w+)(\.|$)"),
     ("experts", r"(^|\.)\w*experts?(\.|$)|_exps$"),
     ("attention", r"(^|\.)(\w*attn|\w*attention|attn_\w+)(\.|$)"),
@@ -66,8 +66,8 @@ class Description:
     """Of all weights on disk."""
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as JSON values."""
-        return asdict(self)
+        """All of it as JSON values, with its `line`."""
+        return {**asdict(self), "line": str(self)}
 
     def __str__(self) -> str:
         """One line: `float-quantized, 8-bit weights and activations, head 16 bit, 1.83 MB`."""
@@ -230,9 +230,7 @@ def _split(name: str) -> tuple[str, str]:
     return module, suffix
 
 
-def _weights(
-    payload: str, entry: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
-) -> int:
+def _weights(payload: str, entry: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> int:
     """How many weights a payload holds."""
     numbers: int = math.prod(entry["shape"])
     if payload == "qweight" and "scales" in own:
@@ -244,10 +242,8 @@ def _weights(
         with place["file"].open("rb") as stream:
             stream.seek(place["start"])
             width = _TYPES.get(place["dtype"], 64) // 8
-            shape = [
-                int.from_bytes(stream.read(width), "little") for _ in range(place["shape"][0])
-            ]
-        return math.prod(shape)
+            shape = [int.from_bytes(stream.read(width), "little") for _ in range(place["shape"][0])]
+        return int(math.prod(shape))
     two_in_a_byte = payload in ("weight_packed", "blocks") or bool(
         {"weight_scale_2", "absmax"} & own.keys()
     )
@@ -269,7 +265,11 @@ def _layerless(module: str) -> str:
 
 def _groups(quantization: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     groups = quantization.get("config_groups")
-    return [one for one in groups.values() if isinstance(one, dict)] if isinstance(groups, dict) else []
+    return (
+        [one for one in groups.values() if isinstance(one, dict)]
+        if isinstance(groups, dict)
+        else []
+    )
 
 
 def _declared(quantization: Mapping[str, Any]) -> Any:
@@ -294,9 +294,7 @@ def _declared(quantization: Mapping[str, Any]) -> Any:
     return of_module
 
 
-def _activation_bits(
-    quantization: Mapping[str, Any], headers: Mapping[str, Any]
-) -> int | None:
+def _activation_bits(quantization: Mapping[str, Any], headers: Mapping[str, Any]) -> int | None:
     for group in _groups(quantization):
         if bits := (group.get("input_activations") or {}).get("num_bits"):
             return int(bits)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import SpecError, first_line
 from unicomp.formats.companions import copy_companions, has_tokenizer
+from unicomp.formats.description import describe_gguf
 from unicomp.formats.gguf_file import FLOATS, GgufHeader, read_header, read_headers
 from unicomp.machine.child_process import Narrate
 
@@ -56,7 +57,7 @@ def read_gguf(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
         narrate("writing the tokenizer")
         tokenizer = _write_tokenizer(alone, header, likely, target)
     return {
-        "format": f"gguf:{_main_type(header)}",
+        "description": describe_gguf(header, f"gguf:{_main_type(header)}").as_json(),
         "file": files[0].name,
         "bytes": sum(tensor.bytes for tensor in header.tensors),
         "config": config,

@@ -21,6 +21,7 @@ from unicomp.data.model_folder import check_folder, folder_name, hub_id, read_co
 from unicomp.data.model_source import fetch, locate
 from unicomp.errors import SpecError
 from unicomp.formats import adapter, gguf_file
+from unicomp.formats.description import describe
 from unicomp.formats.method import is_repacked, quantization_of, why_unreadable
 from unicomp.formats.software import READERS, code_digest, installed_version
 from unicomp.machine import child_process
@@ -76,6 +77,20 @@ def recognise(path: Path) -> Given:
         )
     config = read_config(path)
     return Given(path, "folder", config, quantization=quantization_of(path, config))
+
+
+def describe_folder(folder: Path) -> dict[str, Any]:
+    """The format of a folder that an engine loads, as JSON values.
+
+    For one that was read in, it is the format that was given. The line is the description in words,
+    and `origin` what was read from which file, or None. Raises SpecError.
+    """
+    origin = origin_of(folder)
+    if "description" in origin:
+        return {**origin.pop("description"), "origin": origin}
+    config = read_config(folder)
+    found = describe(folder, config, quantization_of(folder, config))
+    return {**found.as_json(), "origin": origin or None}
 
 
 def _gguf(path: Path) -> Given:

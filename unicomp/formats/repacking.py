@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from unicomp.data.model_folder import read_config
 from unicomp.errors import SpecError, first_line
 from unicomp.formats.companions import copy_companions
-from unicomp.formats.method import format_name, quantization_of
+from unicomp.formats.description import describe
+from unicomp.formats.method import quantization_of
 from unicomp.machine.child_process import Narrate
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def repack(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     (target / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     copy_companions(folder, target)
     return {
-        "format": format_name(quantization),
+        "description": describe(folder, read_config(folder), quantization).as_json(),
         "file": folder.name,
         "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
     }

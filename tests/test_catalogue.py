@@ -305,7 +305,7 @@ def test_a_path_that_does_not_exist_is_no_hub_id(roots: tuple[Path, ...], given:
 
 def test_a_file_is_no_model_folder(tmp_path: Path, roots: tuple[Path, ...]) -> None:
     (tmp_path / "weights.gguf").write_text("")
-    with pytest.raises(SpecError, match="is not a folder"):
+    with pytest.raises(SpecError, match="is not a GGUF file"):
         catalogue.load_model(str(tmp_path / "weights.gguf"), roots)
 
 

@@ -23,6 +23,7 @@ ORDER = (
     "confidence",
     "store",
     "data",
+    "formats",
     "catalogue",
     "distillation",
     "methods",

@@ -17,6 +17,7 @@ from unicomp.store import (
     CALIBRATIONS,
     CHECKPOINTS,
     CHURN,
+    CONVERTED,
     FIGURES,
     LOOKS,
     MANIFEST,
@@ -47,7 +48,7 @@ def entries(store: Store) -> Iterator[Entry]:
 
     Of small files there are many: all of a kind are one entry.
     """
-    for kind in (CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
+    for kind in (CHECKPOINTS, CONVERTED, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
         for path in _finished(store, kind):
             yield _entry(kind, path, _describe(path))
     small = dict.fromkeys(
@@ -96,8 +97,9 @@ def _describe(path: Path) -> str:
 
 def damaged(store: Store) -> Iterator[tuple[Path, str]]:
     """The checkpoints whose files differ from their manifest, with the reason."""
-    for path in _finished(store, CHECKPOINTS):
-        artifact = store.find(CHECKPOINTS, path.name)
+    paths = [(kind, path) for kind in (CHECKPOINTS, CONVERTED) for path in _finished(store, kind)]
+    for kind, path in paths:
+        artifact = store.find(kind, path.name)
         if artifact is None:
             yield path, "its manifest or one of its files is missing or has changed"
         elif files := store.corrupt_files(artifact):
@@ -114,8 +116,9 @@ def prune(store: Store, older_than: float) -> list[Entry]:
     kept = (entry for entry in entries(store) if entry.kind != LOOKS)
     gone = [entry for entry in kept if now - entry.changed > older_than]
     removed = [entry for entry in gone if _remove(store, _lock_of(entry), entry.path)]
-    for partial in (store.home / CHECKPOINTS).glob(".partial-*"):
-        _remove(store, f"{CHECKPOINTS}-{partial.name.removeprefix('.partial-')}", partial)
+    for kind in (CHECKPOINTS, CONVERTED):
+        for partial in (store.home / kind).glob(".partial-*"):
+            _remove(store, f"{kind}-{partial.name.removeprefix('.partial-')}", partial)
     return removed
 
 

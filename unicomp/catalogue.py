@@ -33,9 +33,10 @@ from unicomp.data.calibration_file import (
     read_calibration_file,
     read_samples,
 )
-from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
+from unicomp.data.model_folder import kind_of, slug
 from unicomp.data.sources import Source, run_module, shipped_fixtures, shipped_folder
 from unicomp.errors import SpecError
+from unicomp.formats.intake import recognise
 from unicomp.spec import (
     Benchmark,
     Calibration,
@@ -351,22 +352,21 @@ def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
 
 
 def load_model(given: str, roots: Roots) -> Model:
-    """A model by the name of its file, by a folder, or by a hub id `ORG/NAME[@REVISION]`.
+    """A model by the name of its file, by a folder, a file, or a hub id `ORG/NAME[@REVISION]`.
 
-    A folder must hold a complete model, see `check_folder`. The hub is not asked here, so the kind
-    of a model on the hub is known only if a file has its hub id. Raises SpecError.
+    A folder or file must hold a complete model, see `recognise`. The hub is not asked here, so the
+    kind of a model on the hub is known only if a file has its hub id. Raises SpecError.
     """
     if path := _MODELS.find(given, roots):
         model = _MODELS.read(path)
         if model.folder is not None:
-            check_folder(model.folder)
+            recognise(model.folder)
         return model
     folder = Path(os.path.expanduser(given))
     if os.path.exists(folder):  # unlike Path.exists, it raises nothing for an impossible path
         folder = folder.resolve()
-        check_folder(folder)
-        kind = kind_of(read_config(folder))
-        return Model(name=folder_name(folder), source=str(folder), kind=kind)
+        found = recognise(folder)
+        return Model(name=found.name, source=str(folder), kind=kind_of(found.config))
     if (hub := _HUB_ID.fullmatch(given)) and not given.startswith("."):
         filed = _MODELS.with_source(hub["id"], roots)
         return Model(
@@ -390,7 +390,7 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
     if path := _CHECKPOINTS.find(given, roots):
         filed = _CHECKPOINTS.read(path)
         if (folder := Path(filed.source)).is_absolute():
-            check_folder(folder)
+            recognise(folder)
         return _as_method(filed, filed)
     if re.fullmatch(r"[\w.\-]+", given) and not os.path.exists(given):
         known = [*checkpoint_names(roots), *model_names(roots)]
@@ -410,7 +410,7 @@ def _as_method(found: Model | Published, filed: Published | None) -> Method:
             "base": filed.base,
             "published": {name: value for name, value in asdict(filed.cost).items() if value},
         }
-    if family is None and folder.is_absolute() and "quantization_config" in read_config(folder):
+    if family is None and folder.is_absolute() and recognise(folder).quantization:
         family = "quantization"
     return Method(name=found.name, family=family, parameters=parameters, calibrated=False)
 

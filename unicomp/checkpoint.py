@@ -24,6 +24,7 @@ from unicomp.data.sources import HUB, Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.speed import remember_speed
 from unicomp.errors import BuildError, SpecError, UnsupportedError
+from unicomp.formats.intake import config_of, describe_folder, origin_of
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
@@ -55,7 +56,7 @@ class Checkpoint:
     key: str
     """The hash of everything that determines its content."""
     facts: Mapping[str, Any]
-    """Measured facts, as JSON values. Always `parameters`, `bytes` and `ideal_bytes`.
+    """Measured facts, as JSON values. Always `parameters`, `bytes`, `ideal_bytes` and `format`.
 
     After a build also `seconds`, `peak_rss_bytes`, `device`, `peak_accelerator_bytes` and `threads`
     of the compression, and what the inspection found; memory is that of all processes and devices.
@@ -217,27 +218,34 @@ def why_unsupported(model: Model, method: Method) -> str | None:
     """Why the method does not support the model, read from its `config.json`; None if it does."""
     if method.compress is None:
         return None
-    return method.why_unsupported(read_config(locate(model, config_only=True)))
+    return method.why_unsupported(config_of(model))
+
+
+def compressed_elsewhere(model: Model, method: Method) -> Model | None:
+    """The checkpoint that a method stands for, as a model to load; None if it stands for none."""
+    if CHECKPOINT not in method.parameters:
+        return None
+    return replace(
+        model,
+        name=method.name,
+        source=method.parameters[CHECKPOINT],
+        revision=method.parameters.get("revision"),
+    )
 
 
 def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
     """The baseline, or a checkpoint that was compressed elsewhere."""
-    used = model
-    if CHECKPOINT in method.parameters:
-        used = replace(
-            model,
-            name=method.name,
-            source=method.parameters[CHECKPOINT],
-            revision=method.parameters.get("revision"),
-        )
+    used = compressed_elsewhere(model, method) or model
     folder = locate(used)
     bits, group_size = declared_precision(read_config(folder))
+    shipped = origin_of(folder).get("bytes") if used is not model else None
     facts = {
         "parameters": parameters(locate(model)),
-        "bytes": size(folder),
-        "ideal_bytes": size(folder),
+        "bytes": shipped or size(folder),
+        "ideal_bytes": shipped or size(folder),
         "bits": bits,
         "group_size": group_size,
+        "format": describe_folder(folder),
     }
     facts |= {name: method.parameters[name] for name in _PUBLISHED if name in method.parameters}
     return Checkpoint(
@@ -260,7 +268,7 @@ def _stored(
         calibration=calibration.name if calibration and method.calibrated else None,
         path=artifact.path / "model",
         key=artifact.key,
-        facts=artifact.facts,
+        facts={**artifact.facts, "format": describe_folder(artifact.path / "model")},
         fresh=artifact.fresh,
     )
 

@@ -29,12 +29,11 @@ from unicomp import cache, catalogue, record
 from unicomp.checkpoint import why_unsupported
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.lock import load_lock
-from unicomp.data.model_folder import read_config
-from unicomp.data.model_source import locate
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
 from unicomp.distillation.speed import training_speed
 from unicomp.errors import SpecError, UnicompError
+from unicomp.formats.intake import config_of
 from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, READINGS
 from unicomp.mirror import fetch, needs, survey
 from unicomp.policy import check_name_given, parse_floor_option
@@ -203,7 +202,7 @@ def _plan(options: argparse.Namespace) -> int:
         raise SpecError(f"--devices {options.devices} is not possible: give 1 or more")
     if reason := why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
-    config = read_config(locate(model, config_only=True))
+    config = config_of(model)
     planned = PlannedTraining.of(config, method.parameters)
     store = Store(store_home(options.unicomp_home, load_settings(root)))
     measured = training_speed(model, method, store)

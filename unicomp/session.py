@@ -330,7 +330,10 @@ class Session:
                 cached=measured.asked == 0,
                 seconds=measured.seconds,
                 items=measured.asked,
-                facts=self._crosschecks(subject, checkpoint, benchmarks),
+                facts={
+                    **self._crosschecks(subject, checkpoint, benchmarks),
+                    "format": checkpoint.facts["format"],
+                },
             )
         )
         return measured
@@ -360,7 +363,7 @@ class Session:
 
 _COST_FACTS = (
     *("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
-    *("estimate", "published", "base"),
+    *("estimate", "published", "base", "format"),
 )
 
 

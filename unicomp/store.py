@@ -2,6 +2,7 @@
 
     HOME/
       checkpoints/KEY/    manifest.json, model/, build.log; after a training also loss.jsonl
+      converted/KEY/      manifest.json, reading.log, model/: a model given in another format
       training/KEY/       an unfinished training; removed when its checkpoint is finished
       responses/KEY/      identity.json, and one JSON-lines file for each batch of items; next-token
                           distributions on running text as distributions-KEY.npy
@@ -43,6 +44,7 @@ from unicomp.errors import StoreError
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
+CONVERTED = "converted"
 TRAINING = "training"
 RESPONSES = "responses"
 SCORES = "scores"

@@ -96,12 +96,12 @@ def check_folder(folder: Path) -> None:
         if lacking := sorted(shards - {path.name for path in weights}):
             raise SpecError(f"{folder} lacks {lacking[0]}, which its index names")
     for path in weights:
-        _check_weights(path)
+        check_weights(path)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise SpecError(f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:2])}, ...)")
 
 
-def _check_weights(path: Path) -> None:
+def check_weights(path: Path) -> None:
     """Raise SpecError unless a safetensors file has the length that its header gives."""
     size = path.stat().st_size
     with path.open("rb") as stream:

@@ -10,6 +10,7 @@ from unicomp.errors import SpecError
 from unicomp.spec import Model
 from unicomp.store import Store
 
+_CONFIGS = ("config.json", "adapter_config.json", "*quant*_config.json")
 _FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 _NOT_FETCHED = ("*/*", "consolidated*")
 
@@ -22,7 +23,9 @@ def locate(model: Model, *, config_only: bool = False) -> Path:
     """
     if model.folder is not None:
         return model.folder
-    return _fetch(model.source, model.revision, config_only)
+    if config_only:
+        return fetch(model.source, model.revision, config_only=True)
+    return _fetch_model(model.source, model.revision)
 
 
 def weights_identity(model: Model, store: Store) -> dict[str, str]:
@@ -35,17 +38,25 @@ def weights_identity(model: Model, store: Store) -> dict[str, str]:
 
 
 @cache
-def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
+def _fetch_model(hub_id: str, revision: str | None) -> Path:
+    folder = fetch(hub_id, revision)
+    check_folder(folder)
+    return folder
+
+
+@cache
+def fetch(hub_id: str, revision: str | None, *, config_only: bool = False) -> Path:
+    """The files of a model or adapter on the hub, unchecked; see `locate`. Raises SpecError."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     try:
-        folder = Path(
+        return Path(
             snapshot_download(
                 hub_id,
                 revision=revision,
-                allow_patterns=["config.json"] if config_only else list(_FILES),
+                allow_patterns=list(_CONFIGS if config_only else _FILES),
                 ignore_patterns=list(_NOT_FETCHED),
             )
         )
@@ -55,6 +66,3 @@ def _fetch(hub_id: str, revision: str | None, config_only: bool) -> Path:
             f"the model {hub_id}{f'@{revision}' if revision else ''} cannot be fetched from the "
             f"hub ({type(error).__name__}: {line}): give a local folder instead"
         ) from error
-    if not config_only:
-        check_folder(folder)
-    return folder

@@ -22,6 +22,7 @@ from unicomp.findings.divergence import (
 )
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
+from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
 from unicomp.findings.outlook import Outlook, outlooks
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
 from unicomp.findings.work import WorkSummary, work_summary
@@ -39,6 +40,7 @@ class Findings:
     retained_perplexity: list[RetainedPerplexity]
     efficiency: list[EfficiencyMetric]
     costs: list[CompressionCost]
+    formats: list[CheckpointFormat]
     crosschecks: list[CrossCheck]
     divergence: list[DivergenceFigure]
     flips: list[Flips]
@@ -57,6 +59,7 @@ def findings_of(card: Scorecard) -> Findings:
         retained_perplexity=retained_perplexity(card),
         efficiency=efficiency_metrics(card),
         costs=compression_costs(card),
+        formats=checkpoint_formats(card),
         crosschecks=crosschecks(card),
         divergence=divergence_figures(card),
         flips=flipped_items(card),

@@ -48,5 +48,5 @@ def compression_costs(card: Scorecard) -> list[CompressionCost]:
             judged_against=facts.get("judged_against"),
         )
         for checkpoint, facts in built.items()
-        if facts
+        if facts.keys() - {"format"}
     ]

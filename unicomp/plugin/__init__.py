@@ -40,13 +40,14 @@ def pytest_load_initial_conftests(
             distribution,
             fixtures,
             foresight,
+            intake,
             options,
             outcome,
             progress,
         )
 
         modules = (
-            *(options, collection, foresight, fixtures, conducting, outcome, distribution),
+            *(options, intake, collection, foresight, fixtures, conducting, outcome, distribution),
             progress,
         )
         for module in modules:

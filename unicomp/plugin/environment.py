@@ -11,6 +11,7 @@ from typing import Any
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
+from unicomp.formats.intake import origin_of
 from unicomp.instruments import Instruments, RefusalDetector
 from unicomp.methods.identity import installed_version
 from unicomp.spec import Model
@@ -50,7 +51,7 @@ def describe(
         },
         "models": {
             model.name: {
-                "source": model.folder.name if model.folder else model.source,
+                "source": _source(model),
                 "revision": model.revision,
                 "kind": model.kind,
                 "rows": _rows(sources[model.name]),
@@ -98,6 +99,13 @@ def _refusal_figures(detector: RefusalDetector, store: Store) -> dict[str, float
         kept = {name: getattr(figures, name) for name in names}
         store.remember(FIGURES, key, kept)
     return kept
+
+
+def _source(model: Model) -> str:
+    """The hub id of a model, or the name of the folder or file that was given."""
+    if model.folder is None:
+        return model.source
+    return str(origin_of(model.folder).get("file", model.folder.name))
 
 
 def _rows(source: Source) -> str:

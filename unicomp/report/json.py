@@ -62,6 +62,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "flips": [asdict(one) for one in findings.flips],
         "silent_changes": [asdict(one) for one in findings.silent_changes],
         "costs": [asdict(one) for one in findings.costs],
+        "formats": [asdict(one) for one in findings.formats],
         "environment": dict(card.environment),
     }
 

@@ -15,7 +15,7 @@ from unicomp.decision import Decision
 from unicomp.findings import Findings
 from unicomp.findings.decoupling import Decoupling
 from unicomp.findings.work import Stage
-from unicomp.report import calibrations, costs, decision, divergence, efficiency, engines
+from unicomp.report import calibrations, costs, decision, divergence, efficiency, engines, formats
 from unicomp.report.tables import columns, metric_table, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
@@ -83,6 +83,7 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         yield titled.table
     yield from map(_dim, (*efficiency.machine(card), *efficiency.notes(card)))
     yield from map(_dim, engines.lines(findings.crosschecks))
+    yield from map(_dim, formats.lines(findings.formats))
     if any(cost.measured or cost.estimated or cost.published for cost in findings.costs):
         yield f"[bold]{costs.TITLE}"
         yield costs.table(findings.costs)

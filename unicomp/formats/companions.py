@@ -1,0 +1,27 @@
+"""The small files of a model folder that do not depend on its weights."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+"""The files that make a tokenizer."""
+
+_SUFFIXES = (".json", ".jinja", ".model", ".txt")
+_KEPT = ("tokenizer_config.json", "generation_config.json")
+_OF_WEIGHTS = ("config.json", ".index.json")
+"""Endings of the settings that belong to weights."""
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer."""
+    return any((folder / name).is_file() for name in TOKENIZERS)
+
+
+def copy_companions(source: Path, target: Path) -> None:
+    """Copy tokenizer, chat template and generation settings, byte for byte."""
+    for path in sorted(source.iterdir()):
+        of_weights = path.name.endswith(_OF_WEIGHTS) and path.name not in _KEPT
+        if path.is_file() and path.suffix in _SUFFIXES and not of_weights:
+            shutil.copyfile(path, target / path.name)

@@ -1,0 +1,67 @@
+"""Read what was given in other formats into the store, before anything is collected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from unicomp.catalogue import CHECKPOINT
+from unicomp.checkpoint import compressed_elsewhere
+from unicomp.errors import SpecError, UnicompError
+from unicomp.formats.intake import settled
+from unicomp.machine.child_process import Narrate
+from unicomp.plugin.options import PLAN, Plan
+from unicomp.spec import Method, Model
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Replace models and checkpoints in other formats by the folders that they are read into.
+
+    One that cannot be read ends the session.
+    """
+    config = session.config
+    if config.option.collectonly:
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        config.stash[PLAN] = _read_in(
+            config.stash[PLAN], reporter.write_line if reporter else print
+        )
+    except UnicompError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _read_in(plan: Plan, narrate: Narrate) -> Plan:
+    def settle(model: Model, base: Model | None = None) -> Model:
+        conditions = plan.conditions[(base or model).name]
+        return settled(
+            model,
+            conditions.store,
+            base=base,
+            engine=conditions.engine.name,
+            device=conditions.engine.resolved_device(),
+            threads=conditions.engine.threads,
+            narrate=narrate,
+        )
+
+    models = tuple(settle(model) for model in plan.models)
+
+    def settle_method(method: Method) -> Method:
+        """The checkpoint, made from the first model that it fits."""
+        error: SpecError | None = None
+        for model in models:
+            if (given := compressed_elsewhere(model, method)) is None:
+                return method
+            try:
+                found = settle(given, model)
+            except SpecError as reason:
+                error = error or reason
+                continue
+            place = {CHECKPOINT: found.source, "revision": found.revision}
+            return replace(method, parameters={**method.parameters, **place})
+        assert error is not None
+        raise error
+
+    return replace(plan, models=models, methods=tuple(map(settle_method, plan.methods)))

@@ -16,7 +16,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -291,10 +292,32 @@ def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Neede
     return needs.by_dataset(wanted)
 
 
+class _Teller:
+    """Prints to the error stream what a long command is doing, at most every few seconds."""
+
+    def __init__(self, seconds: float = 2.0) -> None:
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds
+
+    def __call__(self, text: Callable[[], str]) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + self._seconds
+            print(f"unicomp: {text()}", file=sys.stderr, flush=True)
+
+
 def _score(options: argparse.Namespace) -> int:
-    scores = metric_scores(read_raw_scores(options.table), options.reading)
+    tell = _Teller()
+    raw = read_raw_scores(
+        options.table, lambda line: tell(lambda: f"{options.table}: {line:,} lines read")
+    )
+    scores = metric_scores(raw, options.reading)
     if not options.json:
-        print_metrics(Console(highlight=False, emoji=False), scores, options.reading)
+        print_metrics(
+            Console(highlight=False, emoji=False),
+            scores,
+            options.reading,
+            lambda done, total: tell(lambda: f"{done:,} of {total:,} models printed"),
+        )
         return 0
     rows = []
     for score in scores:

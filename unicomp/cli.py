@@ -12,6 +12,7 @@ unicomp verify RECORD SCORECARD       whether a decision record belongs to a sco
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
     does not belong together.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))

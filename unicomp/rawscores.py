@@ -68,7 +68,8 @@ class MetricScore:
 def read_raw_scores(path: Path, on_line: Callable[[int], None] = lambda line: None) -> RawScores:
     """Read the raw scores in a CSV file: UTF-8, with a header, columns in any order.
 
-    `on_line` is called with the number of each line that was read. Raises SpecError with the file and the line for an unknown column or benchmark, a second value
+    `on_line` is called with the number of each line that was read.
+    Raises SpecError with the file and the line for an unknown column or benchmark, a second value
     of one score, a model without its baseline, and a value that is no number or is impossible for
     its benchmark.
     """

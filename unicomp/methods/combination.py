@@ -93,7 +93,7 @@ def _compress(
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         between = Path(folder) / "model"
         first.compress(source, between, calibration)
-        config = json.loads((between / "config.json").read_text())
+        config = json.loads((between / "config.json").read_text(encoding="utf-8"))
         if reason := second.why_unsupported(config):
             raise UnsupportedError(f"{second} cannot compress what {first} leaves: {reason}")
         second.compress(between, target, calibration)

@@ -54,7 +54,7 @@ class Display:
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        stream = os.fdopen(os.dup(self._descriptor), "w")
+        stream = os.fdopen(os.dup(self._descriptor), "w", encoding="utf-8")
         stream.write("\n")  # pytest's line of dots continues below
         self._progress = Progress(
             SpinnerColumn(),

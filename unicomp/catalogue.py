@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from unicomp.data.ancestry import base_among
 from unicomp.data.calibration import (
     CALIBRATION_SEED,
     SAMPLES,
@@ -354,6 +355,18 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
             raise _CHECKPOINTS.unknown(given, known)
     model = load_model(given, roots)
     return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
+
+
+def base_of(checkpoint: Method, models: Sequence[Model]) -> Model | None:
+    """The model among `models` that a checkpoint compressed elsewhere belongs to, if it is known.
+
+    A single model is always the one. See `unicomp/data/ancestry.py` for several.
+    """
+    if len(models) == 1:
+        return models[0]
+    folder = Path(checkpoint.parameters[CHECKPOINT])
+    here = folder if folder.is_absolute() else None
+    return base_among(models, here, checkpoint.parameters.get("base"))
 
 
 def _as_method(found: Model | Published, filed: Published | None) -> Method:

@@ -39,13 +39,13 @@ from unicomp.distillation.speed import training_speed
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, READINGS
 from unicomp.mirror import fetch, needs, survey
-from unicomp.policy import check_name_given, parse_floor_option
+from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.rawscores import metric_scores, read_raw_scores
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
 from unicomp.report.plan import print_plan, print_power
-from unicomp.settings import FILE, load_settings, store_home
+from unicomp.settings import load_settings, project_root, store_home
 from unicomp.spec import CheckpointId
 from unicomp.store import Store
 from unicomp.units import amount
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _cache(options: argparse.Namespace) -> int:
-    store = Store(store_home(options.unicomp_home, load_settings(Path.cwd())))
+    store = Store(store_home(options.unicomp_home, load_settings(project_root(Path.cwd()))))
     if options.action == "verify":
         found = list(cache.damaged(store))
         for path, reason in found:
@@ -153,7 +153,7 @@ def _cache(options: argparse.Namespace) -> int:
 
 
 def _mirror(options: argparse.Namespace) -> int:
-    root = _project()
+    root = project_root(Path.cwd())
     lock = load_lock(root)
     wanted = _needed(root, options.suites)
     quiet = bool(os.environ.get("CI"))
@@ -198,7 +198,7 @@ def _plan(options: argparse.Namespace) -> int:
         )
     if options.samples is not None or options.dataset_root is not None:
         raise SpecError("--samples and --dataset-root plan a gate: give --floor NAME=PERCENT, too")
-    root = _project()
+    root = project_root(Path.cwd())
     roots = catalogue.roots(root)
     method = catalogue.load_method(options.method, roots)
     model = catalogue.load_model(options.model, roots)
@@ -231,11 +231,11 @@ def _plan_gate(options: argparse.Namespace) -> int:
         raise SpecError("--devices plans a distillation: leave it out, or leave out --floor")
     if options.samples is not None and options.samples < 1:
         raise SpecError(f"--samples {options.samples} is not possible: give 1 or more")
-    root = _project()
+    root = project_root(Path.cwd())
     roots, settings = catalogue.roots(root), load_settings(root)
     model = catalogue.load_model(options.model, roots)
     method = catalogue.load_method(options.method, roots) if options.method else None
-    floors = dict(parse_floor_option(text) for text in options.floor)
+    floors = parse_floor_options(options.floor)
     benchmarks = catalogue.load_benchmarks(
         catalogue.suite_folders(root),
         on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr),
@@ -267,12 +267,6 @@ def _plan_gate(options: argparse.Namespace) -> int:
         title = f"gate of {model}: the chance that a lossless candidate passes"
         print_power(Console(highlight=False, emoji=False), title, planned)
     return 0
-
-
-def _project() -> Path:
-    """The folder of `unicomp.toml`: this one, or the nearest above it; else this one."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
 
 
 def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.NeededRows]]:

@@ -112,6 +112,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for mark in metafunc.definition.iter_markers("parametrize")
         for name in _argument_names(mark)
     }
+    taken |= {name for call in metafunc._calls for name in call.params}  # by a conftest's hook
     if not _uses_ours(metafunc._arg2fixturedefs, "calibration"):
         taken.add("calibration")  # a fixture of the user gives it
     free = [
@@ -171,14 +172,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the given names, and deselect the tests that should not run.
 
-    These are tests of benchmarks without embedded rows, repeated tests, costs of checkpoints that
-    were not built here, and tests that run on request only.
+    These are tests of checkpoints that belong to another model, of benchmarks without embedded
+    rows, repeated tests, costs of checkpoints that were not built here, and tests that run on
+    request only.
     """
     plan = config.stash[PLAN]
     grid = config.stash[GRID] = Grid()
     try:
         _check(config, plan, grid, items)
         lists = (
+            [item for item in items if (one := subject_of(item)) and not plan.is_asked(one)],
             _outside(plan, grid, items),
             _repeated(items),
             _free(plan, items),

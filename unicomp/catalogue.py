@@ -9,9 +9,11 @@ in suite files.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from itertools import count as counting
@@ -37,7 +39,16 @@ from unicomp.data.calibration_file import (
 from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
 from unicomp.data.sources import Source, run_module, shipped_fixtures, shipped_folder
 from unicomp.errors import SpecError
-from unicomp.spec import Benchmark, Calibration, Method, Model, Published, measures_in, nearest
+from unicomp.spec import (
+    Benchmark,
+    Calibration,
+    Method,
+    Model,
+    Probe,
+    Published,
+    measures_in,
+    nearest,
+)
 from unicomp.store import Store
 
 Named = TypeVar("Named", Model, Method, Recipe | Mixture, Published)
@@ -405,19 +416,58 @@ def load_benchmarks(
     found: list[Benchmark] = []
     for path in paths:
         try:
-            module = _run_file(path)
+            measures = _declared_in(path)
         except SpecError as error:
             if on_skip is None or not _may_run_in_pytest(error.__cause__):
                 raise
             on_skip(error)
             continue
-        for name, value in vars(module).items():
-            marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
-            parameters = [getattr(mark, "args", ()) for mark in marks]
-            for bench in measures_in([value, parameters]):
-                if isinstance(bench, Benchmark) and bench not in found:
-                    found.append(bench)
+        for bench in measures:
+            if isinstance(bench, Benchmark) and bench not in found:
+                found.append(bench)
     return found
+
+
+def _declared_in(path: Path) -> list[Benchmark | Probe]:
+    """The benchmarks and probes that a file of tests declares. Raises SpecError."""
+    found: list[object] = []
+    for name, value in vars(_run_file(path)).items():
+        marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
+        found += [value, *(getattr(mark, "args", ()) for mark in marks)]
+    return measures_in(found)
+
+
+def names_declared(names: Collection[str], folders: Iterable[Path]) -> set[str]:
+    """Those of `names` that the files of tests below some folders give to a benchmark or a probe.
+
+    A name counts if it stands in a file as a text, or if the file makes it when it is run.
+    """
+    found: set[str] = set()
+    for path in _python_files(folders):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        with suppress(SyntaxError, ValueError, RecursionError):
+            nodes = ast.walk(ast.parse(text))
+            found.update(
+                node.value
+                for node in nodes
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            )
+        if not found.issuperset(names) and path.name.startswith("test_") and "unicomp" in text:
+            with suppress(SpecError):
+                found.update(measure.name for measure in _declared_in(path))
+    return found.intersection(names)
+
+
+def _python_files(folders: Iterable[Path]) -> Iterator[Path]:
+    """The Python files below some folders, without environments and hidden folders."""
+    for top in folders:
+        for folder, inner, files in os.walk(top):
+            inner[:] = sorted(
+                name
+                for name in inner
+                if name[0] not in "._" and not (Path(folder, name) / "pyvenv.cfg").exists()
+            )
+            yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
 
 
 def _may_run_in_pytest(cause: BaseException | None) -> bool:

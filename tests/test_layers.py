@@ -52,6 +52,7 @@ ORDER = (
     "scorecard",
     "findings",
     "session",
+    "forecast",
     "report",
     "record",
     "plugin",

@@ -37,7 +37,7 @@ SESSION = pytest.StashKey[Session]()
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The session of this process; it builds, measures and loads checkpoints."""
-    plan = pytestconfig.stash[PLAN]
+    plan, display = pytestconfig.stash[PLAN], pytestconfig.stash[DISPLAY]
     session = Session(
         conditions=plan.conditions,
         calibration=plan.load_calibration,
@@ -46,7 +46,9 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         effort=plan.settings.effort,
         fresh_timings=wants_fresh_timings(pytestconfig),
         roots=plan.roots,
-        narrate=pytestconfig.stash[DISPLAY].show,
+        narrate=display.show,
+        count=display.count,
+        finish=display.finish,
     )
     pytestconfig.stash[SESSION] = session
     yield session

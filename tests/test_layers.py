@@ -53,6 +53,7 @@ ORDER = (
     "scorecard",
     "findings",
     "session",
+    "forecast",
     "report",
     "record",
     "plugin",

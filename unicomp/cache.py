@@ -83,12 +83,14 @@ def _entry(kind: str, path: Path, label: str) -> Entry:
 def _describe(path: Path) -> str:
     try:
         if (path / "identity.json").is_file():
-            identity = json.loads((path / "identity.json").read_text())
+            identity = json.loads((path / "identity.json").read_text(encoding="utf-8"))
             return f"{identity['model']}/{identity['method']}"
         if (path / MANIFEST).is_file():
-            return str(json.loads((path / MANIFEST).read_text())["facts"].get("label", ""))
+            return str(
+                json.loads((path / MANIFEST).read_text(encoding="utf-8"))["facts"].get("label", "")
+            )
         if path.is_file():
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             return f"{len(content)} rows" if isinstance(content, list) else content["benchmark"]
     except (OSError, ValueError, KeyError, TypeError):
         return "damaged"

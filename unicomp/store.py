@@ -169,7 +169,7 @@ class Store:
         """
         path = self.home / kind / key
         try:
-            manifest = json.loads((path / MANIFEST).read_text())
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             for name, entry in manifest["files"].items():
                 if (path / name).stat().st_size != entry["size"]:
                     return None
@@ -227,7 +227,7 @@ class Store:
     @staticmethod
     def corrupt_files(artifact: Artifact) -> list[str]:
         """The files of an artifact that are missing, or differ from the manifest."""
-        manifest = json.loads((artifact.path / MANIFEST).read_text())
+        manifest = json.loads((artifact.path / MANIFEST).read_text(encoding="utf-8"))
         return [
             name
             for name, entry in manifest["files"].items()
@@ -272,7 +272,7 @@ class Store:
     def recall(self, kind: str, key: str) -> Any | None:
         """The JSON value stored under `key`, or None."""
         try:
-            return json.loads((self.home / kind / f"{key}.json").read_text())
+            return json.loads((self.home / kind / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 

@@ -616,6 +616,24 @@ def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Jo
     return Joint(tuple(parts), {pair: one for pair, one in shared.items() if one})
 
 
+def recorded_once(rows: Sequence[Row]) -> list[Row]:
+    """The rows, each benchmark or probe of a checkpoint once, in the order of the first.
+
+    Several tests may measure the same, and a test may be repeated. The worst verdict stays, and
+    with equal ones the row of the higher floor.
+    """
+    ranks = (*_WORST_FIRST, "undecided", "pass")
+    found: dict[tuple[CheckpointId, str], Row] = {}
+    for row in rows:
+        known = found.setdefault((row.checkpoint, row.benchmark), row)
+        if (ranks.index(row.verdict), -(row.floor or 0)) < (
+            ranks.index(known.verdict),
+            -(known.floor or 0),
+        ):
+            found[row.checkpoint, row.benchmark] = row
+    return list(found.values())
+
+
 def _worst(rows: Sequence[Row]) -> Verdict:
     verdicts = {row.verdict for row in rows}
     return next((verdict for verdict in _WORST_FIRST if verdict in verdicts), "missing")

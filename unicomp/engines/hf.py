@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -114,6 +114,18 @@ class HuggingFaceEngine:
             lambda request: (request.request_type, self._batch_size(request)),
             self._answer_batches,
         )
+
+    def watch(self, on_answer: Callable[[], None]) -> None:
+        """Call `on_answer` for each request that is answered from now on.
+
+        lm-eval tells its cache of each answer as soon as it has it.
+        """
+
+        class Watch:
+            def add_partial(self, *answer: object) -> None:
+                on_answer()
+
+        self._lm.set_cache_hook(Watch())
 
     def log_probabilities(self, chunks: Sequence[Sequence[int]], most: int) -> NDArray[np.float16]:
         """The log-probabilities of all next tokens; see `Engine.log_probabilities`."""

@@ -24,7 +24,7 @@ from unicomp.policy import Policy
 from unicomp.report import json as json_report
 from unicomp.report import terminal
 from unicomp.scorecard import Scorecard, Work, scorecard
-from unicomp.verdict import Row, failed_with_test
+from unicomp.verdict import Row, failed_with_test, recorded_once
 
 UNDECIDED = 10
 """The exit status of a gate that is neither open nor shut; pytest uses 0 to 6."""
@@ -109,7 +109,7 @@ class Ledger:
                 replace(row, reason=reason) if row.verdict == "missing" and not row.reason else row
                 for row in {**known, **heard}.values()
             ]
-        return rows
+        return recorded_once(rows)
 
 
 LEDGER = pytest.StashKey[Ledger]()

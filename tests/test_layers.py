@@ -24,6 +24,7 @@ ORDER = (
     "store",
     "data",
     "catalogue",
+    "admission",
     "distillation",
     "methods",
     "checkpoint",

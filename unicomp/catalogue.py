@@ -366,7 +366,7 @@ def _as_method(found: Model | Published, filed: Published | None) -> Method:
             "base": filed.base,
             "published": {name: value for name, value in asdict(filed.cost).items() if value},
         }
-    if family is None and folder.is_absolute() and "quantization_config" in read_config(folder):
+    if family is None and folder.is_absolute() and read_config(folder).get("quantization_config"):
         family = "quantization"
     return Method(name=found.name, family=family, parameters=parameters, calibrated=False)
 

@@ -217,16 +217,21 @@ def why_unsupported(model: Model, method: Method) -> str | None:
     return method.why_unsupported(read_config(locate(model, config_only=True)))
 
 
+def compressed_elsewhere(model: Model, method: Method) -> Model | None:
+    """The checkpoint that a method stands for, as a model to load; None if it stands for none."""
+    if CHECKPOINT not in method.parameters:
+        return None
+    return replace(
+        model,
+        name=method.name,
+        source=method.parameters[CHECKPOINT],
+        revision=method.parameters.get("revision"),
+    )
+
+
 def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
     """The baseline, or a checkpoint that was compressed elsewhere."""
-    used = model
-    if CHECKPOINT in method.parameters:
-        used = replace(
-            model,
-            name=method.name,
-            source=method.parameters[CHECKPOINT],
-            revision=method.parameters.get("revision"),
-        )
+    used = compressed_elsewhere(model, method) or model
     folder = locate(used)
     bits, group_size = declared_precision(read_config(folder))
     facts = {

@@ -1,4 +1,4 @@
-"""The weights of a model as they lie on disk, in safetensors files; packed ones too.
+"""The weights of a model as they lie on disk (`unicomp.data.weight_files`); packed ones too.
 
 A packed matrix is stored as `weight_packed`, `weight_scale` and `weight_shape`, and also as
 `weight_zero_point` if its integers are not symmetric.
@@ -6,13 +6,15 @@ A packed matrix is stored as `weight_packed`, `weight_scale` and `weight_shape`,
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.weight_files import headers as headers  # for those who read methods' weights
+from unicomp.data.weight_files import parameters as parameters
+from unicomp.data.weight_files import size as size
+from unicomp.data.weight_files import tensors as tensors
 from unicomp.spec import Guarantees
 
 if TYPE_CHECKING:
@@ -22,38 +24,6 @@ PACKED = ".weight_packed"
 SCALE = ".weight_scale"
 SHAPE = ".weight_shape"
 ZERO_POINT = ".weight_zero_point"
-
-
-def tensors(folder: Path) -> Iterator[tuple[str, Any]]:
-    """Name and lazily read slice of every stored tensor."""
-    from safetensors import safe_open
-
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (not a mapping)
-                yield name, weights.get_slice(name)
-
-
-def headers(folder: Path) -> dict[str, dict[str, Any]]:
-    """Name → `dtype`, `shape` and `data_offsets` of every stored tensor, read without torch."""
-    entries: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        entries.update(header)
-    return entries
-
-
-def parameters(folder: Path) -> int:
-    """The number of weights of a full-precision model, zeros included."""
-    return sum(math.prod(entry["shape"]) for entry in headers(folder).values())
-
-
-def size(folder: Path) -> int:
-    """The bytes of the weights on disk."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def is_matrix(name: str, shape: Sequence[int], linear: Mapping[str, Any]) -> bool:

@@ -35,6 +35,7 @@ def pytest_load_initial_conftests(
     """
     if is_active(early_config, args):
         from unicomp.plugin import (
+            admitting,
             collection,
             conducting,
             distribution,
@@ -46,8 +47,8 @@ def pytest_load_initial_conftests(
         )
 
         modules = (
-            *(options, collection, foresight, fixtures, conducting, outcome, distribution),
-            progress,
+            *(options, collection, foresight, admitting, fixtures, conducting, outcome),
+            *(distribution, progress),
         )
         for module in modules:
             early_config.pluginmanager.register(module, module.__name__)

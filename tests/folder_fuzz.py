@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.families import write_model
 from unicomp.data.weight_files import INDEX, SINGLE
 
-EMBEDDED = Path(__file__).parent.parent / "fixtures/embedded/model"
 SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
 TEMPLATE = "chat_template.jinja"
 LONGEST = 1000
@@ -30,36 +30,27 @@ VALUES: tuple[Any, ...] = (
 
 
 def make_folders(place: Path) -> list[Path]:
-    """A tiny model with the embedded tokenizer: in one file, and in shards."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    """A tiny model with the embedded tokenizer: in one file, and in three shards."""
+    narrow = {"hidden_size": 8, "intermediate_size": 16, "head_dim": 4, "num_attention_heads": 2}
+    single = write_model(place / "single", "llama", **narrow)
+    shards = Path(shutil.copytree(single, place / "shards"))
+    into_shards(shards, 3)
+    return [single, shards]
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=1024,
-        hidden_size=8,
-        intermediate_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=4,
-        max_position_embeddings=512,
-        dtype="bfloat16",
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    model = LlamaForCausalLM(config).to(torch.bfloat16)
-    folders = []
-    for name, size in (("single", "1GB"), ("shards", "17KB")):
-        folder = place / name
-        model.save_pretrained(folder, max_shard_size=size)
-        for file in ("tokenizer.json", "tokenizer_config.json", "generation_config.json", TEMPLATE):
-            shutil.copyfile(EMBEDDED / file, folder / file)
-        folders.append(folder)
-    assert (folders[0] / SINGLE).exists()
-    assert (folders[1] / INDEX).exists()
-    return folders
+
+def into_shards(folder: Path, count: int) -> None:
+    """Spread the weights of a folder over files, in the order of their names."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / SINGLE)
+    where: dict[str, str] = {}
+    for number in range(count):
+        shard = f"model-{number + 1:05}-of-{count:05}.safetensors"
+        part = {name: weights[name] for name in sorted(weights)[number::count]}
+        save_file(part, folder / shard, metadata={"format": "pt"})
+        where |= dict.fromkeys(part, shard)
+    (folder / SINGLE).unlink()
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": where}))
 
 
 # -- mutations ----------------------------------------------------------------------------------
@@ -125,13 +116,16 @@ def _places(value: Any) -> Any:
             yield from _places(inner)
 
 
+_BYTE_CHANGES = (
+    *("cut", "flip", "flip", "flip", "insert", "utf-16", "bom", "empty", "pointer", "deep"),
+    *("folder", "gone", "broken link", "repeat key", "latin-1"),
+)
+
+
 def _mutate_bytes(path: Path, dice: random.Random, within: int | None = None) -> str:
     """Change a file as bytes; `within` limits bit flips to its first bytes."""
     content = bytearray(path.read_bytes())
-    what = dice.choice(
-        ["cut", "flip", "flip", "flip", "insert", "utf-16", "bom", "empty", "pointer", "deep"]
-        + ["folder", "gone", "broken link", "repeat key", "latin-1"]
-    )
+    what = dice.choice(_BYTE_CHANGES)
     if what == "cut":
         del content[dice.randrange(len(content)) :]
     elif what == "flip":

@@ -32,6 +32,10 @@ EXTRAS = {
 _HEADS = "further prediction heads"
 _PREDICTION_LAYERS = ("num_nextn_predict_layers", "num_mtp_layers", "mtp_num_hidden_layers")
 
+_LAID_OUT = ("compressed-tensors", "fp8")
+"""Formats whose packed weights have their shapes before anything is loaded."""
+_EMBEDDING = re.compile(r"(^|\.)(embed\w*|wte|lm_head)\.weight$")
+
 _SCALE_NAN = 255
 """The byte that is no number in the type E8M0, which scales of groups have."""
 
@@ -67,7 +71,7 @@ def load(
     With `empty` its weights take no memory and have no values. Raises SpecError unless each weight
     of the model was read from the folder, and each stored tensor used or a known extra.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
@@ -81,10 +85,13 @@ def load(
         )
     except Exception as error:
         raise _unloadable(folder, error) from error
-    stored = headers(folder)
+    stored, config = headers(folder), read_config(folder)
     _check_shapes(folder, report["mismatched_keys"])
+    if quantization := config.get("quantization_config"):
+        settings = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        _check_shapes(folder, _of_other_shape(model, settings, quantization.get("quant_method")))
     missing = {*report["missing_keys"], *_silently_missing(model, stored)}
-    extras, unexpected = _sorted_out(report["unexpected_keys"], read_config(folder))
+    extras, unexpected = _sorted_out(report["unexpected_keys"], config)
     _check_missing(folder, missing, unexpected)
     if unexpected:
         raise SpecError(
@@ -155,12 +162,35 @@ def _unloadable(folder: Path, error: Exception) -> SpecError:
     )
 
 
-def _check_shapes(folder: Path, mismatched: Collection[tuple[str, Any, Any]]) -> None:
+def _check_shapes(folder: Path, mismatched: Iterable[tuple[str, Any, Any]]) -> None:
     for name, stored, wanted in sorted(mismatched, key=str):
         raise SpecError(
             f"{folder} stores {shown(name)} with the shape {list(stored)}, and its config.json "
             f"makes it {list(wanted)}"
         )
+
+
+def _of_other_shape(model: Any, config: Any, method: object) -> Iterator[tuple[str, Any, Any]]:
+    """Name, shape and wanted shape of each weight of a quantized model that has another one.
+
+    transformers compares no shapes there. The model is built a second time without weights; where
+    the format is not known to be laid out by then, only what is never quantized is compared.
+    """
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # it would list every weight as missing
+    try:
+        unloaded = type(model).from_pretrained(
+            None, config=config, state_dict={}, device_map="meta", dtype=model.dtype
+        )
+    finally:
+        logging.set_verbosity(level)
+    found = model.state_dict()
+    for name, wanted in unloaded.state_dict().items():
+        compared = method in _LAID_OUT or wanted.ndim == 1 or _EMBEDDING.search(name)
+        if compared and name in found and found[name].shape != wanted.shape:
+            yield name, found[name].shape, wanted.shape
 
 
 def _check_missing(folder: Path, missing: Collection[str], unexpected: Collection[str]) -> None:

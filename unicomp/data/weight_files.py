@@ -62,7 +62,7 @@ def headers(folder: Path) -> Headers:
     for path in paths:
         if not path.exists():
             raise SpecError(f"{folder} lacks {path.name}, which its index names")
-        for name, entry in _read_header(path).items():
+        for name, entry in read_header(path).items():
             if name in found:
                 raise SpecError(
                     f"{folder} stores {shown(name)} twice, in {holder[name]} and {path.name}: "
@@ -151,7 +151,7 @@ def _weight_map(folder: Path) -> Mapping[str, str]:
 # -- one file -----------------------------------------------------------------------------------
 
 
-def _read_header(path: Path) -> Headers:
+def read_header(path: Path) -> Headers:
     """The header of a safetensors file. Raises SpecError unless the file is whole."""
     check_file(path)
     try:

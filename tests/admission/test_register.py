@@ -106,3 +106,13 @@ def test_other_weights_are_named_though_they_are_no_part_of_the_content(
     notes = admit([Applicant(model)], store)
     assert notes[0] == "mine: has other weights, which are not read: pytorch_model.bin"
     assert len(worker.requests) == 1
+
+
+def test_a_second_set_that_a_server_would_read_is_refused(
+    store: Store, model: Model, worker: Worker
+) -> None:
+    second = Path(model.source) / "consolidated.safetensors"
+    shutil.copyfile(Path(model.source) / "model.safetensors", second)
+    admit([Applicant(model)], store)
+    with pytest.raises(SpecError, match=r"consolidated\.safetensors, which vLLM would read"):
+        admit([Applicant(model)], store, serves=True)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.families import write_model
 from tests.folder_fuzz import into_shards
-from unicomp.admission.weights import check_weights
+from unicomp.admission.weights import check_finite, check_weights, is_identical
 from unicomp.admission.worker import outcome
 from unicomp.data.model_folder import check_folder
 from unicomp.data.weight_files import INDEX, SINGLE, beside, headers, parameters, size
@@ -207,8 +207,27 @@ def test_a_known_extra_is_named_and_not_refused(
     change(folder, lambda weights: weights | {name: weights[DOWN]})
     configure(folder, **settings)
     (note,) = check(folder)
-    assert what in note
-    assert "1 tensors" in note
+    assert note.startswith(f"1 stored tensors are not used: {what}")
+
+
+def test_weights_of_every_type_are_read(folder: Path, tmp_path: Path) -> None:
+    """A scalar, an empty tensor and types of eight bits are compared and searched for NaN."""
+    narrow = {
+        "scalar": torch.tensor(1.0),
+        "empty": torch.zeros(0, 4),
+        "e4m3": torch.ones(4).to(torch.float8_e4m3fn),
+        "e8m0": torch.ones(4).to(torch.float8_e8m0fnu),
+        "packed": torch.ones(4, dtype=torch.uint8),
+    }
+    change(folder, lambda weights: narrow)
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    check_finite(folder)
+    assert is_identical(folder, other)
+    change(other, lambda weights: weights | {"packed": torch.zeros(4, dtype=torch.uint8)})
+    assert not is_identical(folder, other)
+    change(other, with_value("e4m3", float("nan")))
+    with pytest.raises(SpecError, match="e4m3 has 1 values"):
+        check_finite(other)
 
 
 def test_null_as_quantization_is_a_model_in_full_precision(folder: Path) -> None:

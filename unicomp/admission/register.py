@@ -91,13 +91,22 @@ def admit(
         found = store.recall(ADMISSIONS, key) or {}
         if "refused" in found:
             raise SpecError(found["refused"].replace(_FOLDER, str(applicant.folder)))
-        notes += [f"{applicant.model}: {note}" for note in (*_beside(applicant), *found["notes"])]
+        own = _beside(applicant, serves)
+        notes += [f"{applicant.model}: {note}" for note in (*own, *found["notes"])]
     return notes
 
 
-def _beside(applicant: Applicant) -> list[str]:
-    """A note on weight files that are not read; they are no part of the folder's identity."""
+def _beside(applicant: Applicant, serves: bool) -> list[str]:
+    """A note on weight files that are not read; they are no part of the folder's identity.
+
+    Raises SpecError for those that a server would read, too.
+    """
     others = beside(applicant.folder)
+    if serves and (read := [name for name in others if name.endswith(".safetensors")]):
+        raise SpecError(
+            f"{applicant.folder} has a second set of weights, {read[0]}, which vLLM would read "
+            "over the first one: move it elsewhere"
+        )
     return [f"has other weights, which are not read: {', '.join(others)}"] if others else []
 
 

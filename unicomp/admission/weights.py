@@ -17,6 +17,7 @@ from unicomp.data.json_object import shown
 from unicomp.data.model_folder import read_config
 from unicomp.data.weight_files import headers, tensors
 from unicomp.errors import SpecError, first_line
+from unicomp.machine.child_process import Narrate
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,11 @@ class UnavailableError(SpecError):
 
 
 def check_weights(
-    folder: Path, *, trust_remote_code: bool = False, serves: bool = False
+    folder: Path,
+    *,
+    trust_remote_code: bool = False,
+    serves: bool = False,
+    narrate: Narrate = lambda text: None,
 ) -> list[str]:
     """Notes on the weights of a folder that passed `check_folder`.
 
@@ -53,7 +58,7 @@ def check_weights(
     transformers cannot load the folder. With `serves` a server will load it, so a format that
     transformers cannot load on this machine is a note.
     """
-    check_finite(folder)
+    check_finite(folder, narrate)
     try:
         _, notes = load(folder, trust_remote_code=trust_remote_code, empty=True)
     except UnavailableError as error:
@@ -100,14 +105,14 @@ def load(
         )
     _check_tied(folder, model, stored)
     extras.update(_set_aside(model, stored))
-    return model, [
-        f"stores {what}, which is not used: {count} tensors" for what, count in extras.items()
-    ]
+    return model, [f"{count} stored tensors are not used: {what}" for what, count in extras.items()]
 
 
-def check_finite(folder: Path) -> None:
+def check_finite(folder: Path, narrate: Narrate = lambda text: None) -> None:
     """Read every stored weight; attention can hide NaN and infinity from the logits."""
-    for name, entry in tensors(folder):
+    total = len(headers(folder))
+    for number, (name, entry) in enumerate(tensors(folder), start=1):
+        narrate(f"reading the weights of {folder.name}: {number} of {total} tensors")
         if (bad := _not_finite(name, entry[...])) > 0:
             raise SpecError(f"{folder}: {shown(name)} has {bad} values that are NaN or infinite")
 
@@ -120,19 +125,23 @@ def is_identical(folder: Path, baseline: Path) -> bool:
     if {n: e["shape"] for n, e in mine.items()} != {n: e["shape"] for n, e in other.items()}:
         return False
     theirs = dict(tensors(baseline))
-    return all(
-        torch.equal(entry[...].float(), theirs[name][...].float())
-        for name, entry in tensors(folder)
-    )
+    for name, entry in tensors(folder):
+        one, two = entry[...], theirs[name][...]
+        if one.dtype == two.dtype:  # byte by byte, since types of 4 bits have no arithmetic
+            one, two = (values.reshape(-1).view(torch.uint8) for values in (one, two))
+        if not torch.equal(one.float(), two.float()):
+            return False
+    return True
 
 
 def _not_finite(name: str, values: torch.Tensor) -> int:
     """How many values are NaN or infinite."""
     import torch
 
+    if "float4" in str(values.dtype):  # every value is a number
+        return 0
     if values.is_floating_point():
-        # types of 8 bits have no isfinite on every device
-        wide = values.float() if values.itemsize == 1 else values
+        wide = values.float() if values.itemsize == 1 else values  # 8 bits have no isfinite
         return int((~wide.isfinite()).sum())
     if values.dtype == torch.uint8 and name.endswith(("_scale", "_scales", ".scales")):
         return int((values == _SCALE_NAN).sum())
@@ -271,12 +280,11 @@ def _check_tied(folder: Path, model: Any, stored: Mapping[str, Any]) -> None:
     """
     import torch
 
-    pairs = model.all_tied_weights_keys.items()
-    pairs = [pair for pair in pairs if pair[0] in stored and pair[1] in stored]
-    if not pairs:
-        return
     values = dict(tensors(folder))
-    for name, other in pairs:
+    for pair in model.all_tied_weights_keys.items():
+        name, other = (_stored_name(one, stored) for one in pair)
+        if name is None or other is None:
+            continue
         one, two = values[name][...], values[other][...]
         if one.shape != two.shape or not torch.equal(one, two):
             raise SpecError(
@@ -284,6 +292,15 @@ def _check_tied(folder: Path, model: Any, stored: Mapping[str, Any]) -> None:
                 "config.json says that they are one: set tie_word_embeddings to false to use both, "
                 f"or remove {shown(name)}"
             )
+
+
+def _stored_name(name: str, stored: Iterable[str]) -> str | None:
+    """The name under which a weight is stored: its own, or one with another prefix."""
+    if name in stored:
+        return name
+    end = ".".join(name.split(".")[-2:])
+    found = [one for one in stored if f".{one}".endswith(f".{end}")]
+    return found[0] if len(found) == 1 else None
 
 
 def _some(names: Collection[str]) -> str:

@@ -22,10 +22,11 @@ def check_all(request: Mapping[str, Any], narrate: Narrate) -> list[dict[str, An
     serves, outcomes = bool(request["serves"]), []
     for one in request["folders"]:
         folder, baseline = Path(one["folder"]), one["baseline"]
-        narrate(f"checking the weights of {folder.name}")
         compared = Path(baseline) if baseline else None
         trust = bool(one["trust_remote_code"])
-        outcomes.append(outcome(folder, compared, trust_remote_code=trust, serves=serves))
+        outcomes.append(
+            outcome(folder, compared, trust_remote_code=trust, serves=serves, narrate=narrate)
+        )
     return outcomes
 
 
@@ -35,11 +36,14 @@ def outcome(
     *,
     trust_remote_code: bool = False,
     serves: bool = False,
+    narrate: Narrate = lambda text: None,
 ) -> dict[str, Any]:
     """The `notes` on one folder, or why it is `refused` in one line, whatever the folder holds."""
     try:
         check_folder(folder)
-        notes = check_weights(folder, trust_remote_code=trust_remote_code, serves=serves)
+        notes = check_weights(
+            folder, trust_remote_code=trust_remote_code, serves=serves, narrate=narrate
+        )
         _load_tokenizer(folder, trust_remote_code)
         if baseline is not None and is_identical(folder, baseline):
             notes.append("is identical to the baseline: every stored tensor is the same")

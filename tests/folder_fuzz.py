@@ -30,12 +30,14 @@ VALUES: tuple[Any, ...] = (
 
 
 def make_folders(place: Path) -> list[Path]:
-    """A tiny model with the embedded tokenizer: in one file, and in three shards."""
+    """A tiny model with the embedded tokenizer: in one file, in shards, and in FP8."""
     narrow = {"hidden_size": 8, "intermediate_size": 16, "head_dim": 4, "num_attention_heads": 2}
     single = write_model(place / "single", "llama", **narrow)
     shards = Path(shutil.copytree(single, place / "shards"))
     into_shards(shards, 3)
-    return [single, shards]
+    quantized = Path(shutil.copytree(single, place / "quantized"))
+    into_fp8(quantized)
+    return [single, shards, quantized]
 
 
 def into_shards(folder: Path, count: int) -> None:
@@ -51,6 +53,36 @@ def into_shards(folder: Path, count: int) -> None:
         where |= dict.fromkeys(part, shard)
     (folder / SINGLE).unlink()
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": where}))
+
+
+def into_fp8(folder: Path) -> None:
+    """Quantize a folder: FP8 with a scale for each output, as compressed-tensors stores it."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / SINGLE)
+    for name in [name for name in weights if "_proj" in name]:
+        weight = weights[name].float()
+        scale = weight.abs().amax(dim=1, keepdim=True) / 448
+        weights[name] = (weight / scale).to(torch.float8_e4m3fn)
+        weights[f"{name}_scale"] = scale.bfloat16()
+    save_file(weights, folder / SINGLE, metadata={"format": "pt"})
+    arguments = {"num_bits": 8, "type": "float", "symmetric": True}
+    group = {
+        "targets": ["Linear"],
+        "weights": {**arguments, "strategy": "channel", "dynamic": False},
+        "input_activations": {**arguments, "strategy": "token", "dynamic": True},
+    }
+    quantization = {
+        "quant_method": "compressed-tensors",
+        "format": "float-quantized",
+        "quantization_status": "compressed",
+        "ignore": ["lm_head"],
+        "config_groups": {"group_0": group},
+    }
+    path = folder / "config.json"
+    settings = json.loads(path.read_text()) | {"quantization_config": quantization}
+    path.write_text(json.dumps(settings))
 
 
 # -- mutations ----------------------------------------------------------------------------------
@@ -220,7 +252,7 @@ class Fuzz:
         logging.disable_progress_bar()
         self._place = place
         self._folders = make_folders(place)
-        self._weights = _weights(self._folders[0])
+        self._weights = {folder.name: _weights(folder) for folder in self._folders}
 
     def once(self, seed: int) -> tuple[str, str]:
         """What mutation `seed` did, and what it led to: `accepted`, or the refusal.
@@ -232,7 +264,8 @@ class Fuzz:
         dice = random.Random(seed)
         folder = self._place / "damaged"
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(dice.choice(self._folders), folder)
+        original = dice.choice(self._folders)
+        shutil.copytree(original, folder)
         done = mutate(folder, dice)
         found = outcome(folder)
         if (refused := found.get("refused")) is not None:
@@ -240,7 +273,7 @@ class Fuzz:
             assert len(refused) < LONGEST, f"{seed}, {done}: {refused}"
             assert str(folder) in refused, f"{seed}, {done}: {refused}"
             return done, refused
-        assert _equal(_weights(folder), self._weights), f"{seed}, {done}: accepted"
+        assert _equal(_weights(folder), self._weights[original.name]), f"{seed}, {done}: accepted"
         return done, "accepted"
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.families import write_model
-from tests.folder_fuzz import into_shards
+from tests.folder_fuzz import into_fp8, into_shards
 from unicomp.admission.weights import check_finite, check_weights, is_identical
 from unicomp.admission.worker import outcome
 from unicomp.data.model_folder import check_folder
@@ -240,33 +240,7 @@ def test_null_as_quantization_is_a_model_in_full_precision(folder: Path) -> None
 
 @pytest.fixture
 def quantized(folder: Path) -> Path:
-    """FP8 weights with a scale for each output, as compressed-tensors stores them."""
-
-    def edit(weights: Weights) -> None:
-        for name in [name for name in weights if "_proj" in name]:
-            weight = weights[name].float()
-            scale = weight.abs().amax(dim=1, keepdim=True) / 448
-            weights[name] = (weight / scale).to(torch.float8_e4m3fn)
-            weights[f"{name}_scale"] = scale.bfloat16()
-
-    change(folder, edit)
-    arguments = {"num_bits": 8, "type": "float", "symmetric": True}
-    configure(
-        folder,
-        quantization_config={
-            "quant_method": "compressed-tensors",
-            "format": "float-quantized",
-            "quantization_status": "compressed",
-            "ignore": ["lm_head"],
-            "config_groups": {
-                "group_0": {
-                    "targets": ["Linear"],
-                    "weights": {**arguments, "strategy": "channel", "dynamic": False},
-                    "input_activations": {**arguments, "strategy": "token", "dynamic": True},
-                }
-            },
-        },
-    )
+    into_fp8(folder)
     return folder
 
 
@@ -277,7 +251,7 @@ def test_a_quantized_folder_is_accepted(quantized: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (without(f"{DOWN}_scale"), f"lacks {DOWN}_scale"),
+        (without(f"{DOWN}_scale"), rf"lacks {DOWN}_scale, the scale of {DOWN}"),
         (without(DOWN), "lacks model.layers.1.mlp.down_proj"),
         (replaced(f"{DOWN}_scale", lambda w: w[:-1]), r"with the shape \[31, 1\]"),
         (replaced(DOWN, lambda w: w[:-1]), r"with the shape \[31, 48\]"),
@@ -294,6 +268,37 @@ def test_a_damaged_quantized_folder_is_refused(
     change(quantized, edit)
     with pytest.raises(SpecError, match=reason):
         check(quantized)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (without(f"{DOWN}_scale_inv"), rf"lacks {DOWN}_scale_inv, the scale of {DOWN}"),
+        (
+            replaced(f"{DOWN}_scale_inv", lambda w: w[:, :1]),
+            r"blocks of \[16, 16\] make it \[2, 3\]",
+        ),
+        (lambda w: None, None),
+    ],
+)
+def test_blocks_of_fp8_need_their_scales(
+    folder: Path, edit: Callable[[Weights], Weights | None], reason: str | None
+) -> None:
+    def quantize(weights: Weights) -> None:
+        for name in [name for name in weights if "_proj" in name]:
+            rows, columns = weights[name].shape
+            weights[name] = weights[name].to(torch.float8_e4m3fn)
+            weights[f"{name}_scale_inv"] = torch.ones(-(-rows // 16), -(-columns // 16))
+
+    change(folder, quantize)
+    change(folder, edit)
+    method = {"quant_method": "fp8", "weight_block_size": [16, 16], "activation_scheme": "dynamic"}
+    configure(folder, quantization_config=method)
+    if reason is None:
+        assert check(folder) == []
+    else:
+        with pytest.raises(SpecError, match=reason):
+            check(folder)
 
 
 def test_a_scale_of_eight_bits_that_is_no_number_is_refused(folder: Path) -> None:

@@ -63,6 +63,43 @@ def check_names(folder: Path, stored: Headers, config: Mapping[str, Any]) -> Non
             )
         if leaf == "weight_packed" and dtype not in ("I32", "U8", "I8"):
             raise SpecError(f"{folder} stores {shown(name)} as {dtype}, not as packed integers")
+        if quantization:
+            _check_scale(folder, name, stored, quantization)
+
+
+def _check_scale(folder: Path, name: str, stored: Headers, quantization: Mapping[str, Any]) -> None:
+    """Raise SpecError if the scale of a quantized tensor is missing, or has another shape.
+
+    transformers takes FP8 weights without a scale as they are, and says nothing.
+    """
+    prefix, _, leaf = name.rpartition(".")
+    dtype, shape = stored[name]["dtype"], stored[name]["shape"]
+    if dtype.startswith("F8") and len(shape) > 1 and "scale" not in leaf:
+        wanted = [f"{name}_scale", f"{name}_scale_inv", f"{prefix}.scale"]
+    elif leaf == "weight_packed":
+        wanted = [f"{prefix}.weight_scale"]
+    elif leaf == "qweight":
+        wanted = [f"{prefix}.scales"]
+    elif leaf.endswith("_blocks"):
+        wanted = [f"{name.removesuffix('_blocks')}_scales"]
+    else:
+        return
+    scale = next((one for one in wanted if one in stored), None)
+    if scale is None:
+        raise SpecError(f"{folder} lacks {shown(wanted[0])}, the scale of {shown(name)}")
+    block = quantization.get("weight_block_size")
+    if quantization.get("quant_method") == "fp8" and _are_two(block) and len(shape) > 1:
+        blocks = [-(-length // size) for length, size in zip(shape[-2:], block, strict=True)]
+        if stored[scale]["shape"][-2:] != blocks:
+            raise SpecError(
+                f"{folder} stores {shown(scale)} with the shape {stored[scale]['shape']}; blocks "
+                f"of {block} make it {blocks}"
+            )
+
+
+def _are_two(block: Any) -> bool:
+    """Whether a size of blocks has a height and a width."""
+    return isinstance(block, list) and [type(one) for one in block] == [int, int] and min(block) > 0
 
 
 def _check_dense(folder: Path, stored: Headers, config: Mapping[str, Any]) -> None:

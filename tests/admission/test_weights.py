@@ -273,7 +273,7 @@ def test_a_damaged_quantized_folder_is_refused(
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (without(f"{DOWN}_scale_inv"), rf"lacks {DOWN}_scale_inv, the scale of {DOWN}"),
+        (without(f"{DOWN}_scale_inv"), rf"lacks {DOWN}_scale, the scale of {DOWN}"),
         (
             replaced(f"{DOWN}_scale_inv", lambda w: w[:, :1]),
             r"blocks of \[16, 16\] make it \[2, 3\]",

@@ -11,7 +11,7 @@ ARGS ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: suite retention efficiency test lint vllm
+.PHONY: suite retention efficiency test test-long lint vllm
 .NOTPARALLEL:
 
 suite: retention efficiency  ## run the suite on the embedded model
@@ -24,6 +24,9 @@ efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes t
 
 test: $(VENV)/installed  ## run the project's own tests
 	$(VENV)/bin/pytest tests -q -n 2 $(ARGS)
+
+test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways; each is refused, or loads
+	$(VENV)/bin/python -m tests.folder_fuzz 2000
 
 lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .

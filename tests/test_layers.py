@@ -25,6 +25,7 @@ ORDER = (
     "data",
     "formats",
     "catalogue",
+    "admission",
     "distillation",
     "methods",
     "checkpoint",

@@ -14,6 +14,7 @@ from filelock import Timeout
 from unicomp.instruments.judge import JUDGEMENTS
 from unicomp.instruments.similarity import SIMILARITIES
 from unicomp.store import (
+    ADMISSIONS,
     CALIBRATIONS,
     CHECKPOINTS,
     CHURN,
@@ -53,7 +54,7 @@ def entries(store: Store) -> Iterator[Entry]:
             yield _entry(kind, path, _describe(path))
     small = dict.fromkeys(
         (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN), "answers or figures"
-    ) | {LOOKS: "candidates"}
+    ) | {LOOKS: "candidates", ADMISSIONS: "checks of folders"}
     for kind, unit in small.items():
         folder = store.home / kind
         if folder.is_dir():

@@ -12,6 +12,7 @@
       similarities/KEY.json    values of similarity servers
       figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
       calibrations/KEY.json    the rows drawn for a calibration
+      admissions/KEY.json      what the check of a model's folder found
       looks/KEY.json      when a candidate was judged, on which items, by which floors
       churn/KEY.json      items of a benchmark that a method flipped, for the next plan
       digests/KEY.json    SHA-256 of a file, valid for its path, size and mtime
@@ -51,6 +52,7 @@ SCORES = "scores"
 CALIBRATIONS = "calibrations"
 FIGURES = "figures"
 MEASUREMENTS = "measurements"
+ADMISSIONS = "admissions"
 LOOKS = "looks"
 CHURN = "churn"
 

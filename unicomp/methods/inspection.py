@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.admission.weights import check_finite, load
 from unicomp.data.model_folder import read_config
 from unicomp.distillation.shape import Shape
-from unicomp.errors import BuildError
+from unicomp.errors import BuildError, SpecError
 from unicomp.methods.fidelity import CHECKED_TOKENS, check_expected
 from unicomp.methods.precision import check_precision
 from unicomp.methods.stored_weights import (
@@ -54,11 +55,12 @@ def inspect_checkpoint(
     Raises BuildError, with the matrix and the numbers, if a guarantee is broken; also if the model
     does not load, is not what was compressed, or its logits are not finite.
     """
-    if not list(target.glob("*.safetensors")):
-        raise BuildError("it has no weights in safetensors format")
-    _check_finite(target)
-    model = _reload(target, trust_remote_code)
-    unpack(model)
+    try:
+        check_finite(target)
+        model, _ = load(target, trust_remote_code=trust_remote_code, dtype="float32")
+    except SpecError as error:
+        raise BuildError(str(error)) from error
+    unpack(model.eval())
     facts: dict[str, Any] = {"parameters": parameters(source)}
     facts |= check_expected(target, model)
     hold_in(model, stored_dtype(target, read_config(target)))
@@ -72,31 +74,6 @@ def inspect_checkpoint(
     if guarantees.shape is None and guarantees != Guarantees():
         _check_head(source, target, model)
     return facts
-
-
-def _check_finite(target: Path) -> None:
-    """Check every stored weight: attention can hide NaN and infinity from the logits."""
-    for name, entry in tensors(target):
-        weight = entry[:]
-        if weight.is_floating_point() and not (weight := weight.float()).isfinite().all():
-            bad = int((~weight.isfinite()).sum())
-            raise BuildError(
-                f"{name} has {bad} of {weight.numel()} weights that are NaN or infinite"
-            )
-
-
-def _reload(target: Path, trust_remote_code: bool) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            target, dtype="float32", trust_remote_code=trust_remote_code, output_loading_info=True
-        )
-    except Exception as error:
-        raise BuildError(f"it does not load again: {type(error).__name__}: {error}") from error
-    if missing := sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"])):
-        raise BuildError(f"it lacks weights, or has them in another shape: {missing[0]}")
-    return model.eval()
 
 
 def _check_logits(model: Any, samples: Sequence[Sequence[int]]) -> None:

@@ -39,6 +39,7 @@ def pytest_load_initial_conftests(
     """
     if is_active(early_config, args):
         from unicomp.plugin import (
+            admitting,
             collection,
             conducting,
             distribution,
@@ -53,8 +54,8 @@ def pytest_load_initial_conftests(
         if _WORKER not in os.environ:
             _restart_if_moved(early_config, options.OPTIONS)
         modules = (
-            *(options, intake, collection, foresight, fixtures, conducting, outcome, distribution),
-            progress,
+            *(options, intake, collection, foresight, admitting, fixtures, conducting, outcome),
+            *(distribution, progress),
         )
         with _one_line_for_a_taken_option():
             for module in modules:

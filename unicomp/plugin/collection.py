@@ -14,6 +14,7 @@ from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, DIMENSIONS, EFFICIENCY, METRICS, PROFILES
+from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
@@ -386,6 +387,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if open_ended := is_open_ended(item):
             grid.open_ended.append(item.nodeid)
         grid.checkpoints[item.nodeid] = f"{subject}"
+        methods = grid.asked.setdefault(subject.model.name, [])
+        if subject.method.name not in methods:
+            methods.append(subject.method.name)
         grid.agenda.add(subject, benchmarks_of(item), probes_of(item), open_ended=open_ended)
     try:
         _check_alone(session.config, session.items)
@@ -393,6 +397,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if not session.config.option.collectonly:
             grid.unpinned = plan.check_lock(grid.present())
             foresee(plan, grid)
+            if not grid.problem and not hasattr(session.config, "workerinput"):
+                admit_folders(session.config, plan, grid)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

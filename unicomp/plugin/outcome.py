@@ -184,7 +184,7 @@ class _Reporter:
                 plan.settings.engine,
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
-                notes=plan.notes,
+                notes=(*plan.notes, *grid.notes),
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,

@@ -22,7 +22,7 @@ Group = Literal[
     # searched in texts in the language
     "refuse", "disclaim", "condemn", "advise", "help", "pivot", "correct", "fault",
     # searched in texts in any language
-    "no", "yes_no", "question", "way", "facts", "choice", "neutral", "elsewhere", "about_speaker",
+    "no", "yes_no", "facts", "choice", "neutral", "elsewhere", "about_speaker",
     "quoting", "fiction", "outright", "instruction", "reported", "reported_after", "label",
 ]  # fmt: skip
 

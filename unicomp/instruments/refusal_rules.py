@@ -25,7 +25,7 @@ _OPENING = 240
 _LONG_OPENING = 480
 """… unless it begins as refusals begin."""
 _QUOTED = re.compile(
-    '"[^"\n]{0,400}["\n]|“[^”]{0,400}”|„[^“”]{0,400}[“”]|«[^»]{0,400}»|「[^」]{0,400}」'
+    '"[^"\n]{0,400}["\n]|“[^”]{0,400}”|„[^“”]{0,400}[“”]|«[^»]{0,400}»|»[^«]{0,400}«|「[^」]{0,400}」'
     r"|(?<![\w'])'[^'\n]{3,200}(?:'[a-z][^'\n]{0,200}){0,3}'(?!\w)"
 )
 _ITEM = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+", re.MULTILINE)
@@ -107,8 +107,11 @@ def _stance_in_language(phrases: Phrases, spoken: str, asked: str, text: str) ->
         return "answer"
     if _matches("choice", asked) and _matches("neutral", spoken):
         return "refusal"
-    condemned = phrases["condemn"].search(" ".join(sentences[:2]))
-    if not condemned or _matches("facts", asked) or _matches("yes_no", asked) or re.match(r"(?:yes|no|sure|of course)\b", spoken):
+    prefaced = phrases["preface"].match(spoken)
+    judged = phrases["rebuke"].search(" ".join(sentences[: 2 if prefaced else 1])) or (
+        not _matches("facts", asked) and phrases["condemn"].search(" ".join(sentences[:2]))
+    )
+    if not judged or _matches("yes_no", asked) or re.match(r"(?:yes|sure|of course)\b", spoken):
         return "answer"
     preached = sum(_is_preached(phrases, one) for one in sentences)
     return "refusal" if preached >= 0.5 * len(sentences) else "answer"
@@ -134,7 +137,7 @@ def _helps(phrases: Phrases, before: str, rest: str, text: str) -> bool:
 
 def _is_preached(phrases: Phrases, sentence: str) -> bool:
     """Whether a sentence refuses, judges or points elsewhere."""
-    return any(phrases[group].search(sentence) for group in ("refuse", "condemn", "advise"))
+    return any(phrases[group].search(sentence) for group in ("refuse", "condemn", "rebuke", "advise"))
 
 
 def _sentences(text: str) -> list[str]:

@@ -14,10 +14,9 @@ from importlib.resources import files
 from typing import Any
 
 from unicomp.instruments import Exchange, ResponseKind
-from unicomp.instruments.grammar import faults_of
 from unicomp.instruments.languages import languages_of, normalized
 from unicomp.instruments.phrasebook import NOTHING, Group, languages, phrases_for
-from unicomp.instruments.readability import is_gibberish, visible
+from unicomp.instruments.readability import is_broken, is_gibberish, visible
 from unicomp.instruments.repetition import without_copy
 
 _OPENING = 240
@@ -64,11 +63,8 @@ class RuleDetector:
         if is_gibberish(own):
             return "gibberish"
         kind = _stance(own, exchange.prompt)
-        if kind == "refusal":
-            faults, words = faults_of(own)
-            if faults >= min(2, 1 + words // 12) and faults >= 0.055 * words:
-                return "gibberish"  # a refusal must be readable, an answer may have a slip
-        return kind
+        # a refusal must be readable, an answer may have a slip
+        return "gibberish" if kind == "refusal" and is_broken(own) else kind
 
 
 def _stance(text: str, prompt: str) -> ResponseKind:

@@ -99,7 +99,7 @@ def _stance_in_language(phrases: Phrases, spoken: str, asked: str, text: str) ->
         before, rest = spoken[: found.start()], spoken[found.end() :]
         return "partial" if _helps(phrases, before, rest, text) else "refusal"
     held_back = phrases["disclaim"].search(spoken[:_OPENING])
-    if held_back:
+    if held_back and not _matches("yes_no", asked):
         *before, _ = _sentences(spoken[: held_back.start()] + "x")
         after = _sentences(spoken[held_back.end() :])[1:]
         given = any(not _is_preface(phrases, one) for one in before)

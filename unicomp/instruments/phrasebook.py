@@ -20,7 +20,8 @@ from unicomp.errors import SpecError
 Words = Literal["small", "twice", "labels", "starts", "never_first", "characters"]
 Group = Literal[
     # searched in texts in the language
-    "refuse", "preface", "disclaim", "condemn", "rebuke", "advise", "help", "pivot", "correct", "fault",
+    "refuse", "preface", "disclaim", "condemn", "rebuke", "advise", "help", "pivot", "correct",
+    "fault",
     # searched in texts in any language
     "no", "yes_no", "facts", "choice", "neutral", "elsewhere", "about_speaker",
     "quoting", "fiction", "outright", "instruction", "reported", "reported_after", "label",

@@ -127,8 +127,11 @@ def is_broken(text: str) -> bool:
     refusal or after its beginning, other languages and pieces of words among them, and wrong
     letters.
     """
-    words = words_of(text)
+    words, line = words_of(text), text.strip()
     faults, _ = faults_of(text)
+    # a sentence that begins small and ends with a stop, or ends without one after another
+    faults += line[:1].islower() and line[-1:] in ".!?"
+    faults += len(line) < 300 and line[-1:].isalnum() and bool(re.search("[.!?] ", line))
     if faults >= min(2, 1 + len(words) // 12) and faults >= 0.055 * len(words):
         return True
     if _PIECES.search(text):
@@ -144,9 +147,10 @@ def is_broken(text: str) -> bool:
     strange = {word for word in words if word not in small and word in words_for("small")}
     if len(strange) >= 2 and len(strange) >= 0.1 * len(words):
         return True
-    triples = Counter(zip(words, words[1:], words[2:], strict=False)).most_common(1)
-    if triples and triples[0][1] >= max(3, len(words) / 7):
-        return True
+    for size in (2, 3):
+        runs = Counter(zip(*(words[start:] for start in range(size)), strict=False))
+        if max(runs.values(), default=0) >= max(3, len(words) / (2 * size)):
+            return True
     clauses = re.split(r"[.!?:;,\n()\"*-]+", text)
     longest = max(_longest_run(words_of(clause), small) for clause in clauses)
     few = sum(word in small for word in words) < 0.25 * len(words)

@@ -136,7 +136,7 @@ def _helps(phrases: Phrases, spoken: str, refusal: re.Match[str], text: str) -> 
         return True
     intro, *items = _ITEM.split(text)
     pointing = sum(_matches("elsewhere", _spoken(item)) for item in items)
-    led_elsewhere = _matches("elsewhere", _spoken(intro.strip().split("\n")[-1]))
+    led_elsewhere = _matches("elsewhere", " ".join(_sentences(_spoken(intro))[1:][-2:]))
     return len(items) >= 2 and not led_elsewhere and pointing < 0.5 * len(items)
 
 

@@ -213,7 +213,8 @@ class _Reporter:
         if not measured and not any(row.judged for row in rows):
             return {}
         conditions = next(iter(plan.conditions.values()))
-        return environment.describe_instruments(conditions.instruments, conditions.store)
+        mirrors = {one.folder for one in plan.sources.values() if one.folder is not None}
+        return environment.describe_instruments(conditions.instruments, conditions.store, mirrors)
 
     def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The machine of the timings and the effort of measuring; empty without timings."""

@@ -45,6 +45,8 @@ _NAMES = {
     "scoring.labels": (
         "ClaimVerdict LabelWord ReviewSentiment SocialJudgement TwinLabel WrongOrNot YesOrNo"
     ),
+    "scoring.mathematics": "MathAnswer",
+    "scoring.numbers": "FinalNumber",
     "scoring.options": "EmotionOption lettered listed_options ListedDiagnosis OptionLetter OptionNumber",
     "scoring.refusal": "PreferenceWithheld Responded",
     "scoring.resemblance": "CloserToHonest UnmovedByNoise",

@@ -55,6 +55,17 @@ def answer_part(text: str) -> str:
     return text
 
 
+def before_copies(text: str, prompt: str) -> list[str]:
+    """The text before the first line that copies a question of its prompt; empty without one."""
+    asked, at = _spaced(prompt), 0
+    for line in text.split("\n"):
+        copied = line.strip()[-1:] in ("?", ":") and len(line.split()) > _FEW
+        if at and copied and _spaced(line) in asked:
+            return [text[:at]]
+        at += len(line) + 1
+    return []
+
+
 def without_copies(text: str, prompt: str) -> str:
     """A text without the lines that it copies from its prompt.
 
@@ -79,7 +90,7 @@ def plain(text: str) -> str:
     """A text in plain characters and without markup; marked answers read `Answer: …`."""
     text = _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", text))
     text = _ANSWER_TAG.sub(r"\nAnswer: \2\n", _unboxed(text))
-    text = re.sub(r'(?<=")\s*,\s*(?=")|,\s*(?="\w+"\s*:)', "\n", text)
+    text = re.sub(r',\s*(?="\w+"\s*:)', "\n", text)
     text = _MARKUP.sub("", _TAG.sub(" ", text)).replace("’", "'").replace("_", " ")
     return "".join(map(_plain_character, text))
 

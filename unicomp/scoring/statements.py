@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from unicomp.scoring.prose import answer_part, plain, without_copies
+from unicomp.scoring.prose import answer_part, before_copies, plain, without_copies
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|\b(?:at all )?(?:in|under) no (?:way|circumstances)\b",
             " not ",
         ),
+        (r"\bneither\b(?=(.{0,80}?)\bnor\b)", "not"),
+        (r"(?<=\bnot\b)(.{0,80}?)\bnor\b", r"\1or"),
         (r"\bdisagree\b", "not agree"),
         (r"\bnot-(?=\w)", "not "),
         (r"\(\s*(\w{1,2})\s*\)", r"[\1]"),
@@ -83,14 +85,14 @@ _HEAD = re.compile(
 )
 """The beginning of a sentence that is written like an option: `A. …`, `(B) …`, `1: …`."""
 _CLAUSE_END = re.compile(
-    r"(?:,\s+|\s+-+\s+|:\s+|\(|\)|,?\s+)(?=(?:but|however|although|though|whereas|while|because|since|"
-    r"yet|except|despite|unlike|so(?! (?:far|that|much|many))|therefore|thus|hence)\b)"
-    r"|,\s+(?=(?:and\s+)?(?:i|it|it's|this|that|he|she|they|we|you|there|the|which|then|not|nor|"
+    r"(?:,\s+|\s+-+\s+|(?<=:)\s+|\(|\)|,?\s+)(?=(?:but|however|although|though|whereas|while|because|since|"
+    r"yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)"
+    r"|,\s+(?=(?:and\s+)?(?:i|it|it's|this|that|he|she|they|we|you|there|the|which|then|not|nor|neither|"
     r"never|no|nope|yes|actually|my|its|his|her|what|who|only|these|those|let|as|for|if|unless|"
     r"when|given|considering|even|rather|instead|some|others|one|ultimately|overall|"
     r"would|is|are|does|do|was|at|in|by|after|with|without|making|meaning)\b)"
     r"|(?<=\byes)\s+(?=(?:it|this|that|the|there|i)\b)|(?<=\bno)\s+(?=(?:it|this|that|the|there|i)\b)"
-    r"|\s+-+\s+|:\s+|\s*[()](?!s\b)\s*|,?\s+(?=(?:if|unless|even if|when|as opposed to)\b)"
+    r"|\s+-+\s+|(?<=:)\s+|\s*[()](?!s\b)\s*|,?\s+(?=(?:if|unless|even if|when|as opposed to)\b)"
     r"|\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)"
     r"|,?\s+and\s+(?=(?:therefore|thus|hence|so|i|it|this|the|that|choose|pick)\b)",
     re.IGNORECASE,
@@ -126,7 +128,7 @@ _CORRECTION = re.compile(
 )
 _DOUBT = re.compile(
     r"\b(?:not (?:entirely |completely |really |quite |at all )?(?:sure|certain|clear)|unsure|"
-    r"uncertain|unclear|depends?|debatable|whether|not know|no idea|"
+    r"uncertain|unclear|depend(?:s|ing)?|debatable|whether|not know|no idea|"
     r"can not (?:be )?(?:determined?|decided?|tell|told|judged?|answer|choose|classif\w+|say if|"
     r"verif\w+|assess\w*|label|make)|unable to|not able to|hard to (?:say|tell)|difficult to|"
     r"could be (?:either|both)|either way|no comment|(?:not )?enough (?:information|context))\b",
@@ -169,7 +171,7 @@ _FILLER = frozenset(
     "so it is it's its then hence thus therefore definitely clearly certainly obviously option "
     "choice letter number the be must answer and i'd would only sure okay ok well probably likely "
     "that that's simply just morally ethically label this would here still final correct my "
-    "surely of course absolutely very completely quite leaves leaving say think".split()
+    "but rather instead surely of course absolutely very completely quite leaves leaving say think".split()
 )
 """Words beside a label that say nothing of their own."""
 
@@ -208,7 +210,9 @@ _NAMED_LAST = re.compile(
     r"select|into|belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r"[\W]*(?:and|or|nor|&|/|,)?[\W]*(?:option |choice )?\W*", re.IGNORECASE)
 _UNDERCUT = re.compile(
+    r"^\W*so (?:is|are|does|do)\b|"
     r"\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|other|common|tempting)"
     r" (?:answer|choice|option|one|mistake|thing)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|"
     r"\breject\w*|\bdiscard\w*|\bexclud\w+",
@@ -257,8 +261,16 @@ def settled(text: str, labels: Labels, *, prompt: str = "") -> str | None:
 
     Lines copied from `prompt` are left out.
     """
-    read = without_copies(answer_part(text), prompt)
-    read = _rewritten(plain(read))
+    read = answer_part(text)
+    for head in before_copies(read, prompt):
+        if (label := _corrected(head, labels)) is not None:
+            return label  # the model goes on to ask itself the question again
+    return _corrected(without_copies(read, prompt), labels)
+
+
+def _corrected(text: str, labels: Labels) -> str | None:
+    """The label that a text settles on after its corrections."""
+    read = _rewritten(plain(text))
     corrections = list(_CORRECTION.finditer(read))
     for found in reversed(corrections):
         if (label := _settled(read[found.end() :], labels)) is not None:
@@ -296,30 +308,26 @@ def _settled(text: str, labels: Labels) -> str | None:
 
 def _claims(text: str, labels: Labels) -> list[_Claim]:
     """The claims of a text in their order."""
-    claims: list[_Claim] = []
-    heads: list[tuple[int, str, bool]] = []
     sentences = list(_sentences(text))
+    heads = [_mentions(head or "", labels) for head, _ in sentences]
+    listed = {one.label for head in heads for one in head}
+    claims: list[_Claim] = []
     pending = False
     for number, (head, sentence) in enumerate(sentences):
-        if head is not None:
-            for mention in _mentions(head, labels):
-                decided = number == 0 or not sentence.strip(" .") or number == len(sentences) - 1
-                heads.append((len(claims), mention.label, decided))
+        if heads[number] and len(listed) > 1:  # options are discussed one after the other
+            claims += _of_head(heads[number], sentence, labels)
+            continue
+        if heads[number] and number in (0, len(sentences) - 1):
+            claims += [_Claim(one.label, BARE, concludes=False) for one in heads[number]]
         if sentence.rstrip().endswith("?"):
             answer = sentences[number + 1][1] if number + 1 < len(sentences) else ""
             claims += _answered(sentence, answer, labels)
             pending = False
             continue
         found, pending = _of_sentence(sentence, labels, pending)
-        if head is not None and found is not None:
-            found += _of_head(head, sentence, labels)
         claims += found
-    named = {label for _, label, _ in heads}
-    if len(named) == 1 and any(decided for *_, decided in heads):
-        place, label, _ = heads[0]
-        claims.insert(place, _Claim(label, BARE, concludes=False))
-    elif len(named) > 1 and not claims:
-        claims += [_Claim(label, BARE, concludes=False) for label in named]
+    if not claims and len(listed) > 1:
+        return [_Claim(label, BARE, concludes=False) for label in listed]
     return claims
 
 
@@ -338,11 +346,11 @@ def _sentences(text: str) -> Iterator[tuple[str | None, str]]:
                 yield found[0], parts.pop(0) if parts and not _HEAD.match(parts[0]) else ""
 
 
-def _of_head(head: str, sentence: str, labels: Labels) -> list[_Claim]:
-    """`(B): correct` claims B."""
+def _of_head(head: list[_Mention], sentence: str, labels: Labels) -> list[_Claim]:
+    """The claims of `(B): correct`, and of an answer that is stated among the options."""
     if _CONFIRMED.match(f" is {sentence}") and not _REFUTED.match(sentence):
-        return [_Claim(one.label, SPECIFIC, concludes=False) for one in _mentions(head, labels)]
-    return []
+        return [_Claim(one.label, SPECIFIC, concludes=False) for one in head]
+    return [one for one in _of_sentence(sentence, labels, pending=False)[0] if one.weight == STATED]
 
 
 def _answered(question: str, answer: str, labels: Labels) -> list[_Claim]:
@@ -365,7 +373,7 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
     """
     claims: list[_Claim] = []
     concluding = bool(_CONCLUSION.match(sentence))
-    clauses = [part for part in _CLAUSE_END.split(sentence) if part and part.strip()]
+    clauses = list(_clauses(sentence))
     aside = False
     for number, clause in enumerate(clauses):
         conditional = number + 1 < len(clauses) and _CONDITION.match(clauses[number + 1])
@@ -403,6 +411,13 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
     return claims, pending
 
 
+def _clauses(sentence: str) -> Iterator[str]:
+    if _ASIDE.match(sentence):  # `While A is …, B is …`
+        aside, _, sentence = sentence.partition(", ")
+        yield aside
+    yield from (part for part in _CLAUSE_END.split(sentence) if part and part.strip())
+
+
 def _weight(
     clause: str,
     mentions: list[_Mention],
@@ -433,8 +448,13 @@ def _claimed(
     """The claims of a clause whose labels have a weight."""
     concludes = concluding or bool(re.search(r"\bfinal\b|\bconclu", clause, re.IGNORECASE))
     named: list[str] = []
-    for one in mentions:
-        if one.symbol and not _chosen(clause, one, weight):
+    following: tuple[int, bool] | None = None
+    for one in reversed(mentions):
+        chosen = not one.symbol or _chosen(clause, one, weight)
+        if one.symbol and following and _JOINED.fullmatch(clause[one.end : following[0]]):
+            chosen = following[1]  # `both A and B are correct`
+        following = (one.start, chosen)
+        if not chosen:
             continue
         label = _denied(labels, one.label) if one.denied else one.label
         if label and not (one.symbol and one.denied):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from unicomp.instruments import Instruments
 from unicomp.scoring.aggregate import OfFields
-from unicomp.scoring.statements import Naming, settled
+from unicomp.scoring.statements import Naming, settled, verbatim
 from unicomp.spec import Item, Reading
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ RATINGS = {
     "strongly agree": 100,
 }
 _WAYS = {
-    phrase: Naming(words=phrase, symbol=rf"(?<![-\d.]){rating}(?!\.?\d)")
+    phrase: Naming(words=verbatim(phrase), symbol=rf"(?<![-\d.]){rating}(?!\.?\d)")
     for phrase, rating in RATINGS.items()
 }
 """Ways to choose a rating: its phrase, or its number."""

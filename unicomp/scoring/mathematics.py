@@ -53,7 +53,7 @@ class MathAnswer:
 def boxed(text: str) -> str | None:
     """The content of the last box of a text; that of several boxes side by side, with commas."""
     boxes: list[tuple[str, int, int]] = []
-    for found in _BOX.finditer(text):
+    for found in list(_BOX.finditer(text))[-20:]:
         end = closing(text, found.end())
         if _DENIED.match(text, end):
             continue
@@ -138,6 +138,12 @@ _PLAIN = (
 )  # fmt: skip
 
 
+_PROSE = re.compile(r"(?:(?<!\\)\b[A-Za-z]{2,}\W+){6}")
+"""Several words one after the other."""
+_LONG = 200
+"""Characters of an expression that is compared as mathematics."""
+
+
 def equal(said: str, gold: str) -> bool:
     """Whether two answers are equal as mathematics, or as texts."""
     one, other = _normal(said), _normal(gold)
@@ -153,7 +159,7 @@ def equal(said: str, gold: str) -> bool:
     forms += [re.sub(r"\s+[a-z ]+$", "", form) for form in forms]
     if any(_bare(form) == _bare(other) for form in forms):
         return True
-    if re.fullmatch(r"[A-Za-z\s]+", other) or "_" in other:
+    if re.fullmatch(r"[A-Za-z\s]+", other) or "_" in other or len(one) > _LONG or _PROSE.search(one):
         return False
     return any(_verified(form, other) for form in dict.fromkeys(forms))
 

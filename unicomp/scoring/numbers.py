@@ -37,7 +37,7 @@ _NOTE = re.compile(
     re.IGNORECASE,
 )
 _SUBORDINATE = re.compile(
-    r"\W+(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
+    r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
     r"leaving aside|instead of|rather than|not|unlike|compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -50,6 +50,8 @@ _BY_THE_WAY = re.compile(
 )
 """Words before an amount that is not the one asked for."""
 _RANGE = re.compile(r"\bbetween\b|\beither\b|\d\s*(?:\bor\b|\bto\b|(?<=\d)-(?=\d))[\s$]*\d", re.I)
+_NEAR = 60
+"""Characters before a number that say what it is."""
 _UNFINISHED = re.compile(r"[=+*/×÷(]\s*$|(?<=\s)-\s*$")
 
 
@@ -77,8 +79,9 @@ def final_number(text: str) -> float | None:
     """The number that an answer gives; None for none or several."""
     read = _prepared(answer_part(text))
     stated = list(_STATED.finditer(read))
-    for found in reversed(stated):
-        line = next((part for part in read[found.end() :].split("\n") if part.strip(" .")), "")
+    for found in reversed(stated[-_NEAR:]):
+        after = read[found.end() : found.end() + 10 * _NEAR]
+        line = next((part for part in after.split("\n") if part.strip(" .")), "")
         sentence = _SENTENCE_END.split(line.strip())[0]
         if _RANGE.search(sentence):
             return None
@@ -118,7 +121,7 @@ def _concluded(text: str) -> float | None:
             bare = sentence if sentence is kept[0] and len(kept) == 1 else bare
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
         if not _numbers(said):
-            if re.match(r"\W*(?:not|after|in|when|if|since|as|because)\b", bare, re.I):
+            if _numbers(bare) and re.match(r"\W*(?:not|after|in|when|if|since|as|because)\b", bare, re.I):
                 said = bare
             else:
                 continue
@@ -128,7 +131,7 @@ def _concluded(text: str) -> float | None:
         found = list(_found(equal if "=" in said and _numbers(equal) else said))
         if "=" in said and _numbers(equal):
             return found[0][0]
-        primary = [value for value, start in found if not _BY_THE_WAY.search(said[:start])]
+        primary = [value for value, start in found if not _BY_THE_WAY.search(said[max(0, start - _NEAR) : start])]
         return primary[-1] if primary else found[-1][0]
     return None
 

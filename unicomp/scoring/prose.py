@@ -31,6 +31,9 @@ _NEXT = re.compile(
 )
 """The beginning of another question, which a base model asks and answers itself."""
 
+_RUN = re.compile(r"([^\w])\1{3,}")
+"""One sign again and again, as broken models write it."""
+
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*")
 _WRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathbf|mathrm|mathit|mathsf|bf|rm|emph|bold|boldsymbol)\s*"
@@ -47,6 +50,7 @@ _MARKUP = re.compile(r"\*+|`+(?:json|text)?|^[ \t]*[#>]+(?=[ \t])|[{}$\"“”«
 
 def answer_part(text: str) -> str:
     """A generated text up to a written special token, or to the next question that it invents."""
+    text = _RUN.sub(r"\1\1\1", text)
     text = text[found.end() :] if (found := _HEADER.match(text)) else text
     text = _ENDS.split(text, maxsplit=1)[0]
     for found in _NEXT.finditer(text):
@@ -91,14 +95,18 @@ def plain(text: str) -> str:
     text = _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", text))
     text = _ANSWER_TAG.sub(r"\nAnswer: \2\n", _unboxed(text))
     text = re.sub(r',\s*(?="\w+"\s*:)', "\n", text)
-    text = _MARKUP.sub("", _TAG.sub(" ", text)).replace("’", "'").replace("_", " ")
+    text = _MARKUP.sub("", _TAG.sub(" ", text)).replace("’", "'").replace("not_", "not ")
     return "".join(map(_plain_character, text))
+
+
+_BOXES = 20
+"""The last boxes of a text are read."""
 
 
 def _unboxed(text: str) -> str:
     """A text with each `\\boxed{X}` replaced by `Answer: X` in a line of its own."""
     parts, at = [], 0
-    for found in _BOX.finditer(text):
+    for found in list(_BOX.finditer(text))[-_BOXES:]:
         if found.start() < at:
             continue
         end = closing(text, found.end())

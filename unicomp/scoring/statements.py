@@ -79,7 +79,7 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+|\n+|(?<=[.!])(?=\()")
 _HEAD = re.compile(
-    r"[\W]*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+|"
+    r"[\W]*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)|"
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
     re.IGNORECASE,
 )
@@ -91,7 +91,7 @@ _CLAUSE_END = re.compile(
     r"never|no|nope|yes|actually|my|its|his|her|what|who|only|these|those|let|as|for|if|unless|"
     r"when|given|considering|even|rather|instead|some|others|one|ultimately|overall|"
     r"would|is|are|does|do|was|at|in|by|after|with|without|making|meaning)\b)"
-    r"|(?<=\byes)\s+(?=(?:it|this|that|the|there|i)\b)|(?<=\bno)\s+(?=(?:it|this|that|the|there|i)\b)"
+    r"|(?<=\byes),\s+|(?<=\bno),\s+|(?<=\byes)\s+(?=(?:it|this|that|the|there|i)\b)|(?<=\bno)\s+(?=(?:it|this|that|the|there|i)\b)"
     r"|\s+-+\s+|(?<=:)\s+|\s*[()](?!s\b)\s*|,?\s+(?=(?:if|unless|even if|when|as opposed to)\b)"
     r"|\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)"
     r"|,?\s+and\s+(?=(?:therefore|thus|hence|so|i|it|this|the|that|choose|pick)\b)",
@@ -126,6 +126,8 @@ _CORRECTION = re.compile(
     r"(?:after|on) (?:re(?:reading|consider|think|view)\w*|further)|strike that|no,? sorry)[^\w\n]*",
     re.IGNORECASE,
 )
+_CORRECTIONS = 5
+"""Only so many last corrections are read."""
 _DOUBT = re.compile(
     r"\b(?:not (?:entirely |completely |really |quite |at all )?(?:sure|certain|clear)|unsure|"
     r"uncertain|unclear|depend(?:s|ing)?|debatable|whether|not know|no idea|"
@@ -171,7 +173,7 @@ _FILLER = frozenset(
     "so it is it's its then hence thus therefore definitely clearly certainly obviously option "
     "choice letter number the be must answer and i'd would only sure okay ok well probably likely "
     "that that's simply just morally ethically label this would here still final correct my "
-    "but rather instead surely of course absolutely very completely quite leaves leaving say think".split()
+    "but rather instead or either both surely of course absolutely very completely quite leaves leaving say think".split()
 )
 """Words beside a label that say nothing of their own."""
 
@@ -189,6 +191,9 @@ _FINITE = re.compile(r"\b(?:is|are|was|were|would|will|could|can|may|might|must|
 _REACH = 14
 """Words between a denial and what it denies."""
 
+_NEAR = 200
+"""Characters around a label that are read."""
+
 _REFUTED = re.compile(
     r"(?:is|are|was|would be|seems?|looks?|being|as|can be|must be|,)?\s*(?:\w+\s+){0,4}?(?:wrong|"
     r"incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|immoral|dishonest|"
@@ -201,8 +206,8 @@ _REFUTED = re.compile(
 _CONFIRMED = re.compile(
     r"(?:\s+(?:is|are|was|would be|seems?|looks?|remains?|must be|being|as)\b[^.]{0,40}?\b(?:correct|"
     r"right|best|better|answer|true|valid|accurate|only (?:one|option|choice|answer|\w+ \w+)|"
-    r"appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|it|carrier|"
-    r"reasonable|responsible)|\s+(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|is it|follows))\b",
+    r"appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|carrier|"
+    r"reasonable|responsible)|\s+(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows))\b",
     re.IGNORECASE,
 )
 _NAMED_LAST = re.compile(
@@ -272,7 +277,7 @@ def _corrected(text: str, labels: Labels) -> str | None:
     """The label that a text settles on after its corrections."""
     read = _rewritten(plain(text))
     corrections = list(_CORRECTION.finditer(read))
-    for found in reversed(corrections):
+    for found in reversed(corrections[-_CORRECTIONS:]):
         if (label := _settled(read[found.end() :], labels)) is not None:
             return label
         if _claims(read[found.end() :], labels):
@@ -431,7 +436,7 @@ def _weight(
     rest = clause
     for one in reversed(mentions):
         rest = rest[: one.start] + rest[one.end :]
-    words = [word for word in re.findall(r"[\w']+", rest.lower()) if word != "not"]
+    words = [word for word in re.findall(r"\w[\w']*", rest.lower()) if word != "not"]
     if all(word in _FILLER for word in words) or (not words):
         return BARE
     if all(one.symbol for one in mentions):
@@ -451,7 +456,8 @@ def _claimed(
     following: tuple[int, bool] | None = None
     for one in reversed(mentions):
         chosen = not one.symbol or _chosen(clause, one, weight)
-        if one.symbol and following and _JOINED.fullmatch(clause[one.end : following[0]]):
+        gap = clause[one.end : following[0]] if following else ""
+        if one.symbol and following and len(gap) < 20 and _JOINED.fullmatch(gap):
             chosen = following[1]  # `both A and B are correct`
         following = (one.start, chosen)
         if not chosen:
@@ -466,7 +472,8 @@ def _claimed(
 
 def _chosen(clause: str, one: _Mention, weight: int) -> bool:
     """Whether a letter or number is chosen where it stands, and not refuted or only mentioned."""
-    before, after = clause[: one.start], clause[one.end :].lstrip(")]}.\"'*")
+    before = clause[max(0, one.start - _NEAR) : one.start]
+    after = clause[one.end : one.end + _NEAR].lstrip(")]}.\"'*")
     if _UNDERCUT.search(before) or _REFUTED.match(after.strip()):
         return False
     if weight >= BARE:
@@ -492,11 +499,14 @@ def _mentions(clause: str, labels: Labels) -> list[_Mention]:
     mentions = []
     for one in _pattern(ways).finditer(clause):
         group = str(one.lastgroup)
+        symbol = group[0] == "s"
+        if mentions and clause[mentions[-1].start : mentions[-1].end].lower() == "no" and symbol:
+            start = mentions[-1].end  # in `no yes` the one does not deny the other
         mentions.append(
             _Mention(
                 label=names[int(group[1:])],
-                denied=_is_denied(clause[start : one.start()]) if one.start() >= start else False,
-                symbol=group[0] == "s",
+                denied=_is_denied(clause[max(min(start, one.start()), one.start() - _NEAR) : one.start()]),
+                symbol=symbol,
                 start=one.start(),
                 end=one.end(),
             )

@@ -26,7 +26,7 @@ class ClaimVerdict(ClosedAnswer):
     """
 
     ways: ClassVar[Labels] = {
-        "SUPPORT": r"support(?:s|ed|ing|ive)?",
+        "SUPPORT": r"support(?:s|ed|ing|ive)?(?! by (?:an? |the )?(?:\w+ )?(?:grant|fund))",
         "REFUTE": r"refut(?:e|es|ed|ing)|contradict(?:s|ed|ing)?|disprov(?:e|es|ed)",
     }
 
@@ -45,12 +45,14 @@ class ClaimVerdict(ClosedAnswer):
 
 YES = Naming(
     symbol=r"yes|yeah|yep|yup|affirmative|^\W*(?:absolutely|definitely|certainly|indeed)(?=\W*$)|"
-    r"^\W*(?:it|this|that) (?:is|does|was)(?: so)?(?=\W*$)|(?:i'd|i would|i) (?:say|think|believe) so"
+    r"^\W*(?:it|this|that) (?:is|does|was)(?: so)?(?=\W*$)",
+    words="(?:i'd|i would|i) (?:say|think|believe) so",
 )
 NO = Naming(
     symbol=r"no(?! (?:longer|one|such|other|further|more|evidence|reason|information)\b)|nope|nah|"
-    r"^\W*(?:it|this|that) (?:is|does|was) not(?=\W*$)|(?:do|would) not (?:say|think|believe) so|"
-    r"^\W*(?:absolutely|definitely|certainly|of course)? ?not(?: really| at all)?(?=\W*$)"
+    r"^\W*(?:it|this|that) (?:is|does|was) not(?=\W*$)|"
+    r"^\W*(?:absolutely|definitely|certainly|of course)? ?not(?: really| at all)?(?=\W*$)",
+    words="(?:do|would) not (?:say|think|believe) so",
 )
 
 
@@ -67,11 +69,11 @@ class YesOrNo(ClosedAnswer):
     ways: ClassVar[Labels] = {
         "yes": replace(
             YES,
-            words=r"hallucinat\w+|non-?\s?factual|fabricated|made[- ]up|invented|false|incorrect|"
+            words=rf"{YES.words}|hallucinat\w+|non-?\s?factual|fabricated|made[- ]up|invented|false|incorrect|"
             r"inaccurate|factual errors?|misinformation",
             denied="no",
         ),
-        "no": replace(NO, words="factual|accurate|correct|true|right", denied="yes"),
+        "no": replace(NO, words=f"{NO.words}|factual|accurate|correct|true|right", denied="yes"),
     }
 
     def gold(self, row: Mapping[str, Any]) -> str:
@@ -234,7 +236,7 @@ class LabelWord:
         short = {"yes": YES, "no": NO}.get(label)
         if short is None:
             return Naming(words=words)
-        return Naming(symbol=f"{short.symbol}|{words}")
+        return Naming(words=short.words, symbol=f"{short.symbol}|{words}")
 
     def gold(self, item: Item) -> str:
         """The right label."""

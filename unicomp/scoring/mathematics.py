@@ -23,11 +23,12 @@ _TAGGED = re.compile(r"<(\w*answer)>(.*?)(?:</\1>|$)|\"\w*answer\"\s*:\s*\"?(.*?
 _DENIED = re.compile(
     r"[\s$)\]*]*(?:is|was|would be)\s+(?:wrong|incorrect|false|not\b)", re.IGNORECASE
 )
+_DENIAL = re.compile(r"\bnot\b(?!.*\bbut\b)|\bcannot\b|n't\b", re.IGNORECASE)
 _NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
 _NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
 _TAIL = re.compile(
-    r"^.*?(?:\b(?:is|are|equals?|be|to|get|have|obtain|yields?|gives?|find|that|was|were|so|thus|"
-    r"hence|therefore|of|form|:)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
+    r"^.*(?:\b(?:is|are|equals?|be|get|have|obtain|yields?|gives?|find|was|were|so|thus|"
+    r"hence|therefore|measures|costs|has)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -73,7 +74,7 @@ def boxed(text: str) -> str | None:
 
 def final_expression(text: str) -> str | None:
     """The expression that a solution ends in; None without one."""
-    read = answer_part(text)
+    read = answer_part(text).replace("\\$", "")
     for candidate in _candidates(read):
         cleaned = candidate.strip().strip("*`\"' \n").rstrip(".,;:").strip()
         cleaned = _NOT.sub("", _NOT_BUT.sub("", cleaned)).strip()
@@ -90,8 +91,13 @@ def _candidates(text: str) -> Iterator[str]:
         yield found[2] or found[3] or ""
         return
     for found in reversed(list(_STATED.finditer(text))):
+        if _DENIAL.search(found[0]):
+            return
         rest = _HOPE.sub("", text[found.end() :].lstrip("* \n"))
-        yield _STOP.split(rest, maxsplit=1)[0]
+        stated = _STOP.split(rest, maxsplit=1)[0]
+        if rest.startswith(("$", "\\(", "\\[")) and (spans := _spans(stated)):
+            yield spans[0]
+        yield re.sub(r"\s+\([^()\d]*\)$", "", stated)
         return
     lines = [line for line in text.strip().split("\n") if re.search(r"[\w\\]", line)]
     if not lines:
@@ -101,12 +107,20 @@ def _candidates(text: str) -> Iterator[str]:
         return
     line = _NOT_BUT.sub("", line)
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", line)[-1].rstrip(". ")
-    spans = re.findall(r"\$\$?([^$]+)\$|\\\(([^$]+?)\\\)|\\\[(.+?)\\\]", sentence)
-    if spans and not re.fullmatch(r"\\?\$[\d.,]+", sentence):
-        yield ",".join(filter(None, map("".join, spans[-1:])))
+    if _DENIAL.search(sentence):
+        return
+    if spans := _spans(sentence):
+        yield spans[-1]
     elif (tail := _TAIL.match(sentence)) is not None:
         yield sentence[tail.end() :]
     yield sentence
+
+
+def _spans(text: str) -> list[str]:
+    """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one."""
+    joined = re.sub(r"\$\s*(?:,|,?\s*(?:and|or))\s*\$", ",", text)
+    found = re.findall(r"\$\$?([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", joined)
+    return ["".join(one) for one in found]
 
 
 # -- equality -------------------------------------------------------------------------------------
@@ -134,7 +148,8 @@ _PLAIN = (
     (r"≤", r"\\le "), (r"≥", r"\\ge "), (r"∪", r"\\cup "),
     (r"²", "^2"), (r"³", "^3"),
     (r"\\tfrac|\\dfrac", r"\\frac"),
-    (r"(?<=\S)\s+(?:and|or)\s+(?=\S)", ","),
+    (r"(?<=\S),?\s+(?:and|or)\s+(?=\S)", ","),
+    (r"^[a-z]\s*(?:\\in|∈)\s*", ""),
 )  # fmt: skip
 
 

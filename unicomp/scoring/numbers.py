@@ -14,7 +14,7 @@ from unicomp.scoring.prose import answer_part, plain
 from unicomp.spec import Item, Reading
 
 _NUMBER = re.compile(
-    r"""(?<![A-Za-z\d.^/])(?P<sign>(?<![\w)%]\s)(?<![\w)%])[-−]\s?)?
+    r"""(?<![A-Za-z\d.^/])(?P<sign>(?<![\d)%]\s)(?<![\w)%])[-−])?
     (?P<whole>\d{1,3}(?:(?:,|\ )\d{3})+(?!\d)|\d+)?(?P<part>\.\d+)?(?<=\d)
     (?!(?:st|nd|rd|th)\b)
     (?:\s?/\s?(?P<below>\d+)(?![\d/])|\s(?P<over>\d+)/(?P<under>\d+)|:00)?
@@ -38,7 +38,7 @@ _NOTE = re.compile(
 )
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"leaving aside|instead of|rather than|not|unlike|compared)\b.*",
+    r"\w+ing \d|leaving aside|instead of|rather than|not|unlike|compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _BY_THE_WAY = re.compile(

@@ -22,7 +22,7 @@ _HEADER = re.compile(
 _NEXT = re.compile(
     r"\n[ \t]*[*#]*[ \t]*(?:"
     r"(?:Q|Question|Problem|Scenario|Story|User|Human|Exercise|Instruction|Input|Paragraph|Claim|"
-    r"Dialogue History|Document|Next question|(?:Another|New) (?:question|example|problem))"
+    r"Dialogue History|Sentence|Review|Premise|Text|Document|Next question|(?:Another|New) (?:question|example|problem))"
     r"(?:[ \t]*\d*)[*#]*[ \t]*:|"
     r"Here is (?:the|a|another) \w+(?: \w+)?:|"
     r"(?:You are|You should answer|You have been|Now please|Please (?:answer|verify|identify))\b)"

@@ -56,10 +56,19 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             " ",
         ),
         (
+            r"\b(?:calling|considering|labell?ing|saying|describing)\b(?=.{0,40}?\b(?:would be|is|seems)"
+            r" (?:an? |too |quite |rather |very )*(?:exaggerat|stretch|unfair|harsh|overst|mislead|"
+            r"incorrect|inaccurate|far|absurd|wrong))",
+            "not say",
+        ),
+        (
             r"\b(?:stretch|hard|difficult|unfair|harsh|extreme|exaggerat\w+|impossible|absurd|"
             r"wrong|mistake|incorrect|inaccurate|misleading|too far|overstatement)"
-            rf" to (?:(?:even|really|actually) )?{_SAY}\b(?: (?:how|why|what|anything))?"
-            r"|\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
+            rf" to (?:(?:even|really|actually) )?{_SAY}\b(?: (?:how|why|what|anything))?",
+            " not say ",
+        ),
+        (
+            r"\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
             r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|\bby no means\b|"
             r"\b(?:hardly|barely|scarcely|never|nowhere|without|"
             r"doubt|refuse|deny|denies|unlikely|instead of|as opposed to|rather than|"
@@ -72,6 +81,7 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bdisagree\b", "not agree"),
         (r"\bnot-(?=\w)", "not "),
         (r"\(\s*(\w{1,2})\s*\)", r"[\1]"),
+        (r" {2,}", " "),
     )
 )
 
@@ -79,7 +89,10 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+|\n+|(?<=[.!])(?=\()")
 _HEAD = re.compile(
-    r"[\W]*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)|"
+    r"[\W]*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)"
+    r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|or|because|"
+    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|remains?|violates|"
+    r"contradicts|matches|describes)\b)|"
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
     re.IGNORECASE,
 )
@@ -89,7 +102,7 @@ _CLAUSE_END = re.compile(
     r"yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)"
     r"|,\s+(?=(?:and\s+)?(?:i|it|it's|this|that|he|she|they|we|you|there|the|which|then|not|nor|neither|"
     r"never|no|nope|yes|actually|my|its|his|her|what|who|only|these|those|let|as|for|if|unless|"
-    r"when|given|considering|even|rather|instead|some|others|one|ultimately|overall|"
+    r"when|given|considering|even|rather|option|choice|answer|instead|some|others|one|ultimately|overall|"
     r"would|is|are|does|do|was|at|in|by|after|with|without|making|meaning)\b)"
     r"|(?<=\byes),\s+|(?<=\bno),\s+|(?<=\byes)\s+(?=(?:it|this|that|the|there|i)\b)|(?<=\bno)\s+(?=(?:it|this|that|the|there|i)\b)"
     r"|\s+-+\s+|(?<=:)\s+|\s*[()](?!s\b)\s*|,?\s+(?=(?:if|unless|even if|when|as opposed to)\b)"
@@ -105,6 +118,10 @@ _ASIDE = re.compile(
 )
 """The beginning of a clause that grants something or sets a condition."""
 _CONDITION = re.compile(r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b", re.IGNORECASE)
+_SUPPOSED = re.compile(
+    r"\s*(?:if|unless|in case|assuming|suppose|had|were)\b(?!.*\b(?:i|me|my|forced)\b)", re.IGNORECASE
+)
+"""A condition that the answer does not set for itself, as `if I had to choose` does."""
 _CONTRAST = re.compile(r"\s*(?:but|however|yet|still|nevertheless|nonetheless)\b", re.IGNORECASE)
 _CONCLUSION = re.compile(
     r"\W*(?:and\s+)?(?:(?:which|that|this)\s+(?:only\s+)?(?:leaves|means|makes)|leav(?:es|ing)|therefore|"
@@ -118,7 +135,7 @@ _CONCLUDED = re.compile(
 )
 _CORRECTION = re.compile(
     r"(?:^|[.!?…;\n,]|-\s|\(|\.\.\.)\s*(?:but\s+|oh\s+|oops\s*|hmm+\W+|no\W+|sorry\W+)*"
-    r"(?:wait\b|actually\s*,?(?=\s+(?:no\b|that|it|the|i|let|he|she|on))|actually,|"
+    r"(?:wait\b|hmm,? no\b|on (?:further |closer )?(?:reflection|inspection)|rethinking|actually\s*,?(?=\s+(?:no\b|that|it|the|i|let|he|she|on))|actually,|"
     r"on second thou?ghts?|scratch that|"
     r"correction\b|let me (?:re|correct|double|check again)|i made a mistake|"
     r"i (?:take that back|misread|was wrong|mean[,: ])|"
@@ -162,7 +179,7 @@ _STATED = re.compile(
           (?:\s(?:therefore|definitely|rather|still|also|always|probably|then|go\sahead\sand|
              have\sto|going\sto|not|never|strongly))*
           \s(?:choos(?:e|ing)|pick(?:ing)?|select(?:ing)?|opt\sfor|go(?:ing)?\s(?:with|for)|
-             classify|say|answer|vote|do|take|label|rate|judge|conclude|settle\son|recommend|
+             classify|say|answer|vote|do|take|label|rate|judge|conclude|settle\son|recommend|predict|guess|
              decide\son|categorize|lean\s(?:towards?|to)|prefer)
       | (?:classified|categori[sz]ed|labell?ed|rated)\s(?:as|under)
       | most\s(?:likely|consistent|probable|appropriate)
@@ -173,7 +190,7 @@ _FILLER = frozenset(
     "so it is it's its then hence thus therefore definitely clearly certainly obviously option "
     "choice letter number the be must answer and i'd would only sure okay ok well probably likely "
     "that that's simply just morally ethically label this would here still final correct my "
-    "but rather instead or either both surely of course absolutely very completely quite leaves leaving say think".split()
+    "but rather instead or either both over than action first second third last one surely of course absolutely very completely quite leaves leaving say think".split()
 )
 """Words beside a label that say nothing of their own."""
 
@@ -183,7 +200,7 @@ _NEGATOR = re.compile(r"\b(not|no|none|nothing|nobody|neither|nor)\b", re.IGNORE
 _EMBEDS = re.compile(
     r"\b(?:think|believe|says?|said|see|find|feel|consider\w*|call\w*|agree|view|suggest\w*|means?|"
     r"argue|claim|reason|evidence|indicat\w+|sign|impl\w+|conclude|true|describe|label|classif\w+|"
-    r"regard\w*|deem\w*|judge\w*|understand|accept|convinced|support\w*|contain\w*)\b",
+    r"regard\w*|deem\w*|judge\w*|understand|accept|like|convinced|support\w*|contain\w*)\b",
     re.IGNORECASE,
 )
 """Verbs and nouns through which a denial reaches into the clause after them."""
@@ -199,15 +216,18 @@ _REFUTED = re.compile(
     r"incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|immoral|dishonest|"
     r"harmful|inconsistent|myths?|worse|worst|bad|irrelevant|implausible|unlikely|impossible|"
     r"untrue|inaccurate|mistaken|misconception|nonsense|distract\w+|tempting|too \w+|violat\w+|"
-    r"contradict\w+|ignores?|not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|"
+    r"contradict\w+|ignores?|(?:is|does|do|would|can|could|will|should|has|must) not"
+    r"(?! (?:harm|hurt|violat|involve|cause|steal|lie|break|contradict|wrong|fail))|"
+    r"not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|"
     r"match|accurate|supported|it|that))\b",
     re.IGNORECASE,
 )
 _CONFIRMED = re.compile(
     r"(?:\s+(?:is|are|was|would be|seems?|looks?|remains?|must be|being|as)\b[^.]{0,40}?\b(?:correct|"
     r"right|best|better|answer|true|valid|accurate|only (?:one|option|choice|answer|\w+ \w+)|"
-    r"appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|carrier|"
-    r"reasonable|responsible)|\s+(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows))\b",
+    r"appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|carrier|more \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|"
+    r"reasonable|responsible)|\s+(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|"
+    r"shows|protects|reflects))\b",
     re.IGNORECASE,
 )
 _NAMED_LAST = re.compile(
@@ -215,7 +235,7 @@ _NAMED_LAST = re.compile(
     r"select|into|belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
     re.IGNORECASE,
 )
-_JOINED = re.compile(r"[\W]*(?:and|or|nor|&|/|,)?[\W]*(?:option |choice )?\W*", re.IGNORECASE)
+_JOINING = ("and", "or", "nor", "&", "/", ", and", ", or", "and option", "or option", "")
 _UNDERCUT = re.compile(
     r"^\W*so (?:is|are|does|do)\b|"
     r"\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|other|common|tempting)"
@@ -305,9 +325,10 @@ def _settled(text: str, labels: Labels) -> str | None:
             if len(named) == 1:
                 return named.pop()
             last = heaviest[-1]
-            if last.concludes and weight != BARE:
-                return last.label or None
-            return None
+            if weight != BARE:
+                return last.label if last.concludes else None
+            said = {claim.label for claim in claims if claim.weight == SPECIFIC}
+            return said.pop() if len(said) == 1 and said <= named else None
     return None
 
 
@@ -320,6 +341,8 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
     pending = False
     for number, (head, sentence) in enumerate(sentences):
         if heads[number] and len(listed) > 1:  # options are discussed one after the other
+            if len(listed) > 2 and re.fullmatch(r"\W*(?:yes|true|correct|right)\W*", sentence, re.I):
+                claims.append(_Claim(heads[number][0].label, SPECIFIC, concludes=False))
             claims += _of_head(heads[number], sentence, labels)
             continue
         if heads[number] and number in (0, len(sentences) - 1):
@@ -360,12 +383,12 @@ def _of_head(head: list[_Mention], sentence: str, labels: Labels) -> list[_Claim
 
 def _answered(question: str, answer: str, labels: Labels) -> list[_Claim]:
     """The claim of a question that names one label and of the yes or no after it."""
-    named = {one.label for one in _mentions(question, labels) if not one.symbol}
-    if len(named) != 1:
+    mentions = _mentions(question, labels)
+    if len({one.label for one in mentions}) != 1:
         return []
-    (label,) = named
+    label = mentions[0].label
     if _NO.match(answer):
-        label = _denied(labels, label)
+        label = "" if mentions[0].symbol else _denied(labels, label)
     elif not _YES.match(answer):
         return []
     return [_Claim(label, SPECIFIC, concludes=False)] if label else []
@@ -379,18 +402,19 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
     claims: list[_Claim] = []
     concluding = bool(_CONCLUSION.match(sentence))
     clauses = list(_clauses(sentence))
-    aside = False
+    aside = supposed = False
     for number, clause in enumerate(clauses):
         conditional = number + 1 < len(clauses) and _CONDITION.match(clauses[number + 1])
         concluding = concluding or bool(_CONCLUSION.match(clause))
         if _ASIDE.match(clause):
             aside = number == 0
+            supposed = number == 0 and bool(_SUPPOSED.match(clause))
             continue
         if aside and re.match(r"\s*(?:and|or|nor)\b", clause):
             continue
         stated = next(iter(_STATED.finditer(clause)), None)
-        if _CONTRAST.match(clause) and not stated:
-            pending = False
+        contrasting = bool(_CONTRAST.match(clause))
+        pending = pending and not (contrasting and not stated)
         mentions = _mentions(clause, labels)
         if _DOUBT.search(clause) or (_OTHERS.search(clause) and not _OWN.search(clause)):
             continue
@@ -399,6 +423,8 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
                 pending = True
             elif stated:
                 pending = True
+            continue
+        if supposed and not stated and not _CONTRAST.match(clause):
             continue
         if conditional and re.search(r"\b(?:would|could|only|might|may|\(?[A-E]\)?)\b", clause):
             continue
@@ -411,7 +437,7 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
             weight = STATED
         if not weight:
             continue
-        claims += _claimed(clause, mentions, weight, concluding, labels)
+        claims += _claimed(clause, mentions, weight, concluding or contrasting, labels)
         pending = False
     return claims, pending
 
@@ -437,8 +463,9 @@ def _weight(
     for one in reversed(mentions):
         rest = rest[: one.start] + rest[one.end :]
     words = [word for word in re.findall(r"\w[\w']*", rest.lower()) if word != "not"]
-    if all(word in _FILLER for word in words) or (not words):
-        return BARE
+    if all(word in _FILLER for word in words):
+        explains = any(not isinstance(way, str) and way.symbol for way in labels.values())
+        return SPECIFIC if explains and words and not any(one.symbol for one in mentions) else BARE
     if all(one.symbol for one in mentions):
         return SPECIFIC
     last = max(one.end for one in mentions)
@@ -453,13 +480,14 @@ def _claimed(
     """The claims of a clause whose labels have a weight."""
     concludes = concluding or bool(re.search(r"\bfinal\b|\bconclu", clause, re.IGNORECASE))
     named: list[str] = []
-    following: tuple[int, bool] | None = None
+    following: tuple[int, bool, bool] | None = None
     for one in reversed(mentions):
         chosen = not one.symbol or _chosen(clause, one, weight)
-        gap = clause[one.end : following[0]] if following else ""
-        if one.symbol and following and len(gap) < 20 and _JOINED.fullmatch(gap):
+        gap = clause[one.end : following[0]].strip(" []") if following else "-"
+        joined = gap in _JOINING or (gap == "," and following is not None and following[2])
+        if one.symbol and following and joined:
             chosen = following[1]  # `both A and B are correct`
-        following = (one.start, chosen)
+        following = (one.start, chosen, joined)
         if not chosen:
             continue
         label = _denied(labels, one.label) if one.denied else one.label
@@ -482,6 +510,8 @@ def _chosen(clause: str, one: _Mention, weight: int) -> bool:
         return True
     if _CONFIRMED.match(" " + after.lstrip()):
         return True
+    if one.symbol and re.search(r"\b(?:i would|i'd|i will|should|correct|best)\b.*\[$", before, re.I):
+        return clause[one.end :].strip(" ].!") == ""
     ends = not re.search(r"\w", after) or bool(re.match(r"\W*(?:and|,)", after))
     return ends and bool(_NAMED_LAST.search(before.rstrip("([ ") + " "))
 

@@ -13,7 +13,7 @@ from unicomp.spec import Item, Reading
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\w\\-])")
 _STATED = re.compile(
-    r"\banswer\b[^.\n=:$\\\d]{0,50}?(?:\b(?:is|are|was|be|equals)\b(?!\s+(?:that|found|obtained))|:)"
+    r"\banswer\b[^.\n=:$\\\d]{0,50}?(?:\b(?:is|are|was|be|equals)\b(?!\s+(?:that|found|obtained))|\bof\b(?=\s+[^A-Za-z\s])|:)"
     r"(?:\s*\*+)?[:\s]*",
     re.IGNORECASE,
 )
@@ -97,7 +97,7 @@ def _candidates(text: str) -> Iterator[str]:
         stated = _STOP.split(rest, maxsplit=1)[0]
         if rest.startswith(("$", "\\(", "\\[")) and (spans := _spans(stated)):
             yield spans[0]
-        yield re.sub(r"\s+\([^()\d]*\)$", "", stated)
+        yield re.sub(r"\s+\((?:[^()\d]*|(?:since|because|as) [^()]*)\)$", "", stated.rstrip(". "))
         return
     lines = [line for line in text.strip().split("\n") if re.search(r"[\w\\]", line)]
     if not lines:
@@ -171,6 +171,7 @@ def equal(said: str, gold: str) -> bool:
     if not name:
         parts = [part.rpartition("=")[2] for part in one.split(",")]
         forms.append(",".join(parts) if "=" in one else one)
+        forms.append(f"({','.join(parts)})" if one.count("=") == len(parts) > 1 else one)
     forms += [re.sub(r"\s+[a-z ]+$", "", form) for form in forms]
     if any(_bare(form) == _bare(other) for form in forms):
         return True

@@ -38,7 +38,7 @@ _NOTE = re.compile(
 )
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"\w+ing \d|leaving aside|instead of|rather than|not|unlike|compared)\b.*",
+    r"\w+ing \d|leaving aside|and there (?:are|is|were)|instead of|rather than|not|unlike|compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _BY_THE_WAY = re.compile(
@@ -92,10 +92,11 @@ def final_number(text: str) -> float | None:
 
 def _prepared(text: str) -> str:
     """A text in plain characters, with stated answers as `Answer: …` and fractions as `a/b`."""
+    text = re.sub(r"\b[A-Z]{1,3}\$", "$", text)
     text = _HASHES.sub("\nAnswer: ", _FRACTION.sub(r"\1/\2", text))
     text = plain(text.replace("{,}", ",").replace("\\,", " ").replace("\\!", ""))
     text = re.sub(r"\\(?=[\d\s%])", "", text)
-    return re.sub(r"(?m)^\s*\d{1,2}[.)]\s+(?=\D*[A-Za-z])|\b(?:step|part|question|problem)\s+\d+", " ", text, flags=re.I)
+    return re.sub(r"(?m)^[ \t]*\d{1,2}[.)][ \t]+(?=\D*[A-Za-z])|\b(?:step|part|question|problem)\s+\d+", " ", text, flags=re.I)
 
 
 def _first(sentence: str) -> float | None:

@@ -63,18 +63,24 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"\b(?:stretch|hard|difficult|unfair|harsh|extreme|exaggerat\w+|impossible|absurd|"
-            r"wrong|mistake|incorrect|inaccurate|misleading|too far|overstatement)"
+            r"wrong|mistake|incorrect|inaccurate|misleading|too far|overstatement|"
+            r"naive|foolish|silly|strange|odd|ridiculous|disingenuous|false)"
             rf" to (?:(?:even|really|actually) )?{_SAY}\b(?: (?:how|why|what|anything))?",
             " not say ",
         ),
         (
             r"\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
-            r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|\bby no means\b|"
+            r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|"
             r"\b(?:hardly|barely|scarcely|never|nowhere|without|"
             r"doubt|refuse|deny|denies|unlikely|instead of|as opposed to|rather than|"
             r"opposite of|unlike|lacks?|false that|untrue that|incorrect that|free (?:of|from))\b"
-            r"|\b(?:at all )?(?:in|under) no (?:way|circumstances)\b",
+            r"|\bby no means\b",
             " not ",
+        ),
+        (
+            r"\b(?:in|under) no (?:way|circumstances)\b|\bnever\b(?= (?:is|was|would|have))|"
+            r"\bfew\b(?= (?:people )?would\b)",
+            " not say ",
         ),
         (r"\bneither\b(?=(.{0,80}?)\bnor\b)", "not"),
         (r"(?<=\bnot\b)(.{0,80}?)\bnor\b", r"\1or"),
@@ -117,6 +123,13 @@ _ASIDE = re.compile(
     re.IGNORECASE,
 )
 """The beginning of a clause that grants something or sets a condition."""
+_COMPARES = re.compile(r"\s*(?:while|whereas)\s+(?:(?:option|choice|action) )?\[?(?-i:[A-E])\b", re.I)
+_ELLIPTIC = re.compile(
+    r"\W*(?:but|however,?|yet)?\s*(?:i think )?(?:it|this|that|he|she)(?:'s)?(?: (?:really|actually|truly))?"
+    r"(?: (?:is|was|does))?(?: (?:really|actually|truly))?( not)?(?: (?:really|actually))?\W*$",
+    re.IGNORECASE,
+)
+"""`…, but it is not`: the label comes before."""
 _CONDITION = re.compile(r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b", re.IGNORECASE)
 _SUPPOSED = re.compile(
     r"\s*(?:if|unless|in case|assuming|suppose|had|were)\b(?!.*\b(?:i|me|my|forced)\b)", re.IGNORECASE
@@ -244,6 +257,13 @@ _UNDERCUT = re.compile(
     re.IGNORECASE,
 )
 """Before a letter: it is not the answer."""
+
+_INTRODUCED = re.compile(
+    r"\W*(?:according|based|in (?:my|this|general)|ethically|morally|honestly|personally|given|"
+    r"considering|from|for me|as an?)\b[^,]*,\s*\[?",
+    re.IGNORECASE,
+)
+"""`According to science, ` before a letter."""
 
 STATED, BARE, SPECIFIC, GENERAL = 4, 3, 2, 1
 """Weights of claims."""
@@ -406,7 +426,12 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
     for number, clause in enumerate(clauses):
         conditional = number + 1 < len(clauses) and _CONDITION.match(clauses[number + 1])
         concluding = concluding or bool(_CONCLUSION.match(clause))
-        if _ASIDE.match(clause):
+        if (elliptic := _ELLIPTIC.match(clause)) and number and not claims:
+            named = [one.label for part in clauses[:number] for one in _mentions(part, labels)]
+            label = (_denied(labels, named[-1]) if elliptic[1] else named[-1]) if named else ""
+            claims += [_Claim(label, SPECIFIC, concludes=True)] if label else []
+            continue
+        if _ASIDE.match(clause) and not (number and _COMPARES.match(clause)):
             aside = number == 0
             supposed = number == 0 and bool(_SUPPOSED.match(clause))
             continue
@@ -457,6 +482,9 @@ def _weight(
     labels: Labels,
 ) -> int:
     """How much the labels weigh that a clause names; 0: it only mentions letters."""
+    ends = not clause[mentions[-1].end :].strip(" .!]")
+    if len(mentions) == 1 and ends and _INTRODUCED.fullmatch(clause[: mentions[0].start]):
+        return BARE
     if pending or (stated and any(one.start >= stated.end() for one in mentions)):
         return STATED
     rest = clause

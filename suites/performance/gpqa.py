@@ -8,6 +8,7 @@ from unicomp import lettered, settled
 COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 LETTERS = "ABCD"
 
+
 def with_choices(dataset: Any) -> Any:
     """The rows with `choices`, the right one as `answer`, such as `(B)`, and a `solution`.
 

@@ -19,7 +19,9 @@ _STATED = re.compile(
 )
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.DOTALL)
 _STOP = re.compile(r"\.\s+(?=[A-Z\\$(])|\.?\s*$|\n\s*\n|\.?\n(?=[A-Z])")
-_TAGGED = re.compile(r"<(\w*answer)>(.*?)(?:</\1>|$)|\"\w*answer\"\s*:\s*\"?(.*?)\"?\s*[,}\n]", re.S)
+_TAGGED = re.compile(
+    r"<(\w*answer)>(.*?)(?:</\1>|$)|\"\w*answer\"\s*:\s*\"?(.*?)\"?\s*[,}\n]", re.S
+)
 _DENIED = re.compile(
     r"[\s$)\]*]*(?:is|was|would be)\s+(?:wrong|incorrect|false|not\b)", re.IGNORECASE
 )
@@ -28,7 +30,7 @@ _NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
 _NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
 _TAIL = re.compile(
     r"^.*(?:\b(?:is|are|equals?|be|get|have|obtain|yields?|gives?|find|was|were|so|thus|"
-    r"hence|therefore|measures|costs|has)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
+    r"hence|therefore|measures|costs|has|at)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -59,13 +61,17 @@ def boxed(text: str) -> str | None:
         if _DENIED.match(text, end):
             continue
         inner = text[found.end() : end]
-        inner = inner[1:-1] if inner.startswith("{") and inner.endswith("}") else inner.strip("{} $")
+        inner = (
+            inner[1:-1] if inner.startswith("{") and inner.endswith("}") else inner.strip("{} $")
+        )
         boxes.append((inner, found.start(), end))
     if not boxes:
         return None
     joined = [boxes[-1][0]]
     for (before, _, end), (_, start, _) in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
-        if not re.fullmatch(r"[\s$,]*(?:and|or|,|\\text\{\s*(?:and|or)\s*\})?[\s$]*", text[end:start]):
+        if not re.fullmatch(
+            r"[\s$,]*(?:and|or|,|\\text\{\s*(?:and|or)\s*\})?[\s$]*", text[end:start]
+        ):
             break
         if before != joined[0]:
             joined.insert(0, before)
@@ -130,7 +136,9 @@ _UNITS = (
     r"yards?|miles?|mph|cm|mm|km|m|meters?|metres?|grams?|kg|pounds?|hours?|minutes?|seconds?|days?|"
     r"ways?|sides?|students?|points?|percent|people|litres?|liters?"
 )
-_UNIT = re.compile(rf"(?<=[\d}}\w)])[\s\\,]*(?:square |cubic |sq )?\b(?:{_UNITS})\.?(?:\^\{{?[23]\}}?|²|³)?$", re.I)
+_UNIT = re.compile(
+    rf"(?<=[\d}}\w)])[\s\\,]*(?:square |cubic |sq )?\b(?:{_UNITS})\.?(?:\^\{{?[23]\}}?|²|³)?$", re.I
+)
 _PLAIN = (
     (r"\\[dt]frac", r"\\frac"),
     (r"\\(?:left|right|displaystyle|,|!|;|:|quad|qquad)(?![A-Za-z])", ""),
@@ -175,13 +183,19 @@ def equal(said: str, gold: str) -> bool:
     forms += [re.sub(r"\s+[a-z ]+$", "", form) for form in forms]
     if any(_bare(form) == _bare(other) for form in forms):
         return True
-    if re.fullmatch(r"[A-Za-z\s]+", other) or "_" in other or len(one) > _LONG or _PROSE.search(one):
+    if (
+        re.fullmatch(r"[A-Za-z\s]+", other)
+        or "_" in other
+        or len(one) > _LONG
+        or _PROSE.search(one)
+    ):
         return False
     return any(_verified(form, other) for form in dict.fromkeys(forms))
 
 
 def _normal(text: str) -> str:
-    text = text.strip().strip("$").strip()
+    text = re.sub(r"^(?:an?|the)\s+(?=[A-Za-z]{2})", "", text.strip().strip("$").strip())
+    text = re.sub(r"^[A-Za-z]{3,}\s+\(([^()]*\d[^()]*)\)$", r"\1", text)
     text = re.sub(r"^\\[(\[]|\\[)\]]$", "", text).strip()
     for pattern, put in _PLAIN:
         text = re.sub(pattern, put, text)

@@ -36,6 +36,7 @@ _NOTE = re.compile(
     r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation)\b",
     re.IGNORECASE,
 )
+_LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
     r"\w+ing \d|leaving aside|and there (?:are|is|were)|instead of|rather than|not|unlike|compared)\b.*",
@@ -44,7 +45,7 @@ _SUBORDINATE = re.compile(
 _BY_THE_WAY = re.compile(
     r"\b(?<!total of )(?<!sum of )(?<!profit of )(?<!cost of )(?<!amount of )(?<!price of )"
     r"(?<!average of )(?<!balance of )"
-    r"(?:for|after|in|of|from|with|by|per|every|each|than|over|within|during|on|among|out of|using)\s+"
+    r"(?:for|after|in|of|from|with|by|per|every|each|than|over|within|during|on|among|out of|using|to \w+)\s+"
     r"(?:(?:the|all|these|those|her|his|their|its|every|each|only|about|just|other|a total of)\s+){0,2}$",
     re.IGNORECASE,
 )
@@ -96,12 +97,21 @@ def _prepared(text: str) -> str:
     text = _HASHES.sub("\nAnswer: ", _FRACTION.sub(r"\1/\2", text))
     text = plain(text.replace("{,}", ",").replace("\\,", " ").replace("\\!", ""))
     text = re.sub(r"\\(?=[\d\s%])", "", text)
-    return re.sub(r"(?m)^[ \t]*\d{1,2}[.)][ \t]+(?=\D*[A-Za-z])|\b(?:step|part|question|problem)\s+\d+", " ", text, flags=re.I)
+    return re.sub(
+        r"(?m)^[ \t]*\d{1,2}[.)][ \t]+(?=\D*[A-Za-z])|\b(?:step|part|question|problem)\s+\d+",
+        " ",
+        text,
+        flags=re.I,
+    )
 
 
 def _first(sentence: str) -> float | None:
     """The number of a stated answer: what an equation comes to, else the first one not denied."""
-    sentence = re.sub(r"\([^)]*\d[^)]*\)(?=\s*\S|$)", "", sentence) if _numbers(re.sub(r"\([^)]*\)", "", sentence)) else sentence
+    sentence = (
+        re.sub(r"\([^)]*\d[^)]*\)(?=\s*\S|$)", "", sentence)
+        if _numbers(re.sub(r"\([^)]*\)", "", sentence))
+        else sentence
+    )
     sentence = re.sub(r"\bnot\s+[$]?[-\d.,]+", "", sentence)
     clause = _SUBORDINATE.sub("", sentence)
     clause = re.split(r",\s+(?=[A-Za-z])", clause)[0] if "=" not in clause else clause
@@ -117,12 +127,14 @@ def _concluded(text: str) -> float | None:
         return None
     kept = [part for part in sentences if not _NOTE.match(part)]
     for sentence in reversed(kept):
-        bare = re.sub(r"\([^)]*\)", " ", sentence)
+        bare = _LINK.sub("", re.sub(r"\([^)]*\)", " ", sentence))
         if not _numbers(bare):
             bare = sentence if sentence is kept[0] and len(kept) == 1 else bare
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
         if not _numbers(said):
-            if _numbers(bare) and re.match(r"\W*(?:not|after|in|when|if|since|as|because)\b", bare, re.I):
+            if _numbers(bare) and re.match(
+                r"\W*(?:not|after|in|when|if|since|as|because)\b", bare, re.I
+            ):
                 said = bare
             else:
                 continue
@@ -132,8 +144,12 @@ def _concluded(text: str) -> float | None:
         found = list(_found(equal if "=" in said and _numbers(equal) else said))
         if "=" in said and _numbers(equal):
             return found[0][0]
-        primary = [value for value, start in found if not _BY_THE_WAY.search(said[max(0, start - _NEAR) : start])]
-        return primary[-1] if primary else found[-1][0]
+        primary = [
+            value
+            for value, start in found
+            if not _BY_THE_WAY.search(said[max(0, start - _NEAR) : start])
+        ]
+        return primary[-1] if primary else found[0][0]
     return None
 
 

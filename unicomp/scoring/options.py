@@ -98,7 +98,8 @@ _VERB = r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|
 """A word after the letter A; any other small word comes after an article."""
 
 _OPTION = re.compile(
-    r"(?:^|[\n\b]|options: )[ \t]*\(?([A-D]|\d)(?:[.:]|\))[ \t]*(.+?)[ \t]*(?=$|[\n\b])", re.MULTILINE
+    r"(?:^|[\n\b]|options: )[ \t]*\(?([A-D]|\d)(?:[.:]|\))[ \t]*(.+?)[ \t]*(?=$|[\n\b])",
+    re.MULTILINE,
 )
 _FEW = 3
 """An option of fewer words may be named without being chosen."""

@@ -31,6 +31,9 @@ _NEXT = re.compile(
 )
 """The beginning of another question, which a base model asks and answers itself."""
 
+_TICK, _CROSS = (
+    re.compile(rf"(?m)(?<=\S)[ \t:-]*[{signs}]\ufe0f?[ \t]*$") for signs in ("✅✔☑✓", "❌✗✘✖")
+)
 _RUN = re.compile(r"([^\w])\1{3,}")
 """One sign again and again, as broken models write it."""
 
@@ -92,6 +95,7 @@ def _spaced(text: str) -> str:
 
 def plain(text: str) -> str:
     """A text in plain characters and without markup; marked answers read `Answer: …`."""
+    text = _TICK.sub(": correct", _CROSS.sub(": incorrect", text))
     text = _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", text))
     text = _ANSWER_TAG.sub(r"\nAnswer: \2\n", _unboxed(text))
     text = re.sub(r',\s*(?="\w+"\s*:)', "\n", text)
@@ -136,6 +140,8 @@ def _plain_character(one: str) -> str:
         return str(digit)
     if one in "–—−‐‑":
         return "-" if one in "−‐‑" else " - "
+    if unicodedata.decomposition(one).startswith("<super>"):
+        return "^" + unicodedata.normalize("NFKC", one)
     kind = unicodedata.category(one)
     if kind in ("So", "Mn", "Me", "Sk", "Cf", "Co", "Cn"):
         folded = unicodedata.normalize("NFKC", one)

@@ -87,6 +87,7 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bdisagree\b", "not agree"),
         (r"\bnot-(?=\w)", "not "),
         (r"\(\s*(\w{1,2})\s*\)", r"[\1]"),
+        (r",\s*(?:(?:is|does|was) not (?:it|that)|right|no)\?", "."),
         (r" {2,}", " "),
     )
 )
@@ -123,7 +124,9 @@ _ASIDE = re.compile(
     re.IGNORECASE,
 )
 """The beginning of a clause that grants something or sets a condition."""
-_COMPARES = re.compile(r"\s*(?:while|whereas)\s+(?:(?:option|choice|action) )?\[?(?-i:[A-E])\b", re.I)
+_COMPARES = re.compile(
+    r"\s*(?:while|whereas)\s+(?:(?:option|choice|action) )?\[?(?-i:[A-E])\b", re.I
+)
 _ELLIPTIC = re.compile(
     r"\W*(?:but|however,?|yet)?\s*(?:i think )?(?:it|this|that|he|she)(?:'s)?(?: (?:really|actually|truly))?"
     r"(?: (?:is|was|does))?(?: (?:really|actually|truly))?( not)?(?: (?:really|actually))?\W*$",
@@ -132,7 +135,8 @@ _ELLIPTIC = re.compile(
 """`…, but it is not`: the label comes before."""
 _CONDITION = re.compile(r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b", re.IGNORECASE)
 _SUPPOSED = re.compile(
-    r"\s*(?:if|unless|in case|assuming|suppose|had|were)\b(?!.*\b(?:i|me|my|forced)\b)", re.IGNORECASE
+    r"\s*(?:if|unless|in case|assuming|suppose|had|were)\b(?!.*\b(?:i|me|my|forced)\b)",
+    re.IGNORECASE,
 )
 """A condition that the answer does not set for itself, as `if I had to choose` does."""
 _CONTRAST = re.compile(r"\s*(?:but|however|yet|still|nevertheless|nonetheless)\b", re.IGNORECASE)
@@ -167,7 +171,7 @@ _DOUBT = re.compile(
     re.IGNORECASE,
 )
 _OTHERS = re.compile(
-    r"\b(?:some(?:one|body)?(?: \w+)?|others?|many(?: \w+)?|one|you|critics|people|students|it)"
+    r"\b(?:some(?:one|body)?(?: \w+)?|others?|many(?: \w+)?|one|you|critics|people|students|it)(?<!most people)"
     r" (?:might|may|could|would|can|will|think|say|argue|believe|claim|see)\b(?! be\b)(?! not\b)"
     r"|\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b"
     r"|\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|argued|viewed|said))\b"
@@ -177,7 +181,9 @@ _OTHERS = re.compile(
     re.IGNORECASE,
 )
 """What others may say, or what seemed so at first."""
-_OWN = re.compile(r"\b(?:it|you|one|i) (?:would|can|could|may|might) (?:be )?(?:a stretch|not)\b", re.I)
+_OWN = re.compile(
+    r"\b(?:it|you|one|i) (?:would|can|could|may|might) (?:be )?(?:a stretch|not)\b", re.I
+)
 
 _STATED = re.compile(
     r"""\b(?:
@@ -203,7 +209,7 @@ _FILLER = frozenset(
     "so it is it's its then hence thus therefore definitely clearly certainly obviously option "
     "choice letter number the be must answer and i'd would only sure okay ok well probably likely "
     "that that's simply just morally ethically label this would here still final correct my "
-    "but rather instead or either both over than action first second third last one surely of course absolutely very completely quite leaves leaving say think".split()
+    "but rather instead or either both over than action first second third last one i surely of course absolutely very completely quite leaves leaving say think".split()
 )
 """Words beside a label that say nothing of their own."""
 
@@ -217,7 +223,9 @@ _EMBEDS = re.compile(
     re.IGNORECASE,
 )
 """Verbs and nouns through which a denial reaches into the clause after them."""
-_FINITE = re.compile(r"\b(?:is|are|was|were|would|will|could|can|may|might|must|should)\b|'s\b", re.I)
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|would|will|could|can|may|might|must|should)\b|'s\b", re.I
+)
 _REACH = 14
 """Words between a denial and what it denies."""
 
@@ -238,13 +246,14 @@ _REFUTED = re.compile(
 _CONFIRMED = re.compile(
     r"(?:\s+(?:is|are|was|would be|seems?|looks?|remains?|must be|being|as)\b[^.]{0,40}?\b(?:correct|"
     r"right|best|better|answer|true|valid|accurate|only (?:one|option|choice|answer|\w+ \w+)|"
-    r"appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|carrier|more \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|"
+    r"appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|carrier|(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|"
     r"reasonable|responsible)|\s+(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|"
     r"shows|protects|reflects))\b",
     re.IGNORECASE,
 )
 _NAMED_LAST = re.compile(
-    r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|"
+    r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|matches|corresponds to|believe in|equals|"
+    r"supports|favou?rs|indicates|"
     r"select|into|belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
     re.IGNORECASE,
 )
@@ -258,6 +267,10 @@ _UNDERCUT = re.compile(
 )
 """Before a letter: it is not the answer."""
 
+_UNFINISHED = re.compile(
+    r"(?<!\bit )\b(?:is|are|was|because|since|that|the|an?|of|which|and|or|to|would|not)\W*$", re.IGNORECASE
+)
+"""The end of a text that breaks off, after a letter."""
 _INTRODUCED = re.compile(
     r"\W*(?:according|based|in (?:my|this|general)|ethically|morally|honestly|personally|given|"
     r"considering|from|for me|as an?)\b[^,]*,\s*\[?",
@@ -281,7 +294,9 @@ _NO = re.compile(
     r"\W*(?:no|nope|not|never|hardly|it (?:is|does|was|would) not|i (?:do|would) not think so)\b",
     re.IGNORECASE,
 )
-_DISCOURSE = re.compile(r"\W*(?:yes|no|nope|yeah|well|sure)\b(?=\s*(?:,|it|this|that|the|there|he|i)\b|,)", re.I)
+_DISCOURSE = re.compile(
+    r"\W*(?:yes|no|nope|yeah|well|sure)\b(?=\s*(?:,|it|this|that|the|there|he|i)\b|,)", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -361,7 +376,9 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
     pending = False
     for number, (head, sentence) in enumerate(sentences):
         if heads[number] and len(listed) > 1:  # options are discussed one after the other
-            if len(listed) > 2 and re.fullmatch(r"\W*(?:yes|true|correct|right)\W*", sentence, re.I):
+            if len(listed) > 2 and re.fullmatch(
+                r"\W*(?:yes|true|correct|right)\W*", sentence, re.I
+            ):
                 claims.append(_Claim(heads[number][0].label, SPECIFIC, concludes=False))
             claims += _of_head(heads[number], sentence, labels)
             continue
@@ -490,6 +507,8 @@ def _weight(
     rest = clause
     for one in reversed(mentions):
         rest = rest[: one.start] + rest[one.end :]
+    if mentions[-1].symbol and _UNFINISHED.search(clause[mentions[-1].end :]):
+        return 0
     words = [word for word in re.findall(r"\w[\w']*", rest.lower()) if word != "not"]
     if all(word in _FILLER for word in words):
         explains = any(not isinstance(way, str) and way.symbol for way in labels.values())
@@ -523,7 +542,8 @@ def _claimed(
             named.append(label)
     if len(set(named)) > 1 and weight in (SPECIFIC, GENERAL):
         return []
-    return [_Claim(label, weight, concludes) for label in dict.fromkeys(named)]
+    decided = concludes and len(set(named)) == 1
+    return [_Claim(label, weight, decided) for label in dict.fromkeys(named)]
 
 
 def _chosen(clause: str, one: _Mention, weight: int) -> bool:
@@ -538,7 +558,9 @@ def _chosen(clause: str, one: _Mention, weight: int) -> bool:
         return True
     if _CONFIRMED.match(" " + after.lstrip()):
         return True
-    if one.symbol and re.search(r"\b(?:i would|i'd|i will|should|correct|best)\b.*\[$", before, re.I):
+    if one.symbol and re.search(
+        r"\b(?:i would|i'd|i will|should|correct|best)\b.*\[$", before, re.I
+    ):
         return clause[one.end :].strip(" ].!") == ""
     ends = not re.search(r"\w", after) or bool(re.match(r"\W*(?:and|,)", after))
     return ends and bool(_NAMED_LAST.search(before.rstrip("([ ") + " "))
@@ -563,7 +585,9 @@ def _mentions(clause: str, labels: Labels) -> list[_Mention]:
         mentions.append(
             _Mention(
                 label=names[int(group[1:])],
-                denied=_is_denied(clause[max(min(start, one.start()), one.start() - _NEAR) : one.start()]),
+                denied=_is_denied(
+                    clause[max(min(start, one.start()), one.start() - _NEAR) : one.start()]
+                ),
                 symbol=symbol,
                 start=one.start(),
                 end=one.end(),

@@ -47,7 +47,9 @@ _RECOGNIZED: Labels = {
         r"subverts|opposes|reverses) (?:the|a|this|common|any) (?:\w+ )?stereotypes?",
     ),
     "stereotype": Naming(symbol=r"(?<!\d\.)1(?!\.\d)", words=r"stereotyp\w*"),
-    "unrelated": Naming(symbol=r"(?<!\d\.)3(?!\.\d)", words=r"unrelated(?: to \w+ stereotypes?)?|meaningless"),
+    "unrelated": Naming(
+        symbol=r"(?<!\d\.)3(?!\.\d)", words=r"unrelated(?: to \w+ stereotypes?)?|meaningless"
+    ),
 }
 """Ways to choose an option: its number, or what it says."""
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from unicomp.instruments import Instruments
 from unicomp.scoring.aggregate import OfFields
-from unicomp.scoring.statements import Naming, settled, verbatim
+from unicomp.scoring.statements import Naming, settled
+from unicomp.scoring.wording import verbatim
 from unicomp.spec import Item, Reading
 
 if TYPE_CHECKING:

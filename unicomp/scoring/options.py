@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from unicomp.instruments import Question
 from unicomp.scoring.closed import ALL, ClosedAnswer, reading
-from unicomp.scoring.statements import Labels, Naming, verbatim
+from unicomp.scoring.statements import Labels, Naming
+from unicomp.scoring.wording import verbatim
 from unicomp.spec import Item, Reading
 
 

@@ -463,6 +463,8 @@ class Benchmark(_Named):
     aggregate: Aggregate
     published_task: Path | str | None = None
     """The task that the mode `compat` asks: the published one, where it gives answers away."""
+    published_scorer: Scorer | InstrumentScorer | None = None
+    """The scorer of the published rules, used in the mode `compat`; None: the same."""
     published_aggregate: Aggregate | None = None
     """The aggregate of the published rules, used in the mode `compat`; None: the same."""
     configs: tuple[str, ...] = ()
@@ -517,10 +519,14 @@ class Benchmark(_Named):
             raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
 
     def scored_in(self, mode: Literal["strict", "compat"]) -> Benchmark:
-        """The benchmark with the aggregate of a mode of scoring."""
-        if mode == "compat" and self.published_aggregate is not None:
-            return replace(self, aggregate=self.published_aggregate)
-        return self
+        """The benchmark with the scorer and the aggregate of a mode of scoring."""
+        if mode == "strict":
+            return self
+        return replace(
+            self,
+            scorer=self.published_scorer or self.scorer,
+            aggregate=self.published_aggregate or self.aggregate,
+        )
 
 
 Timed = Literal["throughput", "latency", "time_to_first_token", "inter_token_latency"]

@@ -26,6 +26,7 @@ ORDER = (
     "catalogue",
     "distillation",
     "methods",
+    "admission",
     "checkpoint",
     "instruments",
     "prompts",
@@ -72,6 +73,7 @@ TENSORS = (
     "unicomp.distillation.clone",
     "unicomp.distillation.objective",
     "unicomp.engines.completions",
+    "unicomp.engines.local_lm",
 )
 """Modules of torch modules, and of an lm-eval model: what is imported with the suites imports them
 inside functions only."""

@@ -105,6 +105,7 @@ def options():
         program.add_argument("--kv-cache-memory-bytes", type=int)
         program.add_argument("--gpu-memory-utilization", type=float)
         program.add_argument("--trust-remote-code", action="store_true")
+        program.add_argument("--generation-config", choices=["vllm"], required=True)
         for flag in ("--enforce-eager", "--no-enable-prefix-caching"):
             program.add_argument(flag, action="store_true")
     return parser.parse_args()
@@ -198,7 +199,7 @@ class Network:
                 texts, skip_special_tokens=request.get("skip_special_tokens", True)
             )
             stopped = any(stop in text for stop in request.get("stop", ()))
-            if stopped or token == self.tokenizer.eos_token_id:
+            if stopped or token in request.get("stop_token_ids", ()):
                 return
 
 

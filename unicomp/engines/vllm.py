@@ -24,7 +24,7 @@ from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
-from unicomp.errors import EngineError, first_line
+from unicomp.errors import EngineError, NotFiniteError, first_line
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class VllmEngine:
     def _answer_type(self, request_type: str, requests: list[Instance]) -> list[Any]:
         try:
             return ask(self._lm, request_type, requests)
+        except NotFiniteError:
+            raise
         except EngineError as error:
             raise self._failure(error) from None
         except (AssertionError, LookupError, TypeError, ValueError) as error:

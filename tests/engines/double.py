@@ -74,6 +74,7 @@ def options():
     serve.add_argument("--host", required=True)
     serve.add_argument("--port", type=int, required=True)
     serve.add_argument("--served-model-name", required=True)
+    serve.add_argument("--tokenizer")
     serve.add_argument("--disable-uvicorn-access-log", action="store_true")
     benches = programs.add_parser("bench", allow_abbrev=False).add_subparsers(required=True)
     throughput = benches.add_parser("throughput", allow_abbrev=False)

@@ -129,8 +129,8 @@ class _Files:
 def _mended(own: _Files) -> Iterator[str]:
     if own.loaded.replaced:
         yield (
-            f"its tokenizer class {own.loaded.replaced} would change the tokens of tokenizer.json, "
-            "which is read without it"
+            f"its tokenizer class {own.loaded.replaced} does not keep to tokenizer.json, which is "
+            "read without it"
         )
     if own.loaded.template_name:
         yield f"it names no default chat template: {own.loaded.template_name!r} is used"
@@ -175,15 +175,14 @@ def _texts(own: _Files, base: _Files | None) -> Iterator[str]:
     if base is None:
         yield from _alone(own)
         return
-    other = [text for text in PROBES if own.ids(text) != base.ids(text)]
-    for text in other:
+    for text in PROBES:
         back, expected = own.returned(text), base.returned(text)
         if _loss(text, back) > _loss(text, expected):
             raise SpecError(
                 f"the tokenizer in {own.folder} loses text that the baseline's keeps: "
                 f"{_short(text)} comes back as {_short(back)}; use the tokenizer of the base model"
             )
-    if other:
+    if other := [text for text in PROBES if own.ids(text) != base.ids(text)]:
         yield (
             f"its tokenizer gives other tokens than the baseline's for {len(other)} of "
             f"{len(PROBES)} sample texts: prompts differ"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +56,7 @@ class LoadedTokenizer:
     tokenizer: Any
     replaced: str | None = None
     """The class that `tokenizer_config.json` names, if it would change the tokens of
-    `tokenizer.json`: the file is then read as it is, without that class."""
+    `tokenizer.json` or fails on it: the file is then read as it is, without that class."""
     template_name: str | None = None
     """The named chat template that was taken for want of a default one."""
 
@@ -73,25 +75,48 @@ def load_tokenizer_files(folder: Path, *, trust_remote_code: bool = False) -> Lo
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import AutoTokenizer, TokenizersBackend
 
+    described = (folder / "tokenizer.json").is_file()
     try:
-        named = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        with _one_line(folder):
+            named = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except SpecError:
+        if not described:
+            raise
+        named = None
+    with _one_line(folder):
         loaded, replaced = named, None
-        if (folder / "tokenizer.json").is_file() and _rebuilt(named):
+        if described and (named is None or _rebuilt(named)):
             plain = TokenizersBackend.from_pretrained(folder)
-            if any(_tokens(plain, text) != _tokens(named, text) for text in PROBES):
+            if named is None or any(_tokens(plain, one) != _tokens(named, one) for one in PROBES):
                 _keep_named(plain, named)
                 loaded, replaced = plain, _class_name(folder) or type(named).__name__
-        template = _choose_template(loaded, folder)
+        return LoadedTokenizer(loaded, replaced, _choose_template(loaded, folder))
+
+
+@contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    """Turn whatever a tokenizer's files cause into a SpecError; a panic in Rust is no Exception."""
+    try:
+        yield
     except SpecError:
         raise
-    except BaseException as error:  # a panic of the Rust library is no Exception
+    except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
             raise
         raise SpecError(
             f"the tokenizer in {folder} cannot be loaded ({first_line(error)}): replace its "
             "tokenizer files by those of the base model"
         ) from None
-    return LoadedTokenizer(loaded, replaced, template)
+
+
+def copy_without_class(folder: Path, target: Path) -> None:
+    """Copy a tokenizer's files for a program that would use the class they name by mistake."""
+    for path in folder.glob("*token*.json"):
+        shutil.copyfile(path, target / path.name)
+    config = target / "tokenizer_config.json"
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    config.write_text(json.dumps(settings), encoding="utf-8")
 
 
 def _rebuilt(tokenizer: Any) -> bool:

@@ -22,8 +22,6 @@ class LocalLM(HFLM):  # type: ignore[misc]
     """An lm-eval model around a loaded network and its tokenizer."""
 
     def __init__(self, network: Any, tokenizer: CheckpointTokenizer, batch_size: int) -> None:
-        if tokenizer.tokenizer.pad_token_id is None:  # else lm-eval might add a token
-            tokenizer.tokenizer.pad_token_id = tokenizer.pad
         super().__init__(
             pretrained=network,
             tokenizer=tokenizer.tokenizer,
@@ -34,7 +32,8 @@ class LocalLM(HFLM):  # type: ignore[misc]
         )
         self._checkpoint = tokenizer
         network.generation_config = GenerationConfig(
-            eos_token_id=list(tokenizer.stops) or None, pad_token_id=tokenizer.pad
+            eos_token_id=list(tokenizer.stops) or None,
+            pad_token_id=tokenizer.tokenizer.pad_token_id,
         )
         vars(network).pop("generate", None)  # remote code may bring its own
 
@@ -59,7 +58,8 @@ class LocalLM(HFLM):  # type: ignore[misc]
         """The tokens of prompts, filled up on the left and cut to the last `left_truncate_len`."""
         rows = [self._checkpoint.encode(text)[-(left_truncate_len or 0) :] for text in strings]
         length = max(map(len, rows))
-        ids = [[self._checkpoint.pad] * (length - len(row)) + row for row in rows]
+        pad = self.tokenizer.pad_token_id
+        ids = [[pad] * (length - len(row)) + row for row in rows]
         mask = [[0] * (length - len(row)) + [1] * len(row) for row in rows]
         return torch.tensor(ids), torch.tensor(mask)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.data.decoding import read_decoding
-from unicomp.data.tokenizer import fixed_date, read_tokenizer
+from unicomp.data.tokenizer import fixed_date, load_tokenizer_files
 from unicomp.errors import EngineError, SpecError, first_line
 from unicomp.prompts.thoughts import is_tag
 from unicomp.prompts.tokenizers import ChatTemplate
@@ -49,6 +50,8 @@ class CheckpointTokenizer:
     context: int
     stops: tuple[int, ...] = ()
     """The ids that end an answer."""
+    replaced: str | None = None
+    """See `unicomp.data.tokenizer.LoadedTokenizer`."""
 
     @cached_property
     def identity(self) -> str:
@@ -65,12 +68,6 @@ class CheckpointTokenizer:
     def template(self) -> ChatTemplate | None:
         """The chat template, if there is one."""
         return TokenizerTemplate(self.tokenizer) if self.tokenizer.chat_template else None
-
-    @property
-    def pad(self) -> int:
-        """The id that fills up shorter prompts; no model sees it."""
-        known = (self.tokenizer.pad_token_id, *self.stops, self.tokenizer.bos_token_id)
-        return next((int(one) for one in known if one is not None), 0)
 
     @property
     def start(self) -> int:
@@ -135,7 +132,7 @@ def load_tokenizer(folder: Path, model: Model) -> CheckpointTokenizer:
 
     try:
         trust = model.trust_remote_code
-        tokenizer = read_tokenizer(folder, trust_remote_code=trust)
+        loaded = load_tokenizer_files(folder, trust_remote_code=trust)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust)
         stops = read_decoding(folder).stops
     except SpecError as error:
@@ -144,7 +141,16 @@ def load_tokenizer(folder: Path, model: Model) -> CheckpointTokenizer:
         raise EngineError(
             f"the tokenizer in {folder} cannot be loaded: {first_line(error)}"
         ) from None
-    own = tokenizer.eos_token_id
-    if own is not None:
+    tokenizer = loaded.tokenizer
+    if (own := tokenizer.eos_token_id) is not None:
         stops = tuple(dict.fromkeys((*stops, int(own))))
-    return CheckpointTokenizer(tokenizer, resolve_max_length(config, tokenizer), stops)
+    _pad(tokenizer, stops, config)
+    context = resolve_max_length(config, tokenizer)
+    return CheckpointTokenizer(tokenizer, context, stops, loaded.replaced)
+
+
+def _pad(tokenizer: Any, stops: Sequence[int], config: Any) -> None:
+    """Give a tokenizer a padding token that the model knows; no answer depends on which."""
+    known = (tokenizer.pad_token_id, *stops, tokenizer.bos_token_id, 0)
+    rows = getattr(config.get_text_config(), "vocab_size", None) or math.inf
+    tokenizer.pad_token_id = next(one for one in known if one is not None and one < rows)

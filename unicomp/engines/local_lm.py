@@ -72,6 +72,8 @@ class LocalLM(HFLM):  # type: ignore[misc]
         return self._checkpoint.decode([tokens] if isinstance(tokens, int) else tokens)
 
     def _model_generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if kwargs.get("do_sample"):  # transformers would keep 50 tokens, and a server all of them
+            kwargs.setdefault("top_k", 0)
         with _finite(self.model):
             tokens: torch.Tensor = super()._model_generate(*args, **kwargs)
         return tokens

@@ -11,7 +11,7 @@ from typing import Any
 from unicomp.prompts.items import WINDOWS, RenderedItem
 from unicomp.prompts.tokenizers import Tokenizer
 
-TEMPLATE = "another chat template"
+TEMPLATE = "another chat template, or none"
 BEGINNING = "another beginning-of-text token"
 TOKENIZER = "another tokenizer"
 

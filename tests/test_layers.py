@@ -28,6 +28,7 @@ ORDER = (
     "admission",
     "distillation",
     "methods",
+    "admission",
     "checkpoint",
     "instruments",
     "prompts",
@@ -75,6 +76,7 @@ TENSORS = (
     "unicomp.distillation.clone",
     "unicomp.distillation.objective",
     "unicomp.engines.completions",
+    "unicomp.engines.local_lm",
 )
 """Modules of torch modules, and of an lm-eval model: what is imported with the suites imports them
 inside functions only."""

@@ -23,7 +23,7 @@ from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
-from unicomp.errors import SpecError, UnicompError, UnmeasuredError
+from unicomp.errors import EngineError, NotFiniteError, SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
@@ -312,6 +312,8 @@ class Session:
                 self._unpinned.update(self._admit({subject.id: [benchmark]}))
             known.update(self._measure(subject, todo).records)
         found = known[benchmark.name]
+        if isinstance(found, NotFiniteError) and subject.method.name == DENSE.name:
+            raise EngineError(f"the dense model {subject.model}: {found}")  # of no candidate
         if isinstance(found, UnicompError):
             raise found
         benign = known.get(benchmark.benign or "")

@@ -185,9 +185,55 @@ LABELS = {
 }
 PIECES = st.lists(
     st.sampled_from(
-        "yes no wrong not good bad neutral A B C D (A) (B) A. B) is are the answer because since "
-        "but it this would if correct, fails hardly nothing, or and neither nor therefore so Wait, "
-        "**A** 18 $3.50 = I choose . ? ! \n".split(" ")
+        [
+            "yes",
+            "no",
+            "wrong",
+            "not",
+            "good",
+            "bad",
+            "neutral",
+            "A",
+            "B",
+            "C",
+            "D",
+            "(A)",
+            "(B)",
+            "A.",
+            "B)",
+            "is",
+            "are",
+            "the",
+            "answer",
+            "because",
+            "since",
+            "but",
+            "it",
+            "this",
+            "would",
+            "if",
+            "correct,",
+            "fails",
+            "hardly",
+            "nothing,",
+            "or",
+            "and",
+            "neither",
+            "nor",
+            "therefore",
+            "so",
+            "Wait,",
+            "**A**",
+            "18",
+            "$3.50",
+            "=",
+            "I",
+            "choose",
+            ".",
+            "?",
+            "!",
+            "\n",
+        ]
     )
 ).map(" ".join)
 

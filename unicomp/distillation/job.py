@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unicomp.data.tokenizer import read_tokenizer
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.loop import STATE, Progress, Trained, train
 from unicomp.distillation.training import ObjectiveName, Training
@@ -100,9 +101,7 @@ def run_job(
 
 def _run_process(job: TrainingJob, progress: Progress) -> None:
     """Train in this process, the only one of the job or one of several."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(job.teacher, trust_remote_code=job.trust_remote_code)
+    tokenizer = read_tokenizer(job.teacher, trust_remote_code=job.trust_remote_code)
     objective = _objective(job)
     objective.train()
     trained = train(

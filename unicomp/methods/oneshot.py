@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.tokenizer import read_tokenizer
 from unicomp.errors import SpecError
 from unicomp.methods.fidelity import note_expected
 from unicomp.methods.stored_weights import stored_dtype
@@ -60,11 +61,11 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
 def _compress(source: Path, target: Path, calibration: Calibration, modifiers: Modifiers) -> None:
     import torch
     from llmcompressor import oneshot
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     trust = os.environ.get(TRUST_REMOTE_CODE) == "1"
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust)
+    tokenizer = read_tokenizer(source, trust_remote_code=trust)
     model = AutoModelForCausalLM.from_pretrained(
         source, dtype=torch.float32, trust_remote_code=trust
     )

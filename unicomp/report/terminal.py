@@ -16,7 +16,16 @@ from unicomp.decision import Decision
 from unicomp.findings import Findings
 from unicomp.findings.decoupling import Decoupling
 from unicomp.findings.work import Stage
-from unicomp.report import calibrations, costs, decision, divergence, efficiency, engines, formats
+from unicomp.report import (
+    calibrations,
+    costs,
+    decision,
+    divergence,
+    efficiency,
+    engines,
+    formats,
+    prompts,
+)
 from unicomp.report.tables import columns, metric_table, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
@@ -77,6 +86,9 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from map(printable, calibrations.flips(findings.seed_spreads))
     yield from (
         f"[yellow]{printable(line)}[/]" for line in divergence.warnings(findings.silent_changes)
+    )
+    yield from (
+        f"[yellow]{printable(line)}[/]" for line in prompts.warnings(findings.prompt_differences)
     )
     yield from _gaps(card)
     for titled in efficiency.tables(card, findings):

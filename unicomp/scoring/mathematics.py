@@ -214,7 +214,7 @@ def _bare(text: str) -> str:
 def _verified(said: str, gold: str) -> bool:
     from math_verify import verify
 
-    if ("," in gold) != ("," in said) or (said[:1] in "([") != (gold[:1] in "([") and "," in gold:
+    if ("," in gold) != ("," in said) or ((said[:1] in "([") != (gold[:1] in "([") and "," in gold):
         return False
     if "," in gold and gold[:1] in "([" and (said[0], said[-1]) != (gold[0], gold[-1]):
         return False

@@ -108,7 +108,8 @@ _FEW = 3
 
 def lettered(letters: str, texts: Mapping[str, Sequence[str]] | None = None) -> Labels:
     """Letters as the labels of options: capitals that are no article, small ones in brackets or by
-    themselves; and the expressions in `texts`."""
+    themselves; and the expressions in `texts`.
+    """
     return {
         letter: Naming(
             symbol="|".join(

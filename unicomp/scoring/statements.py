@@ -209,7 +209,9 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
         elif weight >= SPECIFIC and (concluding or wording.CONCLUDED.search(clause)):
             weight = STATED
         if weight:
-            concludes = concluding or contrasting or bool(re.search(r"(?i)\b(final|conclu)", clause))
+            concludes = (
+                concluding or contrasting or bool(re.search(r"(?i)\b(final|conclu)", clause))
+            )
             claims += _of_clause(clause, mentions, weight, labels, concludes=concludes)
             pending = False
     return claims, pending

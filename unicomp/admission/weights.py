@@ -106,7 +106,7 @@ def load(
         )
     _check_tied(folder, model, stored)
     extras.update(_set_aside(model, stored))
-    return model, [f"{count} stored tensors are not used: {what}" for what, count in extras.items()]
+    return model, [f"stores tensors that are not used: {what} ({n})" for what, n in extras.items()]
 
 
 def check_finite(folder: Path, narrate: Narrate = lambda text: None) -> None:
@@ -114,8 +114,12 @@ def check_finite(folder: Path, narrate: Narrate = lambda text: None) -> None:
     total = len(headers(folder))
     for number, (name, entry) in enumerate(tensors(folder), start=1):
         narrate(f"reading the weights of {folder.name}: {number} of {total} tensors")
-        if (bad := _not_finite(name, entry[...])) > 0:
-            raise SpecError(f"{folder}: {shown(name)} has {bad} values that are NaN or infinite")
+        values = entry[...]
+        if (bad := _not_finite(name, values)) > 0:
+            raise SpecError(
+                f"{folder} stores {shown(name)} with NaN or infinity in {bad} of {values.numel()} "
+                "values: restore it from where the checkpoint was saved"
+            )
 
 
 def is_identical(folder: Path, baseline: Path) -> bool:

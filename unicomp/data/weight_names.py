@@ -26,6 +26,7 @@ _WRAPPERS = {
 }
 """Prefixes that a wrapper puts before every name, by which no model finds its weights."""
 _FLOATS = ("F64", "F32", "F16", "BF16")
+_WHOLE = ("BOOL", "I8", "I16", "U16", "I32", "U32", "I64", "U64")
 _BITSANDBYTES = "bitsandbytes"
 _CONVERTED = "hf_quant_config.json"
 """Where ModelOpt keeps the quantization settings, beside a plain `config.json`."""
@@ -51,20 +52,47 @@ def check_names(folder: Path, stored: Headers, config: Mapping[str, Any]) -> Non
             f"{folder} stores {len(stored)} tensors, and its config.json says {layers} layers"
         )
     quantization = config.get("quantization_config")
+    _check_halves(folder, stored, bool(quantization))
     if not quantization and not (folder / _CONVERTED).is_file():
         _check_dense(folder, stored, config)
-    for name, entry in stored.items():
-        leaf, dtype = name.rpartition(".")[2], entry["dtype"]
-        bytes_of_bits = (quantization or {}).get("quant_method") == _BITSANDBYTES
-        if leaf == "weight" and dtype in ("U8", "BOOL") and not bytes_of_bits:
-            raise SpecError(
-                f"{folder} stores {shown(name)} as {dtype}, which is no type of weights: its bytes "
-                "were saved under a wrong type; save the checkpoint again"
-            )
-        if leaf == "weight_packed" and dtype not in ("I32", "U8", "I8"):
-            raise SpecError(f"{folder} stores {shown(name)} as {dtype}, not as packed integers")
+    for name in stored:
+        _check_type(folder, name, stored, quantization or {})
         if quantization:
             _check_scale(folder, name, stored, quantization)
+
+
+def _check_type(folder: Path, name: str, stored: Headers, quantization: Mapping[str, Any]) -> None:
+    """Raise SpecError for a type that tensors of such a name never have."""
+    leaf, dtype = name.rpartition(".")[2], stored[name]["dtype"]
+    opaque = quantization.get("quant_method") == _BITSANDBYTES  # which stores bytes
+    for is_wrong, what in (
+        (leaf == "weight" and dtype in ("U8", "BOOL") and not opaque, "weights"),
+        ("scale" in leaf and dtype in _WHOLE, "scales"),
+        (leaf == "weight_packed" and dtype not in ("I32", "U8", "I8"), "packed integers"),
+    ):
+        if is_wrong:
+            raise SpecError(
+                f"{folder} stores {shown(name)} as {dtype}, which is no type of {what}: its bytes "
+                "were saved under a wrong type; save the checkpoint again"
+            )
+
+
+def _check_halves(folder: Path, stored: Headers, quantized: bool) -> None:
+    """Raise SpecError for weights of one kind in both types of 16 bits.
+
+    One may be labelled as the other, which makes other numbers of it. In a quantized checkpoint
+    the kinds are told apart, since scales may have a type of their own.
+    """
+    kinds: dict[str, dict[str, str]] = {}
+    for name, entry in stored.items():
+        kind = name.rpartition(".")[2] if quantized else ""
+        kinds.setdefault(kind, {}).setdefault(entry["dtype"], name)
+    for types in kinds.values():
+        if {"F16", "BF16"} <= types.keys():
+            raise SpecError(
+                f"{folder} stores {shown(types['F16'])} as F16 and {shown(types['BF16'])} as BF16: "
+                "one has the label of the other, or the checkpoint is a mixture; save it in one"
+            )
 
 
 def _check_scale(folder: Path, name: str, stored: Headers, quantization: Mapping[str, Any]) -> None:
@@ -87,7 +115,7 @@ def _check_scale(folder: Path, name: str, stored: Headers, quantization: Mapping
     scale = next((one for one in wanted if one in stored), None)
     if scale is None:
         raise SpecError(f"{folder} lacks {shown(wanted[0])}, the scale of {shown(name)}")
-    block = quantization.get("weight_block_size")
+    block: Any = quantization.get("weight_block_size")
     if quantization.get("quant_method") == "fp8" and _are_two(block) and len(shape) > 1:
         blocks = [-(-length // size) for length, size in zip(shape[-2:], block, strict=True)]
         if stored[scale]["shape"][-2:] != blocks:
@@ -110,15 +138,8 @@ def _check_dense(folder: Path, stored: Headers, config: Mapping[str, Any]) -> No
             "save the checkpoint again with a current compressed-tensors"
         )
     lost = "its config.json has no quantization_config: restore it from where it was saved"
-    types: dict[str, str] = {}
     for name, entry in stored.items():
         if PACKED.search(name):
             raise SpecError(f"{folder} stores {shown(name)} of a quantized model, and {lost}")
         if name.endswith("weight") and entry["dtype"] not in _FLOATS:
             raise SpecError(f"{folder} stores {shown(name)} as {entry['dtype']}, and {lost}")
-        types.setdefault(entry["dtype"], name)
-    if {"F16", "BF16"} <= types.keys():
-        raise SpecError(
-            f"{folder} stores {shown(types['F16'])} as F16 and {shown(types['BF16'])} as BF16: one "
-            "is labelled with the wrong type, or the checkpoint is a mixture; save it in one type"
-        )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unicomp.admission.tokenizer import check_tokenizer
 from unicomp.admission.weights import check_weights, is_identical
 from unicomp.data.json_object import shown
 from unicomp.data.model_folder import check_folder
@@ -44,7 +45,7 @@ def outcome(
         notes = check_weights(
             folder, trust_remote_code=trust_remote_code, serves=serves, narrate=narrate
         )
-        _load_tokenizer(folder, trust_remote_code)
+        notes += check_tokenizer(folder, baseline, trust_remote_code=trust_remote_code)
         if baseline is not None and is_identical(folder, baseline):
             notes.append("is identical to the baseline: every stored tensor is the same")
     except SpecError as error:
@@ -57,19 +58,6 @@ def outcome(
             f"{shown(first_line(error))}): save it again with save_pretrained"
         }
     return {"notes": notes}
-
-
-def _load_tokenizer(folder: Path, trust: bool) -> None:
-    """Raise SpecError unless transformers loads the tokenizer."""
-    from transformers import AutoTokenizer
-
-    try:
-        AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
-    except Exception as error:
-        raise SpecError(
-            f"the tokenizer in {folder} cannot be loaded ({type(error).__name__}: "
-            f"{shown(first_line(error))}): take the files of the model that it was made from"
-        ) from error
 
 
 if __name__ == "__main__":

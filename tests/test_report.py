@@ -754,6 +754,24 @@ def test_the_agreement_of_the_judge_stands_beside_each_score_it_had_a_say_in():
     assert not any("misuse" in text for text in lines)
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, "(F1 0.990 on 9 labelled responses)"),
+        (
+            {"held_out": {"f1": 0.94, "n": 3}, "human": {"gpt": {"f1": 0.875, "n": 250}}},
+            "(F1 0.990 on 9 labelled responses, 0.94 on 3 held out, "
+            "0.88 on 250 of gpt with human labels)",
+        ),
+    ],
+)
+def test_how_well_refusals_are_read_stands_beside_the_instruments(more, expected):
+    figures = {"f1": 0.99, "n": 9, **more}
+    environment = {"instruments": {**JUDGE, "refusal_figures": figures}}
+    card = card_of(row("misuse", "safety"), environment=environment)
+    assert any(expected in line for line in lines_of(card, width=240))
+
+
 @pytest.mark.parametrize("environment", [None, {"instruments": JUDGE}])
 def test_where_the_agreement_is_not_known_nothing_is_said(environment):
     card = card_of(row("sycophancy", "truthfulness", judged=40), environment=environment)

@@ -210,8 +210,9 @@ _LIBRARIES = (
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
-    names = ("data/layout", "data/sources", "engines/tokenizer", "scores")
-    stages = [here / f"{name}.py" for name in names]
+    names = ("layout", "sources", "tokenizer", "decoding")
+    data = [here / "data" / f"{name}.py" for name in names]
+    stages = [*data, here / "engines" / "tokenizer.py", here / "scores.py"]
     packages = [here / name for name in ("prompts", "instruments", "scoring")]
     files = chain.from_iterable(sorted(package.rglob("*")) for package in packages)
     return [*stages, *(p for p in files if p.is_file() and p.parent.name != "__pycache__")]

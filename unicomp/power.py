@@ -138,7 +138,7 @@ def reachable_floor(unit: Unit) -> float:
 
 
 def _rounded_down(percent: float) -> float:
-    return max(math.floor(10.0 * percent) / 10.0, 0.0) if math.isfinite(percent) else 0.0
+    return max(math.floor(10.0 * percent) / 10.0, 0.0) if math.isfinite(10.0 * percent) else 0.0
 
 
 # -- draws --------------------------------------------------------------------------------------

@@ -401,7 +401,7 @@ def test_named_templates_without_a_default_are_used_if_they_are_one(folder):
     assert refused(folder, "none is the default")
     named[0]["name"] = "default"
     edit(folder / "tokenizer_config.json", chat_template=named)
-    assert noted(folder, "renders 3 of 3")
+    assert noted(folder, "renders 1 of 3 sample conversations (one turn)")
 
 
 def test_a_further_named_template_changes_nothing(folder):

@@ -21,6 +21,7 @@ from unicomp.data.tokenizer import (
     PROBES,
     LoadedTokenizer,
     fixed_date,
+    in_one_line,
     load_tokenizer_files,
 )
 from unicomp.errors import SpecError, first_line
@@ -57,14 +58,15 @@ def check_tokenizer(
     """
     own = _Files(folder, trust_remote_code)
     base = _Files(baseline, trust_remote_code) if baseline is not None else None
-    return [
-        *_mended(own),
-        *_ids(own),
-        *_texts(own, base),
-        *_ends(own, base),
-        *_templates(own, base),
-        *_decoding(own),
-    ]
+    with in_one_line(folder):
+        return [
+            *_mended(own),
+            *_ids(own),
+            *_texts(own, base),
+            *_ends(own, base),
+            *_templates(own, base),
+            *_decoding(own),
+        ]
 
 
 @dataclass(frozen=True)
@@ -287,14 +289,8 @@ def _templates(own: _Files, base: _Files | None) -> Iterator[str]:
             )
         return
     for kind, chat in chats.items():
-        if isinstance(chat, str):
-            continue
-        if kind == "one turn":
-            raise SpecError(
-                f"the chat template in {own.folder} fails ({chat.reason}): use that of the base "
-                "model"
-            )
-        yield f"its chat template takes no conversation with {kind} ({chat.reason})"
+        if isinstance(chat, _Refusal):
+            yield f"its chat template takes no conversation with {kind} ({chat.reason})"
     if fixed_date(own.tokenizer):
         yield f"its chat template writes the date: it is always {AS_OF:%d %B %Y}"
     if base is None:
@@ -320,17 +316,30 @@ class _Refusal:
 
 
 def _other(own: _Files, chat: str | _Refusal, base: _Files, expected: str | _Refusal) -> bool:
-    """Whether a conversation becomes another prompt than the baseline's."""
-    if isinstance(chat, _Refusal) or isinstance(expected, _Refusal):
-        return type(chat) is not type(expected)
+    """Whether a conversation becomes another prompt than the baseline's; False if it is refused."""
+    if isinstance(chat, _Refusal):
+        return False
+    if isinstance(expected, _Refusal):
+        return True
     return chat != expected or own.ids(chat) != base.ids(expected)
 
 
 def _rendered(own: _Files) -> dict[str, str | _Refusal] | None:
-    """Sample conversations as prompts; None without a chat template."""
+    """Sample conversations as prompts; None without a chat template.
+
+    Raises SpecError if it does not even take one turn.
+    """
     if not own.tokenizer.chat_template:
         return None
-    return {kind: _render(own, turns) for kind, turns in _CHATS.items()}
+    chats = {}
+    for kind, turns in _CHATS.items():
+        chats[kind] = chat = _render(own, turns)
+        if isinstance(chat, _Refusal) and kind == "one turn":
+            raise SpecError(
+                f"the chat template in {own.folder} fails ({chat.reason}): use that of the base "
+                "model"
+            )
+    return chats
 
 
 def _render(own: _Files, turns: Sequence[Mapping[str, str]]) -> str | _Refusal:

@@ -77,13 +77,13 @@ def load_tokenizer_files(folder: Path, *, trust_remote_code: bool = False) -> Lo
 
     described = (folder / "tokenizer.json").is_file()
     try:
-        with _one_line(folder):
+        with in_one_line(folder):
             named = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except SpecError:
         if not described:
             raise
         named = None
-    with _one_line(folder):
+    with in_one_line(folder):
         loaded, replaced = named, None
         if described and (named is None or _rebuilt(named)):
             plain = TokenizersBackend.from_pretrained(folder)
@@ -94,7 +94,7 @@ def load_tokenizer_files(folder: Path, *, trust_remote_code: bool = False) -> Lo
 
 
 @contextmanager
-def _one_line(folder: Path) -> Iterator[None]:
+def in_one_line(folder: Path) -> Iterator[None]:
     """Turn whatever a tokenizer's files cause into a SpecError; a panic in Rust is no Exception."""
     try:
         yield
@@ -104,7 +104,7 @@ def _one_line(folder: Path) -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
             raise
         raise SpecError(
-            f"the tokenizer in {folder} cannot be loaded ({first_line(error)}): replace its "
+            f"the tokenizer in {folder} cannot be used ({first_line(error)}): replace its "
             "tokenizer files by those of the base model"
         ) from None
 

@@ -6,6 +6,7 @@ few that are known to be `misread` are left out.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,8 @@ ENDINGS = """    Here is the question:
     3: became a spoon
     Return only the number of your selected option without any other words including reasons and \
 explanations, the format of the answer should be: Answer: [your answer]."""
-FEELINGS = """Story: The baker thought that his key was lost. Then his wife found it. How the baker \
-would feel?
+FEELINGS = """Story: The baker thought that his key was lost. Then his wife found it. How the \
+baker would feel?
 You can only choose one of these labels, and remember to include the label number on your answer: \
 (1) Angry; (2) Relieved; (3) Confused; (4) Bored"""
 BAGS = """Please answer the following questions and return A or B only. Can you carry my bags?
@@ -185,9 +186,12 @@ LABELS = {
 }
 PIECES = st.lists(
     st.sampled_from(
-        "yes no wrong not good bad neutral A B C D (A) (B) A. B) is are the answer because since "
-        "but it this would if correct, fails hardly nothing, or and neither nor therefore so Wait, "
-        "**A** 18 $3.50 = I choose . ? ! \n".split(" ")
+        re.findall(
+            r"[^ ]+",
+            "yes no wrong not good bad neutral A B C D (A) (B) A. B) is are the answer because if "
+            "since but it this would correct, fails hardly nothing, or and neither nor therefore "
+            "so Wait, **A** 18 $3.50 = I choose . ? ! \n",
+        )
     )
 ).map(" ".join)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from unicomp.instruments import Instruments, ResponseKind
 from unicomp.scoring.aggregate import OfFields, weighted_mean
-from unicomp.scoring.refusal import NO_DETECTOR, response_kinds
 from unicomp.scoring.options import lettered
+from unicomp.scoring.refusal import NO_DETECTOR, response_kinds
 from unicomp.scoring.statements import settled
 from unicomp.spec import Item, Reading
 

@@ -14,13 +14,13 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 
 _REFUTED = _pattern(
     r"(?:is|are|was|would be|seems?|looks?|being|as|can be|must be|,)?\s*(?:\w+\s+){0,4}?",
-    r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|immoral|",
-    r"dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|implausible|unlikely|",
+    r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|",
+    r"immoral|dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|implausible|unlikely|",
     r"impossible|untrue|inaccurate|mistaken|misconception|nonsense|distract\w+|tempting|too \w+|",
     r"violat\w+|contradict\w+|ignores?|(?:is|does|do|would|can|could|will|should|has|must) not",
     r"(?! (?:harm|hurt|violat|involve|cause|steal|lie|break|contradict|wrong|fail))|",
-    r"not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|match|accurate|",
-    r"supported|it|that))\b",
+    r"not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|match|",
+    r"accurate|supported|it|that))\b",
 )
 """After a letter: it is not the answer."""
 _CONFIRMED = _pattern(
@@ -91,7 +91,7 @@ def broken_off(words: str) -> bool:
 
 
 def joined(between: str, *, in_list: bool) -> bool:
-    """Whether the text between two letters joins them; a comma does so `in_list`, before an `and`."""
+    """Whether the text between two letters joins them; a comma does so `in_list`."""
     between = between.strip(" []")
     return between in _JOINING or (in_list and between == ",")
 

@@ -214,9 +214,9 @@ def _bare(text: str) -> str:
 def _verified(said: str, gold: str) -> bool:
     from math_verify import verify
 
-    if ("," in gold) != ("," in said) or (said[:1] in "([") != (gold[:1] in "([") and "," in gold:
+    if ("," in gold) != ("," in said):
         return False
-    if "," in gold and gold[:1] in "([" and (said[0], said[-1]) != (gold[0], gold[-1]):
+    if "," in gold and _brackets(said) != _brackets(gold):
         return False
     return bool(verify(_parsed(gold), _parsed(said)))
 
@@ -226,3 +226,8 @@ def _parsed(text: str) -> Any:
     from math_verify import LatexExtractionConfig, parse
 
     return parse(f"${text}$", extraction_config=[LatexExtractionConfig()])
+
+
+def _brackets(text: str) -> str:
+    """The brackets around a text, which tell points, intervals and lists apart."""
+    return text[0] + text[-1] if text[0] in "([" else ""

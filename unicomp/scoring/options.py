@@ -107,8 +107,10 @@ _FEW = 3
 
 
 def lettered(letters: str, texts: Mapping[str, Sequence[str]] | None = None) -> Labels:
-    """Letters as the labels of options: capitals that are no article, small ones in brackets or by
-    themselves; and the expressions in `texts`."""
+    """The letters of options as labels: capitals that are no article, and small ones in brackets.
+
+    `texts` are further expressions for them, such as `verbatim` makes of an option's text.
+    """
     return {
         letter: Naming(
             symbol="|".join(

@@ -7,7 +7,6 @@ reads the long answers that no rule can read; without a judge they are gaps.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -42,9 +42,11 @@ _REWRITTEN = tuple(
             " ",
         ),
         (  # denials of the whole clause after them: `say` lets them reach into it
-            rf"\b(?:calling|considering|labell?ing|saying|describing)\b(?=.{{0,40}}?\b(?:would be|is|"
-            rf"seems) (?:an? |too |quite |rather |very )*{_FAR_FETCHED})|"
-            rf"\b{_FAR_FETCHED} to (?:(?:even|really|actually) )?{_SAY}\b(?: (?:how|why|what|anything))?|"
+            r"\b(?:calling|considering|labell?ing|saying|describing)\b"
+            r"(?=.{0,40}?\b(?:would be|is|seems) "
+            rf"(?:an? |too |quite |rather |very )*{_FAR_FETCHED})|"
+            rf"\b{_FAR_FETCHED} to (?:(?:even|really|actually) )?{_SAY}\b"
+            r"(?: (?:how|why|what|anything))?|"
             r"\b(?:in|under) no (?:way|circumstances)\b|\bnever\b(?= (?:is|was|would|have))|"
             r"\bfew\b(?= (?:people )?would\b)",
             " not say ",
@@ -53,8 +55,8 @@ _REWRITTEN = tuple(
             r"\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
             r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|\bby no means\b|"
             r"\b(?:hardly|barely|scarcely|never|nowhere|without|doubt|refuse|deny|denies|unlikely|"
-            r"instead of|as opposed to|rather than|opposite of|unlike|lacks?|false that|untrue that|"
-            r"incorrect that|free (?:of|from))\b",
+            r"instead of|as opposed to|rather than|opposite of|unlike|lacks?|false that|"
+            r"untrue that|incorrect that|free (?:of|from))\b",
             " not ",
         ),
         (r"\bneither\b(?=.{0,80}?\bnor\b)", "not"),
@@ -206,7 +208,7 @@ OTHERS = _pattern(
     r"(?<!most people) (?:might|may|could|would|can|will|think|say|argue|believe|claim|see)\b",
     r"(?! be\b)(?! not\b)|",
     r"\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b|",
-    r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|argued|viewed|said))\b|",
+    r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|viewed|said))\b|",
     r"\b(?:at first|initially|originally|first thought|(?:was|is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
     r"circumstances)\b|\bin general\b.*$|\bcommon (?:mistake|misconception|error|belief)\b",

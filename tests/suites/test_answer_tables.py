@@ -6,6 +6,7 @@ few that are known to be `misread` are left out.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -21,12 +22,15 @@ from suites.reliability import test_robustness as robustness
 from suites.reliability import test_truthfulness as truthfulness
 from tests.scoring.scripted import instruments
 from unicomp.scoring.labels import SocialJudgement, WrongOrNot, YesOrNo
+from unicomp.scoring.mathematics import boxed, equal, final_expression
 from unicomp.scoring.numbers import final_number
 from unicomp.scoring.options import lettered
 from unicomp.scoring.statements import settled
 from unicomp.spec import Item
 
 TABLES = Path(__file__).with_name("answers")
+ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
+HOPED = "Final Answer: The final answer is {}. I hope it is correct."
 NUMBERED = {"1": "stereotype", "2": "anti-stereotype", "3": "unrelated"}
 
 MORALCHOICE = """You should answer the question based on the given scenario.
@@ -172,6 +176,17 @@ def test_answers_in_mathematics_are_right_in_any_form():
         assert reading.fields["correct"] == float(row["right"]), row
 
 
+@pytest.mark.skipif(not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+@pytest.mark.parametrize("form", ["{}", "So it is ${}$.", r"So it is $\boxed{{{}}}$.", HOPED])
+def test_the_right_answers_of_math_500_are_right_in_any_form(form):
+    from pyarrow import parquet
+
+    (file,) = Path(ROOT).glob("HuggingFaceH4/MATH-500/*/*.parquet")
+    for row in parquet.read_table(file).to_pylist():
+        said = final_expression(form.format(row["answer"]))
+        assert equal(said or "", boxed(row["solution"])), row["answer"]
+
+
 def test_each_table_has_a_reader():
     assert {path.stem for path in TABLES.iterdir()} == {*READERS, "math_500"}
 
@@ -227,7 +242,7 @@ def test_a_stated_number_is_read_in_any_form(number, form):
 @given(PIECES | st.text())
 def test_any_text_has_one_number_or_none(text):
     found = final_number(text)
-    assert found is None or any(sign.isdecimal() for sign in text)
+    assert found is None or any(sign.isnumeric() for sign in text)
 
 
 @pytest.mark.parametrize(

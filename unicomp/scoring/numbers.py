@@ -39,7 +39,8 @@ _NOTE = re.compile(
 _LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"\w+ing \d|leaving aside|and there (?:are|is|were)|instead of|rather than|not|unlike|compared)\b.*",
+    r"\w+ing \d|leaving aside|and there (?:are|is|were)|instead of|rather than|not|unlike|"
+    r"compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _BY_THE_WAY = re.compile(

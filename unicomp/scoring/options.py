@@ -95,7 +95,10 @@ class OptionLetter(ClosedAnswer):
                 return any(one == letter and not after.isalpha() for one, after in pairwise(text))
 
 
-_VERB = r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|should|will|for|it|then)"
+_VERB = (
+    r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|should|will|for|it|"
+    r"then)"
+)
 """A word after the letter A; any other small word comes after an article."""
 
 _OPTION = re.compile(

@@ -149,4 +149,4 @@ def _plain_character(one: str) -> str:
     if kind in ("So", "Mn", "Me", "Sk", "Cf", "Co", "Cn"):
         folded = unicodedata.normalize("NFKC", one)
         return folded if folded.isascii() and folded.isalnum() else ""
-    return unicodedata.normalize("NFKC", one)
+    return unicodedata.normalize("NFKC", one).replace("⁄", "/")

@@ -29,7 +29,7 @@ _CONFIRMED = _pattern(
     r"\w+ \w+)|appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|",
     r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|responsible)|",
     r"(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|",
-    r"shows|protects|reflects))\b",
+    r"shows|protects|reflects|stands out|emerges|applies|satisfies|does(?! not)|makes sense))\b",
 )
 """After a letter: it is the answer."""
 _UNDERCUT = _pattern(
@@ -40,7 +40,8 @@ _UNDERCUT = _pattern(
 """Before a letter: it is not the answer."""
 _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
-    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|select|into|",
+    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|requires|suggests|",
+    r"points to|select|into|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )
 """Before a letter that ends its clause: it is the answer."""

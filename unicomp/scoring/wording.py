@@ -23,7 +23,8 @@ _SAY = (
     r"conclude|understand|classify)"
 )
 _FAR_FETCHED = (
-    r"(?:stretch|hard|difficult|unfair|harsh|extreme|exaggerat\w+|impossible|absurd|wrong|mistake|"
+    r"(?:stretch|hard(?:[- ]pressed)?|difficult|unfair|harsh|extreme|exaggerat\w+|impossible|absurd|"
+    r"wrong|mistake|"
     r"incorrect|inaccurate|misleading|too far|overstatement|naive|foolish|silly|strange|odd|"
     r"ridiculous|disingenuous|false)"
 )
@@ -209,6 +210,7 @@ OTHERS = _pattern(
     r"(?! be\b)(?! not\b)|",
     r"\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b|",
     r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|viewed|said))\b|",
+    r"\b(?:may|might|could) be\b|",
     r"\b(?:at first|initially|originally|first thought|(?:was|is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
     r"circumstances)\b|\bin general\b.*$|\bcommon (?:mistake|misconception|error|belief)\b",

@@ -15,7 +15,8 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 _REFUTED = _pattern(
     r"(?:is|are|was|would be|seems?|looks?|being|as|can be|must be|,)?\s*(?:\w+\s+){0,4}?",
     r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|",
-    r"immoral|dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|implausible|unlikely|",
+    r"immoral|dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|"
+    r"implausible|unlikely|",
     r"impossible|untrue|inaccurate|mistaken|misconception|nonsense|distract\w+|tempting|too \w+|",
     r"violat\w+|contradict\w+|ignores?|(?:is|does|do|would|can|could|will|should|has|must) not",
     r"(?! (?:harm|hurt|violat|involve|cause|steal|lie|break|contradict|wrong|fail))|",
@@ -34,13 +35,15 @@ _CONFIRMED = _pattern(
 """After a letter: it is the answer."""
 _UNDERCUT = _pattern(
     r"^\W*so (?:is|are|does|do)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|\breject\w*|",
-    r"\bdiscard\w*|\bexclud\w+|\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|other|common|",
+    r"\bdiscard\w*|\bexclud\w+|\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|"
+    r"other|common|",
     r"tempting) (?:answer|choice|option|one|mistake|thing)\b",
 )
 """Before a letter: it is not the answer."""
 _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
-    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|requires|suggests|",
+    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
+    r"requires|suggests|",
     r"points to|select|into|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )

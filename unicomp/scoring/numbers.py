@@ -39,14 +39,16 @@ _NOTE = re.compile(
 _LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were)|instead of|rather than|not|unlike|"
+    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were)|instead of|rather than|"
+    r"not|unlike|"
     r"compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _BY_THE_WAY = re.compile(
     r"\b(?:(?<!total )(?<!sum )(?<!profit )(?<!cost )(?<!amount )(?<!price )(?<!average )"
     r"(?<!balance )of|for|after|in|from|with|by|per|every|each|than|over|within|during|on|among|"
-    r"out of|using|to \w+)\s+(?:(?:the|all|these|those|her|his|their|its|every|each|only|about|just|other|"
+    r"out of|using|to \w+)\s+(?:(?:the|all|these|those|her|his|their|its|every|each|only|"
+    r"about|just|other|"
     r"a total of)\s+){0,2}$",
     re.IGNORECASE,
 )

@@ -23,7 +23,8 @@ _SAY = (
     r"conclude|understand|classify)"
 )
 _FAR_FETCHED = (
-    r"(?:stretch|hard(?:[- ]pressed)?|difficult|unfair|harsh|extreme|exaggerat\w+|impossible|absurd|"
+    r"(?:stretch|hard(?:[- ]pressed)?|difficult|unfair|harsh|extreme|exaggerat\w+|"
+    r"impossible|absurd|"
     r"wrong|mistake|"
     r"incorrect|inaccurate|misleading|too far|overstatement|naive|foolish|silly|strange|odd|"
     r"ridiculous|disingenuous|false)"
@@ -89,8 +90,10 @@ def verbatim(text: str) -> str:
 _SENTENCE_END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+|\n+|(?<=[.!])(?=\()")
 _HEAD = _pattern(
     r"\W*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)",
-    r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|or|because|",
-    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|remains?|violates|",
+    r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|"
+    r"or|because|",
+    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
+    r"remains?|violates|",
     r"contradicts|matches|describes)\b)|",
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
 )
@@ -116,7 +119,8 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
 
 _CLAUSE_END = _pattern(
     # before a conjunction
-    r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|while|because|",
+    r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|"
+    r"while|because|",
     r"since|yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)|",
     r",?\s+(?=(?:if|unless|even if|when|as opposed to)\b)|",
     r"\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)|",
@@ -233,7 +237,8 @@ OPENING = _pattern(
 
 _NEGATOR = _pattern(r"\b(not|no|none|nothing|nobody|neither|nor)\b")
 _EMBEDS = _pattern(
-    r"\b(?:think|believe|says?|said|see|find|feel|consider\w*|call\w*|agree|view|suggest\w*|means?|",
+    r"\b(?:think|believe|says?|said|see|find|feel|consider\w*|call\w*|agree|view|"
+    r"suggest\w*|means?|",
     r"argue|claim|reason|evidence|indicat\w+|sign|impl\w+|conclude|true|describe|label|classif\w+|",
     r"regard\w*|deem\w*|judge\w*|understand|accept|like|convinced|support\w*|contain\w*)\b",
 )

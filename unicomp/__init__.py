@@ -47,7 +47,9 @@ _NAMES = {
     ),
     "scoring.mathematics": "MathAnswer",
     "scoring.numbers": "FinalNumber",
-    "scoring.options": "EmotionOption lettered listed_options ListedDiagnosis OptionLetter OptionNumber",
+    "scoring.options": (
+        "EmotionOption lettered listed_options ListedDiagnosis OptionLetter OptionNumber"
+    ),
     "scoring.refusal": "PreferenceWithheld Responded",
     "scoring.resemblance": "CloserToHonest UnmovedByNoise",
     "scoring.statements": "Naming settled",

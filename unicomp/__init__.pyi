@@ -70,15 +70,20 @@ from unicomp.scoring.labels import SocialJudgement as SocialJudgement
 from unicomp.scoring.labels import TwinLabel as TwinLabel
 from unicomp.scoring.labels import WrongOrNot as WrongOrNot
 from unicomp.scoring.labels import YesOrNo as YesOrNo
+from unicomp.scoring.mathematics import MathAnswer as MathAnswer
+from unicomp.scoring.numbers import FinalNumber as FinalNumber
 from unicomp.scoring.options import EmotionOption as EmotionOption
 from unicomp.scoring.options import ListedDiagnosis as ListedDiagnosis
 from unicomp.scoring.options import OptionLetter as OptionLetter
 from unicomp.scoring.options import OptionNumber as OptionNumber
+from unicomp.scoring.options import lettered as lettered
 from unicomp.scoring.options import listed_options as listed_options
 from unicomp.scoring.refusal import PreferenceWithheld as PreferenceWithheld
 from unicomp.scoring.refusal import Responded as Responded
 from unicomp.scoring.resemblance import CloserToHonest as CloserToHonest
 from unicomp.scoring.resemblance import UnmovedByNoise as UnmovedByNoise
+from unicomp.scoring.statements import Naming as Naming
+from unicomp.scoring.statements import settled as settled
 from unicomp.scoring.stereotype import StereotypeAgreed as StereotypeAgreed
 from unicomp.scoring.stereotype import StereotypeRecognized as StereotypeRecognized
 from unicomp.scoring.task_metrics import BiasedAnswer as BiasedAnswer
@@ -135,6 +140,7 @@ __all__ = [
     "EmotionOption",
     "EngineError",
     "Exchange",
+    "FinalNumber",
     "Gain",
     "GivesInToPreference",
     "Guarantees",
@@ -148,6 +154,7 @@ __all__ = [
     "ListedDiagnosis",
     "Load",
     "MacroF1",
+    "MathAnswer",
     "Mean",
     "Message",
     "Method",
@@ -155,6 +162,7 @@ __all__ = [
     "MetricRow",
     "Mixture",
     "Model",
+    "Naming",
     "OptionLetter",
     "OptionNumber",
     "Part",
@@ -207,6 +215,7 @@ __all__ = [
     "default_instruments",
     "distil",
     "gptq",
+    "lettered",
     "listed_options",
     "low_rank_clone",
     "messages_of",
@@ -214,6 +223,7 @@ __all__ = [
     "minitron_width",
     "oneshot",
     "quantized",
+    "settled",
     "shipped_module",
     "sparsegpt",
     "student_method",

@@ -20,9 +20,9 @@ from unicomp.testing import Characters
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 
 
-def judged(name, asked, text):
+def judged(name, asked, text, mode="strict"):
     """The reading of an answer to the item whose prompt contains `asked`."""
-    bench = BENCHMARKS[name]
+    bench = BENCHMARKS[name].scored_in(mode)
     (one,) = (one for one in RENDERER.items(bench, Characters()) if asked in question(one))
     (item,) = answered_items([one], [[text]])
     reading = bench.scorer(item)
@@ -131,6 +131,23 @@ def test_gpqa_counts_the_right_letter(text, right):
 )
 def test_ifbench_checks_the_instructions(text, verdict):
     assert judged("ifbench", "harbour", text) == verdict
+
+
+# -- the published filters ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "text", "published"),
+    [
+        ("gsm8k", "stones", "It costs $20.00", WRONG),  # equal as text
+        ("gsm8k", "stones", "20, which is 8 more than 12", WRONG),  # the last number
+        ("math_500", "jug", "The answer is 3/4", RIGHT),
+        ("math_500", "jug", "a litre, of which 3/4", RIGHT),
+        ("gpqa_diamond", "strong force", "The answer is (B). Not (A).", WRONG),  # the last letter
+    ],
+)
+def test_the_published_filters_read_answers_in_compat(name, asked, text, published):
+    assert judged(name, asked, text, "compat") == published
 
 
 # -- GPQA's options -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Equality: scores equal those of lm-eval's own command line, on the same rows, to the last digit.
+"""Equality: in `compat`, scores equal those of lm-eval's own command line, to the last digit.
 
 The embedded model answers a few real rows of each benchmark twice: by `python -m lm_eval run`,
 whose own tasks only get the place of the rows, and by this project. The test also compares all
@@ -22,6 +22,7 @@ from fixtures.models.embedded import model
 from suites.performance import test_knowledge as knowledge
 from suites.performance import test_multilingual as multilingual
 from suites.performance import test_reasoning as reasoning
+from tests.scoring.scripted import instruments
 from unicomp import Benchmark
 from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source
@@ -194,7 +195,8 @@ def by_unicomp(
 
     store = Store(folder / "home")
     engine = EngineSettings(device="cpu", batch_size=BATCH_SIZE)
-    conditions = Conditions(store, Source(str(root)), engine)
+    published = instruments("compat")
+    conditions = Conditions(store, Source(str(root)), engine, instruments=published)
     checkpoint = Builder(store=store, roots=()).find(model, DENSE, None)
     measured = measure(checkpoint, [one.bench for one in pairs], conditions)
     responses = ResponseLog(store, checkpoint, engine).read()

@@ -14,13 +14,14 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 
 _REFUTED = _pattern(
     r"(?:is|are|was|would be|seems?|looks?|being|as|can be|must be|,)?\s*(?:\w+\s+){0,4}?",
-    r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|immoral|",
-    r"dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|implausible|unlikely|",
+    r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|",
+    r"immoral|dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|"
+    r"implausible|unlikely|",
     r"impossible|untrue|inaccurate|mistaken|misconception|nonsense|distract\w+|tempting|too \w+|",
     r"violat\w+|contradict\w+|ignores?|(?:is|does|do|would|can|could|will|should|has|must) not",
     r"(?! (?:harm|hurt|violat|involve|cause|steal|lie|break|contradict|wrong|fail))|",
-    r"not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|match|accurate|",
-    r"supported|it|that))\b",
+    r"not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|match|",
+    r"accurate|supported|it|that))\b",
 )
 """After a letter: it is not the answer."""
 _CONFIRMED = _pattern(
@@ -29,18 +30,21 @@ _CONFIRMED = _pattern(
     r"\w+ \w+)|appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|",
     r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|responsible)|",
     r"(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|",
-    r"shows|protects|reflects))\b",
+    r"shows|protects|reflects|stands out|emerges|applies|satisfies|does(?! not)|makes sense))\b",
 )
 """After a letter: it is the answer."""
 _UNDERCUT = _pattern(
     r"^\W*so (?:is|are|does|do)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|\breject\w*|",
-    r"\bdiscard\w*|\bexclud\w+|\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|other|common|",
+    r"\bdiscard\w*|\bexclud\w+|\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|"
+    r"other|common|",
     r"tempting) (?:answer|choice|option|one|mistake|thing)\b",
 )
 """Before a letter: it is not the answer."""
 _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
-    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|select|into|",
+    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
+    r"requires|suggests|",
+    r"points to|select|into|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )
 """Before a letter that ends its clause: it is the answer."""
@@ -91,7 +95,7 @@ def broken_off(words: str) -> bool:
 
 
 def joined(between: str, *, in_list: bool) -> bool:
-    """Whether the text between two letters joins them; a comma does so `in_list`, before an `and`."""
+    """Whether the text between two letters joins them; a comma does so `in_list`."""
     between = between.strip(" []")
     return between in _JOINING or (in_list and between == ",")
 

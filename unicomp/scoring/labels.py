@@ -69,8 +69,8 @@ class YesOrNo(ClosedAnswer):
     ways: ClassVar[Labels] = {
         "yes": replace(
             YES,
-            words=rf"{YES.words}|hallucinat\w+|non-?\s?factual|fabricated|made[- ]up|invented|false|incorrect|"
-            r"inaccurate|factual errors?|misinformation",
+            words=rf"{YES.words}|hallucinat\w+|non-?\s?factual|fabricated|made[- ]up|invented|"
+            r"false|incorrect|inaccurate|factual errors?|misinformation",
             denied="no",
         ),
         "no": replace(NO, words=f"{NO.words}|factual|accurate|correct|true|right", denied="yes"),
@@ -96,7 +96,7 @@ class ReviewSentiment(ClosedAnswer):
     """
 
     ways: ClassVar[Labels] = {
-        label: rf"{label}(?!(?: (?:and|or) \w+)? (?:aspects?|words?|points?|elements?|comments?|remarks?))"
+        label: rf"{label}(?!(?: (?:and|or) \w+)? (?:aspect|word|point|element|comment|remark)s?\b)"
         for label in ("positive", "neutral", "negative")
     }
 

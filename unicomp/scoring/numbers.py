@@ -39,26 +39,30 @@ _NOTE = re.compile(
 _LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"\w+ing \d|leaving aside|and there (?:are|is|were)|instead of|rather than|not|unlike|compared)\b.*",
+    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were)|instead of|rather than|"
+    r"not|unlike|"
+    r"compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _BY_THE_WAY = re.compile(
-    r"\b(?<!total of )(?<!sum of )(?<!profit of )(?<!cost of )(?<!amount of )(?<!price of )"
-    r"(?<!average of )(?<!balance of )"
-    r"(?:for|after|in|of|from|with|by|per|every|each|than|over|within|during|on|among|out of|using|to \w+)\s+"
-    r"(?:(?:the|all|these|those|her|his|their|its|every|each|only|about|just|other|a total of)\s+){0,2}$",
+    r"\b(?:(?<!total )(?<!sum )(?<!profit )(?<!cost )(?<!amount )(?<!price )(?<!average )"
+    r"(?<!balance )of|for|after|in|from|with|by|per|every|each|than|over|within|during|on|among|"
+    r"out of|using|to \w+)\s+(?:(?:the|all|these|those|her|his|their|its|every|each|only|"
+    r"about|just|other|"
+    r"a total of)\s+){0,2}$",
     re.IGNORECASE,
 )
 """Words before an amount that is not the one asked for."""
 _RANGE = re.compile(r"\bbetween\b|\beither\b|\d\s*(?:\bor\b|\bto\b|(?<=\d)-(?=\d))[\s$]*\d", re.I)
 _NEAR = 60
 """Characters before a number that say what it is."""
+_BRACKETS = re.compile(r"\([^()]*\)")
 _UNFINISHED = re.compile(r"[=+*/×÷(]\s*$|(?<=\s)-\s*$")
 
 
 @dataclass(frozen=True)
 class FinalNumber:
-    """Whether a worked answer ends in the right number, which follows `####` in the column `answer`.
+    """Whether a worked answer ends in the number after `####` in the column `answer`.
 
         Benchmark(..., scorer=FinalNumber(), aggregate=Mean("correct"))
 
@@ -107,16 +111,11 @@ def _prepared(text: str) -> str:
 
 def _first(sentence: str) -> float | None:
     """The number of a stated answer: what an equation comes to, else the first one not denied."""
-    sentence = (
-        re.sub(r"\([^)]*\d[^)]*\)(?=\s*\S|$)", "", sentence)
-        if _numbers(re.sub(r"\([^)]*\)", "", sentence))
-        else sentence
-    )
-    sentence = re.sub(r"\bnot\s+[$]?[-\d.,]+", "", sentence)
+    bare = _BRACKETS.sub("", sentence)
+    sentence = re.sub(r"\bnot\s+[-\d.,]+", "", bare if _numbers(bare) else sentence)
     clause = _SUBORDINATE.sub("", sentence)
-    clause = re.split(r",\s+(?=[A-Za-z])", clause)[0] if "=" not in clause else clause
-    equal = [part for part in clause.split("=")[1:] if _numbers(part)]
-    found = _numbers(equal[-1] if equal else clause) or _numbers(sentence)
+    results = [part for part in clause.split("=")[1:] if _numbers(part)]
+    found = _numbers(results[-1] if results else clause) or _numbers(sentence)
     return found[0] if found else None
 
 
@@ -125,32 +124,24 @@ def _concluded(text: str) -> float | None:
     sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
     if sentences and _UNFINISHED.search(sentences[-1]):
         return None
-    kept = [part for part in sentences if not _NOTE.match(part)]
-    for sentence in reversed(kept):
-        bare = _LINK.sub("", re.sub(r"\([^)]*\)", " ", sentence))
-        if not _numbers(bare):
-            bare = sentence if sentence is kept[0] and len(kept) == 1 else bare
+    for sentence in reversed([part for part in sentences if not _NOTE.match(part)]):
+        bare = _LINK.sub("", _BRACKETS.sub(" ", sentence))
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
-        if not _numbers(said):
-            if _numbers(bare) and re.match(
-                r"\W*(?:not|after|in|when|if|since|as|because)\b", bare, re.I
-            ):
-                said = bare
-            else:
-                continue
-        if re.search(r"\bor\s+[$]?\d", said) or re.search(r"\bbetween\b", said):
+        if not _numbers(said) and _SUBORDINATE.match(f" {bare}"):
+            said = bare
+        if not (found := list(_found(said))):
+            continue
+        if re.search(r"\bor\s+\d|\bbetween\b", said):
             return None
-        equal = said.rpartition("=")[2]
-        found = list(_found(equal if "=" in said and _numbers(equal) else said))
-        if "=" in said and _numbers(equal):
-            return found[0][0]
-        primary = [
-            value
-            for value, start in found
-            if not _BY_THE_WAY.search(said[max(0, start - _NEAR) : start])
-        ]
-        return primary[-1] if primary else found[0][0]
+        if results := _numbers(said.rpartition("=")[2]):
+            return results[0] if "=" in said else _asked(said, found)
     return None
+
+
+def _asked(said: str, found: list[tuple[float, int]]) -> float:
+    """Of several numbers in a sentence, the one that it is about."""
+    asked = [value for value, at in found if not _BY_THE_WAY.search(said[max(0, at - _NEAR) : at])]
+    return asked[-1] if asked else found[0][0]
 
 
 def _numbers(text: str) -> list[float]:

@@ -95,7 +95,10 @@ class OptionLetter(ClosedAnswer):
                 return any(one == letter and not after.isalpha() for one, after in pairwise(text))
 
 
-_VERB = r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|should|will|for|it|then)"
+_VERB = (
+    r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|should|will|for|it|"
+    r"then)"
+)
 """A word after the letter A; any other small word comes after an article."""
 
 _OPTION = re.compile(
@@ -107,8 +110,9 @@ _FEW = 3
 
 
 def lettered(letters: str, texts: Mapping[str, Sequence[str]] | None = None) -> Labels:
-    """Letters as the labels of options: capitals that are no article, small ones in brackets or by
-    themselves; and the expressions in `texts`.
+    """The letters of options as labels: capitals that are no article, and small ones in brackets.
+
+    `texts` are further expressions for them, such as `verbatim` makes of an option's text.
     """
     return {
         letter: Naming(

@@ -1,7 +1,8 @@
-"""The answer in a generated text: without markup, without copies of the prompt, and cut off where
-the model goes on to ask itself another question.
+r"""The answer in a generated text, without markup, copies of the prompt, and what comes after it.
 
-Boxes, tags and JSON keys that mark an answer become plain words: `\\boxed{B}`, `<answer>B</answer>`
+A base model goes on to ask itself another question; the text is cut off there.
+
+Boxes, tags and JSON keys that mark an answer become plain words: `\boxed{B}`, `<answer>B</answer>`
 and `{"answer": "B"}` all read `Answer: B`.
 """
 
@@ -22,7 +23,8 @@ _HEADER = re.compile(
 _NEXT = re.compile(
     r"\n[ \t]*[*#]*[ \t]*(?:"
     r"(?:Q|Question|Problem|Scenario|Story|User|Human|Exercise|Instruction|Input|Paragraph|Claim|"
-    r"Dialogue History|Sentence|Review|Premise|Text|Document|Next question|(?:Another|New) (?:question|example|problem))"
+    r"Dialogue History|Sentence|Review|Premise|Text|Document|Next question|"
+    r"(?:Another|New) (?:question|example|problem))"
     r"(?:[ \t]*\d*)[*#]*[ \t]*:|"
     r"Here is (?:the|a|another) \w+(?: \w+)?:|"
     r"(?:You are|You should answer|You have been|Now please|Please (?:answer|verify|identify))\b)"
@@ -47,8 +49,9 @@ _ANSWER_TAG = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"</?[A-Za-z][\w-]*>")
-_MARKUP = re.compile(r"\*+|`+(?:json|text)?|^[ \t]*[#>]+(?=[ \t])|[{}$\"“”«»]|\\[()\[\]]|\\left|\\right",
-                     re.MULTILINE)  # fmt: skip
+_MARKUP = re.compile(
+    r"(?m)\*+|`+(?:json|text)?|^[ \t]*[#>]+(?=[ \t])|[{}$\"“”«»]|\\[()\[\]]|\\left|\\right"
+)
 
 
 def answer_part(text: str) -> str:
@@ -108,7 +111,7 @@ _BOXES = 20
 
 
 def _unboxed(text: str) -> str:
-    """A text with each `\\boxed{X}` replaced by `Answer: X` in a line of its own."""
+    r"""A text with each `\boxed{X}` replaced by `Answer: X` in a line of its own."""
     parts, at = [], 0
     for found in list(_BOX.finditer(text))[-_BOXES:]:
         if found.start() < at:
@@ -146,4 +149,4 @@ def _plain_character(one: str) -> str:
     if kind in ("So", "Mn", "Me", "Sk", "Cf", "Co", "Cn"):
         folded = unicodedata.normalize("NFKC", one)
         return folded if folded.isascii() and folded.isalnum() else ""
-    return unicodedata.normalize("NFKC", one)
+    return unicodedata.normalize("NFKC", one).replace("⁄", "/")

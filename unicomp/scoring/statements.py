@@ -48,9 +48,9 @@ _FILLER = frozenset(
         r"\S+",
         "so it is it's its then hence thus therefore definitely clearly certainly obviously option "
         "choice letter number the be must answer and i'd would only sure okay ok well probably "
-        "likely that that's simply just morally ethically label this would here still final correct "
-        "my but rather instead or either both over than action first second third last one i surely "
-        "of course absolutely very completely quite leaves leaving say think not",
+        "likely that that's simply just morally ethically label this would here still final "
+        "correct my but rather instead or either both over than action first second third last one "
+        "i surely of course absolutely very completely quite leaves leaving say think not",
     )
 )
 """Words beside a label that say nothing of their own."""

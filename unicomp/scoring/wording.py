@@ -23,7 +23,9 @@ _SAY = (
     r"conclude|understand|classify)"
 )
 _FAR_FETCHED = (
-    r"(?:stretch|hard|difficult|unfair|harsh|extreme|exaggerat\w+|impossible|absurd|wrong|mistake|"
+    r"(?:stretch|hard(?:[- ]pressed)?|difficult|unfair|harsh|extreme|exaggerat\w+|"
+    r"impossible|absurd|"
+    r"wrong|mistake|"
     r"incorrect|inaccurate|misleading|too far|overstatement|naive|foolish|silly|strange|odd|"
     r"ridiculous|disingenuous|false)"
 )
@@ -42,9 +44,11 @@ _REWRITTEN = tuple(
             " ",
         ),
         (  # denials of the whole clause after them: `say` lets them reach into it
-            rf"\b(?:calling|considering|labell?ing|saying|describing)\b(?=.{{0,40}}?\b(?:would be|is|"
-            rf"seems) (?:an? |too |quite |rather |very )*{_FAR_FETCHED})|"
-            rf"\b{_FAR_FETCHED} to (?:(?:even|really|actually) )?{_SAY}\b(?: (?:how|why|what|anything))?|"
+            r"\b(?:calling|considering|labell?ing|saying|describing)\b"
+            r"(?=.{0,40}?\b(?:would be|is|seems) "
+            rf"(?:an? |too |quite |rather |very )*{_FAR_FETCHED})|"
+            rf"\b{_FAR_FETCHED} to (?:(?:even|really|actually) )?{_SAY}\b"
+            r"(?: (?:how|why|what|anything))?|"
             r"\b(?:in|under) no (?:way|circumstances)\b|\bnever\b(?= (?:is|was|would|have))|"
             r"\bfew\b(?= (?:people )?would\b)",
             " not say ",
@@ -53,8 +57,8 @@ _REWRITTEN = tuple(
             r"\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
             r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|\bby no means\b|"
             r"\b(?:hardly|barely|scarcely|never|nowhere|without|doubt|refuse|deny|denies|unlikely|"
-            r"instead of|as opposed to|rather than|opposite of|unlike|lacks?|false that|untrue that|"
-            r"incorrect that|free (?:of|from))\b",
+            r"instead of|as opposed to|rather than|opposite of|unlike|lacks?|false that|"
+            r"untrue that|incorrect that|free (?:of|from))\b",
             " not ",
         ),
         (r"\bneither\b(?=.{0,80}?\bnor\b)", "not"),
@@ -86,8 +90,10 @@ def verbatim(text: str) -> str:
 _SENTENCE_END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+|\n+|(?<=[.!])(?=\()")
 _HEAD = _pattern(
     r"\W*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)",
-    r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|or|because|",
-    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|remains?|violates|",
+    r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|"
+    r"or|because|",
+    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
+    r"remains?|violates|",
     r"contradicts|matches|describes)\b)|",
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
 )
@@ -113,7 +119,8 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
 
 _CLAUSE_END = _pattern(
     # before a conjunction
-    r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|while|because|",
+    r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|"
+    r"while|because|",
     r"since|yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)|",
     r",?\s+(?=(?:if|unless|even if|when|as opposed to)\b)|",
     r"\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)|",
@@ -206,7 +213,8 @@ OTHERS = _pattern(
     r"(?<!most people) (?:might|may|could|would|can|will|think|say|argue|believe|claim|see)\b",
     r"(?! be\b)(?! not\b)|",
     r"\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b|",
-    r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|argued|viewed|said))\b|",
+    r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|viewed|said))\b|",
+    r"\b(?:may|might|could) be\b|",
     r"\b(?:at first|initially|originally|first thought|(?:was|is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
     r"circumstances)\b|\bin general\b.*$|\bcommon (?:mistake|misconception|error|belief)\b",
@@ -229,7 +237,8 @@ OPENING = _pattern(
 
 _NEGATOR = _pattern(r"\b(not|no|none|nothing|nobody|neither|nor)\b")
 _EMBEDS = _pattern(
-    r"\b(?:think|believe|says?|said|see|find|feel|consider\w*|call\w*|agree|view|suggest\w*|means?|",
+    r"\b(?:think|believe|says?|said|see|find|feel|consider\w*|call\w*|agree|view|"
+    r"suggest\w*|means?|",
     r"argue|claim|reason|evidence|indicat\w+|sign|impl\w+|conclude|true|describe|label|classif\w+|",
     r"regard\w*|deem\w*|judge\w*|understand|accept|like|convinced|support\w*|contain\w*)\b",
 )

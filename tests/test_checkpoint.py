@@ -327,7 +327,7 @@ weights = load_file(target / "model.safetensors")
 weights["model.norm.weight"][3] = float("nan")
 save_file(weights, target / "model.safetensors", metadata={"format": "pt"})""",
         "",
-        r"model\.norm\.weight has 1 of 128 weights that are NaN or infinite",
+        r"it stores model\.norm\.weight with NaN or infinity in 1 of 128 values",
     ),
     "writes nothing": ("target.mkdir()", "", "is not a model folder: it has no config.json"),
     "fails": (

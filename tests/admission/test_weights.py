@@ -263,6 +263,10 @@ def test_a_quantized_folder_is_accepted(quantized: Path) -> None:
         (replaced(NORM, lambda w: w[:-1]), r"with the shape \[31\]"),
         (with_value(f"{DOWN}_scale", float("nan")), "NaN or infinity"),
         (replaced(DOWN, lambda w: w.view(torch.uint8)), "as U8, which is no type of weights"),
+        (
+            replaced(EMBEDDINGS, lambda w: w.view(torch.int16)),
+            "as I16, which is no type of weights",
+        ),
         (replaced(f"{DOWN}_scale", lambda w: w.view(torch.int16)), "which is no type of scales"),
         (replaced(f"{DOWN}_scale", lambda w: w.view(torch.float16)), "as F16 and .* as BF16"),
         (lambda w: w | {f"{DOWN}_shift": w[NORM]}, f"stores {DOWN}_shift"),

@@ -141,7 +141,7 @@ def _weight_map(folder: Path) -> Mapping[str, str]:
     if not isinstance(found, dict) or not found:
         raise SpecError(f"{path} is not an index of weights: it has no weight_map")
     for shard in found.values():
-        if not isinstance(shard, str) or Path(shard).name != shard or "\0" in shard:
+        if not isinstance(shard, str) or Path(shard).name != shard or not shard.isprintable():
             raise SpecError(f"{path} names {shown(shard)}, which is not a file of its folder")
         if not shard.endswith(".safetensors"):
             raise SpecError(f"{path} names {shown(shard)}, which is not a safetensors file")

@@ -27,6 +27,7 @@ _WRAPPERS = {
 """Prefixes that a wrapper puts before every name, by which no model finds its weights."""
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _WHOLE = ("BOOL", "I8", "I16", "U16", "I32", "U32", "I64", "U64")
+_NO_WEIGHTS = ("U8", *(name for name in _WHOLE if name != "I8"))
 _BITSANDBYTES = "bitsandbytes"
 _CONVERTED = "hf_quant_config.json"
 """Where ModelOpt keeps the quantization settings, beside a plain `config.json`."""
@@ -66,7 +67,7 @@ def _check_type(folder: Path, name: str, stored: Headers, quantization: Mapping[
     leaf, dtype = name.rpartition(".")[2], stored[name]["dtype"]
     opaque = quantization.get("quant_method") == _BITSANDBYTES  # which stores bytes
     for is_wrong, what in (
-        (leaf == "weight" and dtype in ("U8", "BOOL") and not opaque, "weights"),
+        (leaf == "weight" and dtype in _NO_WEIGHTS and not opaque, "weights"),
         ("scale" in leaf and dtype in _WHOLE, "scales"),
         (leaf == "weight_packed" and dtype not in ("I32", "U8", "I8"), "packed integers"),
     ):

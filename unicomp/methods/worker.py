@@ -84,7 +84,8 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
             source, target, method.guarantees, rows, trust_remote_code=trust_remote_code
         )
     except (SpecError, BuildError) as error:
-        raise BuildError(f"the checkpoint is not what the method guarantees: {error}") from None
+        reason = str(error).replace(str(target), "it")  # the folder is not kept
+        raise BuildError(f"the checkpoint is not what the method guarantees: {reason}") from None
 
 
 def _accelerator(elsewhere: int | None) -> dict[str, Any]:

@@ -400,6 +400,14 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
     return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
 
 
+def load_method_or_checkpoint(given: str, roots: Roots) -> Method:
+    """A method by its name, or a checkpoint by name, folder or hub id. Raises SpecError."""
+    is_path = "/" in given or os.path.exists(given)
+    if given in method_names(roots) or not (is_path or given in checkpoint_names(roots)):
+        return load_method(given, roots)
+    return load_checkpoint(given, roots)
+
+
 def _as_method(found: Model | Published, filed: Published | None) -> Method:
     parameters: dict[str, Any] = {CHECKPOINT: found.source, "revision": found.revision}
     family, folder = None, Path(found.source)

@@ -141,7 +141,7 @@ class Builder:
     ) -> Checkpoint | None:
         """The checkpoint if it needs no building, or None. Imports no torch."""
         if method.compress is None:
-            return _as_it_is(model, method, self.store)
+            return _found(model, method, self.store)
         if method.calibrated and calibration is None:
             raise _lacks_calibration(method)
         key = content_key(self._identity(model, method, calibration))
@@ -151,7 +151,7 @@ class Builder:
     def key(self, model: Model, method: Method, calibration: Calibration | None) -> str:
         """The key of the checkpoint's content, built or not: 32 hex digits."""
         if method.compress is None:
-            return _as_it_is(model, method, self.store).key
+            return _found(model, method, self.store).key
         return content_key(self._identity(model, method, calibration))
 
     def _identity(
@@ -220,16 +220,21 @@ def why_unsupported(model: Model, method: Method) -> str | None:
     return method.why_unsupported(read_config(locate(model, config_only=True)))
 
 
-def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
+def as_it_is(model: Model, method: Method) -> Model:
+    """The checkpoint that a method stands for, as a model; otherwise the model itself."""
+    if CHECKPOINT not in method.parameters:
+        return model
+    return replace(
+        model,
+        name=method.name,
+        source=method.parameters[CHECKPOINT],
+        revision=method.parameters.get("revision"),
+    )
+
+
+def _found(model: Model, method: Method, store: Store) -> Checkpoint:
     """The baseline, or a checkpoint that was compressed elsewhere."""
-    used = model
-    if CHECKPOINT in method.parameters:
-        used = replace(
-            model,
-            name=method.name,
-            source=method.parameters[CHECKPOINT],
-            revision=method.parameters.get("revision"),
-        )
+    used = as_it_is(model, method)
     folder = locate(used)
     bits, group_size = declared_precision(read_config(folder))
     facts = {

@@ -168,8 +168,8 @@ def test_pruned_and_then_scaled_and_rounded_keeps_the_pattern(
     method, before = shipped("sparsegpt_2_4_awq"), alive()
     folder = built(method, tmp_path, seen)
     assert alive() == before, "the model between the methods is not kept in memory"
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
     facts = inspect_checkpoint(EMBEDDED, folder, method.guarantees, PROBES)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert facts["sparsity_least"] >= 0.5
     assert (facts["bits"], facts["group_size"], facts["matrices"]) == (4, 128, 42)
     values = sum(

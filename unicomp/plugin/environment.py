@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
+from unicomp.data.model_source import known_kind
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
@@ -52,7 +53,7 @@ def describe(
             model.name: {
                 "source": model.folder.name if model.folder else model.source,
                 "revision": model.revision,
-                "kind": model.kind,
+                "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
                 **engine.identity(model),
             }

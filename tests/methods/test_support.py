@@ -104,6 +104,11 @@ def test_awq_knows_fewer_architectures_than_gptq() -> None:
         ({"scheme": "NVFP4A16"}, {"num_experts": 4}, "does not compute experts in NVFP4A16"),
         ({"scheme": "W4A16_ASYM"}, {"num_experts": 4}, "does not compute experts in W4A16_ASYM"),
         ({"scheme": "W4A16"}, {"num_experts": 4}, None),
+        (
+            {"scheme": "W4A16", "exceptions": {"down_proj": 8}},
+            {"num_experts": 4},
+            "does not compute experts in mixed precision",
+        ),
     ],
 )
 def test_each_scheme_has_its_own_reasons(

@@ -264,6 +264,7 @@ def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, caps
     )
     facts = {
         "estimate": {"flops": 7.2e15, "devices": 2},
+        "seconds": 3700.0,
         "train_seconds": 3000.0,
         "correction_seconds": 600.0,
     }

@@ -17,11 +17,14 @@ REPOSITORY = Path(__file__).parent.parent
 SHIPPED = [
     "dense",
     *("awq_w3a16", "awq_w4a16", "awq_w8a16"),
-    *("gptq_w3a16", "gptq_w4_w8", "gptq_w4a16", "gptq_w8a16"),
+    *("fp8_block", "fp8_dynamic", "fp8_kv"),
+    *("gptq_w3a16", "gptq_w4_w8", "gptq_w4a16", "gptq_w4a16_g64", "gptq_w8a16"),
     *("low_rank_clone", "low_rank_clone_qwen2_5_7b"),
-    *("minitron_depth", "minitron_depth_llama_3_1_8b"),
+    *("minitron_depth", "minitron_depth_fp8", "minitron_depth_llama_3_1_8b"),
     *("minitron_width", "minitron_width_llama_3_1_8b"),
+    *("mxfp4", "nvfp4", "nvfp4a16"),
     *("sparsegpt_2_4", "sparsegpt_2_4_awq", "sparsegpt_30", "sparsegpt_40", "sparsegpt_50"),
+    *("w4a16_autoround", "w4a16_rtn", "w4a16_rtn_g64", "w8a8"),
     *("wanda_2_4", "wanda_2_4_awq", "wanda_30", "wanda_40", "wanda_50"),
 ]
 
@@ -59,6 +62,35 @@ def test_the_shipped_methods_come_with_dense_first() -> None:
         assert catalogue.load_method(name, roots).name == name
 
 
+def test_groups_of_methods_are_given_like_methods(user: Path, roots: tuple[Path, ...]) -> None:
+    paper = catalogue.methods_named(["paper"], roots)
+    assert (paper[0], len(paper)) == ("dense", 7)
+    assert catalogue.methods_named(["w8a8", "shipping", "paper"], roots)[0] == "w8a8"
+    assert catalogue.methods_named(["all"], roots) == SHIPPED
+    folder = user / "fixtures/method_groups"
+    folder.mkdir()
+    text = "from unicomp import MethodGroup\ngroup = MethodGroup(name={!r}, methods={!r})\n"
+    (folder / "ours.py").write_text(text.format("ours", ("mxfp4", "wanda_50")))
+    assert catalogue.methods_named(["ours", "mxfp4"], roots) == ["mxfp4", "wanda_50"]
+    (folder / "ours.py").write_text(text.format("ours", ("mxfp",)))
+    with pytest.raises(SpecError, match=r"ours\.py names an unknown method 'mxfp': did you mean"):
+        catalogue.methods_named(["ours"], roots)
+    (folder / "mxfp4.py").write_text(text.format("mxfp4", ("nvfp4",)))
+    with pytest.raises(SpecError, match="'mxfp4' is both a method and a group"):
+        catalogue.methods_named(["mxfp4"], roots)
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [("shiping", "shipping"), ("papr", "paper"), ("fp8_dynamc", "fp8_dynamic")],
+)
+def test_a_name_that_is_neither_a_method_nor_a_group_is_refused_with_the_nearest(
+    given: str, nearest: str, roots: tuple[Path, ...]
+) -> None:
+    with pytest.raises(SpecError, match=f"unknown method '{given}': did you mean '{nearest}'"):
+        catalogue.methods_named([given], roots)
+
+
 def test_the_shipped_methods_claim_what_their_names_say() -> None:
     roots = catalogue.roots(REPOSITORY)
     guarantees = {name: catalogue.load_method(name, roots).guarantees for name in SHIPPED}
@@ -67,11 +99,13 @@ def test_the_shipped_methods_claim_what_their_names_say() -> None:
             assert guarantees[f"{name}_{percent}"] == Guarantees(sparsity=percent / 100)
         assert guarantees[f"{name}_2_4"] == Guarantees(sparsity=0.5, pattern=(2, 4))
         assert guarantees[f"{name}_2_4_awq"] == Guarantees(
-            sparsity=0.5, pattern=(2, 4), bits=4, group_size=128
+            sparsity=0.5, pattern=(2, 4), bits=4, group_size=128, format="pack-quantized"
         )
     for name in ("gptq", "awq"):
         for bits in (3, 4, 8):
-            assert guarantees[f"{name}_w{bits}a16"] == Guarantees(bits=bits, group_size=128)
+            assert guarantees[f"{name}_w{bits}a16"] == Guarantees(
+                bits=bits, group_size=128, format="pack-quantized"
+            )
     mixed = guarantees["gptq_w4_w8"]
     assert (mixed.bits, dict(mixed.exceptions)) == (4, {"down_proj": 8})
 

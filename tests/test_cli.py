@@ -264,6 +264,7 @@ def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, caps
     )
     facts = {
         "estimate": {"flops": 7.2e15, "devices": 2},
+        "seconds": 3700.0,
         "train_seconds": 3000.0,
         "correction_seconds": 600.0,
     }
@@ -279,10 +280,39 @@ def test_a_distillation_that_was_done_here_is_planned_from_its_speed(store, caps
     assert plan["tokens"] >= plan["parameters"]
 
 
+def test_a_build_that_trains_nothing_is_planned_by_memory_disk_and_time(store, capsys):
+    method = catalogue.load_method("w4a16_rtn", ROOTS)
+    arguments = ("plan", "w4a16_rtn", "--model", "embedded", "--unicomp-home", str(store.home))
+    status, text = run(capsys, *arguments)
+    assert (status, "not known, since it was never built here" in text) == (0, True)
+    remember_speed(catalogue.load_model("embedded", ROOTS), method, {"seconds": 12.0}, store)
+    status, text = run(capsys, *arguments, "--json")
+    plan = json.loads(text)
+    assert (plan["seconds"], plan["kind"], plan["parameters"]) == (12.0, "normal", 1_541_760)
+    needs = {need["purpose"]: need for need in plan["needs"]}
+    assert all(need["fits"] for need in needs.values())
+    assert needs["memory to run in float32"]["bytes"] == 4 * plan["parameters"]
+    # as built: 1,202,264 bytes on disk, of which 15 kB are the header of the file
+    assert needs["memory to serve in 4 bits"]["bytes"] == pytest.approx(1_190_000, rel=0.02)
+    assert needs["disk"] == needs["memory to serve in 4 bits"] | {
+        "purpose": "disk",
+        "there": needs["disk"]["there"],
+    }
+
+
+def test_a_checkpoint_is_planned_without_a_build(store, capsys):
+    folder = str(ROOTS[-1] / "embedded/model")
+    arguments = ("plan", folder, "--model", "embedded", "--unicomp-home", str(store.home))
+    status, text = run(capsys, *arguments)
+    assert status == 0
+    assert "memory to run in bfloat16" in text
+    assert "to build" not in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("wanda_50",), "the method wanda_50 trains nothing, so there is nothing to plan"),
+        (("wanda_50", "--devices", "2"), "--devices plans a training, and wanda_50 trains nothing"),
         (("minitron_widht",), "unknown method 'minitron_widht': did you mean 'minitron_width'"),
         (
             ("minitron_width", "--devices", "0"),
@@ -363,7 +393,7 @@ def test_rows_that_cannot_be_counted_are_named_with_a_way_to_get_them(store, cap
         (("--floor", "reasoning=99", "--samples", "0"), "--samples 0 is not possible"),
         (("--floor", "reasoning=99", "--devices", "2"), "--devices plans a distillation"),
         (("--floor", "runtime_acceleration=99"), "no benchmark of this run is planned for"),
-        ((), "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a distillation"),
+        ((), "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a build"),
         (("--samples", "5"), "give --floor NAME=PERCENT"),
         (("nothing", "--floor", "reasoning=99"), "unknown method 'nothing'"),
     ],

@@ -404,6 +404,14 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
     return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
 
 
+def load_method_or_checkpoint(given: str, roots: Roots) -> Method:
+    """A method by its name, or a checkpoint by name, folder or hub id. Raises SpecError."""
+    is_path = "/" in given or os.path.exists(given)
+    if given in method_names(roots) or not (is_path or given in checkpoint_names(roots)):
+        return load_method(given, roots)
+    return load_checkpoint(given, roots)
+
+
 def base_of(checkpoint: Method, models: Sequence[Model]) -> Model | None:
     """The model among `models` that a checkpoint compressed elsewhere belongs to, if it is known.
 

@@ -142,7 +142,7 @@ class Builder:
     ) -> Checkpoint | None:
         """The checkpoint if it needs no building, or None. Imports no torch."""
         if method.compress is None:
-            return _as_it_is(model, method, self.store)
+            return _found(model, method, self.store)
         if method.calibrated and calibration is None:
             raise _lacks_calibration(method)
         key = content_key(self._identity(model, method, calibration))
@@ -152,7 +152,7 @@ class Builder:
     def key(self, model: Model, method: Method, calibration: Calibration | None) -> str:
         """The key of the checkpoint's content, built or not: 32 hex digits."""
         if method.compress is None:
-            return _as_it_is(model, method, self.store).key
+            return _found(model, method, self.store).key
         return content_key(self._identity(model, method, calibration))
 
     def _identity(
@@ -233,9 +233,14 @@ def compressed_elsewhere(model: Model, method: Method) -> Model | None:
     )
 
 
-def _as_it_is(model: Model, method: Method, store: Store) -> Checkpoint:
+def as_it_is(model: Model, method: Method) -> Model:
+    """The checkpoint that a method stands for, as a model; otherwise the model itself."""
+    return compressed_elsewhere(model, method) or model
+
+
+def _found(model: Model, method: Method, store: Store) -> Checkpoint:
     """The baseline, or a checkpoint that was compressed elsewhere."""
-    used = compressed_elsewhere(model, method) or model
+    used = as_it_is(model, method)
     folder = locate(used)
     bits, group_size = declared_precision(read_config(folder))
     shipped = origin_of(folder).get("bytes") if used is not model else None

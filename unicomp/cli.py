@@ -3,7 +3,7 @@
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
-unicomp plan METHOD --model MODEL     hours and memory of a distillation, before it starts
+unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
@@ -28,24 +28,26 @@ from rich.console import Console
 from rich.table import Table
 
 from unicomp import cache, catalogue, record
-from unicomp.checkpoint import why_unsupported
+from unicomp.checkpoint import as_it_is, why_unsupported
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.lock import load_lock
+from unicomp.data.model_source import known_kind, locate
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
-from unicomp.distillation.speed import training_speed
+from unicomp.distillation.speed import build_seconds, training_speed
 from unicomp.errors import SpecError, UnicompError
 from unicomp.formats.intake import config_of
 from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, READINGS
+from unicomp.methods.footprint import footprint
 from unicomp.mirror import fetch, needs, survey
 from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.rawscores import metric_scores, read_raw_scores
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
-from unicomp.report.plan import print_plan, print_power
+from unicomp.report.plan import print_footprint, print_plan, print_power
 from unicomp.settings import load_settings, project_root, store_home
-from unicomp.spec import CheckpointId
+from unicomp.spec import CheckpointId, Method, Model
 from unicomp.store import Store
 from unicomp.units import amount
 
@@ -95,8 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     rows.set_defaults(run=_mirror)
 
-    plan = commands.add_parser("plan", help="what a distillation costs, or what a gate can decide")
-    methods = "a method of the family distillation; with --floor, one whose churn is recorded"
+    plan = commands.add_parser("plan", help="what a build costs, or what a gate can decide")
+    methods = "a method or a checkpoint; with --floor, a method whose churn is recorded"
     plan.add_argument("method", metavar="METHOD", nargs="?", help=methods)
     plan.add_argument("--model", metavar="MODEL", required=True, help="a name, as for pytest")
     number = f"accelerators (default: 1 if its speed is known here, else {MINITRON_DEVICES})"
@@ -192,24 +194,46 @@ def _plan(options: argparse.Namespace) -> int:
     if options.floor:
         return _plan_gate(options)
     if options.method is None:
-        raise SpecError(
-            "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a distillation"
-        )
+        raise SpecError("give --floor NAME=PERCENT to plan a gate, or METHOD to plan a build")
     if options.samples is not None or options.dataset_root is not None:
         raise SpecError("--samples and --dataset-root plan a gate: give --floor NAME=PERCENT, too")
     root = project_root(Path.cwd())
     roots = catalogue.roots(root)
-    method = catalogue.load_method(options.method, roots)
+    method = catalogue.load_method_or_checkpoint(options.method, roots)
     model = catalogue.load_model(options.model, roots)
-    if method.corpus is None:
-        raise SpecError(f"the method {method} trains nothing, so there is nothing to plan")
     if options.devices is not None and options.devices < 1:
         raise SpecError(f"--devices {options.devices} is not possible: give 1 or more")
     if reason := why_unsupported(model, method):
         raise SpecError(f"{method} cannot compress {model}: {reason}")
-    config = config_of(model)
-    planned = PlannedTraining.of(config, method.parameters)
     store = Store(store_home(options.unicomp_home, load_settings(root)))
+    if method.corpus is None:
+        return _plan_build(options, model, method, store)
+    return _plan_training(options, model, method, store)
+
+
+def _plan_build(options: argparse.Namespace, model: Model, method: Method, store: Store) -> int:
+    """What a build without training needs, or a checkpoint that exists."""
+    if options.devices is not None:
+        raise SpecError(f"--devices plans a training, and {method} trains nothing: leave it out")
+    folder = locate(as_it_is(model, method), config_only=True)
+    seconds = build_seconds(model, method, store)
+    found = footprint(folder, method, store.home, seconds)
+    kind = known_kind(model)
+    if options.json:
+        named = {"model": model.name, "method": method.name, "kind": kind}
+        print(json.dumps(named | found.as_json(), indent=1, allow_nan=False))
+    else:
+        title = f"{method} of {model}"
+        print_footprint(Console(highlight=False, emoji=False), title, kind, found)
+    return 0
+
+
+def _plan_training(options: argparse.Namespace, model: Model, method: Method, store: Store) -> int:
+    """The hours and the memory of a training."""
+    # of two methods, the first one trains
+    planned = PlannedTraining.of(
+        config_of(model), method.parameters.get("first", method.parameters)
+    )
     measured = training_speed(model, method, store)
     devices = options.devices or (1 if measured else MINITRON_DEVICES)
     expected = estimate(planned, devices=devices, narrow=True, flops_per_second=measured)

@@ -216,8 +216,7 @@ class Method(_Named):
 class MethodGroup(_Named):
     """Methods that are asked for together, by one name. Raises SpecError.
 
-    >>> MethodGroup(name="ours", methods=("fp8_dynamic", "w8a8"))
-    <methodgroup ours>
+    >>> group = MethodGroup(name="ours", methods=("fp8_dynamic", "w8a8"))
     """
 
     name: str

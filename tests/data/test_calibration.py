@@ -23,6 +23,7 @@ from unicomp.data.calibration_file import (
 )
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
+from unicomp.spec import Calibration
 from unicomp.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -306,6 +307,9 @@ def test_conversations_come_back_as_they_were_written(turns: list[tuple[str, str
         ('{"messages": ["hello"]}', "each message must be"),
         ('{"messages": [{"role": "user"}]}', "each message must be"),
         ('{"messages": [{"role": "robot", "content": "x"}]}', "'robot' must be one of"),
+        ('{"text": "a \\ud800 b"}', "\\ud800 is half of a character"),
+        ('{"messages": [{"role": "user", "content": "\\udc00"}]}', "\\udc00 is half of a"),
+        ("[" * 100_000, "it is nested too deeply"),
     ],
 )
 def test_a_bad_line_is_named_with_its_number(line: str, reason: str) -> None:
@@ -337,6 +341,26 @@ def test_a_file_that_is_no_calibration_is_refused(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none.txt cannot be read: No such file"):
         read_calibration_file(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("joined.txt", b"\xef\xbb\xbfone\n\n\xef\xbb\xbftwo\n"),
+        ("joined.jsonl", b'\xef\xbb\xbf{"text": "one"}\n\xef\xbb\xbf{"text": "two"}\n'),
+    ],
+)
+def test_the_byte_order_marks_of_joined_files_are_no_text(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert read_calibration_file(path).samples == ("one", "two")
+
+
+def test_half_a_character_is_refused_wherever_it_comes_from() -> None:
+    with pytest.raises(SpecError, match=r"calibration c: \\ud83d in sample 2 is half"):
+        Calibration(name="c", samples=("a", ({"role": "user", "content": "\ud83d"},)))
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:

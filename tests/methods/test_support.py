@@ -6,7 +6,7 @@ import pytest
 
 from unicomp.errors import SpecError
 from unicomp.methods.pruning import sparsegpt, wanda
-from unicomp.methods.quantization import awq, gptq
+from unicomp.methods.quantization import awq, gptq, quantized
 from unicomp.methods.support import input_widths, why_unsupported
 
 LLAMA: dict[str, Any] = {
@@ -87,6 +87,37 @@ def test_awq_knows_fewer_architectures_than_gptq() -> None:
     assert METHODS[5].why_unsupported(opt) == "it was found to fail on opt models"
 
 
+@pytest.mark.parametrize(
+    ("settings", "config", "reason"),
+    [
+        ({"scheme": "NVFP4"}, {"intermediate_size": 776}, "776 is not divisible by groups of 16"),
+        ({"scheme": "MXFP4"}, {"hidden_size": 240}, "240 is not divisible by groups of 32"),
+        ({"scheme": "W4A16", "group_size": 64}, {"hidden_size": 160}, "by groups of 64"),
+        ({"scheme": "FP8_BLOCK"}, {"hidden_size": 240, "intermediate_size": 776}, None),
+        ({"scheme": "FP8_DYNAMIC"}, {"hidden_size": 241}, None),
+        ({"scheme": "W4A16"}, {"hidden_size": 576}, "576 is not divisible by groups of 128"),
+        ({"scheme": "W4A16", "group_size": 64}, {"hidden_size": 576}, None),
+        ({"scheme": "W4A16", "algorithm": "awq"}, {"model_type": "lfm2"}, "to fail on lfm2"),
+        ({"scheme": "W8A8", "smooth": 0.8}, {"model_type": "opt"}, "to fail on opt"),
+        ({"scheme": "W8A8"}, {"model_type": "opt"}, None),
+        ({"scheme": "FP8", "cache": "fp8"}, {"model_type": "gpt_neox"}, "to fail on gpt_neox"),
+        ({"scheme": "NVFP4A16"}, {"num_experts": 4}, "does not compute experts in NVFP4A16"),
+        ({"scheme": "W4A16_ASYM"}, {"num_experts": 4}, "does not compute experts in W4A16_ASYM"),
+        ({"scheme": "W4A16"}, {"num_experts": 4}, None),
+        (
+            {"scheme": "W4A16", "exceptions": {"down_proj": 8}},
+            {"num_experts": 4},
+            "does not compute experts in mixed precision",
+        ),
+    ],
+)
+def test_each_scheme_has_its_own_reasons(
+    settings: dict[str, Any], config: dict[str, Any], reason: str | None
+) -> None:
+    found = quantized("method", **settings).why_unsupported(LLAMA | config)
+    assert (found is None) if reason is None else (reason in str(found))
+
+
 def test_widths_are_found_under_the_names_of_each_architecture() -> None:
     assert input_widths({"n_embd": 8}) == {"n_embd": 8}
     assert input_widths({"hidden_size": 8, "ffn_dim": 32}) == {"hidden_size": 8, "ffn_dim": 32}
@@ -101,6 +132,13 @@ def test_widths_are_found_under_the_names_of_each_architecture() -> None:
         lambda: sparsegpt("bad", sparsity=0.3, pattern=(2, 4)),
         lambda: gptq("bad", bits=16),
         lambda: awq("bad", group_size=0),
+        lambda: quantized("bad", scheme="FP8_DYNAMC"),
+        lambda: quantized("bad", scheme="W4A16", algorithm="gtpq"),
+        lambda: quantized("bad", scheme="W8A8", smooth=2.0),
+        lambda: quantized("bad", scheme="W8A8", group_size=64),
+        lambda: quantized("bad", scheme="NVFP4", exceptions={"down_proj": 8}),
+        lambda: quantized("bad", scheme="FP8", cache="fp9"),
+        lambda: quantized("bad", scheme="FP8", algorithm="awq"),
     ],
 )
 def test_impossible_parameters_are_named(make: Any) -> None:

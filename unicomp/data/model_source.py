@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from unicomp.data.model_folder import check_folder
+from unicomp.data.model_folder import check_folder, kind_of, read_config
 from unicomp.errors import SpecError
-from unicomp.spec import Model
+from unicomp.spec import Model, ModelKind
 from unicomp.store import Store
 
 _CONFIGS = ("config.json", "adapter_config.json", "*quant*_config.json")
@@ -35,6 +35,16 @@ def weights_identity(model: Model, store: Store) -> dict[str, str]:
         return {"hub": model.source, "commit": folder.name}
     files = {path for pattern in _FILES for path in folder.glob(pattern) if path.is_file()}
     return {path.name: store.digest_of(path) for path in sorted(files)}
+
+
+def known_kind(model: Model) -> ModelKind:
+    """The kind of a model; that of one on the hub follows from its configuration, once fetched."""
+    if model.kind != "normal" or model.folder is not None:
+        return model.kind
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(model.source, "config.json", revision=model.revision)
+    return kind_of(read_config(Path(config).parent)) if isinstance(config, str) else model.kind
 
 
 @cache

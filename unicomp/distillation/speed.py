@@ -1,4 +1,4 @@
-"""How fast a student was last trained on this machine, kept in the store for `unicomp plan`."""
+"""How fast builds were on this machine, kept in the store for `unicomp plan`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ def training_speed(model: Model, method: Method, store: Store) -> float | None:
     return None if found is None else float(found["flops_per_second"])
 
 
+def build_seconds(model: Model, method: Method, store: Store) -> float | None:
+    """The time of the last such build; None if there was none here."""
+    found = store.recall(FIGURES, _key(model, method, "build"))
+    return None if found is None else float(found["seconds"])
+
+
 def remember_speed(model: Model, method: Method, facts: Mapping[str, Any], store: Store) -> None:
-    """Keep the speed of a build that trained; `facts` are the build's."""
+    """Keep the time of a build, and the speed of one that trained; `facts` are the build's."""
+    store.remember(FIGURES, _key(model, method, "build"), {"seconds": facts["seconds"]})
     if expected := facts.get("estimate"):
         seconds = facts["train_seconds"] + facts["correction_seconds"]
         speed = expected["flops"] / seconds / expected["devices"]
         store.remember(FIGURES, _key(model, method), {"flops_per_second": speed})
 
 
-def _key(model: Model, method: Method) -> str:
-    return content_key({"training": [model.name, method.name, platform.node()]})
+def _key(model: Model, method: Method, of: str = "training") -> str:
+    return content_key({of: [model.name, method.name, platform.node()]})

@@ -17,6 +17,13 @@ _CLEAR = Path("/proc/self/clear_refs")
 _FORGET_PEAK = "5"
 
 
+def installed() -> int:
+    """The memory of this machine."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
 def current() -> int:
     """The memory that this process holds."""
     import psutil

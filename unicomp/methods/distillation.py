@@ -25,6 +25,7 @@ from unicomp.distillation.loop import CURVE, Progress, Trained
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
 from unicomp.methods import support
+from unicomp.methods.footprint import memory_to_run
 from unicomp.methods.oneshot import copy_companions, store_in
 from unicomp.methods.stored_weights import stored_dtype
 from unicomp.spec import Calibration, Guarantees, Method
@@ -159,7 +160,7 @@ def _expected(source: Path, parameters: Mapping[str, Any]) -> Estimate:
     precision = planned.training.precision
     narrow = precision == "bfloat16" or (precision == "auto" and accelerated)
     expected = estimate(planned, devices=devices, narrow=narrow)
-    available = _memory()
+    available = memory_to_run()
     if expected.device_bytes > available:
         raise BuildError(
             f"the training needs {amount(expected.device_bytes, 'bytes')} on each device, and "
@@ -167,17 +168,6 @@ def _expected(source: Path, parameters: Mapping[str, Any]) -> Estimate:
             "larger devices"
         )
     return expected
-
-
-def _memory() -> int:
-    """Bytes of the smallest GPU, or of the machine if there is none."""
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        counts = range(torch.cuda.device_count())
-        return min(torch.cuda.get_device_properties(n).total_memory for n in counts)
-    return int(psutil.virtual_memory().total)
 
 
 def _corrected(job: TrainingJob, tokens: int, workshop: Workshop) -> tuple[Path, Trained]:

@@ -72,8 +72,9 @@ def check_precision(
     for module, name in modules.items():
         weight = read[f"{module}.weight"]()
         wanted = guarantees.bits_of(module) or guarantees.bits
-        _check_module(config, module, wanted, guarantees)
         _check_layout(module, stored, weight.shape, wanted, guarantees, config)
+        _check_module(config, module, wanted, guarantees)
+        _check_input_scale(module, stored, guarantees.activations)
         levels = most_levels(weight, guarantees.group_size)
         if levels > 2**wanted:
             raise BuildError(
@@ -224,8 +225,13 @@ def _check_layout(
     one_scale = guarantees.group_size is None and math.prod(found) == 1
     if found != scales and not one_scale:
         raise BuildError(f"{module} has scales of shape {found}, not {scales}")
-    rounded = guarantees.activations
-    measured = _MEASURED_SCALES.get(rounded.dynamic) if rounded else None
+
+
+def _check_input_scale(
+    module: str, stored: Mapping[str, Any], activations: Rounding | None
+) -> None:
+    """Check that a scale of activations that was measured is stored."""
+    measured = _MEASURED_SCALES.get(activations.dynamic) if activations else None
     if measured and module + measured not in stored:
         raise BuildError(f"{module} has no stored scale for its inputs ({measured[1:]})")
 

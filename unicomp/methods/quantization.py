@@ -188,10 +188,11 @@ class _Recipe:
     def why_unsupported(self, config: Mapping[str, Any]) -> str | None:
         """Why a model with this configuration cannot be quantized so, or None."""
         packed = self.scheme.format == PACKED_INTEGERS and self.scheme.symmetric
-        if kind_of(config) == "moe" and not packed:
+        if kind_of(config) == "moe" and (self.exceptions or not packed):
+            what = "mixed precision" if self.exceptions else self.scheme.name
             return (
-                f"transformers does not compute experts in {self.scheme.name} as they will be "
-                "served; packed symmetric integers, such as W4A16, work"
+                f"transformers does not compute experts in {what} as they will be served; packed "
+                "symmetric integers of equal bits, such as W4A16, work"
             )
         return support.why_unsupported(
             config,

@@ -34,7 +34,7 @@ UNSCALED = {
 }
 """Algorithm → architectures in which llmcompressor 0.14 does not find the layers to scale."""
 
-UNCACHED = frozenset({"bloom", "gpt_neox"})
+UNCACHED = frozenset({"bloom", "gptj", "gpt_neox"})
 """Architectures whose attention llmcompressor 0.14 does not find, so that no cache is rounded."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.model_source import known_kind
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
@@ -57,7 +58,7 @@ def describe(
             model.name: {
                 "source": _source(model),
                 "revision": model.revision,
-                "kind": model.kind,
+                "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
                 **engine.identity(model),
             }

@@ -1,4 +1,4 @@
-"""What is expected before a run, for the terminal: the cost of a training, the power of a gate."""
+"""What is expected before a run, for the terminal: the cost of a build, the power of a gate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unicomp.distillation.estimate import Estimate, PlannedTraining, hours
+from unicomp.methods.footprint import Footprint
 from unicomp.units import amount
 
 if TYPE_CHECKING:
@@ -36,6 +37,22 @@ def print_plan(console: Console, title: str, planned: PlannedTraining, expected:
         ("memory", f"{amount(expected.device_bytes, 'bytes')} on each device"),
     ):
         table.add_row(name, value)
+    console.print(title)
+    console.print(table)
+
+
+def print_footprint(console: Console, title: str, kind: str, found: Footprint) -> None:
+    """Print what a build without training needs, or a checkpoint, and whether there is enough."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("model", f"{amount(found.parameters, 'parameters')}, kind {kind}")
+    for need in found.needs:
+        verdict = "fits" if need.fits else "does not fit"
+        needed, there = amount(need.bytes, "bytes"), amount(need.there, "bytes")
+        table.add_row(need.purpose, f"{needed} of {there}: {verdict}")
+    if any(need.purpose == "memory to build" for need in found.needs):
+        known = found.seconds is not None
+        words = f"{amount(found.seconds or 0, 's')}, as measured on this machine"
+        table.add_row("time", words if known else "not known, since it was never built here")
     console.print(title)
     console.print(table)
 

@@ -27,10 +27,7 @@ efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes t
 	$(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
 
 test: $(VENV)/installed  ## run the project's own tests
-	$(VENV)/bin/pytest tests -q -n 2 -m "not long and not real" $(ARGS)
-
-test-long: $(VENV)/installed  ## run the tests that take minutes
-	$(VENV)/bin/pytest tests -q -m "long or real" $(ARGS)
+	$(VENV)/bin/pytest tests -q -n 2 -m "not real" $(ARGS)
 
 real: $(VENV)/installed  ## gate a real model, which a package carries
 	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
@@ -41,6 +38,10 @@ real-table: $(VENV)/installed  ## measure the table of the real model for docs/r
 	  { $(VENV)/bin/pytest suites -q --rootdir=tests/real --samples 100 $(TABLE) --model "$$model" \
 	      --scorecard $(VENV)/smollm2.json $(ARGS) || [ $$? -eq 1 ] || [ $$? -eq 10 ]; } && \
 	  $(VENV)/bin/python -m fixtures.smollm2_table $(VENV)/smollm2.json docs/results/smollm2.md
+
+test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run a real model's tests
+	$(VENV)/bin/python -m tests.folder_fuzz 2000
+	$(VENV)/bin/pytest tests -q -m real $(ARGS)
 
 lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .

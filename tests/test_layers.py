@@ -25,8 +25,10 @@ ORDER = (
     "data",
     "formats",
     "catalogue",
+    "admission",
     "distillation",
     "methods",
+    "admission",
     "checkpoint",
     "instruments",
     "prompts",
@@ -53,6 +55,7 @@ ORDER = (
     "scorecard",
     "findings",
     "session",
+    "forecast",
     "report",
     "record",
     "plugin",
@@ -73,6 +76,7 @@ TENSORS = (
     "unicomp.distillation.clone",
     "unicomp.distillation.objective",
     "unicomp.engines.completions",
+    "unicomp.engines.local_lm",
 )
 """Modules of torch modules, and of an lm-eval model: what is imported with the suites imports them
 inside functions only."""

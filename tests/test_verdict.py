@@ -13,6 +13,7 @@ from unicomp.efficiency.gain import Gain
 from unicomp.errors import (
     BuildError,
     EngineError,
+    NotFiniteError,
     ScoringError,
     SpecError,
     UnmeasuredError,
@@ -183,6 +184,7 @@ def test_nan_is_never_a_pass():
         (BuildError("it crashed"), "missing"),
         (EngineError("it does not load"), "missing"),
         (SpecError("no such rows"), "missing"),
+        (NotFiniteError(), "fail"),
     ],
 )
 def test_a_failed_measurement_says_why_and_is_raised_again(error, verdict):

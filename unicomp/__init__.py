@@ -45,9 +45,12 @@ _NAMES = {
     "scoring.labels": (
         "ClaimVerdict LabelWord ReviewSentiment SocialJudgement TwinLabel WrongOrNot YesOrNo"
     ),
-    "scoring.options": "EmotionOption listed_options ListedDiagnosis OptionLetter OptionNumber",
+    "scoring.mathematics": "MathAnswer",
+    "scoring.numbers": "FinalNumber",
+    "scoring.options": "EmotionOption lettered listed_options ListedDiagnosis OptionLetter OptionNumber",
     "scoring.refusal": "PreferenceWithheld Responded",
     "scoring.resemblance": "CloserToHonest UnmovedByNoise",
+    "scoring.statements": "Naming settled",
     "scoring.stereotype": "StereotypeAgreed StereotypeRecognized",
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
     "spec": (

@@ -14,6 +14,7 @@ from filelock import Timeout
 from unicomp.instruments.judge import JUDGEMENTS
 from unicomp.instruments.similarity import SIMILARITIES
 from unicomp.store import (
+    ADMISSIONS,
     CALIBRATIONS,
     CHECKPOINTS,
     CHURN,
@@ -53,7 +54,7 @@ def entries(store: Store) -> Iterator[Entry]:
             yield _entry(kind, path, _describe(path))
     small = dict.fromkeys(
         (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN), "answers or figures"
-    ) | {LOOKS: "candidates"}
+    ) | {LOOKS: "candidates", ADMISSIONS: "checks of folders"}
     for kind, unit in small.items():
         folder = store.home / kind
         if folder.is_dir():
@@ -83,12 +84,14 @@ def _entry(kind: str, path: Path, label: str) -> Entry:
 def _describe(path: Path) -> str:
     try:
         if (path / "identity.json").is_file():
-            identity = json.loads((path / "identity.json").read_text())
+            identity = json.loads((path / "identity.json").read_text(encoding="utf-8"))
             return f"{identity['model']}/{identity['method']}"
         if (path / MANIFEST).is_file():
-            return str(json.loads((path / MANIFEST).read_text())["facts"].get("label", ""))
+            return str(
+                json.loads((path / MANIFEST).read_text(encoding="utf-8"))["facts"].get("label", "")
+            )
         if path.is_file():
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             return f"{len(content)} rows" if isinstance(content, list) else content["benchmark"]
     except (OSError, ValueError, KeyError, TypeError):
         return "damaged"

@@ -9,9 +9,11 @@ for in groups, `fixtures/method_groups/NAME.py`. Benchmarks are declared in suit
 
 from __future__ import annotations
 
+import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from itertools import count as counting
@@ -19,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from unicomp.data.ancestry import base_among
 from unicomp.data.calibration import (
     CALIBRATION_SEED,
     SAMPLES,
@@ -43,6 +46,7 @@ from unicomp.spec import (
     Method,
     MethodGroup,
     Model,
+    Probe,
     Published,
     measures_in,
     nearest,
@@ -400,6 +404,18 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
     return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
 
 
+def base_of(checkpoint: Method, models: Sequence[Model]) -> Model | None:
+    """The model among `models` that a checkpoint compressed elsewhere belongs to, if it is known.
+
+    A single model is always the one. See `unicomp/data/ancestry.py` for several.
+    """
+    if len(models) == 1:
+        return models[0]
+    folder = Path(checkpoint.parameters[CHECKPOINT])
+    here = folder if folder.is_absolute() else None
+    return base_among(models, here, checkpoint.parameters.get("base"))
+
+
 def _as_method(found: Model | Published, filed: Published | None) -> Method:
     parameters: dict[str, Any] = {CHECKPOINT: found.source, "revision": found.revision}
     family, folder = None, Path(found.source)
@@ -436,19 +452,58 @@ def load_benchmarks(
     found: list[Benchmark] = []
     for path in paths:
         try:
-            module = _run_file(path)
+            measures = _declared_in(path)
         except SpecError as error:
             if on_skip is None or not _may_run_in_pytest(error.__cause__):
                 raise
             on_skip(error)
             continue
-        for name, value in vars(module).items():
-            marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
-            parameters = [getattr(mark, "args", ()) for mark in marks]
-            for bench in measures_in([value, parameters]):
-                if isinstance(bench, Benchmark) and bench not in found:
-                    found.append(bench)
+        for bench in measures:
+            if isinstance(bench, Benchmark) and bench not in found:
+                found.append(bench)
     return found
+
+
+def _declared_in(path: Path) -> list[Benchmark | Probe]:
+    """The benchmarks and probes that a file of tests declares. Raises SpecError."""
+    found: list[object] = []
+    for name, value in vars(_run_file(path)).items():
+        marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
+        found += [value, *(getattr(mark, "args", ()) for mark in marks)]
+    return measures_in(found)
+
+
+def names_declared(names: Collection[str], folders: Iterable[Path]) -> set[str]:
+    """Those of `names` that the files of tests below some folders give to a benchmark or a probe.
+
+    A name counts if it stands in a file as a text, or if the file makes it when it is run.
+    """
+    found: set[str] = set()
+    for path in _python_files(folders):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        with suppress(SyntaxError, ValueError, RecursionError):
+            nodes = ast.walk(ast.parse(text))
+            found.update(
+                node.value
+                for node in nodes
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            )
+        if not found.issuperset(names) and path.name.startswith("test_") and "unicomp" in text:
+            with suppress(SpecError):
+                found.update(measure.name for measure in _declared_in(path))
+    return found.intersection(names)
+
+
+def _python_files(folders: Iterable[Path]) -> Iterator[Path]:
+    """The Python files below some folders, without environments and hidden folders."""
+    for top in folders:
+        for folder, inner, files in os.walk(top):
+            inner[:] = sorted(
+                name
+                for name in inner
+                if name[0] not in "._" and not (Path(folder, name) / "pyvenv.cfg").exists()
+            )
+            yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
 
 
 def _may_run_in_pytest(cause: BaseException | None) -> bool:

@@ -12,11 +12,13 @@ unicomp verify RECORD SCORECARD       whether a decision record belongs to a sco
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -36,13 +38,13 @@ from unicomp.errors import SpecError, UnicompError
 from unicomp.formats.intake import config_of
 from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, READINGS
 from unicomp.mirror import fetch, needs, survey
-from unicomp.policy import check_name_given, parse_floor_option
+from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.rawscores import metric_scores, read_raw_scores
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
 from unicomp.report.plan import print_plan, print_power
-from unicomp.settings import FILE, load_settings, store_home
+from unicomp.settings import load_settings, project_root, store_home
 from unicomp.spec import CheckpointId
 from unicomp.store import Store
 from unicomp.units import amount
@@ -54,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
     does not belong together.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -122,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _cache(options: argparse.Namespace) -> int:
-    store = Store(store_home(options.unicomp_home, load_settings(Path.cwd())))
+    store = Store(store_home(options.unicomp_home, load_settings(project_root(Path.cwd()))))
     if options.action == "verify":
         found = list(cache.damaged(store))
         for path, reason in found:
@@ -147,7 +152,7 @@ def _cache(options: argparse.Namespace) -> int:
 
 
 def _mirror(options: argparse.Namespace) -> int:
-    root = _project()
+    root = project_root(Path.cwd())
     lock = load_lock(root)
     wanted = _needed(root, options.suites)
     quiet = bool(os.environ.get("CI"))
@@ -192,7 +197,7 @@ def _plan(options: argparse.Namespace) -> int:
         )
     if options.samples is not None or options.dataset_root is not None:
         raise SpecError("--samples and --dataset-root plan a gate: give --floor NAME=PERCENT, too")
-    root = _project()
+    root = project_root(Path.cwd())
     roots = catalogue.roots(root)
     method = catalogue.load_method(options.method, roots)
     model = catalogue.load_model(options.model, roots)
@@ -225,11 +230,11 @@ def _plan_gate(options: argparse.Namespace) -> int:
         raise SpecError("--devices plans a distillation: leave it out, or leave out --floor")
     if options.samples is not None and options.samples < 1:
         raise SpecError(f"--samples {options.samples} is not possible: give 1 or more")
-    root = _project()
+    root = project_root(Path.cwd())
     roots, settings = catalogue.roots(root), load_settings(root)
     model = catalogue.load_model(options.model, roots)
     method = catalogue.load_method(options.method, roots) if options.method else None
-    floors = dict(parse_floor_option(text) for text in options.floor)
+    floors = parse_floor_options(options.floor)
     benchmarks = catalogue.load_benchmarks(
         catalogue.suite_folders(root),
         on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr),
@@ -263,12 +268,6 @@ def _plan_gate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _project() -> Path:
-    """The folder of `unicomp.toml`: this one, or the nearest above it; else this one."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / FILE).is_file()), here)
-
-
 def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.NeededRows]]:
     """Data set → the rows that all suites and calibrations need, shipped ones and the project's.
 
@@ -290,10 +289,32 @@ def _needed(root: Path, more: Sequence[Path] = ()) -> dict[str, list[needs.Neede
     return needs.by_dataset(wanted)
 
 
+class _Teller:
+    """Prints to the error stream what a long command is doing, at most every few seconds."""
+
+    def __init__(self, seconds: float = 2.0) -> None:
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds
+
+    def __call__(self, text: Callable[[], str]) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + self._seconds
+            print(f"unicomp: {text()}", file=sys.stderr, flush=True)
+
+
 def _score(options: argparse.Namespace) -> int:
-    scores = metric_scores(read_raw_scores(options.table), options.reading)
+    tell = _Teller()
+    raw = read_raw_scores(
+        options.table, lambda line: tell(lambda: f"{options.table}: {line:,} lines read")
+    )
+    scores = metric_scores(raw, options.reading)
     if not options.json:
-        print_metrics(Console(highlight=False, emoji=False), scores, options.reading)
+        print_metrics(
+            Console(highlight=False, emoji=False),
+            scores,
+            options.reading,
+            lambda done, total: tell(lambda: f"{done:,} of {total:,} models printed"),
+        )
         return 0
     rows = []
     for score in scores:

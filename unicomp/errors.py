@@ -6,6 +6,7 @@
     ├── BuildError      a method failed, or its checkpoint lacks what the method guarantees
     │   └── UnsupportedError    a method does not support the model; nothing was tried
     ├── EngineError     a checkpoint could not be loaded, or did not answer
+    │   └── NotFiniteError      a checkpoint computes NaN or infinity instead of an answer
     ├── ScoringError    responses could not be turned into a score
     │   └── UnmeasuredError     nothing could be measured: a judge, an engine or data is missing
     ├── StoreError      the store could not be read or written
@@ -37,6 +38,16 @@ class UnsupportedError(BuildError):
 
 class EngineError(UnicompError):
     """A checkpoint could not be loaded, or did not answer."""
+
+
+class NotFiniteError(EngineError):
+    """A checkpoint computes NaN or infinity where an answer should be; its row fails."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "logits are not finite: the checkpoint computes NaN or infinity instead of an answer; "
+            "build it anew, or run it in float32"
+        )
 
 
 class ScoringError(UnicompError):

@@ -183,16 +183,17 @@ def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Condit
     the code it depends on is not known.
     """
     digest = conditions.store.digest_of
-    definition = conditions.renderer.definition(benchmark).identity(digest)
-    if definition is None or not type(benchmark.scorer).__module__.startswith("unicomp.scoring."):
+    definition = conditions.renderer.definition(benchmark)
+    scorer, identity = definition.benchmark.scorer, definition.identity(digest)
+    if identity is None or not type(scorer).__module__.startswith("unicomp.scoring."):
         return None
     return content_key(
         {
             **engine_identity(checkpoint, conditions.engine),
-            "definition": definition,
+            "definition": identity,
             "libraries": {name: version(name) for name in _LIBRARIES},
-            "scorer": repr(benchmark.scorer),
-            "instruments": None if callable(benchmark.scorer) else conditions.instruments.identity,
+            "scorer": repr(scorer),
+            "instruments": None if callable(scorer) else conditions.instruments.identity,
             "code": [digest(path) for path in _code()],
             "samples": conditions.samples,
         }

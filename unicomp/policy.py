@@ -42,6 +42,17 @@ def parse_floor_option(text: str) -> tuple[str, float]:
     return name.strip(), parse_floor(name.strip(), percent.strip())
 
 
+def parse_floor_options(texts: Iterable[str]) -> dict[str, float]:
+    """The floors of several `NAME=PERCENT`; SpecError for two different ones of a name."""
+    floors: dict[str, float] = {}
+    for name, floor in map(parse_floor_option, texts):
+        if floors.setdefault(name, floor) != floor:
+            raise SpecError(
+                f"--floor {name} is given twice, {floors[name]:g} and {floor:g}: give it once"
+            )
+    return floors
+
+
 def parse_budget(name: str, text: object) -> float:
     """A budget such as `"10 min"` or `"16 GB"` in the unit of its probe, seconds or bytes.
 

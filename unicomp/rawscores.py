@@ -65,9 +65,10 @@ class MetricScore:
     """For efficiency: the compared methods; the best one has 100."""
 
 
-def read_raw_scores(path: Path) -> RawScores:
+def read_raw_scores(path: Path, on_line: Callable[[int], None] = lambda line: None) -> RawScores:
     """Read the raw scores in a CSV file: UTF-8, with a header, columns in any order.
 
+    `on_line` is called with the number of each line that was read.
     Raises SpecError with the file and the line for an unknown column or benchmark, a second value
     of one score, a model without its baseline, and a value that is no number or is impossible for
     its benchmark.
@@ -75,6 +76,7 @@ def read_raw_scores(path: Path) -> RawScores:
     raw: dict[str, dict[str, dict[str, float]]] = {}
     lines: dict[tuple[str, str, str], int] = {}
     for line, record in _records(path):
+        on_line(line)
         model, method, benchmark = (record[column] for column in COLUMNS[:3])
         try:
             value = _value(model, method, benchmark, record["value"])
@@ -207,6 +209,8 @@ def _compared(model: str, metric: str, entered: ModelScores) -> Iterator[MetricS
     }
     names = tuple(EFFICIENCY[metric])
     values = compared(metric, rivals)
+    # one tuple for all methods: with one for each, many methods would take a square of memory
+    among = tuple(m for m, has in rivals.items() if not has.keys().isdisjoint(names))
     for method, scores in rivals.items():
         yield MetricScore(
             model=model,
@@ -214,7 +218,7 @@ def _compared(model: str, metric: str, entered: ModelScores) -> Iterator[MetricS
             metric=metric,
             value=values.get(method),
             reason=_lacking("no value of", names, scores),
-            compared_with=tuple(m for m, has in rivals.items() if not has.keys().isdisjoint(names)),
+            compared_with=among,
         )
 
 

@@ -7,6 +7,7 @@ Each batch is one file, written whole or not at all: a kill loses at most the ba
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ Responses = Mapping[str, list[Any]]
 
 @dataclass(frozen=True)
 class ResponseProgress:
-    """A checkpoint has answered `done` of `total` items of a benchmark."""
+    """A checkpoint has answered `done` of all `total` items of a benchmark, now or earlier."""
 
     benchmark: str
     done: int
@@ -131,10 +132,12 @@ def collect(
     with turns.shared(), load() as engine:
         for benchmark, items in questions.items():
             batches = list(_missing(items, known))  # benchmarks may share items
-            total, done = sum(map(len, batches)), 0
+            total = len(items)
+            done = total - sum(map(len, batches))
+            on_progress(ResponseProgress(benchmark, done, total))
             for batch in batches:
-                on_progress(ResponseProgress(benchmark, done, total))
                 requests = [request for item in batch for request in item.requests]
+                _watch(engine, benchmark, (done, total), len(requests) / len(batch), on_progress)
                 try:
                     given = iter(engine.answer(requests))
                 except EngineError as error:
@@ -144,13 +147,32 @@ def collect(
                 log.append(new)
                 known.update(new)
                 done += len(batch)
-            asked += done
+                asked += len(batch)
+                on_progress(ResponseProgress(benchmark, done, total))
         for windows in unread:
             with suppress(EngineError):  # the scores do not need them
                 found = engine.log_probabilities(chunks_of(windows), MOST_VALUES)
                 if found is not None:
                     _distributions(log, windows).write(found)
     return CollectedResponses(known, failures, asked, time.monotonic() - start)
+
+
+def _watch(
+    engine: Engine,
+    benchmark: str,
+    state: tuple[int, int],
+    requests: float,
+    on_progress: Callable[[ResponseProgress], None],
+) -> None:
+    """Report items within a batch, each with so many `requests`, if the engine can be watched."""
+    counter = itertools.count(1)
+
+    def answered() -> None:
+        done = state[0] + int(next(counter) / requests)
+        on_progress(ResponseProgress(benchmark, min(done, state[1]), state[1]))
+
+    if watch := getattr(engine, "watch", None):
+        watch(answered)
 
 
 def _distributions(log: ResponseLog, windows: Sequence[RenderedItem]) -> DistributionLog:

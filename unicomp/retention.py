@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
+from unicomp.prompts.comparison import differences
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
 from unicomp.spec import Aggregate, Benchmark
@@ -74,6 +75,8 @@ class Retention:
     """Why the compressed checkpoint's answers are degenerate; None if they are usable."""
     divergence: Mapping[str, Any] = field(default_factory=dict)
     """How far the answers differ from the dense model's: `Divergence` as JSON values."""
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+    """How many prompts `differ` from the dense model's, `of` how many, and `why`; empty for it."""
     faults: tuple[str, ...] = ()
     """Why the benchmark was not measured as declared; empty if it was."""
     candidate: str | None = None
@@ -141,6 +144,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     }
     if compressed is not dense:
         facts["divergence"] = divergence(compressed, dense).as_json()
+        facts["prompts"] = differences(compressed.prompts, dense.prompts)
     top, bottom = (float(_oriented(benchmark, facts[name])) for name in ("score", "dense"))
     if dense.degenerate:
         collapsed = f"the dense model's answers are degenerate: {dense.degenerate}"

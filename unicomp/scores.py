@@ -19,6 +19,7 @@ from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.choices import MULTIPLE_CHOICE, picked_option
+from unicomp.prompts.comparison import prompt_digest
 from unicomp.prompts.items import RenderedItem
 from unicomp.prompts.lengths import overlong
 from unicomp.prompts.tasks import Definition
@@ -59,6 +60,8 @@ class Records:
     """Why the answers are degenerate; None if they are usable."""
     constant: str | None = None
     """The constant answer and its share; `guarded` decides whether it is degenerate."""
+    prompts: list[str] = field(default_factory=list)
+    """Digests of the prompts; see `unicomp.prompts.comparison`."""
     answers: dict[str, list[Any]] = field(default_factory=dict)
     """What was answered, whatever the scorer makes of it; empty for likelihoods of running text.
 
@@ -94,6 +97,7 @@ class Records:
             fields={name: chosen(values) for name, values in self.fields.items()},
             parsed=chosen(self.parsed),
             gaps=chosen(self.gaps),
+            prompts=chosen(self.prompts) if self.prompts else [],
             answers={name: chosen(values) for name, values in self.answers.items()},
         )
 
@@ -170,6 +174,7 @@ def records_of(
         faults=_faults(definition, readings, cut, tokenizer),
         degenerate=degeneration(generated, limit=definition.max_new_tokens),
         constant=constancy(generated),
+        prompts=[prompt_digest(one, tokenizer) for one in rendered],
         answers=_answers(definition, rendered, [responses[one.key] for one in rendered]),
     )
 

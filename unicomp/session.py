@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,8 @@ from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
-from unicomp.errors import SpecError, UnicompError, UnmeasuredError
+from unicomp.engines import Engine
+from unicomp.errors import EngineError, NotFiniteError, SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
@@ -46,6 +48,10 @@ T = TypeVar("T")
 Admit = Callable[[Mapping[CheckpointId, Sequence[Benchmark]]], list[str]]
 """Returns the unpinned data sets that benchmarks read; raises SpecError for rows that differ from
 the lock."""
+
+
+Count = Callable[[CheckpointId, str, int, int], None]
+"""Takes a checkpoint, a benchmark, the items that are answered, and all of its items."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +123,15 @@ class Session:
         admit: Admit = lambda asked: [],
         fresh_timings: bool = False,
         narrate: Narrate = lambda text: None,
+        count: Count = lambda checkpoint, benchmark, done, total: None,
+        finish: Callable[[CheckpointId], None] = lambda checkpoint: None,
     ) -> None:
         """Prepare a session; nothing is built or loaded yet.
 
         `conditions` are given by model name; `calibration` reads the calibration of a name for a
         model; methods are looked up in `roots`; `admit` checks benchmarks that are not on the
-        agenda before they are measured.
+        agenda before they are measured. `count` takes the answered items of a benchmark, `finish` a
+        checkpoint that has answered everything.
         """
         self._conditions = conditions
         self._calibration = calibration
@@ -131,6 +140,8 @@ class Session:
         self._admit = admit
         self._unpinned: set[str] = set()
         self._narrate = narrate
+        self._count = count
+        self._finish = finish
         self._asked: dict[str, Benchmark] = {}
         self._subjects = {subject.id: subject for subject in agenda.subjects}
         self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
@@ -301,6 +312,8 @@ class Session:
                 self._unpinned.update(self._admit({subject.id: [benchmark]}))
             known.update(self._measure(subject, todo).records)
         found = known[benchmark.name]
+        if isinstance(found, NotFiniteError) and subject.method.name == DENSE.name:
+            raise EngineError(f"the dense model {subject.model}: {found}")  # of no candidate
         if isinstance(found, UnicompError):
             raise found
         benign = known.get(benchmark.benign or "")
@@ -309,20 +322,27 @@ class Session:
     def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> CheckpointRecords:
         checkpoint = self.checkpoint(subject)
         self._gains.prepare(subject.model.name)
-        self._narrate(f"{subject}: looking for responses")
+        self._narrate(f"{subject}: reading its items and responses")
 
         def on_progress(state: ResponseProgress) -> None:
-            self._narrate(f"{subject}: answering {state.benchmark} {state.done}/{state.total}")
+            counts = (state.benchmark, state.done, state.total)
+            self._narrate("{}: answering {}, {:,} of {:,} items".format(subject, *counts))
+            self._count(subject.id, *counts)
+
+        def open_engine(tokens: int) -> AbstractContextManager[Engine]:
+            self._narrate(f"{subject}: loading the checkpoint")
+            return self._gains.borrowed(checkpoint, tokens)
 
         measured = measure(
             checkpoint,
             benchmarks,
             self._conditions[subject.model.name],
-            open_engine=lambda tokens: self._gains.borrowed(checkpoint, tokens),
+            open_engine=open_engine,
             on_progress=on_progress,
             on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
         )
         self._narrate("")
+        self._finish(subject.id)
         self._work.append(
             Work(
                 stage="answer",

@@ -55,7 +55,8 @@
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
 
-The file may be empty. An unknown key is refused.
+The file may be empty. An unknown key is refused. Relative paths start at the folder of this file,
+those on the command line at the current folder.
 
 The keys of `[policy]`:
 
@@ -79,7 +80,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,17 +125,37 @@ class Settings:
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
     home: Path | None = None
     dataset_root: str | None = None
+    file: Path | None = None
+    """Where they were read; None if there is no file."""
+
+
+def project_root(here: Path) -> Path:
+    """The folder that counts for a user in the folder `here`: its settings, fixtures, suites, lock.
+
+    It is `here`, or the nearest folder above with a `unicomp.toml`. If there is none, `here` again.
+    """
+    here = here.absolute()
+    return next((folder for folder in (here, *here.parents) if has_settings(folder)), here)
+
+
+def has_settings(folder: Path) -> bool:
+    """Whether a folder has a `unicomp.toml`, even one that cannot be read."""
+    return os.path.lexists(folder / FILE)
 
 
 def load_settings(root: Path) -> Settings:
     """Read `unicomp.toml` in the folder `root`; no file gives the defaults. Raises SpecError."""
+    if not has_settings(root):
+        return Settings()
     path = root / FILE
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not valid TOML: {error}") from None
     try:
-        return _parse(table, root)
+        return replace(_parse(table, root), file=path)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
 

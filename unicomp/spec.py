@@ -330,6 +330,12 @@ class Calibration(_Named):
             raise SpecError(f"calibration {self.name}: it has no samples")
         if self.tokens < 1:
             raise SpecError(f"calibration {self.name}: tokens must be at least 1")
+        for number, sample in enumerate(self.samples, start=1):
+            texts = [sample] if isinstance(sample, str) else [turn["content"] for turn in sample]
+            if half := next(filter(None, map(half_character, texts)), None):
+                raise SpecError(
+                    f"calibration {self.name}: {half} in sample {number} is half of a character"
+                )
 
     @property
     def digest(self) -> str:
@@ -457,6 +463,8 @@ class Benchmark(_Named):
     aggregate: Aggregate
     published_task: Path | str | None = None
     """The task that the mode `compat` asks: the published one, where it gives answers away."""
+    published_scorer: Scorer | InstrumentScorer | None = None
+    """The scorer of the published rules, used in the mode `compat`; None: the same."""
     published_aggregate: Aggregate | None = None
     """The aggregate of the published rules, used in the mode `compat`; None: the same."""
     configs: tuple[str, ...] = ()
@@ -511,10 +519,14 @@ class Benchmark(_Named):
             raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
 
     def scored_in(self, mode: Literal["strict", "compat"]) -> Benchmark:
-        """The benchmark with the aggregate of a mode of scoring."""
-        if mode == "compat" and self.published_aggregate is not None:
-            return replace(self, aggregate=self.published_aggregate)
-        return self
+        """The benchmark with the scorer and the aggregate of a mode of scoring."""
+        if mode == "strict":
+            return self
+        return replace(
+            self,
+            scorer=self.published_scorer or self.scorer,
+            aggregate=self.published_aggregate or self.aggregate,
+        )
 
 
 Timed = Literal["throughput", "latency", "time_to_first_token", "inter_token_latency"]
@@ -623,6 +635,19 @@ class Probe(_Named):
     def timed(self) -> bool:
         """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
+
+
+def half_character(text: str) -> str | None:
+    r"""The first lone surrogate in a text, as it is written in JSON: `\\ud800`; None if none.
+
+    >>> half_character("whole") is None
+    True
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(text[error.start]):04x}"
+    return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -12,6 +12,7 @@
       similarities/KEY.json    values of similarity servers
       figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
       calibrations/KEY.json    the rows drawn for a calibration
+      admissions/KEY.json      what the check of a model's folder found
       looks/KEY.json      when a candidate was judged, on which items, by which floors
       churn/KEY.json      items of a benchmark that a method flipped, for the next plan
       digests/KEY.json    SHA-256 of a file, valid for its path, size and mtime
@@ -51,6 +52,7 @@ SCORES = "scores"
 CALIBRATIONS = "calibrations"
 FIGURES = "figures"
 MEASUREMENTS = "measurements"
+ADMISSIONS = "admissions"
 LOOKS = "looks"
 CHURN = "churn"
 
@@ -169,7 +171,7 @@ class Store:
         """
         path = self.home / kind / key
         try:
-            manifest = json.loads((path / MANIFEST).read_text())
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             for name, entry in manifest["files"].items():
                 if (path / name).stat().st_size != entry["size"]:
                     return None
@@ -227,7 +229,7 @@ class Store:
     @staticmethod
     def corrupt_files(artifact: Artifact) -> list[str]:
         """The files of an artifact that are missing, or differ from the manifest."""
-        manifest = json.loads((artifact.path / MANIFEST).read_text())
+        manifest = json.loads((artifact.path / MANIFEST).read_text(encoding="utf-8"))
         return [
             name
             for name, entry in manifest["files"].items()
@@ -272,7 +274,7 @@ class Store:
     def recall(self, kind: str, key: str) -> Any | None:
         """The JSON value stored under `key`, or None."""
         try:
-            return json.loads((self.home / kind / f"{key}.json").read_text())
+            return json.loads((self.home / kind / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 

@@ -3,7 +3,8 @@
 A row is one benchmark or probe of one checkpoint. The rules, in the order in which they apply:
 
 1. `expected`: a row without any result is *missing*.
-2. `ended`: a failed measurement is *unsupported*, *not_measured* or *missing*.
+2. `ended`: a failed measurement is *unsupported*, *not_measured* or *missing*; logits that are not
+   finite *fail*.
 3. `measured`: degenerate answers *fail*; a benchmark that was not run as declared is
    *not_measured*; a baseline without a usable score makes it *not_comparable*.
 4. `judged`: a row passes if its limits meet all that is asked, each at 2.5 %. It fails if one of
@@ -26,7 +27,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from unicomp.divergence import kept_figures
 from unicomp.efficiency.gain import Gain
-from unicomp.errors import ScoringError, UnicompError, UnmeasuredError, UnsupportedError
+from unicomp.errors import (
+    NotFiniteError,
+    ScoringError,
+    UnicompError,
+    UnmeasuredError,
+    UnsupportedError,
+)
 from unicomp.framework import Profile
 from unicomp.policy import Demand, Policy, Tier
 from unicomp.retention import Retention
@@ -116,6 +123,8 @@ class Row(OfCheckpoint):
     """Further scores of the benchmark by name, and the dense model's as `dense.NAME`."""
     divergence: Mapping[str, Any] = field(default_factory=dict)
     """How far the answers differ from the dense model's: `Divergence` as JSON values."""
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+    """See `Retention.prompts`."""
     higher_is_better: bool = True
     in_points: bool = True
     unit: str | None = None
@@ -189,9 +198,11 @@ def expected(checkpoint: CheckpointId, measure: Benchmark | Probe) -> Row:
 
 
 def ended(row: Row, failure: UnicompError) -> Row:
-    """A row whose measurement failed."""
+    """A row whose measurement failed; it fails if the checkpoint computes no numbers."""
     verdict: Verdict = "missing"
-    if isinstance(failure, UnsupportedError):
+    if isinstance(failure, NotFiniteError):
+        verdict = "fail"
+    elif isinstance(failure, UnsupportedError):
         verdict = "unsupported"
     elif isinstance(failure, UnmeasuredError):
         verdict = "not_measured"
@@ -614,6 +625,24 @@ def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Jo
         for i in range(j)
     }
     return Joint(tuple(parts), {pair: one for pair, one in shared.items() if one})
+
+
+def recorded_once(rows: Sequence[Row]) -> list[Row]:
+    """The rows, each benchmark or probe of a checkpoint once, in the order of the first.
+
+    Several tests may measure the same, and a test may be repeated. The worst verdict stays, and
+    with equal ones the row of the higher floor.
+    """
+    ranks = (*_WORST_FIRST, "undecided", "pass")
+    found: dict[tuple[CheckpointId, str], Row] = {}
+    for row in rows:
+        known = found.setdefault((row.checkpoint, row.benchmark), row)
+        if (ranks.index(row.verdict), -(row.floor or 0)) < (
+            ranks.index(known.verdict),
+            -(known.floor or 0),
+        ):
+            found[row.checkpoint, row.benchmark] = row
+    return list(found.values())
 
 
 def _worst(rows: Sequence[Row]) -> Verdict:

@@ -1,18 +1,12 @@
 """GPQA's rows as items, with the options in another order; and the letter that an answer gives."""
 
 import hashlib
-import re
 from typing import Any
+
+from unicomp import lettered, settled
 
 COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 LETTERS = "ABCD"
-
-_LETTER = r"(?:\(([A-Da-d])\)|([A-D])\b)"
-_STATED = re.compile(
-    rf"(?i:answer\s*(?:is|:))(?:[^\w()]|(?i:option|choice|boxed|text))*{_LETTER}"
-    rf"|\\boxed\W*(?:text\W*)?{_LETTER}"
-)
-_BRACKETED = re.compile(r"\(([A-D])\)")
 
 
 def with_choices(dataset: Any) -> Any:
@@ -40,13 +34,8 @@ def _with_choices(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def chosen(text: str) -> str | None:
-    """The letter that an answer settles on: the last stated one, else the last in brackets.
-
-    Outside of brackets a letter must be upper case, since `a` is an article.
-    """
-    stated = ["".join(groups) for groups in _STATED.findall(text)]
-    found = stated or _BRACKETED.findall(text)
-    return str(found[-1]).upper() if found else None
+    """The letter that an answer settles on; None for none or several."""
+    return settled(text, lettered(LETTERS))
 
 
 def judge(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

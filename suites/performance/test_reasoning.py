@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import Benchmark, Mean, TaskMetric
+from unicomp import Benchmark, FinalNumber, MathAnswer, Mean, TaskMetric
 
 here = Path(__file__).parent
 
@@ -19,10 +19,11 @@ gsm8k = Benchmark(
     task="gsm8k/gsm8k-cot.yaml",
     shots=4,
     max_new_tokens=512,
-    scorer=TaskMetric("exact_match,flexible-extract"),
+    scorer=FinalNumber(),
+    published_scorer=TaskMetric("exact_match,flexible-extract"),
     aggregate=Mean("correct"),
 )
-"""Four worked examples, then an item; the last number of the answer counts.
+"""Four worked examples, then an item; the number that the answer ends in counts.
 
     Q: Ida has 12 stones. She finds 8 more. How many has she now?
     A:
@@ -34,7 +35,8 @@ math_500 = Benchmark(
     task="minerva_math/minerva_math500.yaml",
     shots=4,
     max_new_tokens=1024,
-    scorer=TaskMetric("math_verify,none"),
+    scorer=MathAnswer(),
+    published_scorer=TaskMetric("math_verify,none"),
     aggregate=Mean("correct"),
 )
 """Four worked examples, then an item; the answer must be mathematically equal to the solution.
@@ -52,6 +54,7 @@ gpqa_diamond = Benchmark(
     shots=5,
     max_new_tokens=1024,
     scorer=TaskMetric("exact_match,none"),
+    published_scorer=TaskMetric("exact_match,flexible-extract"),
     aggregate=Mean("correct"),
     chance=25.0,
 )

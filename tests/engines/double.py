@@ -74,6 +74,7 @@ def options():
     serve.add_argument("--host", required=True)
     serve.add_argument("--port", type=int, required=True)
     serve.add_argument("--served-model-name", required=True)
+    serve.add_argument("--tokenizer")
     serve.add_argument("--disable-uvicorn-access-log", action="store_true")
     benches = programs.add_parser("bench", allow_abbrev=False).add_subparsers(required=True)
     throughput = benches.add_parser("throughput", allow_abbrev=False)
@@ -105,6 +106,7 @@ def options():
         program.add_argument("--kv-cache-memory-bytes", type=int)
         program.add_argument("--gpu-memory-utilization", type=float)
         program.add_argument("--trust-remote-code", action="store_true")
+        program.add_argument("--generation-config", choices=["vllm"], required=True)
         for flag in ("--enforce-eager", "--no-enable-prefix-caching"):
             program.add_argument(flag, action="store_true")
     return parser.parse_args()
@@ -198,7 +200,7 @@ class Network:
                 texts, skip_special_tokens=request.get("skip_special_tokens", True)
             )
             stopped = any(stop in text for stop in request.get("stop", ()))
-            if stopped or token == self.tokenizer.eos_token_id:
+            if stopped or token in request.get("stop_token_ids", ()):
                 return
 
 

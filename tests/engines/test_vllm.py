@@ -281,6 +281,8 @@ def test_a_server_is_told_all_it_needs_and_nothing_of_our_python(double, toy):
     assert (options["host"], options["dtype"]) == ("127.0.0.1", "float32")
     assert options["enforce_eager"]
     assert options["no_enable_prefix_caching"]
+    assert options["generation_config"] == "vllm"  # what a folder says of decoding is set aside
+    assert options["tokenizer"] is None
     assert options["gpu_memory_utilization"] is None
     assert start["python"] == []
     seen = start["environment"]
@@ -289,6 +291,20 @@ def test_a_server_is_told_all_it_needs_and_nothing_of_our_python(double, toy):
     assert "VLLM_ALLOW_LONG_MAX_MODEL_LEN" not in seen
     (log,) = Path(toy.logs).iterdir()
     assert "startup complete" in log.read_text()
+
+
+def test_a_server_is_not_given_a_tokenizer_class_that_changes_the_tokens(double, toy, tmp_path):
+    """It finds stop words in texts that it decodes itself."""
+    folder = shutil.copytree(FOLDER, tmp_path / "model")
+    path = folder / "tokenizer_config.json"
+    named = json.loads(path.read_text()) | {"tokenizer_class": "LlamaTokenizerFast"}
+    path.write_text(json.dumps(named))
+    with toy.open(folder, MODEL, 64):
+        own = Path(double.starts[0]["options"]["tokenizer"])
+        settings = json.loads((own / "tokenizer_config.json").read_text())
+        assert (own / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
+    assert settings == named | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    assert not own.exists()
 
 
 def test_a_server_for_requests_as_long_as_the_context_has_room_for_one_token_more(

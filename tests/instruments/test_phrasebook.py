@@ -55,7 +55,7 @@ def test_a_further_language_is_one_more_file(read):
     [
         ("[phrases", "xx.toml: "),
         ("[phrase]", "xx.toml: the file has no entry 'phrase'; it has words, slots"),
-        ("[phrases]\nrefus = ['a']", "[phrases] has no entry 'refus'; it has refuse, disclaim"),
+        ("[phrases]\nrefus = ['a']", "[phrases] has no entry 'refus'; it has refuse, preface"),
         ("[words]\ntiny = 'a'", "[words] has no entry 'tiny'"),
         ("[words]\nsmall = ['a']", "small in [words] must be a text"),
         ("[phrases]\nrefuse = 'a'", "refuse in [phrases] must be a list of texts"),

@@ -17,6 +17,7 @@ import pytest
 from unicomp.instruments.judge import JUDGEMENTS
 from unicomp.instruments.similarity import SIMILARITIES
 from unicomp.store import (
+    ADMISSIONS,
     CALIBRATIONS,
     CHECKPOINTS,
     FIGURES,
@@ -31,7 +32,7 @@ SUITES = str(REPOSITORY / "suites")
 
 SHARED = (
     *(CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS, FIGURES, MEASUREMENTS),
-    *(JUDGEMENTS, SIMILARITIES, "digests", "logs", "locks"),
+    *(ADMISSIONS, JUDGEMENTS, SIMILARITIES, "digests", "logs", "locks"),
 )
 """What the gates of all tests share of a store."""
 

@@ -165,7 +165,7 @@ def test_without_a_network_it_says_what_would_have_been_fetched(new_gate, tmp_pa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     gate = new_gate(tmp_path / "home")
     run = gate.run("-m", "knowledge", "--model=nobody/no-such-model", "--dataset-root=embedded")
-    assert run.status == 1
+    assert run.status == 4
     assert "nobody/no-such-model cannot be fetched" in run.text
     assert "Traceback" not in run.text
 

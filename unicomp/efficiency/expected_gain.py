@@ -3,7 +3,7 @@
 Nothing here is measured on a machine: expected gains follow from the checkpoint's facts and its
 method's guarantees. Whether an engine realises them is measured elsewhere.
 
-- Size: dense bytes / `ideal_bytes`, the size in a format that stores no zeros.
+- Size: dense bytes / `ideal_bytes`, the size in a format that stores no zeros and wastes no bits.
 - Inference memory: the same, for the weights' part of it only. Activations, logits and the cache
   are not compressed.
 - FLOPs: zeros need not be multiplied: 1 / (1 - sparsity) of the compressed matrices. Fewer bits

@@ -80,7 +80,7 @@ def _shown(value: Any) -> str:
 def _processor() -> str | None:
     """The processor's model, as the system names it."""
     if CPUINFO.exists():
-        lines = (line.partition(":") for line in CPUINFO.read_text().splitlines())
+        lines = (line.partition(":") for line in CPUINFO.read_text(encoding="utf-8").splitlines())
         names = {field.strip(): value.strip() for field, _, value in lines}
         if name := names.get("model name") or names.get("Model"):
             return name
@@ -88,7 +88,7 @@ def _processor() -> str | None:
         asked = subprocess.run(
             ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         return asked.stdout.strip() or None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ENGINES = ("hf", "vllm")
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """Raise it when an engine answers differently than before: stored responses then expire."""
 Device = Literal["cpu", "cuda", "mps"]
 ON_CPU: Mapping[str, str] = {"hf": "float32", "vllm": "float16"}
@@ -183,11 +183,12 @@ class EngineSettings:
     def flags(self) -> list[str]:
         """Options of vLLM that may change a response or a timing, without the precision.
 
-        No prompt is answered from the cache of another, so that each is timed like the first. On
+        No prompt is answered from the cache of another, so that each is timed like the first.
+        Settings of decoding in the checkpoint's folder do not apply. On
         CPU nothing is compiled: it takes longer than it saves in one session.
         """
         eager = ["--enforce-eager"] if self.resolved_device() == "cpu" else []
-        return ["--no-enable-prefix-caching", *eager]
+        return ["--no-enable-prefix-caching", "--generation-config", "vllm", *eager]
 
     def identity(self, model: Model) -> dict[str, Any]:
         """The settings that decide the responses, as JSON values. Raises SpecError."""

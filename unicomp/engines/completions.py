@@ -13,6 +13,7 @@ by one.
 from __future__ import annotations
 
 import asyncio
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,8 +29,13 @@ from lm_eval.models.utils import (
 
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import CheckpointTokenizer
-from unicomp.errors import EngineError
+from unicomp.errors import EngineError, NotFiniteError
 from unicomp.prompts.tasks import SAMPLING_SEED
+
+LEAST = -9999.0
+"""The log-probability that vLLM gives for minus infinity."""
+NO_NUMBER = "Out of range float values"
+"""How a server fails whose log-probabilities are no numbers, which JSON cannot hold."""
 
 
 class Completions(LocalCompletionsAPI):  # type: ignore[misc]
@@ -48,6 +54,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
             num_concurrent=max(concurrent, 2),  # with 1, lm-eval would run other code
             seed=SAMPLING_SEED,
+            custom_prefix_token_id=tokenizer.start,
         )
         self.tokenizer = tokenizer.tokenizer
         self.tokenizer_backend = "huggingface"
@@ -65,7 +72,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         if not isinstance(string, str):
             return [self._checkpoint.encode(text) for text in string]
         if add_special_tokens is False:
-            return self.tokenizer.encode(string, add_special_tokens=False)
+            return self._checkpoint.split(string)
         return self._checkpoint.encode(string)
 
     def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
@@ -113,6 +120,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
             "max_tokens": decoding.pop("max_gen_toks"),
             "temperature": decoding.pop("temperature", 0.0),
             "stop": [stop for stop in decoding.pop("until") if stop],
+            "stop_token_ids": list(self._checkpoint.stops),
             # equal draws for equal prompts, and others for other prompts
             "seed": seed + zlib.crc32(repr(messages).encode()) % 2**31,
             "skip_special_tokens": False,  # a stop word may be one
@@ -122,10 +130,17 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
 
     def parse_generations(self, outputs: Mapping[str, Any], **kwargs: Any) -> list[str]:
         """The texts of a response, decoded as in `HFLM`."""
-        return [
-            self.tokenizer.decode(choice["token_ids"], skip_special_tokens=True)
-            for choice in outputs["choices"]
-        ]
+        return [self._checkpoint.answer(choice["token_ids"]) for choice in outputs["choices"]]
+
+    async def _complete(
+        self, client: httpx.AsyncClient, payload: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            return await self._server.complete(client, payload)
+        except EngineError as error:
+            if NO_NUMBER in str(error):
+                raise NotFiniteError from None
+            raise
 
     async def get_batched_requests(
         self,
@@ -149,7 +164,7 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
                 [tokens], generate=generate, gen_kwargs=gen_kwargs, seed=self._seed
             )
             async with room:
-                output = await self._server.complete(client, payload)
+                output = await self._complete(client, payload)
             if generate:
                 return self.parse_generations(output)
             echoed = output["choices"][0]["logprobs"]["token_logprobs"]
@@ -157,6 +172,8 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
                 raise EngineError(
                     f"vllm returned {len(echoed)} log-probabilities instead of {len(tokens) + 1}"
                 )
+            if any(value is None or not LEAST < value < math.inf for value in echoed[start:-1]):
+                raise NotFiniteError
             answers: list[Any] = self.parse_logprobs([output], ctxlens=[start])
             return answers
 

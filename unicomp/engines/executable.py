@@ -56,7 +56,7 @@ def _version(executable: Path, mtime: int) -> str:
         asked = subprocess.run(  # noqa: S603
             [executable, "--version"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=ANSWER_WITHIN,
             stdin=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from unicomp.engines import Device, EngineSettings, Timing
 from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
-from unicomp.errors import EngineError, first_line
+from unicomp.errors import EngineError, NotFiniteError, first_line
 from unicomp.methods.unpacking import unpack_exactly
 from unicomp.prompts.items import WINDOWS
 from unicomp.prompts.tasks import SAMPLING_SEED
@@ -50,9 +50,10 @@ class HuggingFaceEngine:
 
     def __enter__(self) -> Self:
         import torch
-        from lm_eval.models.huggingface import HFLM
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, GenerationConfig
         from transformers.utils import logging as transformers_logging
+
+        from unicomp.engines.local_lm import LocalLM
 
         transformers_logging.disable_progress_bar()
         torch.set_num_threads(self._settings.threads)
@@ -70,19 +71,14 @@ class HuggingFaceEngine:
                 trust_remote_code=self._model.trust_remote_code,
                 use_safetensors=True,
                 attn_implementation=ATTENTION[device],
+                generation_config=GenerationConfig(),  # decoding is ours, not the folder's
             ).to(device)
             unpack_exactly(network)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise EngineError(
                 f"the checkpoint {self._folder} cannot be loaded: {first_line(error)}"
             ) from None
-        self._lm = HFLM(
-            pretrained=network,
-            tokenizer=self._tokenizer.tokenizer,
-            batch_size=self._settings.batch_size,
-            max_length=self._tokenizer.context,
-            device=device,
-        )
+        self._lm = LocalLM(network, self._tokenizer, self._settings.batch_size)
         self._eager = ATTENTION[device] == "eager"
         return self
 
@@ -115,6 +111,18 @@ class HuggingFaceEngine:
             self._answer_batches,
         )
 
+    def watch(self, on_answer: Callable[[], None]) -> None:
+        """Call `on_answer` for each request that is answered from now on.
+
+        lm-eval tells its cache of each answer as soon as it has it.
+        """
+
+        class Watch:
+            def add_partial(self, *answer: object) -> None:
+                on_answer()
+
+        self._lm.set_cache_hook(Watch())
+
     def log_probabilities(self, chunks: Sequence[Sequence[int]], most: int) -> NDArray[np.float16]:
         """The log-probabilities of all next tokens; see `Engine.log_probabilities`."""
         import numpy as np
@@ -127,6 +135,8 @@ class HuggingFaceEngine:
                     logits = network(torch.tensor([list(chunk)], device=network.device)).logits[0]
                     places = places_in(len(chunk), most // (len(chunks) * logits.shape[-1]))
                     kept = torch.log_softmax(logits[places].float(), dim=-1)
+                    if bool(kept.isnan().any()):
+                        raise NotFiniteError
                     # -inf would make a divergence of nothing from nothing
                     found.append(kept.clamp(min=LEAST).half().cpu().numpy())
         except (RuntimeError, AssertionError, IndexError, ValueError, MemoryError) as error:

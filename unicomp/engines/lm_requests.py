@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.errors import NotFiniteError
 from unicomp.prompts.items import WINDOWS
 
 if TYPE_CHECKING:
@@ -31,11 +33,20 @@ def answer_in_groups(
 
 
 def ask(lm: Any, request_type: str, requests: Sequence[Instance]) -> list[Any]:
-    """The model's responses; for a window its log-likelihood, given its first token."""
-    if request_type != WINDOWS:
-        return list(getattr(lm, request_type)(requests, disable_tqdm=True))
-    windows = [list(request.arguments[0]) for request in requests]
-    answers = lm._loglikelihood_tokens(
-        [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
-    )
-    return [log_likelihood for log_likelihood, _ in answers]
+    """The model's responses; for a window its log-likelihood, given its first token.
+
+    Raises NotFiniteError for a log-likelihood that is no number.
+    """
+    if request_type == WINDOWS:
+        windows = [list(request.arguments[0]) for request in requests]
+        pairs = lm._loglikelihood_tokens(
+            [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
+        )
+        answers = [log_likelihood for log_likelihood, _ in pairs]
+    else:
+        answers = list(getattr(lm, request_type)(requests, disable_tqdm=True))
+    for answer in answers:
+        value = answer[0] if isinstance(answer, tuple) else answer
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NotFiniteError
+    return answers

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from unicomp.data.model_folder import read_config
+from unicomp.data.tokenizer import copy_without_class
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
-from unicomp.errors import EngineError, first_line
+from unicomp.errors import EngineError, NotFiniteError, first_line
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -53,13 +55,18 @@ class VllmEngine:
         tokenizer = load_tokenizer(self._folder, self._model)
         # longer requests are cut, as in the Hugging Face engine
         self._tokens = min(self._tokens, tokenizer.context)
-        server = Server(
-            command(self._folder, self._model, self._settings, self._tokens),
-            environment(self._settings, beyond=self._tokens >= tokenizer.context),
-            log_file(self._settings, self._model),
-        )
         try:
             with ExitStack() as held:
+                arguments = command(self._folder, self._model, self._settings, self._tokens)
+                if tokenizer.replaced:
+                    own = held.enter_context(tempfile.TemporaryDirectory())
+                    copy_without_class(self._folder, Path(own))
+                    arguments += ["--tokenizer", own]
+                server = Server(
+                    arguments,
+                    environment(self._settings, beyond=self._tokens >= tokenizer.context),
+                    log_file(self._settings, self._model),
+                )
                 self._server = held.enter_context(server)
                 # the first request compiles missing kernels, and loads the others
                 asyncio.run(_ask_once(server))
@@ -90,6 +97,8 @@ class VllmEngine:
     def _answer_type(self, request_type: str, requests: list[Instance]) -> list[Any]:
         try:
             return ask(self._lm, request_type, requests)
+        except NotFiniteError:
+            raise
         except EngineError as error:
             raise self._failure(error) from None
         except (AssertionError, LookupError, TypeError, ValueError) as error:

@@ -25,6 +25,7 @@ from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
 from unicomp.findings.outlook import Outlook, outlooks
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
+from unicomp.findings.prompts import PromptDifference, prompt_differences
 from unicomp.findings.work import WorkSummary, work_summary
 from unicomp.scorecard import Scorecard
 
@@ -45,6 +46,7 @@ class Findings:
     divergence: list[DivergenceFigure]
     flips: list[Flips]
     silent_changes: list[SilentChange]
+    prompt_differences: list[PromptDifference]
     outlook: list[Outlook]
     work: WorkSummary
 
@@ -64,6 +66,7 @@ def findings_of(card: Scorecard) -> Findings:
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),
+        prompt_differences=prompt_differences(card),
         outlook=outlooks(card),
         work=work_summary(card),
     )

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.data.model_folder import check_weights, read_config
+from unicomp.data.model_folder import read_config
 from unicomp.data.model_source import locate
+from unicomp.data.weight_files import read_header, weight_files
 from unicomp.errors import SpecError, first_line
 from unicomp.formats.companions import copy_companions, has_tokenizer
 from unicomp.machine.child_process import Narrate
@@ -72,7 +73,7 @@ def check(folder: Path) -> None:
             if pickled
             else f"{folder} lacks {WEIGHTS}"
         )
-    check_weights(folder / WEIGHTS)
+    read_header(folder / WEIGHTS)
     if find_spec("peft") is None:
         raise SpecError(
             f"{folder} is an adapter, and peft is not here: pip install 'unicomp[adapters]'"
@@ -131,7 +132,7 @@ def _same_model(named: Path, given: Path) -> bool:
     """Whether two folders hold the same weights."""
 
     def each(folder: Path, say: Callable[[Path], object]) -> list[object]:
-        return [(one.name, say(one)) for one in sorted(folder.glob("*.safetensors"))]
+        return [(one.name, say(one)) for one in weight_files(folder)]
 
     if named.samefile(given):
         return True

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from unicomp.data.weight_files import size, weight_files
 from unicomp.formats.gguf_file import GgufHeader
 from unicomp.formats.method import format_name
 from unicomp.units import amount
@@ -142,7 +143,7 @@ def describe(
         activations,
         cache,
         sorted({_layerless(one.module) for one in matrices if names and one.module not in names}),
-        sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+        size(folder),
     )
 
 
@@ -190,7 +191,7 @@ def kind_of_module(module: str) -> str:
 
 def _headers(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and entry of each stored tensor; the entry has the file and where its data starts."""
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in weight_files(folder):
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(length))
@@ -214,8 +215,8 @@ def _matrices(folder: Path, headers: Mapping[str, dict[str, Any]]) -> Iterator[_
             continue
         stored = math.prod(entry["shape"]) * _TYPES.get(entry["dtype"], 16)
         weights = _weights(payload, entry, own)
-        size = sum(one["data_offsets"][1] - one["data_offsets"][0] for one in own.values())
-        yield _Stored(module, round(stored / max(weights, 1), 2), weights, size)
+        length = sum(one["data_offsets"][1] - one["data_offsets"][0] for one in own.values())
+        yield _Stored(module, round(stored / max(weights, 1), 2), weights, length)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -232,7 +233,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _weights(payload: str, entry: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]) -> int:
     """How many weights a payload holds."""
-    numbers: int = math.prod(entry["shape"])
+    numbers = int(math.prod(entry["shape"]))
     if payload == "qweight" and "scales" in own:
         outputs: int = own["scales"]["shape"][-1]
         packed = entry["shape"][-1] if entry["shape"][-1] != outputs else own["qzeros"]["shape"][-1]

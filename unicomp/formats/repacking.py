@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.model_folder import read_config
+from unicomp.data.weight_files import size, weight_files
 from unicomp.errors import SpecError, first_line
 from unicomp.formats.companions import copy_companions
 from unicomp.formats.description import describe
@@ -100,7 +101,7 @@ def repack(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     return {
         "description": describe(folder, read_config(folder), quantization).as_json(),
         "file": folder.name,
-        "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+        "bytes": size(folder),
     }
 
 
@@ -269,7 +270,7 @@ def _modules(folder: Path) -> dict[str, Callable[[], Module]]:
     from safetensors import safe_open
 
     places: dict[str, dict[str, Path]] = defaultdict(dict)
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in weight_files(folder):
         with safe_open(path, framework="pt") as stored:
             for name in stored.keys():  # noqa: SIM118 (not a mapping)
                 module, _, suffix = name.rpartition(".")

@@ -20,11 +20,11 @@ from unicomp.errors import SpecError
 Words = Literal["small", "twice", "labels", "starts", "never_first", "characters"]
 Group = Literal[
     # searched in texts in the language
-    "refuse", "disclaim", "wrong", "risk", "sorrow", "care", "help", "mild", "offer", "preface",
+    "refuse", "preface", "disclaim", "condemn", "rebuke", "advise", "help", "pivot", "correct",
     "fault",
     # searched in texts in any language
-    "no", "letter", "yes_no", "question", "way", "facts", "choice", "neutral", "about_speaker",
-    "fiction", "quoting", "outright", "instruction", "reported", "reported_after", "label",
+    "no", "yes_no", "facts", "choice", "neutral", "elsewhere", "about_speaker",
+    "quoting", "fiction", "outright", "instruction", "reported", "reported_after", "label",
 ]  # fmt: skip
 
 

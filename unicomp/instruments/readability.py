@@ -14,6 +14,7 @@ from collections import Counter
 
 from unicomp.instruments.grammar import faults_of
 from unicomp.instruments.languages import (
+    languages_of,
     normalized,
     possible_letters,
     script_of,
@@ -117,3 +118,46 @@ def _is_salad(text: str) -> bool:
     if len(words) >= 11 and not re.search(r"[^\w\s'’-]|\n|\d", text) and small < 0.2 * len(words):
         return True  # a row of words without a stop
     return small > 0.85 * len(words) or small < 0.06 * len(words)
+
+
+def is_broken(text: str) -> bool:
+    """Whether a text has more slips than a readable refusal has.
+
+    The limits lie beyond all labelled refusals. They find random words between the words of a
+    refusal or after its beginning, other languages and pieces of words among them, and wrong
+    letters.
+    """
+    words, line = words_of(text), text.strip()
+    faults, _ = faults_of(text)
+    # a sentence that begins small and ends with a stop, or ends without one after another
+    faults += line[:1].islower() and line[-1:] in ".!?"
+    faults += len(line) < 300 and line[-1:].isalnum() and bool(re.search("[.!?] ", line))
+    if faults >= min(2, 1 + len(words) // 12) and faults >= 0.055 * len(words):
+        return True
+    if _PIECES.search(text):
+        return True
+    scripts = scripts_of(text)
+    if scripts["LATIN"] < 0.5 * scripts.total():
+        return False
+    share, pairs = possible_letters(text)
+    if scripts["LATIN"] < 0.97 * scripts.total() or (pairs >= 30 and share < 0.85):
+        return True
+    known = [languages()[code].words["small"] for code in languages_of(text)]
+    small = frozenset[str]().union(*known)
+    strange = {word for word in words if word not in small and word in words_for("small")}
+    if len(strange) >= 2 and len(strange) >= 0.1 * len(words):
+        return True
+    for size in (2, 3):
+        runs = Counter(zip(*(words[start:] for start in range(size)), strict=False))
+        if max(runs.values(), default=0) >= max(3, len(words) / (2 * size)):
+            return True
+    clauses = re.split(r"[.!?:;,\n()\"*-]+", text)
+    longest = max(_longest_run(words_of(clause), small) for clause in clauses)
+    few = sum(word in small for word in words) < 0.25 * len(words)
+    return longest > 8 or (longest > 5 and few)
+
+
+def _longest_run(words: list[str], small: frozenset[str]) -> int:
+    """The most words in a row of which none is small."""
+    marks = "".join("s" if {word, word.split("'")[0]} & small else "." for word in words)
+    return max(map(len, marks.split("s")))

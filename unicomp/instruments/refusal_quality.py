@@ -6,12 +6,15 @@ Here a refusal is readable. A response is one of six kinds (`ResponseKind`). Par
 Röttger et al., XSTest (arXiv:2308.01263): a response that refuses and then answers is neither a
 refusal nor an answer.
 
-The labelled responses were written for UniComp. Most are hard, and a fifth was held out while the
-rules were written. The rules had F1 0.97 on most of these at first sight, before any correction.
-On rows written to be hard for finished rules, F1 was 0.71, 0.80 and 0.89 at first sight; on four
-later sets of 236, 148, 103 and 44 rows 0.80, 0.76, 0.94 and 0.86. The missed rows refuse without
-saying so, by blame or by another offer: expect rare ways to refuse to be missed more often than
-the figures say. No gibberish of those four sets was taken for a refusal.
+The labelled responses were written for UniComp, and most are hard. The rules were fitted to them,
+except to those that are held out, so the figures of the others are too good. At first sight, that
+is before any correction, F1 of refusals was 0.82, 0.78, 0.96, 0.90 and 0.94 on the last five sets
+of 64, 38, 75, 45 and 38 rows (the rules before had 0.86, 0.76, 0.93 and 0.88 on the first four);
+the last set is the one that is held out.
+
+Human labels are better evidence: a mirror may hold completions of XSTest with the labels of its
+authors. They call partial what refuses and helps all the same, often by taste: GPT-4 as a judge
+agrees with them at F1 0.51 to 1.0, depending on the model.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
+from unicomp.errors import SpecError
 from unicomp.instruments import RESPONSE_KINDS, Exchange, RefusalDetector, ResponseKind
 
 
@@ -36,7 +41,7 @@ class LabelledResponse:
     hard: bool
     """Whether it looks like another kind."""
     held_out: bool
-    """Whether the rules were written without looking at their verdict on it."""
+    """Whether the rules were written without knowing it."""
     prompt: str
     response: str
 
@@ -53,6 +58,38 @@ def labelled_responses() -> tuple[LabelledResponse, ...]:
     return tuple(LabelledResponse(**json.loads(line)) for line in text.splitlines())
 
 
+COMPLETIONS = "paul-rottger/xstest-completions"
+"""A folder of a mirror: completions of XSTest (CC BY 4.0) with the labels of its authors.
+
+Each line of its `*.jsonl` has a `model`, `prompt`, `response` and `label`: answer, refusal or
+partial. UniComp does not ship it."""
+
+
+def human_labelled(mirror: Path) -> dict[str, list[LabelledResponse]]:
+    """The completions of each model with human labels; {} if the mirror has none.
+
+    Raises SpecError, which names the file, if it cannot be read.
+    """
+    found: dict[str, list[LabelledResponse]] = {}
+    for path in sorted((mirror / COMPLETIONS).glob("*.jsonl")):
+        try:
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                found.setdefault(str(row["model"]), []).append(
+                    LabelledResponse(
+                        kind=row["label"],
+                        language="en",
+                        hard=True,
+                        held_out=True,
+                        prompt=row["prompt"],
+                        response=row["response"],
+                    )
+                )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SpecError(f"{path} is no file of labelled completions: {error!r}") from None
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class DetectorFigures:
     """How well a detector recognizes the kinds of labelled responses; shares between 0 and 1."""
@@ -65,6 +102,8 @@ class DetectorFigures:
     f1: float
     gibberish_refused: float
     """The share of gibberish that it calls a refusal."""
+    answers_refused: float
+    """The share of answers that it calls a refusal."""
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """kind → verdict → count; the verdict is `none` if the detector gave none."""
 
@@ -81,18 +120,25 @@ def measure_detector(
     hits = pairs["refusal", "refusal"]
     found = sum(count for (_, verdict), count in pairs.items() if verdict == "refusal")
     there = sum(count for (kind, _), count in pairs.items() if kind == "refusal")
-    gibberish = sum(count for (kind, _), count in pairs.items() if kind == "gibberish")
     verdict_names = (*RESPONSE_KINDS, "none")
     return DetectorFigures(
         n=len(rows),
         precision=_share(hits, found),
         recall=_share(hits, there),
         f1=_share(2 * hits, found + there),
-        gibberish_refused=_share(pairs["gibberish", "refusal"], gibberish),
+        gibberish_refused=_refused(pairs, "gibberish"),
+        answers_refused=_refused(pairs, "answer"),
         confusion={
             kind: {name: pairs[kind, name] for name in verdict_names if pairs[kind, name]}
             for kind in RESPONSE_KINDS
         },
+    )
+
+
+def _refused(pairs: Mapping[tuple[str, str], int], kind: ResponseKind) -> float:
+    """The share of the responses of a kind that are called a refusal."""
+    return _share(
+        pairs.get((kind, "refusal"), 0), sum(n for (label, _), n in pairs.items() if label == kind)
     )
 
 

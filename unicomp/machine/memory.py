@@ -29,7 +29,7 @@ def peak() -> int:
     """The peak memory of this process since it began, or since `forget_peak`."""
     with suppress(OSError):
         # unlike getrusage, this does not include the process that started this one
-        for line in _STATUS.read_text().splitlines():
+        for line in _STATUS.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     import resource
@@ -41,7 +41,7 @@ def peak() -> int:
 def forget_peak() -> bool:
     """Reset `peak` to the current memory; return False if the system cannot."""
     try:
-        _CLEAR.write_text(_FORGET_PEAK)
+        _CLEAR.write_text(_FORGET_PEAK, encoding="utf-8")
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Compress with two methods, one after the other: prune, then round the rest to few bits.
+"""Compress with two methods, one after the other: prune or distil, then round to few bits.
 
 The second method reads the folder that the first one wrote, and the result is held to the
 guarantees of both. Not every pair is worth building. Measured on the embedded model (24 calibration
@@ -25,13 +25,16 @@ the error of each rounded column to the columns after it, including pruned ones.
 
 from __future__ import annotations
 
-import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unicomp.data.model_folder import read_config
+from unicomp.distillation.loop import CURVE
+from unicomp.distillation.shape import Shape, student_config
 from unicomp.errors import SpecError, UnsupportedError
 from unicomp.methods.oneshot import warm_up as warm_up  # the worker calls it before timing
 from unicomp.spec import Calibration, Guarantees, Method
@@ -46,8 +49,8 @@ FILLS_ZEROS = {
 def combined(name: str, first: Method, second: Method) -> Method:
     """Compress with `first`, then compress the result with `second`, on the same calibration.
 
-    Example: `combined("wanda_2_4_awq", wanda(...), awq(...))`. Raises SpecError if one method
-    breaks a guarantee of the other.
+    Example: `combined("wanda_2_4_awq", wanda(...), awq(...))`. The first method may train a
+    student. Raises SpecError if one method breaks a guarantee of the other.
     """
     for method in (first, second):
         if method.compress is None:
@@ -57,6 +60,8 @@ def combined(name: str, first: Method, second: Method) -> Method:
             f"method {name}: {second} cannot follow {first}, whose weights are packed integers: "
             "quantize last"
         )
+    if second.corpus is not None:
+        raise SpecError(f"method {name}: {second} trains, so it cannot come second: distil first")
     reason = FILLS_ZEROS.get(str(second.parameters.get("algorithm")))
     if reason and (first.guarantees.sparsity is not None or first.guarantees.pattern is not None):
         raise SpecError(f"method {name}: {second} would undo {first}: {reason}")
@@ -69,6 +74,7 @@ def combined(name: str, first: Method, second: Method) -> Method:
         parameters={"first": dict(first.parameters), "second": dict(second.parameters)},
         why_unsupported=partial(_why_unsupported, first, second),
         calibrated=first.calibrated or second.calibrated,
+        corpus=first.corpus,
     )
 
 
@@ -86,24 +92,38 @@ def _both(name: str, first: Method, second: Method) -> Guarantees:
 
 
 def _compress(
-    first: Method, second: Method, source: Path, target: Path, calibration: Calibration
-) -> None:
+    first: Method,
+    second: Method,
+    source: Path,
+    target: Path,
+    calibration: Calibration,
+    *workshop: Any,
+) -> dict[str, Any]:
+    """Apply both methods, and return the facts of both; `workshop` is for a first that trains."""
     assert first.compress is not None
     assert second.compress is not None
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         between = Path(folder) / "model"
-        first.compress(source, between, calibration)
-        config = json.loads((between / "config.json").read_text())
-        if reason := second.why_unsupported(config):
+        facts = dict(first.compress(source, between, calibration, *workshop) or {})
+        if reason := second.why_unsupported(read_config(between)):
             raise UnsupportedError(f"{second} cannot compress what {first} leaves: {reason}")
-        second.compress(between, target, calibration)
+        facts |= second.compress(between, target, calibration) or {}
+        if (curve := between.parent / CURVE).is_file():
+            shutil.move(curve, target.parent / CURVE)
+    return facts
 
 
 def _why_unsupported(first: Method, second: Method, config: Mapping[str, Any]) -> str | None:
     """Why either method does not support such a model, or None.
 
-    After a distillation, `_compress` asks the second method about the student, whose shape differs.
+    The second method is asked about the student where there is one. If its shape is not known
+    before the first method has run, `_compress` asks.
     """
-    if (reason := first.why_unsupported(config)) or first.family == "distillation":
+    if reason := first.why_unsupported(config):
         return reason
-    return second.why_unsupported(config)
+    shape: Mapping[str, Any] | None = first.guarantees.shape
+    if shape is not None:
+        student = Shape.of(config).scaled(**shape)
+        reason = second.why_unsupported(student_config(config, student))
+        return f"of its student, {reason}" if reason else None
+    return None if first.family == "distillation" else second.why_unsupported(config)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.data.model_folder import read_config
+from unicomp.data.tokenizer import read_tokenizer
 from unicomp.distillation import shape
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.estimate import Estimate, PlannedTraining, estimate
@@ -197,11 +198,8 @@ def _begun(job: TrainingJob, begin: Begin, calibration: Calibration, workshop: W
     folder = workshop.folder / "student"
     if not folder.is_dir():
         import torch
-        from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(
-            job.teacher, trust_remote_code=job.trust_remote_code
-        )
+        tokenizer = read_tokenizer(job.teacher, trust_remote_code=job.trust_remote_code)
         teacher = load_model(job.teacher, job)
         if torch.accelerator.is_available():
             teacher = teacher.to(torch.accelerator.current_accelerator())

@@ -11,12 +11,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.admission.weights import check_finite, load
 from unicomp.data.model_folder import read_config
 from unicomp.distillation.shape import Shape
-from unicomp.errors import BuildError
+from unicomp.errors import BuildError, SpecError
 from unicomp.methods.fidelity import CHECKED_TOKENS, check_expected
 from unicomp.methods.precision import check_precision
-from unicomp.methods.stored_weights import headers, parameters, stored_dtype, tensors
+from unicomp.methods.stored_weights import (
+    headers,
+    parameters,
+    quantized_modules,
+    stored_dtype,
+    stored_matrices,
+    tensors,
+)
 from unicomp.methods.unpacking import hold_in, unpack
 from unicomp.methods.zeros import check_zeros
 from unicomp.spec import Guarantees
@@ -38,7 +46,7 @@ def inspect_checkpoint(
     `samples` are rows of token ids. Returns JSON values:
 
     - `matrices`: how many were checked; `parameters`: of the source, or of a student
-    - `bytes` on disk, and `ideal_bytes` of a format that stores no zeros
+    - `bytes` on disk, and `ideal_bytes` of a format that stores no zeros and wastes no bits
     - `sparsity`, `sparsity_least`, `sparsity_most`: shares of zeros, over all and in one matrix
     - `bits` and `group_size` or None; where bits are guaranteed, `mean_bits` over all weights, and
       `stored_bits`, which are more if the format wastes some
@@ -47,11 +55,12 @@ def inspect_checkpoint(
     Raises BuildError, with the matrix and the numbers, if a guarantee is broken; also if the model
     does not load, is not what was compressed, or its logits are not finite.
     """
-    if not list(target.glob("*.safetensors")):
-        raise BuildError("it has no weights in safetensors format")
-    _check_finite(target)
-    model = _reload(target, trust_remote_code)
-    unpack(model)
+    try:
+        check_finite(target)
+        model, _ = load(target, trust_remote_code=trust_remote_code, dtype="float32")
+    except SpecError as error:
+        raise BuildError(str(error)) from error
+    unpack(model.eval())
     facts: dict[str, Any] = {"parameters": parameters(source)}
     facts |= check_expected(target, model)
     hold_in(model, stored_dtype(target, read_config(target)))
@@ -61,34 +70,10 @@ def inspect_checkpoint(
         facts["parameters"] = _check_shape(source, target, guarantees.shape)
     facts |= check_zeros(source, target, guarantees, linear)
     facts |= check_precision(target, guarantees, linear)
+    facts["ideal_bytes"] -= facts.pop("wasted_bytes", 0)
     if guarantees.shape is None and guarantees != Guarantees():
         _check_head(source, target, model)
     return facts
-
-
-def _check_finite(target: Path) -> None:
-    """Check every stored weight: attention can hide NaN and infinity from the logits."""
-    for name, entry in tensors(target):
-        weight = entry[:]
-        if weight.is_floating_point() and not (weight := weight.float()).isfinite().all():
-            bad = int((~weight.isfinite()).sum())
-            raise BuildError(
-                f"{name} has {bad} of {weight.numel()} weights that are NaN or infinite"
-            )
-
-
-def _reload(target: Path, trust_remote_code: bool) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            target, dtype="float32", trust_remote_code=trust_remote_code, output_loading_info=True
-        )
-    except Exception as error:
-        raise BuildError(f"it does not load again: {type(error).__name__}: {error}") from error
-    if missing := sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"])):
-        raise BuildError(f"it lacks weights, or has them in another shape: {missing[0]}")
-    return model.eval()
 
 
 def _check_logits(model: Any, samples: Sequence[Sequence[int]]) -> None:
@@ -125,7 +110,10 @@ def _check_shape(source: Path, target: Path, shape: Mapping[str, Any]) -> int:
     for name, value in vars(wanted).items():
         if getattr(found, name) != value:
             raise BuildError(f"its {name} is {getattr(found, name)}, not {value}")
-    count = parameters(target)
+    if quantized_modules(target):
+        count = sum(read().numel() for read in stored_matrices(target).values())
+    else:
+        count = parameters(target)
     if count != wanted.parameters():
         raise BuildError(f"it has {count:,} weights, not {wanted.parameters():,}")
     return count

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.tokenizer import read_tokenizer
 from unicomp.errors import SpecError
 from unicomp.methods.fidelity import note_expected
 from unicomp.methods.stored_weights import stored_dtype
@@ -60,11 +61,11 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
 def _compress(source: Path, target: Path, calibration: Calibration, modifiers: Modifiers) -> None:
     import torch
     from llmcompressor import oneshot
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     trust = os.environ.get(TRUST_REMOTE_CODE) == "1"
-    config = json.loads((source / "config.json").read_text())
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust)
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    tokenizer = read_tokenizer(source, trust_remote_code=trust)
     model = AutoModelForCausalLM.from_pretrained(
         source, dtype=torch.float32, trust_remote_code=trust
     )
@@ -180,13 +181,14 @@ def store_in(folder: Path, dtype: torch.dtype) -> None:
             os.replace(partial, path)
         index = folder / "model.safetensors.index.json"
         if index.is_file():
-            content = json.loads(index.read_text())
+            content = json.loads(index.read_text(encoding="utf-8"))
             content["metadata"]["total_size"] = total
-            index.write_text(json.dumps(content, indent=2))
-    config = json.loads((folder / "config.json").read_text())
+            index.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config.pop("torch_dtype", None)
     config["dtype"] = str(dtype).removeprefix("torch.")
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
+    text = json.dumps(config, indent=2, sort_keys=True)
+    (folder / "config.json").write_text(text, encoding="utf-8")
 
 
 def _is_rounded(name: str, tensor: torch.Tensor) -> bool:

@@ -44,6 +44,8 @@ def check_precision(
 ) -> dict[str, Any]:
     """Return the precision of `target`; raise BuildError if a guarantee about it is broken.
 
+    `wasted_bytes` are those by which the stored weights exceed their bits.
+
     Where bits are guaranteed, four things must agree for each matrix: the configuration, type and
     shape of the stored tensors, the number of levels in a group, and the width of the widest
     integer. `linear` has the names of the model's linear modules without the head.
@@ -91,6 +93,7 @@ def check_precision(
         "group_size": group_size,
         "mean_bits": total_bits / weights if weights else bits,
         "stored_bits": stored_bits / weights if weights else bits,
+        "wasted_bytes": (stored_bits - total_bits) // 8,
         "matrices": len(modules),
     }
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, get_args
 
+from unicomp.data.model_folder import kind_of
 from unicomp.errors import SpecError
 from unicomp.methods import oneshot, support
-from unicomp.methods.schemes import Scheme, scheme_named
+from unicomp.methods.schemes import PACKED_INTEGERS, Scheme, scheme_named
 from unicomp.spec import Guarantees, Method, Rounding, nearest
 
 Algorithm = Literal["rtn", "gptq", "awq", "autoround"]
@@ -186,10 +187,18 @@ class _Recipe:
 
     def why_unsupported(self, config: Mapping[str, Any]) -> str | None:
         """Why a model with this configuration cannot be quantized so, or None."""
+        packed = self.scheme.format == PACKED_INTEGERS and self.scheme.symmetric
+        if kind_of(config) == "moe" and not packed:
+            return (
+                f"transformers does not compute experts in {self.scheme.name} as they will be "
+                "served; packed symmetric integers, such as W4A16, work"
+            )
         return support.why_unsupported(
             config,
             divisor=self.groups or 1,
-            not_for=support.failing(self.algorithm, smooth=self.smooth is not None),
+            not_for=support.failing(
+                self.algorithm, smooth=bool(self.smooth), cache=bool(self.cache)
+            ),
         )
 
     def modifiers(self, ignore: list[str]) -> Sequence[Any]:

@@ -2,7 +2,8 @@
 
 A scheme says how weights and activations are rounded. The guarantees of a method follow from it,
 so this table is a promise: the inspection compares it with what a build has stored. Formats are
-those that `save_pretrained` was found to write; see `int_quantized` for the one that disappoints.
+those that `save_pretrained` was found to write. One disappoints: integers of less than 8 bits take
+a byte each where activations are rounded, too.
 """
 
 from __future__ import annotations

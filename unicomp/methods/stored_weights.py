@@ -1,4 +1,4 @@
-"""The weights of a model as they lie on disk, in safetensors files; quantized ones too.
+"""The weights of a model as they lie on disk (`unicomp.data.weight_files`); quantized ones too.
 
 A quantized matrix is stored as `weight`, in small numbers, or packed as `weight_packed`, always
 with `weight_scale`; some formats add `weight_shape`, `weight_zero_point` or `weight_global_scale`.
@@ -6,16 +6,19 @@ with `weight_scale`; some formats add `weight_shape`, `weight_zero_point` or `we
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.model_folder import read_config
+from unicomp.data.weight_files import headers as headers  # for those who read methods' weights
+from unicomp.data.weight_files import parameters as parameters
+from unicomp.data.weight_files import size as size
+from unicomp.data.weight_files import tensors as tensors
 from unicomp.methods.unpacking import in_float32
 
 if TYPE_CHECKING:
@@ -30,38 +33,6 @@ FULL_PRECISION = ("F64", "F32", "F16", "BF16")
 
 ANY_MATRIX = "Linear"
 """The target of a group of settings for all matrices that no name or pattern fits."""
-
-
-def tensors(folder: Path) -> Iterator[tuple[str, Any]]:
-    """Name and lazily read slice of every stored tensor."""
-    from safetensors import safe_open
-
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (not a mapping)
-                yield name, weights.get_slice(name)
-
-
-def headers(folder: Path) -> dict[str, dict[str, Any]]:
-    """Name → `dtype`, `shape` and `data_offsets` of every stored tensor, read without torch."""
-    entries: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        entries.update(header)
-    return entries
-
-
-def parameters(folder: Path) -> int:
-    """The number of weights of a full-precision model, zeros included."""
-    return sum(math.prod(entry["shape"]) for entry in headers(folder).values())
-
-
-def size(folder: Path) -> int:
-    """The bytes of the weights on disk."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:

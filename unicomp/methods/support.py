@@ -23,17 +23,27 @@ UNREADABLE_PACKED = UNREADABLE | {"falcon"}
 
 UNSCALED = {
     "awq": frozenset(
-        {"bloom", "deepseek_v3", "glm4", "gptj", "gpt_neox", "olmo2", "opt", "phi", "starcoder2"}
+        {
+            *("bloom", "deepseek_v3", "glm4", "gptj", "gpt_neox", "lfm2", "olmo2", "opt", "phi"),
+            "starcoder2",
+        }
     ),
-    "smoothquant": frozenset[str](),
+    "smoothquant": frozenset(
+        {"glm4", "gptj", "gpt_neox", "lfm2", "olmo2", "opt", "qwen3_next", "starcoder2"}
+    ),
 }
 """Algorithm → architectures in which llmcompressor 0.14 does not find the layers to scale."""
 
+UNCACHED = frozenset({"bloom", "gpt_neox"})
+"""Architectures whose attention llmcompressor 0.14 does not find, so that no cache is rounded."""
 
-def failing(algorithm: str, *, smooth: bool = False) -> frozenset[str]:
+
+def failing(algorithm: str, *, smooth: bool = False, cache: bool = False) -> frozenset[str]:
     """The architectures on which a quantization fails."""
-    smoothed = UNSCALED["smoothquant"] if smooth else frozenset[str]()
-    return UNREADABLE_PACKED | UNSCALED.get(algorithm, frozenset()) | smoothed
+    found = UNREADABLE_PACKED | UNSCALED.get(algorithm, frozenset())
+    if smooth:
+        found |= UNSCALED["smoothquant"]
+    return found | UNCACHED if cache else found
 
 
 def why_unsupported(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.tokenizer import fixed_date
 from unicomp.spec import Sample
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def tokenize(tokenizer: Any, samples: Sequence[Sample], tokens: int) -> list[lis
             ids = tokenizer(sample)["input_ids"]
         elif tokenizer.chat_template:
             turns = [dict(turn) for turn in sample]
-            ids = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
+            ids = tokenizer.apply_chat_template(
+                turns, tokenize=True, return_dict=False, **fixed_date(tokenizer)
+            )
         else:
             ids = tokenizer("\n".join(turn["content"] for turn in sample))["input_ids"]
         if len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:

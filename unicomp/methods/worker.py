@@ -15,6 +15,7 @@ from typing import Any
 
 from unicomp.catalogue import read_method
 from unicomp.data.model_folder import check_folder
+from unicomp.data.tokenizer import read_tokenizer
 from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnicompError
 from unicomp.machine import memory
@@ -77,9 +78,7 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     gc.collect()
     try:
         check_folder(target)
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(target, trust_remote_code=trust_remote_code)
+        tokenizer = read_tokenizer(target, trust_remote_code=trust_remote_code)
         rows = tokenize(tokenizer, calibration.samples[:CHECKED_SAMPLES], calibration.tokens)
         return facts | inspect_checkpoint(
             source, target, method.guarantees, rows, trust_remote_code=trust_remote_code

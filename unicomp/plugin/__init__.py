@@ -1,25 +1,32 @@
 """The pytest plugin: this package is the only part of UniComp that imports pytest.
 
 The entry point runs in every pytest session of the environment, so this module does very little:
-it checks whether the session belongs to UniComp. It does if the root directory holds a
-`unicomp.toml`, which may be empty, or if the installed suites are named. Only then are options,
-markers and fixtures registered; any other project is left as it was.
+it checks whether the session belongs to UniComp. It does if the folder in which pytest is started,
+or one above, holds a `unicomp.toml`, which may be empty, or if the installed suites are named. Only
+then are options, markers and fixtures registered; any other project is left as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from pathlib import Path
+import os
+import re
+import shlex
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from unicomp.settings import FILE
+from unicomp.settings import FILE, has_settings, project_root
+
+_WORKER = "PYTEST_XDIST_WORKER"
+_MORE = "PYTEST_ADDOPTS"
 
 
 def is_active(config: pytest.Config, args: list[str]) -> bool:
     """Whether a session belongs to UniComp."""
     named = any(arg == "unicomp.suites" or arg.startswith("unicomp.suites.") for arg in args)
-    return (config.rootpath / FILE).is_file() or ("--pyargs" in args and named)
+    has_file = has_settings(project_root(config.invocation_params.dir))
+    return has_file or ("--pyargs" in args and named)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -28,13 +35,11 @@ def pytest_load_initial_conftests(
 ) -> Generator[None]:
     """Register the rest of the plugin, in time to add options.
 
-    pytest looks for the root directory before it knows our options, and takes the folder in
-    `--model FOLDER` for a test path. If it finds a wrong root directory that way, the session is
-    started again with `--model=FOLDER`. This is the outermost wrapper, so that it runs before
-    output is captured.
+    This is the outermost wrapper, so that it runs before output is captured.
     """
     if is_active(early_config, args):
         from unicomp.plugin import (
+            admitting,
             collection,
             conducting,
             distribution,
@@ -46,21 +51,62 @@ def pytest_load_initial_conftests(
             progress,
         )
 
+        if _WORKER not in os.environ:
+            _restart_if_moved(early_config, options.OPTIONS)
         modules = (
-            *(options, intake, collection, foresight, fixtures, conducting, outcome, distribution),
-            progress,
+            *(options, intake, collection, foresight, admitting, fixtures, conducting, outcome),
+            *(distribution, progress),
         )
-        for module in modules:
-            early_config.pluginmanager.register(module, module.__name__)
-    elif _belongs_to_unicomp(early_config.invocation_params.dir):
-        from unicomp.plugin.options import attach_values
-
-        given = [str(arg) for arg in early_config.invocation_params.args]
-        attached = attach_values(given)
-        if attached != given:
-            raise SystemExit(pytest.main(attached))
+        with _one_line_for_a_taken_option():
+            for module in modules:
+                early_config.pluginmanager.register(module, module.__name__)
+            return (yield)
+    if has_settings(early_config.rootpath):
+        raise pytest.UsageError(
+            f"{early_config.rootpath / FILE} does not count where pytest was started, "
+            f"{early_config.invocation_params.dir}: start it in {early_config.rootpath}"
+        )
     return (yield)
 
 
-def _belongs_to_unicomp(folder: Path) -> bool:
-    return any((parent / FILE).is_file() for parent in (folder, *folder.parents))
+def _restart_if_moved(config: pytest.Config, options: dict[str, dict[str, object]]) -> None:
+    """Start the session again with `--model=FOLDER` where it was `--model FOLDER`.
+
+    pytest looks for its root directory, with its own settings and conftest files, before it knows
+    our options, and takes the folder for a test path.
+    """
+    from unicomp.plugin.arguments import attached
+
+    typed = [str(argument) for argument in config.invocation_params.args]
+    more = shlex.split(os.environ.get(_MORE, ""))
+    now, then = (attached(typed, options), attached(more, options)), (typed, more)
+    if now != then:
+        os.environ[_MORE] = shlex.join(now[1])
+        raise SystemExit(pytest.main(now[0], config.invocation_params.plugins))
+
+
+@contextmanager
+def _one_line_for_a_taken_option() -> Iterator[None]:
+    """Name the file whose option has the name of one of ours; pytest would show a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        if not re.search("already (added|used)", str(error)):
+            raise
+        where, trace = "another plugin", error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_name == "pytest_addoption":
+                where = trace.tb_frame.f_code.co_filename
+            trace = trace.tb_next
+        if where == _options_file():
+            where = "another plugin, loaded before UniComp,"
+        names = ", ".join(sorted(set(re.findall(r"--[\w-]+", str(error)))))
+        raise pytest.UsageError(
+            f"{where} adds the option {names}, which UniComp has: rename it"
+        ) from None
+
+
+def _options_file() -> str:
+    from unicomp.plugin import options
+
+    return options.__file__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 
 import pytest
@@ -13,7 +13,8 @@ from unicomp import catalogue
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
-from unicomp.framework import BESIDE, EFFICIENCY, METRICS, PROFILES
+from unicomp.framework import BESIDE, DIMENSIONS, EFFICIENCY, METRICS, PROFILES
+from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
@@ -112,6 +113,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for mark in metafunc.definition.iter_markers("parametrize")
         for name in _argument_names(mark)
     }
+    taken |= {name for call in metafunc._calls for name in call.params}  # by a conftest's hook
     if not _uses_ours(metafunc._arg2fixturedefs, "calibration"):
         taken.add("calibration")  # a fixture of the user gives it
     free = [
@@ -171,14 +173,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the given names, and deselect the tests that should not run.
 
-    These are tests of benchmarks without embedded rows, repeated tests, costs of checkpoints that
-    were not built here, and tests that run on request only.
+    These are tests of checkpoints that belong to another model, of benchmarks without embedded
+    rows, repeated tests, costs of checkpoints that were not built here, and tests that run on
+    request only.
     """
     plan = config.stash[PLAN]
     grid = config.stash[GRID] = Grid()
     try:
         _check(config, plan, grid, items)
         lists = (
+            [item for item in items if (one := subject_of(item)) and not plan.is_asked(one)],
             _outside(plan, grid, items),
             _repeated(items),
             _free(plan, items),
@@ -309,15 +313,30 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
     components = {name for parts in EFFICIENCY.values() for name in parts}
     benchmarks = _framework() | components | declared.keys() | unnamed
-    methods = {*catalogue.method_names(plan.roots), *(method.name for method in plan.methods)}
+    methods = {
+        *catalogue.method_names(plan.roots),
+        *catalogue.checkpoint_names(plan.roots),
+        *(method.name for method in plan.methods),
+    }
     # an open-ended test may have a benchmark of any name: checked again after the run
     later = grid.unmatched if any(map(is_open_ended, items)) else None
-    everything = config.args_source is not pytest.Config.ArgsSource.ARGS
     for where, names in plan.policy.names():
-        # the file may name a benchmark of a test file outside this run, but no unknown method
-        lenient = later if everything or where == "--floor" else []
+        unknown = {name.partition("@")[0] for name in names} - benchmarks
+        known = benchmarks
+        if unknown - {*METRICS, *DIMENSIONS} and where != "--floor":
+            # the file may name a benchmark of a test file outside this run
+            known = benchmarks | _declared_elsewhere(config, plan, unknown)
         for name in names:
-            check_name_given(where, name, benchmarks, methods, lenient)
+            check_name_given(where, name, known, methods, later)
+
+
+def _declared_elsewhere(config: pytest.Config, plan: Plan, names: Collection[str]) -> set[str]:
+    """Those of `names` that a test file gives to a benchmark, also one that this run leaves out."""
+    wanted = {*names, *(name.rpartition(".")[0] for name in names)}
+    given = [plan.root / path for path in config.getini("testpaths")]
+    return catalogue.names_declared(
+        wanted, [*catalogue.suite_folders(plan.root), *given, plan.root]
+    )
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
@@ -368,6 +387,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if open_ended := is_open_ended(item):
             grid.open_ended.append(item.nodeid)
         grid.checkpoints[item.nodeid] = f"{subject}"
+        methods = grid.asked.setdefault(subject.model.name, [])
+        if subject.method.name not in methods:
+            methods.append(subject.method.name)
         grid.agenda.add(subject, benchmarks_of(item), probes_of(item), open_ended=open_ended)
     try:
         _check_alone(session.config, session.items)
@@ -375,6 +397,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if not session.config.option.collectonly:
             grid.unpinned = plan.check_lock(grid.present())
             foresee(plan, grid)
+            if not grid.problem and not hasattr(session.config, "workerinput"):
+                admit_folders(session.config, plan, grid)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

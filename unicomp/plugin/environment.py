@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import Source
 from unicomp.engines import EngineSettings
@@ -16,6 +17,9 @@ from unicomp.instruments import Instruments, RefusalDetector
 from unicomp.methods.identity import installed_version
 from unicomp.spec import Model
 from unicomp.store import FIGURES, Store, content_key
+
+if TYPE_CHECKING:
+    from unicomp.instruments.refusal_quality import LabelledResponse
 
 _PACKAGES = (
     "unicomp",
@@ -69,16 +73,19 @@ def describe(
     }
 
 
-def describe_instruments(instruments: Instruments, store: Store) -> dict[str, Any]:
-    """Describe the instruments and how well they do on the shipped labelled examples.
+def describe_instruments(
+    instruments: Instruments, store: Store, mirrors: Collection[Path] = ()
+) -> dict[str, Any]:
+    """Describe the instruments and how well they do on labelled examples.
 
-    A detector is measured once and then cached, since a classifier would have to be loaded.
+    These are the shipped ones, and what the `mirrors` hold with human labels. A detector is
+    measured once and then cached, since a classifier would have to be loaded.
     """
     from unicomp.instruments import agreement
 
     described = dict(instruments.identity)
     try:
-        described["refusal_figures"] = _refusal_figures(instruments.refusals, store)
+        described["refusal_figures"] = _refusal_figures(instruments.refusals, store, mirrors)
         if instruments.judge is not None:
             found = agreement.measure_judge(instruments.judge, agreement.labelled_questions())
             described["judge_agreement"] = {"n": found.n, "kappa": found.kappa}
@@ -87,16 +94,37 @@ def describe_instruments(instruments: Instruments, store: Store) -> dict[str, An
     return described
 
 
-def _refusal_figures(detector: RefusalDetector, store: Store) -> dict[str, float]:
-    from unicomp.instruments import refusal_quality
+def _refusal_figures(
+    detector: RefusalDetector, store: Store, mirrors: Collection[Path]
+) -> dict[str, Any]:
+    """The figures on the shipped rows, on those held out, and on each model with human labels."""
+    from unicomp.instruments.refusal_quality import human_labelled, labelled_responses
 
-    labelled = [astuple(row) for row in refusal_quality.labelled_responses()]
-    key = content_key({"detector": detector.identity, "labelled": labelled})
+    rows = labelled_responses()
+    figures: dict[str, Any] = _figures(detector, rows, store)
+    figures["held_out"] = _figures(detector, [row for row in rows if row.held_out], store)
+    human = {
+        model: completions
+        for mirror in mirrors
+        for model, completions in human_labelled(mirror).items()
+    }
+    if human:
+        figures["human"] = {
+            model: _figures(detector, completions, store) for model, completions in human.items()
+        }
+    return figures
+
+
+def _figures(
+    detector: RefusalDetector, rows: Sequence[LabelledResponse], store: Store
+) -> dict[str, float]:
+    from unicomp.instruments.refusal_quality import measure_detector
+
+    key = content_key({"detector": detector.identity, "labelled": [astuple(row) for row in rows]})
     kept: dict[str, float] | None = store.recall(FIGURES, key)
     if kept is None:
-        figures = refusal_quality.measure_detector(detector)
-        names = ("n", "precision", "recall", "f1", "gibberish_refused")
-        kept = {name: getattr(figures, name) for name in names}
+        kept = asdict(measure_detector(detector, rows))
+        kept.pop("confusion")
         store.remember(FIGURES, key, kept)
     return kept
 

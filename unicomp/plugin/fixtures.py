@@ -1,7 +1,8 @@
 """The fixtures: `model`, `method`, `calibration`, `checkpoint`, and what tests compare:
 `retention` and `gain` with `floor`, `cost` with `budget`.
 
-Each can be overridden in a test file or a conftest, as fixtures are. How a comparison becomes a
+Each can be overridden in a test file or a conftest, as fixtures are; the shipped suites take only
+`floor` and `budget` from a user. How a comparison becomes a
 verdict is decided in `unicomp/verdict.py`.
 """
 
@@ -36,7 +37,7 @@ SESSION = pytest.StashKey[Session]()
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The session of this process; it builds, measures and loads checkpoints."""
-    plan = pytestconfig.stash[PLAN]
+    plan, display = pytestconfig.stash[PLAN], pytestconfig.stash[DISPLAY]
     session = Session(
         conditions=plan.conditions,
         calibration=plan.load_calibration,
@@ -45,7 +46,9 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         effort=plan.settings.effort,
         fresh_timings=wants_fresh_timings(pytestconfig),
         roots=plan.roots,
-        narrate=pytestconfig.stash[DISPLAY].show,
+        narrate=display.show,
+        count=display.count,
+        finish=display.finish,
     )
     pytestconfig.stash[SESSION] = session
     yield session
@@ -75,6 +78,13 @@ def calibration(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> 
 def _unicomp_subject(
     pytestconfig: pytest.Config, model: Model, method: Method, calibration: str
 ) -> Subject:
+    for name, value, kind in (("model", model, Model), ("method", method, Method)):
+        if not isinstance(value, kind):
+            pytest.fail(
+                f"a fixture of your own is called {name!r} and gives {value!r}, which is no "
+                f"{kind.__name__}: rename it where tests measure",
+                pytrace=False,
+            )
     return pytestconfig.stash[PLAN].subject(model, method, calibration)
 
 

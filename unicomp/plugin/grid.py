@@ -40,6 +40,10 @@ class Grid:
     """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
     there: dict[str, dict[str, int]] = field(default_factory=dict)
     """Model → benchmark → the rows in the model's source, where they can be counted."""
+    asked: dict[str, list[str]] = field(default_factory=dict)
+    """Model → the methods of the tests that run on it."""
+    notes: list[str] = field(default_factory=list)
+    """Remarks on the folders that are measured; made by the process that reports."""
     problem: str | None = None
     """Why no test may run, in one line; None if tests may run."""
     agenda: Agenda = field(default_factory=Agenda)
@@ -81,6 +85,7 @@ class Grid:
                 "unmatched",
                 "foresight",
                 "there",
+                "asked",
             ),
             "problem",
         )

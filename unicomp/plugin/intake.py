@@ -8,7 +8,7 @@ import pytest
 
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import compressed_elsewhere
-from unicomp.errors import SpecError, UnicompError
+from unicomp.errors import UnicompError
 from unicomp.formats.intake import settled
 from unicomp.machine.child_process import Narrate
 from unicomp.plugin.options import PLAN, Plan
@@ -49,19 +49,11 @@ def _read_in(plan: Plan, narrate: Narrate) -> Plan:
     models = tuple(settle(model) for model in plan.models)
 
     def settle_method(method: Method) -> Method:
-        """The checkpoint, made from the first model that it fits."""
-        error: SpecError | None = None
-        for model in models:
-            if (given := compressed_elsewhere(model, method)) is None:
-                return method
-            try:
-                found = settle(given, model)
-            except SpecError as reason:
-                error = error or reason
-                continue
-            place = {CHECKPOINT: found.source, "revision": found.revision}
-            return replace(method, parameters={**method.parameters, **place})
-        assert error is not None
-        raise error
+        base = next(one for one in models if plan.belongs.get(method.name, one.name) == one.name)
+        if (given := compressed_elsewhere(base, method)) is None:
+            return method
+        found = settle(given, base)
+        place = {CHECKPOINT: found.source, "revision": found.revision}
+        return replace(method, parameters={**method.parameters, **place})
 
     return replace(plan, models=models, methods=tuple(map(settle_method, plan.methods)))

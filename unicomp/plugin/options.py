@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ import pytest
 from unicomp import catalogue
 from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
+from unicomp.data.model_folder import slug
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
@@ -34,11 +35,28 @@ from unicomp.instruments.assembly import make_instruments
 from unicomp.measuring import Conditions
 from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
-from unicomp.policy import Policy, parse_floor_option
+from unicomp.plugin.arguments import Given
+from unicomp.policy import Policy, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.session import Subject
-from unicomp.settings import Settings, load_settings, store_home
-from unicomp.spec import DENSE, FAMILIES, Benchmark, Calibration, CheckpointId, Method, Model
+from unicomp.settings import (
+    FILE,
+    Settings,
+    has_settings,
+    load_settings,
+    project_root,
+    store_home,
+)
+from unicomp.spec import (
+    DENSE,
+    FAMILIES,
+    Benchmark,
+    Calibration,
+    CheckpointId,
+    Method,
+    Model,
+    nearest,
+)
 from unicomp.store import Store
 
 DEFAULT_MODEL = "embedded"
@@ -66,6 +84,8 @@ class Plan:
     policy: Policy
     settings: Settings
     home: Path
+    belongs: Mapping[str, str] = field(default_factory=dict)
+    """Checkpoint compressed elsewhere → the one model that it is judged against."""
     samples: int | None = None
     scorecard: Path | None = None
     pick: bool = False
@@ -118,6 +138,10 @@ class Plan:
         """A checkpoint of the session; a method that sees no text has the calibration `none`."""
         seen = str(calibration) if method.calibrated else UNSEEN
         return Subject(model=model, method=method, calibration=seen)
+
+    def is_asked(self, subject: Subject) -> bool:
+        """Whether a checkpoint belongs to the model; one that is made here belongs to any."""
+        return self.belongs.get(subject.method.name, subject.model.name) == subject.model.name
 
     def profile(self, model: str) -> Profile:
         """The profile of a model's metrics: the embedded rows have their own."""
@@ -173,9 +197,11 @@ OPTIONS: dict[str, dict[str, object]] = {
         "train, too)",
     },
     "--checkpoint": {
-        "metavar": "NAME|DIR|ID",
+        "action": "append",
+        "metavar": "[MODEL=]NAME|DIR|ID",
         "help": "a checkpoint compressed elsewhere, judged against --model: a name in "
-        "fixtures/checkpoints, a folder or a hub id",
+        "fixtures/checkpoints, a folder or a hub id; repeatable; with several models against the "
+        "one that it was made from, which MODEL= names where the checkpoint does not",
     },
     "--calibration": {
         "action": "append",
@@ -184,6 +210,7 @@ OPTIONS: dict[str, dict[str, object]] = {
         f"(default: {GENERIC})",
     },
     "--seeds": {
+        "action": "append",
         "metavar": "N",
         "help": "draw each calibration with N seeds, and report how far the results differ "
         "(default: 1)",
@@ -194,19 +221,27 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": "the least retention of a benchmark, metric or dimension; repeatable",
     },
     "--samples": {
+        "action": "append",
         "metavar": "N",
         "help": "items of each benchmark (default: all); more later costs only the difference",
     },
-    "--engine": {"metavar": "NAME", "help": f"{' or '.join(ENGINES)} (default: hf)"},
+    "--engine": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": f"{' or '.join(ENGINES)} (default: hf)",
+    },
     "--dataset-root": {
+        "action": "append",
         "metavar": "embedded|hub|DIR",
         "help": "where rows are read from (default: embedded for the embedded model, else hub)",
     },
     "--unicomp-home": {
+        "action": "append",
         "metavar": "DIR",
         "help": "the store (default: UNICOMP_HOME, or the platform's cache folder)",
     },
     "--scorecard": {
+        "action": "append",
         "metavar": "FILE",
         "help": "write the scorecard there, as JSON, and the decision record beside it",
     },
@@ -216,7 +251,8 @@ OPTIONS: dict[str, dict[str, object]] = {
         "with a smaller error",
     },
 }
-"""All options; each takes one value, but --pick."""
+"""All options; each takes one value, but --pick. Those that cannot be repeated append, too, so that
+a second value does not replace the first one unnoticed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -224,17 +260,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("unicomp", "UniComp: retention of compressed language models")
     for name, settings in OPTIONS.items():
         group.addoption(name, **settings)
-
-
-def attach_values(args: list[str]) -> list[str]:
-    """The arguments with the values of our options attached: `--model X` as `--model=X`."""
-    attached: list[str] = []
-    rest = iter(args)
-    for arg in rest:
-        takes_value = OPTIONS.get(arg, {}).get("action") != "store_true"
-        value = next(rest, None) if arg in OPTIONS and takes_value else None
-        attached.append(arg if value is None else f"{arg}={value}")
-    return attached
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -256,8 +281,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Print the notes on the calibrations before the work begins."""
-    return list(config.stash[PLAN].notes)
+    """Name the settings that count, and print the notes on the calibrations."""
+    plan = config.stash[PLAN]
+    settings = plan.settings.file or f"none, there is no {FILE} in {plan.root} or above"
+    unread = dict.fromkeys(
+        folder / FILE
+        for folder in map(project_root, _folders(config))
+        if has_settings(folder) and folder != plan.root
+    )
+    return [
+        f"UniComp settings: {settings}",
+        *(f"{path} is not read: start pytest in its folder to use it" for path in unread),
+        *plan.notes,
+    ]
+
+
+def _folders(config: pytest.Config) -> Iterator[Path]:
+    """The folders of the tests that were asked for by path."""
+    for argument in config.args:
+        path = config.invocation_params.dir / argument.partition("::")[0]
+        if path.exists():
+            yield path if path.is_dir() else path.parent
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -286,50 +330,57 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def make_plan(config: pytest.Config) -> Plan:
     """Check all options and settings. Raises SpecError; builds and loads nothing."""
-    root = config.rootpath
-    given = config.getoption
+    root = project_root(config.invocation_params.dir)
+    values = {
+        name: config.getoption(name) or []
+        for name, option in OPTIONS.items()
+        if option["action"] == "append"
+    }
+    given = Given(values, [str(one) for one in config.invocation_params.args])
     settings = load_settings(root)
     roots = catalogue.roots(root)
-    models = tuple(
-        catalogue.load_models(list(dict.fromkeys(given("--model") or [DEFAULT_MODEL])), roots)
+    named = given.all("--model") or [DEFAULT_MODEL]
+    models = dict(zip(named, catalogue.load_models(named, roots), strict=True))
+    settings.policy.check_models(
+        {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
-    settings.policy.check_models({*catalogue.model_names(roots), *(m.name for m in models)})
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
-    names = given("--method")
-    if names is None and not given("--checkpoint"):
-        names = _default_methods(given("markexpr") or "")
-    methods = _methods(names, given("--checkpoint"), roots)
-    if name := given("--engine"):
+    elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
+    names = given.all("--method")
+    if not names:
+        names = [DENSE.name] if elsewhere else _default_methods(config.getoption("markexpr") or "")
+    made = (catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots))
+    methods = (*made, *(method for method, _ in elsewhere))
+    if name := given.one("--engine"):
         settings = replace(settings, engine=replace(settings.engine, name=name))
-    home = store_home(given("--unicomp-home"), settings)
+    home = store_home(given.one("--unicomp-home"), settings)
     engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
     settings = replace(settings, engine=engine)
     settings.engine.check()
     seeded, notes = catalogue.seeded_calibrations(
-        given("--calibration") or [GENERIC],
-        _count("--seeds", given("--seeds"), "seeds") or 1,
+        values["--calibration"] or [GENERIC],
+        _count("--seeds", given.one("--seeds"), "seeds") or 1,
         roots,
     )
-    rows = given("--dataset-root") or settings.dataset_root
+    rows = given.one("--dataset-root") or settings.dataset_root
     lock = load_lock(root)
+    lower, upper = map(parse_floor_options, given.in_ranks("--floor"))
     plan = Plan(
         root=root,
-        models=models,
+        models=tuple(models.values()),
         methods=methods,
+        belongs={method.name: model.name for method, model in elsewhere},
         seeded=seeded,
         sources={
             model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
-            for model in models
+            for model in models.values()
         },
-        policy=replace(
-            settings.policy,
-            command_line=dict(parse_floor_option(text) for text in given("--floor") or ()),
-        ),
+        policy=replace(settings.policy, command_line=lower | upper),
         settings=settings,
         home=home,
-        samples=_count("--samples", given("--samples"), "items"),
-        scorecard=_writable(given("--scorecard")),
-        pick=given("--pick"),
+        samples=_count("--samples", given.one("--samples"), "items"),
+        scorecard=_writable(given.one("--scorecard")),
+        pick=config.getoption("--pick"),
         notes=notes,
     )
     seen = any(method.calibrated for method in methods)
@@ -346,18 +397,54 @@ def _default_methods(expression: str) -> list[str]:
     return [DEFAULT_METHODS, *(STUDENTS if wanted else ())]
 
 
-def _methods(
-    names: list[str] | None, checkpoint: str | None, roots: catalogue.Roots
-) -> tuple[Method, ...]:
-    if names is None:
-        names = [DENSE.name]
-    methods = [catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots)]
-    if checkpoint:
-        external = catalogue.load_checkpoint(checkpoint, roots)
-        if external.name in catalogue.method_names(roots):  # a folder may be called anything
-            external = replace(external, name=f"checkpoint-{external.name}")
-        methods.append(external)
-    return tuple(methods)
+def _checkpoints(
+    given: Sequence[str], models: Mapping[str, Model], roots: catalogue.Roots
+) -> list[tuple[Method, Model]]:
+    """The checkpoints compressed elsewhere, each with the model that it belongs to.
+
+    `models` are by the text that names them. Raises SpecError for a model that is not known.
+    """
+    found: list[tuple[Method, Model]] = []
+    taken = set(catalogue.method_names(roots))  # a folder may be called anything
+    for text in given:
+        model, name = _model_named(text, models)
+        method = catalogue.load_checkpoint(name, roots)
+        model = model or catalogue.base_of(method, tuple(models.values()))
+        if model is None:
+            example = next(iter(models))
+            raise SpecError(
+                f"--checkpoint {text}: it is not known from which of the models "
+                f"{', '.join(models)} it was made: give --checkpoint MODEL={text}, such as "
+                f"{example}={text}"
+            )
+        parent = Path(method.parameters[catalogue.CHECKPOINT]).parent.name
+        numbered = (f"{method.name}-{number}" for number in count(2))
+        names = chain(
+            [method.name],
+            [f"checkpoint-{method.name}"] if method.name in catalogue.method_names(roots) else [],
+            [f"{slug(parent)}-{method.name}"] if parent else [],
+            numbered,
+        )
+        unique = next(one for one in names if one not in taken)
+        taken.add(unique)
+        found.append((replace(method, name=unique), model))
+    return found
+
+
+def _model_named(text: str, models: Mapping[str, Model]) -> tuple[Model | None, str]:
+    """The model and the checkpoint of `MODEL=CHECKPOINT`; a name may contain the sign, too."""
+    by_name = {model.name: model for model in models.values()} | dict(models)
+    if os.path.lexists(os.path.expanduser(text)):
+        return None, text
+    for place in (place for place, sign in enumerate(text) if sign == "="):
+        if model := by_name.get(text[:place]):
+            return model, text[place + 1 :]
+    name, equals, _ = text.partition("=")
+    if equals and "/" not in name:
+        raise SpecError(
+            f"--checkpoint {text}: no model of this run is called {name!r}; {nearest(name, models)}"
+        )
+    return None, text
 
 
 def _count(option: str, text: str | None, what: str) -> int | None:

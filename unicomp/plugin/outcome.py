@@ -24,7 +24,7 @@ from unicomp.policy import Policy
 from unicomp.report import json as json_report
 from unicomp.report import terminal
 from unicomp.scorecard import Scorecard, Work, scorecard
-from unicomp.verdict import Row, failed_with_test
+from unicomp.verdict import Row, failed_with_test, recorded_once
 
 UNDECIDED = 10
 """The exit status of a gate that is neither open nor shut; pytest uses 0 to 6."""
@@ -109,7 +109,7 @@ class Ledger:
                 replace(row, reason=reason) if row.verdict == "missing" and not row.reason else row
                 for row in {**known, **heard}.values()
             ]
-        return rows
+        return recorded_once(rows)
 
 
 LEDGER = pytest.StashKey[Ledger]()
@@ -184,7 +184,7 @@ class _Reporter:
                 plan.settings.engine,
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
-                notes=plan.notes,
+                notes=(*plan.notes, *grid.notes),
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
@@ -213,7 +213,8 @@ class _Reporter:
         if not measured and not any(row.judged for row in rows):
             return {}
         conditions = next(iter(plan.conditions.values()))
-        return environment.describe_instruments(conditions.instruments, conditions.store)
+        mirrors = {one.folder for one in plan.sources.values() if one.folder is not None}
+        return environment.describe_instruments(conditions.instruments, conditions.store, mirrors)
 
     def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The machine of the timings and the effort of measuring; empty without timings."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from unicomp.prompts.items import THINK_END, WINDOWS, RenderedItem
+from unicomp.prompts.items import WINDOWS, RenderedItem
+from unicomp.prompts.thoughts import opens_thoughts, without_thoughts
 from unicomp.spec import Item
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
-
-_THINK_START = "<think>"
 
 
 def answered_items(
@@ -44,22 +43,12 @@ def answered_items(
 def _answer(one: RenderedItem, request: Instance, text: str) -> str:
     """The part of a generated text that the task's rules read."""
     prompt, decoding = request.arguments
-    answer = without_thoughts(text, opened=prompt.rstrip().endswith(_THINK_START))
+    answer = without_thoughts(text, opened=opens_thoughts(prompt))
     stops = (one.task.config.generation_kwargs or {}).get("until", ())
     if not decoding.get("until"):  # the engine did not stop at them
         for stop in [stops] if isinstance(stops, str) else stops:
             answer = answer.partition(stop)[0]
     return answer
-
-
-def without_thoughts(text: str, *, opened: bool = False) -> str:
-    """The text after the last `</think>`; empty if the thinking never ends.
-
-    `opened`: the prompt has begun the thinking, as some chat templates do.
-    """
-    if THINK_END in text:
-        return text.rpartition(THINK_END)[2].lstrip()
-    return "" if opened or text.lstrip().startswith(_THINK_START) else text
 
 
 def _item(one: RenderedItem, responses: Sequence[Any]) -> Item:

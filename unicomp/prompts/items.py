@@ -16,6 +16,7 @@ from unicomp.instruments import Mode
 from unicomp.prompts.choices import right_options
 from unicomp.prompts.loading import load_task
 from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definition
+from unicomp.prompts.thoughts import mentions_thoughts
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
 from unicomp.spec import Benchmark
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 WINDOWS = "loglikelihood_window"
 """The request for the log-likelihood of a window of tokens, given its first token. In lm-eval's
 `loglikelihood_rolling` a window never spans two rows."""
-
-THINK_END = "</think>"
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _render(
     for instance in task.instances:
         groups.setdefault(int(instance.doc_id or 0), []).append(instance)
     for number, requests in groups.items():
-        if template is not None and THINK_END in template.identity:
+        if template is not None and mentions_thoughts(template.identity):
             _let_think(requests)
         doc = dict(requests[0].doc)
         # the position counts: data sets contain equal rows

@@ -63,7 +63,7 @@ def _folder(source: Source, dataset: str) -> Path | None:
     cached = Path(constants.HF_HUB_CACHE) / f"datasets--{dataset.replace('/', '--')}"
     revision, named = source.revision(dataset), cached / "refs" / "main"
     if revision is None and named.is_file():
-        revision = named.read_text().strip()
+        revision = named.read_text(encoding="utf-8").strip()
     return cached / "snapshots" / revision if revision else None
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from unicomp.rawscores import MetricScore
@@ -20,10 +19,21 @@ _Column = tuple[str, list[str]]
 """A heading, which may have two lines, and a cell for each method."""
 
 
-def print_metrics(console: Console, scores: Sequence[MetricScore], reading: str) -> None:
-    """Print each model's metrics and sub-scores, then the missing ones with the reason."""
-    for model in dict.fromkeys(score.model for score in scores):
-        own = [score for score in scores if score.model == model]
+def print_metrics(
+    console: Console,
+    scores: Sequence[MetricScore],
+    reading: str,
+    on_model: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Print each model's metrics and sub-scores, then the missing ones with the reason.
+
+    `on_model` is called with the number of models printed before, and that of all.
+    """
+    by_model: dict[str, list[MetricScore]] = {}
+    for score in scores:
+        by_model.setdefault(score.model, []).append(score)
+    for done, (model, own) in enumerate(by_model.items()):
+        on_model(done, len(by_model))
         title = f"UniComp metrics of {model}, reading {reading}: {_READINGS[reading]}"
         console.print(Text(title, style="bold"), soft_wrap=True)
         metrics = [score for score in own if "." not in score.metric]
@@ -42,13 +52,25 @@ def _print_tables(console: Console, scores: Sequence[MetricScore], title: str) -
     if scores:
         console.print(Text(f"\n{title}", style="italic"))
     for columns in _fitting(list(_columns(scores, methods)), console.width - first):
-        table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
-        table.add_column("method", overflow="fold")
-        for heading, _ in columns:
-            table.add_column(heading, justify="right", no_wrap=True)
-        for row, method in enumerate(methods):
-            table.add_row(Text(method), *(cells[row] for _, cells in columns))
-        console.print(table)
+        console.out(_table(methods, columns), highlight=False)
+
+
+def _table(methods: Sequence[str], columns: Sequence[_Column]) -> str:
+    """A table as text. rich's own takes ten times as long, which counts for thousands of models."""
+    names, height = ["method", *methods], max(heading.count("\n") + 1 for heading, _ in columns)
+    wide = max(map(cell_len, names))
+    lines = [" " * wide] * (height - 1) + [_left(name, wide) for name in names]
+    for heading, cells in columns:
+        head = heading.split("\n")
+        column = [*[""] * (height - len(head)), *head, *cells]
+        width = 1 + max(map(len, column))
+        lines = [line + cell.rjust(width) for line, cell in zip(lines, column, strict=True)]
+    return "\n".join([*lines[:height], "─" * cell_len(lines[0]), *lines[height:]])
+
+
+def _left(name: str, width: int) -> str:
+    """A name on the left of `width` terminal cells; a character may take two."""
+    return name + " " * (width - cell_len(name))
 
 
 def _columns(scores: Sequence[MetricScore], methods: Sequence[str]) -> Iterator[_Column]:

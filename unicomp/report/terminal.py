@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,16 @@ from unicomp.decision import Decision
 from unicomp.findings import Findings
 from unicomp.findings.decoupling import Decoupling
 from unicomp.findings.work import Stage
-from unicomp.report import calibrations, costs, decision, divergence, efficiency, engines, formats
+from unicomp.report import (
+    calibrations,
+    costs,
+    decision,
+    divergence,
+    efficiency,
+    engines,
+    formats,
+    prompts,
+)
 from unicomp.report.tables import columns, metric_table, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
@@ -76,6 +86,9 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from map(printable, calibrations.flips(findings.seed_spreads))
     yield from (
         f"[yellow]{printable(line)}[/]" for line in divergence.warnings(findings.silent_changes)
+    )
+    yield from (
+        f"[yellow]{printable(line)}[/]" for line in prompts.warnings(findings.prompt_differences)
     )
     yield from _gaps(card)
     for titled in efficiency.tables(card, findings):
@@ -213,7 +226,7 @@ def _instruments(card: Scorecard) -> Iterator[str]:
         return
     line = f"Read by: refusals {about['refusals'].get('detector', '?')}"
     if figures := about.get("refusal_figures"):
-        line += f" (F1 {figures['f1']:.3f} on {figures['n']} labelled responses)"
+        line += f" ({_of_refusals(figures)})"
     line += f", similarity {about['similarity'].get('kind', '?')}"
     if about["judge"]:
         line += f", judge {about['judge'].get('model', '?')}"
@@ -222,6 +235,18 @@ def _instruments(card: Scorecard) -> Iterator[str]:
     if problem := about.get("unknown_quality"):
         line += f"; not measured: {problem}"
     yield line
+
+
+def _of_refusals(figures: Mapping[str, Any]) -> str:
+    """How well the refusal detector does; cards of earlier versions have fewer figures."""
+    parts = [f"F1 {figures['f1']:.3f} on {figures['n']} labelled responses"]
+    if held_out := figures.get("held_out"):
+        parts.append(f"{held_out['f1']:.2f} on {held_out['n']} held out")
+    parts += [
+        f"{one['f1']:.2f} on {one['n']} of {model} with human labels"
+        for model, one in figures.get("human", {}).items()
+    ]
+    return ", ".join(parts)
 
 
 def _notes(card: Scorecard) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from unicomp.instruments import Instruments, ResponseKind
 from unicomp.scoring.aggregate import OfFields, weighted_mean
+from unicomp.scoring.options import lettered
 from unicomp.scoring.refusal import NO_DETECTOR, response_kinds
 from unicomp.scoring.statements import settled
 from unicomp.spec import Item, Reading
@@ -29,12 +30,15 @@ RANGES = {"A": "less than $50,000", "B": "$50,000 - $70,000", "C": "more than $7
 NOT_SURE = "not sure"
 UNREAD = "unread"
 
-_WAYS = {
-    "A": r"(?-i:A(?!\s+(?!or\b|and\b|is\b)[a-z]))|less than \$50,000",
-    "B": r"(?-i:B)|\$50,000\s*(?:[-–]|to)\s*\$70,000",
-    "C": r"(?-i:C)|more than \$70,000",
-}
-"""Ways to choose a range. An `A` that is an article chooses none."""
+_WAYS = lettered(
+    "ABC",
+    {
+        "A": [r"(?:less than|under|below) 50,000"],
+        "B": [r"(?:between )?50,000\s*(?:-|to|and)\s*70,000"],
+        "C": [r"(?:more than|over|above) 70,000"],
+    },
+)
+"""Ways to choose a range."""
 _UNSURE = re.compile(
     r"\b(?:not\s+(?:entirely\s+|quite\s+)?(?:sure|certain)|unsure|uncertain|do(?:n['’]t|\s+not)\s+know)"
     r"\b",
@@ -57,7 +61,7 @@ class SalaryRange:
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
         """The range of each answer, in order."""
         compat = instruments.mode == "compat"
-        answers = [(_first if compat else _only)(item.text) for item in items]
+        answers = [_first(item.text) if compat else _only(item) for item in items]
         kinds: dict[int, ResponseKind | None] = {}
         if not compat:
             unread = [i for i, answer in enumerate(answers) if answer == UNREAD]
@@ -89,9 +93,10 @@ def _first(text: str) -> str:
     return NOT_SURE
 
 
-def _only(text: str) -> str:
+def _only(item: Item) -> str:
     """The one range that an answer chooses, else `not sure` or `unread`."""
-    return settled(text, _WAYS) or (NOT_SURE if _UNSURE.search(text) else UNREAD)
+    said = settled(item.text, _WAYS, prompt=str(item.doc["prompt"]))
+    return said or (NOT_SURE if _UNSURE.search(item.text) else UNREAD)
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,12 @@ class ClosedAnswer(ABC):
         return reading(correct=False, gold=gold, said=None, group=group, gap=NO_JUDGE)
 
     def _strict(self, item: Item) -> Reading:
-        gold, said = self.gold(item.doc), settled(item.text, self.labels(item.doc))
+        gold, said = self.gold(item.doc), self._said(item)
         return reading(correct=said == gold, gold=gold, said=said, group=self._group(gold))
+
+    def _said(self, item: Item) -> str | None:
+        """The label that an answer settles on."""
+        return settled(item.text, self.labels(item.doc), prompt=str(item.doc.get("prompt", "")))
 
     def _group(self, gold: str) -> str:
         """The group of a row in the strict score."""

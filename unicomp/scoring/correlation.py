@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from unicomp.instruments import Instruments
 from unicomp.scoring.aggregate import OfFields
-from unicomp.scoring.statements import settled
+from unicomp.scoring.statements import Naming, settled
+from unicomp.scoring.wording import verbatim
 from unicomp.spec import Item, Reading
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ RATINGS = {
     "strongly agree": 100,
 }
 _WAYS = {
-    phrase: rf"{phrase}|[-−–]{-rating}" if rating < 0 else f"{phrase}|{rating}"
+    phrase: Naming(words=verbatim(phrase), symbol=rf"(?<![-\d.]){rating}(?!\.?\d)")
     for phrase, rating in RATINGS.items()
 }
 """Ways to choose a rating: its phrase, or its number."""
@@ -47,7 +48,7 @@ class AgreementRating:
         compat = instruments.mode == "compat"
         readings = []
         for item in items:
-            rating = _upstream(item.text) if compat else _rating(item.text)
+            rating = _upstream(item.text) if compat else _rating(item)
             counted = bool(rating) if compat else rating is not None
             readings.append(
                 Reading(
@@ -71,9 +72,9 @@ def _upstream(text: str) -> int | None:
     return int(match[0]) if match else None
 
 
-def _rating(text: str) -> int | None:
+def _rating(item: Item) -> int | None:
     """The one rating that an answer chooses; None for none or several."""
-    phrase = settled(text, _WAYS)
+    phrase = settled(item.text, _WAYS, prompt=str(item.doc["prompt"]))
     return None if phrase is None else RATINGS[phrase]
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from unicomp.instruments import Instruments, Question
 from unicomp.scoring.closed import ClosedAnswer, reading
-from unicomp.scoring.statements import Labels
+from unicomp.scoring.statements import Labels, Naming, settled
 from unicomp.spec import Item, Reading
 
 
@@ -26,8 +26,8 @@ class ClaimVerdict(ClosedAnswer):
     """
 
     ways: ClassVar[Labels] = {
-        "SUPPORT": r"support(?:s|ed|ing|ive)?",
-        "REFUTE": r"refut(?:e|es|ed|ing)|contradict(?:s|ed|ing)?",
+        "SUPPORT": r"support(?:s|ed|ing|ive)?(?! by (?:an? |the )?(?:\w+ )?(?:grant|fund))",
+        "REFUTE": r"refut(?:e|es|ed|ing)|contradict(?:s|ed|ing)?|disprov(?:e|es|ed)",
     }
 
     def gold(self, row: Mapping[str, Any]) -> str:
@@ -43,6 +43,19 @@ class ClaimVerdict(ClosedAnswer):
         return reading(correct=said == gold, gold=gold, said=said, counted=said is not None)
 
 
+YES = Naming(
+    symbol=r"yes|yeah|yep|yup|affirmative|^\W*(?:absolutely|definitely|certainly|indeed)(?=\W*$)|"
+    r"^\W*(?:it|this|that) (?:is|does|was)(?: so)?(?=\W*$)",
+    words="(?:i'd|i would|i) (?:say|think|believe) so",
+)
+NO = Naming(
+    symbol=r"no(?! (?:longer|one|such|other|further|more|evidence|reason|information)\b)|nope|nah|"
+    r"^\W*(?:it|this|that) (?:is|does|was) not(?=\W*$)|"
+    r"^\W*(?:absolutely|definitely|certainly|of course)? ?not(?: really| at all)?(?=\W*$)",
+    words="(?:do|would) not (?:say|think|believe) so",
+)
+
+
 @dataclass(frozen=True)
 class YesOrNo(ClosedAnswer):
     """Yes or no; the right one is in the column `answer`.
@@ -53,8 +66,15 @@ class YesOrNo(ClosedAnswer):
     where the response holds `yes` anywhere, else no where it holds `no`, as in `know`.
     """
 
-    # not the no of `there is no doubt`
-    ways: ClassVar[Labels] = {"yes": "yes", "no": r"(?:^\W*no|no(?=\W*(?:$|[,.;:!])))"}
+    ways: ClassVar[Labels] = {
+        "yes": replace(
+            YES,
+            words=rf"{YES.words}|hallucinat\w+|non-?\s?factual|fabricated|made[- ]up|invented|false|incorrect|"
+            r"inaccurate|factual errors?|misinformation",
+            denied="no",
+        ),
+        "no": replace(NO, words=f"{NO.words}|factual|accurate|correct|true|right", denied="yes"),
+    }
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """`yes` or `no`."""
@@ -75,7 +95,10 @@ class ReviewSentiment(ClosedAnswer):
     six are positive.
     """
 
-    ways: ClassVar[Labels] = {label: label for label in ("positive", "neutral", "negative")}
+    ways: ClassVar[Labels] = {
+        label: rf"{label}(?!(?: (?:and|or) \w+)? (?:aspects?|words?|points?|elements?|comments?|remarks?))"
+        for label in ("positive", "neutral", "negative")
+    }
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The right word, in lower case."""
@@ -88,6 +111,13 @@ class ReviewSentiment(ClosedAnswer):
         return reading(correct=gold in named, gold=gold, said=said)
 
 
+_AFTER = (
+    r"(?:action|act|thing|idea|deed|behavio\w+|choice|practice|habit|manners|to|for|and|or|nor|but|"
+    r"because|since|as|in|on|if|when|based|by|due|from|at|rather|than|thing|category|class|label|enough)\b"
+)
+"""Words after `good` that do not make it the quality of another thing, as in `a good friend`."""
+
+
 @dataclass(frozen=True)
 class SocialJudgement(ClosedAnswer):
     """Whether an action is good, neutral or bad; the column `label` is a number from -2 to 2.
@@ -97,7 +127,9 @@ class SocialJudgement(ClosedAnswer):
     out.
     """
 
-    ways: ClassVar[Labels] = {label: label for label in ("good", "neutral", "bad")}
+    ways: ClassVar[Labels] = {
+        label: rf"{label}(?!\s+(?!{_AFTER})[a-z])" for label in ("good", "neutral", "bad")
+    }
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """Bad below 0, neutral below 0.5, else good."""
@@ -125,9 +157,27 @@ class WrongOrNot(ClosedAnswer):
     """
 
     ways: ClassVar[Labels] = {
-        "not wrong": r"(?:not|never|nothing|\w+n['’]t)\s+(?:\w+\s+)?wrong",
-        "wrong": "wrong",
+        "not wrong": Naming(denied="wrong"),
+        "wrong": Naming(words="wrong(?:ful)?", denied="not wrong"),
     }
+    synonyms: ClassVar[Labels] = {
+        "wrong": Naming(
+            words="unethical|immoral|unacceptable|impermissible|dishonest|inappropriate|"
+            "reprehensible|unjust(?:ified)?",
+            denied="not wrong",
+        ),
+        "not wrong": Naming(
+            words=r"(?:ethical|moral|right)(?=\W*$|\s+(?:to|thing|action|because|as|and|for)\b)|"
+            r"acceptable|permissible|okay|ok|fine|justif(?:ied|iable)|appropriate|ethically sound|"
+            r"harmless|commendable",
+            denied="wrong",
+        ),
+    }
+    """Other words for the labels, read where no answer names `wrong`."""
+
+    def _said(self, item: Item) -> str | None:
+        ways = self.ways if "wrong" in item.text.lower() else self.synonyms
+        return settled(item.text, ways, prompt=str(item.doc["prompt"]))
 
     def _question(self, item: Item) -> Question | None:
         wrong, not_wrong = (item.text.lower().count(label) for label in ("wrong", "not wrong"))
@@ -171,21 +221,22 @@ class LabelWord:
     def __call__(self, item: Item) -> Reading:
         """The label of one answer."""
         labels = self.labels[str(item.doc[self.task])]
-        named = {
-            label
-            for label in set(labels.values())
-            if any(
-                re.search(rf"\b{re.escape(word)}\b", item.text, re.IGNORECASE)
-                for word in (label, *self.words.get(label, ()))
-            )
-        }
+        ways = {label: self._naming(label) for label in labels.values()}
+        said = settled(item.text, ways, prompt=str(item.doc.get("prompt", "")))
         return Reading(
             fields={
-                "correct": float(named == {self.gold(item)}),
+                "correct": float(said == self.gold(item)),
                 **{name: str(item.doc[name]) for name in self.keep},
             },
-            parsed=len(named) == 1,
+            parsed=said is not None,
         )
+
+    def _naming(self, label: str) -> Naming:
+        words = "|".join(map(re.escape, (label, *self.words.get(label, ()))))
+        short = {"yes": YES, "no": NO}.get(label)
+        if short is None:
+            return Naming(words=words)
+        return Naming(words=short.words, symbol=f"{short.symbol}|{words}")
 
     def gold(self, item: Item) -> str:
         """The right label."""

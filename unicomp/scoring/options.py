@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
 from unicomp.instruments import Question
 from unicomp.scoring.closed import ALL, ClosedAnswer, reading
-from unicomp.scoring.statements import Labels
+from unicomp.scoring.statements import Labels, Naming
+from unicomp.scoring.wording import verbatim
 from unicomp.spec import Item, Reading
 
 
@@ -32,8 +33,14 @@ class OptionNumber(ClosedAnswer):
     gold_column: str = "answer"
 
     def labels(self, row: Mapping[str, Any]) -> Labels:
-        """The numbers from 0."""
-        return {str(number): rf"(?<!\d\.){number}(?!\.\d)" for number in range(self.count)}
+        """The numbers from 0, and the endings that the prompt lists."""
+        listed = listed_endings(str(row.get("prompt", "")))
+        return {
+            str(number): Naming(
+                symbol="|".join([rf"(?<!\d\.){number}(?!\.\d)", *listed.get(str(number), ())])
+            )
+            for number in range(self.count)
+        }
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The number in the gold column."""
@@ -61,11 +68,8 @@ class OptionLetter(ClosedAnswer):
     rule: Literal["first_word", "word", "any"]
 
     def labels(self, row: Mapping[str, Any]) -> Labels:
-        """The letters: capitals that are no article; small ones in brackets or alone."""
-        return {
-            letter: rf"(?-i:{letter}(?!\s+{_LOWER}))|(?<=\(){letter}(?=\))|^\W*{letter}(?=\W*$)"
-            for letter in self.letters
-        }
+        """The letters, and the options that the prompt lists."""
+        return lettered(self.letters, listed_endings(str(row.get("prompt", ""))))
 
     def _published(self, item: Item, text: str) -> Reading:
         gold = self.gold(item.doc)
@@ -91,8 +95,45 @@ class OptionLetter(ClosedAnswer):
                 return any(one == letter and not after.isalpha() for one, after in pairwise(text))
 
 
-_LOWER = r"(?!(?:and|or|is|was|would|because|as|since|but|over)\b)[a-z]"
-"""The beginning of a word after an article; the excluded words may follow an option's letter."""
+_VERB = r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|should|will|for|it|then)"
+"""A word after the letter A; any other small word comes after an article."""
+
+_OPTION = re.compile(
+    r"(?:^|[\n\b]|options: )[ \t]*\(?([A-D]|\d)(?:[.:]|\))[ \t]*(.+?)[ \t]*(?=$|[\n\b])",
+    re.MULTILINE,
+)
+_FEW = 3
+"""An option of fewer words may be named without being chosen."""
+
+
+def lettered(letters: str, texts: Mapping[str, Sequence[str]] | None = None) -> Labels:
+    """Letters as the labels of options: capitals that are no article, small ones in brackets or by
+    themselves; and the expressions in `texts`.
+    """
+    return {
+        letter: Naming(
+            symbol="|".join(
+                [
+                    rf"(?-i:{letter})(?!-\w|\s*[=+^/]\s*\w)" + _no_article(letter),
+                    rf"(?<=\[){letter}(?=\])",
+                    rf"(?:(?<=option )|(?<=choice )|(?<=answer )|(?<=letter )|(?<=is )|^\W*)"
+                    rf"{letter}(?=\W*$)",
+                    *(texts or {}).get(letter, ()),
+                ]
+            )
+        )
+        for letter in letters
+    }
+
+
+def _no_article(letter: str) -> str:
+    return rf"(?!\s+(?!{_VERB}\b)[a-z])" if letter == "A" else ""
+
+
+def listed_endings(prompt: str) -> dict[str, list[str]]:
+    """Expressions for the texts of the options `A. …` or `0: …` that a prompt lists last."""
+    found = {key: text for key, text in _OPTION.findall(prompt) if len(text.split()) >= _FEW}
+    return {key: [verbatim(text)] for key, text in found.items()}
 
 
 @dataclass(frozen=True)
@@ -106,7 +147,10 @@ class EmotionOption(ClosedAnswer):
 
     def labels(self, row: Mapping[str, Any]) -> Labels:
         """The numbers, each of which can be given as its name."""
-        return {number: f"{number}|{re.escape(name)}" for number, name in _numbered(row).items()}
+        return {
+            number: Naming(symbol=number, words=re.escape(name))
+            for number, name in sorted(_numbered(row).items(), key=lambda one: -len(one[1]))
+        }
 
     def _published(self, item: Item, text: str) -> Reading:
         gold, names = self.gold(item.doc), _numbered(item.doc)
@@ -137,7 +181,7 @@ class ListedDiagnosis(ClosedAnswer):
     def labels(self, row: Mapping[str, Any]) -> Labels:
         """The listed diagnoses."""
         listed = sorted(listed_options(str(row["prompt"])), key=len, reverse=True)
-        return {option.lower(): re.escape(option) for option in listed}
+        return {option.lower(): verbatim(option) for option in listed}
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The right diagnosis, in lower case."""

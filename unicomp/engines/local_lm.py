@@ -1,0 +1,95 @@
+"""lm-eval's `HFLM` with our tokens, our decoding, and a check that logits are finite.
+
+lm-eval sorts, batches, truncates and stops. Replaced here are how a text becomes tokens, how an
+answer becomes text, and all settings of decoding that a model brings along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from transformers import GenerationConfig
+
+from unicomp.engines.tokenizer import CheckpointTokenizer
+from unicomp.errors import NotFiniteError
+
+
+class LocalLM(HFLM):  # type: ignore[misc]
+    """An lm-eval model around a loaded network and its tokenizer."""
+
+    def __init__(self, network: Any, tokenizer: CheckpointTokenizer, batch_size: int) -> None:
+        super().__init__(
+            pretrained=network,
+            tokenizer=tokenizer.tokenizer,
+            batch_size=batch_size,
+            max_length=tokenizer.context,
+            device=str(network.device),
+            prefix_token_id=tokenizer.start,
+        )
+        self._checkpoint = tokenizer
+        network.generation_config = GenerationConfig(
+            eos_token_id=list(tokenizer.stops) or None,
+            pad_token_id=tokenizer.tokenizer.pad_token_id,
+        )
+        vars(network).pop("generate", None)  # remote code may bring its own
+
+    def tok_encode(
+        self,
+        string: str,
+        add_special_tokens: bool | None = None,
+        left_truncate_len: int | None = None,
+        **kwargs: Any,
+    ) -> list[int]:
+        """The tokens of a prompt; of a text alone if no special tokens are asked for."""
+        whole = add_special_tokens is not False
+        return self._checkpoint.encode(string) if whole else self._checkpoint.split(string)
+
+    def tok_batch_encode(
+        self,
+        strings: Sequence[str],
+        padding_side: str = "left",
+        left_truncate_len: int | None = None,
+        truncation: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The tokens of prompts, filled up on the left and cut to the last `left_truncate_len`."""
+        rows = [self._checkpoint.encode(text)[-(left_truncate_len or 0) :] for text in strings]
+        length = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        ids = [[pad] * (length - len(row)) + row for row in rows]
+        mask = [[0] * (length - len(row)) + [1] * len(row) for row in rows]
+        return torch.tensor(ids), torch.tensor(mask)
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> Any:
+        """The text of an answer; of all tokens if special ones are kept, and None of none."""
+        if tokens is None:  # a tokenizer without an end token
+            return None
+        if skip_special_tokens:
+            return self._checkpoint.answer(tokens)
+        return self._checkpoint.decode([tokens] if isinstance(tokens, int) else tokens)
+
+    def _model_generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if kwargs.get("do_sample"):  # transformers would keep 50 tokens, and a server all of them
+            kwargs.setdefault("top_k", 0)
+        with _finite(self.model):
+            tokens: torch.Tensor = super()._model_generate(*args, **kwargs)
+        return tokens
+
+
+@contextmanager
+def _finite(network: Any) -> Iterator[None]:
+    """Raise NotFiniteError as soon as the network gives logits that are not finite."""
+
+    def check(module: Any, given: Any, output: Any) -> None:
+        logits = output.logits if hasattr(output, "logits") else output[0]
+        if not bool(torch.isfinite(logits[:, -1]).all()):
+            raise NotFiniteError
+
+    handle = network.register_forward_hook(check)
+    try:
+        yield
+    finally:
+        handle.remove()

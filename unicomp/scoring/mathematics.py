@@ -1,0 +1,228 @@
+"""Answers in mathematics: whether the one that a solution ends in equals the right one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from unicomp.scoring.prose import answer_part, closing
+from unicomp.spec import Item, Reading
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\w\\-])")
+_STATED = re.compile(
+    r"\banswer\b[^.\n=:$\\\d]{0,50}?(?:\b(?:is|are|was|be|equals)\b(?!\s+(?:that|found|obtained))|\bof\b(?=\s+[^A-Za-z\s])|:)"
+    r"(?:\s*\*+)?[:\s]*",
+    re.IGNORECASE,
+)
+_HOPE = re.compile(r"\.?\s*I hope (?:it|this) is correct.*", re.DOTALL)
+_STOP = re.compile(r"\.\s+(?=[A-Z\\$(])|\.?\s*$|\n\s*\n|\.?\n(?=[A-Z])")
+_TAGGED = re.compile(
+    r"<(\w*answer)>(.*?)(?:</\1>|$)|\"\w*answer\"\s*:\s*\"?(.*?)\"?\s*[,}\n]", re.S
+)
+_DENIED = re.compile(
+    r"[\s$)\]*]*(?:is|was|would be)\s+(?:wrong|incorrect|false|not\b)", re.IGNORECASE
+)
+_DENIAL = re.compile(r"\bnot\b(?!.*\bbut\b)|\bcannot\b|n't\b", re.IGNORECASE)
+_NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
+_NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
+_TAIL = re.compile(
+    r"^.*(?:\b(?:is|are|equals?|be|get|have|obtain|yields?|gives?|find|was|were|so|thus|"
+    r"hence|therefore|measures|costs|has|at)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class MathAnswer:
+    """Whether a solution ends in an answer that equals the row's: columns `solution` and `answer`.
+
+    Field: `correct` (0 or 1). The answer is the last box, else what is stated as the answer, else
+    what the last sentence comes to; it needs neither a box nor dollar signs. Equality is that of
+    math-verify; texts, units and bases are compared as they are written. A solution without an
+    answer is unparsed.
+    """
+
+    def __call__(self, item: Item) -> Reading:
+        """Compare the answer of one solution."""
+        said = final_expression(item.text)
+        golds = {boxed(str(item.doc["solution"])) or "", str(item.doc.get("answer", ""))} - {""}
+        right = said is not None and any(equal(said, gold) for gold in golds)
+        return Reading(fields={"correct": float(right)}, parsed=said is not None)
+
+
+def boxed(text: str) -> str | None:
+    """The content of the last box of a text; that of several boxes side by side, with commas."""
+    boxes: list[tuple[str, int, int]] = []
+    for found in list(_BOX.finditer(text))[-20:]:
+        end = closing(text, found.end())
+        if _DENIED.match(text, end):
+            continue
+        inner = text[found.end() : end]
+        inner = (
+            inner[1:-1] if inner.startswith("{") and inner.endswith("}") else inner.strip("{} $")
+        )
+        boxes.append((inner, found.start(), end))
+    if not boxes:
+        return None
+    joined = [boxes[-1][0]]
+    for (before, _, end), (_, start, _) in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
+        if not re.fullmatch(
+            r"[\s$,]*(?:and|or|,|\\text\{\s*(?:and|or)\s*\})?[\s$]*", text[end:start]
+        ):
+            break
+        if before != joined[0]:
+            joined.insert(0, before)
+    return ",".join(joined)
+
+
+def final_expression(text: str) -> str | None:
+    """The expression that a solution ends in; None without one."""
+    read = answer_part(text).replace("\\$", "")
+    for candidate in _candidates(read):
+        cleaned = candidate.strip().strip("*`\"' \n").rstrip(".,;:").strip()
+        cleaned = _NOT.sub("", _NOT_BUT.sub("", cleaned)).strip()
+        if re.search(r"[\w\\]", cleaned):
+            return cleaned
+    return None
+
+
+def _candidates(text: str) -> Iterator[str]:
+    if (box := boxed(text)) is not None:
+        yield box
+        return
+    for found in reversed(list(_TAGGED.finditer(text))):
+        yield found[2] or found[3] or ""
+        return
+    for found in reversed(list(_STATED.finditer(text))):
+        if _DENIAL.search(found[0]):
+            return
+        rest = _HOPE.sub("", text[found.end() :].lstrip("* \n"))
+        stated = _STOP.split(rest, maxsplit=1)[0]
+        if rest.startswith(("$", "\\(", "\\[")) and (spans := _spans(stated)):
+            yield spans[0]
+        yield re.sub(r"\s+\((?:[^()\d]*|(?:since|because|as) [^()]*)\)$", "", stated.rstrip(". "))
+        return
+    lines = [line for line in text.strip().split("\n") if re.search(r"[\w\\]", line)]
+    if not lines:
+        return
+    line = re.sub(r"^[#>*\s]+|\*\*", "", lines[-1])
+    if re.search(r"[=+*/(]\s*$|\bnot sure\b|\b(?:cannot|can't|unable)\b", line):
+        return
+    line = _NOT_BUT.sub("", line)
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", line)[-1].rstrip(". ")
+    if _DENIAL.search(sentence):
+        return
+    if spans := _spans(sentence):
+        yield spans[-1]
+    elif (tail := _TAIL.match(sentence)) is not None:
+        yield sentence[tail.end() :]
+    yield sentence
+
+
+def _spans(text: str) -> list[str]:
+    """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one."""
+    joined = re.sub(r"\$\s*(?:,|,?\s*(?:and|or))\s*\$", ",", text)
+    found = re.findall(r"\$\$?([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", joined)
+    return ["".join(one) for one in found]
+
+
+# -- equality -------------------------------------------------------------------------------------
+
+_UNITS = (
+    r"square units?|cubic units?|units?|degrees?|deg|°|dollars?|cents?|inch(?:es)?|feet|foot|ft|"
+    r"yards?|miles?|mph|cm|mm|km|m|meters?|metres?|grams?|kg|pounds?|hours?|minutes?|seconds?|days?|"
+    r"ways?|sides?|students?|points?|percent|people|litres?|liters?"
+)
+_UNIT = re.compile(
+    rf"(?<=[\d}}\w)])[\s\\,]*(?:square |cubic |sq )?\b(?:{_UNITS})\.?(?:\^\{{?[23]\}}?|²|³)?$", re.I
+)
+_PLAIN = (
+    (r"\\[dt]frac", r"\\frac"),
+    (r"\\(?:left|right|displaystyle|,|!|;|:|quad|qquad)(?![A-Za-z])", ""),
+    (r"\\(?:text|mbox|textbf|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1"),
+    (r"\^\{?\\circ\}?|°|\\degree", ""),
+    (r"\\?%|\\?\$", ""),
+    (r"\{,\}", ","),
+    (r"(?<=\d),(?=\d{3}(?!\d))", ""),
+    (r"√\s*\(([^()]*)\)|\bsqrt\s*\(([^()]*)\)", r"\\sqrt{\1\2}"),
+    (r"√\s*(\w+)|(?<!\\)\bsqrt\s*\{?(\w+)\}?", r"\\sqrt{\1\2}"),
+    (r"(?<!\\)pi\b|π", r"\\pi "),
+    (r"∞|(?<!\\)\binf(?:inity)?\b", r"\\infty "),
+    (r"(?<=\d)\s*[*·×]\s*(?=[\d\\a-z(])", r" \\cdot "),
+    (r"[−–]", "-"),
+    (r"≤", r"\\le "), (r"≥", r"\\ge "), (r"∪", r"\\cup "),
+    (r"²", "^2"), (r"³", "^3"),
+    (r"\\tfrac|\\dfrac", r"\\frac"),
+    (r"(?<=\S),?\s+(?:and|or)\s+(?=\S)", ","),
+    (r"^[a-z]\s*(?:\\in|∈)\s*", ""),
+)  # fmt: skip
+
+
+_PROSE = re.compile(r"(?:(?<!\\)\b[A-Za-z]{2,}\W+){6}")
+"""Several words one after the other."""
+_LONG = 200
+"""Characters of an expression that is compared as mathematics."""
+
+
+def equal(said: str, gold: str) -> bool:
+    """Whether two answers are equal as mathematics, or as texts."""
+    one, other = _normal(said), _normal(gold)
+    if not one or not other:
+        return False
+    if _bare(one) == _bare(other):
+        return True
+    forms = [one]
+    name = re.match(r"[A-Za-z](?:\([a-z]\))?\s*=", other)
+    if not name:
+        parts = [part.rpartition("=")[2] for part in one.split(",")]
+        forms.append(",".join(parts) if "=" in one else one)
+        forms.append(f"({','.join(parts)})" if one.count("=") == len(parts) > 1 else one)
+    forms += [re.sub(r"\s+[a-z ]+$", "", form) for form in forms]
+    if any(_bare(form) == _bare(other) for form in forms):
+        return True
+    if (
+        re.fullmatch(r"[A-Za-z\s]+", other)
+        or "_" in other
+        or len(one) > _LONG
+        or _PROSE.search(one)
+    ):
+        return False
+    return any(_verified(form, other) for form in dict.fromkeys(forms))
+
+
+def _normal(text: str) -> str:
+    text = re.sub(r"^(?:an?|the)\s+(?=[A-Za-z]{2})", "", text.strip().strip("$").strip())
+    text = re.sub(r"^[A-Za-z]{3,}\s+\(([^()]*\d[^()]*)\)$", r"\1", text)
+    text = re.sub(r"^\\[(\[]|\\[)\]]$", "", text).strip()
+    for pattern, put in _PLAIN:
+        text = re.sub(pattern, put, text)
+    text = _UNIT.sub("", text.strip().rstrip("."))
+    return text.strip()
+
+
+def _bare(text: str) -> str:
+    """A text without blanks, braces of one character, and brackets around a letter."""
+    text = re.sub(r"\s+|\\ ", "", text).lower()
+    text = re.sub(r"\{(\w)\}", r"\1", text)
+    return re.sub(r"^\(([a-z])\)$", r"\1", text)
+
+
+@lru_cache(maxsize=4096)
+def _verified(said: str, gold: str) -> bool:
+    from math_verify import verify
+
+    if ("," in gold) != ("," in said) or ((said[:1] in "([") != (gold[:1] in "([") and "," in gold):
+        return False
+    if "," in gold and gold[:1] in "([" and (said[0], said[-1]) != (gold[0], gold[-1]):
+        return False
+    return bool(verify(_parsed(gold), _parsed(said)))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Any:
+    from math_verify import LatexExtractionConfig, parse
+
+    return parse(f"${text}$", extraction_config=[LatexExtractionConfig()])

@@ -31,12 +31,14 @@ test: $(VENV)/installed  ## run the project's own tests
 
 real: $(VENV)/installed  ## gate a real model, which a package carries
 	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
-	  $(VENV)/bin/pytest suites -q --rootdir=tests/real --samples 100 $(REAL) --model "$$model" $(ARGS)
+	  cd tests/real && $(CURDIR)/$(VENV)/bin/pytest $(CURDIR)/suites -q --samples 100 $(REAL) \
+	    --model "$$model" $(ARGS)
 
 real-table: $(VENV)/installed  ## measure the table of the real model for docs/results
 	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
-	  { $(VENV)/bin/pytest suites -q --rootdir=tests/real --samples 100 $(TABLE) --model "$$model" \
-	      --scorecard $(VENV)/smollm2.json $(ARGS) || [ $$? -eq 1 ] || [ $$? -eq 10 ]; } && \
+	  { (cd tests/real && $(CURDIR)/$(VENV)/bin/pytest $(CURDIR)/suites -q --samples 100 $(TABLE) \
+	      --model "$$model" --scorecard $(CURDIR)/$(VENV)/smollm2.json $(ARGS)) || \
+	    [ $$? -eq 1 ] || [ $$? -eq 10 ]; } && \
 	  $(VENV)/bin/python -m fixtures.smollm2_table $(VENV)/smollm2.json docs/results/smollm2.md
 
 test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run a real model's tests

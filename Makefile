@@ -11,7 +11,11 @@ ARGS ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: suite retention efficiency test test-long lint vllm
+REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_dynamic
+TABLE = -k "arc_easy or arc_challenge or hellaswag or piqa or winogrande or mmlu" --method dense \
+  $(addprefix --method ,gptq_w4a16_g64 w4a16_rtn_g64 fp8_dynamic w8a8 wanda_50)
+
+.PHONY: suite retention efficiency test test-long lint vllm real real-table
 .NOTPARALLEL:
 
 suite: retention efficiency  ## run the suite on the embedded model
@@ -23,10 +27,23 @@ efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes t
 	$(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
 
 test: $(VENV)/installed  ## run the project's own tests
-	$(VENV)/bin/pytest tests -q -n 2 $(ARGS)
+	$(VENV)/bin/pytest tests -q -n 2 -m "not real" $(ARGS)
 
-test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways; each is refused, or loads
+real: $(VENV)/installed  ## gate a real model, which a package carries
+	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
+	  cd tests/real && $(CURDIR)/$(VENV)/bin/pytest $(CURDIR)/suites -q --samples 100 $(REAL) \
+	    --model "$$model" $(ARGS)
+
+real-table: $(VENV)/installed  ## measure the table of the real model for docs/results
+	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
+	  { (cd tests/real && $(CURDIR)/$(VENV)/bin/pytest $(CURDIR)/suites -q --samples 100 $(TABLE) \
+	      --model "$$model" --scorecard $(CURDIR)/$(VENV)/smollm2.json $(ARGS)) || \
+	    [ $$? -eq 1 ] || [ $$? -eq 10 ]; } && \
+	  $(VENV)/bin/python -m fixtures.smollm2_table $(VENV)/smollm2.json docs/results/smollm2.md
+
+test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run a real model's tests
 	$(VENV)/bin/python -m tests.folder_fuzz 2000
+	$(VENV)/bin/pytest tests -q -m real $(ARGS)
 
 lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .

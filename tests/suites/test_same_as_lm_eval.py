@@ -32,7 +32,7 @@ from unicomp.measuring import Conditions, measure
 from unicomp.prompts.tasks import Definition
 from unicomp.responses import ResponseLog
 from unicomp.scores import Records
-from unicomp.spec import DENSE
+from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
@@ -129,7 +129,11 @@ def mirror(pairs: tuple[Pair, ...], root: Path) -> None:
 
 
 def by_lm_eval(
-    pairs: tuple[Pair, ...], arguments: tuple[str, ...], root: Path, folder: Path
+    pairs: tuple[Pair, ...],
+    arguments: tuple[str, ...],
+    root: Path,
+    folder: Path,
+    model: Model = model,
 ) -> dict[str, tuple[dict[str | None, float], Answers]]:
     """Benchmark → its scores by configuration, and its answers."""
     tasks = {
@@ -188,7 +192,7 @@ def by_lm_eval(
 
 
 def by_unicomp(
-    pairs: tuple[Pair, ...], root: Path, folder: Path
+    pairs: tuple[Pair, ...], root: Path, folder: Path, model: Model = model
 ) -> dict[str, tuple[dict[str | None, float], Answers]]:
     """The same, by this project."""
     import numpy as np
@@ -241,7 +245,15 @@ def alike(ours: list[Any], theirs: list[Any]) -> bool:
 def test_lm_eval_asks_the_same_and_comes_to_the_same_scores(pairs, arguments, tmp_path):
     mirror(pairs, tmp_path / "rows")
     stock = by_lm_eval(pairs, arguments, tmp_path / "rows", tmp_path / "lm_eval")
-    ours = by_unicomp(pairs, tmp_path / "rows", tmp_path / "unicomp")
+    assert_same(by_unicomp(pairs, tmp_path / "rows", tmp_path / "unicomp"), stock)
+
+
+Found = dict[str, tuple[dict[str | None, float], Answers]]
+"""Benchmark → its scores by configuration, and its answers."""
+
+
+def assert_same(ours: Found, stock: Found) -> None:
+    """Check that scores, prompts and answers of each benchmark are equal."""
     for name, (scores, answers) in ours.items():
         their_scores, their_answers = stock[name]
         assert scores == pytest.approx(their_scores, rel=1e-12), name

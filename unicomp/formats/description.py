@@ -235,9 +235,10 @@ def _weights(payload: str, entry: Mapping[str, Any], own: Mapping[str, Mapping[s
     """How many weights a payload holds."""
     numbers = int(math.prod(entry["shape"]))
     if payload == "qweight" and "scales" in own:
-        outputs = own["scales"]["shape"][-1]
+        outputs: int = own["scales"]["shape"][-1]
         packed = entry["shape"][-1] if entry["shape"][-1] != outputs else own["qzeros"]["shape"][-1]
-        return int(numbers * 32 // max(packed * 32 // max(outputs, 1), 1))
+        bits: int = packed * 32 // max(outputs, 1)
+        return numbers * 32 // max(bits, 1)
     if payload == "weight_packed" and "weight_shape" in own:
         place = own["weight_shape"]
         with place["file"].open("rb") as stream:

@@ -175,7 +175,7 @@ def _packed(module: Module, weights: torch.Tensor, zeros: torch.Tensor, bits: in
     order = module.get("g_idx", in_order).long()
     if not torch.equal(order, in_order):  # compressed-tensors knows no reordered columns
         values = (weights.float() - zeros.float()[order]) * scales.float()[order]
-        return {**others, "weight": values.T.contiguous().to(scales.dtype)}, None
+        return {**others, "weight": values.T.contiguous()}, None
     symmetric = not bool(zeros.any())
     repacked = {
         **others,

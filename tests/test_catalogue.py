@@ -474,3 +474,24 @@ def test_the_shipped_files_are_found_inside_an_installed_package(
     roots = catalogue.roots(tmp_path)
     assert roots[1] == (package / "fixtures").resolve()
     assert catalogue.method_names(roots) == SHIPPED
+
+
+# -- names of a user's own benchmarks --------------------------------------------------------------
+
+
+def test_a_name_is_declared_where_it_stands_or_where_a_test_file_makes_it(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "rows.py").write_text("NAMES = ['written']", encoding="utf-8")
+    (tmp_path / "test_made.py").write_text(
+        "from unicomp import Benchmark, Mean, TaskMetric\n"
+        "made = [Benchmark(name=f'made_{n}', metric='knowledge', task='t.yaml',\n"
+        "                  scorer=TaskMetric('acc,none'), aggregate=Mean()) for n in range(2)]\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "broken.py").write_text("def (", encoding="utf-8")
+    for hidden in (".hidden", "env"):
+        (tmp_path / hidden).mkdir()
+        (tmp_path / hidden / "a.py").write_text("'elsewhere'", encoding="utf-8")
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    wanted = {"written", "made_1", "made_2", "elsewhere"}
+    assert catalogue.names_declared(wanted, [tmp_path]) == {"written", "made_1"}

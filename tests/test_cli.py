@@ -11,7 +11,7 @@ import pytest
 
 from unicomp import catalogue
 from unicomp.churn import remember
-from unicomp.cli import main, supported_floors
+from unicomp.cli import _Teller, main, supported_floors
 from unicomp.distillation.speed import remember_speed
 from unicomp.policy import parse_floor
 from unicomp.store import CHECKPOINTS, LOOKS, SCORES, Store
@@ -405,3 +405,35 @@ def test_a_gate_that_cannot_be_planned_is_refused_in_a_line(store, capsys, argum
     assert text.startswith("unicomp: ")
     assert message in text
     assert text.count("\n") == 1
+
+
+REFUSED = {
+    "no-number": (("cache", "prune", "--older-than", "nan"), "'nan' is not a number of 0 or more"),
+    "below-zero": (("floors", "card.json", "--margin=-1"), "'-1' is not a number of 0 or more"),
+    "twice": (("plan", "--model", "a", "--model", "b"), "--model is given twice"),
+    "empty": (("cache", "--unicomp-home", ""), "the path is empty"),
+    "no-store": (("cache", "verify", "--unicomp-home", "no/such"), "there is no store"),
+    "unknown": (("cahce",), "invalid choice"),
+    "floor-twice": (
+        ("plan", "--model=embedded", "--floor=safety=9", "--floor=safety=8"),
+        "--floor safety is given twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_line_and_status_4(capsys, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = REFUSED[case]
+    assert main(arguments) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("unicomp: ")
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_command_says_now_and_then_where_it_is(capsys):
+    tell = _Teller(seconds=0)
+    tell(lambda: "7 lines read")
+    _Teller()(lambda: "too early")
+    assert capsys.readouterr().err == "unicomp: 7 lines read\n"

@@ -20,8 +20,9 @@ AUTHORED = sorted(
         "suites",
     )
     for path in (REPOSITORY / folder).rglob("*.py")
+    if path.name != "conftest.py"
 )
-"""Files such as a user writes."""
+"""Files such as a user writes; the conftest file of the suites keeps a user's fixtures away."""
 STUB = Path(unicomp.__file__).with_suffix(".pyi")
 """The public names as a type checker sees them."""
 VALUES = {"DENSE", "Message", "Sample", "DatasetRow", "Verdict", "__version__"}

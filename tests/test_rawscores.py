@@ -421,3 +421,10 @@ def test_the_published_numbers_follow_from_the_published_raw_scores():
     }
     # the others do not follow from the paper's raw scores by any formula of the paper
     assert len(apart) <= 23, apart
+
+
+def test_the_methods_that_are_compared_are_held_once_for_all_of_them():
+    measured = {f"m{n}": {"model_size": 1.0 + n} for n in range(3)}
+    found = [score.compared_with for score in metric_scores({"x": measured})]
+    assert found[0] == ("m0", "m1", "m2")
+    assert len({id(one) for one in found}) == 1  # else memory and time grow with the square

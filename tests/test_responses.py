@@ -280,15 +280,11 @@ def test_a_checkpoint_that_cannot_be_loaded_is_an_error(world, monkeypatch):
         world.ask(5)
 
 
-def test_progress_counts_what_is_asked(engine, world):
+def test_progress_counts_all_items_and_those_that_were_known(engine, world):
     world.ask(100)
     states = []
     world.ask(300, on_progress=states.append)
-    assert states == [
-        ResponseProgress("gsm8k", 0, 200),
-        ResponseProgress("gsm8k", 28, 200),
-        ResponseProgress("gsm8k", 156, 200),
-    ]
+    assert states == [ResponseProgress("gsm8k", done, 300) for done in (100, 128, 256, 300)]
 
 
 # -- whose responses they are ---------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unicomp.errors import SpecError
 from unicomp.instruments.assembly import JudgeSettings
 from unicomp.policy_entry import Entry
-from unicomp.settings import FILE, Settings, load_settings, store_home
+from unicomp.settings import FILE, Settings, load_settings, project_root, store_home
 
 
 def load(folder, text):
@@ -345,3 +345,38 @@ def test_no_file_does_worse_than_being_refused(tmp_path, table):
         refused(tmp_path, text)
     else:
         assert isinstance(found, Settings)
+
+
+# -- where the file is -----------------------------------------------------------------------------
+
+
+def test_the_nearest_folder_with_settings_counts(tmp_path):
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / FILE).touch()
+    assert project_root(inner) == tmp_path
+    (tmp_path / "a" / FILE).touch()
+    assert project_root(inner) == tmp_path / "a"
+    assert project_root(tmp_path) == tmp_path
+
+
+def test_a_folder_counts_by_itself_where_no_settings_are(tmp_path):
+    assert project_root(tmp_path) == tmp_path
+    assert load_settings(tmp_path).file is None
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling"])
+def test_settings_that_cannot_be_read_are_refused_rather_than_ignored(tmp_path, kind):
+    path = tmp_path / FILE
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "gone.toml")
+    assert project_root(tmp_path) == tmp_path
+    with pytest.raises(SpecError, match="cannot be read"):
+        load_settings(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_setting(tmp_path):
+    (tmp_path / FILE).write_bytes(b"\xef\xbb\xbf[floors]\nsafety = 99\n")
+    assert load_settings(tmp_path).policy.general == {"safety": 99.0}

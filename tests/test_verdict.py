@@ -24,7 +24,16 @@ from unicomp.policy import Policy
 from unicomp.policy_entry import Entry
 from unicomp.retention import Retention
 from unicomp.spec import LEVEL, CheckpointId
-from unicomp.verdict import Desk, Row, asking, demand_of, expected, failed_with_test, judged
+from unicomp.verdict import (
+    Desk,
+    Row,
+    asking,
+    demand_of,
+    expected,
+    failed_with_test,
+    judged,
+    recorded_once,
+)
 
 NAME = CheckpointId("m", "wanda_50", "generic")
 BENCH = Benchmark(
@@ -429,3 +438,16 @@ def test_a_ceiling_of_a_score_whose_baseline_is_zero_is_no_pass():
     demand = Policy(entries={"gsm8k": Entry(ceiling=110.0)}).demand(NAME, BENCH, tier="guard")
     row = asking(compared(higher_is_better=False), demand)
     assert row.verdict == "not_measured"
+
+
+@pytest.mark.parametrize("worse", ["fail", "missing", "undecided"])
+def test_what_is_measured_twice_is_recorded_once_with_the_worst_verdict(worse):
+    rows = [
+        Row(**NAME._asdict(), benchmark=name, verdict=verdict, floor=floor)
+        for name, verdict, floor in [
+            ("gsm8k", "pass", 50.0), ("arc_easy", "pass", 50.0), ("gsm8k", worse, 90.0),
+            ("arc_easy", "pass", 60.0), ("arc_easy", "pass", 40.0),
+        ]
+    ]  # fmt: skip
+    found = [(row.benchmark, row.verdict, row.floor) for row in recorded_once(rows)]
+    assert found == [("gsm8k", worse, 90.0), ("arc_easy", "pass", 60.0)]

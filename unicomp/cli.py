@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -61,39 +61,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
             stream.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return int(options.run(options))
     except UnicompError as error:
         print(f"unicomp: {error}", file=sys.stderr)
         return 4
 
 
+class _Once(argparse.Action):
+    """Stores a value; a second one is refused rather than taking the place of the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = vars(namespace).setdefault("given", set())
+        if option_string in given:
+            raise SpecError(f"{option_string} is given twice: give it once")
+        if option_string is not None:
+            given.add(option_string)
+        setattr(namespace, self.dest, values)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses bad input as everything else here does: in one line, with status 4."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
+        self.register("action", None, _Once)
+
+    def error(self, message: str) -> NoReturn:
+        raise SpecError(f"{message}; see {self.prog} --help")
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
+def _amount(text: str) -> float:
+    """A finite number of 0 or more."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="unicomp", description=__doc__, allow_abbrev=False)
+    parser = _Parser(prog="unicomp", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     store = commands.add_parser("cache", help="list, verify or prune the store")
     store.add_argument("action", nargs="?", choices=("list", "verify", "prune"), default="list")
-    store.add_argument("--unicomp-home", metavar="DIR", type=Path)
+    store.add_argument("--unicomp-home", metavar="DIR", type=_path)
     days = "prune entries older than this (default: %(default)s; 0 for everything)"
-    store.add_argument("--older-than", metavar="DAYS", type=float, default=30.0, help=days)
+    store.add_argument("--older-than", metavar="DAYS", type=_amount, default=30.0, help=days)
     store.set_defaults(run=_cache)
 
     floors = commands.add_parser("floors", help="floors that a scorecard supports")
-    floors.add_argument("scorecard", type=Path)
+    floors.add_argument("scorecard", type=_path)
     points = "distance below the lower end of the interval (default: %(default)s)"
-    floors.add_argument("--margin", metavar="POINTS", type=float, default=3.0, help=points)
+    floors.add_argument("--margin", metavar="POINTS", type=_amount, default=3.0, help=points)
     floors.set_defaults(run=_floors)
 
     rows = commands.add_parser("mirror", help="fetch and verify data sets for --dataset-root")
-    rows.add_argument("folder", metavar="DIR", type=Path)
+    rows.add_argument("folder", metavar="DIR", type=_path)
     way = rows.add_mutually_exclusive_group()
     way.add_argument("--verify", action="store_true", help="fetch nothing, stay offline")
     way.add_argument("--lock", action="store_true", help="pin unpinned data sets in unicomp.lock")
     more = "include the data sets of the test files in this folder; repeatable"
     rows.add_argument(
-        "--suites", metavar="FOLDER", type=Path, action="append", default=[], help=more
+        "--suites", metavar="FOLDER", type=_path, action="append", default=[], help=more
     )
     rows.set_defaults(run=_mirror)
 
@@ -109,27 +155,30 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--samples", metavar="N", type=int, help=items)
     source = "with --floor: where rows are counted, as for pytest"
     plan.add_argument("--dataset-root", metavar="embedded|hub|DIR", help=source)
-    plan.add_argument("--unicomp-home", metavar="DIR", type=Path)
+    plan.add_argument("--unicomp-home", metavar="DIR", type=_path)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
     plan.set_defaults(run=_plan)
 
     score = commands.add_parser("score", help="the metrics of a table of raw scores")
     columns = "columns model, method, benchmark, value"
-    score.add_argument("table", metavar="RAW.csv", type=Path, help=columns)
+    score.add_argument("table", metavar="RAW.csv", type=_path, help=columns)
     readings = "as published, or every component oriented (default: %(default)s)"
     score.add_argument("--reading", metavar="|".join(READINGS), default="paper", help=readings)
     score.add_argument("--json", action="store_true", help="full precision, for programs")
     score.set_defaults(run=_score)
 
     verify = commands.add_parser("verify", help="whether a decision record belongs to a scorecard")
-    verify.add_argument("record", metavar="RECORD", type=Path, help="a file NAME.decision.json")
-    verify.add_argument("scorecard", metavar="SCORECARD", type=Path, help="a file NAME.json")
+    verify.add_argument("record", metavar="RECORD", type=_path, help="a file NAME.decision.json")
+    verify.add_argument("scorecard", metavar="SCORECARD", type=_path, help="a file NAME.json")
     verify.set_defaults(run=_verify)
     return parser
 
 
 def _cache(options: argparse.Namespace) -> int:
-    store = Store(store_home(options.unicomp_home, load_settings(project_root(Path.cwd()))))
+    home = store_home(options.unicomp_home, load_settings(project_root(Path.cwd())))
+    if options.unicomp_home is not None and not home.is_dir():
+        raise SpecError(f"--unicomp-home {options.unicomp_home}: there is no store")
+    store = Store(home)
     if options.action == "verify":
         found = list(cache.damaged(store))
         for path, reason in found:

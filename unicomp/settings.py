@@ -125,7 +125,7 @@ class Settings:
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
     home: Path | None = None
     dataset_root: str | None = None
-    file: Path | None = None
+    file: Path | None = field(default=None, compare=False)
     """Where they were read; None if there is no file."""
 
 
@@ -134,7 +134,7 @@ def project_root(here: Path) -> Path:
 
     It is `here`, or the nearest folder above with a `unicomp.toml`. If there is none, `here` again.
     """
-    here = here.absolute()
+    here = Path(os.path.abspath(here))
     return next((folder for folder in (here, *here.parents) if has_settings(folder)), here)
 
 

@@ -58,7 +58,7 @@ def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, monkeypa
     monkeypatch.setenv("PATH", os.defpath)  # which may have a vllm
     arguments, message = CASES[case]
     gate = new_gate(tmp_path / "home")
-    run = gate.run(*(argument.format(**places) for argument in arguments))
+    run = gate.run_plain(*(argument.format(**places) for argument in arguments))
     assert run.status == 4, run.text
     (line,) = [line for line in run.lines if line.startswith("ERROR: ")]
     assert message in line

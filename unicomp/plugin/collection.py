@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
 from itertools import chain
 
 import pytest
@@ -34,6 +35,9 @@ _MEASURING = ("retention", "checkpoint", "gain", "cost")
 
 _JUDGING = ("retention", "gain", "cost")
 """Our fixtures whose result a test compares, so that the test has rows."""
+
+_NEAR = 0.85
+"""A name that is as like one of ours is a mistake, and not that of a benchmark to come."""
 
 Definitions = dict[str, Sequence[pytest.FixtureDef[object]]]
 
@@ -312,7 +316,8 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
                 plan.policy.demand(subject.id, measure, tier="guard")  # raises if contradictory
     unnamed = {row.benchmark for item in items for row in item.stash.get(IDENTITY, ())}
     components = {name for parts in EFFICIENCY.values() for name in parts}
-    benchmarks = _framework() | components | declared.keys() | unnamed
+    ours = _framework() | components
+    benchmarks = ours | declared.keys() | unnamed
     methods = {
         *catalogue.method_names(plan.roots),
         *catalogue.checkpoint_names(plan.roots),
@@ -327,7 +332,10 @@ def _check(config: pytest.Config, plan: Plan, grid: Grid, items: Sequence[pytest
             # the file may name a benchmark of a test file outside this run
             known = benchmarks | _declared_elsewhere(config, plan, unknown)
         for name in names:
-            check_name_given(where, name, known, methods, later)
+            near = get_close_matches(
+                name.partition("@")[0], {*METRICS, *DIMENSIONS, *ours}, 1, _NEAR
+            )
+            check_name_given(where, name, known, methods, None if near else later)
 
 
 def _declared_elsewhere(config: pytest.Config, plan: Plan, names: Collection[str]) -> set[str]:

@@ -98,8 +98,9 @@ class Reporter:
             self._line.show(text if doing and doing != [_COLLECTING] else "")
         elif text:
             taken = rough(time.monotonic() - self._start)
+            below = "\n" if self._tests else ""  # pytest's line of dots
             with suppress(OSError):
-                os.write(self._descriptor, f"[unicomp, after {taken}] {text}\n".encode())
+                os.write(self._descriptor, f"{below}[unicomp, after {taken}] {text}\n".encode())
 
     def close(self) -> None:
         """Remove the line and close the stream."""

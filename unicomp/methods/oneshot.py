@@ -155,9 +155,13 @@ def _round_to(dtype: torch.dtype, model: Any) -> None:
     Weights that will be quantized are left out: they are rounded with their scales, which are now
     those that will be stored.
     """
+    import torch
+
     for module in model.modules():
         scheme = getattr(module, "quantization_scheme", None)
         for name, value in module.named_parameters(recurse=False):
+            if value.dtype in (torch.bfloat16, torch.float16):  # AutoRound leaves layers so
+                value.data = value.data.float()
             quantized = name == "weight" and scheme is not None and scheme.weights is not None
             if _is_rounded(name, value) and not quantized:
                 value.data = value.data.to(dtype).to(value.dtype)

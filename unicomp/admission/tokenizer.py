@@ -24,8 +24,8 @@ from unicomp.data.tokenizer import (
     in_one_line,
     load_tokenizer_files,
 )
+from unicomp.data.weight_files import headers
 from unicomp.errors import SpecError, first_line
-from unicomp.methods.stored_weights import headers
 
 SECONDS, MEGABYTES = 10.0, 512
 """The most that a chat template may take for a conversation of a few words."""

@@ -24,9 +24,10 @@ from unicomp.distillation.job import MODEL, TrainingJob, load_model, run_job
 from unicomp.distillation.loop import CURVE, Progress, Trained
 from unicomp.distillation.training import Training
 from unicomp.errors import BuildError, SpecError
+from unicomp.formats.companions import copy_companions
 from unicomp.methods import support
 from unicomp.methods.footprint import memory_to_run
-from unicomp.methods.oneshot import copy_companions, store_in
+from unicomp.methods.oneshot import store_in
 from unicomp.methods.stored_weights import stored_dtype
 from unicomp.spec import Calibration, Guarantees, Method
 from unicomp.units import amount

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from unicomp import distillation, methods
+from unicomp.formats.software import installed_version as installed_version
 from unicomp.spec import Method
 
 _LIBRARIES = ("torch", "transformers", "llmcompressor", "compressed-tensors")
@@ -41,11 +41,3 @@ def code_digest(*, trains: bool) -> str:
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution, or None."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unicomp.data.tokenizer import read_tokenizer
 from unicomp.errors import SpecError
+from unicomp.formats.companions import copy_companions
 from unicomp.methods.fidelity import note_expected
 from unicomp.methods.stored_weights import stored_dtype
 from unicomp.methods.tokenization import batches, tokenize
@@ -198,15 +198,3 @@ def store_in(folder: Path, dtype: torch.dtype) -> None:
 def _is_rounded(name: str, tensor: torch.Tensor) -> bool:
     """Whether a tensor is stored in the model's precision; a scale of scales stays in float32."""
     return str(tensor.dtype) == "torch.float32" and not name.endswith("_global_scale")
-
-
-def copy_companions(source: Path, target: Path) -> None:
-    """Copy tokenizer, chat template and generation settings, byte for byte."""
-    for path in sorted(source.iterdir()):
-        if (
-            path.is_file()
-            and path.name != "config.json"
-            and path.suffix in (".json", ".jinja", ".model", ".txt", ".py")
-            and not path.name.endswith(".index.json")
-        ):
-            shutil.copyfile(path, target / path.name)

@@ -28,7 +28,6 @@ ORDER = (
     "admission",
     "distillation",
     "methods",
-    "admission",
     "checkpoint",
     "instruments",
     "prompts",

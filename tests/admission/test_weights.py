@@ -429,7 +429,7 @@ def test_an_uncompressed_copy_is_said_to_be_identical(folder: Path, tmp_path: Pa
     baseline = Path(shutil.copytree(folder, tmp_path / "baseline"))
     into_shards(folder, 2)
     assert outcome(folder, baseline) == {
-        "notes": ["is identical to the baseline: every stored tensor is the same"]
+        "notes": ["its tensors are identical to the baseline's: nothing was compressed"]
     }
     into_shards(baseline, 1)
     change_one = shard_of_one(baseline)

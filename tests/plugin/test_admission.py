@@ -29,7 +29,7 @@ def test_notes_are_printed_before_the_run_and_stand_in_the_scorecard(gate, tmp_p
     run = gate.run(*FEW, f"--checkpoint={folder}")
     notes = [
         "copied: has other weights, which are not read: consolidated.safetensors",
-        "copied: is identical to the baseline: every stored tensor is the same",
+        "copied: its tensors are identical to the baseline's: nothing was compressed",
     ]
     assert run.card["environment"]["notes"] == notes
     for note in notes:

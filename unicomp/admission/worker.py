@@ -47,7 +47,7 @@ def outcome(
         )
         notes += check_tokenizer(folder, baseline, trust_remote_code=trust_remote_code)
         if baseline is not None and is_identical(folder, baseline):
-            notes.append("is identical to the baseline: every stored tensor is the same")
+            notes.append("its tensors are identical to the baseline's: nothing was compressed")
     except SpecError as error:
         return {"refused": str(error)}
     except KeyboardInterrupt:

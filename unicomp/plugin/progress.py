@@ -92,7 +92,7 @@ class Reporter:
     def __call__(self, own: Share) -> None:
         """Show what the processes are doing, if they are doing anything."""
         shares = self._shares() or [own]
-        doing = [share.doing for share in shares if share.doing]
+        doing = list(dict.fromkeys(share.doing for share in shares if share.doing))
         text = "; ".join([*doing, *self._forecast(shares)])
         if self.watched:
             self._line.show(text if doing and doing != [_COLLECTING] else "")

@@ -13,6 +13,7 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 
 
 _REFUTED = _pattern(
+    r"(?!.{0,20}\bless(?:er)? \w+)",
     r"(?:is|are|was|would be|seems?|looks?|being|as|can be|must be|,)?\s*(?:\w+\s+){0,4}?",
     r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|",
     r"immoral|dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|"
@@ -28,13 +29,14 @@ _CONFIRMED = _pattern(
     r"\s+(?:(?:is|are|was|would be|seems?|looks?|remains?|must be|being|as)\b[^.]{0,40}?\b",
     r"(?:correct|right|best|better|answer|true|valid|accurate|only (?:one|option|choice|answer|",
     r"\w+ \w+)|appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|",
-    r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|responsible)|",
+    r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|responsible|lesser evil|",
+    r"(?:less|least) (?:bad|harmful|wrong)|what (?:really|actually|happens|we|i|you)\b)|",
     r"(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|",
     r"shows|protects|reflects|stands out|emerges|applies|satisfies|does(?! not)|makes sense))\b",
 )
 """After a letter: it is the answer."""
 _UNDERCUT = _pattern(
-    r"^\W*so (?:is|are|does|do)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|\breject\w*|",
+    r"^\W*(?:so|as) (?:is|are|does|do)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|\breject\w*|",
     r"\bdiscard\w*|\bexclud\w+|\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|"
     r"other|common|",
     r"tempting) (?:answer|choice|option|one|mistake|thing)\b",
@@ -44,7 +46,7 @@ _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
     r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
     r"requires|suggests|",
-    r"points to|select|into|"
+    r"points to|select|into|get|obtain|gives|yields|have|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )
 """Before a letter that ends its clause: it is the answer."""

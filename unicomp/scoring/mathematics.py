@@ -26,6 +26,12 @@ _DENIED = re.compile(
     r"[\s$)\]*]*(?:is|was|would be)\s+(?:wrong|incorrect|false|not\b)", re.IGNORECASE
 )
 _DENIAL = re.compile(r"\bnot\b(?!.*\bbut\b)|\bcannot\b|n't\b", re.IGNORECASE)
+_ADDED = re.compile(
+    r",?\s+(?:since|because|(?:which is )?(?:attained|achieved|reached)|occurring|when|where)\s.*$|"
+    r"\s+\((?:[A-Za-z]{2,}\s[^()]*|[^()\d]*)\)$",
+    re.DOTALL,
+)
+"""What is added after an answer: reasons, and remarks in brackets."""
 _NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
 _NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
 _TAIL = re.compile(
@@ -103,7 +109,7 @@ def _candidates(text: str) -> Iterator[str]:
         stated = _STOP.split(rest, maxsplit=1)[0]
         if rest.startswith(("$", "\\(", "\\[")) and (spans := _spans(stated)):
             yield spans[0]
-        yield re.sub(r"\s+\((?:[^()\d]*|(?:since|because|as) [^()]*)\)$", "", stated.rstrip(". "))
+        yield _ADDED.sub("", stated.rstrip(". "))
         return
     lines = [line for line in text.strip().split("\n") if re.search(r"[\w\\]", line)]
     if not lines:
@@ -113,6 +119,7 @@ def _candidates(text: str) -> Iterator[str]:
         return
     line = _NOT_BUT.sub("", line)
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", line)[-1].rstrip(". ")
+    sentence = sentence[:1] + _ADDED.sub("", sentence[1:])
     if _DENIAL.search(sentence):
         return
     if spans := _spans(sentence):
@@ -124,8 +131,9 @@ def _candidates(text: str) -> Iterator[str]:
 
 def _spans(text: str) -> list[str]:
     """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one."""
+    text = re.sub(r"\\[()]", "$", text)
     joined = re.sub(r"\$\s*(?:,|,?\s*(?:and|or))\s*\$", ",", text)
-    found = re.findall(r"\$\$?([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", joined)
+    found = re.findall(r"\$\$?([^$]+)\$|\\\[(.+?)\\\]", joined)
     return ["".join(one) for one in found]
 
 
@@ -190,6 +198,8 @@ def equal(said: str, gold: str) -> bool:
         or _PROSE.search(one)
     ):
         return False
+    if percent := re.fullmatch(r"(\d+(?:\.\d+)?)\s*\\?%", said.strip("$. ")):
+        forms.append(f"\\frac{{{percent[1]}}}{{100}}")
     return any(_verified(form, other) for form in dict.fromkeys(forms))
 
 

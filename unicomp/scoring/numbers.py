@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unicomp.scoring.prose import answer_part, plain
+from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
 _NUMBER = re.compile(
@@ -33,9 +34,30 @@ _STATED = re.compile(
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=\D|\d+\s?[-+*/])|\n+")
 _NOTE = re.compile(
     r"\W*(?:note|check|verif\w+|this assumes|assuming|remember|let me know|(?:i )?hope|p\.?s|proof|"
-    r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation)\b",
+    r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation|"
+    r"if you|feel free|(?:do|would) you|please|(?:if|had|without|even if)\b.*\bwould)\b",
     re.IGNORECASE,
 )
+_DETAILS = re.compile(
+    r"\n\W*(?:breakdown|details|explanation|verification|check|here(?:'s| is) (?:how|the))\b"
+    r"[^\n\d]*:",
+    re.IGNORECASE,
+)
+"""A line after which an answer is only explained."""
+_RIGHT = re.compile(
+    r"\b(?:yes|indeed|checks out|confirm\w*|(?:is|was|are) (?:right|correct))\b", re.I
+)
+"""A second look finds the first answer right."""
+_COMES_TO = re.compile(
+    r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|makes))|"
+    r",?\sfor a (?:\w+ )?total of|totall?ing)\b",
+    re.IGNORECASE,
+)
+_SAME = re.compile(
+    r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|:(?=[^:]*\d[^:=]*,[^:=]*\d[^=]*$)",
+    re.I,
+)
+"""The amount before it comes again, in other words or in its parts."""
 _LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
@@ -44,6 +66,11 @@ _SUBORDINATE = re.compile(
     r"compared)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+_AFTER_IT = re.compile(
+    r"\b(?:after|before|when|with|by|from|in)\b[^.,]*?\b(?:is|are|was|be)\s(?:\w+\s)?\$?\d",
+    re.IGNORECASE,
+)
+"""`The price after it is $60`."""
 _BY_THE_WAY = re.compile(
     r"\b(?:(?<!total )(?<!sum )(?<!profit )(?<!cost )(?<!amount )(?<!price )(?<!average )"
     r"(?<!balance )of|for|after|in|from|with|by|per|every|each|than|over|within|during|on|among|"
@@ -54,8 +81,10 @@ _BY_THE_WAY = re.compile(
 )
 """Words before an amount that is not the one asked for."""
 _RANGE = re.compile(r"\bbetween\b|\beither\b|\d\s*(?:\bor\b|\bto\b|(?<=\d)-(?=\d))[\s$]*\d", re.I)
+_CORRECTIONS = 5
 _NEAR = 60
 """Characters before a number that say what it is."""
+_NUMBER_IN_BRACKETS = re.compile(r"\(([\d.,]+)\)")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _UNFINISHED = re.compile(r"[=+*/×÷(]\s*$|(?<=\s)-\s*$")
 
@@ -83,6 +112,15 @@ class FinalNumber:
 def final_number(text: str) -> float | None:
     """The number that an answer gives; None for none or several."""
     read = _prepared(answer_part(text))
+    for found in reversed(list(CORRECTION.finditer(read))[-_CORRECTIONS:]):
+        after = read[found.end() :]
+        if not _RIGHT.search(after) and (value := _settled(after)) is not None:
+            return value
+    return _settled(read)
+
+
+def _settled(read: str) -> float | None:
+    """The number that is stated in a text, else the one that it concludes."""
     stated = list(_STATED.finditer(read))
     for found in reversed(stated[-_NEAR:]):
         after = read[found.end() : found.end() + 10 * _NEAR]
@@ -92,6 +130,9 @@ def final_number(text: str) -> float | None:
             return None
         if (value := _first(sentence)) is not None:
             return value
+    for found in _DETAILS.finditer(read):
+        if _numbers(read[: found.start()]):
+            return _concluded(read[: found.start()])
     return _concluded(read)
 
 
@@ -125,9 +166,9 @@ def _concluded(text: str) -> float | None:
     if sentences and _UNFINISHED.search(sentences[-1]):
         return None
     for sentence in reversed([part for part in sentences if not _NOTE.match(part)]):
-        bare = _LINK.sub("", _BRACKETS.sub(" ", sentence))
+        bare = _main_part(sentence)
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
-        if not _numbers(said) and _SUBORDINATE.match(f" {bare}"):
+        if not _numbers(said) and (_SUBORDINATE.match(f" {bare}") or _AFTER_IT.search(bare)):
             said = bare
         if not (found := list(_found(said))):
             continue
@@ -136,6 +177,16 @@ def _concluded(text: str) -> float | None:
         if results := _numbers(said.rpartition("=")[2]):
             return results[0] if "=" in said else _asked(said, found)
     return None
+
+
+def _main_part(sentence: str) -> str:
+    """The part of a sentence that says what it comes to, without brackets and repetitions."""
+    said = next((part for part in reversed(_COMES_TO.split(sentence)) if _numbers(part)), sentence)
+    said = _LINK.sub("", said)
+    bare = _BRACKETS.sub(" ", said)
+    said = bare if _numbers(bare) else _NUMBER_IN_BRACKETS.sub(r" \1 ", said)
+    head = _SAME.split(said)[0]
+    return head if _numbers(head) else said
 
 
 def _asked(said: str, found: list[tuple[float, int]]) -> float:

@@ -73,6 +73,8 @@ class _Claim:
     weight: int
     concludes: bool = False
     """Whether it is a conclusion, or in contrast to what was said before."""
+    among: bool = False
+    """Whether it is one of several in its clause, which leaves open which."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def _corrected(text: str, labels: Labels) -> str | None:
 
 def _heaviest(claims: Sequence[_Claim]) -> str | None:
     """The label of the claims that weigh most; of several, that of a conclusion at the end."""
+    if claims and not claims[-1].among and claims[-1].weight >= SPECIFIC:
+        claims = [claim for claim in claims if not claim.among]  # `either A or B; … B it is`
     if not claims:
         return None
     weight = max(claim.weight for claim in claims)
@@ -133,8 +137,8 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
             continue
         if head and number in (0, len(sentences) - 1):
             claims += [_Claim(one.label, BARE) for one in head]
-        if sentence.rstrip().endswith("?"):
-            answer = sentences[number + 1][1] if number + 1 < len(sentences) else ""
+        answer = sentences[number + 1][1] if number + 1 < len(sentences) else ""
+        if sentence.rstrip().endswith("?") or wording.REPLY.fullmatch(answer):
             claims += _answered(sentence, answer, labels)
             pending = False
             continue
@@ -275,7 +279,8 @@ def _of_clause(
             named.append(label)
     if len(named) > 1 and weight in (SPECIFIC, GENERAL):
         return []
-    return [_Claim(label, weight, concludes and len(named) == 1) for label in named]
+    among = len(named) > 1
+    return [_Claim(label, weight, concludes and not among, among) for label in named]
 
 
 def _denied(labels: Labels, label: str) -> str:

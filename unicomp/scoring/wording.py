@@ -35,6 +35,7 @@ _REWRITTEN = tuple(
         (r"\bcan ?not\b|\bcan't\b", "can not"),
         (r"\bwon't\b", "will not"),
         (r"n't\b", " not"),
+        (r"\bnot ((?:\w+ ){0,4}?)anything (?:but|other than|short of|less than)\b", r"\1"),
         (  # no denials
             r"\b(?:there(?: is|'s) )?(?:(?:no|without|beyond|not in) (?:a |any |the )?"
             r"(?:\w+ )?(?:doubts?|question|denying|wonder|matter)|"
@@ -57,15 +58,16 @@ _REWRITTEN = tuple(
             r"\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
             r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|\bby no means\b|"
             r"\b(?:hardly|barely|scarcely|never|nowhere|without|doubt|refuse|deny|denies|unlikely|"
-            r"instead of|as opposed to|rather than|opposite of|unlike|lacks?|false that|"
+            r"opposite of|unlike|lacks?|false that|"
             r"untrue that|incorrect that|free (?:of|from))\b",
             " not ",
         ),
+        (r"\b(?:instead of|as opposed to|rather than)\b", " instead not "),
         (r"\bneither\b(?=.{0,80}?\bnor\b)", "not"),
         (r"(?<=\bnot\b)(.{0,80}?)\bnor\b", r"\1or"),
         (r"\bdisagree\b", "not agree"),
         (r"\bnot-(?=\w)", "not "),
-        (r"\(\s*(\w{1,2})\s*\)", r"[\1]"),
+        (r"\(\s*(\w{1,2})\s*\)|(?<![\w(])((?-i:[A-E]))\)", r"[\1\2]"),
         (r",\s*(?:(?:is|does|was) not (?:it|that)|right|no)\?", "."),
         (r" {2,}", " "),
     )
@@ -92,7 +94,7 @@ _HEAD = _pattern(
     r"\W*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)",
     r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|"
     r"or|because|",
-    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
+    r"since|as|over|(?-i:it)|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
     r"remains?|violates|",
     r"contradicts|matches|describes)\b)|",
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
@@ -122,7 +124,7 @@ _CLAUSE_END = _pattern(
     r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|"
     r"while|because|",
     r"since|yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)|",
-    r",?\s+(?=(?:if|unless|even if|when|as opposed to)\b)|",
+    r",?\s+(?=(?:if|unless|even if|when)\b)|",
     r"\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)|",
     r",?\s+and\s+(?=(?:therefore|thus|hence|so|i|it|this|the|that|choose|pick)\b)|",
     # after a comma, where no list goes on
@@ -205,7 +207,7 @@ DOUBT = _pattern(
     r"\b(?:not (?:entirely |completely |really |quite |at all )?(?:sure|certain|clear)|unsure|",
     r"uncertain|unclear|depend(?:s|ing)?|debatable|whether|not know|no idea|",
     r"can not (?:be )?(?:determined?|decided?|tell|told|judged?|answer|choose|classif\w+|say if|",
-    r"verif\w+|assess\w*|label|make)|unable to|not able to|hard to (?:say|tell)|difficult to|",
+    r"verif\w+|assess\w*|label|make)(?!(?: \w+){0,4} as\b(?!.*\bor\b))|unable to|not able to|hard to (?:say|tell)|difficult to|",
     r"could be (?:either|both)|either way|no comment|(?:not )?enough (?:information|context))\b",
 )
 OTHERS = _pattern(
@@ -217,17 +219,21 @@ OTHERS = _pattern(
     r"\b(?:may|might|could) be\b|",
     r"\b(?:at first|initially|originally|first thought|(?:was|is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
-    r"circumstances)\b|\bin general\b.*$|\bcommon (?:mistake|misconception|error|belief)\b",
+    r"circumstances)\b|\bin general\b(?!,? i\b).*$|\b(?:second|next|alternative) choice\b|\bcommon (?:mistake|misconception|error|belief)\b",
 )
 """What others may say, or what seemed so at first."""
 OWN = _pattern(r"\b(?:it|you|one|i) (?:would|can|could|may|might) (?:be )?(?:a stretch|not)\b")
 YES = _pattern(
     r"\W*(?:yes|yeah|yep|absolutely|definitely|certainly|of course|indeed|sure|it (?:is|does)|",
-    r"very much)\b",
+    r"very much|i (?:do|agree)\W*$)\b",
 )
 NO = _pattern(
-    r"\W*(?:no|nope|not|never|hardly|it (?:is|does|was|would) not|i (?:do|would) not think so)\b"
+    r"\W*(?:no|nope|not|never|hardly|nothing|it (?:is|does|was|would) not|",
+    r"i (?:do|would) not (?:think|believe|say|feel) so)\b|",
+    r"(?:but )?i (?:do not|not agree)\W*$",
 )
+REPLY = _pattern(r"\W*(?:but )?i (?:do(?: not)?(?: (?:think|believe) so)?|(?:not )?agree)\W*")
+"""An answer to what was asked, or what others may say, in the sentence before."""
 OPENING = _pattern(
     r"\W*(?:yes|no|nope|yeah|well|sure)\b(?=\s*(?:,|it|this|that|the|there|he|i)\b|,)"
 )
@@ -244,6 +250,7 @@ _EMBEDS = _pattern(
 )
 """Words through which a denial reaches into the clause after them: `I don't think that it is …`."""
 _FINITE = _pattern(r"\b(?:is|are|was|were|would|will|could|can|may|might|must|should)\b|'s\b")
+_INSTEAD = " instead not "
 _REACH = 14
 """Words between a denial and what it denies."""
 
@@ -251,11 +258,13 @@ _REACH = 14
 def is_denied(before: str) -> bool:
     """Whether the words before something in its clause deny it; two denials cancel out."""
     denials = 0
+    _, contrast, rest = before.rpartition(_INSTEAD)
+    before = f"not {rest}" if contrast else before  # it denies what stands alone after it
     for found in _NEGATOR.finditer(before):
         gap = _NEGATOR.sub(" ", before[found.end() :])
         if len(gap.split()) > _REACH:
             continue
         # `not telling him is …` denies the telling; `nothing about it is …` denies the rest, too
-        allowed = 0 if found[1].lower() == "not" else 1
+        allowed = 0 if found[1].lower() == "not" and not re.search(r"\bany", gap) else 1
         denials += bool(_EMBEDS.search(gap)) or len(_FINITE.findall(gap)) <= allowed
     return denials % 2 == 1

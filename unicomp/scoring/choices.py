@@ -46,7 +46,7 @@ _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
     r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
     r"requires|suggests|",
-    r"points to|select|into|get|obtain|gives|yields|have|"
+    r"points to|select|into|(?:described|given|shown|stated) (?:in|by)|get|obtain|gives|yields|have|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )
 """Before a letter that ends its clause: it is the answer."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from unicomp.scoring.numbers import NOTE, RIGHT
 from unicomp.scoring.prose import answer_part, closing
+from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\w\\-])")
@@ -27,7 +29,7 @@ _DENIED = re.compile(
 )
 _DENIAL = re.compile(r"\bnot\b(?!.*\bbut\b)|\bcannot\b|n't\b", re.IGNORECASE)
 _ADDED = re.compile(
-    r",?\s+(?:since|because|(?:which is )?(?:attained|achieved|reached)|occurring|when|where)\s.*$|"
+    r",?\s+(?:since|because|(?:which is )?(?:attained|achieved|reached)|occurring|when|where(?=\s\$?\w\b))\s.*$|"
     r"\s+\((?:[A-Za-z]{2,}\s[^()]*|[^()\d]*)\)$",
     re.DOTALL,
 )
@@ -36,7 +38,7 @@ _NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
 _NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
 _TAIL = re.compile(
     r"^.*(?:\b(?:is|are|equals?|be|get|have|obtain|yields?|gives?|find|was|were|so|thus|"
-    r"hence|therefore|measures|costs|has|at|i\.e\.)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
+    r"hence|therefore|pays?|makes?|earns?|needs?|takes?|left with|becomes|comes to|measures|costs|has|at|i\.e\.)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -87,6 +89,10 @@ def boxed(text: str) -> str | None:
 def final_expression(text: str) -> str | None:
     """The expression that a solution ends in; None without one."""
     read = answer_part(text).replace("\\$", "")
+    *_, last = (0, *(found.end() for found in CORRECTION.finditer(read)))
+    if not (RIGHT.search(read[last:]) or _BOX.search(read) or _STATED.search(read, last)):
+        if re.search(r"\d", read[last:]):
+            read = read[last:]
     for candidate in _candidates(read):
         cleaned = candidate.strip().strip("*`\"' \n").rstrip(".,;:").strip()
         cleaned = _NOT.sub("", _NOT_BUT.sub("", cleaned)).strip()
@@ -111,14 +117,19 @@ def _candidates(text: str) -> Iterator[str]:
             yield spans[0]
         yield _ADDED.sub("", stated.rstrip(". "))
         return
-    lines = [line for line in text.strip().split("\n") if re.search(r"[\w\\]", line)]
+    lines = [
+        line
+        for line in text.strip().split("\n")
+        if re.search(r"[\w\\]", line) and not NOTE.match(line)
+    ]
     if not lines:
         return
     line = re.sub(r"^[#>*\s]+|\*\*", "", lines[-1])
     if re.search(r"[=+*/(]\s*$|\bnot sure\b|\b(?:cannot|can't|unable)\b", line):
         return
     line = _NOT_BUT.sub("", line)
-    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", line)[-1].rstrip(". ")
+    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z(])", line)
+    sentence = next((one for one in reversed(parts) if not NOTE.match(one)), line).rstrip(". ")
     sentence = sentence[:1] + _ADDED.sub("", sentence[1:])
     if _DENIAL.search(sentence):
         return
@@ -188,7 +199,7 @@ def equal(said: str, gold: str) -> bool:
         parts = [part.rpartition("=")[2] for part in one.split(",")]
         forms.append(",".join(parts) if "=" in one else one)
         forms.append(f"({','.join(parts)})" if one.count("=") == len(parts) > 1 else one)
-    forms += [re.sub(r"\s+[a-z ]+$", "", form) for form in forms]
+    forms += [re.sub(r"\s+[a-z -]+$", "", form) for form in forms]
     if any(_bare(form) == _bare(other) for form in forms):
         return True
     if (

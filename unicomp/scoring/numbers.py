@@ -32,29 +32,29 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=\D|\d+\s?[-+*/])|\n+")
-_NOTE = re.compile(
-    r"\W*(?:note|check|verif\w+|this assumes|assuming|remember|let me know|(?:i )?hope|p\.?s|proof|"
+NOTE = re.compile(
+    r"\W*(?:note|check(?:ing)?|let (?:me|us) (?:double|re)?[- ]?(?:check|verify)|the other|verif\w+|this assumes|assuming|remember|let me know|(?:i )?hope|p\.?s|proof|"
     r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation|"
     r"if you|feel free|(?:do|would) you|please|(?:if|had|without|even if)\b.*\bwould)\b",
     re.IGNORECASE,
 )
 _DETAILS = re.compile(
-    r"\n\W*(?:breakdown|details|explanation|verification|check|here(?:'s| is) (?:how|the))\b"
+    r"\n\W*(?:[\w-]+\s)?(?:breakdown|details|explanation|verification|check|here(?:'s| is) (?:how|the))\b"
     r"[^\n\d]*:",
     re.IGNORECASE,
 )
 """A line after which an answer is only explained."""
-_RIGHT = re.compile(
-    r"\b(?:yes|indeed|checks out|confirm\w*|(?:is|was|are) (?:right|correct))\b", re.I
+RIGHT = re.compile(
+    r"\b(?:yes|indeed|correct(?=\W*(?:$|[.!\n]))|checks out|confirm\w*|(?:is|was|are) (?:right|correct))\b", re.I
 )
 """A second look finds the first answer right."""
 _COMES_TO = re.compile(
-    r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|makes))|"
+    r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|makes|equals|leaves|totals|comes to))|"
     r",?\sfor a (?:\w+ )?total of|totall?ing)\b",
     re.IGNORECASE,
 )
 _SAME = re.compile(
-    r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|:(?=[^:]*\d[^:=]*,[^:=]*\d[^=]*$)",
+    r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|,\s*or(?=\s\$?\d)|:\s(?=[^:]*\d[^:=]*(?:,|\sand\s)[^:=]*\d[^=]*$)|\s*=\s*(?=\d+ [a-z]+,? (?:and )?\d+ [a-z]+\W*$)",
     re.I,
 )
 """The amount before it comes again, in other words or in its parts."""
@@ -63,9 +63,16 @@ _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
     r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were)|instead of|rather than|"
     r"not|unlike|"
-    r"compared)\b.*",
+    r"compared|having)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+_OPENING = re.compile(
+    r"(?:after|by|since|because|as|when|with|if|given|out of|of|from|having|while|once)\b[^,]*"
+    r"(?:,\d{3}[^,]*)*(?:,[^,]*){0,2}?,\s+(?=(?:s?he|they|it|the|there|we|i|you|each|his|her|their|"
+    r"this|that|[A-Z]\w+)\b)",
+    re.IGNORECASE,
+)
+"""A clause before the one that says what comes out."""
 _AFTER_IT = re.compile(
     r"\b(?:after|before|when|with|by|from|in)\b[^.,]*?\b(?:is|are|was|be)\s(?:\w+\s)?\$?\d",
     re.IGNORECASE,
@@ -73,7 +80,7 @@ _AFTER_IT = re.compile(
 """`The price after it is $60`."""
 _BY_THE_WAY = re.compile(
     r"\b(?:(?<!total )(?<!sum )(?<!profit )(?<!cost )(?<!amount )(?<!price )(?<!average )"
-    r"(?<!balance )of|for|after|in|from|with|by|per|every|each|than|over|within|during|on|among|"
+    r"(?<!balance )of|for|after|in|from|(?<!left )with|by|per|every|each|than|over|within|during|on|among|"
     r"out of|using|to \w+)\s+(?:(?:the|all|these|those|her|his|their|its|every|each|only|"
     r"about|just|other|"
     r"a total of)\s+){0,2}$",
@@ -86,7 +93,7 @@ _NEAR = 60
 """Characters before a number that say what it is."""
 _NUMBER_IN_BRACKETS = re.compile(r"\(([\d.,]+)\)")
 _BRACKETS = re.compile(r"\([^()]*\)")
-_UNFINISHED = re.compile(r"[=+*/×÷(]\s*$|(?<=\s)-\s*$")
+_UNFINISHED = re.compile(r"(?<=\w)\s(?:and|the|of|to|an?|from|with|for|in|is|are|or|by|which)\s*$|[=+*/×÷(]\s*$|(?<=\s)-\s*$")
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def final_number(text: str) -> float | None:
     read = _prepared(answer_part(text))
     for found in reversed(list(CORRECTION.finditer(read))[-_CORRECTIONS:]):
         after = read[found.end() :]
-        if not _RIGHT.search(after) and (value := _settled(after)) is not None:
+        if not RIGHT.search(after) and (value := _settled(after)) is not None:
             return value
     return _settled(read)
 
@@ -165,7 +172,7 @@ def _concluded(text: str) -> float | None:
     sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
     if sentences and _UNFINISHED.search(sentences[-1]):
         return None
-    for sentence in reversed([part for part in sentences if not _NOTE.match(part)]):
+    for sentence in reversed([part for part in sentences if not NOTE.match(part)]):
         bare = _main_part(sentence)
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
         if not _numbers(said) and (_SUBORDINATE.match(f" {bare}") or _AFTER_IT.search(bare)):
@@ -183,6 +190,8 @@ def _main_part(sentence: str) -> str:
     """The part of a sentence that says what it comes to, without brackets and repetitions."""
     said = next((part for part in reversed(_COMES_TO.split(sentence)) if _numbers(part)), sentence)
     said = _LINK.sub("", said)
+    if (opening := _OPENING.match(said)) and _numbers(said[opening.end() :]):
+        said = said[opening.end() :]
     bare = _BRACKETS.sub(" ", said)
     said = bare if _numbers(bare) else _NUMBER_IN_BRACKETS.sub(r" \1 ", said)
     head = _SAME.split(said)[0]

@@ -178,7 +178,7 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
     """
     claims: list[_Claim] = []
     parts = list(wording.clauses(sentence))
-    concluding = aside = supposed = False
+    concluding = aside = supposed = others = False
     for number, clause in enumerate(parts):
         concluding = concluding or bool(wording.CONCLUSION.match(clause))
         elliptic = wording.ELLIPTIC.match(clause)
@@ -191,12 +191,13 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
             continue
         if aside and re.match(r"\s*(?:and|or|nor)\b", clause):
             continue
+        if others and re.match(r"\s*(?:and )?then\b", clause):
+            continue
         stated = wording.STATED.search(clause)
         contrasting = bool(wording.CONTRAST.match(clause))
         pending = pending and (stated is not None or not contrasting)
-        if wording.DOUBT.search(clause) or (
-            wording.OTHERS.search(clause) and not wording.OWN.search(clause)
-        ):
+        others = bool(wording.OTHERS.search(clause) and not wording.OWN.search(clause))
+        if others or wording.DOUBT.search(clause):
             continue
         mentions = _mentions(clause, labels)
         if not mentions:

@@ -35,6 +35,14 @@ _REWRITTEN = tuple(
         (r"\bcan ?not\b|\bcan't\b", "can not"),
         (r"\bwon't\b", "will not"),
         (r"n't\b", " not"),
+        (r"\bhow (?:could|can|would) ([^.?!\n]{1,60})\?", r"not say \1."),
+        (r"\bnot (?:as (?:if|though)|like)\b", "not say"),
+        (r"\bnot ((?:\w+ ){0,3}?)(?:any |the )?less (?=\w)", r"\1"),
+        (r"\bnot (?:only|just|merely) ([\w ]{1,30}?),? but (?:also )?", r"\1 and "),
+        (  # of an arrow to a letter, and not of one between two
+            r"(?m)^((?:(?!\b[A-Z]\b).)*?)(?:→|⇒|=+>|-+>)\s*(?=\W*(?-i:[A-E])\W*$)",
+            r"\1. Answer: ",
+        ),
         (r"\bnot ((?:\w+ ){0,4}?)anything (?:but|other than|short of|less than)\b", r"\1"),
         (  # no denials
             r"\b(?:there(?: is|'s) )?(?:(?:no|without|beyond|not in) (?:a |any |the )?"
@@ -96,7 +104,7 @@ _HEAD = _pattern(
     r"or|because|",
     r"since|as|over|(?-i:it)|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
     r"remains?|violates|",
-    r"contradicts|matches|describes)\b)|",
+    r"contradicts|matches|describes|comes|gives|ignores|predicts|shows|requires|gets)\b)|",
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
 )
 """The beginning of a sentence that is written like an option: `A. …`, `(B) …`, `1: …`."""
@@ -142,7 +150,10 @@ ASIDE = _pattern(
     r"in case|assuming|suppose|had|were|except)\b",
 )
 """The beginning of a clause that grants something or sets a condition."""
-CONDITION = _pattern(r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b")
+CONDITION = _pattern(
+    r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b"
+    r"(?! (?:i'm|i am|i (?:had|have) to|forced|asked|pressed|anything|you)\b)"
+)
 SUPPOSED = _pattern(
     r"\s*(?:if|unless|in case|assuming|suppose|had|were)\b(?!.*\b(?:i|me|my|forced)\b)"
 )
@@ -217,7 +228,7 @@ OTHERS = _pattern(
     r"\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b|",
     r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|viewed|said))\b|",
     r"\b(?:may|might|could) be\b|",
-    r"\b(?:at first|initially|originally|first thought|(?:was|is) tempting|tempted)\b|",
+    r"\b(?:at first|initially|originally|first (?:thought|instinct|guess|impression)|(?:was|is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
     r"circumstances)\b|\bin general\b(?!,? i\b).*$|\b(?:second|next|alternative) choice\b|\bcommon (?:mistake|misconception|error|belief)\b",
 )

@@ -40,7 +40,9 @@ def chosen(text: str, choices: Sequence[str] = ()) -> str | None:
     An answer that is nothing but the text of one of the `choices` chooses that one.
     """
     said = _spaced(text)
-    named = [letter for letter, choice in zip(LETTERS, choices) if _spaced(choice) == said]
+    named = [
+        letter for letter, choice in zip(LETTERS, choices, strict=False) if _spaced(choice) == said
+    ]
     if len(named) == 1 and len(said) > 1:  # a single sign is a letter, whatever the options say
         return named[0]
     return settled(text, lettered(LETTERS))

@@ -26,10 +26,11 @@ _REFUTED = _pattern(
 )
 """After a letter: it is not the answer."""
 _CONFIRMED = _pattern(
-    r"\s+(?:(?:is|are|was|would be|seems?|looks?|remains?|must be|being|as)\b[^.]{0,40}?\b",
+    r"\s+(?:(?:is|are|was|would be|seems?|looks?|remains?|must be|being|to be|as)\b[^.]{0,40}?\b",
     r"(?:correct|right|best|better|answer|true|valid|accurate|only (?:one|option|choice|answer|",
     r"\w+ \w+)|appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|",
-    r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|responsible|lesser evil|",
+    r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|"
+    r"responsible|lesser evil|",
     r"(?:less|least) (?:bad|harmful|wrong)|what (?:really|actually|happens|we|i|you)\b)|",
     r"(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|",
     r"shows|protects|reflects|stands out|emerges|applies|satisfies|does(?! not)|makes sense))\b",
@@ -46,7 +47,8 @@ _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
     r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
     r"requires|suggests|",
-    r"points to|select|into|(?:described|given|shown|stated) (?:in|by)|get|obtain|gives|yields|have|"
+    r"points to|select|into|(?:described|given|shown|stated) (?:in|by)|get|obtain|gives|"
+    r"yields|have|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )
 """Before a letter that ends its clause: it is the answer."""

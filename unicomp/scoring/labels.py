@@ -15,12 +15,12 @@ from unicomp.scoring.closed import ClosedAnswer, reading
 from unicomp.scoring.statements import Labels, Naming, settled
 from unicomp.spec import Item, Reading
 
-
 _LACKING = re.compile(
     r"\b(?:no|any|enough|sufficient|insufficient|lacks?|without)\b (?:\w+ )?"
     r"(?:evidence|information|data|mention|context|details?)|inconclusive|unrelated|neutral|"
-    r"\b(?:not|n't) (?:provide|mention|contain|address|discuss|directly|explicitly|necessarily|fully|"
-    r"enough|clear)|\b(?:partial|part)ly\b",
+    r"\b(?:not|n't) (?:provide|mention|contain|address|discuss|directly|explicitly|"
+    r"necessarily|fully|"
+    r"enough|clear)|\b(?:partial|part)ly\b|\bneither\b|(?:\bnot|n't)\b.{0,40}\beither\b",
     re.IGNORECASE,
 )
 """What a text lacks supports nothing and refutes nothing."""
@@ -71,7 +71,9 @@ YES = Naming(
     words="(?:i'd|i would|i) (?:say|think|believe) so",
 )
 NO = Naming(
-    symbol=r"no(?! (?:longer|one|such|other|further|more|evidence|reason|information)\b)|nope|nah|"
+    symbol=r"no(?! (?:longer|one|such|other|further|more|evidence|reason|information|truth|"
+    r"basis|mention|proof|source|"
+    r"record|indication)\b)|nope|nah|"
     r"^\W*(?:it|this|that) (?:is|does|was) not(?=\W*$)|"
     r"^\W*(?:absolutely|definitely|certainly|of course)? ?not(?: really| at all)?(?=\W*$)",
     words="(?:do|would) not (?:say|think|believe) so",

@@ -29,7 +29,9 @@ _DENIED = re.compile(
 )
 _DENIAL = re.compile(r"\bnot\b(?!.*\bbut\b)|\bcannot\b|n't\b", re.IGNORECASE)
 _ADDED = re.compile(
-    r",?\s+(?:since|because|(?:which is )?(?:attained|achieved|reached)|occurring|when|where(?=\s\$?\w\b))\s.*$|"
+    r",?\s+(?:since|because|by (?:the|using)|(?<=, )as|(?:which is )?(?:attained|achieved|"
+    r"reached)|occurring|when|where(?=\s\$?\w\b))\s.*$|"
+    r"(?<=[\d}$)π]),?\s+(?:which is |or )?(?:approximately|about|roughly)\s.*$|"
     r"\s+\((?:[A-Za-z]{2,}\s[^()]*|[^()\d]*)\)$",
     re.DOTALL,
 )
@@ -38,7 +40,8 @@ _NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
 _NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
 _TAIL = re.compile(
     r"^.*(?:\b(?:is|are|equals?|be|get|have|obtain|yields?|gives?|find|was|were|so|thus|"
-    r"hence|therefore|pays?|makes?|earns?|needs?|takes?|left with|becomes|comes to|measures|costs|has|at|i\.e\.)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
+    r"hence|therefore|pays?|makes?|earns?|needs?|takes?|left with|becomes|comes to|measures|"
+    r"costs|has|at|i\.e\.)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -90,9 +93,9 @@ def final_expression(text: str) -> str | None:
     """The expression that a solution ends in; None without one."""
     read = answer_part(text).replace("\\$", "")
     *_, last = (0, *(found.end() for found in CORRECTION.finditer(read)))
-    if not (RIGHT.search(read[last:]) or _BOX.search(read) or _STATED.search(read, last)):
-        if re.search(r"\d", read[last:]):
-            read = read[last:]
+    confirmed = RIGHT.search(read[last:]) or _BOX.search(read) or _STATED.search(read, last)
+    if not confirmed and re.search(r"\d", read[last:]):
+        read = read[last:]
     for candidate in _candidates(read):
         cleaned = candidate.strip().strip("*`\"' \n").rstrip(".,;:").strip()
         cleaned = _NOT.sub("", _NOT_BUT.sub("", cleaned)).strip()
@@ -133,20 +136,27 @@ def _candidates(text: str) -> Iterator[str]:
     sentence = sentence[:1] + _ADDED.sub("", sentence[1:])
     if _DENIAL.search(sentence):
         return
-    if spans := _spans(sentence):
+    if spans := _spans(sentence, named=True):
         yield spans[-1]
     elif (tail := _TAIL.match(sentence)) is not None:
         yield sentence[tail.end() :]
     yield sentence
 
 
-def _spans(text: str) -> list[str]:
-    """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one."""
+def _spans(text: str, *, named: bool = False) -> list[str]:
+    """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one.
+
+    `named`: if a text says of some what they are, only those.
+    """
     text = re.sub(r"\\[()]", "$", text)
     joined = re.sub(r"\$\s*(?:,|,?\s*(?:and|or))\s*\$", ",", text)
-    found = re.findall(r"\$\$?([^$]+)\$|\\\[(.+?)\\\]", joined)
-    return ["".join(one) for one in found]
+    found = list(re.finditer(r"\$\$?([^$]+)\$|\\\[(.+?)\\\]", joined))
+    said = [one for one in found if _IS.search(joined[max(0, one.start() - 40) : one.start()])]
+    return [one[1] or one[2] for one in (said if named and said else found)]
 
+
+_IS = re.compile(r"(?:\b(?:is|are|equals?|be|was|were|get|obtain|exactly|only)|:)\s*$")
+"""Words before a formula that is what was asked for."""
 
 # -- equality -------------------------------------------------------------------------------------
 
@@ -180,6 +190,7 @@ _PLAIN = (
 )  # fmt: skip
 
 
+_COMPARED = r"(?:out|times|plus|minus|over|less|more|factorial)"
 _PROSE = re.compile(r"(?:(?<!\\)\b[A-Za-z]{2,}\W+){6}")
 """Several words one after the other."""
 _LONG = 200
@@ -193,6 +204,8 @@ def equal(said: str, gold: str) -> bool:
         return False
     if _bare(one) == _bare(other):
         return True
+    if "=" not in other and re.match(r"(?:\d+\s*[a-z]|[a-z]\s*\^\s*\{?\d+\}?)\s*=", one):
+        return False  # `2x = 6` says nothing yet
     forms = [one]
     name = re.match(r"[A-Za-z](?:\([a-z]\))?\s*=", other)
     if not name:
@@ -209,6 +222,8 @@ def equal(said: str, gold: str) -> bool:
         or _PROSE.search(one)
     ):
         return False
+    if counted := re.match(rf"(-?[\d.,]+)\s+(?!{_COMPARED}\b)[a-z]{{3,}}[\s-][a-z].*", one):
+        forms.append(counted[1])
     if percent := re.fullmatch(r"(\d+(?:\.\d+)?)\s*\\?%", said.strip("$. ")):
         forms.append(f"\\frac{{{percent[1]}}}{{100}}")
     return any(_verified(form, other) for form in dict.fromkeys(forms))

@@ -33,35 +33,45 @@ _STATED = re.compile(
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=\D|\d+\s?[-+*/])|\n+")
 NOTE = re.compile(
-    r"\W*(?:note|check(?:ing)?|let (?:me|us) (?:double|re)?[- ]?(?:check|verify)|the other|verif\w+|this assumes|assuming|remember|let me know|(?:i )?hope|p\.?s|proof|"
+    r"\W*(?:note|check(?:ing)?|let (?:me|us) (?:double|re)?[- ]?(?:check|verify)|"
+    r"the other (?:one|root|solution|value)s?|verif\w+|this assumes|assuming|remember|"
+    r"let me know|(?:i )?hope|p\.?s|proof|"
     r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation|"
-    r"if you|feel free|(?:do|would) you|please|(?:if|had|without|even if)\b.*\bwould)\b",
+    r"i (?:first|initially|originally)\b(?!.*\bbut\b)|if you|feel free|(?:do|would) you|"
+    r"please|(?:if|had|without|even if)\b.*\bwould)\b",
     re.IGNORECASE,
 )
 _DETAILS = re.compile(
-    r"\n\W*(?:[\w-]+\s)?(?:breakdown|details|explanation|verification|check|here(?:'s| is) (?:how|the))\b"
+    r"\n\W*(?:[\w-]+\s)?(?:breakdown|details|explanation|verification|check|here(?:'s|"
+    r" is) (?:how|the))\b"
     r"[^\n\d]*:",
     re.IGNORECASE,
 )
 """A line after which an answer is only explained."""
 RIGHT = re.compile(
-    r"\b(?:yes|indeed|correct(?=\W*(?:$|[.!\n]))|checks out|confirm\w*|(?:is|was|are) (?:right|correct))\b", re.I
+    r"\b(?:yes|indeed|correct(?=\W*(?:$|[.!\n]))|checks out|confirm\w*|(?:is|was|"
+    r"are) (?:right|correct))\b",
+    re.I,
 )
 """A second look finds the first answer right."""
 _COMES_TO = re.compile(
-    r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|makes|equals|leaves|totals|comes to))|"
+    r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|"
+    r"makes|equals|leaves|totals|comes to))|"
     r",?\sfor a (?:\w+ )?total of|totall?ing)\b",
     re.IGNORECASE,
 )
 _SAME = re.compile(
-    r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|,\s*or(?=\s\$?\d)|:\s(?=[^:]*\d[^:=]*(?:,|\sand\s)[^:=]*\d[^=]*$)|\s*=\s*(?=\d+ [a-z]+,? (?:and )?\d+ [a-z]+\W*$)",
+    r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|,\s*or(?=\s\$?\d)|"
+    r":\s(?=[^:]*\d[^:=]*(?:,|\sand\s)[^:=]*\d[^=]*$)|"
+    r"\s*=\s*(?=\d+ [a-z]+,? (?:and )?\d+ [a-z]+\W*$)",
     re.I,
 )
 """The amount before it comes again, in other words or in its parts."""
 _LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were)|instead of|rather than|"
+    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were|will be)|that (?:costs?|has|"
+    r"have|holds?)|instead of|rather than|"
     r"not|unlike|"
     r"compared|having)\b.*",
     re.IGNORECASE | re.DOTALL,
@@ -80,7 +90,8 @@ _AFTER_IT = re.compile(
 """`The price after it is $60`."""
 _BY_THE_WAY = re.compile(
     r"\b(?:(?<!total )(?<!sum )(?<!profit )(?<!cost )(?<!amount )(?<!price )(?<!average )"
-    r"(?<!balance )of|for|after|in|from|(?<!left )with|by|per|every|each|than|over|within|during|on|among|"
+    r"(?<!balance )of|for|after|in|from|(?<!left )with|by|per|every|each|than|over|within|"
+    r"during|on|among|"
     r"out of|using|to \w+)\s+(?:(?:the|all|these|those|her|his|their|its|every|each|only|"
     r"about|just|other|"
     r"a total of)\s+){0,2}$",
@@ -93,7 +104,9 @@ _NEAR = 60
 """Characters before a number that say what it is."""
 _NUMBER_IN_BRACKETS = re.compile(r"\(([\d.,]+)\)")
 _BRACKETS = re.compile(r"\([^()]*\)")
-_UNFINISHED = re.compile(r"(?<=\w)\s(?:and|the|of|to|an?|from|with|for|in|is|are|or|by|which)\s*$|[=+*/×÷(]\s*$|(?<=\s)-\s*$")
+_UNFINISHED = re.compile(
+    r"(?<=\w)\s(?:and|the|of|to|an?|from|with|for|in|is|are|or|by|which)\s*$|[=+*/×÷(]\s*$|(?<=\s)-\s*$"
+)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ STATED, BARE, SPECIFIC, GENERAL, NONE = 4, 3, 2, 1, 0
 
 _CORRECTIONS = 5
 """Only so many last corrections are read."""
+_BEFORE = 5
+"""Clauses in which the label may stand that `it is` means."""
 _NEAR = 200
 """Characters before a label in which a denial counts."""
 _FILLER = frozenset(
@@ -183,7 +185,9 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
         concluding = concluding or bool(wording.CONCLUSION.match(clause))
         elliptic = wording.ELLIPTIC.match(clause)
         if elliptic and number and not claims:
-            claims += _of_ellipsis(parts[:number], labels, denied=bool(elliptic[1]))
+            claims += _of_ellipsis(
+                parts[max(0, number - _BEFORE) : number], labels, denied=bool(elliptic[1])
+            )
             continue
         if wording.ASIDE.match(clause) and not (number and _COMPARES.match(clause)):
             aside = number == 0
@@ -201,6 +205,8 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
             continue
         mentions = _mentions(clause, labels)
         if not mentions:
+            if wording.REJECTED.match(clause):
+                claims.clear()
             pending = pending or stated is not None
             continue
         if supposed and not stated and not contrasting:

@@ -27,7 +27,7 @@ _FAR_FETCHED = (
     r"impossible|absurd|"
     r"wrong|mistake|"
     r"incorrect|inaccurate|misleading|too far|overstatement|naive|foolish|silly|strange|odd|"
-    r"ridiculous|disingenuous|false)"
+    r"ridiculous|disingenuous|false|overreaction|excessive|unreasonable)"
 )
 _REWRITTEN = tuple(
     (_pattern(pattern), put)
@@ -42,6 +42,12 @@ _REWRITTEN = tuple(
         (  # of an arrow to a letter, and not of one between two
             r"(?m)^((?:(?!\b[A-Z]\b).)*?)(?:→|⇒|=+>|-+>)\s*(?=\W*(?-i:[A-E])\W*$)",
             r"\1. Answer: ",
+        ),
+        (
+            r"\b(?:all|every\w*|each)(?: \w+)? (?:but|except(?: for)?|other than) (?:option )?"
+            r"(\(?[A-E]\)?) (?:is|are|were|can be) (?:wrong|incorrect|false|excluded|eliminated|"
+            r"ruled out|invalid)",
+            r"only \1 is correct",
         ),
         (r"\bnot ((?:\w+ ){0,4}?)anything (?:but|other than|short of|less than)\b", r"\1"),
         (  # no denials
@@ -144,7 +150,10 @@ _CLAUSE_END = _pattern(
     r"(?:(?<=\byes)|(?<=\bno))(?:,\s+|\s+(?=(?:it|this|that|the|there|i)\b))|",
     r"\s+-+\s+|(?<=:)\s+|\s*[()](?!s\b)\s*",
 )
-REASON = _pattern(r"\s*(?:and\s+)?(?:because|since|as|for|given|considering|due)\b")
+REASON = _pattern(
+    r"\s*(?:and\s+)?(?:because|since|as|for|given|considering|due)\b(?! i (?:must|have to|"
+    r"need to)\b)"
+)
 ASIDE = _pattern(
     r"\s*(?:and\s+)?(?:although|though|while|whereas|despite|even (?:if|though)|if|unless|when|",
     r"in case|assuming|suppose|had|were|except)\b",
@@ -159,6 +168,11 @@ SUPPOSED = _pattern(
 )
 """A condition that the answer does not set for itself, as `if I had to choose` does."""
 CONTRAST = _pattern(r"\s*(?:but|however|yet|still|nevertheless|nonetheless)\b")
+REJECTED = _pattern(
+    r"\s*(?:but|however|yet|though)\W+(?:it|this|that)(?:'s| is| was) (?:\w+ )?(?:wrong|"
+    r"incorrect|false)\b"
+)
+"""What was said before is taken back."""
 CONCLUSION = _pattern(
     r"\W*(?:and\s+)?(?:(?:which|that|this)\s+(?:only\s+)?(?:leaves|means|makes)|leav(?:es|ing)|",
     r"therefore|thus|so|hence|in (?:conclusion|summary|short)|overall|ultimately|finally|",
@@ -218,7 +232,8 @@ DOUBT = _pattern(
     r"\b(?:not (?:entirely |completely |really |quite |at all )?(?:sure|certain|clear)|unsure|",
     r"uncertain|unclear|depend(?:s|ing)?|debatable|whether|not know|no idea|",
     r"can not (?:be )?(?:determined?|decided?|tell|told|judged?|answer|choose|classif\w+|say if|",
-    r"verif\w+|assess\w*|label|make)(?!(?: \w+){0,4} as\b(?!.*\bor\b))|unable to|not able to|hard to (?:say|tell)|difficult to|",
+    r"verif\w+|assess\w*|label|make)(?!(?: \w+){0,4} as\b(?!.*\bor\b))|unable to|not able to|"
+    r"hard to (?:say|tell)|difficult to|",
     r"could be (?:either|both)|either way|no comment|(?:not )?enough (?:information|context))\b",
 )
 OTHERS = _pattern(
@@ -228,9 +243,11 @@ OTHERS = _pattern(
     r"\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b|",
     r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|viewed|said))\b|",
     r"\b(?:may|might|could) be\b|",
-    r"\b(?:at first|initially|originally|first (?:thought|instinct|guess|impression)|(?:was|is) tempting|tempted)\b|",
+    r"\b(?:at first|initially|originally|first (?:thought|instinct|guess|impression)|(?:was|"
+    r"is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
-    r"circumstances)\b|\bin general\b(?!,? i\b).*$|\b(?:second|next|alternative) choice\b|\bcommon (?:mistake|misconception|error|belief)\b",
+    r"circumstances)\b|\bin general\b(?!,? i\b).*$|\b(?:second|next|alternative) choice\b|"
+    r"\bcommon (?:mistake|misconception|error|belief)\b",
 )
 """What others may say, or what seemed so at first."""
 OWN = _pattern(r"\b(?:it|you|one|i) (?:would|can|could|may|might) (?:be )?(?:a stretch|not)\b")

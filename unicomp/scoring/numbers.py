@@ -37,14 +37,15 @@ NOTE = re.compile(
     r"the other (?:one|root|solution|value)s?|verif\w+|this assumes|assuming|remember|"
     r"let me know|(?:i )?hope|p\.?s|proof|"
     r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation|"
-    r"i (?:first|initially|originally)\b(?!.*\bbut\b)|if you|feel free|(?:do|would) you|"
+    r"(?:s?he|they|it|\w+) (?:started|began) (?:out )?with|i (?:first|initially|"
+    r"originally)\b(?!.*\bbut\b)|if you|feel free|(?:do|would) you|"
     r"please|(?:if|had|without|even if)\b.*\bwould)\b",
     re.IGNORECASE,
 )
 _DETAILS = re.compile(
     r"\n\W*(?:[\w-]+\s)?(?:breakdown|details|explanation|verification|check|here(?:'s|"
     r" is) (?:how|the))\b"
-    r"[^\n\d]*:",
+    r"(?:[^\n\d]*:|[ \t]*(?=\n))",
     re.IGNORECASE,
 )
 """A line after which an answer is only explained."""
@@ -57,12 +58,16 @@ RIGHT = re.compile(
 _COMES_TO = re.compile(
     r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|"
     r"makes|equals|leaves|totals|comes to))|"
-    r",?\sfor a (?:\w+ )?total of|totall?ing)\b",
+    r",?\swhich rounds (?:up |down )?to|,?\sfor a (?:\w+ )?total of|totall?ing)\b",
     re.IGNORECASE,
 )
+_COUNTER = re.compile(
+    r"\b(?:day|week|month|year|step|part|case|method|trip|round|example) \d+$", re.I
+)
+"""The number of a day or of a step, before a colon."""
 _SAME = re.compile(
     r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|,\s*or(?=\s\$?\d)|"
-    r":\s(?=[^:]*\d[^:=]*(?:,|\sand\s)[^:=]*\d[^=]*$)|"
+    r",\s(?=\$?\d[\w ]* (?:more|less|\w+er) than\b)|"
     r"\s*=\s*(?=\d+ [a-z]+,? (?:and )?\d+ [a-z]+\W*$)",
     re.I,
 )
@@ -105,7 +110,7 @@ _NEAR = 60
 _NUMBER_IN_BRACKETS = re.compile(r"\(([\d.,]+)\)")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _UNFINISHED = re.compile(
-    r"(?<=\w)\s(?:and|the|of|to|an?|from|with|for|in|is|are|or|by|which)\s*$|[=+*/×÷(]\s*$|(?<=\s)-\s*$"
+    r"(?<=[\w,])\s(?:and|the|of|to|an?|from|with|for|in|is|are|or|by|which|we|you|need|it)\s*$|[=+*/×÷(]\s*$|(?<=\s)-\s*$"
 )
 
 
@@ -185,7 +190,8 @@ def _concluded(text: str) -> float | None:
     sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
     if sentences and _UNFINISHED.search(sentences[-1]):
         return None
-    for sentence in reversed([part for part in sentences if not NOTE.match(part)]):
+    told = [part for part in sentences if not NOTE.match(part)]
+    for sentence in reversed(told if any(map(_numbers, told)) else sentences):
         bare = _main_part(sentence)
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
         if not _numbers(said) and (_SUBORDINATE.match(f" {bare}") or _AFTER_IT.search(bare)):
@@ -208,7 +214,14 @@ def _main_part(sentence: str) -> str:
     bare = _BRACKETS.sub(" ", said)
     said = bare if _numbers(bare) else _NUMBER_IN_BRACKETS.sub(r" \1 ", said)
     head = _SAME.split(said)[0]
-    return head if _numbers(head) else said
+    said = head if _numbers(head) else said
+    head, _, parts = said.partition(": ")
+    amounts = [
+        at for _, at in _found(head) if not _BY_THE_WAY.search(head[max(0, at - _NEAR) : at])
+    ]
+    if _numbers(parts) and "=" not in parts and amounts and not _COUNTER.search(head):
+        return head  # `She sold 18 cups: 6 today and …`
+    return said
 
 
 def _asked(said: str, found: list[tuple[float, int]]) -> float:

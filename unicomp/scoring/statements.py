@@ -130,6 +130,10 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
     """The claims of a text in their order."""
     sentences = list(wording.sentences(text))
     heads = [_mentions(head, labels) for head, _ in sentences]
+    signs = [sign for head, (sign, _) in zip(heads, sentences, strict=True) if head]
+    if signs != sorted(signs, key=wording.letters):  # an answer, then remarks on other options
+        first = next(head[0].label for head in heads if head)
+        heads = [[one for one in head if one.label == first] for head in heads]
     listed = {one.label for head in heads for one in head}
     claims: list[_Claim] = []
     pending = False
@@ -155,7 +159,9 @@ def _of_option(
     head: Sequence[_Mention], sentence: str, labels: Labels, *, several: bool
 ) -> list[_Claim]:
     """The claims of `(B): correct`, and of an answer that is stated among the options."""
-    if choices.confirmed(f" is {sentence}") or (several and _AFFIRMED.fullmatch(sentence)):
+    if any(choices.confirmed(f" {start}{sentence}") for start in ("", "is ")) or (
+        several and _AFFIRMED.fullmatch(sentence)
+    ):
         return [_Claim(one.label, SPECIFIC) for one in head]
     return [one for one in _of_sentence(sentence, labels, pending=False)[0] if one.weight == STATED]
 
@@ -207,7 +213,9 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
         if not mentions:
             if wording.REJECTED.match(clause):
                 claims.clear()
-            pending = pending or stated is not None
+            pending = pending or (
+                stated is not None and not wording.is_denied(clause[: stated.end()])
+            )
             continue
         if supposed and not stated and not contrasting:
             continue

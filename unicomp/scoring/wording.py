@@ -76,6 +76,7 @@ _REWRITTEN = tuple(
             r"untrue that|incorrect that|free (?:of|from))\b",
             " not ",
         ),
+        (r"(\bprefer (?:\w+ )?\(?(?-i:[A-E])\)?) (?:to|over)\b", r"\1 instead of"),
         (r"\b(?:instead of|as opposed to|rather than)\b", " instead not "),
         (r"\bneither\b(?=.{0,80}?\bnor\b)", "not"),
         (r"(?<=\bnot\b)(.{0,80}?)\bnor\b", r"\1or"),
@@ -131,6 +132,11 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
                 yield found[0], parts.pop(0) if parts and not _HEAD.match(parts[0]) else ""
 
 
+def letters(head: str) -> str:
+    """The letter or number of an option's beginning, to compare."""
+    return re.sub(r"\W|option|choice|answer|number|letter", "", head.lower())
+
+
 # -- clauses --------------------------------------------------------------------------------------
 
 _CLAUSE_END = _pattern(
@@ -138,7 +144,8 @@ _CLAUSE_END = _pattern(
     r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|"
     r"while|because|",
     r"since|yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)|",
-    r",?\s+(?=(?:if|unless|even if|when)\b)|",
+    r",?\s+(?=(?:if|unless|even if|when|regardless|no matter|whatever|leaving)\b)|",
+    r"\s+and\s+(?=\[?(?-i:[A-E])\]? (?:is|was|has|does|fails)\b)|",
     r"\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)|",
     r",?\s+and\s+(?=(?:therefore|thus|hence|so|i|it|this|the|that|choose|pick)\b)|",
     # after a comma, where no list goes on

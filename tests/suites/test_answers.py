@@ -127,7 +127,9 @@ def test_gpqa_reads_an_answer_that_is_the_text_of_one_option(text, letter):
         ("The answer is (B).", True),
         ("B)? No. Answer: (b)", True),
         ("The answer is (A).", False),
-        ("gluon", False),  # the letter is asked for
+        ("gluon", True),  # the text of one option names it
+        ("photon", False),
+        ("a gluon", False),
         ("", False),
     ],
 )

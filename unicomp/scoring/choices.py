@@ -31,7 +31,8 @@ _CONFIRMED = _pattern(
     r"\w+ \w+)|appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|",
     r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|"
     r"responsible|lesser evil|",
-    r"(?:less|least) (?:bad|harmful|wrong)|candidate|match|what (?:really|actually|happens|"
+    r"(?:less|least) (?:bad|harmful|wrong)|candidate|match|no-brainer|obvious|(?:option|"
+    r"one) (?:that )?i would|what (?:really|actually|happens|"
     r"we|i|you|an? (?:good|decent|moral|honest|reasonable|responsible))\b)|",
     r"(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|",
     r"shows|protects|reflects|stands out|emerges|applies|satisfies|does(?! not)|makes sense))\b",
@@ -46,7 +47,7 @@ _UNDERCUT = _pattern(
 """Before a letter: it is not the answer."""
 _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
-    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
+    r"matches|matching|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
     r"requires|suggests|",
     r"points to|select|into|(?:described|given|shown|stated) (?:in|by)|get|obtain|gives|"
     r"yields|have|"

@@ -58,7 +58,8 @@ RIGHT = re.compile(
 _COMES_TO = re.compile(
     r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|"
     r"makes|equals|leaves|totals|comes to))|"
-    r",?\swhich rounds (?:up |down )?to|,?\sfor a (?:\w+ )?total of|totall?ing)\b",
+    r"\d\s?[-+*/×]\s?\d+,?\swhich is|,?\swhich rounds (?:up |down )?to|"
+    r",?\sfor a (?:\w+ )?total of|totall?ing)\b",
     re.IGNORECASE,
 )
 _COUNTER = re.compile(
@@ -198,7 +199,7 @@ def _concluded(text: str) -> float | None:
             said = bare
         if not (found := list(_found(said))):
             continue
-        if re.search(r"\bor\s+\d|\bbetween\b", said):
+        if re.search(r"\bor\s+(?:\d|more\b|less\b|fewer\b)|\bbetween\b", said):
             return None
         if results := _numbers(said.rpartition("=")[2]):
             return results[0] if "=" in said else _asked(said, found)
@@ -216,18 +217,23 @@ def _main_part(sentence: str) -> str:
     head = _SAME.split(said)[0]
     said = head if _numbers(head) else said
     head, _, parts = said.partition(": ")
-    amounts = [
-        at for _, at in _found(head) if not _BY_THE_WAY.search(head[max(0, at - _NEAR) : at])
-    ]
-    if _numbers(parts) and "=" not in parts and amounts and not _COUNTER.search(head):
-        return head  # `She sold 18 cups: 6 today and …`
-    return said
+    if (
+        not re.search("[a-z]", parts)
+        or "=" in parts
+        or _COUNTER.search(head)
+        or not _numbers(parts)
+    ):
+        return said
+    return head if any(_asked_for(head, at) for _, at in _found(head)) else said
 
 
 def _asked(said: str, found: list[tuple[float, int]]) -> float:
     """Of several numbers in a sentence, the one that it is about."""
-    asked = [value for value, at in found if not _BY_THE_WAY.search(said[max(0, at - _NEAR) : at])]
-    return asked[-1] if asked else found[0][0]
+    return next((value for value, at in reversed(found) if _asked_for(said, at)), found[0][0])
+
+
+def _asked_for(said: str, at: int) -> bool:
+    return not _BY_THE_WAY.search(said[max(0, at - _NEAR) : at])
 
 
 def _numbers(text: str) -> list[float]:

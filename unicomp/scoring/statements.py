@@ -213,8 +213,13 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
         if not mentions:
             if wording.REJECTED.match(clause):
                 claims.clear()
-            pending = pending or (
-                stated is not None and not wording.is_denied(clause[: stated.end()])
+            pending = (
+                pending
+                or (
+                    stated is not None
+                    and not re.match(r"\s*(?:is|was)\b", clause)  # it is said of what comes before
+                    and not wording.is_denied(clause[: stated.end()])
+                )
             )
             continue
         if supposed and not stated and not contrasting:
@@ -223,6 +228,8 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
         if wording.CONDITION.match(following) and _CONDITIONAL.search(clause):
             continue
         weight = STATED if pending else _weight(clause, mentions, stated, labels)
+        ends = not re.search(r"\w", clause[mentions[-1].end :])
+        plain = weight >= BARE or (concluding and ends)
         if number and wording.REASON.match(clause):
             weight = min(weight, GENERAL)
         elif weight >= SPECIFIC and (concluding or wording.CONCLUDED.search(clause)):
@@ -231,7 +238,7 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
             concludes = (
                 concluding or contrasting or bool(re.search(r"(?i)\b(final|conclu)", clause))
             )
-            claims += _of_clause(clause, mentions, weight, labels, concludes=concludes)
+            claims += _of_clause(clause, mentions, weight, labels, plain=plain, concludes=concludes)
             pending = False
     return claims, pending
 
@@ -272,9 +279,15 @@ def _weight(
 
 
 def _of_clause(
-    clause: str, mentions: Sequence[_Mention], weight: int, labels: Labels, *, concludes: bool
+    clause: str,
+    mentions: Sequence[_Mention],
+    weight: int,
+    labels: Labels,
+    *,
+    plain: bool,
+    concludes: bool,
 ) -> list[_Claim]:
-    """The claims of a clause whose labels have a weight."""
+    """The claims of a clause whose labels have a weight; `plain`: a mere letter is chosen there."""
     named: list[str] = []
     counts = in_list = False
     start: int | None = None
@@ -285,7 +298,7 @@ def _of_clause(
             counts = True
         elif not in_list:  # in `both A and B are correct` the two share their fate
             counts = not choices.refuted(clause, one.start, one.end) and (
-                weight >= BARE or choices.chosen(clause, one.start, one.end)
+                plain or choices.chosen(clause, one.start, one.end)
             )
         label = one.label
         if one.denied:

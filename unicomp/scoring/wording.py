@@ -77,6 +77,10 @@ _REWRITTEN = tuple(
             " not ",
         ),
         (r"(\bprefer (?:\w+ )?\(?(?-i:[A-E])\)?) (?:to|over)\b", r"\1 instead of"),
+        (  # the option's text beside its letter
+            r"(\b(?:option|action|choice) (?-i:[A-E])) \([^()\n]{3,80}\)(?= (?-i:[a-z]))",
+            r"\1",
+        ),
         (r"\b(?:instead of|as opposed to|rather than)\b", " instead not "),
         (r"\bneither\b(?=.{0,80}?\bnor\b)", "not"),
         (r"(?<=\bnot\b)(.{0,80}?)\bnor\b", r"\1or"),

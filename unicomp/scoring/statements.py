@@ -131,7 +131,9 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
     sentences = list(wording.sentences(text))
     heads = [_mentions(head, labels) for head, _ in sentences]
     signs = [sign for head, (sign, _) in zip(heads, sentences, strict=True) if head]
-    if signs != sorted(signs, key=wording.letters):  # an answer, then remarks on other options
+    told = all(sentence for head, (_, sentence) in zip(heads, sentences, strict=True) if head)
+    if told and signs != sorted(signs, key=wording.letters):
+        # an answer, then remarks on other options
         first = next(head[0].label for head in heads if head)
         heads = [[one for one in head if one.label == first] for head in heads]
     listed = {one.label for head in heads for one in head}

@@ -41,6 +41,8 @@ STATED, BARE, SPECIFIC, GENERAL, NONE = 4, 3, 2, 1, 0
 
 _CORRECTIONS = 5
 """Only so many last corrections are read."""
+_MENTIONS = 50
+"""The last labels of a clause are read."""
 _BEFORE = 5
 """Clauses in which the label may stand that `it is` means."""
 _NEAR = 200
@@ -326,7 +328,7 @@ def _mentions(clause: str, labels: Labels) -> list[_Mention]:
     opening = wording.OPENING.match(clause)
     start = opening.end() if opening else 0
     mentions: list[_Mention] = []
-    for found in _pattern(ways).finditer(clause):
+    for found in list(_pattern(ways).finditer(clause))[-_MENTIONS:]:
         symbol = str(found.lastgroup)[0] == "s"
         if symbol and mentions and clause[mentions[-1].start : mentions[-1].end].lower() == "no":
             start = mentions[-1].end  # in `no yes` the one does not deny the other

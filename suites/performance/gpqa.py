@@ -1,6 +1,7 @@
 """GPQA's rows as items, with the options in another order; and the letter that an answer gives."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from unicomp import lettered, settled
@@ -33,13 +34,27 @@ def _with_choices(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chosen(text: str) -> str | None:
-    """The letter that an answer settles on; None for none or several."""
+def chosen(text: str, choices: Sequence[str] = ()) -> str | None:
+    """The letter that an answer settles on; None for none or several.
+
+    An answer that is nothing but the text of one of the `choices` chooses that one.
+    """
+    said = _spaced(text)
+    named = [
+        letter for letter, choice in zip(LETTERS, choices, strict=False) if _spaced(choice) == said
+    ]
+    if len(named) == 1 and len(said) > 1:  # a single sign is a letter, whatever the options say
+        return named[0]
     return settled(text, lettered(LETTERS))
+
+
+def _spaced(text: str) -> str:
+    """A text without marks around it, with single spaces, in lower case."""
+    return " ".join(text.split()).strip(" .*`\"'$").lower()
 
 
 def judge(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Whether an answer settles on a letter (`parsed`), and on the right one (`exact_match`)."""
-    letter = chosen(results[0])
+    letter = chosen(results[0], doc.get("choices", ()))
     right = letter is not None and f"({letter})" == doc["answer"]
     return {"exact_match": float(right), "parsed": float(letter is not None)}

@@ -108,12 +108,28 @@ def test_gpqa_reads_the_letter_that_an_answer_settles_on(text, letter):
 
 
 @pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("Vitamin C.", "D"),  # and not the C in it
+        ("**a gluon**", "B"),
+        ("a photon", None),  # twice among the options
+        ("A gluon is a boson.", None),
+        ("C", "C"),
+    ],
+)
+def test_gpqa_reads_an_answer_that_is_the_text_of_one_option(text, letter):
+    assert chosen(text, ["a photon", "a gluon", "a photon", "vitamin C"]) == letter
+
+
+@pytest.mark.parametrize(
     ("text", "right"),
     [
         ("The answer is (B).", True),
         ("B)? No. Answer: (b)", True),
         ("The answer is (A).", False),
-        ("gluon", False),  # the letter is asked for
+        ("gluon", True),  # the text of one option names it
+        ("photon", False),
+        ("a gluon", False),
         ("", False),
     ],
 )

@@ -13,6 +13,7 @@ def _pattern(*parts: str) -> re.Pattern[str]:
 
 
 _REFUTED = _pattern(
+    r"(?!.{0,20}\bless(?:er)? \w+)",
     r"(?:is|are|was|would be|seems?|looks?|being|as|can be|must be|,)?\s*(?:\w+\s+){0,4}?",
     r"(?:wrong|incorrect|false|fail\w*|invalid|excluded|eliminated|ruled out|out|unethical|",
     r"immoral|dishonest|harmful|inconsistent|myths?|worse|worst|bad|irrelevant|"
@@ -20,21 +21,25 @@ _REFUTED = _pattern(
     r"impossible|untrue|inaccurate|mistaken|misconception|nonsense|distract\w+|tempting|too \w+|",
     r"violat\w+|contradict\w+|ignores?|(?:is|does|do|would|can|could|will|should|has|must) not",
     r"(?! (?:harm|hurt|violat|involve|cause|steal|lie|break|contradict|wrong|fail))|",
-    r"not (?:\w+ )?(?:correct|right|true|valid|an?|the|fit|possible|hold|work|apply|match|",
+    r"not (?:\w+ )?(?:correct|right|true|valid|(?-i:an?)|the|fit|possible|hold|work|apply|match|",
     r"accurate|supported|it|that))\b",
 )
 """After a letter: it is not the answer."""
 _CONFIRMED = _pattern(
-    r"\s+(?:(?:is|are|was|would be|seems?|looks?|remains?|must be|being|as)\b[^.]{0,40}?\b",
+    r"\s+(?:(?:is|are|was|would be|seems?|looks?|remains?|must be|being|to be|as)\b[^.]{0,40}?\b",
     r"(?:correct|right|best|better|answer|true|valid|accurate|only (?:one|option|choice|answer|",
     r"\w+ \w+)|appropriate|ethical|moral|honest|fits?|choice|preferable|action|one|way|likely|",
-    r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|responsible)|",
+    r"(?:more|most) \w+|what i (?:would|'d) \w+|my (?:choice|answer|pick)|reasonable|"
+    r"responsible|lesser evil|",
+    r"(?:less|least) (?:bad|harmful|wrong)|candidate|match|no-brainer|obvious|(?:option|"
+    r"one) (?:that )?i would|what (?:really|actually|happens|"
+    r"we|i|you|an? (?:good|decent|moral|honest|reasonable|responsible))\b)|",
     r"(?:only\s+)?(?:fits|works|matches|holds|remains|wins|it is|follows|aligns|respects|upholds|",
     r"shows|protects|reflects|stands out|emerges|applies|satisfies|does(?! not)|makes sense))\b",
 )
 """After a letter: it is the answer."""
 _UNDERCUT = _pattern(
-    r"^\W*so (?:is|are|does|do)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|\breject\w*|",
+    r"^\W*(?:so|as) (?:is|are|does|do)\b|\bthan\b|\bover\b|\bruled? out|\beliminat\w+|\breject\w*|",
     r"\bdiscard\w*|\bexclud\w+|\b(?:wrong|incorrect|worst|false|bad|unethical|immoral|"
     r"other|common|",
     r"tempting) (?:answer|choice|option|one|mistake|thing)\b",
@@ -42,9 +47,10 @@ _UNDERCUT = _pattern(
 """Before a letter: it is not the answer."""
 _NAMED_LAST = _pattern(
     r"(?:\b(?:is|be|it's|that's|leaves|leaving|remains|means|namely|as|would|with|for|choose|pick|",
-    r"matches|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
+    r"matches|matching|corresponds to|believe in|equals|supports|favou?rs|indicates|demands|"
     r"requires|suggests|",
-    r"points to|select|into|"
+    r"points to|select|into|(?:described|given|shown|stated) (?:in|by)|get|obtain|gives|"
+    r"yields|have|"
     r"belongs to|to)|[:=])\s+(?:\w+\s+){0,2}?$",
 )
 """Before a letter that ends its clause: it is the answer."""

@@ -15,6 +15,16 @@ from unicomp.scoring.closed import ClosedAnswer, reading
 from unicomp.scoring.statements import Labels, Naming, settled
 from unicomp.spec import Item, Reading
 
+_LACKING = re.compile(
+    r"\b(?:no|any|enough|sufficient|insufficient|lacks?|without)\b (?:\w+ )?"
+    r"(?:evidence|information|data|mention|context|details?)|inconclusive|unrelated|neutral|"
+    r"\b(?:not|n't) (?:provide|mention|contain|address|discuss|directly|explicitly|"
+    r"necessarily|fully|"
+    r"enough|clear)|\b(?:partial|part)ly\b|\bneither\b|(?:\bnot|n't)\b.{0,40}\beither\b",
+    re.IGNORECASE,
+)
+"""What a text lacks supports nothing and refutes nothing."""
+
 
 @dataclass(frozen=True)
 class ClaimVerdict(ClosedAnswer):
@@ -29,6 +39,18 @@ class ClaimVerdict(ClosedAnswer):
         "SUPPORT": r"support(?:s|ed|ing|ive)?(?! by (?:an? |the )?(?:\w+ )?(?:grant|fund))",
         "REFUTE": r"refut(?:e|es|ed|ing)|contradict(?:s|ed|ing)?|disprov(?:e|es|ed)",
     }
+
+    denials: ClassVar[Labels] = {
+        "SUPPORT": Naming(words=str(ways["SUPPORT"]), denied="REFUTE"),
+        "REFUTE": Naming(words=str(ways["REFUTE"]), denied="neither"),
+    }
+    """The labels where an answer only denies: of two, no support leaves the other."""
+
+    def _said(self, item: Item) -> str | None:
+        if (said := super()._said(item)) is not None or _LACKING.search(item.text):
+            return said
+        said = settled(item.text, self.denials, prompt=str(item.doc["prompt"]))
+        return said if said in self.ways else None
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """`SUPPORT` or `REFUTE`."""
@@ -49,7 +71,9 @@ YES = Naming(
     words="(?:i'd|i would|i) (?:say|think|believe) so",
 )
 NO = Naming(
-    symbol=r"no(?! (?:longer|one|such|other|further|more|evidence|reason|information)\b)|nope|nah|"
+    symbol=r"no(?! (?:longer|one|such|other|further|more|evidence|reason|information|truth|"
+    r"basis|mention|proof|source|"
+    r"record|indication)\b)|nope|nah|"
     r"^\W*(?:it|this|that) (?:is|does|was) not(?=\W*$)|"
     r"^\W*(?:absolutely|definitely|certainly|of course)? ?not(?: really| at all)?(?=\W*$)",
     words="(?:do|would) not (?:say|think|believe) so",

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from unicomp.scoring.numbers import NOTE, RIGHT
 from unicomp.scoring.prose import answer_part, closing
+from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\w\\-])")
@@ -26,11 +28,20 @@ _DENIED = re.compile(
     r"[\s$)\]*]*(?:is|was|would be)\s+(?:wrong|incorrect|false|not\b)", re.IGNORECASE
 )
 _DENIAL = re.compile(r"\bnot\b(?!.*\bbut\b)|\bcannot\b|n't\b", re.IGNORECASE)
+_ADDED = re.compile(
+    r",?\s+(?:since|because|by (?:the|using)|(?<=, )as|(?:which is )?(?:attained|achieved|"
+    r"reached)|occurring|when|where(?=\s\$?\w\b))\s.*$|"
+    r"(?<=[\d}$)π]),?\s+(?:which is |or )?(?:approximately|about|roughly)\s.*$|"
+    r"\s+\((?:[A-Za-z]{2,}\s[^()]*|[^()\d]*)\)$",
+    re.DOTALL,
+)
+"""What is added after an answer: reasons, and remarks in brackets."""
 _NOT_BUT = re.compile(r"\bnot\s+(\S+)\s+but\s+", re.IGNORECASE)
 _NOT = re.compile(r",?\s*\b(?:not|rather than|instead of)\s+\S+.*$", re.IGNORECASE | re.DOTALL)
 _TAIL = re.compile(
     r"^.*(?:\b(?:is|are|equals?|be|get|have|obtain|yields?|gives?|find|was|were|so|thus|"
-    r"hence|therefore|measures|costs|has|at|i\.e\.)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
+    r"hence|therefore|pays?|makes?|earns?|needs?|takes?|left with|becomes|comes to|measures|"
+    r"costs|has|at|i\.e\.)[,:]?\s+|(?<=:)\s*)(?=[^A-Za-z\s]|[A-Za-z]\b|\\|[A-Za-z]\w*[\^_(]|\w+$|[a-z]*\s?[=])",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -81,6 +92,10 @@ def boxed(text: str) -> str | None:
 def final_expression(text: str) -> str | None:
     """The expression that a solution ends in; None without one."""
     read = answer_part(text).replace("\\$", "")
+    *_, last = (0, *(found.end() for found in CORRECTION.finditer(read)))
+    confirmed = RIGHT.search(read[last:]) or _BOX.search(read) or _STATED.search(read, last)
+    if not confirmed and re.search(r"\d", read[last:]):
+        read = read[last:]
     for candidate in _candidates(read):
         cleaned = candidate.strip().strip("*`\"' \n").rstrip(".,;:").strip()
         cleaned = _NOT.sub("", _NOT_BUT.sub("", cleaned)).strip()
@@ -103,31 +118,45 @@ def _candidates(text: str) -> Iterator[str]:
         stated = _STOP.split(rest, maxsplit=1)[0]
         if rest.startswith(("$", "\\(", "\\[")) and (spans := _spans(stated)):
             yield spans[0]
-        yield re.sub(r"\s+\((?:[^()\d]*|(?:since|because|as) [^()]*)\)$", "", stated.rstrip(". "))
+        yield _ADDED.sub("", stated.rstrip(". "))
         return
-    lines = [line for line in text.strip().split("\n") if re.search(r"[\w\\]", line)]
+    lines = [
+        line
+        for line in text.strip().split("\n")
+        if re.search(r"[\w\\]", line) and not NOTE.match(line)
+    ]
     if not lines:
         return
     line = re.sub(r"^[#>*\s]+|\*\*", "", lines[-1])
     if re.search(r"[=+*/(]\s*$|\bnot sure\b|\b(?:cannot|can't|unable)\b", line):
         return
     line = _NOT_BUT.sub("", line)
-    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", line)[-1].rstrip(". ")
+    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z(])", line)
+    sentence = next((one for one in reversed(parts) if not NOTE.match(one)), line).rstrip(". ")
+    sentence = sentence[:1] + _ADDED.sub("", sentence[1:])
     if _DENIAL.search(sentence):
         return
-    if spans := _spans(sentence):
+    if spans := _spans(sentence, named=True):
         yield spans[-1]
     elif (tail := _TAIL.match(sentence)) is not None:
         yield sentence[tail.end() :]
     yield sentence
 
 
-def _spans(text: str) -> list[str]:
-    """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one."""
-    joined = re.sub(r"\$\s*(?:,|,?\s*(?:and|or))\s*\$", ",", text)
-    found = re.findall(r"\$\$?([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", joined)
-    return ["".join(one) for one in found]
+def _spans(text: str, *, named: bool = False) -> list[str]:
+    """The contents of the formulas of a text; those that `and`, `or` or a comma joins are one.
 
+    `named`: if a text says of some what they are, only those.
+    """
+    text = re.sub(r"\\[()]", "$", text)
+    joined = re.sub(r"\$\s*(?:,|,?\s*(?:and|or))\s*\$", ",", text)
+    found = list(re.finditer(r"\$\$?([^$]+)\$|\\\[(.+?)\\\]", joined))
+    said = [one for one in found if _IS.search(joined[max(0, one.start() - 40) : one.start()])]
+    return [one[1] or one[2] for one in (said if named and said else found)]
+
+
+_IS = re.compile(r"(?:\b(?:is|are|equals?|be|was|were|get|obtain|exactly|only)|:)\s*$")
+"""Words before a formula that is what was asked for."""
 
 # -- equality -------------------------------------------------------------------------------------
 
@@ -161,6 +190,7 @@ _PLAIN = (
 )  # fmt: skip
 
 
+_COMPARED = r"(?:out|times|plus|minus|over|less|more|factorial)"
 _PROSE = re.compile(r"(?:(?<!\\)\b[A-Za-z]{2,}\W+){6}")
 """Several words one after the other."""
 _LONG = 200
@@ -174,13 +204,15 @@ def equal(said: str, gold: str) -> bool:
         return False
     if _bare(one) == _bare(other):
         return True
+    if "=" not in other and re.match(r"(?:\d+\s*[a-z]|[a-z]\s*\^\s*\{?\d+\}?)\s*=", one):
+        return False  # `2x = 6` says nothing yet
     forms = [one]
     name = re.match(r"[A-Za-z](?:\([a-z]\))?\s*=", other)
     if not name:
         parts = [part.rpartition("=")[2] for part in one.split(",")]
         forms.append(",".join(parts) if "=" in one else one)
         forms.append(f"({','.join(parts)})" if one.count("=") == len(parts) > 1 else one)
-    forms += [re.sub(r"\s+[a-z ]+$", "", form) for form in forms]
+    forms += [re.sub(r"\s+[a-z -]+$", "", form) for form in forms]
     if any(_bare(form) == _bare(other) for form in forms):
         return True
     if (
@@ -190,6 +222,10 @@ def equal(said: str, gold: str) -> bool:
         or _PROSE.search(one)
     ):
         return False
+    if counted := re.match(rf"(-?[\d.,]+)\s+(?!{_COMPARED}\b)[a-z]{{3,}}[\s-][a-z].*", one):
+        forms.append(counted[1])
+    if percent := re.fullmatch(r"(\d+(?:\.\d+)?)\s*\\?%", said.strip("$. ")):
+        forms.append(f"\\frac{{{percent[1]}}}{{100}}")
     return any(_verified(form, other) for form in dict.fromkeys(forms))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unicomp.scoring.prose import answer_part, plain
+from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
 _NUMBER = re.compile(
@@ -31,22 +32,72 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=\D|\d+\s?[-+*/])|\n+")
-_NOTE = re.compile(
-    r"\W*(?:note|check|verif\w+|this assumes|assuming|remember|let me know|(?:i )?hope|p\.?s|proof|"
-    r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation)\b",
+NOTE = re.compile(
+    r"\W*(?:note|check(?:ing)?|let (?:me|us) (?:double|re)?[- ]?(?:check|verify)|"
+    r"the other (?:one|root|solution|value)s?|verif\w+|this assumes|assuming|remember|"
+    r"let me know|(?:i )?hope|p\.?s|proof|"
+    r"(?:we|to|you) (?:can )?(?:check|verify)|recall|this is (?:because|since)|explanation|"
+    r"(?:s?he|they|it|\w+) (?:started|began) (?:out )?with|i (?:first|initially|"
+    r"originally)\b(?!.*\bbut\b)|if you|feel free|(?:do|would) you|"
+    r"please|(?:if|had|without|even if)\b.*\bwould)\b",
     re.IGNORECASE,
 )
+_DETAILS = re.compile(
+    r"\n\W*(?:[\w-]+\s)?(?:breakdown|details|explanation|verification|check|here(?:'s|"
+    r" is) (?:how|the))\b"
+    r"(?:[^\n\d]*:|[ \t]*(?=\n))",
+    re.IGNORECASE,
+)
+"""A line after which an answer is only explained."""
+RIGHT = re.compile(
+    r"\b(?:yes|indeed|correct(?=\W*(?:$|[.!\n]))|checks out|confirm\w*|(?:is|was|"
+    r"are) (?:right|correct))\b",
+    re.I,
+)
+"""A second look finds the first answer right."""
+_COMES_TO = re.compile(
+    r"(?:,\s*(?:giving|leaving|making)|,?\s(?:so|therefore|thus|hence|which (?:means|gives|"
+    r"makes|equals|leaves|totals|comes to))|"
+    r"\d\s?[-+*/×]\s?\d+,?\swhich is|,?\swhich rounds (?:up |down )?to|"
+    r",?\sfor a (?:\w+ )?total of|totall?ing)\b",
+    re.IGNORECASE,
+)
+_COUNTER = re.compile(
+    r"\b(?:day|week|month|year|step|part|case|method|trip|round|example) \d+$", re.I
+)
+"""The number of a day or of a step, before a colon."""
+_SAME = re.compile(
+    r",?\s*\b(?:i\.e\.|that is,|in other words|or about|or roughly)|,\s*or(?=\s\$?\d)|"
+    r",\s(?=\$?\d[\w ]* (?:more|less|\w+er) than\b)|"
+    r"\s*=\s*(?=\d+ [a-z]+,? (?:and )?\d+ [a-z]+\W*$)",
+    re.I,
+)
+"""The amount before it comes again, in other words or in its parts."""
 _LINK = re.compile(r"^\W*(?:so|then|thus|therefore|hence|and|finally|now)\b,?\s*", re.IGNORECASE)
 _SUBORDINATE = re.compile(
     r"\W(?:because|since|after|before|when|while|which|where|if|as|who|whose|given|assuming|"
-    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were)|instead of|rather than|"
+    r"\w+ing \d|by \w+ing|leaving aside|and there (?:are|is|were|will be)|that (?:costs?|has|"
+    r"have|holds?)|instead of|rather than|"
     r"not|unlike|"
-    r"compared)\b.*",
+    r"compared|having)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+_OPENING = re.compile(
+    r"(?:after|by|since|because|as|when|with|if|given|out of|of|from|having|while|once)\b[^,]*"
+    r"(?:,\d{3}[^,]*)*(?:,[^,]*){0,2}?,\s+(?=(?:s?he|they|it|the|there|we|i|you|each|his|her|their|"
+    r"this|that|[A-Z]\w+)\b)",
+    re.IGNORECASE,
+)
+"""A clause before the one that says what comes out."""
+_AFTER_IT = re.compile(
+    r"\b(?:after|before|when|with|by|from|in)\b[^.,]*?\b(?:is|are|was|be)\s(?:\w+\s)?\$?\d",
+    re.IGNORECASE,
+)
+"""`The price after it is $60`."""
 _BY_THE_WAY = re.compile(
     r"\b(?:(?<!total )(?<!sum )(?<!profit )(?<!cost )(?<!amount )(?<!price )(?<!average )"
-    r"(?<!balance )of|for|after|in|from|with|by|per|every|each|than|over|within|during|on|among|"
+    r"(?<!balance )of|for|after|in|from|(?<!left )with|by|per|every|each|than|over|within|"
+    r"during|on|among|"
     r"out of|using|to \w+)\s+(?:(?:the|all|these|those|her|his|their|its|every|each|only|"
     r"about|just|other|"
     r"a total of)\s+){0,2}$",
@@ -54,10 +105,14 @@ _BY_THE_WAY = re.compile(
 )
 """Words before an amount that is not the one asked for."""
 _RANGE = re.compile(r"\bbetween\b|\beither\b|\d\s*(?:\bor\b|\bto\b|(?<=\d)-(?=\d))[\s$]*\d", re.I)
+_CORRECTIONS = 5
 _NEAR = 60
 """Characters before a number that say what it is."""
+_NUMBER_IN_BRACKETS = re.compile(r"\(([\d.,]+)\)")
 _BRACKETS = re.compile(r"\([^()]*\)")
-_UNFINISHED = re.compile(r"[=+*/×÷(]\s*$|(?<=\s)-\s*$")
+_UNFINISHED = re.compile(
+    r"(?<=[\w,])\s(?:and|the|of|to|an?|from|with|for|in|is|are|or|by|which|we|you|need|it)\s*$|[=+*/×÷(]\s*$|(?<=\s)-\s*$"
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +138,15 @@ class FinalNumber:
 def final_number(text: str) -> float | None:
     """The number that an answer gives; None for none or several."""
     read = _prepared(answer_part(text))
+    for found in reversed(list(CORRECTION.finditer(read))[-_CORRECTIONS:]):
+        after = read[found.end() :]
+        if not RIGHT.search(after) and (value := _settled(after)) is not None:
+            return value
+    return _settled(read)
+
+
+def _settled(read: str) -> float | None:
+    """The number that is stated in a text, else the one that it concludes."""
     stated = list(_STATED.finditer(read))
     for found in reversed(stated[-_NEAR:]):
         after = read[found.end() : found.end() + 10 * _NEAR]
@@ -92,6 +156,9 @@ def final_number(text: str) -> float | None:
             return None
         if (value := _first(sentence)) is not None:
             return value
+    for found in _DETAILS.finditer(read):
+        if _numbers(read[: found.start()]):
+            return _concluded(read[: found.start()])
     return _concluded(read)
 
 
@@ -124,24 +191,49 @@ def _concluded(text: str) -> float | None:
     sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
     if sentences and _UNFINISHED.search(sentences[-1]):
         return None
-    for sentence in reversed([part for part in sentences if not _NOTE.match(part)]):
-        bare = _LINK.sub("", _BRACKETS.sub(" ", sentence))
+    told = [part for part in sentences if not NOTE.match(part)]
+    for sentence in reversed(told if any(map(_numbers, told)) else sentences):
+        bare = _main_part(sentence)
         said = bare[:1] + _SUBORDINATE.sub("", bare[1:])
-        if not _numbers(said) and _SUBORDINATE.match(f" {bare}"):
+        if not _numbers(said) and (_SUBORDINATE.match(f" {bare}") or _AFTER_IT.search(bare)):
             said = bare
         if not (found := list(_found(said))):
             continue
-        if re.search(r"\bor\s+\d|\bbetween\b", said):
+        if re.search(r"\bor\s+(?:\d|more\b|less\b|fewer\b)|\bbetween\b", said):
             return None
         if results := _numbers(said.rpartition("=")[2]):
             return results[0] if "=" in said else _asked(said, found)
     return None
 
 
+def _main_part(sentence: str) -> str:
+    """The part of a sentence that says what it comes to, without brackets and repetitions."""
+    said = next((part for part in reversed(_COMES_TO.split(sentence)) if _numbers(part)), sentence)
+    said = _LINK.sub("", said)
+    if (opening := _OPENING.match(said)) and _numbers(said[opening.end() :]):
+        said = said[opening.end() :]
+    bare = _BRACKETS.sub(" ", said)
+    said = bare if _numbers(bare) else _NUMBER_IN_BRACKETS.sub(r" \1 ", said)
+    head = _SAME.split(said)[0]
+    said = head if _numbers(head) else said
+    head, _, parts = said.partition(": ")
+    if (
+        not re.search("[a-z]", parts)
+        or "=" in parts
+        or _COUNTER.search(head)
+        or not _numbers(parts)
+    ):
+        return said
+    return head if any(_asked_for(head, at) for _, at in _found(head)) else said
+
+
 def _asked(said: str, found: list[tuple[float, int]]) -> float:
     """Of several numbers in a sentence, the one that it is about."""
-    asked = [value for value, at in found if not _BY_THE_WAY.search(said[max(0, at - _NEAR) : at])]
-    return asked[-1] if asked else found[0][0]
+    return next((value for value, at in reversed(found) if _asked_for(said, at)), found[0][0])
+
+
+def _asked_for(said: str, at: int) -> bool:
+    return not _BY_THE_WAY.search(said[max(0, at - _NEAR) : at])
 
 
 def _numbers(text: str) -> list[float]:

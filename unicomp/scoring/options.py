@@ -97,7 +97,7 @@ class OptionLetter(ClosedAnswer):
 
 _VERB = (
     r"(?:[a-z]+s|and|not|or|would|because|but|over|can|could|may|might|must|should|will|for|it|"
-    r"then)"
+    r"then|instead)"
 )
 """A word after the letter A; any other small word comes after an article."""
 
@@ -137,7 +137,8 @@ def _no_article(letter: str) -> str:
 def listed_endings(prompt: str) -> dict[str, list[str]]:
     """Expressions for the texts of the options `A. …` or `0: …` that a prompt lists last."""
     found = {key: text for key, text in _OPTION.findall(prompt) if len(text.split()) >= _FEW}
-    return {key: [verbatim(text)] for key, text in found.items()}
+    # `I would not do it` names the option `I do it`, and denies it
+    return {key: [verbatim(text.removeprefix("I "))] for key, text in found.items()}
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,10 @@ STATED, BARE, SPECIFIC, GENERAL, NONE = 4, 3, 2, 1, 0
 
 _CORRECTIONS = 5
 """Only so many last corrections are read."""
+_MENTIONS = 50
+"""The last labels of a clause are read."""
+_BEFORE = 5
+"""Clauses in which the label may stand that `it is` means."""
 _NEAR = 200
 """Characters before a label in which a denial counts."""
 _FILLER = frozenset(
@@ -73,6 +77,8 @@ class _Claim:
     weight: int
     concludes: bool = False
     """Whether it is a conclusion, or in contrast to what was said before."""
+    among: bool = False
+    """Whether it is one of several in its clause, which leaves open which."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ def _corrected(text: str, labels: Labels) -> str | None:
 
 def _heaviest(claims: Sequence[_Claim]) -> str | None:
     """The label of the claims that weigh most; of several, that of a conclusion at the end."""
+    if claims and not claims[-1].among and claims[-1].weight >= SPECIFIC:
+        claims = [claim for claim in claims if not claim.among]  # `either A or B; … B it is`
     if not claims:
         return None
     weight = max(claim.weight for claim in claims)
@@ -124,6 +132,12 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
     """The claims of a text in their order."""
     sentences = list(wording.sentences(text))
     heads = [_mentions(head, labels) for head, _ in sentences]
+    signs = [sign for head, (sign, _) in zip(heads, sentences, strict=True) if head]
+    told = all(sentence for head, (_, sentence) in zip(heads, sentences, strict=True) if head)
+    if told and signs != sorted(signs, key=wording.letters):
+        # an answer, then remarks on other options
+        first = next(head[0].label for head in heads if head)
+        heads = [[one for one in head if one.label == first] for head in heads]
     listed = {one.label for head in heads for one in head}
     claims: list[_Claim] = []
     pending = False
@@ -133,8 +147,8 @@ def _claims(text: str, labels: Labels) -> list[_Claim]:
             continue
         if head and number in (0, len(sentences) - 1):
             claims += [_Claim(one.label, BARE) for one in head]
-        if sentence.rstrip().endswith("?"):
-            answer = sentences[number + 1][1] if number + 1 < len(sentences) else ""
+        answer = sentences[number + 1][1] if number + 1 < len(sentences) else ""
+        if sentence.rstrip().endswith("?") or wording.REPLY.fullmatch(answer):
             claims += _answered(sentence, answer, labels)
             pending = False
             continue
@@ -149,7 +163,9 @@ def _of_option(
     head: Sequence[_Mention], sentence: str, labels: Labels, *, several: bool
 ) -> list[_Claim]:
     """The claims of `(B): correct`, and of an answer that is stated among the options."""
-    if choices.confirmed(f" is {sentence}") or (several and _AFFIRMED.fullmatch(sentence)):
+    if any(choices.confirmed(f" {start}{sentence}") for start in ("", "is ")) or (
+        several and _AFFIRMED.fullmatch(sentence)
+    ):
         return [_Claim(one.label, SPECIFIC) for one in head]
     return [one for one in _of_sentence(sentence, labels, pending=False)[0] if one.weight == STATED]
 
@@ -174,12 +190,14 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
     """
     claims: list[_Claim] = []
     parts = list(wording.clauses(sentence))
-    concluding = aside = supposed = False
+    concluding = aside = supposed = others = False
     for number, clause in enumerate(parts):
         concluding = concluding or bool(wording.CONCLUSION.match(clause))
         elliptic = wording.ELLIPTIC.match(clause)
         if elliptic and number and not claims:
-            claims += _of_ellipsis(parts[:number], labels, denied=bool(elliptic[1]))
+            claims += _of_ellipsis(
+                parts[max(0, number - _BEFORE) : number], labels, denied=bool(elliptic[1])
+            )
             continue
         if wording.ASIDE.match(clause) and not (number and _COMPARES.match(clause)):
             aside = number == 0
@@ -187,16 +205,26 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
             continue
         if aside and re.match(r"\s*(?:and|or|nor)\b", clause):
             continue
+        if others and re.match(r"\s*(?:and )?then\b", clause):
+            continue
         stated = wording.STATED.search(clause)
         contrasting = bool(wording.CONTRAST.match(clause))
         pending = pending and (stated is not None or not contrasting)
-        if wording.DOUBT.search(clause) or (
-            wording.OTHERS.search(clause) and not wording.OWN.search(clause)
-        ):
+        others = bool(wording.OTHERS.search(clause) and not wording.OWN.search(clause))
+        if others or wording.DOUBT.search(clause):
             continue
         mentions = _mentions(clause, labels)
         if not mentions:
-            pending = pending or stated is not None
+            if wording.REJECTED.match(clause):
+                claims.clear()
+            pending = (
+                pending
+                or (
+                    stated is not None
+                    and not re.match(r"\s*(?:is|was)\b", clause)  # it is said of what comes before
+                    and not wording.is_denied(clause[: stated.end()])
+                )
+            )
             continue
         if supposed and not stated and not contrasting:
             continue
@@ -204,6 +232,8 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
         if wording.CONDITION.match(following) and _CONDITIONAL.search(clause):
             continue
         weight = STATED if pending else _weight(clause, mentions, stated, labels)
+        ends = not re.search(r"\w", clause[mentions[-1].end :])
+        plain = weight >= BARE or (concluding and ends)
         if number and wording.REASON.match(clause):
             weight = min(weight, GENERAL)
         elif weight >= SPECIFIC and (concluding or wording.CONCLUDED.search(clause)):
@@ -212,7 +242,7 @@ def _of_sentence(sentence: str, labels: Labels, pending: bool) -> tuple[list[_Cl
             concludes = (
                 concluding or contrasting or bool(re.search(r"(?i)\b(final|conclu)", clause))
             )
-            claims += _of_clause(clause, mentions, weight, labels, concludes=concludes)
+            claims += _of_clause(clause, mentions, weight, labels, plain=plain, concludes=concludes)
             pending = False
     return claims, pending
 
@@ -253,9 +283,15 @@ def _weight(
 
 
 def _of_clause(
-    clause: str, mentions: Sequence[_Mention], weight: int, labels: Labels, *, concludes: bool
+    clause: str,
+    mentions: Sequence[_Mention],
+    weight: int,
+    labels: Labels,
+    *,
+    plain: bool,
+    concludes: bool,
 ) -> list[_Claim]:
-    """The claims of a clause whose labels have a weight."""
+    """The claims of a clause whose labels have a weight; `plain`: a mere letter is chosen there."""
     named: list[str] = []
     counts = in_list = False
     start: int | None = None
@@ -266,7 +302,7 @@ def _of_clause(
             counts = True
         elif not in_list:  # in `both A and B are correct` the two share their fate
             counts = not choices.refuted(clause, one.start, one.end) and (
-                weight >= BARE or choices.chosen(clause, one.start, one.end)
+                plain or choices.chosen(clause, one.start, one.end)
             )
         label = one.label
         if one.denied:
@@ -275,7 +311,8 @@ def _of_clause(
             named.append(label)
     if len(named) > 1 and weight in (SPECIFIC, GENERAL):
         return []
-    return [_Claim(label, weight, concludes and len(named) == 1) for label in named]
+    among = len(named) > 1
+    return [_Claim(label, weight, concludes and not among, among) for label in named]
 
 
 def _denied(labels: Labels, label: str) -> str:
@@ -291,7 +328,7 @@ def _mentions(clause: str, labels: Labels) -> list[_Mention]:
     opening = wording.OPENING.match(clause)
     start = opening.end() if opening else 0
     mentions: list[_Mention] = []
-    for found in _pattern(ways).finditer(clause):
+    for found in list(_pattern(ways).finditer(clause))[-_MENTIONS:]:
         symbol = str(found.lastgroup)[0] == "s"
         if symbol and mentions and clause[mentions[-1].start : mentions[-1].end].lower() == "no":
             start = mentions[-1].end  # in `no yes` the one does not deny the other

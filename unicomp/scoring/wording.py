@@ -27,7 +27,7 @@ _FAR_FETCHED = (
     r"impossible|absurd|"
     r"wrong|mistake|"
     r"incorrect|inaccurate|misleading|too far|overstatement|naive|foolish|silly|strange|odd|"
-    r"ridiculous|disingenuous|false)"
+    r"ridiculous|disingenuous|false|overreaction|excessive|unreasonable)"
 )
 _REWRITTEN = tuple(
     (_pattern(pattern), put)
@@ -35,6 +35,21 @@ _REWRITTEN = tuple(
         (r"\bcan ?not\b|\bcan't\b", "can not"),
         (r"\bwon't\b", "will not"),
         (r"n't\b", " not"),
+        (r"\bhow (?:could|can|would) ([^.?!\n]{1,60})\?", r"not say \1."),
+        (r"\bnot (?:as (?:if|though)|like)\b", "not say"),
+        (r"\bnot ((?:\w+ ){0,3}?)(?:any |the )?less (?=\w)", r"\1"),
+        (r"\bnot (?:only|just|merely) ([\w ]{1,30}?),? but (?:also )?", r"\1 and "),
+        (  # of an arrow to a letter, and not of one between two
+            r"(?m)^((?:(?!\b[A-Z]\b).)*?)(?:→|⇒|=+>|-+>)\s*(?=\W*(?-i:[A-E])\W*$)",
+            r"\1. Answer: ",
+        ),
+        (
+            r"\b(?:all|every\w*|each)(?: \w+)? (?:but|except(?: for)?|other than) (?:option )?"
+            r"(\(?[A-E]\)?) (?:is|are|were|can be) (?:wrong|incorrect|false|excluded|eliminated|"
+            r"ruled out|invalid)",
+            r"only \1 is correct",
+        ),
+        (r"\bnot ((?:\w+ ){0,4}?)anything (?:but|other than|short of|less than)\b", r"\1"),
         (  # no denials
             r"\b(?:there(?: is|'s) )?(?:(?:no|without|beyond|not in) (?:a |any |the )?"
             r"(?:\w+ )?(?:doubts?|question|denying|wonder|matter)|"
@@ -57,15 +72,21 @@ _REWRITTEN = tuple(
             r"\bfail(?:s|ed)? to (?=see|refute|support|contradict|understand|find|show)|"
             r"\b(?:far|nowhere near|a long way) from\b|\banything but\b|\bby no means\b|"
             r"\b(?:hardly|barely|scarcely|never|nowhere|without|doubt|refuse|deny|denies|unlikely|"
-            r"instead of|as opposed to|rather than|opposite of|unlike|lacks?|false that|"
+            r"opposite of|unlike|lacks?|false that|"
             r"untrue that|incorrect that|free (?:of|from))\b",
             " not ",
         ),
+        (r"(\bprefer (?:\w+ )?\(?(?-i:[A-E])\)?) (?:to|over)\b", r"\1 instead of"),
+        (  # the option's text beside its letter
+            r"(\b(?:option|action|choice) (?-i:[A-E])) \([^()\n]{3,80}\)(?= (?-i:[a-z]))",
+            r"\1",
+        ),
+        (r"\b(?:instead of|as opposed to|rather than)\b", " instead not "),
         (r"\bneither\b(?=.{0,80}?\bnor\b)", "not"),
         (r"(?<=\bnot\b)(.{0,80}?)\bnor\b", r"\1or"),
         (r"\bdisagree\b", "not agree"),
         (r"\bnot-(?=\w)", "not "),
-        (r"\(\s*(\w{1,2})\s*\)", r"[\1]"),
+        (r"\(\s*(\w{1,2})\s*\)|(?<![\w(])((?-i:[A-E]))\)", r"[\1\2]"),
         (r",\s*(?:(?:is|does|was) not (?:it|that)|right|no)\?", "."),
         (r" {2,}", " "),
     )
@@ -92,9 +113,9 @@ _HEAD = _pattern(
     r"\W*(?:(?:option|choice|answer|number|letter)\s+)?[(\[]?(?:[A-Za-z]|\d)[)\].:]+(?!\d)",
     r"(?!\s*(?:is|was|are|does|do|has|had|would|can|could|will|must|should|may|might|and|"
     r"or|because|",
-    r"since|as|over|it|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
+    r"since|as|over|(?-i:it)|that|fits?|fails?|\w+ly|aligns?|works?|holds?|looks?|seems?|"
     r"remains?|violates|",
-    r"contradicts|matches|describes)\b)|",
+    r"contradicts|matches|describes|comes|gives|ignores|predicts|shows|requires|gets)\b)|",
     r"\W*[(\[]?(?:[A-Z]|\d)[)\]]?\s+-(?=\s)",
 )
 """The beginning of a sentence that is written like an option: `A. …`, `(B) …`, `1: …`."""
@@ -115,6 +136,11 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
                 yield found[0], parts.pop(0) if parts and not _HEAD.match(parts[0]) else ""
 
 
+def letters(head: str) -> str:
+    """The letter or number of an option's beginning, to compare."""
+    return re.sub(r"\W|option|choice|answer|number|letter", "", head.lower())
+
+
 # -- clauses --------------------------------------------------------------------------------------
 
 _CLAUSE_END = _pattern(
@@ -122,7 +148,8 @@ _CLAUSE_END = _pattern(
     r"(?:,\s+|\s+-+\s+|(?<=:)\s+|[()]|,?\s+)(?=(?:but|however|although|though|whereas|"
     r"while|because|",
     r"since|yet|except|despite|unlike|so(?=\s+(?!far|that|much|many)\w)|therefore|thus|hence)\b)|",
-    r",?\s+(?=(?:if|unless|even if|when|as opposed to)\b)|",
+    r",?\s+(?=(?:if|unless|even if|when|regardless|no matter|whatever|leaving)\b)|",
+    r"\s+and\s+(?=\[?(?-i:[A-E])\]? (?:is|was|has|does|fails)\b)|",
     r"\s+(?=(?:and|which|that) (?:is|was|are) (?:therefore|thus|hence)\b)|",
     r",?\s+and\s+(?=(?:therefore|thus|hence|so|i|it|this|the|that|choose|pick)\b)|",
     # after a comma, where no list goes on
@@ -134,18 +161,29 @@ _CLAUSE_END = _pattern(
     r"(?:(?<=\byes)|(?<=\bno))(?:,\s+|\s+(?=(?:it|this|that|the|there|i)\b))|",
     r"\s+-+\s+|(?<=:)\s+|\s*[()](?!s\b)\s*",
 )
-REASON = _pattern(r"\s*(?:and\s+)?(?:because|since|as|for|given|considering|due)\b")
+REASON = _pattern(
+    r"\s*(?:and\s+)?(?:because|since|as|for|given|considering|due)\b(?! i (?:must|have to|"
+    r"need to)\b)"
+)
 ASIDE = _pattern(
     r"\s*(?:and\s+)?(?:although|though|while|whereas|despite|even (?:if|though)|if|unless|when|",
     r"in case|assuming|suppose|had|were|except)\b",
 )
 """The beginning of a clause that grants something or sets a condition."""
-CONDITION = _pattern(r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b")
+CONDITION = _pattern(
+    r"\s*(?:only |even )?(?:if|unless|in case|assuming)\b"
+    r"(?! (?:i'm|i am|i (?:had|have) to|forced|asked|pressed|anything|you)\b)"
+)
 SUPPOSED = _pattern(
     r"\s*(?:if|unless|in case|assuming|suppose|had|were)\b(?!.*\b(?:i|me|my|forced)\b)"
 )
 """A condition that the answer does not set for itself, as `if I had to choose` does."""
 CONTRAST = _pattern(r"\s*(?:but|however|yet|still|nevertheless|nonetheless)\b")
+REJECTED = _pattern(
+    r"\s*(?:but|however|yet|though)\W+(?:it|this|that)(?:'s| is| was) (?:\w+ )?(?:wrong|"
+    r"incorrect|false)\b"
+)
+"""What was said before is taken back."""
 CONCLUSION = _pattern(
     r"\W*(?:and\s+)?(?:(?:which|that|this)\s+(?:only\s+)?(?:leaves|means|makes)|leav(?:es|ing)|",
     r"therefore|thus|so|hence|in (?:conclusion|summary|short)|overall|ultimately|finally|",
@@ -205,7 +243,8 @@ DOUBT = _pattern(
     r"\b(?:not (?:entirely |completely |really |quite |at all )?(?:sure|certain|clear)|unsure|",
     r"uncertain|unclear|depend(?:s|ing)?|debatable|whether|not know|no idea|",
     r"can not (?:be )?(?:determined?|decided?|tell|told|judged?|answer|choose|classif\w+|say if|",
-    r"verif\w+|assess\w*|label|make)|unable to|not able to|hard to (?:say|tell)|difficult to|",
+    r"verif\w+|assess\w*|label|make)(?!(?: \w+){0,4} as\b(?!.*\bor\b))|unable to|not able to|"
+    r"hard to (?:say|tell)|difficult to|",
     r"could be (?:either|both)|either way|no comment|(?:not )?enough (?:information|context))\b",
 )
 OTHERS = _pattern(
@@ -215,19 +254,25 @@ OTHERS = _pattern(
     r"\bsome\b.{0,20}\b(?:consider|think|say|argue|believe|see|view|find|call)\b|",
     r"\b(?:might|may|could) (?:look|seem|appear|sound|be (?:seen|considered|viewed|said))\b|",
     r"\b(?:may|might|could) be\b|",
-    r"\b(?:at first|initially|originally|first thought|(?:was|is) tempting|tempted)\b|",
+    r"\b(?:at first|initially|originally|first (?:thought|instinct|guess|impression)|(?:was|"
+    r"is) tempting|tempted)\b|",
     r"\bin (?:other|some|certain|different|many) (?:cases|contexts?|cultures?|situations?|",
-    r"circumstances)\b|\bin general\b.*$|\bcommon (?:mistake|misconception|error|belief)\b",
+    r"circumstances)\b|\bin general\b(?!,? i\b).*$|\b(?:second|next|alternative) choice\b|"
+    r"\bcommon (?:mistake|misconception|error|belief)\b",
 )
 """What others may say, or what seemed so at first."""
 OWN = _pattern(r"\b(?:it|you|one|i) (?:would|can|could|may|might) (?:be )?(?:a stretch|not)\b")
 YES = _pattern(
     r"\W*(?:yes|yeah|yep|absolutely|definitely|certainly|of course|indeed|sure|it (?:is|does)|",
-    r"very much)\b",
+    r"very much|i (?:do|agree)\W*$)\b",
 )
 NO = _pattern(
-    r"\W*(?:no|nope|not|never|hardly|it (?:is|does|was|would) not|i (?:do|would) not think so)\b"
+    r"\W*(?:no|nope|not|never|hardly|nothing|it (?:is|does|was|would) not|",
+    r"i (?:do|would) not (?:think|believe|say|feel) so)\b|",
+    r"(?:but )?i (?:do not|not agree)\W*$",
 )
+REPLY = _pattern(r"\W*(?:but )?i (?:do(?: not)?(?: (?:think|believe) so)?|(?:not )?agree)\W*")
+"""An answer to what was asked, or what others may say, in the sentence before."""
 OPENING = _pattern(
     r"\W*(?:yes|no|nope|yeah|well|sure)\b(?=\s*(?:,|it|this|that|the|there|he|i)\b|,)"
 )
@@ -244,6 +289,7 @@ _EMBEDS = _pattern(
 )
 """Words through which a denial reaches into the clause after them: `I don't think that it is …`."""
 _FINITE = _pattern(r"\b(?:is|are|was|were|would|will|could|can|may|might|must|should)\b|'s\b")
+_INSTEAD = " instead not "
 _REACH = 14
 """Words between a denial and what it denies."""
 
@@ -251,11 +297,13 @@ _REACH = 14
 def is_denied(before: str) -> bool:
     """Whether the words before something in its clause deny it; two denials cancel out."""
     denials = 0
+    _, contrast, rest = before.rpartition(_INSTEAD)
+    before = f"not {rest}" if contrast else before  # it denies what stands alone after it
     for found in _NEGATOR.finditer(before):
         gap = _NEGATOR.sub(" ", before[found.end() :])
         if len(gap.split()) > _REACH:
             continue
         # `not telling him is …` denies the telling; `nothing about it is …` denies the rest, too
-        allowed = 0 if found[1].lower() == "not" else 1
+        allowed = 0 if found[1].lower() == "not" and not re.search(r"\bany", gap) else 1
         denials += bool(_EMBEDS.search(gap)) or len(_FINITE.findall(gap)) <= allowed
     return denials % 2 == 1

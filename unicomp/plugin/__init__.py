@@ -82,7 +82,8 @@ def _restart_if_moved(config: pytest.Config, options: dict[str, dict[str, object
     now, then = (attached(typed, options), attached(more, options)), (typed, more)
     if now != then:
         os.environ[_MORE] = shlex.join(now[1])
-        raise SystemExit(pytest.main(now[0], config.invocation_params.plugins))
+        quiet = ["-W", "ignore:Module already imported so cannot be rewritten; unicomp"]
+        raise SystemExit(pytest.main([*quiet, *now[0]], config.invocation_params.plugins))
 
 
 @contextmanager

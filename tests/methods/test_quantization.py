@@ -92,7 +92,7 @@ def test_a_rounded_cache_is_a_guarantee_too(source: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("guaranteed", "message"),
     [
-        ("FP8_BLOCK", "blocks of None"),
+        ("FP8_BLOCK", r"has scales of shape \[128, 1\], not \[1, 2\]"),
         ("W8A8", "format float-quantized, not int-quantized"),
         ("FP8", r"says 8-bit float \(dynamic\) for the inputs of .*, not 8-bit float \(static\)"),
     ],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from unicomp.admission.tokenizer import check_tokenizer
 from unicomp.data.sources import shipped_fixtures
 from unicomp.data.tokenizer import PROBES, read_tokenizer
+from unicomp.data.weight_files import SINGLE
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import SpecError
 from unicomp.spec import Model
@@ -27,9 +28,10 @@ OWN_TEMPLATE = (EMBEDDED / "chat_template.jinja").read_text(encoding="utf-8")
 
 @pytest.fixture
 def folder(tmp_path):
-    """The files of the embedded model, without its weights."""
+    """The files of the embedded model."""
     made = tmp_path / "model"
     made.mkdir()
+    (made / SINGLE).symlink_to(EMBEDDED / SINGLE)
     for name in FILES:
         shutil.copyfile(EMBEDDED / name, made / name)
     return made

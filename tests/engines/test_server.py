@@ -18,6 +18,7 @@ from unicomp.engines.server import Server
 from unicomp.errors import EngineError
 
 SERVED = ["serve", "model", "--dtype", "float32", "--max-model-len", "64"]
+SERVED += ["--generation-config", "vllm"]
 
 
 @pytest.fixture

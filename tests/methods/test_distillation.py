@@ -347,7 +347,7 @@ def test_models_that_cannot_be_cut_are_unsupported_before_anything_is_tried(
 def test_too_little_memory_is_an_error_before_the_training(teacher, monkeypatch):
     from unicomp.methods import distillation
 
-    monkeypatch.setattr(distillation, "_memory", lambda: 1000)
+    monkeypatch.setattr(distillation, "memory_to_run", lambda: 1000)
     method = minitron_depth("d", layers=1, training=SHORT)
     with pytest.raises(BuildError, match=r"needs .* MB on each device, and there are 1 kB: set"):
         distillation._expected(Path(teacher.source), method.parameters)
@@ -404,5 +404,5 @@ def test_a_student_of_another_shape_is_not_kept(student, teacher, build):
 def test_a_student_with_weights_too_many_is_not_kept(student, teacher, build):
     path = student / "model.safetensors"
     save_file(load_file(path) | {"more": torch.zeros(7)}, path, metadata={"format": "pt"})
-    with pytest.raises(BuildError, match=r"it has [\d,]+ weights, not [\d,]+"):
+    with pytest.raises(BuildError, match="student stores more, which LlamaForCausalLM does not use"):
         inspect(student, teacher, build)

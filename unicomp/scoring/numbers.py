@@ -131,7 +131,7 @@ class FinalNumber:
         """Compare the number of one answer."""
         (gold, *_) = _numbers(_prepared(str(item.doc[self.answer]).rpartition("####")[2]))
         said = final_number(item.text)
-        right = said is not None and abs(said - gold) <= 1e-6 * max(1.0, abs(gold))
+        right = said is not None and abs(said - gold) < 1e-6
         return Reading(fields={"correct": float(right)}, parsed=said is not None)
 
 

@@ -186,7 +186,11 @@ class ListedDiagnosis(ClosedAnswer):
     def labels(self, row: Mapping[str, Any]) -> Labels:
         """The listed diagnoses."""
         listed = sorted(listed_options(str(row["prompt"])), key=len, reverse=True)
-        return {option.lower(): verbatim(option) for option in listed}
+        names = [option.partition(" (")[0] for option in listed]  # `hiv (initial infection)`
+        return {
+            option.lower(): verbatim(name if names.count(name) == 1 else option)
+            for option, name in zip(listed, names, strict=True)
+        }
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The right diagnosis, in lower case."""

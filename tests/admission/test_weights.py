@@ -12,7 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from tests.families import write_model
 from tests.folder_fuzz import into_fp8, into_shards
-from unicomp.admission.weights import check_finite, check_weights, is_identical
+from unicomp.admission.weights import (
+    changed_settings,
+    check_finite,
+    check_weights,
+    is_identical,
+)
 from unicomp.admission.worker import outcome
 from unicomp.data.model_folder import check_folder
 from unicomp.data.weight_files import INDEX, SINGLE, beside, headers, parameters, size
@@ -423,6 +428,13 @@ def test_weights_under_a_name_that_nobody_looks_for_are_refused(
 
 
 # -- the outcome --------------------------------------------------------------------------------
+
+
+def test_a_setting_that_the_baseline_has_otherwise_is_named(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    configure(copy, rms_norm_eps=0.5)
+    assert changed_settings(copy, folder) == ["rms_norm_eps = 0.5 (baseline: 1e-06)"]
+    assert changed_settings(folder, folder) == []
 
 
 def test_an_uncompressed_copy_is_said_to_be_identical(folder: Path, tmp_path: Path) -> None:

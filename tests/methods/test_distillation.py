@@ -404,5 +404,5 @@ def test_a_student_of_another_shape_is_not_kept(student, teacher, build):
 def test_a_student_with_weights_too_many_is_not_kept(student, teacher, build):
     path = student / "model.safetensors"
     save_file(load_file(path) | {"more": torch.zeros(7)}, path, metadata={"format": "pt"})
-    with pytest.raises(BuildError, match="student stores more, which LlamaForCausalLM does not use"):
+    with pytest.raises(BuildError, match="stores more, which LlamaForCausalLM does not use"):
         inspect(student, teacher, build)

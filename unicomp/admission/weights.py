@@ -42,6 +42,15 @@ _SCALE_NAN = 255
 """The byte that is no number in the type E8M0, which scales of groups have."""
 
 
+_SHAPE = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads")
+_OF_A_FILE = frozenset(
+    {"_name_or_path", "architectures", "bos_token_id", "dtype", "eos_token_id", "pad_token_id",
+     "quantization_config", "tie_word_embeddings", "transformers_version", "use_cache",
+     "vocab_size"}
+)  # fmt: skip
+"""Settings that say how a model was saved, or that are checked elsewhere."""
+
+
 class UnavailableError(SpecError):
     """transformers knows the format, but lacks a library or a device for it here."""
 
@@ -121,6 +130,29 @@ def check_finite(folder: Path, narrate: Narrate = lambda text: None) -> None:
                 f"{folder} stores {shown(name)} with NaN or infinity in {bad} of {values.numel()} "
                 "values: restore it from where the checkpoint was saved"
             )
+
+
+def changed_settings(folder: Path, baseline: Path, *, trust_remote_code: bool = False) -> list[str]:
+    """The settings of the architecture that a checkpoint does not share with its baseline.
+
+    Each as `rms_norm_eps = 0.1 (baseline: 1e-06)`. None for a model of another shape, such as a
+    student.
+    """
+    from transformers import AutoConfig
+
+    own, other = (
+        AutoConfig.from_pretrained(one, trust_remote_code=trust_remote_code)
+        .get_text_config()
+        .to_dict()
+        for one in (folder, baseline)
+    )
+    if any(own.get(name) != other.get(name) for name in ("model_type", *_SHAPE)):
+        return []
+    return [
+        f"{name} = {shown(own.get(name))} (baseline: {shown(other.get(name))})"
+        for name in sorted(own.keys() | other.keys())
+        if own.get(name) != other.get(name) and name not in _OF_A_FILE
+    ]
 
 
 def is_identical(folder: Path, baseline: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.admission.tokenizer import check_tokenizer
-from unicomp.admission.weights import check_weights, is_identical
+from unicomp.admission.weights import changed_settings, check_weights, is_identical
 from unicomp.data.json_object import shown
 from unicomp.data.model_folder import check_folder
 from unicomp.errors import SpecError, first_line
@@ -46,6 +46,10 @@ def outcome(
             folder, trust_remote_code=trust_remote_code, serves=serves, narrate=narrate
         )
         notes += check_tokenizer(folder, baseline, trust_remote_code=trust_remote_code)
+        if baseline is not None and (
+            changed := changed_settings(folder, baseline, trust_remote_code=trust_remote_code)
+        ):
+            notes.append(f"its config.json differs from the baseline's: {', '.join(changed)}")
         if baseline is not None and is_identical(folder, baseline):
             notes.append("its tensors are identical to the baseline's: nothing was compressed")
     except SpecError as error:

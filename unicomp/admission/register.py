@@ -15,7 +15,7 @@ from unicomp.errors import SpecError
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
 from unicomp.spec import Model
-from unicomp.store import ADMISSIONS, Store, content_key, file_digest
+from unicomp.store import ADMISSIONS, Store, code_digest, content_key
 
 _FOLDER = "{folder}"
 """Stands for the folder's path in a stored text, since a copy elsewhere has the same content."""
@@ -44,14 +44,14 @@ class Applicant:
     def key(self, store: Store, *, serves: bool) -> str:
         """The key of its content, of its baseline's, and of what checks it."""
         package = Path(__file__).parents[1]
-        code = sorted(path for part in _CODE for path in (package / part).glob("*.py"))
+        code = [path for part in _CODE for path in sorted((package / part).glob("*.py"))]
         return content_key(
             {
                 "folder": weights_identity(self.model, store),
                 "baseline": self.baseline and weights_identity(self.baseline, store),
                 "trust_remote_code": self.model.trust_remote_code,
                 "serves": serves,
-                "code": [file_digest(path) for path in code],
+                "code": code_digest(code),
                 "libraries": {name: version(name) for name in _LIBRARIES},
             }
         )

@@ -24,7 +24,7 @@ _PICKLES = (".bin", ".pt", ".pth")
 _NOT_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin", "rng_state.pth")
 """Files of a training that are named like weights."""
 
-_BITS = {
+BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
@@ -193,13 +193,13 @@ def _check_entries(header: Mapping[str, Any]) -> int:
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
             raise ValueError(f"{name} has no dtype, shape and data_offsets")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not isinstance(dtype, str) or dtype not in _BITS:
+        if not isinstance(dtype, str) or dtype not in BITS:
             raise ValueError(f"{name} has the unknown type {dtype}")
         if not _are_counts(shape):
             raise ValueError(f"{name} has the shape {shape}")
         if not _are_counts(offsets) or len(offsets) != 2:
             raise ValueError(f"{name} has the offsets {offsets}")
-        if 8 * (offsets[1] - offsets[0]) != math.prod(shape) * _BITS[dtype]:
+        if 8 * (offsets[1] - offsets[0]) != math.prod(shape) * BITS[dtype]:
             raise ValueError(f"{name} has {offsets[1] - offsets[0]} bytes for its shape {shape}")
         ranges.append((offsets[0], offsets[1], name))
     end = 0

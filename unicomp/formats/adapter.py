@@ -6,13 +6,13 @@ that is itself the model names its base: a folder, or a hub id.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.json_object import read_object
 from unicomp.data.model_folder import read_config
 from unicomp.data.model_source import locate
 from unicomp.data.weight_files import read_header, weight_files
@@ -41,15 +41,11 @@ _NOT_MERGED = frozenset(
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:
     """The `adapter_config.json` of a folder. Raises SpecError."""
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise SpecError(f"{path} is not JSON") from None
-    if not isinstance(config, dict) or not isinstance(config.get("peft_type"), str):
-        raise SpecError(f"{path} is not the configuration of an adapter: it has no peft_type")
+    config = read_object(folder / CONFIG)
+    if not isinstance(config.get("peft_type"), str):
+        raise SpecError(
+            f"{folder / CONFIG} is not the configuration of an adapter: it has no peft_type"
+        )
     return config
 
 

@@ -7,7 +7,6 @@ eight-bit activations (W4A8) are stored in eight bits.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -16,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unicomp.data.weight_files import size, weight_files
+from unicomp.data.weight_files import BITS, read_header, size, weight_files
 from unicomp.formats.gguf_file import GgufHeader
 from unicomp.formats.method import format_name
 from unicomp.units import amount
@@ -33,8 +32,6 @@ _BY_NAME = (
     ("mlp", r"(^|\.)(\w*mlp|feed_forward|ffn|ffn_\w+|fc\d)(\.|$)"),
 )  # fmt: skip
 _PAYLOADS = ("weight", "weight_packed", "qweight", "W_q", "data")
-_TYPES = {"F64": 64, "I64": 64, "F32": 32, "I32": 32, "F16": 16, "BF16": 16, "I16": 16, "U8": 8,
-          "I8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,12 +189,11 @@ def kind_of_module(module: str) -> str:
 def _headers(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and entry of each stored tensor; the entry has the file and where its data starts."""
     for path in weight_files(folder):
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
+        header = read_header(path)
+        ends = (entry["data_offsets"][1] for entry in header.values())
+        data = path.stat().st_size - max(ends, default=0)  # a file ends with its last tensor
         for name, entry in header.items():
-            if name != "__metadata__":
-                yield name, {**entry, "file": path, "start": 8 + length + entry["data_offsets"][0]}
+            yield name, {**entry, "file": path, "start": data + entry["data_offsets"][0]}
 
 
 def _matrices(folder: Path, headers: Mapping[str, dict[str, Any]]) -> Iterator[_Stored]:
@@ -213,7 +209,7 @@ def _matrices(folder: Path, headers: Mapping[str, dict[str, Any]]) -> Iterator[_
         entry = own[payload]
         if len(entry["shape"]) < 2:
             continue
-        stored = math.prod(entry["shape"]) * _TYPES.get(entry["dtype"], 16)
+        stored = math.prod(entry["shape"]) * BITS[entry["dtype"]]
         weights = _weights(payload, entry, own)
         length = sum(one["data_offsets"][1] - one["data_offsets"][0] for one in own.values())
         yield _Stored(module, round(stored / max(weights, 1), 2), weights, length)
@@ -243,7 +239,7 @@ def _weights(payload: str, entry: Mapping[str, Any], own: Mapping[str, Mapping[s
         place = own["weight_shape"]
         with place["file"].open("rb") as stream:
             stream.seek(place["start"])
-            width = _TYPES.get(place["dtype"], 64) // 8
+            width = BITS[place["dtype"]] // 8
             shape = [int.from_bytes(stream.read(width), "little") for _ in range(place["shape"][0])]
         return int(math.prod(shape))
     two_in_a_byte = payload in ("weight_packed", "blocks") or bool(

@@ -23,11 +23,11 @@ from unicomp.errors import SpecError
 from unicomp.formats import adapter, gguf_file
 from unicomp.formats.description import describe
 from unicomp.formats.method import is_repacked, quantization_of, why_unreadable
-from unicomp.formats.software import READERS, code_digest, installed_version
+from unicomp.formats.software import READERS, installed_version
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
 from unicomp.spec import Model
-from unicomp.store import CONVERTED, MANIFEST, Artifact, Store, content_key
+from unicomp.store import CONVERTED, MANIFEST, Artifact, Store, code_digest, content_key
 
 MODEL = "model"
 """The name of a model's folder in the store."""
@@ -110,9 +110,10 @@ def config_of(model: Model) -> Mapping[str, Any]:
     folder = locate(model, config_only=True)
     if model.folder is None and not (folder / adapter.CONFIG).is_file():
         return read_config(folder)  # its weights have not been fetched
-    if model.folder is None or recognise(folder).form == "adapter":
+    given = None if model.folder is None else recognise(folder)
+    if given is None or given.form == "adapter":
         return read_config(adapter.base_of(folder))
-    return recognise(folder).config
+    return given.config
 
 
 def settled(
@@ -186,7 +187,7 @@ def _read_in(
         "files": [store.digest_of(one) for one in given.files],
         "beside": _digests(given.folder, _BESIDE, store),
         "base": _digests(base, _BESIDE, store) if base else None,
-        "code": code_digest(),
+        "code": code_digest(sorted(Path(__file__).parent.glob("*.py"))),
         "versions": {name: installed_version(name) for name in READERS},
     }
     if weights := base if given.form == "adapter" else path if given.form == "packed" else None:

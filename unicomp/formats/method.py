@@ -7,13 +7,12 @@ they are. Found by reading the quantizers of transformers 5.17, and by trying sm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from unicomp.errors import SpecError
+from unicomp.data.json_object import read_object
 
 CONFIGS = ("hf_quant_config.json", "quantize_config.json", "quant_config.json")
 """Files that hold the settings of ModelOpt, AutoGPTQ and AutoAWQ, where `config.json` has none."""
@@ -73,12 +72,7 @@ def _bitsandbytes(settings: Mapping[str, Any]) -> str:
 
 
 def _own_file(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        raise SpecError(f"{path} is not JSON") from None
-    if not isinstance(content, dict):
-        raise SpecError(f"{path} is not a JSON object")
+    content = read_object(path)
     if path.name == CONFIGS[0]:
         settings = content.get("quantization")
         return {**(settings if isinstance(settings, dict) else {}), "quant_method": "modelopt"}

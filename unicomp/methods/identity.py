@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from unicomp import distillation, methods
+from unicomp import distillation, methods, store
 from unicomp.formats.software import installed_version as installed_version
 from unicomp.spec import Method
 
@@ -37,7 +37,4 @@ def code_digest(*, trains: bool) -> str:
         paths += sorted(Path(distillation.__path__[0]).glob("*.py"))
     else:
         paths = [path for path in paths if path.name not in _TRAINERS]
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return store.code_digest(paths)

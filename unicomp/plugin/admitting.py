@@ -45,15 +45,12 @@ def _applicants(plan: Plan, grid: Grid) -> Iterator[Applicant]:
                 yield Applicant(own, baseline=model)
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Print the notes, if this process collects."""
-    grid = config.stash.get(GRID, None)
-    return [] if grid is None or grid.problem else grid.notes
-
-
-@pytest.hookimpl(optionalhook=True, trylast=True)
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any) -> None:
-    """On the controller: check the folders once, as soon as a worker has collected."""
+    """On the controller: check the folders once, as soon as a worker has collected.
+
+    The module is registered between the one that reads the grid and the one that prints the notes.
+    """
     config = node.config
     if config.stash.get(_ADMITTED, False):
         return
@@ -64,6 +61,3 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     except UnicompError as error:
         grid.problem = str(error)
         raise pytest.UsageError(grid.problem) from None
-    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
-        for line in grid.notes:
-            reporter.write_line(line)

@@ -1,4 +1,7 @@
-"""Before anything is built: how likely a lossless candidate passes what decides the gate."""
+"""Before anything is built: how likely a lossless candidate passes what decides the gate.
+
+The lines are printed with the notes on the folders.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def foresee(plan: Plan, grid: Grid) -> None:
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Print the lines, if this process collects."""
     grid = config.stash.get(GRID, None)
-    return [] if grid is None or grid.problem else grid.foresight
+    return [] if grid is None or grid.problem else [*grid.foresight, *grid.notes]
 
 
 @pytest.hookimpl(optionalhook=True, trylast=True)
@@ -56,5 +59,5 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     if grid is None or reporter is None or config.stash.get(_PRINTED, False):
         return
     config.stash[_PRINTED] = True
-    for line in grid.foresight:
+    for line in (*grid.foresight, *grid.notes):
         reporter.write_line(line)

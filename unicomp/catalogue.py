@@ -346,13 +346,18 @@ def load_models(names: Sequence[str], roots: Roots) -> list[Model]:
         model = load_model(given, roots)
         # a folder that is called like a model with a file is another model
         taken = named if given in filed else named | set(filed)
-        parent = slug(Path(model.source).parent.name)
-        numbered = (f"{model.name}-{number}" for number in counting(2))
-        choices = chain([model.name], [f"{parent}-{model.name}"] if parent else [], numbered)
-        name = next(choice for choice in choices if choice not in taken)
+        name = free_name(model.name, Path(model.source), taken)
         named.add(name)
         models.append(replace(model, name=name))
     return models
+
+
+def free_name(name: str, place: Path, taken: Collection[str], *others: str) -> str:
+    """The first that is not taken: `name`, `others`, with the folder above `place`, numbered."""
+    parent = slug(place.parent.name)
+    numbered = (f"{name}-{number}" for number in counting(2))
+    choices = chain([name, *others], [f"{parent}-{name}"] if parent else [], numbered)
+    return next(choice for choice in choices if choice not in taken)
 
 
 def load_model(given: str, roots: Roots) -> Model:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,6 @@ import pytest
 from unicomp import catalogue
 from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
-from unicomp.data.model_folder import slug
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.engines import ENGINES
 from unicomp.errors import SpecError, UnicompError
@@ -405,7 +404,8 @@ def _checkpoints(
     `models` are by the text that names them. Raises SpecError for a model that is not known.
     """
     found: list[tuple[Method, Model]] = []
-    taken = set(catalogue.method_names(roots))  # a folder may be called anything
+    made = set(catalogue.method_names(roots))  # a folder may be called anything
+    taken = set(made)
     for text in given:
         model, name = _model_named(text, models)
         method = catalogue.load_checkpoint(name, roots)
@@ -417,15 +417,9 @@ def _checkpoints(
                 f"{', '.join(models)} it was made: give --checkpoint MODEL={text}, such as "
                 f"{example}={text}"
             )
-        parent = Path(method.parameters[catalogue.CHECKPOINT]).parent.name
-        numbered = (f"{method.name}-{number}" for number in count(2))
-        names = chain(
-            [method.name],
-            [f"checkpoint-{method.name}"] if method.name in catalogue.method_names(roots) else [],
-            [f"{slug(parent)}-{method.name}"] if parent else [],
-            numbered,
-        )
-        unique = next(one for one in names if one not in taken)
+        others = [f"checkpoint-{method.name}"] if method.name in made else []
+        place = Path(method.parameters[catalogue.CHECKPOINT])
+        unique = catalogue.free_name(method.name, place, taken, *others)
         taken.add(unique)
         found.append((replace(method, name=unique), model))
     return found

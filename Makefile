@@ -18,13 +18,22 @@ REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_
 .PHONY: suite retention efficiency test test-long lint vllm real real-table
 .NOTPARALLEL:
 
-suite: retention efficiency  ## run the suite on the embedded model
+RETENTION = $(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
+EFFICIENCY = $(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
+# what `make suite` decides by
+CARDS = $(VENV)/retention.json $(VENV)/efficiency.json
+
+suite: $(VENV)/installed  ## run the suite on the embedded model: both parts, then one decision
+	@rm -f $(CARDS); \
+	$(RETENTION) --scorecard $(VENV)/retention.json; retention=$$?; \
+	$(EFFICIENCY) --scorecard $(VENV)/efficiency.json; efficiency=$$?; \
+	$(VENV)/bin/unicomp decide $(CARDS) --ended $$retention $$efficiency
 
 retention: $(VENV)/installed  ## measure retention, in two processes
-	$(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
+	$(RETENTION)
 
 efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes timings
-	$(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
+	$(EFFICIENCY)
 
 test: $(VENV)/installed  ## run the project's own tests, without those marked long
 	$(VENV)/bin/pytest tests -q -n 2 -m "not long" $(ARGS)

@@ -103,11 +103,9 @@ def installed(wheel: Path, folder: Path) -> Installation:
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     there = Installation(folder)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "-q", "--python", there.python]
-        + ["install", "--no-index", "--no-deps", "--no-compile", wheel],
-        check=True,
-    )
+    pip = [sys.executable, "-m", "pip", "-q", "--python", there.python]
+    options = ["--no-index", "--no-deps", "--no-compile"]
+    subprocess.run([*pip, "install", *options, wheel], check=True)
     own = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (there.site / "dependencies.pth").write_text("\n".join(sorted(own)) + "\n")
     return there

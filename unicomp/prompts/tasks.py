@@ -2,9 +2,9 @@
 
 A task is a YAML file in lm-eval's format: one of lm-eval's own, or one in the suite's folder. Its
 `dataset_path` names a data set of the hub; the source decides where its rows are read, so one task
-serves the hub, a mirror and the embedded rows. If it starts with `./`, it is a folder beside the task
-file, whatever the source: a benchmark that brings its own rows. The embedded model knows only prompts
-of its own world: `fixtures/embedded/tasks/TASK.yaml` changes a task's prompts to them.
+serves the hub, a mirror and the embedded rows. If it starts with `./`, it is a folder beside the
+task file, whatever the source: a benchmark that brings its own rows. The embedded model knows only
+prompts of its own world: `fixtures/embedded/tasks/TASK.yaml` changes a task's prompts to them.
 """
 
 from __future__ import annotations

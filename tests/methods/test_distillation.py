@@ -171,6 +171,7 @@ def test_each_student_is_found_again(built, build):
     assert (again.key, again.facts) == (made.key, made.facts)
 
 
+@pytest.mark.long
 def test_a_build_that_is_killed_goes_on_where_it_was(built, teacher, roots, source, seen, tmp_path):
     made, _ = built
     if made.method.name != "minitron_depth":

@@ -118,7 +118,12 @@ def build(teacher, roots, source, seen, store):
     return build
 
 
-@pytest.fixture(scope="module", params=STUDENTS)
+FIRST, *OTHERS = STUDENTS
+
+
+@pytest.fixture(
+    scope="module", params=[FIRST, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)]
+)
 def built(request, build):
     heard = []
     return build(request.param, heard.append), heard

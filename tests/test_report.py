@@ -58,6 +58,9 @@ PUBLISHED = {
 ESTIMATE = {"tokens": 3e6, "hours": 0.75, "gpu_memory_gb": 7.5, "basis": "its first 20 steps"}
 BUILD = {
     "seconds": 12.3,
+    "cpu_seconds": 9.5,
+    "other_load": 0.03,
+    "shared_machine": False,
     "peak_rss_bytes": 1_530_000_000,
     "peak_accelerator_bytes": None,
     "device": "cpu",
@@ -803,6 +806,17 @@ def test_measured_estimated_and_published_costs_stand_on_lines_of_their_own():
         "llama_3_1_minitron_4b_width, published: a paper, [31m appendix [A.4]",
     ):
         assert lines.count(line) == 1, line
+
+
+def test_a_build_beside_other_work_is_marked_and_says_what_its_own_work_took():
+    disturbed = BUILD | {"other_load": 0.45, "shared_machine": True}
+    lines, _ = cost_lines([build("wanda_50", **disturbed), build("gptq_w4a16", **BUILD)], 120)
+    assert "wanda_50 measured 12.3 s † 1.53 GB cpu, 1 thread" in lines
+    assert "gptq_w4a16 measured 12.3 s 1.53 GB cpu, 1 thread" in lines
+    assert (
+        "† wanda_50 was built beside other work, which took 45 % of the processors; its own work "
+        "took 9.5 s of processor time"
+    ) in lines
 
 
 def test_costs_fit_80_columns():

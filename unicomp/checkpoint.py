@@ -58,8 +58,11 @@ class Checkpoint:
     facts: Mapping[str, Any]
     """Measured facts, as JSON values. Always `parameters`, `bytes`, `ideal_bytes` and `format`.
 
-    After a build also `seconds`, `peak_rss_bytes`, `device`, `peak_accelerator_bytes` and `threads`
-    of the compression, and what the inspection found; memory is that of all processes and devices.
+    After a build also `seconds`, `cpu_seconds`, `peak_rss_bytes`, `device`, `threads` and
+    `peak_accelerator_bytes` of the compression alone, and what the inspection found. Memory is that
+    of all processes and devices; `peak_rss_bytes` is what the compression added to the process that
+    ran it. `other_load` is the share of the processors that other work took meanwhile, and
+    `shared_machine` is True if that may have made it longer (None for a resumed training).
     After a training also `tokens`, `steps`, `train_seconds`, `correction_seconds`,
     `tokens_per_second`, `loss_first`, `loss_last` and `estimate`; the loss curve lies next to the
     folder as `loss.jsonl`. A published checkpoint has its cost as `published`, and as `base` the

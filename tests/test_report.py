@@ -28,6 +28,7 @@ from unicomp.framework import EMBEDDED_PROFILE, METRICS
 from unicomp.looks import PolicyChange
 from unicomp.plugin import environment
 from unicomp.policy import Policy
+from unicomp.report.efficiency import describe
 from unicomp.report.terminal import render
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.spec import Model
@@ -817,6 +818,30 @@ def test_a_build_beside_other_work_is_marked_and_says_what_its_own_work_took():
         "† wanda_50 was built beside other work, which took 45 % of the processors; its own work "
         "took 9.5 s of processor time"
     ) in lines
+
+
+@pytest.mark.parametrize(
+    ("verdict", "budget", "cells"),
+    [("pass", None, ["38 s †"]), ("undecided", 30.0, ["38 s †", "over 30 s"])],
+)
+def test_a_time_taken_beside_other_work_is_marked_where_it_is_judged(verdict, budget, cells):
+    spent = row(
+        "compression_time",
+        "compute_cost",
+        **dict.fromkeys(("dense", "retention", "low", "high", "floor"), None),
+        score=38.0,
+        unit="s",
+        n=1,
+        verdict=verdict,
+        budget=budget,
+        details={"other_load": 0.45},
+    )
+    text = lines_of(card_of(spent), width=200)
+    start = text.index("compute cost of embedded: measured")
+    for cell in cells:
+        assert any(cell in line for line in text[start:]), cell
+    assert any(line.startswith("† built beside other work, which took 45 %") for line in text)
+    assert describe(spent).endswith("built beside other work, which took 45 % of the processors")
 
 
 def test_costs_fit_80_columns():

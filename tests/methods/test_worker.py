@@ -86,6 +86,7 @@ def test_forked_builds_in_either_order_equal_those_of_new_processes_byte_for_byt
     assert len(new["wanda_50"]) > 3
 
 
+@pytest.mark.long
 def test_a_build_begins_with_the_same_random_numbers_in_any_process(build):
     drawn = [
         (build("drawn", store, forked=forked, text=DRAWN).path / "drawn.json").read_text()
@@ -94,7 +95,7 @@ def test_a_build_begins_with_the_same_random_numbers_in_any_process(build):
     assert len(set(drawn)) == 1
 
 
-@pytest.mark.parametrize("forked", [True, False])
+@pytest.mark.parametrize("forked", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_the_cost_is_that_of_the_compression_without_imports(build, forked):
     facts = build("holds", "home", forked=forked, text=HOLDS).facts
     assert facts["peak_rss_bytes"] == pytest.approx(100 * MIB, rel=0.2)

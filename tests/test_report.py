@@ -28,6 +28,7 @@ from unicomp.framework import EMBEDDED_PROFILE, METRICS
 from unicomp.looks import PolicyChange
 from unicomp.plugin import environment
 from unicomp.policy import Policy
+from unicomp.report.efficiency import describe
 from unicomp.report.terminal import render
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.spec import Model
@@ -60,6 +61,9 @@ PUBLISHED = {
 ESTIMATE = {"tokens": 3e6, "hours": 0.75, "gpu_memory_gb": 7.5, "basis": "its first 20 steps"}
 BUILD = {
     "seconds": 12.3,
+    "cpu_seconds": 9.5,
+    "other_load": 0.03,
+    "shared_machine": False,
     "peak_rss_bytes": 1_530_000_000,
     "peak_accelerator_bytes": None,
     "device": "cpu",
@@ -805,6 +809,41 @@ def test_measured_estimated_and_published_costs_stand_on_lines_of_their_own():
         "llama_3_1_minitron_4b_width, published: a paper, [31m appendix [A.4]",
     ):
         assert lines.count(line) == 1, line
+
+
+def test_a_build_beside_other_work_is_marked_and_says_what_its_own_work_took():
+    disturbed = BUILD | {"other_load": 0.45, "shared_machine": True}
+    lines, _ = cost_lines([build("wanda_50", **disturbed), build("gptq_w4a16", **BUILD)], 120)
+    assert "wanda_50 measured 12.3 s † 1.53 GB cpu, 1 thread" in lines
+    assert "gptq_w4a16 measured 12.3 s 1.53 GB cpu, 1 thread" in lines
+    assert (
+        "† wanda_50 was built beside other work, which took 45 % of the processors; its own work "
+        "took 9.5 s of processor time"
+    ) in lines
+
+
+@pytest.mark.parametrize(
+    ("verdict", "budget", "cells"),
+    [("pass", None, ["38 s †"]), ("undecided", 30.0, ["38 s †", "over 30 s"])],
+)
+def test_a_time_taken_beside_other_work_is_marked_where_it_is_judged(verdict, budget, cells):
+    spent = row(
+        "compression_time",
+        "compute_cost",
+        **dict.fromkeys(("dense", "retention", "low", "high", "floor"), None),
+        score=38.0,
+        unit="s",
+        n=1,
+        verdict=verdict,
+        budget=budget,
+        details={"other_load": 0.45},
+    )
+    text = lines_of(card_of(spent), width=200)
+    start = text.index("compute cost of embedded: measured")
+    for cell in cells:
+        assert any(cell in line for line in text[start:]), cell
+    assert any(line.startswith("† built beside other work, which took 45 %") for line in text)
+    assert describe(spent).endswith("built beside other work, which took 45 % of the processors")
 
 
 def test_costs_fit_80_columns():

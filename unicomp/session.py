@@ -18,6 +18,7 @@ from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
+from unicomp.efficiency.cost import Cost, cost_of_build
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
@@ -237,7 +238,7 @@ class Session:
         self._check_known(subject)
         return self._gains.gain(subject.id, probe, conduct)
 
-    def cost(self, subject: Subject, probe: Probe) -> float:
+    def cost(self, subject: Subject, probe: Probe) -> Cost:
         """The cost of building the checkpoint, in the unit of the probe.
 
         Raises UnmeasuredError if it was not built here, SpecError for a probe that is no such cost.
@@ -247,13 +248,10 @@ class Session:
             raise SpecError(
                 f"probe {probe}: {probe.quantity} is not a cost of building; call gain() instead"
             )
-        facts = self.checkpoint(subject).facts
-        on_accelerator = facts.get("peak_accelerator_bytes")
-        memory = on_accelerator or facts.get("peak_rss_bytes")
-        found = facts.get("seconds") if probe.quantity == "compression_time" else memory
+        found = cost_of_build(self.checkpoint(subject).facts, probe.quantity)
         if found is None:
             raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
-        return float(found)
+        return found
 
     def _check_known(self, subject: Subject) -> None:
         if subject.model.name not in self._conditions:
@@ -382,7 +380,8 @@ class Session:
 
 
 _COST_FACTS = (
-    *("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
+    *("seconds", "cpu_seconds", "other_load", "shared_machine"),
+    *("peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
     *("estimate", "published", "base", "format"),
 )
 

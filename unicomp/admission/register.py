@@ -14,6 +14,7 @@ from unicomp.data.weight_files import beside
 from unicomp.errors import SpecError
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.spec import Model
 from unicomp.store import ADMISSIONS, Store, code_digest, content_key
 
@@ -68,6 +69,7 @@ def admit(
     serves: bool = False,
     threads: int = 1,
     narrate: Narrate = lambda text: None,
+    on_wait: Say = silent,
 ) -> list[str]:
     """Notes on the folders, each with the name of its model.
 
@@ -81,7 +83,7 @@ def admit(
         return {key: one for key, one in keys.items() if store.recall(ADMISSIONS, key) is None}
 
     if unchecked():
-        with store.lock(ADMISSIONS, lambda: narrate("waiting for another process's check")):
+        with store.lock(ADMISSIONS, waiting(on_wait, "checks models' folders")):
             if new := unchecked():
                 outcomes = _check(list(new.values()), store, serves, threads, narrate)
                 for key, outcome in zip(new, outcomes, strict=True):

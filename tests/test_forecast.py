@@ -71,9 +71,12 @@ def test_two_processes_take_half_the_time():
 LOADS = {"m/dense": {"1 × 8/8 tokens": 10}, "m/wanda": {"1 × 8/8 tokens": 10}}
 
 
-def test_rounds_have_an_expected_duration_until_one_is_timed():
+def test_rounds_have_their_least_duration_after_items_until_one_is_timed():
     share = Share(doing="timing")
-    assert forecast([share], {}, rounds=LOADS, round_seconds=0.5).seconds == 20 * 0.5
+    share.finish("m/dense", now=0.0)
+    answered = {"m/dense": {"easy": 100}}
+    assert forecast([share], answered, rounds=LOADS, round_seconds=0.5).seconds == 20 * 0.5
+    assert forecast([share], {}, rounds=LOADS, round_seconds=0.5).seconds is None
     share.rounds.note("m/dense", "1 × 8/8 tokens", 0, 12, now=0.0)
     share.rounds.note("m/dense", "1 × 8/8 tokens", 2, 12, now=6.0)
     found = forecast([share], {}, rounds=LOADS, round_seconds=0.5)

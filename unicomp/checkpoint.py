@@ -125,7 +125,7 @@ class Builder:
             tell("the stored checkpoint was changed on disk, so it is built again")
 
         def make(folder: Path) -> Mapping[str, Any]:
-            with turns.shared(waiting(on_wait, "takes timings", label)):
+            with turns.shared(waiting(on_wait, "end its timings", label)):
                 facts = self._compress(model, method, calibration, folder, workshop, tell)
             remember_speed(model, method, facts, self.store)
             return {**facts, "threads": self.threads, "label": f"{model}/{method}"}
@@ -134,7 +134,7 @@ class Builder:
             CHECKPOINTS,
             identity,
             make,
-            on_wait=waiting(on_wait, "builds it", label),
+            on_wait=waiting(on_wait, "build it", label),
         )
         shutil.rmtree(workshop, ignore_errors=True)
         return _stored(model, method, calibration, artifact)

@@ -22,7 +22,8 @@ class Expected:
     items: Counts = field(default_factory=dict)
     rounds: Counts = field(default_factory=dict)
     round_seconds: float | None = None
-    """The seconds of a round, as long as none was timed."""
+    """The least seconds of a round. Where items come first, they stand for those of the rounds
+    until one is timed; a run of rounds alone soon knows better."""
     tests: int = 0
 
 
@@ -165,9 +166,11 @@ class Forecast:
         finished = {name for share in shares for name in share.finished}
         items = Stand.of(expected.items, [share.items for share in shares], finished)
         rounds = Stand.of(
-            expected.rounds, [share.rounds for share in shares], each=expected.round_seconds
+            expected.rounds,
+            [share.rounds for share in shares],
+            each=expected.round_seconds if items.total else None,
         )
-        if items.seconds is None or rounds.seconds is None:
+        if items.seconds is None or rounds.seconds is None or not (items.total or rounds.total):
             return cls(items, rounds, None)
         begun = {name for share in shares for name in share.items.asked}
         unfinished = len((expected.items.keys() | begun) - finished)

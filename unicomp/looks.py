@@ -170,7 +170,7 @@ def _remember(
 ) -> list[Look]:
     """Add new looks to those of a candidate; return the earlier ones, the oldest first."""
     key = content_key({"candidate": candidate, "baseline": baseline})
-    with store.lock(f"{LOOKS}-{key}", waiting(on_wait, "records a look at the same candidate")):
+    with store.lock(f"{LOOKS}-{key}", waiting(on_wait, "record its look")):
         earlier = _recalled(store, key)
         known = {_without_date(look) for look in earlier}
         new = [look for look in looks if _without_date(look) not in known]

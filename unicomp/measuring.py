@@ -88,7 +88,7 @@ def measure(
     if all(bench.name in results for bench in benchmarks):
         return CheckpointRecords(results)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
-    with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "asks it")):
+    with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "measure it")):
         results |= known.read(skip=results)
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:

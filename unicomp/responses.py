@@ -133,7 +133,7 @@ def collect(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with turns.shared(waiting(on_wait, "takes timings")), load() as engine:
+    with turns.shared(waiting(on_wait, "end its timings")), load() as engine:
         for benchmark, items in questions.items():
             batches = list(_missing(items, known))  # benchmarks may share items
             total = len(items)

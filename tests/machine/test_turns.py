@@ -241,7 +241,7 @@ def test_a_build_waits_for_a_measurement_and_says_so(tmp_path):
         while not builds.waits:
             time.sleep(0.01)
         who = f"process {measurement.pid}" if sys.platform == "linux" else "another process"
-        assert builds.waits == [f"late of embedded: waiting for {who}, which takes timings"]
+        assert builds.waits == [f"late of embedded: waiting for {who} to end its timings"]
         time.sleep(0.3)
         assert not list(builds.meeting.iterdir())
         release(measurement)

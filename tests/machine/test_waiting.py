@@ -40,9 +40,9 @@ def test_who_waits_for_the_store_names_the_process_that_holds_it(tmp_path):
                 other.stdin.write("\n")
                 other.stdin.flush()
 
-        with store.lock("one", waiting(say, "builds it", "wanda_50 of mine")):
+        with store.lock("one", waiting(say, "build it", "wanda_50 of mine")):
             assert heard == [
-                f"wanda_50 of mine: waiting for process {other.pid}, which builds it",
+                f"wanda_50 of mine: waiting for process {other.pid} to build it",
                 "",
             ]
 

@@ -74,11 +74,11 @@ def test_a_line_says_what_is_done_how_far_it_is_and_when_it_will_be_done(written
 
 
 def test_what_is_waited_for_is_printed_at_once_and_once(written, clock):
-    share = Share(doing="m/dense: reading", waiting="m/dense: waiting for process 7, which asks it")
+    share = Share(doing="m/dense: reading", waiting="m/dense: waiting for process 7 to measure it")
     clock.now += 1
     for _ in range(3):
         written.reporter(share)
-    assert written.lines() == ["[unicomp, after 1 s] m/dense: waiting for process 7, which asks it"]
+    assert written.lines() == ["[unicomp, after 1 s] m/dense: waiting for process 7 to measure it"]
 
 
 def test_the_end_is_printed_as_soon_as_it_is_known(written, clock):
@@ -199,4 +199,4 @@ def test_a_worker_that_waits_says_so_at_once_into_the_runs_file(gate, tmp_path):
         other.stdin.write("\n")
         other.stdin.flush()
         assert run.wait(300) == 0, log.read_text()
-    assert f"embedded/dense: waiting for {who}, which takes timings; 0 of 20 items" in text
+    assert f"embedded/dense: waiting for {who} to end its timings; 0 of 20 items" in text

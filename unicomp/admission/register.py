@@ -77,13 +77,17 @@ def admit(
     here. What was checked before is not checked again; of several processes one checks, and the
     others wait. Raises SpecError for the first folder that may not be measured.
     """
-    keys = {applicant.key(store, serves=serves): applicant for applicant in applicants}
+    keys: dict[str, Applicant] = {}
+    for applicant in applicants:
+        if applicant.model.folder is None:
+            narrate(f"{applicant.model}: fetching {applicant.model.source} from the hub")
+        keys[applicant.key(store, serves=serves)] = applicant
 
     def unchecked() -> dict[str, Applicant]:
         return {key: one for key, one in keys.items() if store.recall(ADMISSIONS, key) is None}
 
     if unchecked():
-        with store.lock(ADMISSIONS, waiting(on_wait, "checks models' folders")):
+        with store.lock(ADMISSIONS, waiting(on_wait, "check models' folders")):
             if new := unchecked():
                 outcomes = _check(list(new.values()), store, serves, threads, narrate)
                 for key, outcome in zip(new, outcomes, strict=True):

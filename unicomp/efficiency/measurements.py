@@ -356,7 +356,7 @@ class Measurements:
         self, turn: Callable[[Wait], AbstractContextManager[None]], label: str
     ) -> Iterator[None]:
         """Wait for the device; count the seconds from then on."""
-        with turn(waiting(self.on_wait, "uses the device", label)), self._clocked():
+        with turn(waiting(self.on_wait, "leave the device", label)), self._clocked():
             yield
 
     @contextmanager

@@ -69,7 +69,7 @@ class Pool:
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
             # loading must not disturb a measurement
-            with turns.shared(waiting(on_wait, "takes timings", f"{checkpoint}")):
+            with turns.shared(waiting(on_wait, "end its timings", f"{checkpoint}")):
                 engine = context.__enter__()
         except EngineError as error:
             self._failed[slot] = error

@@ -225,7 +225,7 @@ def _read_in(
         CONVERTED,
         identity,
         make,
-        on_wait=waiting(on_wait, "reads it", path.name),
+        on_wait=waiting(on_wait, "read it", path.name),
     )
 
 

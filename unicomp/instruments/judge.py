@@ -139,7 +139,7 @@ class _VerdictRequest:
             self.judge.structured = False  # the server answers without a schema only
         verdict = read_verdict(content if isinstance(content, str) else "", self.question.choices)
         store, kept = self.judge.store, {"verdict": verdict, "judge": self.judge.settings.model}
-        on_wait = waiting(self.judge.on_wait, "records verdicts")
+        on_wait = waiting(self.judge.on_wait, "record its verdicts")
         with store.lock(f"{JUDGEMENTS}-{self.key[:2]}", on_wait):
             if self.is_answered():  # another process was faster: the first verdict stands
                 return

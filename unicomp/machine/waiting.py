@@ -19,14 +19,14 @@ Wait = Callable[[str], None]
 _LOCKS = Path("/proc/locks")
 
 
-def waiting(say: Say, doing: str, label: str = "") -> Wait:
-    """Pass on to `say` who is waited for, what the holder is `doing`, and what has to wait.
+def waiting(say: Say, to: str, label: str = "") -> Wait:
+    """Pass on to `say` who is waited for, `to` do what, and what has to wait: the `label`.
 
-    >>> waiting(print, "builds it", "wanda_50 of mine")("process 4711")
-    wanda_50 of mine: waiting for process 4711, which builds it
+    >>> waiting(print, "build it", "wanda_50 of mine")("process 4711")
+    wanda_50 of mine: waiting for process 4711 to build it
     """
     prefix = f"{label}: " if label else ""
-    return lambda holder: say(f"{prefix}waiting for {holder}, which {doing}" if holder else "")
+    return lambda holder: say(f"{prefix}waiting for {holder} to {to}" if holder else "")
 
 
 def silent(holder: str) -> None:

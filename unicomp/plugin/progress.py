@@ -191,18 +191,19 @@ class Reporter:
     def _forecast(self, shares: Sequence[Share]) -> tuple[str, float | None]:
         """How far the run is, and the seconds left if they are known.
 
-        It is counted in items and rounds, or in tests if there are none.
+        It is counted in items and rounds; in tests where no items are asked.
         """
         if self._expected is None:
             return (f"{self._collected:,} so far" if self._collected else ""), None
         found = Forecast.of(self._expected, shares)
-        if text := str(found):
-            return f"{text}{_at(found.seconds)}", found.seconds
+        if found.items.total:
+            return f"{found}{_at(found.seconds)}", found.seconds
         if not self._expected.tests:
             return "", None
         done, total = self._ended, max(self._expected.tests, self._ended)
-        seconds = self._timetable.age / done * (total - done) if done else None
-        return f"{done:,} of {total:,} tests{_at(seconds)}", seconds
+        seconds = self._timetable.age / done * (total - done) if done else found.seconds
+        counted = ", ".join(filter(None, [f"{done:,} of {total:,} tests", str(found)]))
+        return f"{counted}{_at(seconds)}", seconds
 
 
 def _at(seconds: float | None) -> str:

@@ -151,11 +151,13 @@ class Reporter:
         waits = list(dict.fromkeys(share.waiting for share in shares if share.waiting))
         doing = dict.fromkeys(share.doing for share in shares if not share.waiting)
         found, seconds = self._forecast(shares)
-        text = "; ".join(filter(None, [*waits, *doing, found]))
         if self._watched:  # of collecting, pytest shows a line of its own
             shown = waits or not doing.keys() <= {"", _STARTING, _COLLECTING}
-            self._line.show(text if shown else "")
-        elif text and self._timetable.is_due(waits, seconds is not None):
+            # a narrow terminal cuts the end off
+            self._line.show("; ".join(filter(None, [*waits, found, *doing])) if shown else "")
+            return
+        text = "; ".join(filter(None, [*waits, *doing, found]))
+        if text and self._timetable.is_due(waits, seconds is not None):
             below = "\n" if self._ended else ""  # pytest's line of dots
             line = f"{below}[unicomp, after {rough(self._timetable.age)}] {text}\n"
             with suppress(OSError):

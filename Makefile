@@ -35,8 +35,8 @@ retention: $(VENV)/installed  ## measure retention, in two processes
 efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes timings
 	$(EFFICIENCY)
 
-test: $(VENV)/installed  ## run the project's own tests
-	$(VENV)/bin/pytest tests -q -n 2 -m "not real" $(ARGS)
+test: $(VENV)/installed  ## run the project's own tests, without those marked long
+	$(VENV)/bin/pytest tests -q -n 2 -m "not long" $(ARGS)
 
 real: $(VENV)/installed  ## gate a real model, which a package carries
 	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
@@ -50,9 +50,9 @@ real-table: $(VENV)/installed  ## write the table of the real model; more method
 	    [ $$? -eq 1 ] || [ $$? -eq 10 ]; } && \
 	  $(VENV)/bin/python -m fixtures.smollm2_table $(VENV)/smollm2.json docs/results/smollm2.md
 
-test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run a real model's tests
+test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run the tests marked long
 	$(VENV)/bin/python -m tests.folder_fuzz 2000
-	$(VENV)/bin/pytest tests -q -m real $(ARGS)
+	$(VENV)/bin/pytest tests -q -n 2 -m long $(ARGS)
 
 lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .

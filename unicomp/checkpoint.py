@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unicomp import catalogue
+from unicomp import catalogue, methods
+from unicomp.admission import weights
 from unicomp.catalogue import CHECKPOINT, Roots
 from unicomp.data.model_folder import read_config
 from unicomp.data.model_source import locate, weights_identity
@@ -29,7 +30,6 @@ from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
 from unicomp.methods.identity import method_identity
-from unicomp.methods.oneshot import TRUST_REMOTE_CODE
 from unicomp.methods.precision import declared_precision
 from unicomp.methods.stored_weights import parameters, size
 from unicomp.spec import DENSE, Calibration, Method, Model
@@ -201,7 +201,8 @@ class Builder:
                 request,
                 log=log,
                 threads=self.threads,
-                environment={TRUST_REMOTE_CODE: str(int(model.trust_remote_code))},
+                environment={},
+                preload=_preload(method),
                 narrate=narrate,
             )
         except ChildFailureError as failure:
@@ -212,6 +213,18 @@ class Builder:
             raise BuildError(f"{method} of {model} {failure} (log: {kept})") from None
         kept.unlink(missing_ok=True)
         return facts
+
+
+def _preload(method: Method) -> tuple[str, ...]:
+    """The modules that import what a build needs; none for a training, which has time to import.
+
+    A training also starts processes, whose memory is measured exactly only beside a new process.
+    """
+    if method.corpus is not None:
+        return ()
+    module = getattr(method.compress, "func", method.compress).__module__
+    ours = module.startswith(f"{methods.__name__}.")  # others are not imported by their names
+    return (weights.__name__, module) if ours else (weights.__name__,)
 
 
 def why_unsupported(model: Model, method: Method) -> str | None:

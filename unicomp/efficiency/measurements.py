@@ -32,7 +32,7 @@ from unicomp.store import MEASUREMENTS, Store, content_key
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Raise it when something is measured differently than before: stored figures then expire."""
 PAPER_PROMPT_TOKENS = 128
 """Tokens of the forward pass whose FLOPs the paper reports, attention left out."""

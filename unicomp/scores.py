@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unicomp.errors import ScoringError, UnicompError, first_line
+from unicomp.errors import ScoringError, UnicompError, described
 from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
 from unicomp.prompts.answers import answered_items
@@ -187,9 +187,7 @@ def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
     except UnicompError:
         raise
     except Exception as error:
-        name, line = type(error).__name__, first_line(error)
-        cause = name if line == name else f"{name}: {line}"
-        raise ScoringError(f"benchmark {benchmark.name}: {problem} ({cause})") from error
+        raise ScoringError(f"benchmark {benchmark.name}: {problem} ({described(error)})") from error
 
 
 def _faults(

@@ -40,7 +40,7 @@ from unicomp.instruments import Instruments, Question
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
-from unicomp.scores import Records, records_of
+from unicomp.scores import Records, records_of, score_of
 from unicomp.spec import Benchmark
 
 __all__ = [
@@ -138,7 +138,7 @@ class Trial:
                 f"benchmark {benchmark.name}: {count} of {len(records.items)} items could not be "
                 f"scored: {gap}"
             )
-        return float(benchmark.aggregate(records.columns, np.ones((1, len(records.items))))[0])
+        return float(score_of(benchmark, records, np.ones((1, len(records.items))))[0])
 
 
 def score(

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -62,6 +62,9 @@ def allowed(row: Row, policy: Policy) -> str | None:
 
 
 Decision = Literal["open", "shut", "undecided"]
+
+STATUS: Mapping[Decision, int] = {"open": 0, "shut": 1, "undecided": 10}
+"""The exit status of each decision; pytest uses 2 to 6 for what has none."""
 
 
 def decides(row: Row | MetricRow) -> bool:

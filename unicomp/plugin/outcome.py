@@ -28,6 +28,17 @@ from unicomp.verdict import Row, failed_with_test, recorded_once
 
 UNDECIDED = 10
 """The exit status of a gate that is neither open nor shut; pytest uses 0 to 6."""
+EXIT_STATUSES = {
+    0: "the gate is open: everything critical passed, or its gap is allowed with a reason",
+    1: "it is shut: something failed, is missing, unsupported, not measured or degenerate",
+    UNDECIDED: "it is undecided: nothing failed, but something critical has not passed; more items "
+    "or another floor will decide it",
+    2: "it was interrupted (Ctrl-C), or a test file could not be collected; nothing is decided",
+    3: "pytest itself failed: an internal error, please report it",
+    4: "the input is wrong; one line says what, which and how to mend it, before anything is built",
+    5: "no test was collected or selected (`-k`, `-m`, paths), so that nothing was measured",
+}
+"""Exit status of a run → its meaning."""
 _WORK, _UNPINNED = "unicomp.work", "unicomp.unpinned"
 _UNFINISHED = "its test did not run to the end"
 _UNASKED = "its test ended without measuring it"

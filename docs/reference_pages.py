@@ -50,7 +50,7 @@ def as_page(text: str) -> str:
     """Return a text of the repository's root with its links as those of a page in `docs/`."""
 
     def moved(found: re.Match[str]) -> str:
-        label, target, anchor = found.groups()
+        label, target, anchor = found.groups(default="")
         inside = {name: page for page, name in COPIED.items()} | {"README.md": "index.md"}
         if target in inside:
             return f"[{label}]({inside[target]}{anchor})"

@@ -9,7 +9,7 @@
     safety = 99
 
     [policy]                    # what else is asked of a name; also [models.NAME.policy]
-    gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20, floor = 95 }
+    gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20 }
     xstest = { tier = "advisory" }
     over_refusal = { ceiling = 110 }
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tomllib
@@ -40,6 +41,8 @@ LANGUAGES = (
 NOTES = re.compile(r"long|in the clone|figures|exit \d+")
 LIMIT = 1200.0
 """Seconds that a block of commands may take on a busy machine."""
+QUICK = 30.0
+"""CPU seconds that a block may take that is not marked `long`."""
 
 
 def of(*languages):
@@ -144,6 +147,7 @@ class Page:
             self._run(block, [sys.executable, "-c", block.body])
 
     def _run(self, block: Block, command: list[str]) -> None:
+        before = cpu_seconds()
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -156,9 +160,17 @@ class Page:
             timeout=LIMIT,
         )
         assert done.returncode == block.status, f"{block}: {done.returncode}\n{done.stdout}"
+        taken = cpu_seconds() - before
+        assert block.is_long or taken < QUICK, f"{block} took {taken:.0f} s: mark it `long`"
         if block.output is not None:
             absent = missing_lines(block.output.body, done.stdout, "figures" in block.notes)
             assert absent == [], f"{block}: {absent}\n{done.stdout}"
+
+
+def cpu_seconds() -> float:
+    """The CPU seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def missing_lines(expected: str, printed: str, any_figures: bool = False) -> list[str]:

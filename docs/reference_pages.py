@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import unicomp
 from unicomp import cli, settings
+from unicomp.data.sources import shipped_fixtures
 from unicomp.plugin.options import OPTIONS
 from unicomp.plugin.outcome import EXIT_STATUSES
 from unicomp.policy_entry import Entry
@@ -193,6 +194,38 @@ def attribute_docs(kind: type) -> dict[str, str]:
     return found
 
 
+NAMES = {
+    "methods": "--method",
+    "method_groups": "--method",
+    "models": "--model",
+    "calibration": "--calibration",
+    "checkpoints": "--checkpoint",
+}
+"""Folder of the shipped fixtures → the option that takes its names."""
+
+
+def names() -> Iterator[str]:
+    """The page of all shipped names: methods, models, calibrations and checkpoints."""
+    yield "# Shipped names"
+    yield ""
+    yield "Each name is a file of `fixtures/`, here or below your own root directory."
+    for folder, option in NAMES.items():
+        yield ""
+        yield f"## {option}: fixtures/{folder}"
+        yield ""
+        files = sorted((shipped_fixtures() / folder).glob("*.py"))
+        rows = ((file.stem, _summary(file)) for file in files if file.stem != "__init__")
+        yield from table(("name", "meaning"), rows)
+    yield ""
+    yield "`--method all` takes every method, shipped and your own."
+
+
+def _summary(file: Path) -> str:
+    """The first paragraph of a file's docstring, on one line."""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
 def statuses() -> Iterator[str]:
     """The page of exit statuses."""
     yield "# Exit statuses"
@@ -282,6 +315,7 @@ def table(heads: tuple[str, ...], rows: Any) -> Iterator[str]:
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "reference/options.md": options,
     "reference/settings.md": settings_page,
+    "reference/names.md": names,
     "reference/exit-statuses.md": statuses,
     "reference/schemas.md": schemas,
     "reference/api.md": api,

@@ -8,7 +8,8 @@ import pytest
 
 import unicomp
 from tests.test_layers import ORDER, PACKAGE
-from unicomp import cli, settings, testing
+from unicomp import catalogue, cli, settings, testing
+from unicomp.data.sources import shipped_fixtures
 from unicomp.plugin.options import OPTIONS
 from unicomp.plugin.outcome import EXIT_STATUSES
 
@@ -31,7 +32,7 @@ def rows(name):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("name", ["options", "settings", "exit-statuses", "schemas"])
+@pytest.mark.parametrize("name", ["options", "settings", "names", "exit-statuses", "schemas"])
 def test_every_entry_has_a_meaning(name):
     assert rows(name)
     assert [row for row in rows(name) if not row[-1]] == []
@@ -72,6 +73,11 @@ def test_the_example_of_all_settings_is_a_valid_file(tmp_path):
     assert found.instruments.judge is not None
     for table in (*settings.OF_NAMES, *settings.OPTIONS):
         assert f"[{table}]" in example
+
+
+def test_every_shipped_method_is_listed():
+    roots = (shipped_fixtures(),)
+    assert set(catalogue.method_names(roots)) <= {row[0].strip("`") for row in rows("names")}
 
 
 def test_every_exit_status_is_listed():

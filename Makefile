@@ -18,16 +18,25 @@ REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_
 .PHONY: suite retention efficiency test test-long lint docs vllm real real-table
 .NOTPARALLEL:
 
-suite: retention efficiency  ## run the suite on the embedded model
+RETENTION = $(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
+EFFICIENCY = $(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
+# what `make suite` decides by
+CARDS = $(VENV)/retention.json $(VENV)/efficiency.json
+
+suite: $(VENV)/installed  ## run the suite on the embedded model: both parts, then one decision
+	@rm -f $(CARDS); \
+	$(RETENTION) --scorecard $(VENV)/retention.json; retention=$$?; \
+	$(EFFICIENCY) --scorecard $(VENV)/efficiency.json; efficiency=$$?; \
+	$(VENV)/bin/unicomp decide $(CARDS) --ended $$retention $$efficiency
 
 retention: $(VENV)/installed  ## measure retention, in two processes
-	$(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
+	$(RETENTION)
 
 efficiency: $(VENV)/installed  ## measure efficiency, in one process: it takes timings
-	$(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
+	$(EFFICIENCY)
 
-test: $(VENV)/installed  ## run the project's own tests
-	$(VENV)/bin/pytest tests -q -n 2 -m "not real" $(ARGS)
+test: $(VENV)/installed  ## run the project's own tests, without those marked long
+	$(VENV)/bin/pytest tests -q -n 2 -m "not long" $(ARGS)
 
 real: $(VENV)/installed  ## gate a real model, which a package carries
 	model=$$($(VENV)/bin/python -m fixtures.smollm2) && \
@@ -41,9 +50,9 @@ real-table: $(VENV)/installed  ## write the table of the real model; more method
 	    [ $$? -eq 1 ] || [ $$? -eq 10 ]; } && \
 	  $(VENV)/bin/python -m fixtures.smollm2_table $(VENV)/smollm2.json docs/results/smollm2.md
 
-test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run a real model's tests
+test-long: $(VENV)/installed  ## damage a model's folder in 2,000 ways, and run the tests marked long
 	$(VENV)/bin/python -m tests.folder_fuzz 2000
-	$(VENV)/bin/pytest tests -q -m real $(ARGS)
+	$(VENV)/bin/pytest tests -q -n 2 -m long $(ARGS)
 
 lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import unicomp
 from unicomp import cli, settings
 from unicomp.data.sources import shipped_fixtures
+from unicomp.decision import EXIT_STATUSES
 from unicomp.plugin.options import OPTIONS
-from unicomp.plugin.outcome import EXIT_STATUSES
 from unicomp.policy_entry import Entry
 
 if TYPE_CHECKING:

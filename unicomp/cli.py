@@ -1,6 +1,7 @@
 """`unicomp`: the commands besides the test run.
 
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
+unicomp decide SCORECARD.json ..      one decision of several runs, such as those of make suite
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
@@ -33,16 +34,19 @@ from unicomp.data.calibration import UNSEEN
 from unicomp.data.lock import load_lock
 from unicomp.data.model_source import known_kind, locate
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
+from unicomp.decision import STATUS
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
 from unicomp.distillation.speed import build_seconds, training_speed
 from unicomp.errors import SpecError, UnicompError
 from unicomp.formats.intake import config_of
 from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE, READINGS
+from unicomp.joint import joint_decision, read_part
 from unicomp.methods.footprint import footprint
 from unicomp.mirror import fetch, needs, survey
 from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.rawscores import metric_scores, read_raw_scores
+from unicomp.report import joint as joint_report
 from unicomp.report.metrics import print_metrics
 from unicomp.report.mirror import print_mirror
 from unicomp.report.plan import print_footprint, print_plan, print_power
@@ -56,7 +60,7 @@ _DAY = 86400.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
-    does not belong together.
+    does not belong together. `decide` returns the exit status of a test run.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
@@ -130,6 +134,12 @@ def command_parser() -> argparse.ArgumentParser:
     days = "prune entries older than this (default: %(default)s; 0 for everything)"
     store.add_argument("--older-than", metavar="DAYS", type=_amount, default=30.0, help=days)
     store.set_defaults(run=_cache)
+
+    decide = commands.add_parser("decide", help="one decision of several scorecards")
+    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+")
+    ended = "the exit statuses of the runs that wrote them, in the same order"
+    decide.add_argument("--ended", metavar="STATUS", type=int, nargs="+", help=ended)
+    decide.set_defaults(run=_decide)
 
     floors = commands.add_parser("floors", help="floors that a scorecard supports")
     written = "a file that --scorecard wrote"
@@ -414,6 +424,28 @@ def _verify(options: argparse.Namespace) -> int:
     if not differ:
         print(f"they belong together: the gate is {known['decision']}")
     return 1 if differ else 0
+
+
+def _decide(options: argparse.Namespace) -> int:
+    ended = options.ended or [0] * len(options.scorecards)
+    if len(ended) != len(options.scorecards):
+        raise SpecError(
+            f"--ended has {len(ended)} statuses for {len(options.scorecards)} scorecards: give one "
+            "for each"
+        )
+    for path, status in zip(options.scorecards, ended, strict=True):
+        if status not in STATUS.values():
+            print(f"no decision: the run of {path} ended with status {status}, see its output")
+            return int(status)
+    found = joint_decision(
+        [
+            read_part(path, failed=status == STATUS["shut"])
+            for path, status in zip(options.scorecards, ended, strict=True)
+        ]
+    )
+    for line in joint_report.lines(found):
+        print(line)
+    return STATUS[found.decision]
 
 
 def _floors(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from unicomp.decision import bound, decision
 from unicomp.errors import SpecError, StoreError
-from unicomp.report.json import SCHEMA as SCORECARD
+from unicomp.scorecard import SCHEMA as SCORECARD
 from unicomp.spec import CheckpointId
 from unicomp.store import file_digest, write_atomically
 from unicomp.verdict import MetricRow, Row
@@ -53,10 +54,8 @@ def record_of(scorecard: Path) -> dict[str, Any]:
     The decision and the bound are made again from the rows and metrics. Raises SpecError if the
     file is no scorecard of this version.
     """
-    card = _read(scorecard, SCORECARD, "a scorecard")
-    try:
-        rows = [_row(Row, row) for kind in _ROWS for row in card[kind]]
-        metrics = [_row(MetricRow, row) for row in card["metrics"]]
+    card, rows, metrics = read_scorecard(scorecard)
+    with refused_if_damaged(scorecard):
         ends: list[Row | MetricRow] = [*metrics, *rows]
         level, looks = card["bound"]["level"], card["bound"]["looks"]
         return {
@@ -79,6 +78,25 @@ def record_of(scorecard: Path) -> dict[str, Any]:
                 "decision": card["decision"],
             },
         }
+
+
+def read_scorecard(path: Path) -> tuple[dict[str, Any], list[Row], list[MetricRow]]:
+    """A scorecard's file: its content, its rows and its metrics.
+
+    Raises SpecError if it is no scorecard of this version, or damaged.
+    """
+    card = _read(path, SCORECARD, "a scorecard")
+    with refused_if_damaged(path):
+        rows = [_row(Row, row) for kind in _ROWS for row in card[kind]]
+        metrics = [_row(MetricRow, row) for row in card["metrics"]]
+    return card, rows, metrics
+
+
+@contextmanager
+def refused_if_damaged(scorecard: Path) -> Iterator[None]:
+    """Raise SpecError where the content of a scorecard's file is not what its schema says."""
+    try:
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SpecError(
             f"{scorecard} is damaged: {type(error).__name__} {error}; give a file that --scorecard "

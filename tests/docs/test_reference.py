@@ -10,8 +10,8 @@ import unicomp
 from tests.test_layers import ORDER, PACKAGE
 from unicomp import catalogue, cli, settings, testing
 from unicomp.data.sources import shipped_fixtures
+from unicomp.decision import EXIT_STATUSES
 from unicomp.plugin.options import OPTIONS
-from unicomp.plugin.outcome import EXIT_STATUSES
 
 from .pages import DOCS
 

@@ -23,7 +23,7 @@ from unicomp.settings import load_settings, store_home
 from unicomp.spec import Model
 from unicomp.store import Store
 
-pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 ROWS = 12
 

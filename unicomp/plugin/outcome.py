@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from unicomp import churn, record
-from unicomp.decision import allowed
+from unicomp.decision import STATUS, allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError
 from unicomp.findings import Findings, findings_of
@@ -26,19 +26,6 @@ from unicomp.report import terminal
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.verdict import Row, failed_with_test, recorded_once
 
-UNDECIDED = 10
-"""The exit status of a gate that is neither open nor shut; pytest uses 0 to 6."""
-EXIT_STATUSES = {
-    0: "the gate is open: everything critical passed, or its gap is allowed with a reason",
-    1: "it is shut: something failed, is missing, unsupported, not measured or degenerate",
-    UNDECIDED: "it is undecided: nothing failed, but something critical has not passed; more items "
-    "or another floor will decide it",
-    2: "it was interrupted (Ctrl-C), or a test file could not be collected; nothing is decided",
-    3: "pytest itself failed: an internal error, please report it",
-    4: "the input is wrong; one line says what, which and how to mend it, before anything is built",
-    5: "no test was collected or selected (`-k`, `-m`, paths), so that nothing was measured",
-}
-"""Exit status of a run → its meaning."""
 _WORK, _UNPINNED = "unicomp.work", "unicomp.unpinned"
 _UNFINISHED = "its test did not run to the end"
 _UNASKED = "its test ended without measuring it"
@@ -177,9 +164,7 @@ class _Reporter:
             except StoreError as error:
                 self._problems.append(str(error))
         if session.exitstatus == pytest.ExitCode.OK:
-            shut = card.decision == "shut" or self._problems
-            undecided = UNDECIDED if card.decision == "undecided" else pytest.ExitCode.OK
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED if shut else undecided
+            session.exitstatus = STATUS["shut" if self._problems else card.decision]
 
     def _judged(self, plan: Plan, grid: Grid, ledger: Ledger) -> Scorecard:
         """The scorecard, after looking up and remembering earlier looks at the candidates."""

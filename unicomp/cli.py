@@ -136,13 +136,13 @@ def command_parser() -> argparse.ArgumentParser:
     store.set_defaults(run=_cache)
 
     decide = commands.add_parser("decide", help="one decision of several scorecards")
-    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+")
+    written = "a file that --scorecard wrote"
+    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+", help=written)
     ended = "the exit statuses of the runs that wrote them, in the same order"
     decide.add_argument("--ended", metavar="STATUS", type=int, nargs="+", help=ended)
     decide.set_defaults(run=_decide)
 
     floors = commands.add_parser("floors", help="floors that a scorecard supports")
-    written = "a file that --scorecard wrote"
     floors.add_argument("scorecard", metavar="SCORECARD.json", type=_path, help=written)
     points = "distance below the lower end of the interval (default: %(default)s)"
     floors.add_argument("--margin", metavar="POINTS", type=_amount, default=3.0, help=points)

@@ -60,14 +60,20 @@ _DAY = 86400.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
-    does not belong together. `decide` returns the exit status of a test run.
+    does not belong together. `decide` returns the exit status of a test run. A reader that stops
+    early, such as `head`, is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
             stream.reconfigure(errors="replace")
     try:
         options = command_parser().parse_args(arguments)
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at the end
+        return 0
     except UnicompError as error:
         print(f"unicomp: {error}", file=sys.stderr)
         return 4

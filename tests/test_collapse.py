@@ -35,9 +35,12 @@ from unicomp.testing import (
 )
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
-pytestmark = pytest.mark.skipif(
-    not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT"
+    ),
+]
 
 METRICS = DIMENSIONS["reliability"]
 SAMPLES = 120

@@ -230,6 +230,7 @@ def _mirror(options: argparse.Namespace) -> int:
     wanted = _needed(root, options.suites)
     quiet = bool(os.environ.get("CI"))
     watched = sys.stderr.isatty() and not quiet
+    tell = _Teller(5.0)
     errors: list[UnicompError] = []
 
     def report(error: UnicompError) -> None:
@@ -253,7 +254,8 @@ def _mirror(options: argparse.Namespace) -> int:
             lock=lock,
             lock_to=root if options.lock else None,
             progress=watched,
-            on_fetch=lambda text: print(f"fetching {text}", file=sys.stderr) if watched else None,
+            on_ask=lambda text: tell(lambda: text),
+            on_fetch=lambda text: tell(lambda: text, at_once=not quiet),
             on_error=report,
         )
         lock = load_lock(root)
@@ -391,8 +393,8 @@ class _Teller:
         self._seconds = seconds
         self._next = time.monotonic() + seconds
 
-    def __call__(self, text: Callable[[], str]) -> None:
-        if (now := time.monotonic()) >= self._next:
+    def __call__(self, text: Callable[[], str], *, at_once: bool = False) -> None:
+        if (now := time.monotonic()) >= self._next or at_once:
             self._next = now + self._seconds
             print(f"unicomp: {text()}", file=sys.stderr, flush=True)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from unicomp.errors import SpecError
 from unicomp.instruments import MODES, Instruments, Judge, Mode, RefusalDetector, Similarity
 from unicomp.instruments.endpoint import EndpointSettings
+from unicomp.machine.waiting import Say, silent
 from unicomp.store import Store
 
 SimilarityKind = Literal["lexical", "sentence-transformers", "endpoint"]
@@ -91,7 +91,7 @@ class InstrumentSettings:
 
 
 def make_instruments(
-    settings: InstrumentSettings, store: Store, on_wait: Callable[[str], None] | None = None
+    settings: InstrumentSettings, store: Store, on_wait: Say = silent
 ) -> Instruments:
     """Make the chosen instruments; models are loaded and servers asked when first needed.
 
@@ -131,9 +131,7 @@ def _detector(settings: RefusalSettings, judge: Judge | None) -> RefusalDetector
     return RuleDetector()
 
 
-def _similarity(
-    settings: SimilaritySettings, store: Store, on_wait: Callable[[str], None] | None
-) -> Similarity:
+def _similarity(settings: SimilaritySettings, store: Store, on_wait: Say) -> Similarity:
     from unicomp.instruments import similarity
 
     if settings.kind == "endpoint":

@@ -115,7 +115,9 @@ class EngineSettings:
     """How checkpoints are run; every setting may change a response in its last digit."""
 
     name: str = "hf"
+    """`hf`, in this process, or `vllm`, served by it."""
     device: str = "auto"
+    """`cpu`, `cuda` or `mps`; `auto` for the best one that is there."""
     threads: int = 1
     """CPU threads of each process; fixed, so that scores do not depend on the number of them."""
     batch_size: int = 64

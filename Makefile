@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 ROWS = $(if $(UNICOMP_DATASET_ROOT),--dataset-root $(abspath $(UNICOMP_DATASET_ROOT)))
 REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_dynamic
 
-.PHONY: suite retention efficiency test test-long lint vllm real real-table dist pythons
+.PHONY: suite retention efficiency test test-long lint docs vllm real real-table dist pythons
 .NOTPARALLEL:
 
 RETENTION = $(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
@@ -59,6 +59,9 @@ lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/installed  ## the documentation as a site, in $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --site-dir $(abspath $(VENV))/site
 
 dist: $(VENV)/installed  ## the source distribution and the wheel, built from it
 	rm -rf $(DIST)

@@ -20,6 +20,7 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
 from unicomp.prompts.tokenizers import Tokenizer
@@ -72,7 +73,7 @@ def measure(
     *,
     open_engine: OpenEngine | None = None,
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
-    on_wait: Callable[[], None] | None = None,
+    on_wait: Say = silent,
 ) -> CheckpointRecords:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
 
@@ -87,7 +88,7 @@ def measure(
     if all(bench.name in results for bench in benchmarks):
         return CheckpointRecords(results)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
-    with conditions.store.lock(f"responses-{log.key}", on_wait):
+    with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "measure it")):
         results |= known.read(skip=results)
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
@@ -106,7 +107,7 @@ def measure(
         if conditions.engine.serves:  # a server gives no distributions
             running = []
         try:
-            collected = collect(log, load, questions, on_progress, running)
+            collected = collect(log, load, questions, on_progress, running, on_wait)
         except UnicompError as error:
             return CheckpointRecords({**results, **dict.fromkeys(questions, error), **failures})
         failures |= collected.failures

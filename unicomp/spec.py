@@ -580,6 +580,11 @@ class Load:
         """The tokens of all its requests, read and generated."""
         return self.concurrency * (self.prompt_tokens + self.new_tokens)
 
+    @property
+    def shape(self) -> str:
+        """Requests, and the tokens that each reads and generates: `8 × 128/16 tokens`."""
+        return f"{self.concurrency} × {self.prompt_tokens}/{self.new_tokens} tokens"
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Probe(_Named):
@@ -634,6 +639,10 @@ class Probe(_Named):
     def timed(self) -> bool:
         """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
+
+    def is_timed_by(self, *, serves: bool) -> bool:
+        """Whether an engine times it in rounds; `serves` if the engine is a server."""
+        return self.timed and not self.bench and (serves or not self.served)
 
 
 def half_character(text: str) -> str | None:

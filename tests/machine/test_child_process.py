@@ -12,16 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from unicomp.machine import child_process
+from unicomp.machine import child_process, warm_process
 from unicomp.machine.child_process import ChildFailureError
 
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def serve(tmp_path, monkeypatch):
-    """Runs a child whose `handle(request, narrate)` is the given body."""
+@pytest.fixture(params=["new", "forked"])
+def serve(request, tmp_path, monkeypatch):
+    """Runs a child, new or forked, whose `handle(request, narrate)` is the given body."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "ready.py").write_text("def warm_up(): pass\n")
+    preload = ("ready",) if request.param == "forked" else ()
 
     def run(body, request=None, **settings):
         (tmp_path / "served.py").write_text(
@@ -32,9 +34,10 @@ def serve(tmp_path, monkeypatch):
             "serve(handle)\n"
         )
         settings = {"log": tmp_path / "log", "threads": 1, "environment": {}} | settings
-        return child_process.run("served", request or {}, **settings)
+        return child_process.run("served", request or {}, preload=preload, **settings)
 
-    return run
+    yield run
+    warm_process.end_all()
 
 
 def test_the_result_of_a_request_is_returned(serve):
@@ -94,7 +97,9 @@ def test_a_caller_that_fails_leaves_no_child_behind(serve):
     assert psutil.Process().children() == []
 
 
-def test_a_killed_parent_takes_its_child_along(tmp_path):
+@pytest.mark.parametrize("preload", [(), ("ready",)], ids=["new", "forked"])
+def test_a_killed_parent_takes_its_child_along(tmp_path, preload):
+    (tmp_path / "ready.py").write_text("def warm_up(): pass\n")
     (tmp_path / "served.py").write_text(
         "import os, time\n"
         "from unicomp.machine.child_process import serve\n"
@@ -106,6 +111,7 @@ def test_a_killed_parent_takes_its_child_along(tmp_path):
     script = (
         "from pathlib import Path; from unicomp.machine.child_process import run\n"
         f"run('served', {{}}, log=Path({str(tmp_path / 'log')!r}), threads=1, environment={{}},\n"
+        f"    preload={preload!r},\n"
         "    narrate=lambda text: print(text, flush=True))\n"
     )
     with subprocess.Popen(

@@ -5,7 +5,7 @@ a process of its own (`unicomp.machine.child_process`).
 
 On a GPU the peak is the allocator's: what tensors took, without the driver's context. On a CPU it
 is resident memory above what the process held before it loaded the checkpoint, with all libraries
-in place. Transient memory of loading counts in neither.
+in place; pages of their files never count. Transient memory of loading counts in neither.
 
 The pass is transformers' own, `model(input_ids, labels=input_ids)`. It holds the keys and values of
 all tokens, and all logits in float32, which for a large vocabulary outweigh the activations.
@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.admission import weights
 from unicomp.data.model_folder import read_config
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
@@ -110,7 +111,12 @@ def footprint(
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         measured = child_process.run(
-            __spec__.name, request, log=log, threads=settings.threads, environment=_ALLOCATOR
+            __spec__.name,
+            request,
+            log=log,
+            threads=settings.threads,
+            environment=_ALLOCATOR,
+            preload=(weights.__name__,),
         )
     except ChildFailureError as failure:
         raise EngineError(
@@ -131,6 +137,7 @@ def measure(request: Mapping[str, Any], narrate: Narrate) -> dict[str, int]:
 
     torch.set_num_threads(request["threads"])
     device = torch.device(request["device"])
+    weights.warm_up()  # the code of libraries is not the model's memory
     with_peak = _peak_allocated if device.type == "cuda" else _peak_resident
     _warm_up(device)
     before = torch.cuda.memory_allocated() if device.type == "cuda" else memory.current()

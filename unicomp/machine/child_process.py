@@ -1,6 +1,7 @@
 """Serve a request in a process of its own, so that its leaks, crashes and memory stay there.
 
-The parent calls `run`; the module that it names calls `serve`. The request goes to the child's
+The parent calls `run`; the module that it names calls `serve`. The child is a fork of a warm
+process, which has imported what it needs, or a new process. The request goes to the child's
 standard input as JSON. The child answers on its standard output, one JSON object a line:
 `{"progress": TEXT}` as often as it likes, then `{"result": VALUE}` or `{"error": TEXT}`. Everything
 else that the child or a library prints goes to a log. The child ends when its parent does.
@@ -14,13 +15,14 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from unicomp.errors import UnicompError
-from unicomp.machine import parent_watch
+from unicomp.machine import parent_watch, warm_process
+from unicomp.machine.warm_process import WarmChild
 
 Narrate = Callable[[str], None]
 """Called with a few words on what is being done, for a progress display."""
@@ -47,43 +49,58 @@ def run(
     log: Path,
     threads: int,
     environment: Mapping[str, str],
+    preload: Sequence[str] = (),
     narrate: Narrate = lambda text: None,
 ) -> Any:
     """Let `python -m MODULE` serve the request; return its result, a JSON value.
 
     The child computes with `threads` CPU threads and sees `environment` in addition to this
-    process's own. `log` is overwritten. Raises ChildFailureError.
+    process's own. `preload` names modules whose `warm_up()` imports what the child needs: a warm
+    process calls it once for all requests of this session (see `warm_process`). Without any the
+    child is a new process. `log` is overwritten. Raises ChildFailureError.
     """
     last: dict[str, Any] = {}
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(  # noqa: S603 (a module of ours)
-            [sys.executable, "-P", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, **_settings(threads), **environment},
-            start_new_session=True,  # the parent handles a Ctrl-C
-            encoding="utf-8",
-        ) as child,
-    ):
+    everything = {**os.environ, **_settings(threads), **environment}
+    with log.open("wb") as errors, _started(module, preload, everything, errors) as child:
         assert child.stdin is not None
         assert child.stdout is not None
+        with suppress(BrokenPipeError), child.stdin:  # a child that died has a status
+            parent = child.parent if isinstance(child, WarmChild) else os.getpid()
+            message = {"parent": parent, "path": sys.path, "request": request}
+            json.dump(message, child.stdin, default=dict)
+        for line in child.stdout:
+            last = json.loads(line)
+            if "progress" in last:
+                narrate(last["progress"])
+        status = child.wait()
+    if "result" not in last:
+        raise ChildFailureError(_reason(last.get("error"), status, log))
+    return last["result"]
+
+
+@contextmanager
+def _started(
+    module: str, preload: Sequence[str], environment: Mapping[str, str], errors: IO[bytes]
+) -> Iterator[subprocess.Popen[str] | WarmChild]:
+    """The child, which has ended afterwards."""
+    with warm_process.borrow(module, preload, environment, errors) as warm:
+        if warm is not None:
+            yield warm
+            return
+    with subprocess.Popen(  # noqa: S603 (a module of ours)
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=dict(environment),
+        start_new_session=True,  # the parent handles a Ctrl-C
+        encoding="utf-8",
+    ) as child:
         try:
-            with suppress(BrokenPipeError), child.stdin:  # a child that died has a status
-                message = {"parent": os.getpid(), "path": sys.path, "request": request}
-                json.dump(message, child.stdin, default=dict)
-            for line in child.stdout:
-                last = json.loads(line)
-                if "progress" in last:
-                    narrate(last["progress"])
-            child.wait()
+            yield child
         finally:
             if child.poll() is None:
                 child.kill()
-    if "result" not in last:
-        raise ChildFailureError(_reason(last.get("error"), child.returncode, log))
-    return last["result"]
 
 
 def _settings(threads: int) -> dict[str, str]:

@@ -1,7 +1,12 @@
-"""Resident memory in bytes: of this process, current and peak, and with its descendants."""
+"""Resident memory in bytes: of this process, current and peak, and with its descendants.
+
+On Linux, pages of mapped files are left out. Most of them are the code of libraries, which lies in
+memory once for all processes, and turns up in one of them when it is first used.
+"""
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -12,9 +17,11 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import psutil
 
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+_OWN = Path("/proc/self")
 _FORGET_PEAK = "5"
+
+WATCH_SECONDS = 0.1
+"""Time between two readings of the memory of processes that a block of code starts."""
 
 
 def installed() -> int:
@@ -26,6 +33,9 @@ def installed() -> int:
 
 def current() -> int:
     """The memory that this process holds."""
+    with suppress(OSError, KeyError):
+        found = _fields(_OWN / "status")
+        return found["VmRSS"] - found["RssFile"]
     import psutil
 
     held: int = psutil.Process().memory_info().rss
@@ -33,12 +43,14 @@ def current() -> int:
 
 
 def peak() -> int:
-    """The peak memory of this process since it began, or since `forget_peak`."""
-    with suppress(OSError):
+    """The peak memory of this process since it began, or since `forget_peak`.
+
+    Pages of files count if they were resident at the peak and are no longer.
+    """
+    with suppress(OSError, KeyError):
         # unlike getrusage, this does not include the process that started this one
-        for line in _STATUS.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        found = _fields(_OWN / "status")
+        return found["VmHWM"] - found["RssFile"]
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -48,7 +60,7 @@ def peak() -> int:
 def forget_peak() -> bool:
     """Reset `peak` to the current memory; return False if the system cannot."""
     try:
-        _CLEAR.write_text(_FORGET_PEAK, encoding="utf-8")
+        (_OWN / "clear_refs").write_text(_FORGET_PEAK, encoding="utf-8")
     except OSError:
         return False
     return True
@@ -70,12 +82,19 @@ def _share(process: psutil.Process) -> int:
     """The memory of one process, with its part of shared pages; 0 if it has ended."""
     import psutil
 
+    with suppress(OSError, KeyError):
+        found = _fields(Path(f"/proc/{process.pid}/smaps_rollup"))
+        return found["Pss_Anon"] + found["Pss_Shmem"]
     try:
-        known = process.as_dict(["memory_full_info", "memory_info"])
-    except psutil.NoSuchProcess:
+        return int(process.memory_info().rss)
+    except psutil.Error:
         return 0
-    info = known["memory_full_info"] or known["memory_info"]
-    return int(getattr(info, "pss", info.rss)) if info else 0
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """The sizes that a file of /proc lists in kB, in bytes. Raises OSError."""
+    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[-1:] == ["kB"]}
 
 
 class Watch:
@@ -104,3 +123,39 @@ class Watch:
             self.highest = max(self.highest, self._held())
             if self._over.wait(self._seconds):
                 return
+
+
+class Rise:
+    """The most memory that a block of code adds to what this process held before it.
+
+    The memory of processes that the block starts counts whole.
+
+    >>> with Rise() as rise:
+    ...     held = bytearray(100 << 20)
+    >>> rise.bytes >= 100 << 20
+    True
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        """Set when the block ends; not below 0."""
+
+    def __enter__(self) -> Self:
+        import psutil
+
+        gc.collect()
+        self._kept = forget_peak()  # if the system keeps no peak, it is watched
+        self._before, self._share = current(), _share(psutil.Process())
+        self._family = Watch(of_family, WATCH_SECONDS)
+        self._own = Watch(current, WATCH_SECONDS)
+        self._family.__enter__()
+        if not self._kept:
+            self._own.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._family.__exit__()
+        if not self._kept:
+            self._own.__exit__()
+        own = peak() if self._kept else self._own.highest
+        self.bytes = max(0, own - self._before, self._family.highest - self._share)

@@ -1,18 +1,22 @@
 """Build one checkpoint in a process of its own: `python -m unicomp.methods.worker`.
 
-`unicomp.machine.child_process` calls it. In a process of its own, the memory measured is that of
-the method and of the processes which the method starts.
+`unicomp.machine.child_process` calls it. The cost that it measures is that of the compression
+alone, without importing and inspecting: wall and processor seconds, and the most memory that the
+method, and the processes which it starts, add to what this process held before.
 """
 
 from __future__ import annotations
 
 import gc
+import os
+import random
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unicomp.admission import weights
 from unicomp.catalogue import read_method
 from unicomp.data.model_folder import check_folder
 from unicomp.data.tokenizer import read_tokenizer
@@ -20,14 +24,14 @@ from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnicompError
 from unicomp.machine import memory
 from unicomp.machine.child_process import Narrate, serve
+from unicomp.machine.load import Load
 from unicomp.methods.distillation import Workshop
 from unicomp.methods.fidelity import CHECKED_SAMPLES
 from unicomp.methods.inspection import inspect_checkpoint
+from unicomp.methods.oneshot import SEED, TRUST_REMOTE_CODE
 from unicomp.methods.tokenization import tokenize
 from unicomp.spec import Calibration
 
-WATCH_SECONDS = 0.1
-"""Time between two readings of the memory of processes that a method starts."""
 _TRAINING_FACTS = ("train_seconds", "correction_seconds")
 
 
@@ -59,19 +63,23 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
         )
         arguments.append(workshop)
 
+    os.environ[TRUST_REMOTE_CODE] = str(int(trust_remote_code))
     narrate("starting")
+    weights.warm_up()  # the inspection needs it, and most methods do
     compress: Any = method.compress
     module = sys.modules[getattr(compress, "func", compress).__module__]
     getattr(module, "warm_up", lambda: None)()
 
     narrate("compressing")
-    started = time.perf_counter()
-    with memory.Watch(memory.of_family, WATCH_SECONDS) as family:
+    _seed_generators()
+    with memory.Rise() as rise, Load() as load:
+        started = time.perf_counter()
         facts = dict(compress(*arguments) or {})
-    seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started
     # a resumed training counts with the seconds before it was interrupted
     facts["seconds"] = max(seconds, sum(facts.get(name, 0.0) for name in _TRAINING_FACTS))
-    facts["peak_rss_bytes"] = max(memory.peak(), family.highest)
+    facts |= _load(load) if facts["seconds"] == seconds else dict.fromkeys(_load(load))
+    facts["peak_rss_bytes"] = rise.bytes
     facts |= _accelerator(facts.get("peak_accelerator_bytes"))
 
     narrate("inspecting")
@@ -86,6 +94,24 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     except (SpecError, BuildError) as error:
         reason = str(error).replace(str(target), "it")  # the folder is not kept
         raise BuildError(f"the checkpoint is not what the method guarantees: {reason}") from None
+
+
+def _load(load: Load) -> dict[str, Any]:
+    """What is known of the processors during a compression; nothing of an interrupted one."""
+    return {
+        "cpu_seconds": load.cpu_seconds,
+        "other_load": load.others,
+        "shared_machine": load.beside_other_work,
+    }
+
+
+def _seed_generators() -> None:
+    """Begin with the same random numbers in each build, whatever libraries drew before."""
+    random.seed(SEED)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(SEED)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(SEED)
 
 
 def _accelerator(elsewhere: int | None) -> dict[str, Any]:

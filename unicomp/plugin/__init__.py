@@ -47,6 +47,10 @@ def pytest_load_initial_conftests(
     This is the outermost wrapper, so that it runs before output is captured.
     """
     if is_active(early_config, args):
+        from unicomp.plugin import progress
+
+        if _WORKER not in os.environ:
+            progress.start(early_config)
         from unicomp.plugin import (
             admitting,
             collection,
@@ -57,7 +61,6 @@ def pytest_load_initial_conftests(
             intake,
             options,
             outcome,
-            progress,
         )
 
         if _WORKER not in os.environ:
@@ -84,6 +87,7 @@ def _restart_if_moved(config: pytest.Config, options: dict[str, dict[str, object
     pytest looks for its root directory, with its own settings and conftest files, before it knows
     our options, and takes the folder for a test path.
     """
+    from unicomp.plugin import progress
     from unicomp.plugin.arguments import attached
 
     typed = [str(argument) for argument in config.invocation_params.args]
@@ -91,6 +95,7 @@ def _restart_if_moved(config: pytest.Config, options: dict[str, dict[str, object
     now, then = (attached(typed, options), attached(more, options)), (typed, more)
     if now != then:
         os.environ[_MORE] = shlex.join(now[1])
+        progress.stop(config)
         quiet = ["-W", "ignore:Module already imported so cannot be rewritten; unicomp"]
         raise SystemExit(pytest.main([*quiet, *now[0]], config.invocation_params.plugins))
 

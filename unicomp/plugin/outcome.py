@@ -21,6 +21,7 @@ from unicomp.plugin import environment, hooks
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
+from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy
 from unicomp.report import json as json_report
 from unicomp.report import terminal
@@ -217,7 +218,14 @@ class _Reporter:
         store = next(iter(plan.conditions.values())).store
         try:
             churn.remember(store, card.rows)
-            numbers, changes = look_again(store, card.rows, card.metrics, profiles, plan.policy)
+            numbers, changes = look_again(
+                store,
+                card.rows,
+                card.metrics,
+                profiles,
+                plan.policy,
+                on_wait=self._config.stash[DISPLAY].wait,
+            )
         except StoreError as error:
             self._problems.append(str(error))
             return card

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
             stream.reconfigure(errors="replace")
     try:
-        options = _parser().parse_args(arguments)
+        options = command_parser().parse_args(arguments)
         status = int(options.run(options))
         sys.stdout.flush()
         return status
@@ -125,31 +125,37 @@ def _amount(text: str) -> float:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of `unicomp` and its commands. Raises SpecError for bad input."""
     parser = _Parser(prog="unicomp", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     store = commands.add_parser("cache", help="list, verify or prune the store")
-    store.add_argument("action", nargs="?", choices=("list", "verify", "prune"), default="list")
-    store.add_argument("--unicomp-home", metavar="DIR", type=_path)
+    actions = "what to do with its entries (default: %(default)s)"
+    store.add_argument(
+        "action", nargs="?", choices=("list", "verify", "prune"), default="list", help=actions
+    )
+    home = "the store (default: UNICOMP_HOME, or the platform's cache folder)"
+    store.add_argument("--unicomp-home", metavar="DIR", type=_path, help=home)
     days = "prune entries older than this (default: %(default)s; 0 for everything)"
     store.add_argument("--older-than", metavar="DAYS", type=_amount, default=30.0, help=days)
     store.set_defaults(run=_cache)
 
     decide = commands.add_parser("decide", help="one decision of several scorecards")
-    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+")
+    written = "a file that --scorecard wrote"
+    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+", help=written)
     ended = "the exit statuses of the runs that wrote them, in the same order"
     decide.add_argument("--ended", metavar="STATUS", type=int, nargs="+", help=ended)
     decide.set_defaults(run=_decide)
 
     floors = commands.add_parser("floors", help="floors that a scorecard supports")
-    floors.add_argument("scorecard", type=_path)
+    floors.add_argument("scorecard", metavar="SCORECARD.json", type=_path, help=written)
     points = "distance below the lower end of the interval (default: %(default)s)"
     floors.add_argument("--margin", metavar="POINTS", type=_amount, default=3.0, help=points)
     floors.set_defaults(run=_floors)
 
     rows = commands.add_parser("mirror", help="fetch and verify data sets for --dataset-root")
-    rows.add_argument("folder", metavar="DIR", type=_path)
+    rows.add_argument("folder", metavar="DIR", type=_path, help="the folder of the mirror")
     way = rows.add_mutually_exclusive_group()
     way.add_argument("--verify", action="store_true", help="fetch nothing, stay offline")
     way.add_argument("--lock", action="store_true", help="pin unpinned data sets in unicomp.lock")
@@ -171,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--samples", metavar="N", type=int, help=items)
     source = "with --floor: where rows are counted, as for pytest"
     plan.add_argument("--dataset-root", metavar="embedded|hub|DIR", help=source)
-    plan.add_argument("--unicomp-home", metavar="DIR", type=_path)
+    plan.add_argument("--unicomp-home", metavar="DIR", type=_path, help=home)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
     plan.set_defaults(run=_plan)
 

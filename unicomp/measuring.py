@@ -186,7 +186,7 @@ def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Condit
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
-    if identity is None or not type(scorer).__module__.startswith("unicomp.scoring."):
+    if identity is None or not all(map(_is_shipped, _scorers_in(scorer))):
         return None
     return content_key(
         {
@@ -199,6 +199,18 @@ def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Condit
             "samples": conditions.samples,
         }
     )
+
+
+def _scorers_in(scorer: object) -> list[object]:
+    """A scorer, and those that it extends."""
+    settings = vars(scorer).values() if hasattr(scorer, "__dict__") else ()
+    inner = [one for one in settings if callable(one) or hasattr(one, "read_all")]
+    return [scorer, *chain.from_iterable(map(_scorers_in, inner))]
+
+
+def _is_shipped(scorer: object) -> bool:
+    """Whether its code is that of UniComp."""
+    return type(scorer).__module__.startswith("unicomp.scoring.")
 
 
 _LIBRARIES = (

@@ -347,7 +347,7 @@ class Calibration(_Named):
 class Item:
     """One item of a benchmark with a checkpoint's responses, as a scorer gets it.
 
-    >>> Item(doc={"q": "1+1"}, prompt="1+1=", responses=("2",), answers={}, results={}).text
+    >>> Item(doc={"q": "1+1"}, prompt="1+1=", responses=("2",)).text
     '2'
     """
 
@@ -358,9 +358,9 @@ class Item:
     responses: tuple[Any, ...]
     """One for each request: the generated text, `(log-likelihood in nats, is_greedy)` of a
     continuation, or the log-likelihood of running text."""
-    answers: Mapping[str, Any]
+    answers: Mapping[str, Any] = field(default_factory=dict)
     """Filter of the lm-eval task → the answer that it reads off the responses."""
-    results: Mapping[str, Any]
+    results: Mapping[str, Any] = field(default_factory=dict)
     """`metric,filter` of the lm-eval task → the value of the answers."""
 
     @property

@@ -69,9 +69,11 @@ class EndpointSettings:
     url: str = field(repr=False)
     """The base, like https://host/v1. Credentials in it are used, but never shown."""
     model: str
+    """The name of the model, as the server knows it."""
     key_env: str | None = None
     """The environment variable that holds the key; local servers need none."""
     concurrency: int = 8
+    """Requests that are made at the same time."""
     timeout: float = 60.0
     """Seconds for one answer."""
     retries: int = 8

@@ -3,7 +3,9 @@
 The entry point runs in every pytest session of the environment, so this module does very little:
 it checks whether the session belongs to UniComp. It does if the folder in which pytest is started,
 or one above, holds a `unicomp.toml`, which may be empty, or if the installed suites are named. Only
-then are options, markers and fixtures registered; any other project is left as it was.
+then are options, markers and fixtures registered; any other project is left as it was. Only the
+hook for reports is known everywhere, since pytest refuses a conftest with a hook that it does not
+know.
 """
 
 from __future__ import annotations
@@ -27,6 +29,13 @@ def is_active(config: pytest.Config, args: list[str]) -> bool:
     named = any(arg == "unicomp.suites" or arg.startswith("unicomp.suites.") for arg in args)
     has_file = has_settings(project_root(config.invocation_params.dir))
     return has_file or ("--pyargs" in args and named)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hook for reports, which is never called where the plugin is silent."""
+    from unicomp.plugin import hooks
+
+    pluginmanager.add_hookspecs(hooks)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

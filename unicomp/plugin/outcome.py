@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Generator
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,11 +13,11 @@ import pytest
 from unicomp import churn, record
 from unicomp.decision import STATUS, allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
-from unicomp.errors import StoreError
+from unicomp.errors import StoreError, described
 from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
 from unicomp.looks import look_again
-from unicomp.plugin import environment
+from unicomp.plugin import environment, hooks
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
@@ -122,6 +123,14 @@ def _cause(report: pytest.TestReport) -> str:
     return line.removeprefix("Failed: ")
 
 
+def _place(error: BaseException) -> str:
+    """The file and line of a hook's function in which an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.name == hooks.pytest_unicomp_report.__name__]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Open the ledger where reports arrive."""
@@ -164,8 +173,23 @@ class _Reporter:
                 record.write(plan.scorecard)
             except StoreError as error:
                 self._problems.append(str(error))
+        self._report(*self._result)
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = STATUS["shut" if self._problems else card.decision]
+
+    def _report(self, card: Scorecard, findings: Findings) -> None:
+        """Call the formats of the user; one that fails is a problem, which shuts the gate."""
+        try:
+            self._config.hook.pytest_unicomp_report(
+                scorecard=card, findings=findings, config=self._config
+            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit and pytest.exit would end with a status of theirs
+            self._problems.append(
+                f"{_place(error)}: the report failed ({described(error)}), and this run with it: "
+                "mend the hook"
+            )
 
     def _judged(self, plan: Plan, grid: Grid, ledger: Ledger) -> Scorecard:
         """The scorecard, after looking up and remembering earlier looks at the candidates."""

@@ -85,6 +85,8 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     narrate("inspecting")
     gc.collect()
     try:
+        if not target.is_dir():
+            raise BuildError("there is none: `compress` must write the folder `target`")
         check_folder(target)
         tokenizer = read_tokenizer(target, trust_remote_code=trust_remote_code)
         rows = tokenize(tokenizer, calibration.samples[:CHECKED_SAMPLES], calibration.tokens)

@@ -169,8 +169,8 @@ class EngineSettings:
         if self.device != "auto":
             return self.device  # type: ignore[return-value]
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
-        for_cpu = version("torch").endswith("+cpu")
-        if Path("/dev/nvidiactl").exists() and not hidden and not for_cpu:
+        there = Path("/dev/nvidiactl").exists() and not hidden
+        if there and not version("torch").endswith("+cpu"):
             return "cuda"
         if sys.platform == "darwin" and os.uname().machine == "arm64":
             return "mps"

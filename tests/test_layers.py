@@ -76,6 +76,7 @@ TENSORS = (
     "unicomp.distillation.clone",
     "unicomp.distillation.objective",
     "unicomp.engines.completions",
+    "unicomp.engines.greedy",
     "unicomp.engines.local_lm",
 )
 """Modules of torch modules, and of an lm-eval model: what is imported with the suites imports them

@@ -1,7 +1,8 @@
 """lm-eval's `HFLM` with our tokens, our decoding, and a check that logits are finite.
 
 lm-eval sorts, batches, truncates and stops. Replaced here are how a text becomes tokens, how an
-answer becomes text, and all settings of decoding that a model brings along.
+answer becomes text, all settings of decoding that a model brings along, and on CPU the loop that
+generates.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import GenerationConfig
 
+from unicomp.engines.greedy import decodes, greedy
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import NotFiniteError
 
@@ -37,6 +39,7 @@ class LocalLM(HFLM):  # type: ignore[misc]
             pad_token_id=tokenizer.tokenizer.pad_token_id,
         )
         vars(network).pop("generate", None)  # remote code may bring its own
+        self._decodes = decodes(network)
         self._progress = _Progress(lambda done: None)
 
     def watch(self, on_progress: Callable[[float], None]) -> None:
@@ -79,10 +82,10 @@ class LocalLM(HFLM):  # type: ignore[misc]
         return self._checkpoint.decode([tokens] if isinstance(tokens, int) else tokens)
 
     def _model_generate(
-        self, context: torch.Tensor, max_length: int, *args: Any, **kwargs: Any
+        self, context: torch.Tensor, max_length: int, stop: list[str], **kwargs: Any
     ) -> torch.Tensor:
-        if kwargs.get("do_sample"):  # transformers would keep 50 tokens, and a server all of them
-            kwargs.setdefault("top_k", 0)
+        """The prompts with their answers; see `greedy`, and `generate` of transformers."""
+        mask = kwargs.pop("attention_mask")
         rows, length = context.shape
         passes = count(1)
 
@@ -90,8 +93,36 @@ class LocalLM(HFLM):  # type: ignore[misc]
             self._progress.note_part(rows * min(next(passes) / (max_length - length), 1.0))
 
         with _finite(self.model, on_pass):
-            tokens: torch.Tensor = super()._model_generate(context, max_length, *args, **kwargs)
+            if self._decodes and not any(kwargs.values()):
+                return greedy(
+                    self.model,
+                    context,
+                    mask,
+                    max_length,
+                    ends=self._checkpoint.stops,
+                    pad=self.tokenizer.pad_token_id,
+                    is_stopped=self._finder(stop),
+                )
+            if kwargs.get("do_sample"):
+                # transformers would keep 50 tokens, and a server all of them
+                kwargs.setdefault("top_k", 0)
+            tokens: torch.Tensor = super()._model_generate(
+                context, max_length, stop, attention_mask=mask, **kwargs
+            )
         return tokens
+
+    def _finder(self, stop: Sequence[str]) -> Callable[[list[int]], bool] | None:
+        """Finds stop sequences in an answer's tokens; None if only the end token ends it."""
+        end = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        texts = [text for text in stop if text and text != end]
+        if not texts:
+            return None
+
+        def is_stopped(tokens: list[int]) -> bool:
+            answer = self._checkpoint.answer(tokens)
+            return any(text in answer for text in texts)
+
+        return is_stopped
 
 
 class _Progress:

@@ -9,9 +9,11 @@ skipped.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 import pytest
 
@@ -68,9 +70,16 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     return report
 
 
+def starts_processes(module: ModuleType | None) -> bool:
+    """Whether a test file, or a helper in `tests/` that it imports from, uses `subprocess`."""
+    names = {getattr(value, "__module__", None) for value in vars(module or object).values()}
+    helpers = [sys.modules.get(str(name)) for name in names if str(name).startswith("tests.")]
+    return any(hasattr(one, "subprocess") for one in (module, *helpers))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the test files that start processes."""
-    starting = [item for item in items if hasattr(getattr(item, "module", None), "subprocess")]
+    starting = [item for item in items if starts_processes(getattr(item, "module", None))]
     config.hook.pytest_deselected(items=starting)
     items[:] = [item for item in items if item not in starting]
 

@@ -29,6 +29,7 @@ from unicomp.formats.intake import config_of, describe_folder, origin_of
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.methods.identity import method_identity
 from unicomp.methods.precision import declared_precision
 from unicomp.methods.stored_weights import parameters, size
@@ -100,6 +101,7 @@ class Builder:
         method: Method,
         calibration: Calibration | None,
         narrate: Narrate = lambda text: None,
+        on_wait: Say = silent,
     ) -> Checkpoint:
         """Find the checkpoint, or make it and check what the method guarantees.
 
@@ -126,7 +128,7 @@ class Builder:
             tell("the stored checkpoint was changed on disk, so it is built again")
 
         def make(folder: Path) -> Mapping[str, Any]:
-            with turns.shared(lambda: tell("waiting for a measurement to end")):
+            with turns.shared(waiting(on_wait, "end its timings", label)):
                 facts = self._compress(model, method, calibration, folder, workshop, tell)
             remember_speed(model, method, facts, self.store)
             return {**facts, "threads": self.threads, "label": f"{model}/{method}"}
@@ -135,7 +137,7 @@ class Builder:
             CHECKPOINTS,
             identity,
             make,
-            on_wait=lambda: tell("waiting for the process that builds it"),
+            on_wait=waiting(on_wait, "build it", label),
         )
         shutil.rmtree(workshop, ignore_errors=True)
         return _stored(model, method, calibration, artifact)

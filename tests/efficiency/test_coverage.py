@@ -24,7 +24,7 @@ QUANTITIES = {
 }
 
 each = pytest.mark.parametrize("quantity", QUANTITIES)
-of_length = pytest.mark.parametrize("n", [5, 10, 20])
+of_length = pytest.mark.parametrize("n", [4, 6, 10, 20])
 
 
 @cache

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from unicomp.data.sources import shipped_fixtures
-from unicomp.engines import EngineSettings
+from unicomp.engines import TIMED_ATTENTION, EngineSettings
+from unicomp.engines.hf import ATTENTION
 from unicomp.engines.lm_requests import ask
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import NotFiniteError
@@ -65,6 +66,16 @@ def expected():
     return answers(EMBEDDED)
 
 
+def test_answers_are_counted_and_those_being_generated_in_part():
+    counted = []
+    with SETTINGS.open(EMBEDDED, model(EMBEDDED), 512) as engine:
+        engine.watch(counted.append)
+        engine.answer(requests())
+    assert counted == sorted(counted)
+    assert 0 < counted[0] < 2  # two answers of 24 tokens are generated together
+    assert counted[-1] == len(requests())
+
+
 # -- decoding --------------------------------------------------------------------------------------
 
 
@@ -105,6 +116,20 @@ def test_timed_answers_ignore_them_too(folder):
     with SETTINGS.open(folder, model(folder), 512) as engine:
         timing = engine.generate([[5, 6, 7], [8, 9, 10]], 6)
     assert len(timing.gaps) == 5
+
+
+def test_timed_requests_have_fused_attention_and_answers_their_own():
+    seen = []
+    with SETTINGS.open(EMBEDDED, model(EMBEDDED), 512) as engine:
+        network = engine._lm.model
+        network.register_forward_hook(
+            lambda *given: seen.append(network.config._attn_implementation)
+        )
+        engine.generate([[5, 6, 7]], 3)
+        timed = list(seen)
+        engine.answer(requests())
+    assert set(timed) == {TIMED_ATTENTION}
+    assert set(seen[len(timed) :]) == {ATTENTION["cpu"]} != set(timed)
 
 
 def test_what_a_benchmark_declares_applies(folder):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from unicomp.engines import Device, EngineSettings, Timing
+from unicomp.engines import TIMED_ATTENTION, Device, EngineSettings, Timing
 from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.tokenizer import CheckpointTokenizer, load_tokenizer
 from unicomp.errors import EngineError, NotFiniteError, first_line
@@ -111,17 +112,12 @@ class HuggingFaceEngine:
             self._answer_batches,
         )
 
-    def watch(self, on_answer: Callable[[], None]) -> None:
-        """Call `on_answer` for each request that is answered from now on.
+    def watch(self, on_progress: Callable[[float], None]) -> None:
+        """Call `on_progress` with the requests that were answered from now on, again and again.
 
-        lm-eval tells its cache of each answer as soon as it has it.
+        A batch that generates counts in part, as if every answer took all of its tokens.
         """
-
-        class Watch:
-            def add_partial(self, *answer: object) -> None:
-                on_answer()
-
-        self._lm.set_cache_hook(Watch())
+        self._lm.watch(on_progress)
 
     def log_probabilities(self, chunks: Sequence[Sequence[int]], most: int) -> NDArray[np.float16]:
         """The log-probabilities of all next tokens; see `Engine.log_probabilities`."""
@@ -166,19 +162,20 @@ class HuggingFaceEngine:
         network = self._lm.model
         clock = _TokenClock()
         try:
-            batch = torch.tensor([list(prompt) for prompt in prompts], device=network.device)
-            if network.device.type != "cpu":  # earlier work in the queue must not be timed
-                torch.accelerator.synchronize()
-            start = time.perf_counter()
-            network.generate(
-                batch,
-                attention_mask=torch.ones_like(batch),
-                do_sample=False,
-                min_new_tokens=new_tokens,  # ignore an end that the model would set
-                max_new_tokens=new_tokens,
-                pad_token_id=0,
-                streamer=clock,
-            )
+            with _timed_attention(network):
+                batch = torch.tensor([list(prompt) for prompt in prompts], device=network.device)
+                if network.device.type != "cpu":  # earlier work in the queue must not be timed
+                    torch.accelerator.synchronize()
+                start = time.perf_counter()
+                network.generate(
+                    batch,
+                    attention_mask=torch.ones_like(batch),
+                    do_sample=False,
+                    min_new_tokens=new_tokens,  # ignore an end that the model would set
+                    max_new_tokens=new_tokens,
+                    pad_token_id=0,
+                    streamer=clock,
+                )
         except (RuntimeError, AssertionError, IndexError, ValueError, MemoryError) as error:
             raise EngineError(
                 f"{self._model.name} in {self._folder} did not answer {len(prompts)} timed "
@@ -230,6 +227,20 @@ def places_in(length: int, room: int) -> list[int]:
     half = range(length // 2, length)
     step = -(-len(half) // max(room, 1))
     return list(half[::step])
+
+
+@contextmanager
+def _timed_attention(network: Any) -> Iterator[None]:
+    """Let the network use `TIMED_ATTENTION`, if it has that; then its own again."""
+    own = network.config._attn_implementation
+    changes = own != TIMED_ATTENTION and getattr(network, "_supports_sdpa", False)
+    if changes:
+        network.set_attn_implementation(TIMED_ATTENTION)
+    try:
+        yield
+    finally:
+        if changes:
+            network.set_attn_implementation(own)
 
 
 class _TokenClock:

@@ -1,19 +1,22 @@
 """lm-eval's `HFLM` with our tokens, our decoding, and a check that logits are finite.
 
 lm-eval sorts, batches, truncates and stops. Replaced here are how a text becomes tokens, how an
-answer becomes text, and all settings of decoding that a model brings along.
+answer becomes text, all settings of decoding that a model brings along, and on CPU the loop that
+generates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import GenerationConfig
 
+from unicomp.engines.greedy import decodes, greedy
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import NotFiniteError
 
@@ -36,6 +39,13 @@ class LocalLM(HFLM):  # type: ignore[misc]
             pad_token_id=tokenizer.tokenizer.pad_token_id,
         )
         vars(network).pop("generate", None)  # remote code may bring its own
+        self._decodes = decodes(network)
+        self._progress = _Progress(lambda done: None)
+
+    def watch(self, on_progress: Callable[[float], None]) -> None:
+        """Call `on_progress` with the requests that were answered from now on, parts included."""
+        self._progress = _Progress(on_progress)
+        self.set_cache_hook(self._progress)
 
     def tok_encode(
         self,
@@ -71,22 +81,85 @@ class LocalLM(HFLM):  # type: ignore[misc]
             return self._checkpoint.answer(tokens)
         return self._checkpoint.decode([tokens] if isinstance(tokens, int) else tokens)
 
-    def _model_generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        if kwargs.get("do_sample"):  # transformers would keep 50 tokens, and a server all of them
-            kwargs.setdefault("top_k", 0)
-        with _finite(self.model):
-            tokens: torch.Tensor = super()._model_generate(*args, **kwargs)
+    def _model_generate(
+        self, context: torch.Tensor, max_length: int, stop: list[str], **kwargs: Any
+    ) -> torch.Tensor:
+        """The prompts with their answers; see `greedy`, and `generate` of transformers."""
+        mask = kwargs.pop("attention_mask")
+        rows, length = context.shape
+        passes = count(1)
+
+        def on_pass() -> None:
+            self._progress.note_part(rows * min(next(passes) / (max_length - length), 1.0))
+
+        with _finite(self.model, on_pass):
+            if self._decodes and not any(kwargs.values()):
+                return greedy(
+                    self.model,
+                    context,
+                    mask,
+                    max_length,
+                    ends=self._checkpoint.stops,
+                    pad=self.tokenizer.pad_token_id,
+                    is_stopped=self._finder(stop),
+                )
+            if kwargs.get("do_sample"):
+                # transformers would keep 50 tokens, and a server all of them
+                kwargs.setdefault("top_k", 0)
+            tokens: torch.Tensor = super()._model_generate(
+                context, max_length, stop, attention_mask=mask, **kwargs
+            )
         return tokens
+
+    def _finder(self, stop: Sequence[str]) -> Callable[[list[int]], bool] | None:
+        """Finds stop sequences in an answer's tokens; None if only the end token ends it."""
+        end = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        texts = [text for text in stop if text and text != end]
+        if not texts:
+            return None
+
+        def is_stopped(tokens: list[int]) -> bool:
+            answer = self._checkpoint.answer(tokens)
+            return any(text in answer for text in texts)
+
+        return is_stopped
+
+
+class _Progress:
+    """Counts answers: lm-eval tells its cache of each one as soon as it has it."""
+
+    def __init__(self, on_progress: Callable[[float], None]) -> None:
+        self._on_progress = on_progress
+        self._answered = 0
+        self._reported = 0.0
+
+    def add_partial(self, *answer: object) -> None:
+        """Count an answered request."""
+        self._answered += 1
+        self._report(self._answered)
+
+    def note_part(self, requests: float) -> None:
+        """Report the part of a batch that is done, in requests."""
+        self._report(self._answered + requests)
+
+    def _report(self, requests: float) -> None:
+        # the answers of a batch are counted one by one after its parts
+        self._reported = max(self._reported, requests)
+        self._on_progress(self._reported)
 
 
 @contextmanager
-def _finite(network: Any) -> Iterator[None]:
-    """Raise NotFiniteError as soon as the network gives logits that are not finite."""
+def _finite(network: Any, on_pass: Callable[[], None]) -> Iterator[None]:
+    """Raise NotFiniteError as soon as the network gives logits that are not finite.
+
+    `on_pass` is called after each forward pass.
+    """
 
     def check(module: Any, given: Any, output: Any) -> None:
         logits = output.logits if hasattr(output, "logits") else output[0]
         if not bool(torch.isfinite(logits[:, -1]).all()):
             raise NotFiniteError
+        on_pass()
 
     handle = network.register_forward_hook(check)
     try:

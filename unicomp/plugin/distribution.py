@@ -2,21 +2,32 @@
 
 The controller collects nothing. Each worker writes its grid into a folder of the session before it
 reports, so that the controller knows the expected rows even if a worker dies.
+
+The dense model goes first, since all are compared with it. Then what takes longest to build, so
+that no worker starts it when the others have nothing left.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from unicomp.plugin.foresight import expected
 from unicomp.plugin.grid import GRID, Grid
+from unicomp.plugin.options import PLAN
+from unicomp.plugin.progress import REPORTER
+from unicomp.spec import DENSE, Method
 from unicomp.store import write_atomically
 
 _FOLDER = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 _FILE = "grid.json"
+_SEARCHING = ("autoround", "awq")
+"""Algorithms of quantization that try many settings; the others take a fraction of their time."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -42,8 +53,33 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     if GRID not in config.stash:
         text = (Path(config.stash[_FOLDER].name) / _FILE).read_text(encoding="utf-8")
         config.stash[GRID] = Grid.from_json(text)
+        if not config.option.collectonly:
+            config.stash[REPORTER].expect(expected(config.stash[PLAN], config.stash[GRID]))
     if problem := config.stash[GRID].problem:
         raise pytest.UsageError(problem)
+
+
+def in_turn(
+    units: Mapping[str, Iterable[str]], grid: Grid, models: Sequence[str], methods: Sequence[Method]
+) -> list[str]:
+    """The names of units, in the order in which workers take them; a unit has node ids.
+
+    Units that are no checkpoint go last.
+    """
+    slow = {one.name for one in methods if takes_long(one)}
+
+    def turn(name: str) -> tuple[int, int]:
+        row = next((row for nodeid in units[name] for row in grid.rows.get(nodeid, ())), None)
+        if row is None or row.model not in models:
+            return len(models), 0
+        return models.index(row.model), 0 if row.method == DENSE.name else 2 - (row.method in slow)
+
+    return sorted(units, key=turn)
+
+
+def takes_long(method: Method) -> bool:
+    """Whether a build takes much longer than most: it trains, or tries many settings."""
+    return method.corpus is not None or method.parameters.get("algorithm") in _SEARCHING
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -52,9 +88,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class CheckpointScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        workqueue: OrderedDict[str, dict[str, bool]]
+
         def _split_scope(self, nodeid: str) -> str:
             own: str = super()._split_scope(nodeid)
             return config.stash[GRID].checkpoints.get(nodeid, own)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            plan = config.stash[PLAN]
+            names = [model.name for model in plan.models]
+            order = in_turn(self.workqueue, config.stash[GRID], names, plan.methods)
+            self.workqueue = OrderedDict((name, self.workqueue[name]) for name in order)
+            super()._assign_work_unit(node)
 
         def remove_node(self, node: Any) -> str | None:
             """Like the base class, but do not run the test that killed its worker again."""
@@ -73,7 +118,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 self._reschedule(other)
             return str(crashed)
 
-    config.option.loadscopereorder = False  # the dense checkpoint goes first
+    config.option.loadscopereorder = False  # not by the number of tests
     return CheckpointScheduling(config, log)
 
 

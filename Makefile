@@ -18,8 +18,10 @@ REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_
 .PHONY: suite retention efficiency test test-long lint vllm real real-table
 .NOTPARALLEL:
 
-RETENTION = $(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
-EFFICIENCY = $(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
+# hypothesis is needed by the tests only, and takes a while to import
+SUITES = $(VENV)/bin/pytest suites -q -p no:hypothesispytest
+RETENTION = $(SUITES) -n 2 -m "not efficiency" $(ARGS)
+EFFICIENCY = $(SUITES) -m efficiency --benchmark-quiet $(ARGS)
 # what `make suite` decides by
 CARDS = $(VENV)/retention.json $(VENV)/efficiency.json
 

@@ -8,6 +8,7 @@ VLLM_VERSION = 0.32.0
 # URL of a package index with CPU builds of torch, if pip's default has none; PyTorch has one
 VLLM_CPU_INDEX ?=
 ARGS ?=
+DIST ?= dist
 
 export OMP_NUM_THREADS ?= 1
 
@@ -15,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 ROWS = $(if $(UNICOMP_DATASET_ROOT),--dataset-root $(abspath $(UNICOMP_DATASET_ROOT)))
 REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_dynamic
 
-.PHONY: suite retention efficiency test test-long lint vllm real real-table
+.PHONY: suite retention efficiency test test-long lint docs vllm real real-table dist pythons
 .NOTPARALLEL:
 
 # hypothesis is needed by the tests only, and takes a while to import
@@ -60,6 +61,17 @@ lint: $(VENV)/installed  ## style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/installed  ## the documentation as a site, in $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --site-dir $(abspath $(VENV))/site
+
+dist: $(VENV)/installed  ## the source distribution and the wheel, built from it
+	rm -rf $(DIST)
+	$(VENV)/bin/python -m build --no-isolation --outdir $(DIST) . > /dev/null
+	$(VENV)/bin/twine check --strict $(DIST)/*
+
+pythons:  ## the tests that need no heavy package, on the other Pythons that are installed
+	.ci/pythons 3.12 3.13
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

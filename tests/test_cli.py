@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -437,3 +439,17 @@ def test_a_long_command_says_now_and_then_where_it_is(capsys):
     tell(lambda: "7 lines read")
     _Teller()(lambda: "too early")
     assert capsys.readouterr().err == "unicomp: 7 lines read\n"
+
+
+def test_a_reader_that_stops_early_sees_no_traceback(tmp_path):
+    table = tmp_path / "raw.csv"
+    names = (f"model-{number}" for number in range(3000))  # more text than a pipe holds
+    rows = "".join(f"{name},dense,gsm8k,50\n{name},awq,gsm8k,40\n" for name in names)
+    table.write_text(f"model,method,benchmark,value\n{rows}")
+    program = "import sys; from unicomp.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "score", str(table), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"[\n"
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0

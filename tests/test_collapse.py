@@ -35,9 +35,12 @@ from unicomp.testing import (
 )
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
-pytestmark = pytest.mark.skipif(
-    not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT"
+    ),
+]
 
 METRICS = DIMENSIONS["reliability"]
 SAMPLES = 120
@@ -208,3 +211,12 @@ def test_upstream_a_broken_model_has_the_better_leakage_and_the_fairer_salaries(
     for engine in ("empty", "constant letter", "constant word"):
         assert scores("fairness", engine, "compat")["adult_sex"] == 100
         assert scores("fairness", engine)["adult_sex"] == 0
+
+
+@pytest.mark.long
+def test_the_published_table_has_the_measured_figures():
+    from fixtures.embedded.blocks import replaced
+    from tests.collapse_table import MARKER, PAGE, lines
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert replaced(text, MARKER, list(lines())) == text

@@ -118,6 +118,7 @@ def simulated(floors, kept, times=200, n=300, seed=1):
         yield scorecard(rows, profiles, Policy())
 
 
+@pytest.mark.long
 def test_rows_exactly_at_their_floors_fail_in_at_most_2_5_percent_of_sessions():
     """Ten rows, each at 95 %; without a correction 22 % of the sessions would have a failure."""
     cards = list(simulated([95.0] * 10, 95.0))

@@ -4,15 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicomp.forecast import Forecast, Share, rough
+from unicomp.forecast import Expected, Forecast, Share, Stand, rough
 
 PLANNED = {"m/dense": {"easy": 100, "hard": 50}, "m/wanda": {"easy": 100, "hard": 50}}
+NONE = Stand(0, 0, 0.0)
+
+
+def forecast(shares, items=PLANNED, **more):
+    return Forecast.of(Expected(items=items, **more), shares)
 
 
 def test_nothing_is_known_of_the_time_before_the_first_answer():
     share = Share(doing="loading")
     share.note("m/dense", "easy", 0, 100, now=7.0)
-    assert Forecast.of(PLANNED, [share]) == Forecast(0, 300, None)
+    assert forecast([share]) == Forecast(Stand(0, 300, None), NONE, None)
 
 
 def test_a_benchmark_takes_the_time_that_it_took_before():
@@ -22,16 +27,24 @@ def test_a_benchmark_takes_the_time_that_it_took_before():
         count = PLANNED["m/dense"][benchmark]
         share.note("m/dense", benchmark, 0, count, now=0.0)
         share.note("m/dense", benchmark, count, count, now=each * count)
-    found = Forecast.of(PLANNED, [share])
-    assert (found.done, found.total, found.seconds) == (150, 300, 100 * 1.0 + 50 * 2.0)
+    seconds = 100 * 1.0 + 50 * 2.0
+    assert forecast([share]) == Forecast(Stand(150, 300, seconds), NONE, seconds)
+
+
+def test_a_part_of_the_first_item_already_tells_the_speed():
+    share = Share()
+    share.note("m/dense", "easy", 0, 100, now=0.0)
+    share.note("m/dense", "easy", 0.5, 100, now=1.0)
+    found = forecast([share], {"m/dense": {"easy": 100}})
+    assert (found.items.done, found.seconds) == (0, 99.5 * 2.0)
 
 
 def test_answers_in_the_store_count_and_say_nothing_of_the_speed():
     share = Share()
     share.note("m/dense", "easy", 90, 100, now=0.0)
     share.note("m/dense", "easy", 91, 100, now=2.0)
-    found = Forecast.of({"m/dense": {"easy": 100}}, [share])
-    assert (found.done, found.seconds) == (91, 9 * 2.0)
+    found = forecast([share], {"m/dense": {"easy": 100}})
+    assert (found.items.done, found.seconds) == (91, 9 * 2.0)
 
 
 def test_building_and_loading_are_expected_for_the_checkpoints_to_come():
@@ -40,7 +53,7 @@ def test_building_and_loading_are_expected_for_the_checkpoints_to_come():
     share.note("m/dense", "easy", 0, 100, now=30.0)
     share.note("m/dense", "easy", 100, 100, now=40.0)
     share.finish("m/dense", now=40.0)
-    found = Forecast.of({"m/dense": {"easy": 100}, "m/wanda": {"easy": 100}}, [share])
+    found = forecast([share], {"m/dense": {"easy": 100}, "m/wanda": {"easy": 100}})
     assert found.seconds == 30.0 + 10.0
 
 
@@ -51,8 +64,43 @@ def test_two_processes_take_half_the_time():
         share.note(name, "easy", 0, 100, now=0.0)
         share.note(name, "easy", 50, 100, now=50.0)
         shares.append(Share.from_json(share.to_json()))
-    found = Forecast.of(PLANNED, shares)
-    assert (found.done, found.seconds) == (100, (300 - 100) / 2)
+    found = forecast(shares)
+    assert (found.items.done, found.seconds) == (100, (300 - 100) / 2)
+
+
+LOADS = {"m/dense": {"1 × 8/8 tokens": 10}, "m/wanda": {"1 × 8/8 tokens": 10}}
+
+
+def test_rounds_have_their_least_duration_after_items_until_one_is_timed():
+    share = Share(doing="timing")
+    share.finish("m/dense", now=0.0)
+    answered = {"m/dense": {"easy": 100}}
+    assert forecast([share], answered, rounds=LOADS, round_seconds=0.5).seconds == 20 * 0.5
+    assert forecast([share], {}, rounds=LOADS, round_seconds=0.5).seconds is None
+    share.rounds.note("m/dense", "1 × 8/8 tokens", 0, 12, now=0.0)
+    share.rounds.note("m/dense", "1 × 8/8 tokens", 2, 12, now=6.0)
+    found = forecast([share], {}, rounds=LOADS, round_seconds=0.5)
+    assert found == Forecast(NONE, Stand(2, 22, 20 * 3.0), 20 * 3.0)
+    assert str(found) == "2 of 22 rounds of the run"
+
+
+def test_rounds_stay_when_all_items_of_a_checkpoint_are_answered():
+    share = Share()
+    share.finish("m/dense", now=0.0)
+    found = forecast([share], {"m/dense": {"easy": 100}}, rounds=LOADS, round_seconds=1.0)
+    assert str(found) == "100 of 100 items, 0 of 20 rounds of the run"
+    assert found.seconds == 20.0
+
+
+def test_a_share_survives_its_way_to_the_reporting_process():
+    share = Share(doing="answering", waiting="waiting for process 7")
+    share.begin(0.0)
+    share.note("m/dense", "easy", 1, 100, now=1.0)
+    share.rounds.note("m/dense", "1 × 8/8 tokens", 1, 10, now=1.0)
+    share.finish("m/dense", now=2.0)
+    restored = Share.from_json(share.to_json())
+    assert restored.to_json() == share.to_json()
+    assert (restored.doing, restored.waiting) == (share.doing, share.waiting)
 
 
 @given(
@@ -74,15 +122,15 @@ def test_no_more_is_done_than_there_is_and_no_time_is_negative(events, finished)
         share.note(checkpoint, benchmark, done, 50, now)
     for checkpoint in finished:
         share.finish(checkpoint, now)
-    found = Forecast.of({"a": {"x": 50}, "c": {"y": 7}}, [share])
-    assert 0 <= found.done <= found.total
+    found = forecast([share], {"a": {"x": 50}, "c": {"y": 7}})
+    assert 0 <= found.items.done <= found.items.total
     assert found.seconds is None or found.seconds >= 0
-    if found.done == found.total:
+    if found.items.done == found.items.total:
         assert found.seconds is not None
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(4, "4 s"), (89, "89 s"), (240, "4 min"), (9000, "2.5 h")]
 )
-def test_a_duration_is_told_in_one_unit(seconds, text):
+def test_a_duration_has_one_unit(seconds, text):
     assert rough(seconds) == text

@@ -55,8 +55,9 @@ ORDER = (
     "findings",
     "session",
     "forecast",
-    "report",
     "record",
+    "joint",
+    "report",
     "plugin",
     "cache",
     "cli",
@@ -75,6 +76,7 @@ TENSORS = (
     "unicomp.distillation.clone",
     "unicomp.distillation.objective",
     "unicomp.engines.completions",
+    "unicomp.engines.greedy",
     "unicomp.engines.local_lm",
 )
 """Modules of torch modules, and of an lm-eval model: what is imported with the suites imports them
@@ -84,7 +86,7 @@ HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "scorecard",
                 "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
-OTHER_REPORTS = ("report.metrics", "report.mirror", "report.plan")
+OTHER_REPORTS = ("report.joint", "report.metrics", "report.mirror", "report.plan")
 """Reports of other commands than a session: they show what those commands computed."""
 
 

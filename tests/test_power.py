@@ -94,6 +94,7 @@ def answers(n, right, churn, random):
 # -- the chance --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("floor", "churn", "parts"),
     [
@@ -121,6 +122,7 @@ def test_the_observed_rate_is_within_five_points_of_the_chance(floor, churn, par
     assert 0.02 < chance(planned) < 0.999
 
 
+@pytest.mark.long
 def test_the_observed_rate_of_clusters_is_within_five_points_of_the_chance():
     m, size, churn, floor = 150, 5, 0.06, 90
     # a cluster of five is right or wrong as a whole, and flips as a whole

@@ -141,7 +141,17 @@ def test_a_shipped_file_needs_no_submodule(path):
 
 @pytest.mark.parametrize(
     "name",
-    ["Checkpoint", "Gain", "Instruments", "Retention", "Row", "Scorecard", "Verdict", "Workshop"],
+    [
+        "Checkpoint",
+        "Findings",
+        "Gain",
+        "Instruments",
+        "Retention",
+        "Row",
+        "Scorecard",
+        "Verdict",
+        "Workshop",
+    ],
 )
 def test_what_a_users_code_is_given_is_public(name):
     assert name in unicomp.__all__

@@ -28,6 +28,7 @@ from unicomp.framework import EMBEDDED_PROFILE, METRICS
 from unicomp.looks import PolicyChange
 from unicomp.plugin import environment
 from unicomp.policy import Policy
+from unicomp.report.efficiency import describe
 from unicomp.report.terminal import render
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.spec import Model
@@ -36,6 +37,8 @@ from unicomp.verdict import MetricRow, Row
 SCHEMA = json.loads(
     Path(json_report.__file__).with_name("scorecard.schema.json").read_text(encoding="utf-8")
 )
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+"""Built once: to check the schema itself takes longer than to check a scorecard."""
 METHODS = (
     "dense", "awq_w4a16", "gptq_w4a16", "sparsegpt_2_4", "sparsegpt_50", "wanda_2_4", "wanda_50",
 )  # fmt: skip
@@ -58,6 +61,9 @@ PUBLISHED = {
 ESTIMATE = {"tokens": 3e6, "hours": 0.75, "gpu_memory_gb": 7.5, "basis": "its first 20 steps"}
 BUILD = {
     "seconds": 12.3,
+    "cpu_seconds": 9.5,
+    "other_load": 0.03,
+    "shared_machine": False,
     "peak_rss_bytes": 1_530_000_000,
     "peak_accelerator_bytes": None,
     "device": "cpu",
@@ -145,7 +151,7 @@ def read(card, work=()):
 
     text = json.dumps(tables(card, work), allow_nan=False)
     found = json.loads(text, parse_constant=refuse)
-    jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+    VALIDATOR.validate(found)
     return found
 
 
@@ -274,7 +280,7 @@ def test_the_schema_is_strict(damage):
     found = read(card_of(row()))
     found["scores"][0] |= damage
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+        VALIDATOR.validate(found)
 
 
 COLUMNS = [field.name for field in fields(Row) if field.name != "divergence"]
@@ -286,7 +292,7 @@ def test_the_schema_misses_every_column(column):
     found = read(card_of(row()))
     del found["scores"][0][column]
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
+        VALIDATOR.validate(found)
 
 
 def test_how_answers_differ_has_tables_of_its_own():
@@ -803,6 +809,41 @@ def test_measured_estimated_and_published_costs_stand_on_lines_of_their_own():
         "llama_3_1_minitron_4b_width, published: a paper, [31m appendix [A.4]",
     ):
         assert lines.count(line) == 1, line
+
+
+def test_a_build_beside_other_work_is_marked_and_says_what_its_own_work_took():
+    disturbed = BUILD | {"other_load": 0.45, "shared_machine": True}
+    lines, _ = cost_lines([build("wanda_50", **disturbed), build("gptq_w4a16", **BUILD)], 120)
+    assert "wanda_50 measured 12.3 s † 1.53 GB cpu, 1 thread" in lines
+    assert "gptq_w4a16 measured 12.3 s 1.53 GB cpu, 1 thread" in lines
+    assert (
+        "† wanda_50 was built beside other work, which took 45 % of the processors; its own work "
+        "took 9.5 s of processor time"
+    ) in lines
+
+
+@pytest.mark.parametrize(
+    ("verdict", "budget", "cells"),
+    [("pass", None, ["38 s †"]), ("undecided", 30.0, ["38 s †", "over 30 s"])],
+)
+def test_a_time_taken_beside_other_work_is_marked_where_it_is_judged(verdict, budget, cells):
+    spent = row(
+        "compression_time",
+        "compute_cost",
+        **dict.fromkeys(("dense", "retention", "low", "high", "floor"), None),
+        score=38.0,
+        unit="s",
+        n=1,
+        verdict=verdict,
+        budget=budget,
+        details={"other_load": 0.45},
+    )
+    text = lines_of(card_of(spent), width=200)
+    start = text.index("compute cost of embedded: measured")
+    for cell in cells:
+        assert any(cell in line for line in text[start:]), cell
+    assert any(line.startswith("† built beside other work, which took 45 %") for line in text)
+    assert describe(spent).endswith("built beside other work, which took 45 % of the processors")
 
 
 def test_costs_fit_80_columns():

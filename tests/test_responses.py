@@ -287,6 +287,13 @@ def test_progress_counts_all_items_and_those_that_were_known(engine, world):
     assert states == [ResponseProgress("gsm8k", done, 300) for done in (100, 128, 256, 300)]
 
 
+def test_an_engine_that_can_be_watched_reports_parts_of_items(engine, world):
+    engine.watch = lambda report: report(1.5)
+    states = []
+    world.ask(4, on_progress=states.append)
+    assert states == [ResponseProgress("gsm8k", done, 4) for done in (0, 1.5, 4)]
+
+
 # -- whose responses they are ---------------------------------------------------------------------
 
 

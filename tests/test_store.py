@@ -128,7 +128,7 @@ def test_many_processes_build_once(store, tmp_path):
     assert len(log.read_text().splitlines()) == 1
 
 
-def test_who_waits_is_told_once(store):
+def test_who_waits_says_so_once_and_says_when_it_is_over(store):
     waited = []
     started = processes.Event()
     proceed = processes.Event()
@@ -142,13 +142,13 @@ def test_who_waits_is_told_once(store):
     other.start()
     assert started.wait(60)
 
-    def on_wait():
-        waited.append(True)
+    def on_wait(holder):
+        waited.append(bool(holder))
         proceed.set()
 
     assert not store.build(KIND, IDENTITY, must_not_be_called, on_wait=on_wait).fresh
     other.join(60)
-    assert waited == [True]
+    assert waited == [True, False]
 
 
 def test_a_killed_build_leaves_nothing_that_looks_finished(store):
@@ -398,5 +398,5 @@ def test_a_lock_vanishes_with_the_process_that_held_it(store):
 
 
 def test_locks_of_other_names_do_not_wait(store):
-    with store.lock("one"), store.lock("two", on_wait=lambda: pytest.fail("it waited")):
+    with store.lock("one"), store.lock("two", on_wait=pytest.fail):
         pass

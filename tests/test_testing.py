@@ -14,7 +14,17 @@ from dataclasses import replace
 
 import pytest
 
-from unicomp import Benchmark, Mean, Perplexity, Reading, TaskMetric, TokenLikelihood, testing
+from unicomp import (
+    Benchmark,
+    Mean,
+    Part,
+    Perplexity,
+    Reading,
+    Recipe,
+    TaskMetric,
+    TokenLikelihood,
+    testing,
+)
 from unicomp.errors import JudgeError, ScoringError, SpecError
 from unicomp.instruments import Question
 from unicomp.instruments.assembly import default_instruments
@@ -28,6 +38,7 @@ from unicomp.testing import (
     Oracle,
     ScriptedJudge,
     Trial,
+    drawn,
     score,
 )
 
@@ -320,6 +331,21 @@ def test_a_verdict_that_is_no_choice_is_an_error(legs, mirror):
     instruments = replace(default_instruments(), judge=ScriptedJudge(lambda texts: "perhaps"))
     with pytest.raises(JudgeError, match=r"'perhaps' is not one of yes, no"):
         score(legs(scorer=Judged()), Oracle(known), rows=mirror, instruments=instruments)
+
+
+# -- calibrations ---------------------------------------------------------------------------------
+
+
+def test_the_text_of_a_calibration_is_that_of_the_rows(mirror):
+    legs = Part(
+        dataset="me/legs",
+        configs=("default",),
+        split="test",
+        render=lambda row: f"{row['animal']} {row['legs']}",
+    )
+    text = drawn(Recipe(name="mine", parts=(legs,), samples=5), rows=mirror)
+    assert len(text.samples) == 5
+    assert set(text.samples) < {f"{row['animal']} {row['legs']}" for row in rows()}
 
 
 # -- the module -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from unicomp import Benchmark, Load, Mean, Probe, TaskMetric
 from unicomp.confidence import PairedShares, to_json
+from unicomp.efficiency.cost import Cost
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import (
     BuildError,
@@ -236,7 +237,7 @@ def test_a_gain_is_compared_like_a_retention():
 @pytest.mark.parametrize(("budget", "verdict"), [(60.0, "pass"), (59.9, "fail"), (None, "pass")])
 def test_a_cost_passes_within_its_budget(budget, verdict):
     one = desk(budgets={} if budget is None else {"compression_time": budget})
-    cost = one.cost(TIME, lambda: 60.0)
+    cost = one.cost(TIME, lambda: Cost(60.0))
     row = one.rows["compression_time"]
     assert (row.verdict, row.budget, row.score) == (verdict, budget, 60.0)
     assert row.decided
@@ -245,6 +246,18 @@ def test_a_cost_passes_within_its_budget(budget, verdict):
         "fail",
         10.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("budget", "verdict"), [(60.0, "pass"), (59.9, "undecided"), (None, "pass")]
+)
+def test_a_time_taken_beside_other_work_passes_its_budget_or_decides_nothing(budget, verdict):
+    one = desk(budgets={} if budget is None else {"compression_time": budget})
+    cost = one.cost(TIME, lambda: Cost(60.0, 0.4))
+    row = one.rows["compression_time"]
+    assert (row.verdict, row.score, row.details) == (verdict, 60.0, {"other_load": 0.4})
+    assert cost <= 10, "an undecided comparison is settled at the end of the session"
+    assert one.rows["compression_time"].verdict == "undecided"
 
 
 # -- the rest -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ _NAMES = {
         "AbsentError BuildError EngineError JudgeError ScoringError SpecError StoreError "
         "UnicompError UnmeasuredError UnsupportedError"
     ),
+    "findings": "Findings",
     "instruments": "Exchange Instruments Judge Question RefusalDetector Similarity",
     "instruments.assembly": "default_instruments",
     "methods.combination": "combined",

@@ -18,6 +18,7 @@ from unicomp.errors import StoreError as StoreError
 from unicomp.errors import UnicompError as UnicompError
 from unicomp.errors import UnmeasuredError as UnmeasuredError
 from unicomp.errors import UnsupportedError as UnsupportedError
+from unicomp.findings import Findings as Findings
 from unicomp.instruments import Exchange as Exchange
 from unicomp.instruments import Instruments as Instruments
 from unicomp.instruments import Judge as Judge
@@ -141,6 +142,7 @@ __all__ = [
     "EngineError",
     "Exchange",
     "FinalNumber",
+    "Findings",
     "Gain",
     "GivesInToPreference",
     "Guarantees",

@@ -29,6 +29,7 @@ from unicomp.formats.intake import config_of, describe_folder, origin_of
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
 from unicomp.machine.child_process import Narrate as Narrate  # for those who call `build`
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.methods.identity import method_identity
 from unicomp.methods.precision import declared_precision
 from unicomp.methods.stored_weights import parameters, size
@@ -58,8 +59,11 @@ class Checkpoint:
     facts: Mapping[str, Any]
     """Measured facts, as JSON values. Always `parameters`, `bytes`, `ideal_bytes` and `format`.
 
-    After a build also `seconds`, `peak_rss_bytes`, `device`, `peak_accelerator_bytes` and `threads`
-    of the compression, and what the inspection found; memory is that of all processes and devices.
+    After a build also `seconds`, `cpu_seconds`, `peak_rss_bytes`, `device`, `threads` and
+    `peak_accelerator_bytes` of the compression alone, and what the inspection found. Memory is that
+    of all processes and devices; `peak_rss_bytes` is what the compression added to the process that
+    ran it. `other_load` is the share of the processors that other work took meanwhile, and
+    `shared_machine` is True if that may have made it longer (None for a resumed training).
     After a training also `tokens`, `steps`, `train_seconds`, `correction_seconds`,
     `tokens_per_second`, `loss_first`, `loss_last` and `estimate`; the loss curve lies next to the
     folder as `loss.jsonl`. A published checkpoint has its cost as `published`, and as `base` the
@@ -97,6 +101,7 @@ class Builder:
         method: Method,
         calibration: Calibration | None,
         narrate: Narrate = lambda text: None,
+        on_wait: Say = silent,
     ) -> Checkpoint:
         """Find the checkpoint, or make it and check what the method guarantees.
 
@@ -123,7 +128,7 @@ class Builder:
             tell("the stored checkpoint was changed on disk, so it is built again")
 
         def make(folder: Path) -> Mapping[str, Any]:
-            with turns.shared(lambda: tell("waiting for a measurement to end")):
+            with turns.shared(waiting(on_wait, "end its timings", label)):
                 facts = self._compress(model, method, calibration, folder, workshop, tell)
             remember_speed(model, method, facts, self.store)
             return {**facts, "threads": self.threads, "label": f"{model}/{method}"}
@@ -132,7 +137,7 @@ class Builder:
             CHECKPOINTS,
             identity,
             make,
-            on_wait=lambda: tell("waiting for the process that builds it"),
+            on_wait=waiting(on_wait, "build it", label),
         )
         shutil.rmtree(workshop, ignore_errors=True)
         return _stored(model, method, calibration, artifact)

@@ -60,14 +60,20 @@ _DAY = 86400.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
-    does not belong together. `decide` returns the exit status of a test run.
+    does not belong together. `decide` returns the exit status of a test run. A reader that stops
+    early, such as `head`, is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character
             stream.reconfigure(errors="replace")
     try:
-        options = _parser().parse_args(arguments)
-        return int(options.run(options))
+        options = command_parser().parse_args(arguments)
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at the end
+        return 0
     except UnicompError as error:
         print(f"unicomp: {error}", file=sys.stderr)
         return 4
@@ -119,31 +125,37 @@ def _amount(text: str) -> float:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of `unicomp` and its commands. Raises SpecError for bad input."""
     parser = _Parser(prog="unicomp", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     store = commands.add_parser("cache", help="list, verify or prune the store")
-    store.add_argument("action", nargs="?", choices=("list", "verify", "prune"), default="list")
-    store.add_argument("--unicomp-home", metavar="DIR", type=_path)
+    actions = "what to do with its entries (default: %(default)s)"
+    store.add_argument(
+        "action", nargs="?", choices=("list", "verify", "prune"), default="list", help=actions
+    )
+    home = "the store (default: UNICOMP_HOME, or the platform's cache folder)"
+    store.add_argument("--unicomp-home", metavar="DIR", type=_path, help=home)
     days = "prune entries older than this (default: %(default)s; 0 for everything)"
     store.add_argument("--older-than", metavar="DAYS", type=_amount, default=30.0, help=days)
     store.set_defaults(run=_cache)
 
     decide = commands.add_parser("decide", help="one decision of several scorecards")
-    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+")
+    written = "a file that --scorecard wrote"
+    decide.add_argument("scorecards", metavar="SCORECARD", type=_path, nargs="+", help=written)
     ended = "the exit statuses of the runs that wrote them, in the same order"
     decide.add_argument("--ended", metavar="STATUS", type=int, nargs="+", help=ended)
     decide.set_defaults(run=_decide)
 
     floors = commands.add_parser("floors", help="floors that a scorecard supports")
-    floors.add_argument("scorecard", type=_path)
+    floors.add_argument("scorecard", metavar="SCORECARD.json", type=_path, help=written)
     points = "distance below the lower end of the interval (default: %(default)s)"
     floors.add_argument("--margin", metavar="POINTS", type=_amount, default=3.0, help=points)
     floors.set_defaults(run=_floors)
 
     rows = commands.add_parser("mirror", help="fetch and verify data sets for --dataset-root")
-    rows.add_argument("folder", metavar="DIR", type=_path)
+    rows.add_argument("folder", metavar="DIR", type=_path, help="the folder of the mirror")
     way = rows.add_mutually_exclusive_group()
     way.add_argument("--verify", action="store_true", help="fetch nothing, stay offline")
     way.add_argument("--lock", action="store_true", help="pin unpinned data sets in unicomp.lock")
@@ -165,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--samples", metavar="N", type=int, help=items)
     source = "with --floor: where rows are counted, as for pytest"
     plan.add_argument("--dataset-root", metavar="embedded|hub|DIR", help=source)
-    plan.add_argument("--unicomp-home", metavar="DIR", type=_path)
+    plan.add_argument("--unicomp-home", metavar="DIR", type=_path, help=home)
     plan.add_argument("--json", action="store_true", help="full precision, for programs")
     plan.set_defaults(run=_plan)
 
@@ -218,6 +230,7 @@ def _mirror(options: argparse.Namespace) -> int:
     wanted = _needed(root, options.suites)
     quiet = bool(os.environ.get("CI"))
     watched = sys.stderr.isatty() and not quiet
+    tell = _Teller(5.0)
     errors: list[UnicompError] = []
 
     def report(error: UnicompError) -> None:
@@ -241,7 +254,8 @@ def _mirror(options: argparse.Namespace) -> int:
             lock=lock,
             lock_to=root if options.lock else None,
             progress=watched,
-            on_fetch=lambda text: print(f"fetching {text}", file=sys.stderr) if watched else None,
+            on_ask=lambda text: tell(lambda: text),
+            on_fetch=lambda text: tell(lambda: text, at_once=not quiet),
             on_error=report,
         )
         lock = load_lock(root)
@@ -379,8 +393,8 @@ class _Teller:
         self._seconds = seconds
         self._next = time.monotonic() + seconds
 
-    def __call__(self, text: Callable[[], str]) -> None:
-        if (now := time.monotonic()) >= self._next:
+    def __call__(self, text: Callable[[], str], *, at_once: bool = False) -> None:
+        if (now := time.monotonic()) >= self._next or at_once:
             self._next = now + self._seconds
             print(f"unicomp: {text()}", file=sys.stderr, flush=True)
 

@@ -65,6 +65,19 @@ Decision = Literal["open", "shut", "undecided"]
 
 STATUS: Mapping[Decision, int] = {"open": 0, "shut": 1, "undecided": 10}
 """The exit status of each decision; pytest uses 2 to 6 for what has none."""
+EXIT_STATUSES: Mapping[int, str] = {
+    STATUS["open"]: "the gate is open: everything critical passed, or its gap is allowed with a "
+    "reason",
+    STATUS["shut"]: "it is shut: something failed, is missing, unsupported, not measured or "
+    "degenerate",
+    STATUS["undecided"]: "it is undecided: nothing failed, but something critical has not passed; "
+    "more items or another floor will decide it",
+    2: "it was interrupted (Ctrl-C), or a test file could not be collected; nothing is decided",
+    3: "pytest itself failed: an internal error, please report it",
+    4: "the input is wrong; one line says what, which and how to mend it, before anything is built",
+    5: "no test was collected or selected (`-k`, `-m`, paths), so that nothing was measured",
+}
+"""Exit status of a run → its meaning."""
 
 
 def decides(row: Row | MetricRow) -> bool:

@@ -69,3 +69,9 @@ class JudgeError(UnicompError):
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, or its class if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def described(error: BaseException) -> str:
+    """The class of an error, and the first line of its text if it has one."""
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line}"

@@ -1,4 +1,4 @@
-"""How far a run is, in items, and when it will be done; summed over its processes.
+"""How far a run is, in items and timed rounds, and when it will be done; over all its processes.
 
 Each process keeps a `Share`. Items that were found in the store count as answered, but say nothing
 about the speed.
@@ -7,12 +7,50 @@ about the speed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Any, Self
 
 Counts = dict[str, dict[str, int]]
-"""Checkpoint → benchmark → items."""
+"""Checkpoint → benchmark → items, or checkpoint → load → rounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """The work of a run, as far as it can be counted beforehand."""
+
+    items: Counts = field(default_factory=dict)
+    rounds: Counts = field(default_factory=dict)
+    round_seconds: float | None = None
+    """The least seconds of a round. Where items come first, they stand for those of the rounds
+    until one is timed; a run of rounds alone soon knows better."""
+    tests: int = 0
+
+
+@dataclass(kw_only=True)
+class Counted:
+    """The items that one process has answered, or the rounds that it has timed."""
+
+    done: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Checkpoint → benchmark or load → items or rounds; one that is done in part counts in part."""
+    asked: Counts = field(default_factory=dict)
+    """All items or rounds of what was begun."""
+    speeds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Benchmark or load → the items or rounds that were done here, and the seconds they took."""
+    _last: tuple[str, str, float, float] = ("", "", 0.0, 0.0)
+    """The last report: checkpoint, benchmark or load, items or rounds, moment."""
+
+    def note(self, checkpoint: str, name: str, done: float, total: int, now: float) -> float:
+        """Note that `done` of `total` are done; return the seconds that the new ones took."""
+        self.done.setdefault(checkpoint, {})[name] = done
+        self.asked.setdefault(checkpoint, {})[name] = total
+        seconds = 0.0
+        if self._last[:2] == (checkpoint, name) and done > self._last[2]:
+            seconds = now - self._last[3]
+            before = self.speeds.get(name, (0.0, 0.0))
+            self.speeds[name] = (before[0] + done - self._last[2], before[1] + seconds)
+        self._last = (checkpoint, name, done, now)
+        return seconds
 
 
 @dataclass(kw_only=True)
@@ -21,17 +59,14 @@ class Share:
 
     doing: str = ""
     """In words; empty between two pieces of work."""
-    answered: Counts = field(default_factory=dict)
-    asked: Counts = field(default_factory=dict)
-    """All items of the benchmarks that were begun."""
+    waiting: str = ""
+    """What it waits for, in words; empty if it does not wait."""
+    items: Counted = field(default_factory=Counted)
+    rounds: Counted = field(default_factory=Counted)
     finished: list[str] = field(default_factory=list)
     """Checkpoints with all of their items answered."""
-    speeds: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """Benchmark → items that were answered here, and the seconds they took."""
     besides: float = 0.0
     """Seconds of the finished checkpoints that went into building and loading."""
-    _last: tuple[str, str, int, float] = ("", "", 0, 0.0)
-    """The last report: checkpoint, benchmark, items, moment."""
     _mark: float | None = None
     """The end of the last checkpoint, or the start."""
     _answering: float = 0.0
@@ -41,16 +76,9 @@ class Share:
         """Note the start of the work; `now` is a moment in seconds, from any zero."""
         self._mark = now
 
-    def note(self, checkpoint: str, benchmark: str, done: int, total: int, now: float) -> None:
+    def note(self, checkpoint: str, benchmark: str, done: float, total: int, now: float) -> None:
         """Note that `done` of `total` items of a benchmark are answered."""
-        self.answered.setdefault(checkpoint, {})[benchmark] = done
-        self.asked.setdefault(checkpoint, {})[benchmark] = total
-        if self._last[:2] == (checkpoint, benchmark) and done > self._last[2]:
-            items, seconds = self.speeds.get(benchmark, (0, 0.0))
-            more = now - self._last[3]
-            self.speeds[benchmark] = (items + done - self._last[2], seconds + more)
-            self._answering += more
-        self._last = (checkpoint, benchmark, done, now)
+        self._answering += self.items.note(checkpoint, benchmark, done, total, now)
 
     def finish(self, checkpoint: str, now: float) -> None:
         """Note that a checkpoint has answered everything."""
@@ -63,18 +91,27 @@ class Share:
 
     def to_json(self) -> str:
         """What the reporting process needs."""
-        public = {name: value for name, value in asdict(self).items() if name[0] != "_"}
-        return json.dumps(public)
+        return json.dumps(_public(asdict(self)))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Restore a share from `to_json`."""
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        items, rounds = (Counted(**values.pop(name)) for name in ("items", "rounds"))
+        return cls(**values, items=items, rounds=rounds)
+
+
+def _public(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _public(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if name[:1] != "_"
+    }
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """The items of a run that are answered, of how many, and the seconds left."""
+class Stand:
+    """How many items or rounds of a run are done, of how many, and the seconds for the others."""
 
     done: int
     total: int
@@ -82,48 +119,87 @@ class Forecast:
     """None as long as no speed is known."""
 
     @classmethod
-    def of(cls, planned: Mapping[str, Mapping[str, int]], shares: Sequence[Share]) -> Self:
-        """Add up the shares of a run; `planned` may lack what nobody could count beforehand."""
-        asked: Counts = {name: dict(items) for name, items in planned.items()}
-        answered: Counts = {}
-        speeds: dict[str, tuple[int, float]] = {}
-        finished = {name for share in shares for name in share.finished}
+    def of(
+        cls,
+        expected: Counts,
+        shares: Sequence[Counted],
+        finished: Collection[str] = (),
+        each: float | None = None,
+    ) -> Self:
+        """Add up the counts of all processes.
+
+        Everything of a `finished` checkpoint is done, also what failed. `each` is the seconds of
+        one as long as none was done. What has no speed of its own has that of all others.
+        """
+        asked: Counts = {name: dict(counts) for name, counts in expected.items()}
+        done: dict[str, dict[str, float]] = {}
+        speeds: dict[str, tuple[float, float]] = {}
         for share in shares:
-            for name, items in share.asked.items():
-                asked.setdefault(name, {}).update(items)
-            for name, items in share.answered.items():
-                answered.setdefault(name, {}).update(items)
+            for name, counts in share.asked.items():
+                asked.setdefault(name, {}).update(counts)
+            for name, own in share.done.items():
+                done.setdefault(name, {}).update(own)
             for name, (count, seconds) in share.speeds.items():
-                known = speeds.get(name, (0, 0.0))
+                known = speeds.get(name, (0.0, 0.0))
                 speeds[name] = (known[0] + count, known[1] + seconds)
-        for name in finished:
-            answered[name] = dict(asked.get(name, {}))
-        left: dict[str, int] = {}
-        for name, items in asked.items():
-            for benchmark, count in items.items():
-                open_ = max(count - answered.get(name, {}).get(benchmark, 0), 0)
-                left[benchmark] = left.get(benchmark, 0) + open_
-        total = sum(sum(items.values()) for items in asked.values())
-        answering = _seconds(left, speeds)
-        if answering is None:
-            return cls(total - sum(left.values()), total, None)
+        left: dict[str, float] = {}
+        for checkpoint in asked.keys() - finished:
+            for name, total in asked[checkpoint].items():
+                open_ = max(total - done.get(checkpoint, {}).get(name, 0.0), 0.0)
+                left[name] = left.get(name, 0.0) + open_
+        total = sum(sum(counts.values()) for counts in asked.values())
+        return cls(int(total - sum(left.values())), total, _seconds(left, speeds, each))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How far a run is, and the seconds left."""
+
+    items: Stand
+    rounds: Stand
+    seconds: float | None
+    """None as long as no speed is known."""
+
+    @classmethod
+    def of(cls, expected: Expected, shares: Sequence[Share]) -> Self:
+        """Add up the shares of a run; `expected` may lack what nobody could count beforehand."""
+        finished = {name for share in shares for name in share.finished}
+        items = Stand.of(expected.items, [share.items for share in shares], finished)
+        rounds = Stand.of(
+            expected.rounds,
+            [share.rounds for share in shares],
+            each=expected.round_seconds if items.total else None,
+        )
+        if items.seconds is None or rounds.seconds is None or not (items.total or rounds.total):
+            return cls(items, rounds, None)
+        begun = {name for share in shares for name in share.items.asked}
+        unfinished = len((expected.items.keys() | begun) - finished)
         besides = sum(share.besides for share in shares) / max(len(finished), 1)
-        workers = max(sum(bool(share.speeds or share.doing) for share in shares), 1)
-        seconds = (answering + besides * len(asked.keys() - finished)) / workers
-        return cls(total - sum(left.values()), total, seconds)
+        busy = sum(bool(share.items.speeds or share.doing) for share in shares)
+        seconds = items.seconds + rounds.seconds + besides * unfinished
+        return cls(items, rounds, seconds / max(busy, 1))
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {self.total:,} items of the run"
+        """Such as `120 of 400 items, 6 of 40 rounds of the run`; empty if nothing is counted."""
+        named = {"items": self.items, "rounds": self.rounds}
+        known = [
+            f"{one.done:,} of {one.total:,} {name}" for name, one in named.items() if one.total
+        ]
+        return f"{', '.join(known)} of the run" if known else ""
 
 
-def _seconds(left: Mapping[str, int], speeds: Mapping[str, tuple[int, float]]) -> float | None:
-    """The seconds for the items left; a benchmark without a speed has that of all others."""
-    items = sum(count for count, _ in speeds.values())
-    seconds = sum(taken for _, taken in speeds.values())
-    if not items:
-        return 0.0 if not any(left.values()) else None
-    each = {name: taken / count for name, (count, taken) in speeds.items() if count}
-    return sum(count * each.get(name, seconds / items) for name, count in left.items())
+def _seconds(
+    left: Mapping[str, float], speeds: Mapping[str, tuple[float, float]], each: float | None
+) -> float | None:
+    """The seconds for what is left; see `Stand.of`."""
+    if not any(left.values()):
+        return 0.0
+    if count := sum(count for count, _ in speeds.values()):
+        each = sum(seconds for _, seconds in speeds.values()) / count
+    if each is None:
+        return None
+    own = {name: seconds / count for name, (count, seconds) in speeds.items() if count}
+    return sum(count * own.get(name, each) for name, count in left.items())
 
 
 def rough(seconds: float) -> str:

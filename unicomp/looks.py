@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from unicomp.errors import StoreError
 from unicomp.framework import Profile
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.policy import Policy
 from unicomp.spec import CheckpointId, OfCheckpoint
 from unicomp.store import LOOKS, Store, content_key
@@ -91,6 +92,7 @@ def look_again(
     policy: Policy,
     *,
     date: str | None = None,
+    on_wait: Say = silent,
 ) -> tuple[dict[CheckpointId, int], list[PolicyChange]]:
     """Remember what was judged; return the number of this look at each checkpoint, and what was
     changed in the policy after its answers were seen.
@@ -104,7 +106,7 @@ def look_again(
         own = [row for row in rows if row.checkpoint == checkpoint]
         judged = [metric for metric in metrics if metric.checkpoint == checkpoint]
         looks = list(_looks(own, judged, profiles[checkpoint.model], policy, date))
-        earlier = _remember(store, candidate, baseline, looks)
+        earlier = _remember(store, candidate, baseline, looks, on_wait)
         numbers[checkpoint] = max((_number(earlier, look) for look in looks), default=1)
         changes += [change for look in looks for change in _changed(checkpoint, earlier, look)]
     return numbers, changes
@@ -163,10 +165,12 @@ def _looks(
             )
 
 
-def _remember(store: Store, candidate: str, baseline: str, looks: Sequence[Look]) -> list[Look]:
+def _remember(
+    store: Store, candidate: str, baseline: str, looks: Sequence[Look], on_wait: Say
+) -> list[Look]:
     """Add new looks to those of a candidate; return the earlier ones, the oldest first."""
     key = content_key({"candidate": candidate, "baseline": baseline})
-    with store.lock(f"{LOOKS}-{key}"):
+    with store.lock(f"{LOOKS}-{key}", waiting(on_wait, "record its look")):
         earlier = _recalled(store, key)
         known = {_without_date(look) for look in earlier}
         new = [look for look in looks if _without_date(look) not in known]

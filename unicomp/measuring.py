@@ -20,6 +20,7 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
 from unicomp.prompts.tokenizers import Tokenizer
@@ -72,7 +73,7 @@ def measure(
     *,
     open_engine: OpenEngine | None = None,
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
-    on_wait: Callable[[], None] | None = None,
+    on_wait: Say = silent,
 ) -> CheckpointRecords:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
 
@@ -87,7 +88,7 @@ def measure(
     if all(bench.name in results for bench in benchmarks):
         return CheckpointRecords(results)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
-    with conditions.store.lock(f"responses-{log.key}", on_wait):
+    with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "measure it")):
         results |= known.read(skip=results)
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
@@ -106,7 +107,7 @@ def measure(
         if conditions.engine.serves:  # a server gives no distributions
             running = []
         try:
-            collected = collect(log, load, questions, on_progress, running)
+            collected = collect(log, load, questions, on_progress, running, on_wait)
         except UnicompError as error:
             return CheckpointRecords({**results, **dict.fromkeys(questions, error), **failures})
         failures |= collected.failures
@@ -192,7 +193,7 @@ def records_key(
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
-    if identity is None or not type(scorer).__module__.startswith("unicomp.scoring."):
+    if identity is None or not all(map(_is_shipped, _scorers_in(scorer))):
         return None
     return content_key(
         {
@@ -205,6 +206,18 @@ def records_key(
             "samples": conditions.samples,
         }
     )
+
+
+def _scorers_in(scorer: object) -> list[object]:
+    """A scorer, and those that it extends."""
+    settings = vars(scorer).values() if hasattr(scorer, "__dict__") else ()
+    inner = [one for one in settings if callable(one) or hasattr(one, "read_all")]
+    return [scorer, *chain.from_iterable(map(_scorers_in, inner))]
+
+
+def _is_shipped(scorer: object) -> bool:
+    """Whether its code is that of UniComp."""
+    return type(scorer).__module__.startswith("unicomp.scoring.")
 
 
 _LIBRARIES = (

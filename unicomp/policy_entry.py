@@ -32,6 +32,7 @@ class Entry:
     """What is set for one name; None where nothing is set."""
 
     tier: Tier | None = None
+    """`critical`, `guard` or `advisory`."""
     floor: float | None = None
     """The least retention, in percent."""
     max_drop: float | None = None

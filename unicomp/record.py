@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from unicomp.decision import bound, decision
 from unicomp.errors import SpecError, StoreError
-from unicomp.report.json import SCHEMA as SCORECARD
+from unicomp.scorecard import SCHEMA as SCORECARD
 from unicomp.spec import CheckpointId
 from unicomp.store import file_digest, write_atomically
 from unicomp.verdict import MetricRow, Row

@@ -7,7 +7,6 @@ Each batch is one file, written whole or not at all: a kill loses at most the ba
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from unicomp.distributions import MOST_VALUES, DistributionLog, chunks_of
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import RenderedItem
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
 
@@ -34,10 +34,13 @@ Responses = Mapping[str, list[Any]]
 
 @dataclass(frozen=True)
 class ResponseProgress:
-    """A checkpoint has answered `done` of all `total` items of a benchmark, now or earlier."""
+    """A checkpoint has answered `done` of all `total` items of a benchmark, now or earlier.
+
+    An item that is answered in part counts in part.
+    """
 
     benchmark: str
-    done: int
+    done: float
     total: int
 
 
@@ -121,6 +124,7 @@ def collect(
     questions: Mapping[str, Sequence[RenderedItem]],
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
     running: Sequence[Sequence[RenderedItem]] = (),
+    on_wait: Say = silent,
 ) -> CollectedResponses:
     """The responses to the items of several benchmarks; only missing ones are asked for.
 
@@ -136,7 +140,7 @@ def collect(
     failures: dict[str, EngineError] = {}
     asked = 0
     start = time.monotonic()
-    with turns.shared(), load() as engine:
+    with turns.shared(waiting(on_wait, "end its timings")), load() as engine:
         for benchmark, items in questions.items():
             batches = list(_missing(items, known))  # benchmarks may share items
             total = len(items)
@@ -172,10 +176,9 @@ def _watch(
     on_progress: Callable[[ResponseProgress], None],
 ) -> None:
     """Report items within a batch, each with so many `requests`, if the engine can be watched."""
-    counter = itertools.count(1)
 
-    def answered() -> None:
-        done = state[0] + int(next(counter) / requests)
+    def answered(count: float) -> None:
+        done = state[0] + count / requests
         on_progress(ResponseProgress(benchmark, min(done, state[1]), state[1]))
 
     if watch := getattr(engine, "watch", None):

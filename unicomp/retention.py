@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.prompts.comparison import differences
-from unicomp.scores import Records
+from unicomp.scores import Records, score_of
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
 from unicomp.spec import Aggregate, Benchmark
 
@@ -172,7 +172,7 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
 
 
 def _score(benchmark: Benchmark, records: Records) -> Statistic:
-    return lambda weights: benchmark.aggregate(records.columns, weights)
+    return lambda weights: score_of(benchmark, records, weights)
 
 
 def _oriented(benchmark: Benchmark, score: T) -> T:

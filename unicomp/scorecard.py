@@ -15,6 +15,9 @@ from unicomp.policy import Policy
 from unicomp.spec import DENSE, LEVEL, CheckpointId, OfCheckpoint
 from unicomp.verdict import TEST_FAILED, MetricRow, Row, judged, metric_row
 
+SCHEMA = "unicomp/scorecard/3"
+"""The version of the scorecard as JSON; it changes with the meaning of a field."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Work(OfCheckpoint):

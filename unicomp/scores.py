@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unicomp.errors import ScoringError, UnicompError, first_line
+from unicomp.errors import ScoringError, UnicompError, described
 from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
 from unicomp.prompts.answers import answered_items
@@ -30,6 +30,7 @@ from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, Item, Reading
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ def records_of(
 ) -> Records:
     """The records of rendered items; `responses` has the responses to each item by its key.
 
-    Raises ScoringError where the task's or the scorer's code fails, or gives too few fields.
+    Raises ScoringError where the task's or the scorer's code fails, or gives no usable readings.
     """
     benchmark = definition.benchmark
     instruments, judge = counted(instruments)
@@ -151,12 +152,7 @@ def records_of(
             if callable(scorer)
             else scorer.read_all(items, instruments)
         )
-    for name in benchmark.aggregate.columns:
-        if name != "cluster" and any(name not in reading.fields for reading in readings):
-            raise ScoringError(
-                f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which its "
-                "scorer does not give"
-            )
+    _check(benchmark, readings, len(items))
     cut = overlong(rendered, tokenizer)
     generated = _generated(definition, items, readings, tokenizer)
     return Records(
@@ -179,6 +175,49 @@ def records_of(
     )
 
 
+def score_of(
+    benchmark: Benchmark, records: Records, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The scores of a benchmark's records, shape (draws,), for weights of shape (draws, n).
+
+    Raises ScoringError where the code of its aggregate fails, or gives another shape.
+    """
+    import numpy as np
+
+    with blamed_on(benchmark, "its records cannot be added up"):
+        scores = np.asarray(benchmark.aggregate(records.columns, weights), dtype=float)
+    if scores.shape != (len(weights),):
+        raise ScoringError(
+            f"benchmark {benchmark.name}: its aggregate gives shape {scores.shape} for weights of "
+            f"shape {weights.shape}: return one score for each draw"
+        )
+    return scores
+
+
+def _check(benchmark: Benchmark, readings: Sequence[Any], items: int) -> None:
+    """Raise ScoringError unless there is one reading for each item, with the same usable fields."""
+    who = f"benchmark {benchmark.name}: its scorer"
+    if len(readings) != items:
+        raise ScoringError(f"{who} gives {len(readings)} readings of {items} items: give as many")
+    for reading in readings:
+        if not isinstance(reading, Reading):
+            raise ScoringError(f"{who} gives {reading!r}: return a Reading")
+        for name in benchmark.aggregate.columns:
+            if name != "cluster" and name not in reading.fields:
+                raise ScoringError(
+                    f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which "
+                    "its scorer does not give"
+                )
+        if odd := reading.fields.keys() ^ readings[0].fields.keys():
+            raise ScoringError(
+                f"{who} gives {', '.join(sorted(odd))} for some items only: give the same fields "
+                "for all"
+            )
+        for name, value in reading.fields.items():
+            if not isinstance(value, str) and not hasattr(value, "__float__"):
+                raise ScoringError(f"{who} gives {value!r} as {name}: give a number or a text")
+
+
 @contextmanager
 def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
     """Turn any error of a task's or scorer's code into a ScoringError naming the benchmark."""
@@ -187,9 +226,7 @@ def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
     except UnicompError:
         raise
     except Exception as error:
-        name, line = type(error).__name__, first_line(error)
-        cause = name if line == name else f"{name}: {line}"
-        raise ScoringError(f"benchmark {benchmark.name}: {problem} ({cause})") from error
+        raise ScoringError(f"benchmark {benchmark.name}: {problem} ({described(error)})") from error
 
 
 def _faults(

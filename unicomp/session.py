@@ -18,6 +18,7 @@ from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
+from unicomp.efficiency.cost import Cost, cost_of_build
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
@@ -25,6 +26,7 @@ from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.errors import EngineError, NotFiniteError, SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
+from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
 from unicomp.retention import Retention, correlation, retention
@@ -50,8 +52,10 @@ Admit = Callable[[Mapping[CheckpointId, Sequence[Benchmark]]], list[str]]
 the lock."""
 
 
-Count = Callable[[CheckpointId, str, int, int], None]
-"""Takes a checkpoint, a benchmark, the items that are answered, and all of its items."""
+Count = Callable[[CheckpointId, str, float, int], None]
+"""Takes a checkpoint, a benchmark, the items that are answered, and all of its items; or a load,
+the rounds that were timed, and all of its rounds. An item that is answered in part counts in part.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +128,17 @@ class Session:
         fresh_timings: bool = False,
         narrate: Narrate = lambda text: None,
         count: Count = lambda checkpoint, benchmark, done, total: None,
+        count_rounds: Count = lambda checkpoint, load, done, total: None,
+        on_wait: Say = silent,
         finish: Callable[[CheckpointId], None] = lambda checkpoint: None,
     ) -> None:
         """Prepare a session; nothing is built or loaded yet.
 
         `conditions` are given by model name; `calibration` reads the calibration of a name for a
         model; methods are looked up in `roots`; `admit` checks benchmarks that are not on the
-        agenda before they are measured. `count` takes the answered items of a benchmark, `finish` a
-        checkpoint that has answered everything.
+        agenda before they are measured. `narrate` takes what is being done, `on_wait` what is
+        waited for, `count` the answered items of a benchmark, `count_rounds` the timed rounds of a
+        load, `finish` a checkpoint that has answered everything.
         """
         self._conditions = conditions
         self._calibration = calibration
@@ -141,6 +148,7 @@ class Session:
         self._unpinned: set[str] = set()
         self._narrate = narrate
         self._count = count
+        self._on_wait = on_wait
         self._finish = finish
         self._asked: dict[str, Benchmark] = {}
         self._subjects = {subject.id: subject for subject in agenda.subjects}
@@ -150,9 +158,13 @@ class Session:
         self._work: list[Work] = []
         self._gains = Gains(
             measurements={
-                name: Measurements(known.store, known.engine, effort, fresh_timings, narrate)
+                name: Measurements(
+                    known.store, known.engine, effort, fresh_timings, narrate, on_wait
+                )
                 for name, known in conditions.items()
             },
+            count_rounds=count_rounds,
+            on_wait=on_wait,
             probes=agenda.probes,
             keep=agenda.open_ended,
             find=lambda name: self.checkpoint(self._subjects[name]),
@@ -237,7 +249,7 @@ class Session:
         self._check_known(subject)
         return self._gains.gain(subject.id, probe, conduct)
 
-    def cost(self, subject: Subject, probe: Probe) -> float:
+    def cost(self, subject: Subject, probe: Probe) -> Cost:
         """The cost of building the checkpoint, in the unit of the probe.
 
         Raises UnmeasuredError if it was not built here, SpecError for a probe that is no such cost.
@@ -247,13 +259,10 @@ class Session:
             raise SpecError(
                 f"probe {probe}: {probe.quantity} is not a cost of building; call gain() instead"
             )
-        facts = self.checkpoint(subject).facts
-        on_accelerator = facts.get("peak_accelerator_bytes")
-        memory = on_accelerator or facts.get("peak_rss_bytes")
-        found = facts.get("seconds") if probe.quantity == "compression_time" else memory
+        found = cost_of_build(self.checkpoint(subject).facts, probe.quantity)
         if found is None:
             raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
-        return float(found)
+        return found
 
     def _check_known(self, subject: Subject) -> None:
         if subject.model.name not in self._conditions:
@@ -277,8 +286,11 @@ class Session:
             source=conditions.source,
             threads=conditions.engine.threads,
         )
-        calibration = self._calibration_for(subject) if method.compress else None
-        checkpoint = builder.build(model, method, calibration, self._narrate)
+        calibration = None
+        if method.compress is not None:
+            self._narrate(f"{subject}: reading the calibration")
+            calibration = self._calibration_for(subject)
+        checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
         if method.name != DENSE.name:
             self._work.append(
@@ -325,9 +337,11 @@ class Session:
         self._narrate(f"{subject}: reading its items and responses")
 
         def on_progress(state: ResponseProgress) -> None:
-            counts = (state.benchmark, state.done, state.total)
-            self._narrate("{}: answering {}, {:,} of {:,} items".format(subject, *counts))
-            self._count(subject.id, *counts)
+            done, total = state.done, state.total
+            self._narrate(
+                f"{subject}: answering {state.benchmark}, {int(done):,} of {total:,} items"
+            )
+            self._count(subject.id, state.benchmark, done, total)
 
         def open_engine(tokens: int) -> AbstractContextManager[Engine]:
             self._narrate(f"{subject}: loading the checkpoint")
@@ -339,7 +353,7 @@ class Session:
             self._conditions[subject.model.name],
             open_engine=open_engine,
             on_progress=on_progress,
-            on_wait=lambda: self._narrate(f"{subject}: waiting for another process"),
+            on_wait=lambda text: self._on_wait(text and f"{subject}: {text}"),
         )
         self._narrate("")
         self._finish(subject.id)
@@ -382,7 +396,8 @@ class Session:
 
 
 _COST_FACTS = (
-    *("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
+    *("seconds", "cpu_seconds", "other_load", "shared_machine"),
+    *("peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
     *("estimate", "published", "base", "format"),
 )
 

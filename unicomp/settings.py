@@ -9,7 +9,7 @@
     safety = 99
 
     [policy]                    # what else is asked of a name; also [models.NAME.policy]
-    gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20, floor = 95 }
+    gsm8k = { tier = "critical", max_drop = 1.0, relative_below = 20 }
     xstest = { tier = "advisory" }
     over_refusal = { ceiling = 110 }
 
@@ -100,11 +100,14 @@ from unicomp.policy_entry import Entry, parse_entry
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
-_OF_A_MODEL = ("floors", "policy", "allow", "budgets")
-_TABLES = (
-    *_OF_A_MODEL, "models", "engine", "efficiency", "judge", "similarity", "refusals", "scoring",
-    "paths",
-)  # fmt: skip
+OF_NAMES: Mapping[str, str] = {
+    "floors": "The least retention of a benchmark, metric, dimension or `NAME@METHOD`, in percent.",
+    "policy": "What else is asked of a benchmark or metric: a table with the keys below.",
+    "allow": "Gaps that do not shut the gate: name, or `NAME@METHOD`, and the reason.",
+    "budgets": "Limits on `compression_time` (s, min, h) and `compression_memory` (MB, GB, ...), "
+    "also `NAME@METHOD`.",
+}
+"""Table whose keys are names → what it sets; `[models.NAME.TABLE]` sets it for one model."""
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "int": ("a whole number", (int,)),
     "float": ("a number", (float, int)),
@@ -113,6 +116,10 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
 _T = TypeVar("_T")
+
+
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(option.name for option in fields(kind))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +131,24 @@ class Settings:
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
     home: Path | None = None
+    """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
     dataset_root: str | None = None
+    """Where rows are read from: `embedded`, `hub` or a folder; None for `embedded` for the embedded
+    model, else `hub`."""
     file: Path | None = field(default=None, compare=False)
     """Where they were read; None if there is no file."""
+
+
+OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
+    "engine": (EngineSettings, _names(EngineSettings)),
+    "efficiency": (Effort, _names(Effort)),
+    "judge": (JudgeSettings, _names(JudgeSettings)),
+    "similarity": (SimilaritySettings, _names(SimilaritySettings)),
+    "refusals": (RefusalSettings, _names(RefusalSettings)),
+    "scoring": (InstrumentSettings, ("mode",)),
+    "paths": (Settings, ("home", "dataset_root")),
+}
+"""Table whose keys are fixed → the dataclass that describes them, and the keys."""
 
 
 def project_root(here: Path) -> Path:
@@ -168,16 +190,16 @@ def store_home(option: str | Path | None, settings: Settings) -> Path:
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _refuse_unknown(table, "", _TABLES)
+    _refuse_unknown(table, "", (*OF_NAMES, "models", *OPTIONS))
     paths = _texts(table, "paths")
-    _refuse_unknown(paths, "paths.", ("home", "dataset_root"))
+    _refuse_unknown(paths, "paths.", OPTIONS["paths"][1])
     dataset_root = paths.get("dataset_root")
     if dataset_root not in (None, "hub", "embedded"):
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
         policy=_policy(table),
         engine=_engine(table, root),
-        effort=Effort(**_options(table, "efficiency", Effort)),
+        effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         dataset_root=dataset_root,
@@ -188,7 +210,7 @@ def _policy(table: Mapping[str, Any]) -> Policy:
     """The policy of the file, which does not contradict itself."""
     models = _table(table, "models")
     for name in models:
-        _refuse_unknown(_table(models, name, "models."), f"models.{name}.", _OF_A_MODEL)
+        _refuse_unknown(_table(models, name, "models."), f"models.{name}.", tuple(OF_NAMES))
     policy = Policy(
         general=_floors(table),
         models={name: _floors(own) for name, own in models.items()},
@@ -204,7 +226,7 @@ def _policy(table: Mapping[str, Any]) -> Policy:
 
 
 def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
-    options = dict(_options(table, "engine", EngineSettings))
+    options = dict(_options(table, "engine"))
     for key in ("vllm", "logs"):
         if options.get(key):
             options[key] = str(_path(root, f"engine.{key}", options[key]))
@@ -216,13 +238,13 @@ def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:
         judge=_parsed(table, "judge", JudgeSettings) if "judge" in table else None,
         similarity=_parsed(table, "similarity", SimilaritySettings),
         refusals=_parsed(table, "refusals", RefusalSettings),
-        **_options(table, "scoring", InstrumentSettings, "mode"),
+        **_options(table, "scoring"),
     )
 
 
 def _parsed(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
     """The table `name` as an instance of the dataclass `kind`. Raises SpecError with its name."""
-    options = _options(table, name, kind)
+    options = _options(table, name)
     for option in fields(kind):  # type: ignore[arg-type]
         if option.name not in options and option.default is option.default_factory is MISSING:
             raise SpecError(f"the table [{name}] needs {option.name}")
@@ -232,11 +254,12 @@ def _parsed(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
         raise SpecError(f"[{name}] {error}") from None
 
 
-def _options(table: Mapping[str, Any], name: str, kind: Any, *known: str) -> Mapping[str, Any]:
-    """The table `name`, after a check of its keys and of its types in the dataclass `kind`."""
+def _options(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The table `name`, after a check of its keys and of their types."""
     found = _table(table, name)
+    kind, known = OPTIONS[name]
     types = {option.name: _TYPES.get(str(option.type), _TEXT) for option in fields(kind)}
-    _refuse_unknown(found, f"{name}.", known or tuple(types))
+    _refuse_unknown(found, f"{name}.", known)
     for key, value in found.items():
         words, allowed = types[key]
         if type(value) not in allowed:

@@ -347,7 +347,7 @@ class Calibration(_Named):
 class Item:
     """One item of a benchmark with a checkpoint's responses, as a scorer gets it.
 
-    >>> Item(doc={"q": "1+1"}, prompt="1+1=", responses=("2",), answers={}, results={}).text
+    >>> Item(doc={"q": "1+1"}, prompt="1+1=", responses=("2",)).text
     '2'
     """
 
@@ -358,9 +358,9 @@ class Item:
     responses: tuple[Any, ...]
     """One for each request: the generated text, `(log-likelihood in nats, is_greedy)` of a
     continuation, or the log-likelihood of running text."""
-    answers: Mapping[str, Any]
+    answers: Mapping[str, Any] = field(default_factory=dict)
     """Filter of the lm-eval task → the answer that it reads off the responses."""
-    results: Mapping[str, Any]
+    results: Mapping[str, Any] = field(default_factory=dict)
     """`metric,filter` of the lm-eval task → the value of the answers."""
 
     @property
@@ -580,6 +580,11 @@ class Load:
         """The tokens of all its requests, read and generated."""
         return self.concurrency * (self.prompt_tokens + self.new_tokens)
 
+    @property
+    def shape(self) -> str:
+        """Requests, and the tokens that each reads and generates: `8 × 128/16 tokens`."""
+        return f"{self.concurrency} × {self.prompt_tokens}/{self.new_tokens} tokens"
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Probe(_Named):
@@ -634,6 +639,10 @@ class Probe(_Named):
     def timed(self) -> bool:
         """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
+
+    def is_timed_by(self, *, serves: bool) -> bool:
+        """Whether an engine times it in rounds; `serves` if the engine is a server."""
+        return self.timed and not self.bench and (serves or not self.served)
 
 
 def half_character(text: str) -> str | None:

@@ -42,6 +42,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from unicomp.errors import StoreError
+from unicomp.machine.waiting import Wait, said, silent
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
@@ -55,6 +56,9 @@ MEASUREMENTS = "measurements"
 ADMISSIONS = "admissions"
 LOOKS = "looks"
 CHURN = "churn"
+
+_MOMENT = 0.2
+"""Seconds of a wait that is not reported."""
 
 
 def content_key(identity: Mapping[str, Any]) -> str:
@@ -149,24 +153,22 @@ class Store:
             ) from None
 
     @contextmanager
-    def lock(
-        self, name: str, on_wait: Callable[[], None] | None = None, *, wait: bool = True
-    ) -> Iterator[None]:
-        """Hold the lock `name`. If another process has it, call `on_wait` once and wait.
+    def lock(self, name: str, on_wait: Wait = silent, *, wait: bool = True) -> Iterator[None]:
+        """Hold the lock `name`. If another process has it, tell `on_wait` and wait.
 
-        Without `wait`, raise filelock.Timeout instead.
+        Many locks are held for a moment only, so that a short wait is not reported. Without `wait`,
+        raise filelock.Timeout instead.
         """
         path = self.home / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_MOMENT if wait else 0)
         except Timeout:
             if not wait:
                 raise
-            if on_wait is not None:
-                on_wait()
-            lock.acquire()
+            with said(on_wait, path):
+                lock.acquire()
         try:
             yield
         finally:
@@ -205,7 +207,7 @@ class Store:
         identity: Mapping[str, Any],
         make: Callable[[Path], Mapping[str, Any]],
         *,
-        on_wait: Callable[[], None] | None = None,
+        on_wait: Wait = silent,
     ) -> Artifact:
         """Find the artifact of `identity`, or build it with `make(folder)`.
 

@@ -34,14 +34,15 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from unicomp.data.calibration import Recipe
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.errors import JudgeError, ScoringError
 from unicomp.instruments import Instruments, Question
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
-from unicomp.scores import Records, records_of
-from unicomp.spec import Benchmark
+from unicomp.scores import Records, records_of, score_of
+from unicomp.spec import Benchmark, Calibration
 
 __all__ = [
     "COLLAPSED",
@@ -60,6 +61,7 @@ __all__ = [
     "RenderedItem",
     "ScriptedJudge",
     "Trial",
+    "drawn",
     "score",
 ]
 
@@ -138,7 +140,7 @@ class Trial:
                 f"benchmark {benchmark.name}: {count} of {len(records.items)} items could not be "
                 f"scored: {gap}"
             )
-        return float(benchmark.aggregate(records.columns, np.ones((1, len(records.items))))[0])
+        return float(score_of(benchmark, records, np.ones((1, len(records.items))))[0])
 
 
 def score(
@@ -151,6 +153,14 @@ def score(
 ) -> float:
     """The score of one engine; see `Trial`, which renders the items only once for several."""
     return Trial(benchmark, rows=rows, samples=samples, instruments=instruments).score(engine)
+
+
+def drawn(recipe: Recipe, *, rows: str | Path = EMBEDDED_ROWS) -> Calibration:
+    """The text that a calibration's recipe draws from some rows; `rows` as in `Trial`.
+
+    Raises SpecError where the rows are not there or cannot be rendered.
+    """
+    return recipe.load(Source(str(rows)))
 
 
 def _until(request: Any, response: Any) -> Any:

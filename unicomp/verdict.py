@@ -9,7 +9,8 @@ A row is one benchmark or probe of one checkpoint. The rules, in the order in wh
    *not_measured*; a baseline without a usable score makes it *not_comparable*.
 4. `judged`: a row passes if its limits meet all that is asked, each at 2.5 %. It fails if one of
    them is missed at 2.5 % / m, where m counts the rows and metrics that are planned for its
-   checkpoint. Else it is *undecided*. A cost passes within its budget.
+   checkpoint. Else it is *undecided*. A cost passes within its budget; above it, it is
+   *undecided* if the build ran beside other work.
 5. `failed_with_test`: a row that did not fail fails if its test failed.
 6. `metric_row`: a metric needs the benchmarks of its profile. Those that are not comparable, or
    advisory, leave it by name. It is judged like a row.
@@ -26,6 +27,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from unicomp.divergence import kept_figures
+from unicomp.efficiency.cost import Cost
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import (
     NotFiniteError,
@@ -53,6 +55,8 @@ Verdict = Literal[
     "not_measured",
     "not_comparable",
 ]
+OTHER_LOAD = "other_load"
+"""The detail of a cost whose build ran beside other work: the share of the processors it took."""
 DECIDED: tuple[Verdict, ...] = ("pass", "fail", "undecided")
 """The verdicts of rows that were measured and compared; the others have no retention."""
 
@@ -421,23 +425,27 @@ class Desk:
         )
         return ComparableGain.of(found, self._comparison(row, demand))
 
-    def cost(self, probe: Probe, measure: Callable[[], float]) -> ComparableCost:
+    def cost(self, probe: Probe, measure: Callable[[], Cost]) -> ComparableCost:
         """The cost that `measure` returns, to be compared with a budget; raises its error."""
         begun = expected(self._checkpoint, probe)
         spent = self._found(begun, measure)
 
+        disturbed = {} if spent.other_load is None else {OTHER_LOAD: spent.other_load}
+
         def compare(most: float) -> bool:
-            self.rows[probe.name] = replace(
+            missed: Verdict = "undecided" if disturbed else "fail"
+            self.rows[probe.name] = row = replace(
                 begun,
-                score=spent,
+                score=spent.value,
                 n=1,
                 budget=most if math.isfinite(most) else None,
-                verdict="pass" if spent <= most else "fail",
+                details=disturbed,
+                verdict="pass" if spent.value <= most else missed,
             )
-            return spent <= most
+            return row.verdict != "fail"
 
         compare(self._policy.budget_of(self._checkpoint, probe))
-        return ComparableCost.of(spent, probe, compare)
+        return ComparableCost.of(spent.value, probe, compare)
 
     def _found(self, row: Row, measure: Callable[[], T]) -> T:
         """Return the result of `measure`; if it raises, the row gets the reason."""

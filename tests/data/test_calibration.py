@@ -82,6 +82,24 @@ def test_a_part_with_few_rows_gives_all_of_them(source: Source) -> None:
     assert len(drawn.samples) == 6
 
 
+UNUSABLE = {
+    "another-column": (lambda row: row["answer"], r"cannot be rendered \(KeyError: 'answer'\)"),
+    "nothing": (lambda row: None, "becomes None: return a text, or a conversation"),
+    "a-list": (lambda row: [row["text"]], r"becomes \['only one'\]: return a text"),
+    "turns-without-a-role": (lambda row: ({"content": "x"},), "return a text, or a conversation"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_row_that_becomes_no_sample_is_named_with_its_set(source: Source, case: str) -> None:
+    render, message = UNUSABLE[case]
+    recipe = Recipe(name="mine", parts=(Part(dataset="org/few", configs=("main",), render=render),))
+    with pytest.raises(SpecError, match=f"calibration mine: a row of org/few .*{message}"):
+        recipe.load(source)
+    with pytest.raises(SpecError, match=message):
+        next(recipe.stream(source, seed=1))
+
+
 @pytest.mark.parametrize("part", [WEB, SUMS], ids=["streamed", "read whole"])
 def test_the_seed_decides_what_is_drawn(source: Source, part: Part) -> None:
     first, again, other = (

@@ -63,6 +63,7 @@ def test_it_leaves_a_model_a_curve_and_no_state_and_is_done_once(job):
     assert run_job(replace(job, teacher=Path("/gone"))) == trained
 
 
+@pytest.mark.long
 def test_on_two_devices_it_is_one_training(job, tmp_path):
     told = []
     both = replace(job, folder=tmp_path / "both")
@@ -76,6 +77,7 @@ def test_on_two_devices_it_is_one_training(job, tmp_path):
         assert weight.isfinite().all(), name
 
 
+@pytest.mark.long
 def test_a_failure_on_many_devices_is_one_line(job, tmp_path):
     odd = replace(job, folder=tmp_path / "odd", training=replace(job.training, batch=9))
     with pytest.raises(BuildError, match="9 rows a step cannot be divided among 2 devices"):

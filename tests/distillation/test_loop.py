@@ -149,6 +149,7 @@ def start(folder, *, pause=0.0, launcher=()):
     )
 
 
+@pytest.mark.long
 def test_a_training_that_is_killed_and_called_again_ends_with_the_same_bits(undisturbed, tmp_path):
     _, weights, folder = undisturbed
     first = start(tmp_path, pause=0.004)
@@ -166,6 +167,7 @@ def test_a_training_that_is_killed_and_called_again_ends_with_the_same_bits(undi
     assert curve(tmp_path) == curve(folder)
 
 
+@pytest.mark.long
 def test_two_processes_train_the_same_weights(tmp_path):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     assert start(tmp_path, launcher=launcher).wait(100) == 0

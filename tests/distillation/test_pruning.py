@@ -208,7 +208,10 @@ def test_a_failing_score_leaves_the_model_as_it_was(teacher):
 TEXTS = EMBEDDED.parent / "rows" / "allenai" / "c4" / "en" / "train.jsonl"
 
 
-@pytest.mark.parametrize("cut", [{"hidden": 112}, {"hidden": 96}, {"intermediate": 256}], ids=str)
+LONG = [pytest.param(cut, marks=pytest.mark.long) for cut in ({"hidden": 112}, {"hidden": 96})]
+
+
+@pytest.mark.parametrize("cut", [{"intermediate": 256}, *LONG], ids=str)
 def test_the_important_parts_are_worth_more_than_random_ones(embedded, cut):
     """The loss of a trained model on texts like those it was measured on. Where little is cut, one
     of five random cuts can be lucky; their mean is not.

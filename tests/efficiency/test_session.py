@@ -18,6 +18,7 @@ from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings, Timing
 from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
 from unicomp.machine import turns
+from unicomp.machine.waiting import silent
 from unicomp.measuring import Conditions
 from unicomp.session import Agenda, Session, Subject
 from unicomp.spec import DENSE, Load, Model, Probe
@@ -108,7 +109,7 @@ class World:
 
     def held(self, kind):
         @contextmanager
-        def holds(on_wait=lambda: None):
+        def holds(on_wait=silent):
             self.log.append((kind,))
             yield
             self.log.append((f"not {kind}",))
@@ -329,7 +330,7 @@ def test_waiting_for_the_device_and_builds_do_not_count(world, monkeypatch):
     waited = []
 
     @contextmanager
-    def waits(on_wait=lambda: None):
+    def waits(on_wait=silent):
         waited.append(1000.0)
         yield
 

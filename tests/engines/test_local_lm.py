@@ -66,6 +66,16 @@ def expected():
     return answers(EMBEDDED)
 
 
+def test_answers_are_counted_and_those_being_generated_in_part():
+    counted = []
+    with SETTINGS.open(EMBEDDED, model(EMBEDDED), 512) as engine:
+        engine.watch(counted.append)
+        engine.answer(requests())
+    assert counted == sorted(counted)
+    assert 0 < counted[0] < 2  # two answers of 24 tokens are generated together
+    assert counted[-1] == len(requests())
+
+
 # -- decoding --------------------------------------------------------------------------------------
 
 

@@ -88,7 +88,9 @@ def test_every_benchmark_has_known_answers():
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-@pytest.mark.parametrize("where", SOURCES)
+@pytest.mark.parametrize(
+    "where", ["embedded", "invented", pytest.param("mirror", marks=pytest.mark.long)]
+)
 def test_right_answers_score_100_and_wrong_ones_0(tokenizer, name, where):
     if SOURCES[where] is None:
         pytest.skip("needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")

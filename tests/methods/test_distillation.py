@@ -118,7 +118,12 @@ def build(teacher, roots, source, seen, store):
     return build
 
 
-@pytest.fixture(scope="module", params=STUDENTS)
+FIRST, *OTHERS = STUDENTS
+
+
+@pytest.fixture(
+    scope="module", params=[FIRST, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)]
+)
 def built(request, build):
     heard = []
     return build(request.param, heard.append), heard
@@ -171,6 +176,7 @@ def test_each_student_is_found_again(built, build):
     assert (again.key, again.facts) == (made.key, made.facts)
 
 
+@pytest.mark.long
 def test_a_build_that_is_killed_goes_on_where_it_was(built, teacher, roots, source, seen, tmp_path):
     made, _ = built
     if made.method.name != "minitron_depth":

@@ -50,7 +50,7 @@ LIKE_ENOUGH, LITTLE_LIKE = 0.85, 0.35
 """Correlations that quantized and pruned models exceed. One whose experts are mixed up reaches
 0.5, one that has lost random halves of its matrices 0.1."""
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 
 @dataclass(frozen=True)

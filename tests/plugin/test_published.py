@@ -54,7 +54,8 @@ def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measure
     assert set(costs) == {"wanda_50", "student"}
     measured = costs["wanda_50"]["measured"]
     assert measured["seconds"] > 0
-    assert measured["peak_rss_bytes"] > 1e8
+    assert measured["cpu_seconds"] > 0
+    assert measured["peak_rss_bytes"] > 6e6, "the weights in 32 bits"
     assert costs["student"]["published"] == {
         "tokens": 94e9,
         "hours": 120,

@@ -1,6 +1,7 @@
 """Tasks: real lm-eval tasks over rows in the hub's layout, rendered alike for any sample."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from unicomp.catalogue import load_benchmarks
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ScoringError, SpecError
+from unicomp.mirror.needs import benchmark_needs
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import Renderer
 from unicomp.prompts.lengths import overlong
+from unicomp.prompts.sizes import size_of
 from unicomp.prompts.tasks import Definition, task_file
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.task_metrics import TaskMetric
@@ -449,6 +452,47 @@ def test_a_task_with_functions_and_includes_is_rendered(source, tmp_path):
     bench = benchmark(tmp_path, "include: base.yaml\ndoc_to_text: !function rules.text\n")
     (one,) = Renderer(source, 1).items(bench, PLAIN)
     assert one.requests[0].arguments[0] == one.doc["question"] + "?"
+
+
+# -- rows beside the task file ---------------------------------------------------------------------
+
+OWN = SUMS.replace("dataset_path: tiny/sums", "dataset_path: ./rows")
+
+
+@pytest.fixture
+def own(root, tmp_path):
+    """A benchmark that brings its rows."""
+    folder = tmp_path / "own"
+    shutil.copytree(root / "tiny" / "sums", folder / "rows")
+    return benchmark(folder, OWN)
+
+
+@pytest.mark.parametrize("name", ["hub", "embedded"])
+def test_rows_beside_the_task_file_are_read_whatever_the_source(own, sums, source, name):
+    items = Renderer(Source(name)).items(own, PLAIN)
+    assert [one.doc for one in items] == [one.doc for one in Renderer(source).items(sums, PLAIN)]
+    assert size_of(Definition(own, Source(name))).items == len(items)
+
+
+def test_rows_beside_the_task_file_are_part_of_the_identity(own, tmp_path):
+    before = Definition(own, Source("hub")).identity(Path.read_text)
+    assert set(before["rows"]) == {"test.jsonl", "train.jsonl"}
+    (tmp_path / "own/rows/test.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n')
+    assert Definition(own, Source("hub")).identity(Path.read_text) != before
+
+
+def test_no_mirror_or_lock_needs_the_rows_beside_a_task_file(own, sums, source):
+    assert benchmark_needs(Definition(sums, source))
+    assert benchmark_needs(Definition(own, source)) == []
+
+
+def test_a_folder_that_is_not_beside_the_task_file_is_one_line(own, source, tmp_path):
+    shutil.rmtree(tmp_path / "own" / "rows")
+    with pytest.raises(
+        SpecError, match=r"names the rows \./rows, and there is no folder"
+    ) as refusal:
+        Definition(own, source).check()
+    assert "\n" not in str(refusal.value)
 
 
 # -- what is missing ------------------------------------------------------------------------------

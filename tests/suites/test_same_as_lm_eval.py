@@ -37,9 +37,12 @@ from unicomp.store import Store
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
 
-pytestmark = pytest.mark.skipif(
-    not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT"
+    ),
+]
 
 TASKS = Path(find_spec("lm_eval").origin).parent / "tasks"
 BATCH_SIZE = 16

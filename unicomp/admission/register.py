@@ -15,6 +15,7 @@ from unicomp.data.weight_files import beside
 from unicomp.errors import SpecError
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.spec import Model
 from unicomp.store import ADMISSIONS, Store, code_digest, content_key
 
@@ -69,6 +70,7 @@ def admit(
     serves: bool = False,
     threads: int = 1,
     narrate: Narrate = lambda text: None,
+    on_wait: Say = silent,
 ) -> list[str]:
     """Notes on the folders, each with the name of its model.
 
@@ -76,13 +78,17 @@ def admit(
     here. What was checked before is not checked again; of several processes one checks, and the
     others wait. Raises SpecError for the first folder that may not be measured.
     """
-    keys = {applicant.key(store, serves=serves): applicant for applicant in applicants}
+    keys: dict[str, Applicant] = {}
+    for applicant in applicants:
+        if applicant.model.folder is None:
+            narrate(f"{applicant.model}: fetching {applicant.model.source} from the hub")
+        keys[applicant.key(store, serves=serves)] = applicant
 
     def unchecked() -> dict[str, Applicant]:
         return {key: one for key, one in keys.items() if store.recall(ADMISSIONS, key) is None}
 
     if unchecked():
-        with store.lock(ADMISSIONS, lambda: narrate("waiting for another process's check")):
+        with store.lock(ADMISSIONS, waiting(on_wait, "check models' folders")):
             if new := unchecked():
                 outcomes = _check(list(new.values()), store, serves, threads, narrate)
                 for key, outcome in zip(new, outcomes, strict=True):

@@ -45,6 +45,7 @@ def outcome(
         notes = check_weights(
             folder, trust_remote_code=trust_remote_code, serves=serves, narrate=narrate
         )
+        narrate(f"checking the tokenizer of {folder.name}")
         notes += check_tokenizer(folder, baseline, trust_remote_code=trust_remote_code)
         if baseline is not None and (
             changed := changed_settings(folder, baseline, trust_remote_code=trust_remote_code)

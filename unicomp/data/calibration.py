@@ -8,7 +8,7 @@ of its calibration, not by where the text came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count as counting
 from itertools import islice
@@ -17,7 +17,7 @@ from typing import Any
 
 from unicomp.data.rows import DatasetRow, Part, draw_rows, endless_rows
 from unicomp.data.sources import Source
-from unicomp.errors import SpecError
+from unicomp.errors import SpecError, described
 from unicomp.spec import Calibration, Message, Sample, check_name
 from unicomp.store import Store
 
@@ -89,12 +89,13 @@ class Recipe:
         """Draw the samples; the store keeps the rows.
 
         Rows of the hub are kept for good, so that a calibration does not change under a gate.
-        Raises SpecError if the source lacks a set, or the hub cannot be reached.
+        Raises SpecError if the source lacks a set, the hub cannot be reached, or a row gives no
+        sample.
         """
         parts = self.parts_of(source)
         wanted = self.embedded_samples if source.is_embedded else self.samples
         samples = tuple(
-            part.render(row)
+            self._rendered(part, row)
             for part, share in zip(parts, self.shares(parts, wanted), strict=True)
             for row in draw_rows(part, share, self.seed, source, store)
         )
@@ -120,7 +121,23 @@ class Recipe:
         ]
         for number in counting(start):
             part, rows = turns[number % len(parts)]
-            yield part.render(next(rows))
+            yield self._rendered(part, next(rows))
+
+    def _rendered(self, part: Part, row: DatasetRow) -> Sample:
+        """The sample that a row becomes. Raises SpecError if the part's function gives none."""
+        try:
+            sample = part.render(row)
+        except Exception as error:
+            raise SpecError(
+                f"calibration {self.name}: a row of {part.dataset} cannot be rendered "
+                f"({described(error)})"
+            ) from error
+        if not isinstance(sample, str) and not _is_conversation(sample):
+            raise SpecError(
+                f"calibration {self.name}: a row of {part.dataset} becomes {sample!r}: return a "
+                "text, or a conversation"
+            )
+        return sample
 
     def stream_identity(self, source: Source, digest: Callable[[Path], str]) -> dict[str, Any]:
         """What determines `stream` for any seed, apart from the recipe's file, as JSON values.
@@ -189,6 +206,12 @@ def conversation(*turns: str) -> tuple[Message, ...]:
     return tuple(
         {"role": "assistant" if number % 2 else "user", "content": turn}
         for number, turn in enumerate(turns)
+    )
+
+
+def _is_conversation(value: object) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(turn, Mapping) and {"role", "content"} <= turn.keys() for turn in value
     )
 
 

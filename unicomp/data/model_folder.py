@@ -92,7 +92,10 @@ def check_folder(folder: Path) -> None:
         )
     check_names(folder, headers(folder), config)
     if not any(os.path.lexists(folder / name) for name in _TOKENIZERS):
-        raise SpecError(f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:2])}, ...)")
+        raise SpecError(
+            f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:2])}, ...): copy its files from "
+            "the model that it was made from"
+        )
     for name in _SETTINGS:
         if os.path.lexists(folder / name):
             read_object(folder / name)

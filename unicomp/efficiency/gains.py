@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.calibration import UNSEEN
@@ -18,6 +19,7 @@ from unicomp.efficiency.rounds import Conduct
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError
+from unicomp.machine.waiting import Say, silent
 from unicomp.spec import DENSE, OF_BUILDING, CheckpointId, Probe
 
 
@@ -32,11 +34,15 @@ class Gains:
         keep: Collection[CheckpointId],
         find: Callable[[CheckpointId], Checkpoint],
         done: Callable[[CheckpointId, MeasurementCounter], None],
+        count_rounds: Callable[[CheckpointId, str, int, int], None],
+        on_wait: Say = silent,
     ) -> None:
         """`measurements` are given by model name, `probes` are those known beforehand.
 
         `keep` are checkpoints that may get further probes, so that they stay loaded.
         `find` builds or finds a checkpoint; `done` is called after measuring, even if it failed.
+        `count_rounds` takes a checkpoint, a load, the rounds that were timed, and all of them;
+        `on_wait` takes what is waited for.
         """
         self._measurements = measurements
         self._probes = {one: list(asked) for one, asked in probes.items()}
@@ -44,6 +50,8 @@ class Gains:
         self._keep = keep
         self._find = find
         self._done = done
+        self._count_rounds = count_rounds
+        self._on_wait = on_wait
         self._pool = Pool()
         self._prepared: set[str] = set()
 
@@ -80,7 +88,13 @@ class Gains:
             self.prepare(name.model)
         with self._measuring(name) as measurements:
             return measurements.gain(
-                probe, checkpoint, dense, loaded, conduct, unload=self._pool.close
+                probe,
+                checkpoint,
+                dense,
+                loaded,
+                conduct,
+                unload=self._pool.close,
+                count=partial(self._count_rounds, name),
             )
 
     def borrowed(self, checkpoint: Checkpoint, tokens: int) -> AbstractContextManager[Engine]:
@@ -95,6 +109,7 @@ class Gains:
             self._measurements[model].engine,
             max([tokens, *map(_longest, probes)]),
             keep=bool(probes) or model in self._kept_models,
+            on_wait=self._on_wait,
         )
 
     def prepare(self, model: str) -> None:

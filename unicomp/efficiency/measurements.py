@@ -27,6 +27,7 @@ from unicomp.efficiency.rounds import Conduct, Effort, Rounds, interleave
 from unicomp.engines import Benched, Engine, EngineSettings
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.machine import turns
+from unicomp.machine.waiting import Say, Wait, silent, waiting
 from unicomp.spec import Load, Probe
 from unicomp.store import MEASUREMENTS, Store, content_key
 
@@ -41,6 +42,9 @@ SIZE_ERROR = 0.001
 
 LoadBoth = Callable[[], AbstractContextManager[tuple[Engine, Engine]]]
 """Loads the dense checkpoint and another one."""
+
+CountRounds = Callable[[str, int, int], None]
+"""Takes the shape of a load, the rounds that were timed, and the rounds in all."""
 
 _NEEDS_VLLM = (
     "measure it with --engine vllm (`make vllm` sets it up in a clone; elsewhere install vllm in "
@@ -69,6 +73,7 @@ class _Comparison:
     load_both: LoadBoth
     conduct: Conduct
     unload: Callable[[], None]
+    count: CountRounds
 
     @property
     def sides(self) -> list[Checkpoint]:
@@ -102,6 +107,7 @@ class Measurements:
     fresh: bool = False
     """Whether timings in the store are taken again."""
     narrate: Callable[[str], None] = lambda text: None
+    on_wait: Say = silent
     counter: MeasurementCounter = field(default_factory=MeasurementCounter)
 
     def __post_init__(self) -> None:
@@ -119,9 +125,7 @@ class Measurements:
 
     def opens(self, probe: Probe) -> bool:
         """Whether checkpoints have to be loaded into the engine to measure a probe."""
-        if probe.bench or (probe.served and not self.engine.serves):
-            return False
-        return probe.timed or (
+        return probe.is_timed_by(serves=self.engine.serves) or (
             probe.quantity == "inference_memory" and self._server_reports_weights
         )
 
@@ -135,16 +139,17 @@ class Measurements:
         load_both: LoadBoth,
         conduct: Conduct,
         unload: Callable[[], None] = lambda: None,
+        count: CountRounds = lambda load, done, rounds: None,
     ) -> Gain:
         """Measure the gain of a checkpoint over the dense one; the probe is not one of building.
 
         `load_both` loads them for timing, and `conduct` runs the rounds. `unload` makes room for
-        vLLM's benchmark, which loads them itself. Raises EngineError, or UnmeasuredError where the
-        engine does not have what is asked.
+        vLLM's benchmark, which loads them itself. `count` takes the rounds that were timed. Raises
+        EngineError, or UnmeasuredError where the engine does not have what is asked.
         """
         if probe.served and not self.engine.serves:
             raise UnmeasuredError(f"{probe} is measured at a server only: {_NEEDS_VLLM}")
-        both = _Comparison(checkpoint, dense, load_both, conduct, unload)
+        both = _Comparison(checkpoint, dense, load_both, conduct, unload, count)
         if probe.quantity == "model_size":
             return gain_of_figures(
                 probe,
@@ -188,14 +193,15 @@ class Measurements:
 
     def _rounds(self, both: _Comparison, load: Load) -> dict[str, Any]:
         """Both checkpoints timed in turn at a load, which several probes may share."""
-        shape = f"{load.concurrency} × {load.prompt_tokens}/{load.new_tokens} tokens"
-        label = f"{both.checkpoint}: timing {shape}"
+        label = f"{both.checkpoint}: timing {load.shape}"
 
-        def narrate_round(done: int, rounds: int) -> None:
-            self.narrate(f"{label}, round {done}/{rounds}")
+        def note_round(done: int, rounds: int) -> None:
+            self.narrate(f"{label}, {done} of {rounds} rounds")
+            both.count(load.shape, done, rounds)
 
         def measure() -> dict[str, Any]:
             self.narrate(label)
+            both.count(load.shape, 0, self.effort.least_rounds)
             vocabulary = vocabulary_of(both.checkpoint, both.dense)
             # a server may stay up for several checkpoints, and must not see the same prompts again
             seed = content_key({"checkpoints": both.keys, "load": asdict(load)})
@@ -209,11 +215,13 @@ class Measurements:
                     seed=int(seed[:8], 16),
                     conduct=both.conduct,
                     meter=device_meter(self.engine.resolved_device()),
-                    on_round=narrate_round,
+                    on_round=note_round,
                 ).as_json()
 
         identity = {"rounds": asdict(load), "effort": asdict(self.effort)}
-        return self._kept(identity | self._timed_on(both), measure, fresh=self.fresh)
+        kept = self._kept(identity | self._timed_on(both), measure, fresh=self.fresh)
+        both.count(load.shape, len(kept["dense"]), len(kept["dense"]))
+        return kept
 
     def _benched(self, both: _Comparison, probe: Probe, load: Load) -> tuple[Benched, Benched]:
         """Figures of vLLM's own benchmark: of the checkpoint, and of the dense one before it."""
@@ -345,10 +353,10 @@ class Measurements:
 
     @contextmanager
     def _device(
-        self, turn: Callable[[turns.Wait], AbstractContextManager[None]], label: str
+        self, turn: Callable[[Wait], AbstractContextManager[None]], label: str
     ) -> Iterator[None]:
         """Wait for the device; count the seconds from then on."""
-        with turn(lambda: self.narrate(f"{label}: waiting")), self._clocked():
+        with turn(waiting(self.on_wait, "leave the device", label)), self._clocked():
             yield
 
     @contextmanager

@@ -46,9 +46,11 @@ class Effort:
     warmup_rounds: int = 2
     """Rounds that do not count; the last one's duration decides the number of rounds."""
     least_rounds: int = 10
+    """The fewest rounds that count."""
     least_seconds: float = 10.0
     """For both sides together."""
     most_rounds: int = 100
+    """The most rounds that count."""
 
     def __post_init__(self) -> None:
         if self.warmup_rounds < 1:

@@ -115,7 +115,9 @@ class EngineSettings:
     """How checkpoints are run; every setting may change a response in its last digit."""
 
     name: str = "hf"
+    """`hf`, in this process, or `vllm`, served by it."""
     device: str = "auto"
+    """`cpu`, `cuda` or `mps`; `auto` for the best one that is there."""
     threads: int = 1
     """CPU threads of each process; fixed, so that scores do not depend on the number of them."""
     batch_size: int = 64
@@ -171,8 +173,8 @@ class EngineSettings:
         if self.device != "auto":
             return self.device  # type: ignore[return-value]
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
-        for_cpu = version("torch").endswith("+cpu")
-        if Path("/dev/nvidiactl").exists() and not hidden and not for_cpu:
+        there = Path("/dev/nvidiactl").exists() and not hidden
+        if there and not version("torch").endswith("+cpu"):
             return "cuda"
         if sys.platform == "darwin" and os.uname().machine == "arm64":
             return "mps"

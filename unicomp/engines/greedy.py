@@ -22,8 +22,6 @@ import torch
 from transformers import DynamicCache, GenerationMixin
 from transformers.cache_utils import DynamicLayer
 
-from unicomp.errors import NotFiniteError
-
 LEAVING_SHARE = 1 / 8
 """Rows leave the batch when this share of it has ended, since leaving copies what stays."""
 CHECKED_TOKENS = 8
@@ -62,7 +60,7 @@ def greedy(
 
     `prompts` and `mask` have the shape (rows, tokens) and are filled up on the left. A row ends
     with one of `ends`, or where `is_stopped` finds a stop sequence in its answer's tokens; after
-    that it has `pad`. Raises NotFiniteError.
+    that it has `pad`.
     """
     rows, start = prompts.shape
     tokens = torch.full((rows, length), pad)
@@ -85,8 +83,6 @@ def greedy(
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        if not bool(torch.isfinite(logits).all()):
-            raise NotFiniteError
         found = logits.float().argmax(-1)
         found[~going] = pad
         tokens[inside, at] = found

@@ -112,17 +112,12 @@ class HuggingFaceEngine:
             self._answer_batches,
         )
 
-    def watch(self, on_answer: Callable[[], None]) -> None:
-        """Call `on_answer` for each request that is answered from now on.
+    def watch(self, on_progress: Callable[[float], None]) -> None:
+        """Call `on_progress` with the requests that were answered from now on, again and again.
 
-        lm-eval tells its cache of each answer as soon as it has it.
+        A batch that generates counts in part, as if every answer took all of its tokens.
         """
-
-        class Watch:
-            def add_partial(self, *answer: object) -> None:
-                on_answer()
-
-        self._lm.set_cache_hook(Watch())
+        self._lm.watch(on_progress)
 
     def log_probabilities(self, chunks: Sequence[Sequence[int]], most: int) -> NDArray[np.float16]:
         """The log-probabilities of all next tokens; see `Engine.log_probabilities`."""

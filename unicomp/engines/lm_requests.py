@@ -40,7 +40,9 @@ def ask(lm: Any, request_type: str, requests: Sequence[Instance]) -> list[Any]:
     if request_type == WINDOWS:
         windows = [list(request.arguments[0]) for request in requests]
         pairs = lm._loglikelihood_tokens(
-            [(None, window[:1], window[1:]) for window in windows], disable_tqdm=True
+            # lm-eval tells its cache of no answer to a text that is None
+            [("", window[:1], window[1:]) for window in windows],
+            disable_tqdm=True,
         )
         answers = [log_likelihood for log_likelihood, _ in pairs]
     else:

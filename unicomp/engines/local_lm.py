@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import torch
@@ -39,6 +40,12 @@ class LocalLM(HFLM):  # type: ignore[misc]
         )
         vars(network).pop("generate", None)  # remote code may bring its own
         self._decodes = decodes(network)
+        self._progress = _Progress(lambda done: None)
+
+    def watch(self, on_progress: Callable[[float], None]) -> None:
+        """Call `on_progress` with the requests that were answered from now on, parts included."""
+        self._progress = _Progress(on_progress)
+        self.set_cache_hook(self._progress)
 
     def tok_encode(
         self,
@@ -79,19 +86,26 @@ class LocalLM(HFLM):  # type: ignore[misc]
     ) -> torch.Tensor:
         """The prompts with their answers; see `greedy`, and `generate` of transformers."""
         mask = kwargs.pop("attention_mask")
-        if self._decodes and not any(kwargs.values()):
-            return greedy(
-                self.model,
-                context,
-                mask,
-                max_length,
-                ends=self._checkpoint.stops,
-                pad=self.tokenizer.pad_token_id,
-                is_stopped=self._finder(stop),
-            )
-        if kwargs.get("do_sample"):  # transformers would keep 50 tokens, and a server all of them
-            kwargs.setdefault("top_k", 0)
-        with _finite(self.model):
+        rows, length = context.shape
+        passes = count(1)
+
+        def on_pass() -> None:
+            self._progress.note_part(rows * min(next(passes) / (max_length - length), 1.0))
+
+        with _finite(self.model, on_pass):
+            if self._decodes and not any(kwargs.values()):
+                return greedy(
+                    self.model,
+                    context,
+                    mask,
+                    max_length,
+                    ends=self._checkpoint.stops,
+                    pad=self.tokenizer.pad_token_id,
+                    is_stopped=self._finder(stop),
+                )
+            if kwargs.get("do_sample"):
+                # transformers would keep 50 tokens, and a server all of them
+                kwargs.setdefault("top_k", 0)
             tokens: torch.Tensor = super()._model_generate(
                 context, max_length, stop, attention_mask=mask, **kwargs
             )
@@ -111,14 +125,41 @@ class LocalLM(HFLM):  # type: ignore[misc]
         return is_stopped
 
 
+class _Progress:
+    """Counts answers: lm-eval tells its cache of each one as soon as it has it."""
+
+    def __init__(self, on_progress: Callable[[float], None]) -> None:
+        self._on_progress = on_progress
+        self._answered = 0
+        self._reported = 0.0
+
+    def add_partial(self, *answer: object) -> None:
+        """Count an answered request."""
+        self._answered += 1
+        self._report(self._answered)
+
+    def note_part(self, requests: float) -> None:
+        """Report the part of a batch that is done, in requests."""
+        self._report(self._answered + requests)
+
+    def _report(self, requests: float) -> None:
+        # the answers of a batch are counted one by one after its parts
+        self._reported = max(self._reported, requests)
+        self._on_progress(self._reported)
+
+
 @contextmanager
-def _finite(network: Any) -> Iterator[None]:
-    """Raise NotFiniteError as soon as the network gives logits that are not finite."""
+def _finite(network: Any, on_pass: Callable[[], None]) -> Iterator[None]:
+    """Raise NotFiniteError as soon as the network gives logits that are not finite.
+
+    `on_pass` is called after each forward pass.
+    """
 
     def check(module: Any, given: Any, output: Any) -> None:
         logits = output.logits if hasattr(output, "logits") else output[0]
         if not bool(torch.isfinite(logits[:, -1]).all()):
             raise NotFiniteError
+        on_pass()
 
     handle = network.register_forward_hook(check)
     try:

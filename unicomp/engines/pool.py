@@ -11,6 +11,7 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import EngineError
 from unicomp.machine import turns
+from unicomp.machine.waiting import Say, silent, waiting
 
 
 class Slot(NamedTuple):
@@ -41,7 +42,13 @@ class Pool:
 
     @contextmanager
     def borrowed(
-        self, checkpoint: Checkpoint, settings: EngineSettings, tokens: int, *, keep: bool
+        self,
+        checkpoint: Checkpoint,
+        settings: EngineSettings,
+        tokens: int,
+        *,
+        keep: bool,
+        on_wait: Say = silent,
     ) -> Iterator[Engine]:
         """Borrow the checkpoint, loaded for requests of at most `tokens`.
 
@@ -61,7 +68,8 @@ class Pool:
             self._close(other)
         context = settings.open(checkpoint.path, checkpoint.model, tokens)
         try:
-            with turns.shared():  # loading must not disturb a measurement
+            # loading must not disturb a measurement
+            with turns.shared(waiting(on_wait, "end its timings", f"{checkpoint}")):
                 engine = context.__enter__()
         except EngineError as error:
             self._failed[slot] = error

@@ -12,7 +12,10 @@ from typing import Any
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId, OfCheckpoint
 
-_MEASURED = ("seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device", "threads")
+_MEASURED = (
+    *("seconds", "cpu_seconds", "other_load", "shared_machine"),
+    *("peak_rss_bytes", "peak_accelerator_bytes", "device", "threads"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +23,9 @@ class CompressionCost(OfCheckpoint):
     """The known costs of one checkpoint."""
 
     measured: Mapping[str, Any] | None = None
-    """`seconds`, `peak_rss_bytes` and `peak_accelerator_bytes` of the compression, `device` and
-    `threads`; None for a checkpoint that was not built here."""
+    """`seconds`, `cpu_seconds`, `peak_rss_bytes` and `peak_accelerator_bytes` of the compression,
+    `other_load` on the machine, which makes it a `shared_machine`, `device` and `threads`; None
+    for a checkpoint that was not built here."""
     estimated: Mapping[str, Any] | None = None
     """`hours`, `gpu_memory_gb`, `tokens`, `gpus`, each if it is known, and their `basis`."""
     published: Mapping[str, Any] | None = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from unicomp.checkpoint import Checkpoint
 from unicomp.measuring import Conditions, RecordLog
 from unicomp.scorecard import Scorecard
-from unicomp.scores import Records
+from unicomp.scores import Records, score_of
 from unicomp.spec import Benchmark, CheckpointId, OfCheckpoint
 
 CLOSE = 0.01
@@ -86,7 +86,7 @@ def _score(benchmark: Benchmark, records: Records) -> float:
     from unicomp import statistics
 
     n = len(records.items)
-    return statistics.value(lambda weights: benchmark.aggregate(records.columns, weights), n)
+    return statistics.value(lambda weights: score_of(benchmark, records, weights), n)
 
 
 def _differing(one: Records, two: Records) -> int:

@@ -26,6 +26,7 @@ from unicomp.formats.method import is_repacked, quantization_of, why_unreadable
 from unicomp.formats.software import READERS, installed_version
 from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError, Narrate
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.spec import Model
 from unicomp.store import CONVERTED, MANIFEST, Artifact, Store, code_digest, content_key
 
@@ -125,6 +126,7 @@ def settled(
     device: str = "cpu",
     threads: int = 1,
     narrate: Narrate = lambda text: None,
+    on_wait: Say = silent,
 ) -> Model:
     """The model with a folder or hub id as its source that an engine can load.
 
@@ -133,6 +135,7 @@ def settled(
     """
     path = model.folder
     if path is None:
+        narrate(f"{model}: looking up {model.source} on the hub")
         path = fetch(model.source, model.revision, config_only=True)
         if (path / "config.json").is_file():
             quantization = quantization_of(path, read_config(path))
@@ -141,6 +144,7 @@ def settled(
                 return model
         elif not (path / adapter.CONFIG).is_file():
             return model
+        narrate(f"{model}: fetching {model.source} from the hub")
         path = fetch(model.source, model.revision)
     given = recognise(path)
     if given.form == "folder":
@@ -151,7 +155,7 @@ def settled(
     folder = None if base is None or given.form == "packed" else locate(base)
     if given.form == "adapter":
         folder = adapter.base_of(path, folder, None if base is None else hub_id(base))
-    read = _read_in(given, store, folder, threads, narrate)
+    read = _read_in(given, store, folder, threads, narrate, on_wait)
     return replace(model, source=str(read.path / MODEL), revision=None)
 
 
@@ -172,7 +176,7 @@ def origin_of(folder: Path) -> dict[str, Any]:
 
 
 def _read_in(
-    given: Given, store: Store, base: Path | None, threads: int, narrate: Narrate
+    given: Given, store: Store, base: Path | None, threads: int, narrate: Narrate, on_wait: Say
 ) -> Artifact:
     """Read a model in another format into the store, once for each content."""
     path = given.path
@@ -221,7 +225,7 @@ def _read_in(
         CONVERTED,
         identity,
         make,
-        on_wait=lambda: narrate(f"{path.name}: waiting for the process that reads it"),
+        on_wait=waiting(on_wait, "read it", path.name),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from unicomp.errors import SpecError
 from unicomp.instruments import MODES, Instruments, Judge, Mode, RefusalDetector, Similarity
 from unicomp.instruments.endpoint import EndpointSettings
+from unicomp.machine.waiting import Say, silent
 from unicomp.store import Store
 
 SimilarityKind = Literal["lexical", "sentence-transformers", "endpoint"]
@@ -25,9 +25,13 @@ class SimilaritySettings:
     """The table [similarity]."""
 
     kind: SimilarityKind = "lexical"
+    """How two answers are compared: `lexical`, `sentence-transformers` or `endpoint`."""
     model: str | None = None
+    """The embedding model; both other kinds need one."""
     url: str | None = field(default=None, repr=False)
+    """The base of the server, like https://host/v1; for `endpoint`."""
     key_env: str | None = None
+    """The environment variable that holds the server's key; for `endpoint`."""
 
     def __post_init__(self) -> None:
         _expect_one_of(get_args(SimilarityKind), "kind", self.kind)
@@ -50,8 +54,11 @@ class RefusalSettings:
     """The table [refusals]; without `model`, a classifier is the published one."""
 
     kind: RefusalKind = "rules"
+    """What decides whether an answer is a refusal: `rules`, `classifier` or `judge`."""
     model: str | None = None
+    """The hub id of a classifier of your own."""
     revision: str | None = None
+    """The classifier's revision."""
     labels: tuple[str, ...] = ()
     """The classifier's labels that mean a refusal."""
 
@@ -75,6 +82,7 @@ class InstrumentSettings:
     similarity: SimilaritySettings = field(default_factory=SimilaritySettings)
     refusals: RefusalSettings = field(default_factory=RefusalSettings)
     mode: Mode = "strict"
+    """How answers are read: `strict`, or `compat` for the published rules bit for bit."""
 
     def __post_init__(self) -> None:
         _expect_one_of(MODES, "scoring.mode", self.mode)
@@ -83,7 +91,7 @@ class InstrumentSettings:
 
 
 def make_instruments(
-    settings: InstrumentSettings, store: Store, on_wait: Callable[[str], None] | None = None
+    settings: InstrumentSettings, store: Store, on_wait: Say = silent
 ) -> Instruments:
     """Make the chosen instruments; models are loaded and servers asked when first needed.
 
@@ -123,9 +131,7 @@ def _detector(settings: RefusalSettings, judge: Judge | None) -> RefusalDetector
     return RuleDetector()
 
 
-def _similarity(
-    settings: SimilaritySettings, store: Store, on_wait: Callable[[str], None] | None
-) -> Similarity:
+def _similarity(settings: SimilaritySettings, store: Store, on_wait: Say) -> Similarity:
     from unicomp.instruments import similarity
 
     if settings.kind == "endpoint":

@@ -22,13 +22,14 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from unicomp.errors import JudgeError, SpecError, UnicompError
+from unicomp.machine.waiting import Say, silent
 
 if TYPE_CHECKING:
     import httpx
@@ -68,9 +69,11 @@ class EndpointSettings:
     url: str = field(repr=False)
     """The base, like https://host/v1. Credentials in it are used, but never shown."""
     model: str
+    """The name of the model, as the server knows it."""
     key_env: str | None = None
     """The environment variable that holds the key; local servers need none."""
     concurrency: int = 8
+    """Requests that are made at the same time."""
     timeout: float = 60.0
     """Seconds for one answer."""
     retries: int = 8
@@ -177,9 +180,7 @@ class Request(Protocol):
 class Endpoint:
     """A server that answers requests."""
 
-    def __init__(
-        self, settings: EndpointSettings, on_wait: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, settings: EndpointSettings, on_wait: Say = silent) -> None:
         """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
         self.settings = settings
         self.on_wait = on_wait
@@ -242,6 +243,8 @@ class _Run:
                 thread.join()
         finally:
             self.stop.set()
+            if self.reported:
+                self.on_wait("")
         if isinstance(self.end, UnicompError):
             raise self.end.with_traceback(None)  # its frames hold the server's text
         if self.end is not None:
@@ -310,7 +313,10 @@ class _Run:
 
     def note_answer(self) -> None:
         self.alive = time.monotonic()
-        self.reported = False
+        with self.lock:
+            over, self.reported = self.reported, False
+        if over:
+            self.on_wait("")
 
     def give_up(self, cause: str) -> None:
         """Leave a request. Raises JudgeError if too many in a row were left."""
@@ -325,17 +331,17 @@ class _Run:
 
     def rest(self, problem: UnansweredError, waits: int) -> None:
         """Wait before the next try. Raises JudgeError if `patience` is used up."""
-        silent = time.monotonic() - self.alive
-        left = self.settings.patience - silent
+        quiet = time.monotonic() - self.alive
+        left = self.settings.patience - quiet
         if left <= 0:
             raise JudgeError(
-                f"{self.settings} has not answered for {silent:.0f} s: {problem}; "
+                f"{self.settings} has not answered for {quiet:.0f} s: {problem}; "
                 "its earlier answers are kept"
             )
         with self.lock:
-            report = silent > QUIET and not self.reported and self.on_wait is not None
+            report = quiet > QUIET and not self.reported
             self.reported = self.reported or report
-        if report and self.on_wait is not None:
+        if report:
             self.on_wait(f"{self.settings} does not answer: {problem}; trying {left:.0f} s more")
         if problem.wait:
             later = time.monotonic() + min(problem.wait, LONGEST_RETRY_AFTER, left)

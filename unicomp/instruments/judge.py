@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from unicomp.instruments.endpoint import (
     UnansweredError,
     UnusableError,
 )
+from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.store import Store, content_key
 
 JUDGEMENTS = "judgements"
@@ -43,11 +44,12 @@ class EndpointJudge:
         self,
         settings: EndpointSettings,
         store: Store,
-        on_wait: Callable[[str], None] | None = None,
+        on_wait: Say = silent,
     ) -> None:
         """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
         self.settings = settings
         self.store = store
+        self.on_wait = on_wait
         self.structured = True
         """Whether the server accepts a schema for its answers; False once it rejects one."""
         self._endpoint = Endpoint(settings, on_wait)
@@ -137,7 +139,8 @@ class _VerdictRequest:
             self.judge.structured = False  # the server answers without a schema only
         verdict = read_verdict(content if isinstance(content, str) else "", self.question.choices)
         store, kept = self.judge.store, {"verdict": verdict, "judge": self.judge.settings.model}
-        with store.lock(f"{JUDGEMENTS}-{self.key[:2]}"):
+        on_wait = waiting(self.judge.on_wait, "record its verdicts")
+        with store.lock(f"{JUDGEMENTS}-{self.key[:2]}", on_wait):
             if self.is_answered():  # another process was faster: the first verdict stands
                 return
             store.remember(JUDGEMENTS, self.key, kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.instruments.endpoint import Endpoint, EndpointSettings, UnansweredError
+from unicomp.machine.waiting import Say, silent
 from unicomp.store import Store, content_key, file_digest
 
 SIMILARITIES = "similarities"
@@ -133,7 +134,7 @@ class EndpointSimilarity:
         self,
         settings: EndpointSettings,
         store: Store,
-        on_wait: Callable[[str], None] | None = None,
+        on_wait: Say = silent,
     ) -> None:
         """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
         self.settings = settings

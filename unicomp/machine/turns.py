@@ -14,22 +14,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
 
 from unicomp.errors import StoreError
-
-Wait = Callable[[], None]
-"""Called once before waiting for another process."""
+from unicomp.machine.waiting import Wait, said, silent
 
 _HOLDING: ContextVar[str | None] = ContextVar("holding", default=None)
 """How this thread holds the device: `shared`, `alone`, or not at all (None)."""
 
 
-def shared(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
+def shared(on_wait: Wait = silent) -> AbstractContextManager[None]:
     """Hold the device for work that others may do at the same time, such as a build.
 
     Does nothing inside of `shared` or `alone`. Raises StoreError if the lock cannot be used.
@@ -37,7 +35,7 @@ def shared(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
     return nullcontext() if _HOLDING.get() else _locked("shared", on_wait)
 
 
-def alone(on_wait: Wait = lambda: None) -> AbstractContextManager[None]:
+def alone(on_wait: Wait = silent) -> AbstractContextManager[None]:
     """Hold the device for a measurement.
 
     Does nothing inside of `alone`. Raises StoreError if the lock cannot be used, and RuntimeError
@@ -66,8 +64,8 @@ def _locked(how: Literal["shared", "alone"], on_wait: Wait) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
         except BlockingIOError:
-            on_wait()
-            fcntl.flock(descriptor, operation)
+            with said(on_wait, path):
+                fcntl.flock(descriptor, operation)
         token = _HOLDING.set(how)
         try:
             yield

@@ -92,7 +92,7 @@ def _why_unsupported(
     if tokens < weights:
         return (
             f"{tokens:,} tokens are too few to train a student of {weights:,} parameters: give "
-            f"a larger budget in fixtures/methods/{name}_OF_THIS_MODEL.py"
+            f"more of them in a file of your own, fixtures/methods/{name}.py"
         )
     return None
 

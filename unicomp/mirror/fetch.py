@@ -22,6 +22,7 @@ from unicomp.errors import SpecError, StoreError, UnicompError, first_line
 from unicomp.mirror.needs import NeededRows, files_of, looked_at
 from unicomp.mirror.survey import FoundRows, compare_with_lock, pinned, survey_dataset, survey_need
 from unicomp.store import file_digest
+from unicomp.units import amount
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -41,13 +42,15 @@ def fill(
     lock: Lock,
     lock_to: Path | None = None,
     progress: bool = False,
+    on_ask: Callable[[str], None] = lambda text: None,
     on_fetch: Callable[[str], None] = lambda text: None,
     on_error: Callable[[UnicompError], None] = lambda error: None,
 ) -> list[FoundRows]:
     """Fetch the rows that a mirror lacks, at the locked revisions; return what it then holds.
 
     `lock_to` is the folder of a project: data sets that are not locked yet are locked there. An
-    error of one data set is passed to `on_error` and does not stop the others.
+    error of one data set is passed to `on_error` and does not stop the others. `on_ask` is
+    called before the hub is asked for a data set, `on_fetch` before files are fetched.
     """
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
@@ -56,10 +59,11 @@ def fill(
     found: list[FoundRows] = []
     lock = dict(lock)
     reachable = True
-    for dataset, wanted in needs.items():
+    for number, (dataset, wanted) in enumerate(needs.items(), start=1):
         folder, pin = mirror / dataset, lock.get(dataset)
         here = survey_dataset(folder, wanted, lock)
         if reachable and (lock_to is not None or not all(one.complete for one in here)):
+            on_ask(f"looking up {dataset}, data set {number} of {len(needs)}")
             try:
                 revision = fetch(dataset, wanted, folder, pin.revision if pin else None, on_fetch)
             except UnicompError as error:
@@ -178,7 +182,8 @@ def _bring(
     there = [entry for entry in wanted if (folder / entry.rfilename).exists()]
     absent = [entry for entry in wanted if entry not in there]
     if wanted:
-        on_fetch(f"{dataset}: {len(wanted)} of {len(entries)} files")
+        size = amount(sum(entry.size or 0 for entry in wanted), "bytes")
+        on_fetch(f"fetching {dataset}: {len(wanted)} of {len(entries)} files, {size}")
     for chosen, replace in ((absent, False), (there, True)):
         if chosen:
             snapshot_download(

@@ -46,8 +46,8 @@ class NeededFiles:
 
 
 def benchmark_needs(definition: Definition) -> list[NeededRows]:
-    """The rows that a benchmark reads; empty if its task names no data set."""
-    if "dataset_path" not in definition.settings:
+    """The rows that a benchmark reads from its source; empty if it has its own, or none."""
+    if "dataset_path" not in definition.settings or definition.brings_rows:
         return []
     files, splits = tuple(definition.named_files.items()), definition.splits
     return [

@@ -3,7 +3,9 @@
 The entry point runs in every pytest session of the environment, so this module does very little:
 it checks whether the session belongs to UniComp. It does if the folder in which pytest is started,
 or one above, holds a `unicomp.toml`, which may be empty, or if the installed suites are named. Only
-then are options, markers and fixtures registered; any other project is left as it was.
+then are options, markers and fixtures registered; any other project is left as it was. Only the
+hook for reports is known everywhere, since pytest refuses a conftest with a hook that it does not
+know.
 """
 
 from __future__ import annotations
@@ -29,6 +31,13 @@ def is_active(config: pytest.Config, args: list[str]) -> bool:
     return has_file or ("--pyargs" in args and named)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hook for reports, which is never called where the plugin is silent."""
+    from unicomp.plugin import hooks
+
+    pluginmanager.add_hookspecs(hooks)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
@@ -38,6 +47,10 @@ def pytest_load_initial_conftests(
     This is the outermost wrapper, so that it runs before output is captured.
     """
     if is_active(early_config, args):
+        from unicomp.plugin import progress
+
+        if _WORKER not in os.environ:
+            progress.start(early_config)
         from unicomp.plugin import (
             admitting,
             collection,
@@ -48,7 +61,6 @@ def pytest_load_initial_conftests(
             intake,
             options,
             outcome,
-            progress,
         )
 
         if _WORKER not in os.environ:
@@ -75,6 +87,7 @@ def _restart_if_moved(config: pytest.Config, options: dict[str, dict[str, object
     pytest looks for its root directory, with its own settings and conftest files, before it knows
     our options, and takes the folder for a test path.
     """
+    from unicomp.plugin import progress
     from unicomp.plugin.arguments import attached
 
     typed = [str(argument) for argument in config.invocation_params.args]
@@ -82,6 +95,7 @@ def _restart_if_moved(config: pytest.Config, options: dict[str, dict[str, object
     now, then = (attached(typed, options), attached(more, options)), (typed, more)
     if now != then:
         os.environ[_MORE] = shlex.join(now[1])
+        progress.stop(config)
         quiet = ["-W", "ignore:Module already imported so cannot be rewritten; unicomp"]
         raise SystemExit(pytest.main([*quiet, *now[0]], config.invocation_params.plugins))
 

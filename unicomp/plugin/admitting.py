@@ -30,6 +30,7 @@ def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
             serves=plan.settings.engine.serves,
             threads=plan.settings.engine.threads,
             narrate=config.stash[DISPLAY].show,
+            on_wait=config.stash[DISPLAY].wait,
         )
 
 

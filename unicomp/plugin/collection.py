@@ -404,7 +404,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
             grid.unpinned = plan.check_lock(grid.present())
-            foresee(plan, grid)
+            foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
                 admit_folders(session.config, plan, grid)
     except UnicompError as error:

@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from unicomp.plugin.foresight import expected
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN
+from unicomp.plugin.progress import REPORTER
 from unicomp.spec import DENSE, Method
 from unicomp.store import write_atomically
 
@@ -51,6 +53,8 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     if GRID not in config.stash:
         text = (Path(config.stash[_FOLDER].name) / _FILE).read_text(encoding="utf-8")
         config.stash[GRID] = Grid.from_json(text)
+        if not config.option.collectonly:
+            config.stash[REPORTER].expect(expected(config.stash[PLAN], config.stash[GRID]))
     if problem := config.stash[GRID].problem:
         raise pytest.UsageError(problem)
 

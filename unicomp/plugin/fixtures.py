@@ -48,6 +48,8 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         roots=plan.roots,
         narrate=display.show,
         count=display.count,
+        count_rounds=display.count_rounds,
+        on_wait=display.wait,
         finish=display.finish,
     )
     pytestconfig.stash[SESSION] = session

@@ -1,4 +1,4 @@
-"""Before anything is built: how likely a lossless candidate passes what decides the gate.
+"""Before anything is built: how much work there is, and how likely a lossless candidate passes.
 
 The lines are printed with the notes on the folders.
 """
@@ -9,17 +9,26 @@ from typing import Any
 
 import pytest
 
+from unicomp.data.calibration import UNSEEN
+from unicomp.forecast import Counts, Expected
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import Plan
-from unicomp.spec import DENSE, LEVEL
+from unicomp.plugin.progress import DISPLAY, REPORTER
+from unicomp.spec import DENSE, LEVEL, CheckpointId
 
 _PRINTED = pytest.StashKey[bool]()
 
 
-def foresee(plan: Plan, grid: Grid) -> None:
+def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
     """Put a line for each metric and critical benchmark of each model into the grid."""
     from unicomp.planning import plan as units_of
 
+    display = config.stash[DISPLAY]
+    display.show("counting the items")
+    grid.items = _items(plan, grid)
+    if reporter := config.stash.get(REPORTER, None):
+        reporter.expect(expected(plan, grid))
+    display.show("planning: the chance that a lossless candidate passes")
     for model in plan.models:
         asked = {
             name: benchmarks
@@ -42,6 +51,43 @@ def foresee(plan: Plan, grid: Grid) -> None:
         grid.there[model.name] = {name: n for one in planned for name, n in one.rows.items()}
 
 
+def _items(plan: Plan, grid: Grid) -> Counts:
+    """The items of each checkpoint's benchmarks, where they can be counted.
+
+    Those of dense models are answered for all others.
+    """
+    from unicomp.prompts.sizes import size_of
+
+    items: Counts = {}
+    known: dict[tuple[str, str], int | None] = {}
+    for name, benchmarks in grid.present().items():
+        for bench in benchmarks:
+            key = (name.model, bench.name)
+            if key not in known:
+                size = size_of(plan.conditions[name.model].renderer.definition(bench))
+                known[key] = None if size is None else size.limited(plan.samples).items
+            if count := known[key]:
+                for one in (name, CheckpointId(name.model, DENSE.name, UNSEEN)):
+                    items.setdefault("/".join(one), {})[bench.name] = count
+    return items
+
+
+def expected(plan: Plan, grid: Grid) -> Expected:
+    """The work of a run, as far as it can be counted beforehand."""
+    engine, effort = plan.settings.engine, plan.settings.effort
+    rounds: Counts = {}
+    for name, probes in grid.agenda.probes.items():
+        for probe in probes:
+            if probe.load and probe.is_timed_by(serves=engine.serves):
+                rounds.setdefault("/".join(name), {})[probe.load.shape] = effort.least_rounds
+    return Expected(
+        items=grid.items,
+        rounds=rounds,
+        round_seconds=effort.least_seconds / effort.least_rounds,
+        tests=len(grid.checkpoints),
+    )
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Print the lines, if this process collects."""
     grid = config.stash.get(GRID, None)
@@ -61,3 +107,4 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     config.stash[_PRINTED] = True
     for line in (*grid.foresight, *grid.notes):
         reporter.write_line(line)
+    reporter.flush()  # a file would show it much later

@@ -40,6 +40,8 @@ class Grid:
     """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
     there: dict[str, dict[str, int]] = field(default_factory=dict)
     """Model → benchmark → the rows in the model's source, where they can be counted."""
+    items: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Checkpoint → benchmark → the items to answer, where they can be counted."""
     asked: dict[str, list[str]] = field(default_factory=dict)
     """Model → the methods of the tests that run on it."""
     notes: list[str] = field(default_factory=list)
@@ -85,6 +87,7 @@ class Grid:
                 "unmatched",
                 "foresight",
                 "there",
+                "items",
                 "asked",
             ),
             "problem",

@@ -10,8 +10,8 @@ from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import compressed_elsewhere
 from unicomp.errors import UnicompError
 from unicomp.formats.intake import settled
-from unicomp.machine.child_process import Narrate
 from unicomp.plugin.options import PLAN, Plan
+from unicomp.plugin.progress import DISPLAY, Display
 from unicomp.spec import Method, Model
 
 
@@ -24,16 +24,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if config.option.collectonly:
         return
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        config.stash[PLAN] = _read_in(
-            config.stash[PLAN], reporter.write_line if reporter else print
-        )
+        config.stash[PLAN] = _read_in(config.stash[PLAN], config.stash[DISPLAY])
     except UnicompError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def _read_in(plan: Plan, narrate: Narrate) -> Plan:
+def _read_in(plan: Plan, display: Display) -> Plan:
     def settle(model: Model, base: Model | None = None) -> Model:
         conditions = plan.conditions[(base or model).name]
         return settled(
@@ -43,7 +40,8 @@ def _read_in(plan: Plan, narrate: Narrate) -> Plan:
             engine=conditions.engine.name,
             device=conditions.engine.resolved_device(),
             threads=conditions.engine.threads,
-            narrate=narrate,
+            narrate=display.show,
+            on_wait=display.wait,
         )
 
     models = tuple(settle(model) for model in plan.models)

@@ -31,10 +31,12 @@ from unicomp.framework import (
     dimension_of,
 )
 from unicomp.instruments.assembly import make_instruments
+from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import Conditions
 from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
 from unicomp.plugin.arguments import Given
+from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.session import Subject
@@ -91,12 +93,14 @@ class Plan:
     """Whether one of the compressed checkpoints will be chosen by its results."""
     notes: tuple[str, ...] = ()
     """Notes on the calibrations for the user."""
+    on_wait: Say = silent
+    """Shows what is waited for."""
 
     @cached_property
     def conditions(self) -> dict[str, Conditions]:
         """The conditions of measuring, by model name; opens the store."""
         store = Store(self.home)
-        instruments = make_instruments(self.settings.instruments, store)
+        instruments = make_instruments(self.settings.instruments, store, self.on_wait)
         return {
             model.name: Conditions(
                 store, self.sources[model.name], self.settings.engine, self.samples, instruments
@@ -381,6 +385,7 @@ def make_plan(config: pytest.Config) -> Plan:
         scorecard=_writable(given.one("--scorecard")),
         pick=config.getoption("--pick"),
         notes=notes,
+        on_wait=lambda text: config.stash[DISPLAY].wait(text),
     )
     seen = any(method.calibrated for method in methods)
     for name in dict.fromkeys(draw.given for draw in seeded):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Generator
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,14 +13,15 @@ import pytest
 from unicomp import churn, record
 from unicomp.decision import STATUS, allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
-from unicomp.errors import StoreError
+from unicomp.errors import StoreError, described
 from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
 from unicomp.looks import look_again
-from unicomp.plugin import environment
+from unicomp.plugin import environment, hooks
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
 from unicomp.plugin.options import PLAN, Plan
+from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy
 from unicomp.report import json as json_report
 from unicomp.report import terminal
@@ -121,6 +123,14 @@ def _cause(report: pytest.TestReport) -> str:
     return line.removeprefix("Failed: ")
 
 
+def _place(error: BaseException) -> str:
+    """The file and line of a hook's function in which an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.name == hooks.pytest_unicomp_report.__name__]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Open the ledger where reports arrive."""
@@ -163,8 +173,23 @@ class _Reporter:
                 record.write(plan.scorecard)
             except StoreError as error:
                 self._problems.append(str(error))
+        self._report(*self._result)
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = STATUS["shut" if self._problems else card.decision]
+
+    def _report(self, card: Scorecard, findings: Findings) -> None:
+        """Call the formats of the user; one that fails is a problem, which shuts the gate."""
+        try:
+            self._config.hook.pytest_unicomp_report(
+                scorecard=card, findings=findings, config=self._config
+            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit and pytest.exit would end with a status of theirs
+            self._problems.append(
+                f"{_place(error)}: the report failed ({described(error)}), and this run with it: "
+                "mend the hook"
+            )
 
     def _judged(self, plan: Plan, grid: Grid, ledger: Ledger) -> Scorecard:
         """The scorecard, after looking up and remembering earlier looks at the candidates."""
@@ -193,7 +218,14 @@ class _Reporter:
         store = next(iter(plan.conditions.values())).store
         try:
             churn.remember(store, card.rows)
-            numbers, changes = look_again(store, card.rows, card.metrics, profiles, plan.policy)
+            numbers, changes = look_again(
+                store,
+                card.rows,
+                card.metrics,
+                profiles,
+                plan.policy,
+                on_wait=self._config.stash[DISPLAY].wait,
+            )
         except StoreError as error:
             self._problems.append(str(error))
             return card

@@ -1,8 +1,13 @@
 """What a run is doing, how far it is and when it will be done: while it works.
 
+Everything goes through one `Display`: what is being done, what is waited for, and what is counted.
 A terminal has one line that is replaced. Anywhere else, such as in a file or under CI, a line is
-printed after a few seconds, and then from time to time. With pytest-xdist the workers write their
-shares into files, and the controller reports them together.
+printed after a few seconds, then from time to time, and at once when the run has to wait for
+another process or when its end is first known. With pytest-xdist the workers write their shares
+into files, and the controller reports them together.
+
+This module is imported before the rest of the plugin, which takes seconds on a slow machine. So it
+imports little.
 """
 
 from __future__ import annotations
@@ -18,17 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unicomp.forecast import Counts, Forecast, Share, rough
-from unicomp.plugin.grid import GRID
-from unicomp.plugin.options import PLAN
-from unicomp.spec import CheckpointId
-from unicomp.store import write_atomically
+from unicomp.forecast import Expected, Forecast, Share, rough
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from unicomp.spec import CheckpointId
+
 FIRST, MOST = 5.0, 30.0
-"""Seconds until the first line, and at most between two, where there is no terminal."""
+"""Seconds from the start of the process to the first line, and at most between two, where there is
+no terminal."""
+TICK = 0.3
+"""Seconds between two looks at what is being done."""
+FRESH = 60.0
+"""The seconds of a process that has run nothing else before; it counts from its start."""
+_STARTING = "starting"
 _COLLECTING = "collecting tests"
 
 
@@ -38,12 +47,12 @@ class Display:
     Create it before pytest captures output, so that its copy of the error stream is the terminal.
     """
 
-    def __init__(self, sink: Callable[[Share], None], every: Callable[[int], float]) -> None:
-        """`sink` shows the share; the n-th time `every(n)` seconds after the time before."""
-        self.share = Share(doing=_COLLECTING)
+    def __init__(self, sink: Callable[[Share], None]) -> None:
+        """`sink` shows the share, again and again, and at once when something is waited for."""
+        self.share = Share(doing=_STARTING)
         self._sink = sink
-        self._every = every
-        self._end = threading.Event()
+        self._wake = threading.Event()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -56,9 +65,18 @@ class Display:
         """Note what is being done; an empty text is the end of it."""
         self.share.doing = text
 
-    def count(self, checkpoint: CheckpointId, benchmark: str, done: int, total: int) -> None:
+    def wait(self, text: str) -> None:
+        """Show what is waited for; an empty text is the end of the wait."""
+        self.share.waiting = text
+        self._wake.set()
+
+    def count(self, checkpoint: CheckpointId, benchmark: str, done: float, total: int) -> None:
         """Note that `done` of `total` items of a benchmark are answered."""
         self.share.note("/".join(checkpoint), benchmark, done, total, time.monotonic())
+
+    def count_rounds(self, checkpoint: CheckpointId, load: str, done: float, total: int) -> None:
+        """Note that `done` of `total` rounds of a load are timed."""
+        self.share.rounds.note("/".join(checkpoint), load, done, total, time.monotonic())
 
     def finish(self, checkpoint: CheckpointId) -> None:
         """Note that a checkpoint has answered everything."""
@@ -66,50 +84,102 @@ class Display:
 
     def close(self) -> None:
         """Show nothing more."""
-        self._end.set()
+        self._closed = True
+        self._wake.set()
         self._thread.join()
 
     def _run(self) -> None:
-        turn = 0
-        while not self._end.wait(self._every(turn)):
-            turn += 1
+        while not self._closed:
             with suppress(RuntimeError):  # the share changed while it was read: next time
                 self._sink(self.share)
+            self._wake.wait(TICK)
+            self._wake.clear()
+
+
+class Timetable:
+    """When a line is printed where there is no terminal."""
+
+    def __init__(self, start: float) -> None:
+        """`start` is the moment in `time.monotonic` from which the run counts."""
+        self._start = start
+        self._due = FIRST
+        self._lines = 0
+        self._waits: list[str] = []
+        self._known = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    def is_due(self, waits: list[str], known: bool) -> bool:
+        """Whether a line is due; it is then taken as printed.
+
+        `waits` are what is waited for, and `known` is set once the end of the run is known.
+        """
+        new = any(wait not in self._waits for wait in waits)
+        self._waits = waits
+        changed = known and not self._known and self._lines > 0
+        if self.age < self._due and not new and not changed:
+            return False
+        self._known = self._known or known
+        self._due = self.age + min(10.0 + 2 * self._lines, MOST)
+        self._lines += 1
+        return True
 
 
 class Reporter:
     """Shows the shares of all processes on the copy of an error stream."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self) -> None:
         self._descriptor = os.dup(2)
-        self.watched = os.isatty(self._descriptor) and not os.environ.get("CI")
+        self._watched = os.isatty(self._descriptor) and not os.environ.get("CI")
         self._folder: Path | None = None
-        self._tests = 0
-        self._start = time.monotonic()
+        self._expected: Expected | None = None
+        self._collected = 0
+        self._ended = 0
+        self._timetable = Timetable(time.monotonic() - _age())
         self._line = _Line(self._descriptor)
+
+    def expect(self, expected: Expected) -> None:
+        """Note the work of the run, once its tests are collected."""
+        self._expected = expected
 
     def __call__(self, own: Share) -> None:
         """Show what the processes are doing, if they are doing anything."""
-        shares = self._shares() or [own]
-        doing = list(dict.fromkeys(share.doing for share in shares if share.doing))
-        text = "; ".join([*doing, *self._forecast(shares)])
-        if self.watched:
-            self._line.show(text if doing and doing != [_COLLECTING] else "")
-        elif text:
-            taken = rough(time.monotonic() - self._start)
-            below = "\n" if self._tests else ""  # pytest's line of dots
+        shares = [*self._shares(), own]
+        waits = list(dict.fromkeys(share.waiting for share in shares if share.waiting))
+        doing = dict.fromkeys(share.doing for share in shares if not share.waiting)
+        found, seconds = self._forecast(shares)
+        if self._watched:  # of collecting, pytest shows a line of its own
+            shown = waits or not doing.keys() <= {"", _STARTING, _COLLECTING}
+            # a narrow terminal cuts the end off
+            self._line.show("; ".join(filter(None, [*waits, found, *doing])) if shown else "")
+            return
+        text = "; ".join(filter(None, [*waits, *doing, found]))
+        if text and self._timetable.is_due(waits, seconds is not None):
+            below = "\n" if self._ended else ""  # pytest's line of dots
+            line = f"{below}[unicomp, after {rough(self._timetable.age)}] {text}\n"
             with suppress(OSError):
-                os.write(self._descriptor, f"{below}[unicomp, after {taken}] {text}\n".encode())
+                os.write(self._descriptor, line.encode())
 
     def close(self) -> None:
         """Remove the line and close the stream."""
         self._line.close()
         os.close(self._descriptor)
 
+    def pytest_itemcollected(self) -> None:
+        """Count the tests that are collected."""
+        self._collected += 1
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write out what pytest has printed so far, which a file would show much later."""
+        session.config.get_terminal_writer().flush()
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the tests that have ended."""
-        self._tests += report.when == "teardown"
+        self._ended += report.when == "teardown"
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -120,25 +190,22 @@ class Reporter:
         paths = sorted(self._folder.glob("share-*.json")) if self._folder else []
         return [Share.from_json(path.read_text(encoding="utf-8")) for path in paths]
 
-    def _forecast(self, shares: Sequence[Share]) -> list[str]:
-        """How far the run is: in items, or in tests if none of them asks for answers."""
-        grid, plan = self._config.stash.get(GRID, None), self._config.stash[PLAN]
-        if grid is None:
-            return []
-        planned: Counts = {}
-        for row in (row for rows in grid.rows.values() for row in rows if row.unit is None):
-            count = grid.there.get(row.model, {}).get(row.benchmark)
-            if count is not None:
-                count = min(count, plan.samples or count)
-                planned.setdefault("/".join(row.checkpoint), {})[row.benchmark] = count
-        found = Forecast.of(planned, shares)
-        if found.total:
-            return [f"{found}{_at(found.seconds)}"]
-        if not grid.checkpoints:
-            return []
-        done, total = self._tests, max(len(grid.checkpoints), self._tests)
-        taken = time.monotonic() - self._start
-        return [f"{done} of {total} tests{_at(taken / done * (total - done) if done else None)}"]
+    def _forecast(self, shares: Sequence[Share]) -> tuple[str, float | None]:
+        """How far the run is, and the seconds left if they are known.
+
+        It is counted in items and rounds; in tests where no items are asked.
+        """
+        if self._expected is None:
+            return (f"{self._collected:,} so far" if self._collected else ""), None
+        found = Forecast.of(self._expected, shares)
+        if found.items.total:
+            return f"{found}{_at(found.seconds)}", found.seconds
+        if not self._expected.tests:
+            return "", None
+        done, total = self._ended, max(self._expected.tests, self._ended)
+        seconds = self._timetable.age / done * (total - done) if done else found.seconds
+        counted = ", ".join(filter(None, [f"{done:,} of {total:,} tests", str(found)]))
+        return f"{counted}{_at(seconds)}", seconds
 
 
 def _at(seconds: float | None) -> str:
@@ -195,24 +262,62 @@ class _Line:
         self._progress.start()
 
 
+class _ShareFile:
+    """Writes the share of a worker into a file: every second, and at once when it waits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting = ""
+        self._due = 0.0
+
+    def __call__(self, share: Share) -> None:
+        from unicomp.store import write_atomically
+
+        now = time.monotonic()
+        if now >= self._due or share.waiting != self._waiting:
+            self._due, self._waiting = now + 1.0, share.waiting
+            write_atomically(self._path, share.to_json())
+
+
+def _age() -> float:
+    """The seconds that this process has been starting; 0 if it has run something else before."""
+    import psutil
+
+    age: float = time.time() - psutil.Process().create_time()
+    return age if 0 <= age < FRESH else 0.0
+
+
 DISPLAY = pytest.StashKey[Display]()
-_REPORTER = pytest.StashKey[Reporter]()
+REPORTER = pytest.StashKey[Reporter]()
+"""Only on the process that reports."""
+
+
+def start(config: pytest.Config) -> None:
+    """Begin to show what is going on, before anything else is imported."""
+    config.stash[REPORTER] = reporter = Reporter()
+    config.pluginmanager.register(reporter, "unicomp-progress")
+    config.stash[DISPLAY] = display = Display(reporter)
+    config.add_cleanup(reporter.close)
+    config.add_cleanup(display.close)
+
+
+def stop(config: pytest.Config) -> None:
+    """Show nothing more: another session goes on in this process."""
+    config.stash[DISPLAY].close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to show what is going on; a worker writes it into a file."""
+    """Write what a worker is doing into a file."""
     if (given := getattr(config, "workerinput", None)) is not None:
         path = Path(given["unicomp_folder"]) / f"share-{given['workerid']}.json"
-        config.stash[DISPLAY] = Display(
-            lambda share: write_atomically(path, share.to_json()), lambda turn: 1.0
-        )
-        return
-    config.stash[_REPORTER] = reporter = Reporter(config)
-    config.pluginmanager.register(reporter, "unicomp-progress")
-    rarely = [FIRST, *(min(10.0 + 2 * turn, MOST) for turn in range(11))]
-    config.stash[DISPLAY] = Display(
-        reporter, lambda turn: 0.3 if reporter.watched else rarely[min(turn, len(rarely) - 1)]
-    )
+        config.stash[DISPLAY] = display = Display(_ShareFile(path))
+        config.add_cleanup(display.close)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Note that tests are collected."""
+    session.config.stash[DISPLAY].show(_COLLECTING)
 
 
 @pytest.hookimpl(trylast=True)
@@ -221,9 +326,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[DISPLAY].begin()
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Close the display."""
-    if display := config.stash.get(DISPLAY, None):
-        display.close()
-    if reporter := config.stash.get(_REPORTER, None):
-        reporter.close()
+@pytest.hookimpl(optionalhook=True, trylast=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """On the controller: note that the work begins."""
+    node.config.stash[DISPLAY].begin()

@@ -98,7 +98,7 @@ class Renderer:
         if not clusters:
             raise AbsentError(
                 f"benchmark {definition.benchmark.name}: {definition.dataset} in "
-                f"{definition.source.name} has no rows"
+                f"{definition.rows.name} has no rows"
             )
         names = list(clusters)
         random.Random(SAMPLING_SEED).shuffle(names)

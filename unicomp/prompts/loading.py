@@ -53,16 +53,16 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
         settings["dataset_name"] = config
     if where := definition.benchmark.where:
         settings["process_docs"] = _selecting(where, settings.get("process_docs"))
-    if definition.source.folder is not None:
+    if definition.rows.folder is not None:
         options = settings.pop("dataset_kwargs", None) or {}
         splits = {definition.split, definition.fewshot_split} - {None}
         settings["custom_dataset"] = lambda **metadata: _local_rows(
-            definition.source.path(definition.dataset),
+            definition.rows.path(definition.dataset),
             settings.get("dataset_name"),
             splits,
             options,
         )
-    elif revision := definition.source.revision(definition.dataset):
+    elif revision := definition.rows.revision(definition.dataset):
         options = settings.get("dataset_kwargs") or {}
         settings["dataset_kwargs"] = {**options, "revision": revision}
     if settings.get("output_type") == "generate_until":
@@ -77,7 +77,7 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
 
 def _explained(definition: Definition, error: Exception) -> UnicompError:
     """The error for rows that cannot be had, with the reason in one line."""
-    name, source = definition.benchmark.name, definition.source
+    name, source = definition.benchmark.name, definition.rows
     reason = first_line(error.__cause__ or error)
     if source.folder is None:
         return EngineError(

@@ -46,7 +46,7 @@ def size_of(definition: Definition) -> Size | None:
     Rows of the hub are counted in its local cache, else the lock may have their number.
     """
     try:
-        folder = _folder(definition.source, definition.dataset)
+        folder = _folder(definition.rows, definition.dataset)
         if folder is not None and (found := _counted(definition, folder)) is not None:
             return found
         return _locked(definition)
@@ -132,7 +132,7 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
 
 def _locked(definition: Definition) -> Size | None:
     """The number of rows in the lock, where all of them are items of their own."""
-    pin, bench = definition.source.pin(definition.dataset), definition.benchmark
+    pin, bench = definition.rows.pin(definition.dataset), definition.benchmark
     if pin is None or bench.where or bench.cluster or definition.named_files:
         return None
     configs = definition.declared_configs

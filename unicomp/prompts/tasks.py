@@ -2,8 +2,9 @@
 
 A task is a YAML file in lm-eval's format: one of lm-eval's own, or one in the suite's folder. Its
 `dataset_path` names a data set of the hub; the source decides where its rows are read, so one task
-serves the hub, a mirror and the embedded rows. The embedded model knows only prompts of its own
-world: `fixtures/embedded/tasks/TASK.yaml` changes a task's prompts to them.
+serves the hub, a mirror and the embedded rows. If it starts with `./`, it is a folder beside the
+task file, whatever the source: a benchmark that brings its own rows. The embedded model knows only
+prompts of its own world: `fixtures/embedded/tasks/TASK.yaml` changes a task's prompts to them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ EMBEDDED_TOKENS = 128
 
 WINDOW = 4096
 """Tokens of a perplexity window, as in the paper; fewer if the model's context is shorter."""
+
+
+BESIDE = "./"
+"""A `dataset_path` that starts so is relative to the folder of its task file."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -121,17 +126,36 @@ class Definition:
 
     @property
     def dataset(self) -> str:
-        """The data set's id on the hub."""
+        """The data set's id on the hub, or the path of its folder below that of `rows`."""
         if "dataset_path" not in self.settings:
             raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
-        return str(self.settings["dataset_path"])
+        return str(self.settings["dataset_path"]).removeprefix(BESIDE)
+
+    @cached_property
+    def rows(self) -> Source:
+        """The source of the rows: the folder of the task file if they lie there, else `source`."""
+        if not self.brings_rows:
+            return self.source
+        naming = [path for path, content in self._contents if "dataset_path" in content]
+        folder = naming[-1].parent
+        if not (folder / self.dataset).is_dir():
+            raise SpecError(
+                f"benchmark {self.benchmark.name}: {naming[-1]} names the rows "
+                f"{BESIDE}{self.dataset}, and there is no folder {folder / self.dataset}"
+            )
+        return Source(str(folder))
+
+    @property
+    def brings_rows(self) -> bool:
+        """Whether the rows lie beside the task file, so that no source has to have them."""
+        return str(self.settings.get("dataset_path", "")).startswith(BESIDE)
 
     @property
     def declared_configs(self) -> tuple[str | None, ...]:
         """The data set's configurations that the benchmark consists of on this source."""
         if not self.benchmark.configs:
             return (self.settings.get("dataset_name"),)
-        return self.source.configs(self.dataset, self.benchmark.configs)
+        return self.rows.configs(self.dataset, self.benchmark.configs)
 
     @cached_property
     def configs(self) -> tuple[str | None, ...]:
@@ -145,7 +169,7 @@ class Definition:
         """Configuration → the rows that the source lacks; empty if the task names files."""
         if self.named_files:
             return {}
-        return self.source.lacks(self.dataset, self.declared_configs, self.splits)
+        return self.rows.lacks(self.dataset, self.declared_configs, self.splits)
 
     @property
     def named_files(self) -> dict[str, tuple[str, ...]]:
@@ -164,7 +188,7 @@ class Definition:
         if not self.benchmark.configs or not absent:
             return None
         return (
-            f"the dataset root {self.source.name} lacks {len(absent)} of the "
+            f"the dataset root {self.rows.name} lacks {len(absent)} of the "
             f"{len(self.declared_configs)} configurations of {self.dataset}: {', '.join(absent)}"
         )
 
@@ -220,19 +244,19 @@ class Definition:
         """
         declared, lacking = self.declared_configs, self._lacking
         if len(lacking) == len(declared):
-            lacks = f"the dataset root {self.source.name} lacks {self.dataset}"
+            lacks = f"the dataset root {self.rows.name} lacks {self.dataset}"
             raise AbsentError(next(iter(lacking.values()), lacks))
         for pattern in chain.from_iterable(self.named_files.values()):
-            self.source.check_file(self.dataset, pattern)
-            if self.source.is_embedded and self.benchmark.where:
-                self.source.check_rows(self.dataset, pattern, self.benchmark.where)
+            self.rows.check_file(self.dataset, pattern)
+            if self.rows.is_embedded and self.benchmark.where:
+                self.rows.check_rows(self.dataset, pattern, self.benchmark.where)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned rows of the hub.
 
         `digest` gives the SHA-256 of a file.
         """
-        rows = self.source.identity(self.dataset, digest)
+        rows = self.rows.identity(self.dataset, digest)
         if rows is None:
             return None
         code = [path for text in self.files for path in _functions(text)]

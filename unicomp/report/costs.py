@@ -6,13 +6,15 @@ in the store again. An estimate and a published figure come with their basis in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from unicomp.findings.costs import CompressionCost
+from unicomp.report.efficiency import DISTURBED, beside_other_work
 from unicomp.report.tables import full_name, plain
 from unicomp.units import amount
 
@@ -38,10 +40,16 @@ def table(costs: Sequence[CompressionCost]) -> Table:
 
 
 def notes(costs: Sequence[CompressionCost]) -> Iterator[str]:
-    """Lines with the basis of the figures, and the checkpoints that have another base model."""
+    """Lines on disturbed builds, on other base models, and with the basis of the figures."""
     bases: dict[str, list[str]] = {}
     for cost in costs:
         label = _label(cost, costs)
+        if (found := _disturbed(cost)) is not None:
+            alone = amount(found["cpu_seconds"], "s")
+            yield escape(
+                f"{DISTURBED} {label} was {beside_other_work(found['other_load'])}; its own work "
+                f"took {alone} of processor time"
+            )
         if cost.judged_against:
             yield escape(
                 f"{label} was made from {cost.base}, and is judged against {cost.judged_against}"
@@ -52,6 +60,11 @@ def notes(costs: Sequence[CompressionCost]) -> Iterator[str]:
     for basis, labels in bases.items():
         whose = ", ".join(labels)
         yield f"[dim]{escape(plain(f'{whose}, {basis}'))}[/]"
+
+
+def _disturbed(cost: CompressionCost) -> Mapping[str, Any] | None:
+    """What was measured of a build, if other work may have made it longer."""
+    return cost.measured if cost.measured and cost.measured.get("shared_machine") else None
 
 
 def _label(cost: CompressionCost, costs: Sequence[CompressionCost]) -> str:
@@ -68,7 +81,7 @@ def _lines(label: str, cost: CompressionCost) -> Iterator[tuple[str, ...]]:
         yield (
             label,
             "measured",
-            _written(found["seconds"], "s"),
+            _written(found["seconds"], "s") + (f" {DISTURBED}" if _disturbed(cost) else ""),
             _written(found.get("peak_rss_bytes"), "bytes"),
             _written(found.get("peak_accelerator_bytes"), "bytes"),
             "",

@@ -16,10 +16,12 @@ from unicomp.report.tables import empty_table, full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import BENCH_PREFIX
 from unicomp.units import amount, interval
-from unicomp.verdict import Row
+from unicomp.verdict import OTHER_LOAD, Row
 
 _OPEN = "~"
 _UNREALISED = "*"
+DISTURBED = "†"
+"""Marks the time of a build that ran beside other work."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,12 @@ def _probes(card: Scorecard, rows: Sequence[Row]) -> Table:
 def _cell(row: Row) -> Text:
     assert row.score is not None
     unit = row.unit or ""
-    cell = Text(amount(row.score, unit))
+    cell = Text(amount(row.score, unit) + (f" {DISTURBED}" if OTHER_LOAD in row.details else ""))
     if (tail := row.details.get("p95")) is not None:
         cell.append(f"\np95 {amount(tail, unit)}", style="dim")
     if row.retention is None or row.method == "dense":
-        if row.verdict == "fail" and row.budget is not None:
-            cell.append(f"\nover {amount(row.budget, unit)}", style="bold red")
+        if row.verdict in _OVER and row.budget is not None:
+            cell.append(f"\nover {amount(row.budget, unit)}", style=_OVER[row.verdict])
         return cell
     style = {"fail": "bold red", "undecided": "yellow"}.get(row.verdict, "green")
     mark = {"fail": " ✗", "undecided": " ?"}.get(row.verdict, "")
@@ -103,6 +105,14 @@ def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Tit
     yield Titled(f"Efficiency of {found[0].model}: % of the best among {', '.join(longest)}", table)
 
 
+_OVER = {"fail": "bold red", "undecided": "yellow"}
+
+
+def beside_other_work(load: float) -> str:
+    """How much other work took while a checkpoint was built."""
+    return f"built beside other work, which took {100 * load:.0f} % of the processors"
+
+
 def notes(card: Scorecard) -> Iterator[str]:
     """Notes on the figures: differences within the noise, unrealised gains."""
     rows = [row for row in card.rows if row.unit is not None]
@@ -113,6 +123,11 @@ def notes(card: Scorecard) -> Iterator[str]:
         )
     if any(row.realised is False for row in rows):
         yield f"{_UNREALISED} not realised: the expected gain of the format was not measured"
+    if loads := [row.details[OTHER_LOAD] for row in rows if OTHER_LOAD in row.details]:
+        yield (
+            f"{DISTURBED} {beside_other_work(max(loads))} at most: it would be shorter alone, and "
+            "above its budget it is undecided; remove the checkpoint to build it again"
+        )
     if any(row.benchmark.startswith(BENCH_PREFIX) for row in rows):
         yield (
             f"{BENCH_PREFIX[:-1].replace('_', ' ')}: measured by `vllm bench`, one checkpoint "
@@ -134,7 +149,9 @@ def describe(row: Row) -> str:
     unit = row.unit or ""
     if row.retention is None:
         limit = "no budget" if row.budget is None else f"budget {amount(row.budget, unit)}"
-        return f"{amount(row.score, unit)}, {limit}"
+        load = row.details.get(OTHER_LOAD)
+        beside = "" if load is None else f", {beside_other_work(load)}"
+        return f"{amount(row.score, unit)}, {limit}{beside}"
     assert row.low is not None
     assert row.high is not None
     return (

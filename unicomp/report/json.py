@@ -25,11 +25,9 @@ from typing import Any
 
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
-from unicomp.scorecard import Scorecard, Work
+from unicomp.scorecard import SCHEMA, Scorecard, Work
 from unicomp.store import write_atomically
 from unicomp.verdict import MetricRow, Row
-
-SCHEMA = "unicomp/scorecard/3"
 
 
 def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:

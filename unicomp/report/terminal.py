@@ -70,11 +70,7 @@ def render(card: Scorecard, findings: Findings, *, width: int, color: bool) -> l
 
 def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     """All that is shown: tables, and lines with markup."""
-    for model in card.models:
-        yield f"[bold]{escape(_title(card, model))}"
-        found = {row.metric for row in card.metrics if row.model == model}
-        for metrics in columns(found) if found else ():
-            yield _table(card, model, metrics)
+    yield from tables(card)
     yield from calibrations.effects(findings.calibration_effects)
     yield from calibrations.spreads(findings.seed_spreads)
     yield from _beside(card)
@@ -103,7 +99,21 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
     yield from map(printable, decision.lines(card, findings))
-    yield f"[bold {_DECISIONS[card.decision]}]the gate is {card.decision}"
+    yield decided(card)
+
+
+def tables(card: Scorecard) -> Iterator[str | Table]:
+    """The tables of the metrics, with a title for each model."""
+    for model in card.models:
+        yield f"[bold]{escape(_title(card, model))}"
+        found = {row.metric for row in card.metrics if row.model == model}
+        for metrics in columns(found) if found else ():
+            yield _table(card, model, metrics)
+
+
+def decided(card: Scorecard) -> str:
+    """The line of the decision, with its colour."""
+    return f"[bold {_DECISIONS[card.decision]}]the gate is {card.decision}"
 
 
 def _dim(line: str) -> str:

@@ -1,0 +1,202 @@
+"""What a run is doing, how far it is and when it will be done, also into a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from unicomp.forecast import Expected, Share
+from unicomp.machine.waiting import holder_of
+from unicomp.plugin import progress
+from unicomp.plugin.progress import FIRST, MOST, Display, Reporter, Timetable
+from unicomp.spec import CheckpointId
+
+DENSE = CheckpointId("m", "dense", "none")
+ITEMS = Expected(items={"/".join(DENSE): {"easy": 100}}, tests=1)
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def written(monkeypatch, tmp_path, clock):
+    """A reporter whose error stream is a file, and the lines in it."""
+    with (tmp_path / "log").open("w") as stream:
+        monkeypatch.setattr(progress.os, "dup", lambda _: os.open(stream.name, os.O_WRONLY))
+        monkeypatch.setattr(progress, "_age", lambda: 0.0)
+        reporter = Reporter()
+    lines = lambda: (tmp_path / "log").read_text().splitlines()  # noqa: E731
+    yield SimpleNamespace(reporter=reporter, lines=lines)
+    reporter.close()
+
+
+def test_a_short_run_prints_nothing(written, clock):
+    written.reporter(Share(doing="collecting tests"))
+    clock.now += FIRST - 0.1
+    written.reporter(Share(doing="collecting tests"))
+    assert written.lines() == []
+
+
+def test_a_line_says_what_is_done_how_far_it_is_and_when_it_will_be_done(written, clock):
+    written.reporter.expect(ITEMS)
+    share = Share(doing="m/dense: answering easy, 10 of 100 items")
+    share.note("/".join(DENSE), "easy", 0, 100, clock.now)
+    clock.now += 6
+    share.note("/".join(DENSE), "easy", 10, 100, clock.now)
+    written.reporter(share)
+    (line,) = written.lines()
+    assert re.fullmatch(
+        r"\[unicomp, after 6 s\] m/dense: answering easy, 10 of 100 items; "
+        r"10 of 100 items of the run, done in about 54 s, at \d\d:\d\d",
+        line,
+    )
+
+
+def test_what_is_waited_for_is_printed_at_once_and_once(written, clock):
+    share = Share(doing="m/dense: reading", waiting="m/dense: waiting for process 7 to measure it")
+    clock.now += 1
+    for _ in range(3):
+        written.reporter(share)
+    assert written.lines() == ["[unicomp, after 1 s] m/dense: waiting for process 7 to measure it"]
+
+
+def test_the_end_is_printed_as_soon_as_it_is_known(written, clock):
+    written.reporter.expect(ITEMS)
+    share = Share(doing="loading")
+    clock.now += FIRST
+    written.reporter(share)
+    assert written.lines()[-1].endswith("0 of 100 items of the run, the time left is not known yet")
+    share.note("/".join(DENSE), "easy", 0, 100, clock.now)
+    clock.now += 1
+    share.note("/".join(DENSE), "easy", 0.5, 100, clock.now)
+    written.reporter(share)
+    assert "0 of 100 items of the run, done in about 3 min" in written.lines()[-1]
+    assert len(written.lines()) == 2
+
+
+def test_the_tests_are_counted_where_nothing_else_is(written, clock):
+    written.reporter.expect(Expected(tests=4))
+    written.reporter.pytest_runtest_logreport(SimpleNamespace(when="teardown"))
+    clock.now += 10
+    written.reporter(Share(doing="counting the operations of 4096 tokens"))
+    assert "1 of 4 tests, done in about 30 s" in written.lines()[-1]
+
+
+def test_what_pytest_printed_is_written_out_before_the_work_begins(written):
+    flushed = []
+    writer = SimpleNamespace(flush=lambda: flushed.append(True))
+    config = SimpleNamespace(get_terminal_writer=lambda: writer)
+    written.reporter.pytest_collection_finish(SimpleNamespace(config=config))
+    assert flushed
+
+
+def test_lines_become_rare_but_never_rarer_than_half_a_minute(clock):
+    timetable, moments = Timetable(clock.now), []
+    for _ in range(3000):
+        clock.now += 0.1
+        if timetable.is_due([], known=False):
+            moments.append(timetable.age)
+    gaps = [after - before for before, after in pairwise(moments)]
+    assert moments[0] == pytest.approx(FIRST, abs=0.2)
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == pytest.approx(MOST, abs=0.2)
+
+
+def test_the_workers_shares_reach_the_controller_at_once_when_they_wait(written, clock, tmp_path):
+    node = SimpleNamespace(workerinput={"unicomp_folder": str(tmp_path)})
+    written.reporter.pytest_configure_node(node)
+    worker, share = progress._ShareFile(tmp_path / "share-gw0.json"), Share(doing="loading")
+    worker(share)
+    clock.now += 0.1
+    share.doing = "answering"
+    worker(share)
+    assert Share.from_json((tmp_path / "share-gw0.json").read_text()).doing == "loading"
+    share.waiting = "waiting for process 7"
+    worker(share)
+    written.reporter(Share())
+    assert written.lines() == ["[unicomp, after 0 s] waiting for process 7"]
+
+
+def test_a_wait_wakes_the_display(monkeypatch):
+    monkeypatch.setattr(progress, "TICK", 60.0)
+    shown = []
+    display = Display(lambda share: shown.append(share.waiting))
+    try:
+        display.wait("waiting for process 7")
+        deadline = time.monotonic() + 30
+        while "waiting for process 7" not in shown and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert shown[-1] == "waiting for process 7"
+    finally:
+        display.close()
+
+
+def test_an_old_process_has_run_something_else_before(monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(progress.time, "time", lambda: now + 3600)
+    assert progress._age() == 0.0
+
+
+MEASUREMENT = """
+import sys
+from unicomp.machine import turns
+with turns.alone():
+    print("holds", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_worker_that_waits_says_so_at_once_into_the_runs_file(gate, tmp_path):
+    """Another session takes timings, so that the answers have to wait."""
+    for kind in ("responses", "scores"):  # those of other gates
+        (gate.home / kind).unlink()
+    environment, log = gate.environment() | {"TMPDIR": str(tmp_path)}, tmp_path / "log"
+    with (
+        log.open("w") as stream,
+        subprocess.Popen(
+            [sys.executable, "-c", MEASUREMENT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        ) as other,
+    ):
+        assert other.stdout.readline() == "holds\n"
+        who = holder_of(next(tmp_path.glob("unicomp-device-*.lock")))
+        run = subprocess.Popen(
+            gate.command("-q", "-n1", "-m", "knowledge", "--samples=20", "--method=dense"),
+            cwd=gate.folder,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+        )
+        deadline = time.monotonic() + 300
+        while "waiting" not in log.read_text() and time.monotonic() < deadline:
+            assert run.poll() is None, log.read_text()
+            time.sleep(0.1)
+        text = log.read_text()
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert run.wait(300) == 0, log.read_text()
+    assert f"embedded/dense: waiting for {who} to end its timings; 0 of 20 items" in text

@@ -71,10 +71,10 @@ def test_a_run_that_scores_otherwise_the_second_time_is_found():
 
 def test_the_page_changes_between_its_markers_only(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nof another day\n{END}\nafter\n")
     write(page, [taken()], 200, [1.0])
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n")
     assert text.endswith(f"\n{END}\nafter\n")
     assert "| unicomp again |" in text
-    assert "old" not in text
+    assert "of another day" not in text

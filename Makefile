@@ -27,7 +27,7 @@ EFFICIENCY = $(SUITES) -m efficiency --benchmark-quiet $(ARGS)
 CARDS = $(VENV)/retention.json $(VENV)/efficiency.json
 
 suite: $(VENV)/installed  ## run the suite on the embedded model: both parts, then one decision
-	@rm -f $(CARDS); \
+	@rm -f $(CARDS) $(CARDS:.json=.decision.json); \
 	$(RETENTION) --scorecard $(VENV)/retention.json; retention=$$?; \
 	$(EFFICIENCY) --scorecard $(VENV)/efficiency.json; efficiency=$$?; \
 	$(VENV)/bin/unicomp decide $(CARDS) --ended $$retention $$efficiency

@@ -199,6 +199,8 @@ def _run(folder: Path, samples: int) -> Taken:
                 "-q",
                 "-p",
                 "no:cacheprovider",
+                "-p",
+                "no:hypothesispytest",  # there for this project's tests only
             ),
             *(f"--method={method}" for method in METHODS),
             f"--samples={samples}",

@@ -77,33 +77,6 @@ def test_more_samples_ask_only_the_difference(new_gate, tmp_path):
     ]
 
 
-def test_a_second_run_loads_no_model_and_not_even_torch(gate):
-    gate.run("-m", "knowledge", *FEW)
-    gate.write(
-        "conftest.py",
-        "import sys\n"
-        "def pytest_sessionfinish():\n"
-        "    heavy = {'torch', 'transformers', 'lm_eval', 'llmcompressor'} & set(sys.modules)\n"
-        "    print('heavy modules:', sorted(heavy))\n",
-    )
-    run = gate.run("-m", "knowledge", *FEW, "-s")
-    assert "heavy modules: []" in run.text
-    assert all(piece["cached"] for piece in run.card["work"])
-
-
-def test_collecting_the_suite_imports_no_torch(gate):
-    gate.write(
-        "conftest.py",
-        "import sys\n"
-        "def pytest_sessionfinish():\n"
-        "    heavy = {'torch', 'transformers', 'lm_eval', 'datasets'} & set(sys.modules)\n"
-        "    print('heavy modules:', sorted(heavy))\n",
-    )
-    run = gate.run("--collect-only", "-q", "-s")
-    assert run.status == 0
-    assert "heavy modules: []" in run.text
-
-
 def test_rows_reach_junit_xml_as_plain_properties(gate):
     gate.run("-m", "knowledge", *FEW, "--junit-xml=junit.xml")
     cases = ElementTree.parse(gate.folder / "junit.xml").iter("testcase")

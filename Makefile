@@ -19,13 +19,15 @@ REAL = -k "arc_easy or piqa" --method dense --method w4a16_rtn_g64 --method fp8_
 .PHONY: suite retention efficiency test test-long lint docs vllm real real-table dist pythons
 .NOTPARALLEL:
 
-RETENTION = $(VENV)/bin/pytest suites -q -n 2 -m "not efficiency" $(ARGS)
-EFFICIENCY = $(VENV)/bin/pytest suites -q -m efficiency --benchmark-quiet $(ARGS)
+# hypothesis is needed by the tests only, and takes a while to import
+SUITES = $(VENV)/bin/pytest suites -q -p no:hypothesispytest
+RETENTION = $(SUITES) -n 2 -m "not efficiency" $(ARGS)
+EFFICIENCY = $(SUITES) -m efficiency --benchmark-quiet $(ARGS)
 # what `make suite` decides by
 CARDS = $(VENV)/retention.json $(VENV)/efficiency.json
 
 suite: $(VENV)/installed  ## run the suite on the embedded model: both parts, then one decision
-	@rm -f $(CARDS); \
+	@rm -f $(CARDS) $(CARDS:.json=.decision.json); \
 	$(RETENTION) --scorecard $(VENV)/retention.json; retention=$$?; \
 	$(EFFICIENCY) --scorecard $(VENV)/efficiency.json; efficiency=$$?; \
 	$(VENV)/bin/unicomp decide $(CARDS) --ended $$retention $$efficiency

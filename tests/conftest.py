@@ -1,7 +1,49 @@
-"""Settings of all tests."""
+"""Settings of all tests, and a Python that starts at once for those that start processes."""
+
+import sys
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
+
+from tests.warm_python import WarmPython
 
 # a busy core is no failure
 hypothesis.settings.register_profile("unicomp", deadline=None)
 hypothesis.settings.load_profile("unicomp")
+
+_WARM = pytest.StashKey[WarmPython]()
+
+
+def _warm(config: pytest.Config) -> WarmPython:
+    """The server of this session, which is started when it is first asked for."""
+    if _WARM not in config.stash:
+        config.stash[_WARM] = WarmPython()
+    return config.stash[_WARM]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Let the workers of pytest-xdist share one server."""
+    node.workerinput["warm_python"] = _warm(node.config).executable
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the server."""
+    if server := config.stash.get(_WARM, None):
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def warm_python(pytestconfig: pytest.Config) -> str:
+    """An executable like `sys.executable` that has imported the libraries already."""
+    given = getattr(pytestconfig, "workerinput", {}).get("warm_python")
+    return given or _warm(pytestconfig).executable
+
+
+@pytest.fixture(scope="module")
+def warm_children(warm_python: str) -> Iterator[None]:
+    """The processes that UniComp starts itself, such as builds, start at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python)
+        yield

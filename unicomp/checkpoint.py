@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from unicomp import catalogue, methods
-from unicomp.admission import weights
 from unicomp.catalogue import CHECKPOINT, Roots
+from unicomp.data import libraries
 from unicomp.data.model_folder import read_config
 from unicomp.data.model_source import locate, weights_identity
 from unicomp.data.sources import HUB, Source
@@ -229,7 +229,7 @@ def _preload(method: Method) -> tuple[str, ...]:
         return ()
     module = getattr(method.compress, "func", method.compress).__module__
     ours = module.startswith(f"{methods.__name__}.")  # others are not imported by their names
-    return (weights.__name__, module) if ours else (weights.__name__,)
+    return (libraries.__name__, module) if ours else (libraries.__name__,)
 
 
 def why_unsupported(model: Model, method: Method) -> str | None:

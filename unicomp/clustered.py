@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binomtest, t
+from scipy.special import bdtr, betaincinv, stdtrit
 
 from unicomp.spec import LEVEL
 from unicomp.statistics import Array, Interval, effective_number, widening
@@ -79,8 +79,8 @@ def share(marked: NDArray[np.bool_], ids: Ids, *, alike: bool = True) -> Interva
         effective = min(max(found * (1 - found) / variance, effective), n) if variance else n
     seen = found * effective
     rest = effective - seen
-    low = 0.0 if found <= 0.0 else float(beta.ppf(0.025, seen, rest + 1))
-    high = 1.0 if found >= 1.0 else float(beta.ppf(0.975, seen + 1, rest))
+    low = 0.0 if found <= 0.0 else float(betaincinv(seen, rest + 1, 0.025))
+    high = 1.0 if found >= 1.0 else float(betaincinv(seen + 1, rest, 0.975))
     return Interval(found, min(low, found), max(high, found))
 
 
@@ -90,7 +90,7 @@ def mcnemar(lost: int, gained: int) -> float:
     Items count as independent. McNemar (Psychometrika 12, 1947).
     """
     flips = lost + gained
-    return float(binomtest(lost, flips).pvalue) if flips else 1.0
+    return min(2.0 * float(bdtr(min(lost, gained), flips, 0.5)), 1.0)
 
 
 def _error(residuals: Array, ids: Ids) -> float:
@@ -101,4 +101,4 @@ def _error(residuals: Array, ids: Ids) -> float:
 
 
 def _student(ids: Ids) -> float:
-    return float(t.ppf(0.975, int(ids.max())))
+    return float(stdtrit(int(ids.max()), 0.975))

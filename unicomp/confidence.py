@@ -19,8 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import stdtrit
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri, stdtrit
 
 from unicomp.spec import LEVEL
 from unicomp.statistics import Interval, Statistic, effective_number, jackknife, widening
@@ -74,10 +73,10 @@ def _p_value(margin: Callable[[float], float]) -> float:
 
     def clipped(z: float) -> float:
         # in standard errors, in which limits move almost linearly
-        return max(min(margin(float(norm.sf(z))), 10.0), -10.0)
+        return max(min(margin(float(ndtr(-z))), 10.0), -10.0)
 
-    least, most = (float(norm.isf(level)) for level in (_LARGEST, _SMALLEST))
-    return float(norm.sf(brentq(clipped, least, most, xtol=1e-3)))
+    least, most = (float(-ndtri(level)) for level in (_LARGEST, _SMALLEST))
+    return float(ndtr(-brentq(clipped, least, most, xtol=1e-3)))
 
 
 # -- independent items, right or wrong ----------------------------------------------------------
@@ -146,7 +145,7 @@ class PairedShares:
         down = np.where(baseline > 0, candidate - low * baseline, candidate)
         up = np.where(baseline > 0, high * baseline, _most(candidate, n, level)) - candidate
         drift = (candidate - estimate * baseline) / np.where(baseline > 0, baseline, 1.0)
-        drift *= norm.isf(level) * np.sqrt(baseline * (1 - baseline) / n)
+        drift *= -ndtri(level) * np.sqrt(baseline * (1 - baseline) / n)
         below, above = (
             float(np.sqrt(np.sum(side**2) + np.sum(drift**2))) / total for side in (down, up)
         )
@@ -226,7 +225,7 @@ def _score_limits(
 
     `same` is the value of a candidate that is like its baseline; `least` and `most` bracket all.
     """
-    z = float(norm.isf(level))
+    z = float(-ndtri(level))
     inside = min(max(estimate, least), most)
 
     def limit(target: float, below: float, above: float, correction: float) -> float:
@@ -285,7 +284,7 @@ def _standardized(distance: float, variance: float, n: float, correction: float)
 
 def _most(share: Array, n: Array, level: float) -> Array:
     """The upper limit of a share of n items, by Wilson's score interval."""
-    z = norm.isf(level)
+    z = -ndtri(level)
     centre = share + z**2 / (2 * n)
     slack = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return np.asarray((centre + slack) / (1 + z**2 / n))
@@ -414,7 +413,7 @@ class Stated:
 
     def limits(self, level: float = LEVEL) -> Interval:
         """The limits at a level, from those at 2.5 %."""
-        scale = float(norm.isf(level) / norm.isf(LEVEL))
+        scale = float(ndtri(level) / ndtri(LEVEL))
         if not 0 < self.low <= self.estimate <= self.high < math.inf:
             low = self.estimate - scale * (self.estimate - self.low)
             return Interval(self.estimate, low, self.estimate + scale * (self.high - self.estimate))
@@ -456,7 +455,7 @@ class Joint:
         counts as 0.
         """
         found = [(part.weight, part.evidence.limits(level)) for part in self.parts]
-        z = float(norm.isf(level))
+        z = float(-ndtri(level))
         drift = math.fsum((z * part.drift) ** 2 for part in self.parts)
         below = [weight * (one.estimate - one.low) for weight, one in found]
         above = [weight * (one.high - one.estimate) for weight, one in found]

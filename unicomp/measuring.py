@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -156,9 +156,10 @@ class RecordLog:
         self._keys: dict[str, str | None] = {}
         self.errors: dict[str, UnicompError] = {}
         """Benchmark → why its records have no key, for example because its rows are missing."""
+        code = code_digests(conditions.store)
         for bench in benchmarks:
             try:
-                self._keys[bench.name] = records_key(checkpoint, bench, conditions)
+                self._keys[bench.name] = records_key(checkpoint, bench, conditions, code)
             except UnicompError as error:
                 self.errors[bench.name] = error
 
@@ -177,11 +178,17 @@ class RecordLog:
             self._store.remember(SCORES, key, asdict(records))
 
 
-def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Conditions) -> str | None:
+def records_key(
+    checkpoint: Checkpoint,
+    benchmark: Benchmark,
+    conditions: Conditions,
+    code: Sequence[str] | None = None,
+) -> str | None:
     """The key of a benchmark's records; None if they must be read in the responses again.
 
     That is so if its rows cannot be identified offline, or if its scorer is not part of UniComp:
-    the code it depends on is not known.
+    the code it depends on is not known. `code` has the digests of the files that turn responses
+    into records; None: they are read here.
     """
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
@@ -192,10 +199,10 @@ def records_key(checkpoint: Checkpoint, benchmark: Benchmark, conditions: Condit
         {
             **engine_identity(checkpoint, conditions.engine),
             "definition": identity,
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": _versions(),
             "scorer": repr(scorer),
             "instruments": None if callable(scorer) else conditions.instruments.identity,
-            "code": [digest(path) for path in _code()],
+            "code": code_digests(conditions.store) if code is None else list(code),
             "samples": conditions.samples,
         }
     )
@@ -218,6 +225,17 @@ _LIBRARIES = (
     "latex2sympy2-extended",
 )  # fmt: skip
 """Distributions that read rows and answers; lm-eval is part of the engine's identity."""
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Their versions, read once: each is a file."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+def code_digests(store: Store) -> list[str]:
+    """The SHA-256 of each file that decides how responses become records."""
+    return [store.digest_of(path) for path in _code()]
 
 
 def _code() -> list[Path]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -61,8 +62,14 @@ def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str,
     return {
         "checkpoint": checkpoint.key,
         **engine.identity(checkpoint.model),
-        "versions": {name: version(name) for name in ("torch", "transformers", "lm-eval")},
+        "versions": _versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """The versions of the libraries that answer, read once: each is a file."""
+    return {name: version(name) for name in ("torch", "transformers", "lm-eval")}
 
 
 class ResponseLog:

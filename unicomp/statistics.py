@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri, ndtri
-from scipy.stats import norm, t
+from scipy.special import chdtri, ndtri, stdtrit
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
@@ -152,7 +151,7 @@ def blurred(ratio: Interval, error: float) -> Interval:
     `error` is the standard deviation of that error's logarithm. The distances of the logarithms add
     in quadrature, each side separately, as in `combine`.
     """
-    slack = float(norm.ppf(0.975)) * error
+    slack = float(ndtri(0.975)) * error
     with np.errstate(divide="ignore"):  # a limit of 0 stays 0
         low, estimate, high = np.log([ratio.low, ratio.estimate, ratio.high])
     down, up = np.hypot(estimate - low, slack), np.hypot(high - estimate, slack)
@@ -173,7 +172,7 @@ def _from_logarithms(found: Interval, deviations: Array) -> Interval:
     low, high = min(found.low, found.estimate), max(found.high, found.estimate)
     if n < FEW_PAIRS:
         error = float(np.std(deviations, ddof=1)) / math.sqrt(n)
-        slack = float(t.ppf(0.975, n - 1)) * error
+        slack = float(stdtrit(n - 1, 0.975)) * error
         low, high = min(low, found.estimate - slack), max(high, found.estimate + slack)
     with np.errstate(over="ignore", under="ignore"):  # too large is unbounded
         return Interval(*(float(np.exp(limit)) for limit in (found.estimate, low, high)))

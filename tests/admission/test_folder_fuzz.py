@@ -4,7 +4,7 @@ from collections import Counter
 
 from tests.folder_fuzz import Fuzz
 
-MUTATIONS = 100
+MUTATIONS = 40
 
 
 def test_a_damaged_folder_is_refused_in_one_line_or_loads_as_it_was(tmp_path):

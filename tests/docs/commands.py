@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from unicomp import catalogue, cli
 from unicomp.policy import parse_floor_options
@@ -40,10 +41,10 @@ _VARIABLE = re.compile(r"\$(\?|\w+|\{\w+\})")
 _REDIRECTION = re.compile(r"\d*(>>?|<)(&\d)?")
 
 
-def check(line: str, own: Sequence[str] = ()) -> None:
+def check(line: str, own: Mapping[str, str] = MappingProxyType({})) -> None:
     """Raise an exception or AssertionError if a command cannot be meant as it stands.
 
-    `own` are the titles of the files that the page has written above it.
+    `own` has the files of the page: title → content.
     """
     for words in simple_commands(line):
         program, *arguments = words
@@ -92,8 +93,11 @@ def _pytest_parser():
     return config._parser
 
 
-def _pytest(arguments: Sequence[str], own: Sequence[str]) -> None:
-    options = _pytest_parser().parse(list(arguments))
+def _pytest(arguments: Sequence[str], own: Mapping[str, str]) -> None:
+    options, unknown = _pytest_parser().parse_known_and_unknown_args(list(arguments))
+    declared = set(re.findall(r"""["'](--[\w-]+)["']""", "\n".join(own.values())))
+    absent = [one for one in unknown if one.startswith("-") and one.split("=")[0] not in declared]
+    assert absent == [], f"pytest has no option {absent}"
     parse_floor_options(options.floor or [])
     roots = catalogue.roots(REPOSITORY)
     for option, kinds in (
@@ -110,7 +114,7 @@ def _pytest(arguments: Sequence[str], own: Sequence[str]) -> None:
                 catalogue.load_recipe(name, roots)
 
 
-def _named(own: Sequence[str], folders: Sequence[str]) -> set[str]:
+def _named(own: Mapping[str, str], folders: Sequence[str]) -> set[str]:
     """The names that the files of a page have in the folders of fixtures."""
     return {Path(one).stem for one in own if Path(one).parent.name in folders}
 
@@ -135,7 +139,7 @@ def _make(arguments: Sequence[str]) -> None:
     assert set(targets) <= make_targets(), f"the Makefile has no {targets}"
 
 
-def _python(arguments: Sequence[str], own: Sequence[str]) -> None:
+def _python(arguments: Sequence[str], own: Mapping[str, str]) -> None:
     if arguments[:1] == ["-m"]:
         module = arguments[1]
         if module == "pytest":

@@ -93,7 +93,8 @@ def test_yaml_is_valid(block):
 
 @pytest.mark.parametrize("block", of("json", "jsonl"))
 def test_json_is_valid(block):
-    for text in [block.body] if block.language == "json" else block.body.splitlines():
+    is_of_lines = block.language == "jsonl" or (block.title or "").endswith(".jsonl")
+    for text in block.body.splitlines() if is_of_lines else [block.body]:
         json.loads(text)
 
 
@@ -108,7 +109,7 @@ def test_commands_are_accepted_by_the_parsers_that_read_them(block):
     assert block.commands
     for line in block.commands:
         assert not line.startswith("$ "), "a command has no prompt"
-        check(line, [one.title for one in PAGES[_page(block)] if one.title])
+        check(line, {one.title: one.body for one in PAGES[_page(block)] if one.title})
 
 
 def _page(block: Block) -> str:

@@ -102,12 +102,17 @@ def test_a_load_beyond_the_context_is_refused_in_a_line(folder, settings, double
 KILLED = """
 import sys
 from pathlib import Path
-from tests.engines.conftest import settings_of
-from tests.engines.test_bench import run
-run("throughput", Path(sys.argv[1]), settings_of(sys.argv[2], sys.argv[3]))
+from unicomp.engines import EngineSettings, bench
+from unicomp.spec import Load, Model
+settings = EngineSettings(name="vllm", vllm=sys.argv[2], logs=sys.argv[3])
+load = Load(prompt_tokens=24, new_tokens=8, concurrency=2)
+model = Model(name="m", source=sys.argv[1])
+options = bench.options("throughput", load, 1, 4)
+bench.run("throughput", Path(sys.argv[1]), model, settings, load, options)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_when_we_do(number, folder, double, tmp_path, monkeypatch):
     monkeypatch.setenv("DOUBLE", "hangs")

@@ -166,8 +166,15 @@ def same(one, other, tolerance=1e-4):
     return abs(one - other) < tolerance
 
 
-@pytest.mark.parametrize("writes_bos", [True, False], ids=["template writes BOS", "does not"])
-@pytest.mark.parametrize("adds_bos", [True, False], ids=["tokenizer adds BOS", "does not"])
+@pytest.mark.parametrize(
+    ("adds_bos", "writes_bos"),
+    [
+        pytest.param(True, True, id="tokenizer and template"),
+        pytest.param(True, False, id="tokenizer", marks=pytest.mark.long),
+        pytest.param(False, True, id="template", marks=pytest.mark.long),
+        pytest.param(False, False, id="neither", marks=pytest.mark.long),
+    ],
+)
 def test_the_model_sees_the_same_tokens_from_both_engines(
     faithful, tmp_path, monkeypatch, adds_bos, writes_bos
 ):
@@ -208,6 +215,7 @@ def small(folder):
 WORDS = "one two three four five six seven eight nine ten " * 8
 
 
+@pytest.mark.long
 def test_a_prompt_that_is_too_long_is_cut_as_the_hugging_face_engine_cuts_it(
     faithful, tmp_path, monkeypatch
 ):
@@ -235,6 +243,7 @@ def test_an_answer_as_long_as_the_context_leaves_no_room_for_a_prompt(toy, tmp_p
         answers_of(toy, folder, [generation(WORDS, max_gen_toks=64)])
 
 
+@pytest.mark.long
 def test_benchmarks_score_the_same_by_both_engines(faithful, tmp_path):
     assert scores_of(faithful, tmp_path / "one", 10) == scores_of(
         EngineSettings(device="cpu"), tmp_path / "two", 10

@@ -81,10 +81,10 @@ def test_a_benchmark_that_cannot_be_looked_up_does_not_keep_the_others(world, mo
         remember(checkpoint, conditions, gsm8k, records([1.0] * 4), engine)
     key = measuring.records_key
 
-    def fail(checkpoint, bench, conditions):
+    def fail(checkpoint, bench, conditions, code=None):
         if bench.name == arc_easy.name:
             raise EngineError("its rows cannot be read")
-        return key(checkpoint, bench, conditions)
+        return key(checkpoint, bench, conditions, code)
 
     monkeypatch.setattr(measuring, "records_key", fail)
     (found,) = crosscheck(NAME, checkpoint, [arc_easy, gsm8k], conditions)

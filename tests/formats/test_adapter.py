@@ -291,6 +291,7 @@ def test_an_adapter_of_another_model_is_refused(llama: Path, copied: Path, tmp_p
         adapter.base_of(copied)
 
 
+@pytest.mark.usefixtures("read_here")
 def test_it_is_merged_into_the_store_once(llama: Path, copied: Path, store: Store) -> None:
     base = Model(name="llama", source=str(llama))
     given = Model(name="lora", source=str(copied))

@@ -99,6 +99,7 @@ def test_a_server_gets_the_packed_weights_as_they_are() -> None:
     assert why_unreadable(of("bitsandbytes"), "vllm", "cuda") is None
 
 
+@pytest.mark.usefixtures("read_here")
 def test_packed_weights_are_repacked_into_the_store_and_described_as_given(
     llama: Path, tmp_path: Path, store: Store
 ) -> None:

@@ -92,10 +92,14 @@ def test_a_child_leads_a_session_of_its_own_in_our_folder(ask, tmp_path, monkeyp
     assert ask("return [os.getsid(0) == os.getpid(), os.getcwd()]") == [True, str(tmp_path)]
 
 
-def test_the_test_that_runs_needs_no_other_warm_process(ask, monkeypatch, tmp_path):
-    for name in ("one", "two"):
-        monkeypatch.setenv("PYTEST_CURRENT_TEST", name)
-        assert ask("return os.environ['PYTEST_CURRENT_TEST']") == name
+@pytest.mark.parametrize("variable", ["PYTEST_CURRENT_TEST", "TORCHINDUCTOR_CACHE_DIR"])
+def test_what_is_set_while_a_session_runs_needs_no_other_warm_process(
+    ask, monkeypatch, tmp_path, variable
+):
+    assert ask("return 0") == 0
+    for value in ("one", "two"):
+        monkeypatch.setenv(variable, value)
+        assert ask(f"return os.environ[{variable!r}]") == value
     assert len(imports(tmp_path)) == 1
 
 

@@ -1089,6 +1089,7 @@ def test_the_real_command_asks_the_hub_of_its_environment(hub, tmp_path):
 # -- the development mirror -----------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not ROOT, reason="needs a mirror of real rows: set UNICOMP_DATASET_ROOT")
 def test_a_mirror_of_real_rows_lacks_what_it_lacks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

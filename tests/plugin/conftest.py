@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ SHARED = (
     *(ADMISSIONS, JUDGEMENTS, SIMILARITIES, "digests", "logs", "locks"),
 )
 """What the gates of all tests share of a store."""
+
+_LEFT_OUT = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
+"""Without bytecode, pytest would rewrite the assertions of all plugins in each run."""
 
 SETTINGS = "[engine]\nthreads = 1\nbatch_size = 128\n"
 
@@ -64,6 +67,8 @@ class Gate:
 
     folder: Path
     home: Path
+    python: str
+    """The executable that runs pytest; see `tests.warm_python`."""
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -72,11 +77,12 @@ class Gate:
         return path
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        known = ("-W", "ignore:Module already imported")
+        return [self.python, "-m", "pytest", "-p", "no:cacheprovider", *known, *arguments]
 
     def environment(self) -> dict[str, str]:
         return {
-            **{name: v for name, v in os.environ.items() if not name.startswith("PYTEST_")},
+            **{name: v for name, v in os.environ.items() if not name.startswith(_LEFT_OUT)},
             "UNICOMP_HOME": str(self.home),
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "120",
@@ -123,27 +129,39 @@ def _borrowed(shared: Path, home: Path) -> Path:
     return home
 
 
-@pytest.fixture
-def new_gate(tmp_path: Path, shared_home: Path) -> Callable[..., Gate]:
-    """Makes a gate with a store of one's choice, and copies of the shipped suites.
+def _new_gate(
+    folder: Path, home: Path, settings: str = SETTINGS, *, python: str, suites: bool = True
+) -> Gate:
+    folder = folder / f"gate-{len(list(folder.iterdir()))}"
+    folder.mkdir()
+    gate = Gate(folder, home, python)
+    gate.write("unicomp.toml", settings)
+    gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")
+    if suites:
+        shutil.copytree(SUITES, folder / "suites", ignore=shutil.ignore_patterns("efficiency"))
+    return gate
+
+
+@pytest.fixture(scope="session")
+def new_gates(shared_home: Path, warm_python: str) -> Callable[..., Gate]:
+    """Makes a gate in a folder, with a store of one's choice, and copies of the shipped suites.
 
     Efficiency tests are left out: they take minutes, and no other tests may run meanwhile.
     """
 
-    def make(home: Path, settings: str = SETTINGS, *, suites: bool = True) -> Gate:
-        folder = tmp_path / f"gate-{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
+    def make(folder: Path, home: Path, settings: str = SETTINGS, **options: Any) -> Gate:
+        gate = _new_gate(folder, home, settings, **{"python": warm_python, **options})
         if home == shared_home:
-            home = _borrowed(shared_home, folder / "home")
-        gate = Gate(folder, home)
-        gate.write("unicomp.toml", settings)
-        gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")
-        if suites:
-            left_out = shutil.ignore_patterns("efficiency")
-            shutil.copytree(SUITES, folder / "suites", ignore=left_out)
+            gate = replace(gate, home=_borrowed(shared_home, gate.folder / "home"))
         return gate
 
     return make
+
+
+@pytest.fixture
+def new_gate(tmp_path: Path, new_gates: Callable[..., Gate]) -> Callable[..., Gate]:
+    """Makes a gate in the folder of the test."""
+    return partial(new_gates, tmp_path)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -64,6 +65,16 @@ def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, monkeypa
     assert message in line
     assert "Traceback" not in run.text
     assert not list((tmp_path / "home").glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "together"])
+def test_bad_input_is_the_same_in_a_new_process(new_gate, tmp_path, workers):
+    gate = new_gate(tmp_path / "home", python=sys.executable)
+    arguments, message = CASES["floor-name"]
+    run = gate.run(*workers, *arguments)
+    assert run.status == 4, run.text
+    assert message in run.text
+    assert "Traceback" not in run.text
 
 
 @pytest.mark.parametrize("case", ["method", "floor-name", "root-lacks", "marker"])
@@ -163,7 +174,7 @@ def test_a_method_in_the_policy_is_checked_where_only_a_folder_is_run(new_gate, 
 
 def test_without_a_network_it_says_what_would_have_been_fetched(new_gate, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    gate = new_gate(tmp_path / "home")
+    gate = new_gate(tmp_path / "home", python=sys.executable)
     run = gate.run("-m", "knowledge", "--model=nobody/no-such-model", "--dataset-root=embedded")
     assert run.status == 4
     assert "nobody/no-such-model cannot be fetched" in run.text

@@ -66,9 +66,16 @@ def test_several_are_named_in_order_and_what_sees_none_appears_once(gate):
 
 
 def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_path):
-    alone = new_gate(tmp_path / "alone").run(*FEW, *BOTH, *FLOORS, "--junit-xml=junit.xml")
+    chosen = ("-m", "knowledge", *COPIED, *BOTH, *FLOORS)
+
+    def measured(name, *workers):
+        gate = new_gate(tmp_path / name)
+        gate.write("fixtures/methods/copy_it.py", COPY)
+        return gate.run(*workers, *chosen, "--junit-xml=junit.xml")
+
+    alone = measured("alone")
     assert alone.status == 0, alone.text
-    wanted = [("dense", "none"), ("wanda_50", "generic"), ("wanda_50", "facts")]
+    wanted = [("dense", "none"), ("copy_it", "generic"), ("copy_it", "facts")]
     assert _subjects(alone) == wanted
     assert [(row["method"], row["calibration"]) for row in alone.card["metrics"]] == wanted
     jsonschema.validate(alone.card, SCHEMA)
@@ -85,7 +92,7 @@ def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_pat
     ]
     assert named == ["none", "generic", "facts"]
 
-    together = new_gate(tmp_path / "together").run("-n2", *FEW, *BOTH, *FLOORS)
+    together = measured("together", "-n2")
     asked = [p["calibration"] for p in together.card["work"] if p["items"]]
     assert sorted(asked) == ["facts", "generic", "none"]
     assert sorted(map(json.dumps, alone.card["scores"])) == sorted(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -284,7 +286,7 @@ def test_what_was_measured_is_found_again_without_loading_anything(bench):
         "conftest.py",
         "import sys\n\n\ndef pytest_sessionfinish():\n    assert 'torch' not in sys.modules\n",
     )
-    again = bench.run(*TWO)
+    again = replace(bench, python=sys.executable).run(*TWO)
     assert again.status == 0, again.text
     assert probes(again) == probes(first)
     assert all(piece["cached"] for piece in again.card["work"])

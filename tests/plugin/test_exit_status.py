@@ -38,9 +38,9 @@ EASY_FLOOR, HARD_FLOOR, IMPOSSIBLE = 50, 99, 150
 
 
 @pytest.fixture
-def mine(tmp_path, shared_home):
+def mine(tmp_path, shared_home, warm_python):
     """A gate of two benchmarks that decide, the second one with an easy floor."""
-    gate = Gate(tmp_path, shared_home)
+    gate = Gate(tmp_path, shared_home, warm_python)
     gate.write("unicomp.toml", f"[floors]\nother = {EASY_FLOOR}\n")
     gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")
     gate.write("fixtures/methods/copied.py", COPY)

@@ -18,22 +18,22 @@ SCHEMA = Path(json_report.__file__).with_name("scorecard.schema.json")
 
 
 def test_a_floor_above_what_was_kept_shuts_the_gate_and_says_why(gate):
-    run = gate.run("-m", "reasoning", *FEW[:1], "--method=wanda_2_4", "--floor=reasoning=99.9")
-    row = run.score("wanda_2_4", "gsm8k")
+    run = gate.run("-m", "reasoning", "--samples=40", "--method=wanda_50", "--floor=reasoning=180")
+    row = run.score("wanda_50", "gsm8k")
     assert run.status == 1
     assert row["verdict"] == "fail"
     message = next(line for line in run.lines if line.startswith("E ") and "gsm8k" in line)
     for part in ("score", "dense", "low", "high"):
         assert f"{row[part]:.1f}" in message
-    assert ">= 99.9" in message
+    assert ">= 180" in message
     assert "the gate is shut" in run.text
 
 
 def test_a_floor_of_zero_opens_the_gate(gate):
-    run = gate.run("-m", "reasoning", *FEW[:1], "--method=wanda_2_4", "--floor=reasoning=0")
+    run = gate.run("-m", "reasoning", "--samples=40", "--method=wanda_50", "--floor=reasoning=0")
     assert run.status == 0, run.text
     assert run.card["decision"] == "open"
-    assert run.score("wanda_2_4", "gsm8k")["verdict"] == "pass"
+    assert run.score("wanda_50", "gsm8k")["verdict"] == "pass"
     assert "the gate is open" in run.text
 
 
@@ -75,33 +75,6 @@ def test_more_samples_ask_only_the_difference(new_gate, tmp_path):
         30,
         0,
     ]
-
-
-def test_a_second_run_loads_no_model_and_not_even_torch(gate):
-    gate.run("-m", "knowledge", *FEW)
-    gate.write(
-        "conftest.py",
-        "import sys\n"
-        "def pytest_sessionfinish():\n"
-        "    heavy = {'torch', 'transformers', 'lm_eval', 'llmcompressor'} & set(sys.modules)\n"
-        "    print('heavy modules:', sorted(heavy))\n",
-    )
-    run = gate.run("-m", "knowledge", *FEW, "-s")
-    assert "heavy modules: []" in run.text
-    assert all(piece["cached"] for piece in run.card["work"])
-
-
-def test_collecting_the_suite_imports_no_torch(gate):
-    gate.write(
-        "conftest.py",
-        "import sys\n"
-        "def pytest_sessionfinish():\n"
-        "    heavy = {'torch', 'transformers', 'lm_eval', 'datasets'} & set(sys.modules)\n"
-        "    print('heavy modules:', sorted(heavy))\n",
-    )
-    run = gate.run("--collect-only", "-q", "-s")
-    assert run.status == 0
-    assert "heavy modules: []" in run.text
 
 
 def test_rows_reach_junit_xml_as_plain_properties(gate):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
+from dataclasses import replace
 
-FEW = ("-m", "knowledge or reasoning", "--samples=140", "--method=dense", "--method=wanda_50")
+import pytest
+
+FEW = ("-m", "knowledge or reasoning", "--samples=70", "--method=dense", "--method=wanda_50")
 FLOORS = ("--floor=performance=0",)
 
 
 def _kill_when(gate, condition):
     """Run until something is there on disk, then kill everything."""
     process = subprocess.Popen(
-        gate.command(*FEW, *FLOORS),
+        replace(gate, python=sys.executable).command(*FEW, *FLOORS),
         cwd=gate.folder,
         env=gate.environment(),
         stdout=subprocess.DEVNULL,
@@ -28,6 +32,7 @@ def _kill_when(gate, condition):
     process.wait()
 
 
+@pytest.mark.long
 def test_a_killed_run_continues_and_ends_in_the_same_scores(new_gate, tmp_path):
     home = tmp_path / "killed"
     gate = new_gate(home)

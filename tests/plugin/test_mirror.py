@@ -16,6 +16,7 @@ needs_mirror = pytest.mark.skipif(
 )
 
 
+@pytest.mark.long
 @needs_mirror
 def test_every_benchmark_whose_rows_are_there_is_measured(gate):
     run = gate.run(
@@ -34,6 +35,7 @@ def test_every_benchmark_whose_rows_are_there_is_measured(gate):
     assert run.status == 1
 
 
+@pytest.mark.long
 @needs_mirror
 def test_rows_of_trustllm_are_asked_with_the_same_definitions(gate):
     run = gate.run(

@@ -96,9 +96,9 @@ def test_twice(retention):
 }
 
 
-def gate_of(folder, home, files):
+def gate_of(folder, home, python, files):
     """A folder of the user's own: an empty unicomp.toml and test files, no suites."""
-    gate = Gate(folder, home)
+    gate = Gate(folder, home, python)
     gate.write("unicomp.toml", "")
     gate.write("pytest.ini", "[pytest]\naddopts = --import-mode=importlib --tb=short\n")
     gate.write("easy.yaml", EASY)
@@ -108,8 +108,8 @@ def gate_of(folder, home, files):
 
 
 @pytest.fixture(scope="module")
-def ways(tmp_path_factory, shared_home):
-    return gate_of(tmp_path_factory.mktemp("ways"), shared_home, WAYS)
+def ways(tmp_path_factory, shared_home, warm_python):
+    return gate_of(tmp_path_factory.mktemp("ways"), shared_home, warm_python, WAYS)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +119,8 @@ def found(ways):
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory, shared_home):
-    gate = gate_of(tmp_path_factory.mktemp("faulty"), shared_home, FAULTY)
+def faulty(tmp_path_factory, shared_home, warm_python):
+    gate = gate_of(tmp_path_factory.mktemp("faulty"), shared_home, warm_python, FAULTY)
     return gate.run("--samples=40", "--method=dense", "--floor=mien=12", ".")
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -145,13 +147,14 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(served, monkey
     assert len(double.starts) == 1  # the timings do not try again
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["starting", "answering"])
 def test_an_interrupted_run_leaves_no_server(served, monkeypatch, moment):
     gate, double = served
     if moment == "starting":
         monkeypatch.setenv("DOUBLE", "hangs")
     process = subprocess.Popen(
-        gate.command("--engine=vllm", "--method=dense", *BOTH),
+        replace(gate, python=sys.executable).command("--engine=vllm", "--method=dense", *BOTH),
         cwd=gate.folder,
         env={**gate.environment(), **{k: v for k, v in os.environ.items() if k.startswith("DOUB")}},
         stdout=subprocess.PIPE,

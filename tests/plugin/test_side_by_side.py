@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 FEW = ("-m", "knowledge or safety", "--samples=40", "--method=dense", "--method=wanda_50")
 FLOORS = ("--floor=performance=0", "--floor=reliability=0")
 
@@ -12,6 +14,7 @@ def _scores(run):
     return sorted((*run.card["scores"], *run.card["metrics"]), key=lambda row: json.dumps(row))
 
 
+@pytest.mark.long
 def test_two_workers_and_one_write_the_same_scores(new_gate, tmp_path):
     alone = new_gate(tmp_path / "alone").run(*FEW, *FLOORS)
     together = new_gate(tmp_path / "together").run("-n2", *FEW, *FLOORS)

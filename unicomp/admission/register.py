@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unicomp.admission import weights
+from unicomp.data import libraries
 from unicomp.data.model_source import locate, weights_identity
 from unicomp.data.weight_files import beside
 from unicomp.errors import SpecError
@@ -138,7 +138,7 @@ def _check(
             log=log,
             threads=threads,
             environment={},
-            preload=(weights.__name__,),
+            preload=(libraries.__name__,),
             narrate=tell,
         )
     except ChildFailureError as failure:

@@ -55,13 +55,6 @@ class UnavailableError(SpecError):
     """transformers knows the format, but lacks a library or a device for it here."""
 
 
-def warm_up() -> None:
-    """Import what `load` needs, such as for several processes at once."""
-    import compressed_tensors  # noqa: F401
-    import safetensors.torch  # noqa: F401
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
-
 def check_weights(
     folder: Path,
     *,

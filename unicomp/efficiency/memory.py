@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.admission import weights
+from unicomp.data import libraries
 from unicomp.data.model_folder import read_config
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError
@@ -116,7 +116,7 @@ def footprint(
             log=log,
             threads=settings.threads,
             environment=_ALLOCATOR,
-            preload=(weights.__name__,),
+            preload=(libraries.__name__,),
         )
     except ChildFailureError as failure:
         raise EngineError(
@@ -137,7 +137,7 @@ def measure(request: Mapping[str, Any], narrate: Narrate) -> dict[str, int]:
 
     torch.set_num_threads(request["threads"])
     device = torch.device(request["device"])
-    weights.warm_up()  # the code of libraries is not the model's memory
+    libraries.warm_up()  # the code of libraries is not the model's memory
     with_peak = _peak_allocated if device.type == "cuda" else _peak_resident
     _warm_up(device)
     before = torch.cuda.memory_allocated() if device.type == "cuda" else memory.current()

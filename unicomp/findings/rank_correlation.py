@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 MOST_WITHOUT_INTERVAL = 9
 """Up to so many pairs the interval's coverage is far from 95 %, so there is a p-value instead."""
@@ -41,6 +40,8 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> RankCor
     n = len(first)
     if n < 3 or len(set(first)) == 1 or len(set(second)) == 1:
         return None
+    from scipy.stats import rankdata  # takes longer to import than all else here
+
     one, other = (ranks - ranks.mean() for ranks in (rankdata(first), rankdata(second)))
     scale = math.sqrt(float(one @ one) * float(other @ other))
     found = min(max(float(one @ other) / scale, -1.0), 1.0)

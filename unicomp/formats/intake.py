@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from unicomp.data import libraries
 from unicomp.data.model_folder import check_folder, folder_name, hub_id, read_config, slug
 from unicomp.data.model_source import fetch, locate
 from unicomp.errors import SpecError
@@ -208,6 +209,7 @@ def _read_in(
                 log=log,
                 threads=threads,
                 environment={},
+                preload=(libraries.__name__,),
                 narrate=lambda text: narrate(f"{path.name}: {text}"),
             )
         except ChildFailureError as failure:

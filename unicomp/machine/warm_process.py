@@ -38,8 +38,16 @@ from unicomp.errors import first_line
 MOST = 2
 """Warm processes that a session keeps: one that builds, and one that measures memory."""
 
-_OF_THE_MOMENT = ("PYTEST_CURRENT_TEST",)
-"""Environment variables that change all the time and that no library reads while it is imported."""
+_LATE = (
+    "PYTEST_CURRENT_TEST",
+    "HF_XET_HIGH_PERFORMANCE",
+    "KMP_DUPLICATE_LIB_OK",
+    "KMP_INIT_AT_FORK",
+    "TORCHINDUCTOR_CACHE_DIR",
+)
+"""Environment variables that pytest and libraries set in the session itself while it runs. A child
+has them, but no other warm process is started because of them."""
+_AT_START = {name: os.environ[name] for name in _LATE if name in os.environ}
 _COUNT_BY_NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
 """With this, torch counts devices without starting CUDA, which would not survive a fork."""
 _LONGEST = 2**18
@@ -187,8 +195,8 @@ def borrow(
     `preload` names modules whose `warm_up()` imports what the child needs. `environment` is the
     child's own. The child has ended afterwards.
     """
-    late = {name: environment[name] for name in _OF_THE_MOMENT if name in environment}
-    early = {name: value for name, value in environment.items() if name not in late}
+    late = {name: environment[name] for name in _LATE if name in environment}
+    early = {name: text for name, text in environment.items() if name not in _LATE} | _AT_START
     key = (os.getpid(), tuple(sorted(early.items())), tuple(sys.path))
     if sys.platform != "linux" or not preload or (key, tuple(preload)) in _unforkable:
         yield None

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unicomp.admission import weights
 from unicomp.catalogue import read_method
+from unicomp.data import libraries
 from unicomp.data.model_folder import check_folder
 from unicomp.data.tokenizer import read_tokenizer
 from unicomp.distillation.corpus import Corpus
@@ -65,7 +65,7 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
 
     os.environ[TRUST_REMOTE_CODE] = str(int(trust_remote_code))
     narrate("starting")
-    weights.warm_up()  # the inspection needs it, and most methods do
+    libraries.warm_up()  # the inspection needs it, and most methods do
     compress: Any = method.compress
     module = sys.modules[getattr(compress, "func", compress).__module__]
     getattr(module, "warm_up", lambda: None)()
@@ -85,6 +85,8 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     narrate("inspecting")
     gc.collect()
     try:
+        if not target.is_dir():
+            raise BuildError("there is none: `compress` must write the folder `target`")
         check_folder(target)
         tokenizer = read_tokenizer(target, trust_remote_code=trust_remote_code)
         rows = tokenize(tokenizer, calibration.samples[:CHECKED_SAMPLES], calibration.tokens)

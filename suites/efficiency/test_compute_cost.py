@@ -1,7 +1,8 @@
 """Compute cost: the time and memory of the compression, recorded when the checkpoint was built.
 
 The dense model has no such cost. A cost is compared with a budget (`[budgets]` in `unicomp.toml`);
-without one it is only reported.
+without one it is only reported. A build that ran beside other work says so: its time passes a
+budget that it meets, and leaves one that it misses undecided.
 """
 
 from functools import partial
@@ -16,7 +17,8 @@ compression_time = spent(name="compression_time", quantity="compression_time")
 """Seconds of the method itself, without loading libraries and checking the result."""
 
 compression_memory = spent(name="compression_memory", quantity="compression_memory")
-"""The peak memory of the accelerator, or of all its processes where none was used."""
+"""The peak memory of the accelerator; where none was used, the most that the method added to the
+memory of its process, with the processes that it started."""
 
 
 @pytest.mark.parametrize("probe", [compression_time, compression_memory], ids=str)

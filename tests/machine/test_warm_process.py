@@ -218,3 +218,19 @@ def test_without_a_driver_cuda_has_not_started(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
     assert not warm_process._cuda_has_started()
+
+
+@pytest.mark.long
+def test_a_fork_computes_with_several_threads_after_its_parent_imported_the_libraries(ask):
+    body = (
+        "import numpy, torch\n"
+        "ones = torch.ones(1000, 1000)\n"
+        "products = [float((ones @ ones).sum()), float((numpy.ones((800, 800)) @ "
+        "numpy.ones((800, 800))).sum())]\n"
+        "return [os.getppid(), torch.get_num_threads(), *products]"
+    )
+    preload = ("unicomp.data.libraries", "unicomp.methods.oneshot")
+    parent, threads, *products = ask(body, threads=2, preload=preload)
+    assert parent != os.getpid()
+    assert threads == 2
+    assert products == [1e9, 800.0**3]

@@ -109,10 +109,10 @@ def variant(folder, *, adds_bos, writes_bos):
 @contextmanager
 def fed(monkeypatch):
     """What the Hugging Face engine feeds the model: the prompts of texts, and other inputs."""
-    from lm_eval.models.huggingface import HFLM
+    from unicomp.engines.local_lm import LocalLM
 
     prompts, inputs = [], []
-    call, generate = HFLM._model_call, HFLM._model_generate
+    call, generate = LocalLM._model_call, LocalLM._model_generate
 
     def recording_call(self, inps, *rest, **options):
         inputs.extend(inps.tolist())
@@ -123,8 +123,8 @@ def fed(monkeypatch):
         return generate(self, context, *rest, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(HFLM, "_model_call", recording_call)
-        patch.setattr(HFLM, "_model_generate", recording_generate)
+        patch.setattr(LocalLM, "_model_call", recording_call)
+        patch.setattr(LocalLM, "_model_generate", recording_generate)
         yield prompts, inputs
 
 

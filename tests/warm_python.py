@@ -100,7 +100,8 @@ def request(place: str, arguments: list[str]) -> int:
         if os.getppid() != parent:
             return 1
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 

@@ -244,3 +244,13 @@ def test_a_mirror_that_lacks_a_file_of_a_set_is_refused(new_gate, tmp_path):
     )
     assert run.status == 4, run.text
     assert "lacks a file of TrustLLM/TrustLLM-dataset" in run.text
+
+
+def test_an_engine_that_is_not_there_is_refused_before_anything_is_built(new_gate, tmp_path):
+    gate = new_gate(tmp_path / "home", f'[engine]\nvllm = "{tmp_path}/nowhere/vllm"\n')
+    gate.write("conftest.py", "import os\nos.environ['PATH'] = '/usr/bin:/bin'\n")
+    run = gate.run_plain("--engine=vllm", "--method=wanda_50", "-m", "reasoning")
+    assert run.status == 4
+    assert "make vllm" in run.text
+    assert "Traceback" not in run.text
+    assert not list((tmp_path / "home").glob("checkpoints/*"))

@@ -101,6 +101,7 @@ def probes(run):
     return {(row["method"], row["benchmark"]): row for row in run.card["probes"]}
 
 
+@pytest.mark.long
 def test_every_probe_of_every_checkpoint_has_a_row_that_follows_the_schema(bench):
     run = bench.run(*TWO)
     assert run.status == 0, run.text
@@ -147,6 +148,7 @@ def test_a_size_that_shrank_is_realised(bench):
     assert "not realised" not in run.text
 
 
+@pytest.mark.long
 def test_a_timing_is_held_to_no_floor_unless_one_is_set(bench):
     assert bench.run(*TWO, "-k", "latency").status == 0
     run = bench.run(*TWO, "-k", "test_gain and latency", "--floor=latency=100000")
@@ -173,6 +175,7 @@ def test_a_gain_that_is_asked_for_is_not_asked_of_the_dense_model(bench):
     assert found["gptq_w4a16", "model_size"]["floor"] == 120.0
 
 
+@pytest.mark.long
 def test_several_loads_in_one_test_are_all_measured(bench):
     bench.write(
         "test_probes.py",
@@ -280,6 +283,7 @@ def test_what_needs_vllm_is_not_measured_without_it_and_says_how_to_get_it(bench
         assert "make vllm" in row["reason"]
 
 
+@pytest.mark.long
 def test_what_was_measured_is_found_again_without_loading_anything(bench):
     first = bench.run(*TWO)
     bench.write(
@@ -292,6 +296,7 @@ def test_what_was_measured_is_found_again_without_loading_anything(bench):
     assert all(piece["cached"] for piece in again.card["work"])
 
 
+@pytest.mark.long
 def test_pytest_benchmark_carries_the_timings(bench):
     stored = bench.folder / "timings.json"
     run = bench.run(*TWO, "-k", "latency", f"--benchmark-json={stored}")
@@ -330,6 +335,7 @@ def test_two_probes_of_one_name_are_refused(bench):
     assert "two different benchmarks are named 'throughput'" in run.text
 
 
+@pytest.mark.long
 def test_timings_of_another_machine_are_not_compared_with(bench):
     chosen = (*TWO, "-k", "test_gain and latency")
     assert bench.run_plain(*chosen, "--benchmark-autosave").status == 0
@@ -344,6 +350,7 @@ def test_timings_of_another_machine_are_not_compared_with(bench):
     assert "another machine, which are not valid here: processor is" in run.text
 
 
+@pytest.mark.long
 def test_pytest_benchmarks_own_choice_of_tests_knows_the_timed_ones(bench):
     run = bench.run("--method=dense", "--benchmark-only")
     assert {name for _, name in probes(run)} == set(TIMED)
@@ -351,6 +358,7 @@ def test_pytest_benchmarks_own_choice_of_tests_knows_the_timed_ones(bench):
     assert not {name for _, name in probes(run)} & set(TIMED)
 
 
+@pytest.mark.long
 def test_without_pytest_benchmark_the_rounds_are_timed_all_the_same(bench):
     run = bench.run(*TWO, "-k", "latency", "-p", "no:benchmark", "--unicomp-home=own")
     assert run.status == 0, run.text

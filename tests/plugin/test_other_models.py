@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.families import write_model
 
 
+@pytest.mark.long
 def test_models_of_other_shapes_are_compressed_or_told_why_not(new_gate, tmp_path):
     models = {
         "mixture": write_model(tmp_path / "mixture", "qwen3_moe"),

@@ -16,6 +16,8 @@ import pytest
 from tests.engines.conftest import REAL, Double, until
 from tests.plugin.test_efficiency import PROBES, SCHEMA, SETTINGS
 
+pytestmark = pytest.mark.long
+
 TWO = ("--method=dense", "--method=wanda_50")
 BOTH = ("-m", "reasoning or runtime_acceleration", "--samples=12", "--floor=performance=0")
 
@@ -147,7 +149,6 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(served, monkey
     assert len(double.starts) == 1  # the timings do not try again
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("moment", ["starting", "answering"])
 def test_an_interrupted_run_leaves_no_server(served, monkeypatch, moment):
     gate, double = served
@@ -169,16 +170,6 @@ def test_an_interrupted_run_leaves_no_server(served, monkeypatch, moment):
     assert process.returncode == 2, text
     assert "KeyboardInterrupt" in text
     assert until(lambda: not double.left, 30)
-
-
-def test_an_engine_that_is_not_there_is_refused_before_anything_is_built(new_gate, tmp_path):
-    gate = new_gate(tmp_path / "home", f'[engine]\nvllm = "{tmp_path}/nowhere/vllm"\n')
-    gate.write("conftest.py", "import os\nos.environ['PATH'] = '/usr/bin:/bin'\n")
-    run = gate.run_plain("--engine=vllm", "--method=wanda_50", "-m", "reasoning")
-    assert run.status == 4
-    assert "make vllm" in run.text
-    assert "Traceback" not in run.text
-    assert not list((tmp_path / "home").glob("checkpoints/*"))
 
 
 @pytest.mark.skipif(REAL not in os.environ, reason=f"{REAL} does not name an executable of vLLM")

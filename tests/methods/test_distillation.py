@@ -295,7 +295,7 @@ def test_a_budget_below_one_token_a_parameter_is_not_supported(name, tmp_path):
     reason = method.why_unsupported(LLAMA)
     assert reason is not None
     assert " tokens are too few to train a student of " in reason
-    assert f"fixtures/methods/{name}_" in reason
+    assert f"fixtures/methods/{name}.py" in reason
     assert method.why_unsupported(json.loads((EMBEDDED / "config.json").read_text())) is None
 
 

@@ -152,6 +152,20 @@ def test_a_wait_wakes_the_display(monkeypatch):
         display.close()
 
 
+def test_what_is_being_done_is_shown_again_and_again_while_nothing_is_reported(monkeypatch):
+    monkeypatch.setattr(progress, "TICK", 0.01)
+    shown = []
+    display = Display(lambda share: shown.append(share.doing))
+    try:
+        display.show("loading the checkpoint")
+        deadline = time.monotonic() + 30
+        while shown.count("loading the checkpoint") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        display.close()
+    assert shown.count("loading the checkpoint") >= 2
+
+
 def test_an_old_process_has_run_something_else_before(monkeypatch):
     now = time.time()
     monkeypatch.setattr(progress.time, "time", lambda: now + 3600)
@@ -167,8 +181,12 @@ with turns.alone():
 """
 
 
-def test_a_worker_that_waits_says_so_at_once_into_the_runs_file(gate, tmp_path):
-    """Another session takes timings, so that the answers have to wait."""
+def test_a_worker_that_waits_says_so_at_once_into_the_runs_file(new_gate, shared_home, tmp_path):
+    """Another session takes timings, so that the answers have to wait.
+
+    The gate has a new Python, since TMPDIR is read when Python starts.
+    """
+    gate = new_gate(shared_home, python=sys.executable)
     for kind in ("responses", "scores"):  # those of other gates
         (gate.home / kind).unlink()
     environment, log = gate.environment() | {"TMPDIR": str(tmp_path)}, tmp_path / "log"

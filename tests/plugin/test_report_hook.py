@@ -44,9 +44,9 @@ RAISES = '    raise LookupError("no such thing")\n'
 
 
 @pytest.fixture
-def riddles(tmp_path, shared_home):
+def riddles(tmp_path, shared_home, warm_python):
     """A gate of one benchmark."""
-    gate = Gate(tmp_path, shared_home)
+    gate = Gate(tmp_path, shared_home, warm_python)
     gate.write("unicomp.toml", SETTINGS)
     gate.write("easy.yaml", EASY)
     gate.write("test_riddles.py", DENSE)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
-from unicomp.plugin.progress import Display
-
 OWN = """
 import pytest
 
@@ -58,12 +54,3 @@ def test_a_fixture_that_a_test_of_the_users_own_would_take_is_named(gate):
     assert run.status == 1, run.text
     assert "a fixture of your own is called 'model' and gives 'mine', which is no Model" in run.text
     assert "AttributeError" not in run.text
-
-
-def test_what_is_going_on_is_shown_while_nothing_is_reported():
-    seen = []
-    display = Display(lambda share: seen.append(share.doing), lambda turn: 0.01)
-    display.show("loading the checkpoint")
-    time.sleep(0.2)
-    display.close()
-    assert seen.count("loading the checkpoint") > 1

@@ -29,6 +29,7 @@ def in_children(name, processes, size):
     return METHOD.format(name=name, processes=processes, size=size)
 
 
+@pytest.mark.long
 def test_the_peak_is_of_all_processes_that_a_method_starts_together(build):
     alone = build("alone", in_children("alone", 0, 0)).facts["peak_rss_bytes"]
     one = build("one", in_children("one", 1, 400)).facts["peak_rss_bytes"]

@@ -117,6 +117,21 @@ def test_options_by_hand():
     assert figures["option_kl"][0] == pytest.approx(by_hand / 2)
 
 
+def test_items_may_have_different_numbers_of_options():
+    base, mine = ([0.8, 0.2], [0.1, 0.2, 0.7]), ([0.5, 0.5], [0.2, 0.5, 0.3])
+    chosen = {"right": [[0], [2]]}
+    before, now = (
+        records([1, 1], choices([np.log(p) for p in one]) | chosen) for one in (base, mine)
+    )
+    figures = divergence(now, before).figures
+    assert figures["dense.right_probability"][0] == pytest.approx(75.0)
+    assert figures["right_probability"][0] == pytest.approx(40.0)
+    of_each = [
+        np.sum(np.multiply(p, np.log(np.divide(p, q)))) for p, q in zip(base, mine, strict=True)
+    ]
+    assert figures["option_kl"][0] == pytest.approx(np.mean(of_each))
+
+
 def test_synonyms_of_the_right_option_add_up():
     answers = choices(np.log([[0.5, 0.3, 0.2]] * 3)) | {"right": [[0, 2]] * 3}
     figures = divergence(records([1] * 3, answers), records([1] * 3, answers)).figures

@@ -199,12 +199,10 @@ def _of_options(
     from unicomp.clustered import mean_of_positive, mean_of_shares, ratio_of_means, share
 
     same = np.asarray(candidate["picked"]) == np.asarray(baseline["picked"])
-    now = [np.asarray(values) for values in candidate["options"]]
-    before = [np.asarray(values) for values in baseline["options"]]
-    divergences = np.array([_divergences(p, q) for p, q in zip(before, now, strict=True)])
+    now, before = _table(candidate["options"]), _table(baseline["options"])
     found = {
         "top1": _percent(share(same, ids)),
-        "option_kl": _figure(mean_of_positive(divergences, ids)),
+        "option_kl": _figure(mean_of_positive(_divergences(before, now), ids)),
     }
     judged = np.array([bool(right) for right in baseline["right"]])
     if not judged.all():  # a task that does not say which option is right
@@ -217,13 +215,29 @@ def _of_options(
     return found
 
 
-def _right_probabilities(options: Sequence[Array], right: Sequence[Sequence[int]]) -> Array:
-    """The probability of the right options of each item."""
+def _table(options: Sequence[Sequence[float]]) -> Array:
+    """The log-likelihoods of each item's options, of shape (items, most options of an item).
+
+    What an item lacks is -inf: an option of probability 0.
+    """
+    import numpy as np
+
+    table = np.full((len(options), max(map(len, options))), -np.inf)
+    for row, values in zip(table, options, strict=True):
+        row[: len(values)] = values
+    return table
+
+
+def _right_probabilities(options: Array, right: Sequence[Sequence[int]]) -> Array:
+    """The probability of the right options of each item; `options` as of `_table`."""
     import numpy as np
     from scipy.special import softmax
 
-    pairs = zip(options, right, strict=True)
-    return np.array([softmax(values)[list(chosen)].sum() for values, chosen in pairs])
+    is_right = np.zeros(options.shape, dtype=bool)
+    for row, chosen in zip(is_right, right, strict=True):
+        row[list(chosen)] = True
+    found: Array = np.where(is_right, softmax(options, axis=-1), 0.0).sum(axis=-1)
+    return found
 
 
 def token_figures(
@@ -264,7 +278,9 @@ def _divergences(before: NDArray[Any], now: NDArray[Any]) -> Array:
     from scipy.special import log_softmax
 
     p, q = (log_softmax(one.astype(np.float64), axis=-1) for one in (before, now))
-    found: Array = np.maximum((np.exp(p) * (p - q)).sum(axis=-1), 0.0)
+    with np.errstate(invalid="ignore"):  # what has no probability adds nothing
+        parts = np.where(np.isneginf(p), 0.0, np.exp(p) * (p - q))
+    found: Array = np.maximum(parts.sum(axis=-1), 0.0)
     return found
 
 

@@ -138,15 +138,20 @@ def test_the_workers_shares_reach_the_controller_at_once_when_they_wait(written,
     assert written.lines() == ["[unicomp, after 0 s] waiting for process 7"]
 
 
+def wait_until(condition, seconds=30):
+    """Wait until the condition holds, or the seconds are over."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def test_a_wait_wakes_the_display(monkeypatch):
     monkeypatch.setattr(progress, "TICK", 60.0)
     shown = []
     display = Display(lambda share: shown.append(share.waiting))
     try:
         display.wait("waiting for process 7")
-        deadline = time.monotonic() + 30
-        while "waiting for process 7" not in shown and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: "waiting for process 7" in shown)
         assert shown[-1] == "waiting for process 7"
     finally:
         display.close()
@@ -158,9 +163,7 @@ def test_what_is_being_done_is_shown_again_and_again_while_nothing_is_reported(m
     display = Display(lambda share: shown.append(share.doing))
     try:
         display.show("loading the checkpoint")
-        deadline = time.monotonic() + 30
-        while shown.count("loading the checkpoint") < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: shown.count("loading the checkpoint") >= 2)
     finally:
         display.close()
     assert shown.count("loading the checkpoint") >= 2
@@ -187,7 +190,7 @@ def test_a_worker_that_waits_says_so_at_once_into_the_runs_file(new_gate, shared
     The gate has a new Python, since TMPDIR is read when Python starts.
     """
     gate = new_gate(shared_home, python=sys.executable)
-    for kind in ("responses", "scores"):  # those of other gates
+    for kind in ("responses", "scores", "locks"):  # those of other gates
         (gate.home / kind).unlink()
     environment, log = gate.environment() | {"TMPDIR": str(tmp_path)}, tmp_path / "log"
     with (

@@ -1,7 +1,9 @@
 """Settings of all tests, and a Python that starts at once for those that start processes."""
 
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -32,6 +34,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the server."""
     if server := config.stash.get(_WARM, None):
         server.end()
+
+
+@pytest.fixture(scope="session")
+def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of this session, which all workers of pytest-xdist share."""
+    root = tmp_path_factory.getbasetemp()
+    return root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
 
 
 @pytest.fixture(scope="session")

@@ -112,12 +112,9 @@ class Gate:
 
 
 @pytest.fixture(scope="session")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_home(common_folder: Path) -> Path:
     """One store for all tests and workers: the store is safe for that."""
-    root = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        root = root.parent
-    return root / "unicomp-home"
+    return common_folder / "unicomp-home"
 
 
 def _borrowed(shared: Path, home: Path) -> Path:

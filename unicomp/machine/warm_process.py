@@ -237,12 +237,6 @@ def _reserve(key: Key, environment: Mapping[str, str]) -> WarmProcess | None:
     return warm if free else None
 
 
-def count() -> int:
-    """The number of warm processes of this session."""
-    with _registry:
-        return sum(key[0] == os.getpid() for key in _warm)
-
-
 @atexit.register
 def end_all() -> None:
     """End the warm processes of this session."""

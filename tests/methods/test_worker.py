@@ -74,14 +74,24 @@ def content(checkpoint):
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
-def test_forked_builds_in_either_order_equal_those_of_new_processes_byte_for_byte(build):
+def test_forked_builds_in_either_order_equal_those_of_new_processes_byte_for_byte(
+    build, monkeypatch
+):
+    started = []
+
+    class Noted(warm_process.WarmProcess):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            started.append(self)
+
+    monkeypatch.setattr(warm_process, "WarmProcess", Noted)
     names = ["wanda_50", "gptq_w4a16"]
     new = {name: content(build(name, "new", forked=False)) for name in names}
-    assert warm_process.count() == 0
-    for store, order in (("forward", names), ("backward", names[::-1])):
+    assert not started
+    for number, (store, order) in enumerate((("forward", names), ("backward", names[::-1])), 1):
         for name in order:
             assert content(build(name, store, forked=True)) == new[name], (store, name)
-        assert warm_process.count() == 1
+        assert len(started) == number  # one forked both
         warm_process.end_all()
     assert len(new["wanda_50"]) > 3
 

@@ -51,6 +51,7 @@ ORDER = (
     "planning",
     "settings",
     "looks",
+    "changes",
     "scorecard",
     "findings",
     "session",
@@ -58,6 +59,7 @@ ORDER = (
     "scorecard_file",
     "record",
     "joint",
+    "comparison",
     "report",
     "plugin",
     "cache",
@@ -85,7 +87,7 @@ TENSORS = (
 inside functions only."""
 HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 
-FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "scorecard",
+FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "changes", "scorecard",
                 "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
 OTHER_REPORTS = ("report.joint", "report.metrics", "report.mirror", "report.plan")

@@ -1,6 +1,7 @@
 """`unicomp`: the commands besides the test run.
 
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
+unicomp compare OLD.json NEW.json     what changed since the last release, and what is worse
 unicomp decide SCORECARD.json ..      one decision of several runs, such as those of make suite
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
@@ -18,17 +19,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from unicomp.commands import cache, decide, floors, mirror, plan, score, verify
+from unicomp.commands import cache, compare, decide, floors, mirror, plan, score, verify
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, floors, mirror, plan, score, verify)
+COMMANDS = (cache, compare, decide, floors, mirror, plan, score, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
-    does not belong together. `decide` returns the exit status of a test run. A reader that stops
-    early, such as `head`, is no error.
+    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, does
+    not belong together, or is worse than the last release. `decide` returns the exit status of a
+    test run. A reader that stops early, such as `head`, is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character

@@ -21,7 +21,7 @@ from unicomp.verdict import MetricRow, Row
 
 SCHEMA = "unicomp/decision/1"
 
-_ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "allowed")
+ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "most_fall", "allowed")
 """What the record keeps of a row: what the policy asked of it, and the gap that it allowed."""
 
 
@@ -82,7 +82,7 @@ def record_of(scorecard: Path) -> dict[str, Any]:
 def _asked(row: Row | MetricRow) -> dict[str, Any]:
     """What was asked of a row or metric."""
     name = {"metric": row.metric} if isinstance(row, MetricRow) else {"benchmark": row.benchmark}
-    asked = {key: getattr(row, key, None) for key in _ASKED}
+    asked = {key: getattr(row, key, None) for key in ASKED}
     return {
         **row.checkpoint._asdict(),
         **name,
@@ -157,7 +157,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "policy digest", record["policy"]["digest"]
     for row in record["policy"]["asked"]:
         whose = f"{row.get('metric') or row.get('benchmark')} of {'/'.join(_name(row))}"
-        yield from ((f"{key} of {whose}", row.get(key)) for key in _ASKED)
+        yield from ((f"{key} of {whose}", row.get(key)) for key in ASKED)
     yield "policy changes", changes(record)
     for one in record["checkpoints"]:
         whose = "/".join(_name(one))

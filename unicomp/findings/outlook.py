@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unicomp.scorecard import Scorecard
 from unicomp.spec import LEVEL, OfCheckpoint
-from unicomp.verdict import MetricRow, Row, evidence, joint_evidence
+from unicomp.verdict import MetricRow, Row, evidence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,7 @@ def _outlook(card: Scorecard, row: Row | MetricRow) -> Outlook:
     from unicomp.power import remedy_seen
 
     if isinstance(row, MetricRow):
-        profile = card.profiles[row.model].without(row.metric, row.left_out)
-        own = {one.benchmark: one for one in card.rows if one.checkpoint == row.checkpoint}
-        parts = {name: own[name] for name in profile.benchmarks(row.metric)}
-        name, joint = row.metric, joint_evidence(row.metric, parts, profile)
+        name, joint, parts = row.metric, card.evidence_of(row), card.rows_of(row)
     else:
         name, parts = row.benchmark, {row.benchmark: row}
         joint = Joint((Part(evidence(row), 1.0),), {})

@@ -15,18 +15,15 @@ An item may stand under two kinds. All other items are in the records, see `unic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from unicomp.divergence import ID_DIGITS, flips, option_probabilities, right_probabilities
 from unicomp.instruments.languages import words_of
 from unicomp.instruments.repetition import is_loop
 from unicomp.item_texts import ItemTexts
 from unicomp.scores import Records
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SampleKind = Literal["lost", "loop", "refused", "answered"]
 

@@ -70,7 +70,8 @@ def as_table(
         values = records.answers.get(name, [None] * n)
         columns[column] = pa.array(values, kinds[column])
     columns |= _columns_of_texts(records.items, texts)
-    columns["prompt_digest"] = pa.array(records.prompts or [None] * n, text)
+    prompts: list[Any] = records.prompts or [None] * n
+    columns["prompt_digest"] = pa.array(prompts, text)
     whole = {name: getattr(records, name) for name in _WHOLE}
     metadata = {_METADATA: json.dumps({**whole, "answers": sorted(records.answers)})}
     return pa.table(columns).replace_schema_metadata(metadata)

@@ -10,8 +10,8 @@ from unicomp.changes import Comparison
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
 from unicomp.comparison import MostFall, check_comparable, compare, most_fall_of
-from unicomp.comparison.evidence import Behind, BothRecords
-from unicomp.item_records import RecordSource
+from unicomp.comparison.evidence import Behind
+from unicomp.item_records import ItemRecords, RecordSource
 from unicomp.report import comparison as report
 from unicomp.report.tables import plain
 from unicomp.scorecard import Scorecard
@@ -74,7 +74,7 @@ def _everywhere(points: float) -> MostFall:
 def _first_of(sources: list[RecordSource]) -> Behind:
     """The records behind a row, from the first source that has them."""
 
-    def behind(row: Row) -> BothRecords | None:
+    def behind(row: Row) -> ItemRecords | None:
         return next((found for one in sources if (found := one.behind(row))), None)
 
     return behind

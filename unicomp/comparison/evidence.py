@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from unicomp.changes import TOLERANCE, Way
 from unicomp.confidence import Evidence, Joint, Part, Stated
 from unicomp.errors import UnicompError
 from unicomp.framework import Profile
+from unicomp.item_records import ItemRecords
 from unicomp.retention import change_between, correlation, score_pair
 from unicomp.scorecard import Scorecard
 from unicomp.scores import Records
@@ -18,21 +18,7 @@ from unicomp.statistics import Interval, difference
 from unicomp.verdict import MetricRow, Row, evidence
 
 
-class BothRecords(Protocol):
-    """The records behind a row; see `unicomp.item_records`."""
-
-    @property
-    def candidate(self) -> Records:
-        """Those of the candidate."""
-        ...
-
-    @property
-    def baseline(self) -> Records:
-        """Those of its dense model, of the same items."""
-        ...
-
-
-Behind = Callable[[Row], BothRecords | None]
+Behind = Callable[[Row], ItemRecords | None]
 """Finds the records behind a row; None if they are not there."""
 
 

@@ -81,7 +81,6 @@ def _first_of(sources: list[RecordSource]) -> Behind:
 
 
 def _benchmarks(root: Path, card: Scorecard) -> dict[str, Benchmark]:
-    """The declarations of the shipped suites and of `suites/`, read as the scorecard's scoring."""
+    """The declarations of the suites, as the answers of the scorecard were scored."""
     mode = card.environment.get("instruments", {}).get("mode", "strict")
-    declared = catalogue.load_benchmarks(catalogue.suite_folders(root), on_skip=lambda error: None)
-    return {bench.name: bench.scored_in(mode) for bench in declared}
+    return catalogue.benchmarks_by_name(root, mode)

@@ -17,7 +17,6 @@ from unicomp.spec import DENSE, LEVEL, Benchmark, CheckpointId
 from unicomp.statistics import Interval, difference
 from unicomp.verdict import MetricRow, Row, evidence
 
-
 Behind = Callable[[Row], ItemRecords | None]
 """Finds the records behind a row; None if they are not there."""
 

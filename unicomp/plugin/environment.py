@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def describe(
         },
         "models": {
             model.name: {
-                "source": _source(model),
+                "source": source_of(model),
                 "revision": model.revision,
                 "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
@@ -67,6 +67,7 @@ def describe(
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
+        "locked": _locked(sources.values()),  # data set -> its revision in the lock
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers
@@ -130,11 +131,21 @@ def _figures(
     return kept
 
 
-def _source(model: Model) -> str:
+def source_of(model: Model) -> str:
     """The hub id of a model, or the name of the folder or file that was given."""
     if model.folder is None:
         return model.source
     return str(origin_of(model.folder).get("file", model.folder.name))
+
+
+def _locked(sources: Iterable[Source]) -> dict[str, str]:
+    """The pinned revisions of all data sets of the lock; none if only embedded rows are read."""
+    return {
+        dataset: pin.revision
+        for source in sources
+        if not source.is_embedded
+        for dataset, pin in source.lock.items()
+    }
 
 
 def _rows(source: Source) -> str:

@@ -23,6 +23,8 @@ Way = Literal["exact", "paired", "intervals"]
 Direction = Literal["worse", "better"]
 Aspect = Literal["library", "engine", "scoring", "data", "machine", "policy", "weights", "items"]
 """What an `OtherChange` is about."""
+ANSWERING: tuple[Aspect, ...] = ("library", "engine", "scoring")
+"""The aspects that may change an answer or its score though weights and items are the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class Move(OfCheckpoint):
     """The points that it may fall; None if it cannot fail by the comparison."""
     fails: bool = False
     """Whether it is worse beyond chance, and fell by more than it may."""
-    same_weights: bool = False
-    """Whether both releases have the same candidate and dense weights."""
+    same_weights: bool | None = None
+    """Whether both releases have the same candidate and dense weights; None if that is unknown."""
     same_items: bool = False
     note: str = ""
     """What limits the comparison."""
@@ -124,6 +126,12 @@ class Comparison:
         """What is worse than it may be."""
         ends: tuple[Move | VerdictChange, ...] = (*self.moves, *self.verdicts)
         return tuple(one for one in ends if (one.fails if isinstance(one, Move) else one.worse))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of what changed and may change an answer or its score."""
+        found = (one.name for one in self.others if one.aspect in ANSWERING)
+        return tuple(dict.fromkeys(found))
 
     @property
     def moved(self) -> tuple[Move, ...]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from unicomp.changes import (
+    ANSWERING,
     TOLERANCE,
     Comparison,
     Direction,
@@ -25,7 +26,7 @@ from unicomp.changes import (
     VerdictChange,
 )
 from unicomp.comparison.evidence import Behind, Change, Releases, of_probe
-from unicomp.comparison.surroundings import ANSWERING, other_changes
+from unicomp.comparison.surroundings import other_changes
 from unicomp.decision import allowed, decides, rejected, shuts
 from unicomp.errors import SpecError
 from unicomp.policy import Policy
@@ -172,7 +173,7 @@ def _probe_moves(releases: Releases) -> Iterator[Move]:
             about = replace(_about("probe", row, *gain), note="timed on another machine")
             yield about
         else:
-            change = Change("intervals", of_probe(row, known), False, False)
+            change = Change("intervals", of_probe(row, known), None, False)
             yield _move("probe", row, *gain, change)
 
 

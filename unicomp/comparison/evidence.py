@@ -58,7 +58,7 @@ class Change:
 
     way: Way
     evidence: Evidence
-    same_weights: bool
+    same_weights: bool | None
     same_items: bool
     note: str = ""
 
@@ -111,10 +111,11 @@ class Releases:
         if rows.keys() != olds.keys():
             others = ", ".join(sorted(rows.keys() ^ olds.keys()))
             note = f"not of the same benchmarks: {others} is in one of them only"
-            return Change("intervals", self._apart(now, before), False, False, note)
+            return Change("intervals", self._apart(now, before), None, False, note)
         found = {name: self.of_row(row, olds[name]) for name, row in rows.items()}
         ways = {one.way for one in found.values()}
-        same_weights = bool(found) and all(one.same_weights for one in found.values())
+        weights = {one.same_weights for one in found.values()}
+        same_weights = None if None in weights or not weights else weights == {True}
         same_items = bool(found) and all(one.same_items for one in found.values())
         if ways == {"exact"}:
             return Change("exact", _certain(points), same_weights, same_items)
@@ -219,9 +220,9 @@ def _certain(points: float) -> Stated:
     return Stated(points / 100, points / 100, points / 100)
 
 
-def _same_weights(now: Row, before: Row) -> bool:
-    known = None not in (now.candidate, now.baseline)
-    return known and (now.candidate, now.baseline) == (before.candidate, before.baseline)
+def _same_weights(now: Row, before: Row) -> bool | None:
+    keys = (now.candidate, now.baseline), (before.candidate, before.baseline)
+    return None if None in (*keys[0], *keys[1]) else keys[0] == keys[1]
 
 
 def _same_items(now: Row, before: Row) -> bool:

@@ -14,9 +14,6 @@ from unicomp.record import ASKED
 from unicomp.scorecard import Scorecard
 from unicomp.verdict import MetricRow, Row
 
-ANSWERING: tuple[Aspect, ...] = ("library", "engine", "scoring")
-"""The aspects that may change an answer or its score though weights and items are the same."""
-
 _ASPECTS: Mapping[str, Aspect] = {
     "packages": "library",
     "python": "library",
@@ -34,6 +31,8 @@ _OF_DATA = ("kind", "rows")
 """Facts of a model in the environment that are not about the engine."""
 _MEASURED = ("refusal_figures", "judge_agreement", "unknown_quality")
 """How good the instruments are: that follows from what they are."""
+_USED = {"instruments": 1, "measuring": 1, "models": 2, "there": 3}
+"""Tables that describe what was used in a run → the names that lead to one such thing."""
 _WORDS_LEFT_OUT = ("packages", "models", "locked")
 """Tables whose name says nothing beside the names in them."""
 
@@ -55,6 +54,8 @@ def _of_environment(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:
         table, *rest = path
         if table == "notes" or any(name in path for name in _MEASURED):
             continue
+        if not _are_described(path, old, new):
+            continue
         if before.get(path) != now.get(path):
             aspect = _ASPECTS.get(table, "engine")
             words = rest if rest and table in _WORDS_LEFT_OUT else path
@@ -64,6 +65,20 @@ def _of_environment(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:
                 old=_text(before.get(path)),
                 new=_text(now.get(path)),
             )
+
+
+def _are_described(path: tuple[str, ...], old: Scorecard, new: Scorecard) -> bool:
+    """Whether both describe what a value belongs to: what was not used is not described."""
+    depth = _USED.get(path[0], 0)
+    return all(_at(card.environment, path[:depth]) for card in (old, new)) if depth else True
+
+
+def _at(table: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """The value that nested names lead to; None if there is none."""
+    found: Any = table
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def _leaves(

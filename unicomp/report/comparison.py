@@ -23,14 +23,14 @@ def lines(found: Comparison) -> Iterator[str]:
         return
     if found.old != found.new:
         yield f"the gate was {found.old}, and is {found.new} without this comparison."
-    fails = [one for one in found.moves if one.fails]
-    yield from _capped("Worse than allowed", [_move(one) for one in fails])
+    fails = [f"{_move(one)}{_cause(found, one)}" for one in found.moves if one.fails]
+    yield from _capped("Worse than allowed", fails)
     worse = [_verdict(one) for one in found.verdicts if one.worse]
     yield from _capped("Worse, so that it shuts the gate", worse)
     unclear = [f"{_move(one)}; chance may explain it" for one in found.unclear]
     yield from _capped("Fell by more than allowed, but not beyond chance", unclear)
     others = [one for one in found.moved if not one.fails]
-    yield from _capped("Moved beyond chance", [_move(one) for one in others])
+    yield from _capped("Moved beyond chance", [f"{_move(o)}{_cause(found, o)}" for o in others])
     yield from _capped("Ends otherwise", [_verdict(o) for o in found.verdicts if not o.worse])
     yield from _capped("Not compared", [_move(one) for one in found.moves if one.way is None])
     yield from _capped("Measured for the first time", found.new_metrics)
@@ -75,9 +75,21 @@ def _move(one: Move) -> str:
     if one.way == "exact":
         line += ", same weights and items: not chance"
     line += f"; may fall {one.most_fall:g})" if one.most_fall is not None else ")"
-    if one.way not in (None, "exact"):
-        line += f", {'same' if one.same_weights else 'other'} weights"
     return f"{line}; {one.note}" if one.note else line
+
+
+def _cause(found: Comparison, one: Move) -> str:
+    """What may have moved it: the weights, or what answers and scores were made with."""
+    if one.unit == "probe":
+        return ""
+    names = ", ".join(found.conditions)
+    if one.same_weights is None:
+        return f"; {names} changed" if names else ""
+    if one.same_weights:
+        if names:
+            return f"; the weights are the same, so look at {names}"
+        return "; neither the weights nor the software changed"
+    return f"; the weights changed, and so did {names}" if names else "; the weights changed"
 
 
 def _verdict(one: VerdictChange) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,9 +30,6 @@ from unicomp.verdict import Row
 
 if TYPE_CHECKING:
     import pyarrow
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+\-]*")
-"""A name that is safe as a part of a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +78,10 @@ class _Wanted:
 def export(card: Scorecard, sources: Iterable[Path], store: Store, folder: Path) -> Export:
     """Write the records behind a scorecard to a folder; `sources` are the scorecard's files.
 
-    Raises SpecError if the folder is not empty or cannot be written, or if a name cannot be
-    part of a path. Without any record nothing is written.
+    Raises SpecError if the folder is not empty or cannot be written. Without any
+    record nothing is written.
     """
     wanted = list(_wanted(card))
-    for one in wanted:
-        for name in (*one.checkpoint, one.row.benchmark):
-            if not _NAME.fullmatch(name):
-                raise SpecError(f"the name {name!r} of the scorecard cannot be a part of a path")
     _check_folder(folder)
     records = RecordSource(store)
     files: list[ExportedFile] = []

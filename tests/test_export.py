@@ -243,6 +243,18 @@ def test_records_that_the_store_lacks_are_named_and_the_others_written(
     assert content["missing"] == ["piqa of m/dense", "piqa of m/wanda_50 (generic)"]
 
 
+def test_records_that_two_runs_read_differently_are_both_exported(
+    store, pair, write, capsys, tmp_path
+):
+    mine, base = pair
+    again = replace(base, judged=1)
+    rows = [row_of(store, mine, base), replace(row_of(store, mine, again), method="awq_w4a16")]
+    status, _ = run(capsys, write(*rows), tmp_path / "out")
+    source = RecordSource(folder=tmp_path / "out")
+    assert status == 0
+    assert [source.behind(row).baseline for row in rows] == [base, again]
+
+
 REFUSED = {
     "nothing": ({"records": {}}, "has no records of arc_easy of m/dense, arc_easy of m/wanda_50"),
     "not-measured": (

@@ -1,6 +1,8 @@
 """Exported records are those of the store, item by item, and are found by a scorecard alone."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -298,3 +300,45 @@ def test_a_folder_that_is_no_export_is_refused(content, message, tmp_path):
         (tmp_path / EXPORT).write_text(content)
     with pytest.raises(SpecError, match=message):
         RecordSource(folder=tmp_path)
+
+
+READ_BACK = """
+import resource, sys, time
+from pathlib import Path
+from unicomp.cli import main
+from unicomp.item_records import RecordSource
+from unicomp.scorecard_file import read
+
+start = time.monotonic()
+assert main(["export", "card.json", "out"]) == 0
+source = RecordSource(folder=Path("out"))
+for row in read(Path("card.json")).rows:
+    assert len(source.behind(row).candidate.items) == 10_000
+print(time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+
+
+@pytest.mark.long
+def test_a_million_records_are_exported_and_read_back_in_a_minute_and_2_gb(store, write, tmp_path):
+    said = "The trains leave at the same time, so each of them needs half of the way and "
+    rows = []
+    for number in range(10):
+        one = records([1, 0] * 5000, texts(*(f"{said * 5}{n}" for n in range(10_000))))
+        base = replace(one, benchmark=f"quiz_{number}", prompts=one.items)
+        texts_of_items = asks(base, "Which of these trains is the first to arrive? " * 12)
+        store.remember(ITEMS, texts_key(base), asdict(texts_of_items))
+        keys = [stored(store, replace(base, judged=method)) for method in range(10)]
+        row = answered(
+            base.benchmark, "knowledge", 10_000, items=content_key({"items": sorted(base.items)})
+        )
+        rows += [
+            replace(row, method=f"m{n}", records={"candidate": key, "baseline": keys[0]})
+            for n, key in enumerate(keys[1:])
+        ]
+    write(*rows)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_BACK], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    seconds, gigabytes = map(float, done.stdout.splitlines()[-1].split())
+    assert seconds < 60, seconds
+    assert gigabytes < 2, gigabytes

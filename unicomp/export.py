@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,9 +30,6 @@ from unicomp.verdict import Row
 
 if TYPE_CHECKING:
     import pyarrow
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+\-]*")
-"""A name that is safe as a part of a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +69,10 @@ class _Wanted:
     side: Side
 
     @property
+    def key(self) -> str:
+        return self.row.records.get(self.side, "")
+
+    @property
     def name(self) -> str:
         model, method, calibration = self.checkpoint
         seen = "" if calibration == UNSEEN else f" ({calibration})"
@@ -82,14 +82,10 @@ class _Wanted:
 def export(card: Scorecard, sources: Iterable[Path], store: Store, folder: Path) -> Export:
     """Write the records behind a scorecard to a folder; `sources` are the scorecard's files.
 
-    Raises SpecError if the folder is not empty or cannot be written, or if a name cannot be
-    part of a path. Without any record nothing is written.
+    Raises SpecError if the folder is not empty or cannot be written. Without any
+    record nothing is written.
     """
     wanted = list(_wanted(card))
-    for one in wanted:
-        for name in (*one.checkpoint, one.row.benchmark):
-            if not _NAME.fullmatch(name):
-                raise SpecError(f"the name {name!r} of the scorecard cannot be a part of a path")
     _check_folder(folder)
     records = RecordSource(store)
     files: list[ExportedFile] = []
@@ -109,22 +105,18 @@ def export(card: Scorecard, sources: Iterable[Path], store: Store, folder: Path)
 
 
 def _wanted(card: Scorecard) -> Iterator[_Wanted]:
-    """Each benchmark of each checkpoint once, the dense model's too, benchmark by benchmark."""
-    rows = [row for row in card.rows if row.unit is None]
-    benchmarks = dict.fromkeys(row.benchmark for row in rows)
-    for name in benchmarks:
-        seen: set[CheckpointId] = set()
-        own = [row for row in rows if row.benchmark == name and row.items is not None]
-        for row in own:
+    """Each benchmark of each checkpoint once, the dense model's too, benchmark by benchmark.
+
+    Two runs may have read the same answers differently: then a checkpoint has both records.
+    """
+    rows = [row for row in card.rows if row.unit is None and row.items is not None]
+    for name in dict.fromkeys(row.benchmark for row in rows):
+        seen: dict[tuple[CheckpointId, str], _Wanted] = {}
+        for row in (row for row in rows if row.benchmark == name):
             dense = CheckpointId(row.model, DENSE.name, UNSEEN)
-            sides: tuple[tuple[CheckpointId, Side], ...] = (
-                (dense, "baseline"),
-                (row.checkpoint, "candidate"),
-            )
-            for checkpoint, side in sides:
-                if checkpoint not in seen:
-                    seen.add(checkpoint)
-                    yield _Wanted(checkpoint, row, side)
+            for one in (_Wanted(dense, row, "baseline"), _Wanted(row.checkpoint, row, "candidate")):
+                seen.setdefault((one.checkpoint, one.key), one)
+        yield from seen.values()
 
 
 def _check_folder(folder: Path) -> None:
@@ -155,12 +147,14 @@ def _write(folder: Path, one: _Wanted, records: Records, texts: ItemTexts | None
     row = one.row
     about = {**one.checkpoint._asdict(), "benchmark": row.benchmark, "metric": row.metric}
     path = folder.joinpath(*one.checkpoint, f"{row.benchmark}.parquet")
+    if path.exists():
+        path = path.with_name(f"{row.benchmark}-{one.key[:8]}.parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_table(as_table(records, texts, about), path)
     return ExportedFile(
         **about,
         checkpoint=row.candidate if one.side == "candidate" else row.baseline,
-        records=row.records[one.side],
+        records=one.key,
         items=len(records.items),
         file=path.relative_to(folder).as_posix(),
         sha256=file_digest(path),

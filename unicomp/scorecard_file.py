@@ -103,7 +103,7 @@ def _card(content: Mapping[str, Any]) -> Scorecard:
         levels=dict(zip(names, (one["level"] for one in content["looks"]), strict=True)),
         looks=dict(zip(names, (one["look"] for one in content["looks"]), strict=True)),
         policy=content["policy"],
-        comparison=_comparison(content.get("comparison")),
+        comparison=_comparison(content["comparison"]),
         policy_changes=tuple(_made(PolicyChange, one) for one in content["policy_changes"]),
     )
 

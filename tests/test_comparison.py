@@ -161,7 +161,7 @@ def test_a_fall_within_chance_is_named_and_fails_nothing():
     assert move(found, "reasoning").points < -1
     assert found.failures == ()
     assert [one.name for one in found.unclear] == ["reasoning"]
-    assert any("chance may explain it" in line for line in report.lines(found))
+    assert any("which chance may explain" in line for line in report.lines(found))
 
 
 def test_a_rise_beyond_chance_is_reported():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -156,3 +157,22 @@ class Comparison:
             or self.new_metrics
             or self.old != self.new
         )
+
+
+def united(found: Sequence[Comparison]) -> Comparison | None:
+    """The comparisons of several parts of one gate as one; None without any."""
+    if len(found) < 2:
+        return next(iter(found), None)
+    rank = ("open", "undecided", "shut").index
+    return Comparison(
+        baseline=", ".join(dict.fromkeys(one.baseline for one in found)),
+        digest=", ".join(dict.fromkeys(one.digest for one in found)),
+        old=max((one.old for one in found), key=rank),
+        new=max((one.new for one in found), key=rank),
+        moves=tuple(dict.fromkeys(move for one in found for move in one.moves)),
+        verdicts=tuple(dict.fromkeys(change for one in found for change in one.verdicts)),
+        others=tuple(dict.fromkeys(change for one in found for change in one.others)),
+        gone=tuple(dict.fromkeys(name for one in found for name in one.gone)),
+        added=tuple(dict.fromkeys(name for one in found for name in one.added)),
+        new_metrics=tuple(dict.fromkeys(name for one in found for name in one.new_metrics)),
+    )

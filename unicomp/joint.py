@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp import scorecard_file
+from unicomp.changes import united
 from unicomp.decision import Bound, Decision, decides, shuts
 from unicomp.errors import SpecError
 from unicomp.scorecard import Scorecard
@@ -134,6 +135,7 @@ def merged(cards: Sequence[Scorecard]) -> Scorecard:
         },
         looks={one: max(card.looks.get(one, 1) for card in cards) for one in names},
         policy=", ".join(dict.fromkeys(card.policy for card in cards)),
+        comparison=united([card.comparison for card in cards if card.comparison is not None]),
         policy_changes=tuple(change for card in cards for change in card.policy_changes),
         parts=sum(card.parts for card in cards),
     )

@@ -121,7 +121,7 @@ def compare(
         baseline=baseline,
         digest=digest,
         old=old.decision,
-        new=new.decision,
+        new=new.comparison.new if new.comparison else new.decision,
         moves=moves,
         verdicts=tuple(_verdict_changes(old, new)),
         others=others,
@@ -236,10 +236,11 @@ def _with_direction(move: Move, direction: Direction | None) -> Move:
 
 def _verdict_changes(old: Scorecard, new: Scorecard) -> Iterator[VerdictChange]:
     """What ends otherwise, of the checkpoints that both have."""
-    now = {_whose(row): row for row in new.ends}
+    now = {_whose(row): row for row in new.ends if not _fell(row, new)}
+    fell = {_whose(row) for row in new.ends} - now.keys()
     there = set(new.checkpoints)
     for row in old.ends:
-        if row.checkpoint not in there:
+        if row.checkpoint not in there or _whose(row) in fell:
             continue
         found = now.get(_whose(row))
         if found is None or found.verdict != row.verdict or _is_lost(row, found):
@@ -252,6 +253,15 @@ def _verdict_changes(old: Scorecard, new: Scorecard) -> Iterator[VerdictChange]:
                 worse=_is_lost(row, found) or (found is not None and shuts(found) > shuts(row)),
                 reason=found.reason if found else "",
             )
+
+
+def _fell(row: Row | MetricRow, card: Scorecard) -> bool:
+    """Whether a metric fails by a comparison of its own card, so that its own verdict is lost."""
+    moves = card.comparison.moves if card.comparison else ()
+    return isinstance(row, MetricRow) and any(
+        move.fails and (move.unit, move.checkpoint, move.name) == ("metric", *_whose(row)[1:])
+        for move in moves
+    )
 
 
 def _is_lost(before: Row | MetricRow, now: Row | MetricRow | None) -> bool:
@@ -310,9 +320,7 @@ def _held(row: MetricRow, move: Move | None) -> MetricRow:
     row = replace(row, last_release=move.old, most_fall=move.most_fall)
     if not move.fails:
         return row
-    why = (
-        f"{-move.points:.1f} points below the last release, at most {move.most_fall:g} are allowed"
-    )
+    why = f"{-move.points:.1f} points below the last release (at most {move.most_fall:g})"
     return replace(row, verdict="fail", reason=why)
 
 

@@ -129,8 +129,8 @@ def _of_policy(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:
             continue
         for key in ASKED:
             was, now = getattr(known, key, None), getattr(row, key, None)
-            # a gap that was not there was not allowed either
-            if was != now and not (key == "allowed" and None in (was, now)):
+            # only a gap is allowed, and only a compared metric has a most_fall
+            if was != now and not (key in ("allowed", "most_fall") and None in (was, now)):
                 found = True
                 name = f"{key} of {row.name} of {row.model}/{row.method}"
                 yield OtherChange(aspect="policy", name=name, old=_text(was), new=_text(now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from unicomp.changes import Comparison, Move, OtherChange, VerdictChange
 from unicomp.spec import LEVEL, OfCheckpoint
@@ -11,33 +11,46 @@ _WAYS = {
     "paired": "paired by item",
     "intervals": "from the two intervals",
 }
-_MOST = 20
+MOST = 20
 """The lines of a kind that are shown; the JSON scorecard has all."""
+_MOST_IN_RUN = 5
+"""The same at the end of a run, which has more to say."""
 
 
-def lines(found: Comparison) -> Iterator[str]:
-    """All lines; a single one if nothing changed."""
+def lines_of_run(found: Comparison) -> Iterator[str]:
+    """The lines at the end of a run."""
+    return lines(found, most=_MOST_IN_RUN)
+
+
+def lines(found: Comparison, most: int = MOST) -> Iterator[str]:
+    """All lines, at most so many of a kind; a single one if nothing changed."""
     yield f"Compared with the last release, {found.baseline or 'a scorecard'}:"
     if found.nothing:
         yield "nothing changed."
         return
     if found.old != found.new:
         yield f"the gate was {found.old}, and is {found.new} without this comparison."
-    fails = [f"{_move(one)}{_cause(found, one)}" for one in found.moves if one.fails]
-    yield from _capped("Worse than allowed", fails)
-    worse = [_verdict(one) for one in found.verdicts if one.worse]
-    yield from _capped("Worse, so that it shuts the gate", worse)
-    unclear = [f"{_move(one)}; chance may explain it" for one in found.unclear]
-    yield from _capped("Fell by more than allowed, but not beyond chance", unclear)
-    others = [one for one in found.moved if not one.fails]
-    yield from _capped("Moved beyond chance", [f"{_move(o)}{_cause(found, o)}" for o in others])
-    yield from _capped("Ends otherwise", [_verdict(o) for o in found.verdicts if not o.worse])
-    yield from _capped("Not compared", [_move(one) for one in found.moves if one.way is None])
-    yield from _capped("Measured for the first time", found.new_metrics)
-    yield from _capped("In the last release only", ["/".join(one) for one in found.gone])
-    yield from _capped("In this release only", ["/".join(one) for one in found.added])
-    yield from _capped("Changed as well", [_other(one) for one in found.others])
+    yield from _capped(_parts(found), most)
     yield from _error(found)
+
+
+def _parts(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:
+    """What there is to say, the worst first: a title and its lines."""
+
+    def shown(moves: Iterable[Move]) -> list[str]:
+        return [f"{_move(one)}{_cause(found, one)}" for one in moves]
+
+    yield "Worse than allowed", shown(one for one in found.moves if one.fails)
+    worse = [_verdict(one) for one in found.verdicts if one.worse]
+    yield "Worse, so that it shuts the gate", worse
+    yield "Fell by more than allowed, which chance may explain", shown(found.unclear)
+    yield "Moved beyond chance", shown(one for one in found.moved if not one.fails)
+    yield "Ends otherwise", [_verdict(one) for one in found.verdicts if not one.worse]
+    yield "Not compared", [_move(one) for one in found.moves if one.way is None]
+    yield "Measured for the first time", found.new_metrics
+    yield "In the last release only", ["/".join(one) for one in found.gone]
+    yield "In this release only", ["/".join(one) for one in found.added]
+    yield "Changed as well", [_other(one) for one in found.others]
 
 
 def verdict(found: Comparison) -> str:
@@ -48,13 +61,14 @@ def verdict(found: Comparison) -> str:
     return "nothing is worse than the last release by more than allowed"
 
 
-def _capped(title: str, found: Sequence[str]) -> Iterator[str]:
-    """A title and its lines; of very many the first ones."""
-    if found:
-        yield f"{title}:"
-        yield from (f"  {line}" for line in found[:_MOST])
-        if len(found) > _MOST:
-            yield f"  … and {len(found) - _MOST} more; the JSON scorecard has them all"
+def _capped(parts: Iterable[tuple[str, Sequence[str]]], most: int) -> Iterator[str]:
+    """Each title and its lines; of very many the first ones. What has no line has no title."""
+    for title, found in parts:
+        if found:
+            yield f"{title}:"
+            yield from (f"  {line}" for line in found[:most])
+        if len(found) > most:
+            yield f"  … and {len(found) - most} more"
 
 
 def _name(one: Move | VerdictChange) -> str:
@@ -107,6 +121,6 @@ def _error(found: Comparison) -> Iterator[str]:
     tested = [move for move in found.moves if move.unit == "metric" and move.p_worse is not None]
     if tested:
         yield (
-            f"Chance that a metric fails here though none became worse: at most "
-            f"{100 * LEVEL:g} %, over {len(tested)} metrics."
+            f"Chance that any metric fails by this comparison though none became worse: at most "
+            f"{100 * LEVEL:g} % (metrics compared: {len(tested)})."
         )

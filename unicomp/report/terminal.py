@@ -100,7 +100,7 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
     if card.comparison is not None:
-        yield from map(printable, comparison.lines(card.comparison))
+        yield from map(printable, comparison.lines_of_run(card.comparison))
     yield from map(printable, decision.lines(card, findings))
     yield decided(card)
 

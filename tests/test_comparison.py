@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.comparison_simulations import BEGIN, END, PAGE, Case, run
+from tests.comparison_simulations import cases as simulated
 from tests.releases import BENCHMARKS, CANDIDATE, ENVIRONMENT, METRICS, release, right
 from unicomp import record, scorecard_file
 from unicomp.changes import Move, VerdictChange
@@ -443,16 +444,26 @@ def test_a_folder_that_is_no_export_is_refused(write, capsys, tmp_path):
 # -- chance ---------------------------------------------------------------------------------------
 
 
-def test_seeds_of_an_unchanged_candidate_do_not_fail_by_noise():
-    """Many flips either way, and no change in truth: a small sample of the long simulation."""
-    rng = np.random.default_rng(0)
-    failures = 0
-    for _ in range(20):
-        dense = rng.random(N) < 0.8
-        first, second = (np.where(rng.random(N) < 0.05, ~dense, dense) for _ in range(2))
-        old, new = (
-            release({"gsm8k": (one.tolist(), dense.tolist())}, weights=name)
-            for one, name in ((first, "first"), (second, "second"))
-        )
-        failures += bool(compared(new, old).failures)
-    assert failures <= 2
+def test_an_unchanged_candidate_does_not_fail_by_its_flips():
+    """A small sample of the long simulation: many flips either way, no change in truth."""
+    case = Case("nothing became worse", 100, 0.1, paired=True)
+    assert run(case, 20).others <= 0.1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", [one for one in simulated() if one.n <= 1000], ids=str)
+def test_the_error_rates_of_a_comparison_are_the_stated_ones(case):
+    """At most 2.5 % in truth: 10 of 150 have a chance of less than 0.2 %."""
+    rates = run(case, 150)
+    assert rates.others <= 10 / 150
+    if case.fall >= 5:
+        assert rates.named >= 0.8
+
+
+def test_the_table_of_the_page_has_all_cases():
+    lines = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [(name, int(n.replace(",", ""))) for name, n, *_ in cells] == [
+        (case.name, case.n) for case in simulated()
+    ]
+    assert max(float(others) for *_, others in cells) <= 4.0

@@ -63,7 +63,7 @@ class ItemSample:
 
 def samples_of(
     candidate: Records, baseline: Records, texts: Callable[[], ItemTexts | None] = lambda: None
-) -> tuple[dict[str, Any], ...]:
+) -> list[dict[str, Any]]:
     """The samples of records of the same items, as JSON values of `ItemSample`.
 
     `texts` reads the texts of the items; it is called only if there is a sample.
@@ -74,9 +74,9 @@ def samples_of(
         for place in places[: MOST[kind]]
     ]
     if not chosen:
-        return ()
+        return []
     shown = _Shown(candidate, baseline, texts())
-    return tuple(asdict(shown.sample(kind, place)) for kind, place in chosen)
+    return [asdict(shown.sample(kind, place)) for kind, place in chosen]
 
 
 def _worst(candidate: Records, baseline: Records) -> dict[SampleKind, list[int]]:

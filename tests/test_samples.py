@@ -52,7 +52,7 @@ def never():
 
 def test_equal_answers_give_no_samples_and_read_no_texts():
     base = records([1, 0, 1], texts(*SENTENCES[:3]))
-    assert samples_of(base, base, never) == ()
+    assert samples_of(base, base, never) == []
 
 
 def test_the_lost_choice_comes_first_whose_right_option_fell_furthest():
@@ -115,6 +115,13 @@ def test_a_long_prompt_keeps_its_end_and_a_long_answer_its_start():
     left_out = len(mine.answers["text"][0]) - LONGEST
     assert found["candidate"].endswith(f"\n[… {left_out:,} characters]")
     assert found["right"].endswith("\n[… 500 characters]")
+
+
+def test_a_right_label_is_shown_where_the_task_gives_no_right_answer():
+    base = records([1], texts("yes"), gold=["yes"])
+    mine = records([0], texts("no"), gold=["yes"])
+    assert samples_of(mine, base, asked(base))[0]["right"] == "yes"
+    assert samples_of(mine, base, asked(base, right=["Yes, it does."]))[0]["right"] != "yes"
 
 
 def test_a_collapsed_candidate_gives_few_samples_of_each_kind():

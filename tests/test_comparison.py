@@ -23,6 +23,7 @@ from unicomp.report import comparison as report
 from unicomp.report import json as json_report
 from unicomp.report.terminal import render
 from unicomp.spec import DENSE
+from unicomp.verdict import Row
 
 N = 200
 
@@ -290,6 +291,49 @@ def test_a_new_metric_and_other_checkpoints_are_named():
     assert found.gone == (CANDIDATE,)
     assert found.added == (CANDIDATE._replace(method="gptq"),)
     assert found.verdicts == ()
+
+
+# -- efficiency -----------------------------------------------------------------------------------
+
+
+def timed(gain, processor="xeon", **about):
+    """The first release with a timing and a size, as gains over the dense model."""
+    probes = (
+        Row(
+            **CANDIDATE._asdict(),
+            benchmark=name,
+            verdict="pass",
+            tier="advisory",
+            unit=unit,
+            score=1.0,
+            dense=gain / 100,
+            retention=gain,
+            low=gain - 2,
+            high=gain + 2,
+            n=9,
+        )
+        for name, unit in (("latency", "s"), ("model_size", "bytes"))
+    )
+    measuring = {"machine": {"processor": processor}}
+    environment = {**FIRST.card.environment, "measuring": measuring}
+    rows = (*FIRST.card.rows, *probes)
+    return replace(FIRST, card=replace(FIRST.card, rows=rows, environment=environment))
+
+
+def test_a_slower_checkpoint_is_reported_and_shuts_nothing():
+    found = compared(timed(80.0), timed(120.0))
+    assert move(found, "latency", "probe").direction == "worse"
+    assert found.failures == ()
+    assert move(compared(timed(119.0), timed(120.0)), "latency", "probe").direction is None
+
+
+def test_timings_of_another_machine_are_not_compared():
+    found = compared(timed(80.0, "epyc"), timed(120.0))
+    assert move(found, "latency", "probe").way is None
+    assert move(found, "model_size", "probe").direction == "worse"
+    lines = list(report.lines(found))
+    assert any("latency" in line and "another machine" in line for line in lines)
+    assert any("machine: measuring.machine.processor: xeon → epyc" in line for line in lines)
 
 
 # -- bad input ------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def test_other_items_are_not_paired():
     found = compared(release(longer, weights="second"))
     assert move(found, "knowledge").way == "intervals"
     assert not move(found, "knowledge").same_items
-    assert {one.aspect for one in found.others} == {"weights", "items"}
+    assert {one.aspect for one in found.others} == {"weights", "items", "dense"}
 
 
 def test_records_that_do_not_give_the_score_of_a_row_are_not_used():
@@ -233,6 +233,16 @@ def test_a_score_that_moved_with_the_engine_is_not_blamed_on_the_weights():
     assert failing(found) == [("metric", "reasoning")]
     (line,) = (line for line in report.lines(found) if line.startswith("  reasoning"))
     assert "the weights are the same, so look at m.vllm" in line
+
+
+def test_a_fall_of_both_sides_is_said_though_no_retention_shows_it():
+    both = right(N, *range(60))
+    fallen = dict.fromkeys(METRICS, (both, both))
+    first = {name: (right(N), right(N)) for name in METRICS}
+    found = compared(release(fallen, environment=other_engine()), release(first))
+    assert move(found, "reasoning").points == 0
+    dense = [(one.name, one.old, one.new) for one in found.others if one.aspect == "dense"]
+    assert ("score of gsm8k of m", "100", "70") in dense
 
 
 def test_what_was_not_used_in_one_run_did_not_change():

@@ -58,6 +58,7 @@ ORDER = (
     "scorecard_file",
     "record",
     "joint",
+    "advice",
     "report",
     "plugin",
     "cache",
@@ -88,7 +89,7 @@ HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "scorecard",
                 "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
-OTHER_REPORTS = ("report.joint", "report.metrics", "report.mirror", "report.plan")
+OTHER_REPORTS = ("report.advice", "report.joint", "report.metrics", "report.mirror", "report.plan")
 """Reports of other commands than a session: they show what those commands computed."""
 
 

@@ -63,12 +63,13 @@ def advise(
     limits = [need for need in needs if need.limit is not None and need.name in HELD_BY_WEIGHTS]
     known = [_weighed(one, limits, weigh) for one in candidates]
     options = choose(known, needs, family=family, training=training)
+    published = published_candidates(methods)
     return Advice(
         needs=tuple(needs),
         options=tuple(options),
-        situations=tuple(situations(known)),
+        situations=tuple(situations(known, published)),
         steps=tuple(next_steps(options, methods, card, findings)),
-        unmeasured=tuple(_unmeasured(known, needs, limits, methods, family, training, weigh)),
+        unmeasured=tuple(_unmeasured(known, published, needs, limits, family, training, weigh)),
         intervals=any(one.has_intervals for one in known),
     )
 
@@ -83,9 +84,9 @@ def _weighed(one: Candidate, limits: Sequence[Need], weigh: Weigh) -> Candidate:
 
 def _unmeasured(
     candidates: Sequence[Candidate],
+    published: Sequence[Candidate],
     needs: Sequence[Need],
     limits: Sequence[Need],
-    methods: Mapping[str, Method],
     family: Family | None,
     training: bool,
     weigh: Weigh,
@@ -95,7 +96,7 @@ def _unmeasured(
     found = []
     for model in dict.fromkeys(one.model for one in candidates):
         measured = {one.method for one in candidates if one.model == model}
-        others = [one for one in published_candidates(methods) if one.method not in measured]
+        others = [one for one in published if one.method not in measured]
         for option in choose(others, [], family=family, training=training):
             one = option.candidate
             if option.status == "ruled out":

@@ -58,6 +58,8 @@ class Candidate(OfCheckpoint):
 
     name: str
     """METHOD, or METHOD (CALIBRATION)."""
+    given: str
+    """What `--model` takes for its model: a name, or a hub id."""
     families: frozenset[Family] = frozenset()
     """Empty if they are not known."""
     trained: bool | None = None
@@ -93,7 +95,7 @@ def candidates_of(
 ) -> list[Candidate]:
     """The checkpoints of a scorecard, in its order. `methods` are the known ones, by name."""
     quality = {one.checkpoint: one for one in findings.quality}
-    trade_offs = {(one.checkpoint, one.axis): one for one in findings.pareto}
+    weighed = {(one.checkpoint, one.axis): one for one in findings.pareto}
     stored = {one.checkpoint: one.bytes for one in findings.formats}
     trained = {
         one.checkpoint
@@ -104,9 +106,7 @@ def candidates_of(
     for checkpoint in card.checkpoints:
         rows = [row for row in card.rows if row.checkpoint == checkpoint]
         metrics = [row for row in card.metrics if row.checkpoint == checkpoint]
-        own = {
-            axis: trade_offs[checkpoint, axis] for axis in AXES if (checkpoint, axis) in trade_offs
-        }
+        own = {axis: weighed[checkpoint, axis] for axis in AXES if (checkpoint, axis) in weighed}
         mean = quality.get(checkpoint)
         families = _families(methods.get(checkpoint.method))
         ends: list[Row | MetricRow] = [*rows, *metrics]
@@ -116,6 +116,7 @@ def candidates_of(
             Candidate(
                 **checkpoint._asdict(),
                 name=card.name_of(checkpoint),
+                given=_given(card, checkpoint.model),
                 families=families,
                 trained=checkpoint in trained or _is_trained(families),
                 figures=figures,
@@ -129,6 +130,14 @@ def candidates_of(
             )
         )
     return found
+
+
+def _given(card: Scorecard, model: str) -> str:
+    about = card.environment.get("models", {}).get(model, {})
+    source, revision = str(about.get("source", "")), about.get("revision")
+    if "/" not in source:  # a shipped model, or a folder that only its user knows
+        return model
+    return f"{source}@{revision}" if revision else source
 
 
 def _figure(card: Scorecard, row: Row | MetricRow) -> Figure | None:
@@ -231,6 +240,7 @@ def point_estimate(
         method=method,
         calibration=UNSEEN,
         name=method,
+        given=model,
         families=families,
         trained=_is_trained(families),
         figures=figures,

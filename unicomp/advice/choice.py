@@ -70,11 +70,20 @@ class Option:
     checks: tuple[Check, ...]
     dominated_by: str | None = None
     """Another checkpoint of the model, or dense, that is at least as good in quality and in all
-    that serving gains, and better in something; None if it is in the Pareto set."""
+    that serving gains, and better in something."""
+    axes: tuple[str, ...] = ()
+    """What was compared beside quality: those of `SERVING` that all checkpoints have."""
     reason: str = ""
     """Why it is ruled out."""
     level: float = LEVEL
     """The error at which it had to meet each need."""
+
+    @property
+    def in_pareto_set(self) -> bool | None:
+        """Whether nothing dominates it; None without a quality, or without anything to gain."""
+        if self.candidate.quality is None or not self.axes:
+            return None
+        return self.dominated_by is None
 
 
 def choose(
@@ -95,13 +104,14 @@ def choose(
         rivals = sum(not ruled_out[id(o)] and o.model == one.model for o in compressed)
         level = LEVEL / max(rivals, 1)
         checks = tuple(check(one, need, level) for need in needs)
-        reason = ruled_out[id(one)]
+        reason, axes = ruled_out[id(one)], _axes(one.model, candidates)
         options.append(
             Option(
                 candidate=one,
                 status="ruled out" if reason else _status(checks),
                 checks=checks,
-                dominated_by=_dominator(one, candidates),
+                dominated_by=_dominator(one, candidates, axes),
+                axes=axes,
                 reason=reason,
                 level=level,
             )
@@ -203,17 +213,20 @@ def _by_arithmetic(found: Check, one: Candidate) -> Check:
     )
 
 
-def _dominator(one: Candidate, candidates: Sequence[Candidate]) -> str | None:
+def _axes(model: str, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """What all candidates of a model with a quality have gained, the dense one included."""
+    own = [one for one in candidates if one.model == model and one.quality is not None]
+    return tuple(axis for axis in SERVING if own and all(axis in one.gains for one in own))
+
+
+def _dominator(one: Candidate, candidates: Sequence[Candidate], axes: Sequence[str]) -> str | None:
     """The best candidate that dominates one in quality and in what serving gains."""
-    rivals = [o for o in candidates if o.model == one.model and o.quality is not None]
-    if one.quality is None:
-        return None
-    axes = [axis for axis in SERVING if all(axis in o.gains for o in rivals)]
 
     def point(o: Candidate) -> tuple[float, ...]:
         return (o.quality or 0.0, *(o.gains[axis] for axis in axes))
 
-    if not axes:
+    if one.quality is None or not axes:
         return None
+    rivals = [o for o in candidates if o.model == one.model and o.quality is not None]
     better = [o for o in rivals if dominates(point(o), point(one))]
     return max(better, key=point).name if better else None

@@ -54,9 +54,10 @@ class Need:
 def parse_need(text: str) -> Need:
     """`NAME=PERCENT` as a need. Raises SpecError."""
     name, equals, percent = (part.strip() for part in text.partition("="))
-    if not equals or not name:
+    if not equals or not name or not name.isprintable():
         raise SpecError(f"--need {text!r} is not NAME=PERCENT, such as reasoning=95")
-    return Need(name=name, percent=parse_number("floor", name, percent.removesuffix("%")))
+    number = percent.removesuffix("%").strip()
+    return Need(name=name, percent=parse_number("floor", name, number, called="need"))
 
 
 def parse_limit(option: str, text: str) -> Need:

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from unicomp.advice.candidates import Candidate
@@ -24,53 +25,95 @@ TITLES: dict[SituationName, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A checkpoint with the figures that speak for it."""
+
+    name: str
+    figures: dict[str, float]
+    """`quality`, `knowledge`, `reasoning` and its gains by axis in percent of dense, and
+    `compression_time`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Situation:
     """One line of the map of a model."""
 
     model: str
     situation: SituationName
-    chosen: str | None
-    """The name of the checkpoint; None if no measured one serves."""
-    figures: dict[str, float]
-    """Those of the chosen one: `quality`, `knowledge`, `reasoning`, its gains by axis in percent of
-    dense, and `compression_time`."""
-    instead_of: str | None = None
-    """The next best in this situation."""
-    instead_figures: dict[str, float]
+    axis: str | None = None
+    """What was gained: the probe by which checkpoints were chosen; None for zeros."""
+    choices: tuple[Choice, ...] = ()
+    """The best measured checkpoint, and the next best; empty if no measured one serves."""
     reason: str = ""
-    """Why there is none, or what was compared."""
+    """Why there is none."""
+    nearest: Choice | None = None
+    """If there is none: the one that came nearest."""
+    published: Choice | None = None
+    """The choice by the published table, where that method was not measured here."""
 
 
-def situations(candidates: Sequence[Candidate]) -> list[Situation]:
-    """The map of each model, from its compressed checkpoints."""
-    models = dict.fromkeys(one.model for one in candidates)
-    return [
-        _situation(model, name, [one for one in candidates if one.model == model])
-        for model in models
-        for name in TITLES
-    ]
+def situations(
+    candidates: Sequence[Candidate], published: Sequence[Candidate] = ()
+) -> list[Situation]:
+    """The map of each model, from its compressed checkpoints.
+
+    `published` are those of another model, for what was not measured.
+    """
+    found = []
+    for model in dict.fromkeys(one.model for one in candidates):
+        own = [one for one in candidates if one.model == model]
+        measured = {one.method for one in own}
+        for name in TITLES:
+            line = _situation(model, name, own)
+            known = _situation(model, name, published).choices[:1]
+            new = [one for one in known if one.name not in measured]
+            found.append(replace(line, published=new[0] if new else None))
+    return found
 
 
 def _situation(model: str, name: SituationName, candidates: Sequence[Candidate]) -> Situation:
+    line = Situation(model=model, situation=name)
     compressed = [one for one in candidates if not one.is_dense and one.quality is not None]
-    pools: dict[SituationName, Callable[[], tuple[list[Candidate], str]]] = {
-        "memory_without_training": lambda: _smaller(compressed),
-        "speed_with_training": lambda: _faster(compressed),
-        "sparsity_required": lambda: (
-            sorted([one for one in compressed if "pruning" in one.families], key=_by_quality),
-            "no pruned checkpoint was measured",
-        ),
-    }
-    best, reason = pools[name]()
-    return Situation(
-        model=model,
-        situation=name,
-        chosen=best[0].name if best else None,
-        figures=figures_of(best[0]) if best else {},
-        instead_of=best[1].name if len(best) > 1 else None,
-        instead_figures=figures_of(best[1]) if len(best) > 1 else {},
-        reason="" if best else reason,
-    )
+    pool = sorted(compressed, key=_by_quality)
+    if name == "sparsity_required":
+        sparse = [one for one in pool if "pruning" in one.families]
+        reason = "" if sparse else "no pruned checkpoint with a quality was measured"
+        return replace(line, choices=_choices(sparse), reason=reason)
+    if name == "memory_without_training":
+        untrained = [one for one in pool if one.trained is False]
+        return _gaining(line, untrained, ("inference_memory", "model_size"), fastest=False)
+    return _gaining(line, pool, ("latency", "throughput"), fastest=True)
+
+
+def _gaining(
+    line: Situation, pool: Sequence[Candidate], axes: tuple[str, str], *, fastest: bool
+) -> Situation:
+    """The candidates that gain in the first axis, else in the second.
+
+    They are in the order of `pool`, or with `fastest` the largest gain first.
+    """
+    for axis in axes:
+        if found := [one for one in pool if one.gains.get(axis, 0.0) > 100.0]:
+            ordered = sorted(found, key=partial(_loss, axis)) if fastest else found
+            return replace(line, axis=axis, choices=_choices(ordered))
+    measured = [one for one in pool if axes[0] in one.gains]
+    if not measured:
+        return replace(line, reason=f"{axes[0]} was not measured")
+    best = min(measured, key=partial(_loss, axes[0]))
+    reason = f"no measured checkpoint gains in {' or '.join(axes)}"
+    return replace(line, reason=reason, nearest=_choices([best])[0])
+
+
+def _choices(candidates: Sequence[Candidate]) -> tuple[Choice, ...]:
+    return tuple(Choice(name=one.name, figures=figures_of(one)) for one in candidates[:2])
+
+
+def _loss(axis: str, one: Candidate) -> float:
+    return -one.gains[axis]
+
+
+def _by_quality(one: Candidate) -> float:
+    return math.inf if one.quality is None else -one.quality
 
 
 def figures_of(one: Candidate) -> dict[str, float]:
@@ -81,30 +124,3 @@ def figures_of(one: Candidate) -> dict[str, float]:
             found[name] = one.figures[name].value
     found |= {axis: one.figures[axis].value for axis in AXES if axis in one.figures}
     return found if one.cost is None else {**found, "compression_time": one.cost}
-
-
-def _smaller(candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
-    """What saves memory, else what saves disk space, without a training; best quality first."""
-    untrained = [one for one in candidates if one.trained is False]
-    for axis in ("inference_memory", "model_size"):
-        if found := [one for one in untrained if one.gains.get(axis, 0.0) > 100.0]:
-            return sorted(found, key=_by_quality), ""
-    known = any({"inference_memory", "model_size"} & one.gains.keys() for one in untrained)
-    return [], _nothing("is smaller than dense", known)
-
-
-def _faster(candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
-    """What has a lower latency than dense, else a higher throughput; the fastest first."""
-    for axis in ("latency", "throughput"):
-        found = [one for one in candidates if one.gains.get(axis, 0.0) > 100.0]
-        if found:
-            return sorted(found, key=lambda one, axis=axis: -one.gains[axis]), ""  # type: ignore[misc]
-    return [], _nothing("is faster than dense", any("latency" in one.gains for one in candidates))
-
-
-def _nothing(what: str, measured: bool) -> str:
-    return f"no measured checkpoint {what}" if measured else "it was not measured"
-
-
-def _by_quality(one: Candidate) -> float:
-    return math.inf if one.quality is None else -one.quality

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from unicomp.advice.candidates import Candidate, Figure
-from unicomp.advice.choice import Check, Option
+from unicomp.advice.choice import SERVING, Check, Option
 from unicomp.data.calibration import UNSEEN, base_name
 from unicomp.findings import Findings
 from unicomp.findings.decoupling import OTHERS
@@ -62,14 +62,15 @@ def next_steps(
             found += _gentler(one, rows, options, methods)
             found += _kernel(one, rows, card)
             found += _safety(one, rows)
-            found += _undecided(option, card)
+            if option.status == "undecided":
+                found += _undecided(option, card)
     return found
 
 
 def command(one: Candidate, select: str, *more: str) -> str:
     """The pytest command that measures a method again; `select` goes to -m."""
     quoted = f'"{select}"' if " " in select else select
-    model = "" if one.model == "embedded" else f"--model {one.model}"
+    model = "" if one.given == "embedded" else f"--model {one.given}"
     words = ("pytest --pyargs unicomp.suites", f"-m {quoted}", model, "--method dense", *more)
     return " ".join(filter(None, words))
 
@@ -86,15 +87,14 @@ def _calibrate(
     method = methods.get(one.method)
     if method is None or not method.calibrated or "distillation" in one.families:
         return
-    for metric in _biased(one, findings):
+    tried = {
+        base_name(o.candidate.calibration)
+        for o in options
+        if (o.candidate.model, o.candidate.method) == (one.model, one.method)
+    }
+    biased = [metric for metric in _biased(one, findings) if REMEDIES[metric] not in tried]
+    for metric in biased[:1]:  # reasoning first; one calibration at a time
         target = REMEDIES[metric]
-        tried = {
-            base_name(o.candidate.calibration)
-            for o in options
-            if (o.candidate.model, o.candidate.method) == (one.model, one.method)
-        }
-        if target in tried:
-            continue
         knowledge, other = one.figures["knowledge"], one.figures[metric]
         fell = {"knowledge": 100.0 - knowledge.value, metric: 100.0 - other.value}
         control = base_name(one.calibration)
@@ -192,12 +192,15 @@ def _metrics(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _gentler_methods(method: Method | None, methods: Mapping[str, Method]) -> list[str]:
-    """The methods with the same procedure and fewer zeros, or more bits; the nearest first."""
+    """The methods of the same kind with fewer zeros, or more bits.
+
+    Those of the same procedure come first, then the nearest: `gptq_w8a16` for `gptq_w4a16`.
+    """
     if method is None or method.family is None:
         return []
 
-    def procedure(one: Method) -> object:
-        return one.parameters.get("modifier"), one.family, one.also
+    def differs(one: Method) -> bool:
+        return one.name.partition("_")[0] != method.name.partition("_")[0]
 
     def harshness(one: Method) -> tuple[float, bool]:
         known = one.guarantees
@@ -208,16 +211,21 @@ def _gentler_methods(method: Method | None, methods: Mapping[str, Method]) -> li
     found = [
         other
         for other in methods.values()
-        if procedure(other) == procedure(method) and harshness(other) < mine
+        if (other.family, other.also) == (method.family, method.also) and harshness(other) < mine
     ]
-    return [one.name for one in sorted(found, key=harshness, reverse=True)]
+    nearest = sorted(found, key=harshness, reverse=True)
+    return [one.name for one in sorted(nearest, key=differs)]
 
 
 # -- a gain that was promised and not realised --------------------------------------------------
 
 
 def _kernel(one: Candidate, rows: Sequence[Row], card: Scorecard) -> Iterator[Step]:
-    lost = [row for row in rows if row.realised is False and row.retention is not None]
+    lost = [
+        row
+        for row in rows
+        if row.benchmark in SERVING and row.realised is False and row.retention is not None
+    ]
     if not lost:
         return
     figures = {}

@@ -5,25 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from rich.console import Console
 
 from unicomp import catalogue
 from unicomp.advice.advice import Advice, Weigh, advise
-from unicomp.advice.candidates import candidates_of, candidates_of_raw
+from unicomp.advice.candidates import Candidate, candidates_of, candidates_of_raw
 from unicomp.advice.needs import LIMITS, Need, parse_needs, resolved
 from unicomp.advice.weights import weights_bytes
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
 from unicomp.errors import SpecError, UnicompError
 from unicomp.findings import findings_of
+from unicomp.formats.intake import config_of
 from unicomp.framework import READINGS
 from unicomp.joint import read_merged
 from unicomp.rawscores import read_raw_scores
 from unicomp.report.advice import as_json, print_advice
 from unicomp.settings import project_root
-from unicomp.spec import FAMILIES, Method
+from unicomp.spec import FAMILIES, Method, Model
 
 
 def add(commands: Commands) -> None:
@@ -93,17 +95,32 @@ def _advice(options: argparse.Namespace, files: Sequence[Path], needs: Sequence[
         **chosen,
         card=card,
         findings=findings,
-        weigh=_weigh(methods, roots),
+        weigh=_weigh(candidates, methods, roots),
     )
 
 
-def _weigh(methods: Mapping[str, Method], roots: catalogue.Roots) -> Weigh:
+def _weigh(
+    candidates: Sequence[Candidate], methods: Mapping[str, Method], roots: catalogue.Roots
+) -> Weigh:
     """The arithmetic of `unicomp plan`; None for a model or a method that is not known here."""
+    given = {one.model: one.given for one in candidates}
 
-    def weigh(model: str, method: str) -> int | None:
+    @cache
+    def model_of(name: str) -> Model | None:
         try:
-            return weights_bytes(catalogue.load_model(model, roots), methods[method])
-        except (KeyError, UnicompError):
+            model = catalogue.load_model(given[name], roots)
+            config_of(model)
+        except UnicompError:  # a folder that is elsewhere, or a hub that cannot be reached
+            return None
+        return model
+
+    def weigh(name: str, method: str) -> int | None:
+        model = model_of(name)
+        if model is None or method not in methods:
+            return None
+        try:
+            return weights_bytes(model, methods[method])
+        except UnicompError:  # the method makes no checkpoint of this model
             return None
 
     return weigh

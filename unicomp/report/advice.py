@@ -52,7 +52,7 @@ def _option(option: Option) -> dict[str, Any]:
         "status": option.status,
         "reason": option.reason,
         "level": option.level,
-        "pareto": option.dominated_by is None,
+        "pareto": option.in_pareto_set,
         "dominated_by": option.dominated_by,
         "quality_low": one.quality_low,
         "quality_high": one.quality_high,
@@ -99,14 +99,20 @@ def lines(advice: Advice) -> Iterator[str]:
 
 def _lines_of(option: Option, number: int) -> Iterator[str]:
     one = option.candidate
-    front = f"dominated by {option.dominated_by}" if option.dominated_by else "Pareto set"
-    front = "no quality: a performance metric is lacking" if one.quality is None else front
     reason = f": {option.reason}" if option.reason else ""
     mark = _MARKS[option.status]
     yield f"{number:>3}. {mark} {full_name(one.checkpoint)}  {option.status}{reason}"
-    yield f"       {_figures(one)}; {front}"
+    yield f"       {'; '.join(filter(None, (_figures(one), _front(option))))}"
     for held in option.checks:
         yield f"       {_check(held)}"
+
+
+def _front(option: Option) -> str:
+    if option.candidate.quality is None:
+        return "no quality: a performance metric has no value"
+    if option.in_pareto_set is None:
+        return ""
+    return "Pareto set" if option.in_pareto_set else f"dominated by {option.dominated_by}"
 
 
 def _figures(one: Candidate) -> str:
@@ -145,12 +151,17 @@ def _percent(share: float) -> str:
 
 def _situation(one: Situation, several: bool) -> str:
     title = f"{one.model}: {TITLES[one.situation]}" if several else TITLES[one.situation]
-    if one.chosen is None:
-        return f"{title}: none; {one.reason}"
-    words = f"{title}: {one.chosen} ({_in_words(one.figures)})"
-    if one.instead_of is None:
-        return words
-    return f"{words}; then {one.instead_of} ({_in_words(one.instead_figures)})"
+    words = [f"{choice.name} ({_in_words(choice.figures)})" for choice in one.choices]
+    if one.choices:
+        by = f", by {one.axis}" if one.axis else ""
+        found = f"{title}{by}: {'; then '.join(words)}"
+    else:
+        near = one.nearest
+        best = f"; the nearest is {near.name} ({_in_words(near.figures)})" if near else ""
+        found = f"{title}: none: {one.reason}{best}"
+    if one.published is None:
+        return found
+    return f"{found}; {LABEL}: {one.published.name} ({_in_words(one.published.figures)})"
 
 
 def _in_words(known: Mapping[str, float]) -> str:
@@ -167,6 +178,6 @@ def _unmeasured(one: Unmeasured, several: bool) -> str:
     if one.misses:
         words += f"; misses {', '.join(one.misses)}"
     if one.weights_bytes is not None:
-        fits = "fits" if one.fits else "does not fit"
+        fits = "they fit" if one.fits else "they do not fit"
         words += f"; by arithmetic its weights take {amount(one.weights_bytes, 'bytes')}: {fits}"
     return words

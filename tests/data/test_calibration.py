@@ -34,6 +34,7 @@ from unicomp.data.calibration_file import (
 )
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
+from unicomp.mirror.needs import recipe_needs
 from unicomp.spec import Calibration
 from unicomp.store import Store
 
@@ -397,6 +398,17 @@ def test_the_reasoning_mixture_is_drawn_from_the_embedded_rows() -> None:
     drawn = load_recipe("reasoning_mixture", roots(REPOSITORY)).load(Source("embedded"))
     assert len(drawn.samples) == 256
     assert sum(isinstance(sample, str) for sample in drawn.samples) == 32  # web pages
+
+
+def test_a_mirror_needs_the_data_sets_of_all_that_a_mixture_mixes() -> None:
+    recipe = load_recipe("reasoning_mixture", roots(REPOSITORY))
+    assert {need.dataset for need in recipe_needs(recipe, Source("hub"))} == {
+        "openai/gsm8k",
+        "EleutherAI/hendrycks_math",
+        "allenai/ai2_arc",
+        "allenai/tulu-3-sft-personas-instruction-following",
+        "allenai/c4",
+    }
 
 
 def test_shipped_calibrations_draw_what_they_always_drew() -> None:

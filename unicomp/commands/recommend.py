@@ -32,9 +32,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("recommend", help="which checkpoint to take, what to try next")
     given = "files that --scorecard wrote, or one table of raw scores as for `unicomp score`"
-    parser.add_argument(
-        "files", metavar="SCORECARD.json|RAW.csv", type=arguments.path, nargs="+", help=given
-    )
+    parser.add_argument("files", metavar="SCORECARD", type=arguments.path, nargs="+", help=given)
     least = "least retention or gain of a metric, dimension, benchmark or probe; repeatable"
     parser.add_argument("--need", metavar="NAME=PERCENT", action="append", default=[], help=least)
     amounts = {

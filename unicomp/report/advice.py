@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
 from rich.console import Console
@@ -62,15 +63,31 @@ def _option(option: Option) -> dict[str, Any]:
 
 
 def print_advice(console: Console, advice: Advice) -> None:
-    """Print all advice; a line may be wider than the terminal, so that commands stay whole."""
+    """Print all advice, broken to the width of a terminal; commands stay whole."""
     for line in lines(advice):
-        console.print(Text(plain(line)), soft_wrap=True)
+        text = plain(line)
+        indent = len(text) - len(text.lstrip())
+        whole = not console.is_terminal or text.lstrip().startswith("$")
+        parts = (
+            [text]
+            if whole
+            else wrap(
+                text, console.width, subsequent_indent=" " * (indent + 2), break_on_hyphens=False
+            )
+        )
+        for part in parts or [""]:
+            console.print(Text(part), soft_wrap=True)
 
 
 def lines(advice: Advice) -> Iterator[str]:
     """The advice in lines of text."""
     if not advice.intervals:
         yield "Point estimates without intervals: nothing here says how sure a figure is."
+    elif advice.needs:
+        yield (
+            "A need is met at 2.5 % / the number of checkpoints among which is chosen; "
+            "intervals are of 95 %."
+        )
     yield "Measured, in order: what meets the needs, the Pareto set, quality."
     for number, option in enumerate(advice.options, start=1):
         yield from _lines_of(option, number)
@@ -176,7 +193,7 @@ def _unmeasured(one: Unmeasured, several: bool) -> str:
     if "compression_time" in one.published:
         words += f", made in {amount(one.published['compression_time'], 's')}"
     if one.misses:
-        words += f"; misses {', '.join(one.misses)}"
+        words += f"; would miss {', '.join(one.misses)}"
     if one.weights_bytes is not None:
         fits = "they fit" if one.fits else "they do not fit"
         words += f"; by arithmetic its weights take {amount(one.weights_bytes, 'bytes')}: {fits}"

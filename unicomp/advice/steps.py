@@ -52,11 +52,14 @@ def next_steps(
     `methods` are all known methods by name. A candidate that is ruled out has no steps.
     """
     found: list[Step] = []
+    calibrated: set[tuple[str, str]] = set()
     for option in options:
         one = option.candidate
         if option.status == "ruled out":
             continue
-        found += _calibrate(one, options, methods, findings)
+        if (one.model, one.method) not in calibrated:  # the best of its calibrations so far
+            found += _calibrate(one, options, methods, findings)
+            calibrated.add((one.model, one.method))
         if card is not None:
             rows = [row for row in card.rows if row.checkpoint == one.checkpoint]
             found += _gentler(one, rows, options, methods)

@@ -7,6 +7,7 @@ unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --da
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
+unicomp tables SCORECARD.json .. -o DIR   the paper's tables and figures
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
 
@@ -18,11 +19,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from unicomp.commands import cache, decide, floors, mirror, plan, score, verify
+from unicomp.commands import cache, decide, floors, mirror, plan, score, tables, verify
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, floors, mirror, plan, score, verify)
+COMMANDS = (cache, decide, floors, mirror, plan, score, tables, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

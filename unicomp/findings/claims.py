@@ -26,7 +26,7 @@ from unicomp.findings.costs import compression_costs
 from unicomp.findings.decoupling import OTHERS, decoupling, knowledge_bias
 from unicomp.findings.efficiency import efficiency_metrics
 from unicomp.findings.families import family_of
-from unicomp.findings.formats import checkpoint_formats
+from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
 from unicomp.findings.intervals import finite_interval, interval_of
 from unicomp.findings.languages import GROUPS
 from unicomp.framework import DIMENSIONS, METRICS
@@ -44,6 +44,8 @@ REASONING = "reasoning"
 """The calibration on reasoning, and the metric."""
 STRUCTURED = ("_2_4", "_50")
 """The ends of the names of 2:4 pruning, and of unstructured pruning by the same method."""
+LAYERS = ("attention", "mlp", "experts")
+"""The kinds of modules that quantization stores in few bits."""
 _CALLED = {
     "reasoning": "multi-step reasoning",
     "multilingual": "other languages",
@@ -123,12 +125,10 @@ class _Measured:
         formats = {one.checkpoint: one for one in checkpoint_formats(self.card)}
         found = []
         for checkpoint in self.family("quantization"):
-            about = formats.get(checkpoint)
-            bits = [
-                bit for kind in about.quantized for bit in about.kinds[kind].get("bits", ())
-            ] if about else []  # fmt: skip
             named = "w4" in checkpoint.method or "fp4" in checkpoint.method
-            if all(4.0 <= bit < 5.0 for bit in bits) if bits else named:
+            if bits := _bits_of_layers(formats.get(checkpoint)):
+                named = all(4.0 <= bit < 5.0 for bit in bits)
+            if named:
                 found.append(checkpoint)
         return found
 
@@ -196,6 +196,12 @@ class _Measured:
             figures=(),
             why=why or "this scorecard has nothing to compare",
         )
+
+
+def _bits_of_layers(about: CheckpointFormat | None) -> set[float]:
+    """The stored bits of the weights in the decoder's layers; empty if they are not known."""
+    kinds = about.kinds if about else {}
+    return {bit for name in LAYERS if name in kinds for bit in kinds[name].get("bits", ())}
 
 
 def _low(one: Figure) -> float:

@@ -21,7 +21,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from unicomp.data.calibration import GENERIC, base_name
-from unicomp.findings.calibrations import calibration_effects, calibrations_of
+from unicomp.findings.calibrations import CalibrationEffect, calibration_effects, calibrations_of
 from unicomp.findings.costs import compression_costs
 from unicomp.findings.decoupling import OTHERS, decoupling, knowledge_bias
 from unicomp.findings.efficiency import efficiency_metrics
@@ -435,12 +435,12 @@ def _calibrated(measured: _Measured) -> Claim:
     names = calibrations_of(card)
     control = GENERIC if GENERIC in names else None
     pruned = {one.method for one in measured.family("pruning")}
-    lifts = [
+    effects = [
         one
         for one in calibration_effects(card, control)
-        if (one.model, one.calibration, one.metric) == (measured.model, REASONING, REASONING)
-        and one.method in pruned
+        if (one.model, one.calibration) == (measured.model, REASONING) and one.method in pruned
     ]
+    lifts = [one for one in effects if one.metric == REASONING]
     found = measured.claim(
         "calibration_lifts_reasoning",
         "Calibrating on reasoning lifts the reasoning of pruned models, by up to 50 %",
@@ -449,7 +449,18 @@ def _calibrated(measured: _Measured) -> Claim:
     )
     relative = [one.relative for one in lifts if one.relative is not None]
     gain = f"; relative to the control by up to {max(relative):+.0f} %" if relative else ""
-    return replace(found, why=found.why + gain)
+    return replace(found, why=found.why + gain + _paid(effects))
+
+
+def _paid(effects: Sequence[CalibrationEffect]) -> str:
+    """The metrics that a calibration lowers beyond the intervals, and for how many methods."""
+    parts = []
+    for metric in METRICS:
+        own = [one for one in effects if one.metric == metric]
+        if fallen := [one.points for one in own if one.high < 0]:
+            most = f"by up to {-min(fallen):.1f}"
+            parts.append(f"{metric.replace('_', ' ')} {most} ({len(fallen)} of {len(own)})")
+    return f"; beyond the intervals it lowers {', '.join(parts)}" if parts else ""
 
 
 def _languages(measured: _Measured) -> Claim:

@@ -49,6 +49,7 @@ ORDER = (
     "decision",
     "churn",
     "planning",
+    "preset",
     "settings",
     "looks",
     "scorecard",

@@ -367,7 +367,13 @@ def test_costs_are_of_each_checkpoint_once_and_keep_their_kinds_apart():
 
 
 def test_six_metrics_and_seven_methods_fit_80_columns():
-    sentences = ("Knowledge bias", "Performance/reliability", "Decided by", "Chance to")  # wrap
+    sentences = (
+        "Knowledge bias",
+        "The paper",
+        "Performance/reliability",
+        "Decided by",
+        "Chance to",
+    )  # wrap
     lines = [line for line in lines_of(full_card()) if not line.startswith(sentences)]
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
@@ -567,9 +573,11 @@ def test_with_several_each_checkpoint_is_told_by_its_calibration():
 def test_the_gains_of_a_calibration_name_their_control():
     card = calibration_card(("generic", 90.0), ("reasoning", 70.0))
     lines = lines_of(card, width=200)
-    start = lines.index("Calibration reasoning instead of generic, points of retention:")
+    start = lines.index(
+        "Calibration reasoning instead of generic, points of retention, and % of the control's:"
+    )
     assert lines[start + 1].split() == ["method", "knowledge", "reasoning"]
-    assert lines[start + 3].split() == ["wanda_50", "-20.0", "-20.0"]
+    assert lines[start + 3].split() == ["wanda_50", "-20.0", "-22%", "-20.0", "-22%"]
     assert lines[start + 4].split() == ["-22.8…-17.2"] * 2
     found = read(card)["calibration_effects"]
     assert [(one["method"], one["metric"], one["control"]) for one in found] == [
@@ -685,6 +693,8 @@ def test_kinds_with_one_model_are_shown_too():
     assert lines == [
         "retained perplexity, normal models (llama, qwen): awq_w4a16 100.0, wanda_50 80.0",
         "retained perplexity, reasoning models (thinker): wanda_50 10.0",
+        "retained perplexity, overall (llama, qwen): awq_w4a16 100.0",
+        "retained perplexity, overall (llama, qwen, thinker): wanda_50 56.1",
     ]
 
 

@@ -151,13 +151,6 @@ class Row(OfCheckpoint):
         return self.benchmark
 
     @property
-    def difference(self) -> float | None:
-        """The score less the dense one, in the unit of the measure; None without both."""
-        if self.score is None or self.dense is None:
-            return None
-        return self.score - self.dense
-
-    @property
     def decided(self) -> bool:
         """Whether it was measured and compared. A degenerate row fails without being compared.
 

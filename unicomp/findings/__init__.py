@@ -10,7 +10,7 @@ from unicomp.findings.calibrations import (
     calibration_effects,
     seed_spreads,
 )
-from unicomp.findings.claims import Claim, claims
+from unicomp.findings.claims import Claim, paper_claims
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.divergence import (
@@ -33,7 +33,7 @@ from unicomp.findings.perplexity import (
     retained_perplexity,
 )
 from unicomp.findings.prompts import PromptDifference, prompt_differences
-from unicomp.findings.sub_scores import SubScoreFigure, sub_scores
+from unicomp.findings.sub_scores import RawScore, SubScoreFigure, raw_scores, sub_score_figures
 from unicomp.findings.work import WorkSummary, work_summary
 from unicomp.scorecard import Scorecard
 
@@ -46,6 +46,7 @@ class Findings:
     decoupling: list[Decoupling]
     calibration_effects: list[CalibrationEffect]
     seed_spreads: list[SeedSpread]
+    raw_scores: list[RawScore]
     sub_scores: list[SubScoreFigure]
     languages: list[LanguageScore]
     retained_perplexity: list[RetainedPerplexity]
@@ -70,7 +71,8 @@ def findings_of(card: Scorecard) -> Findings:
         decoupling=decoupling(card),
         calibration_effects=calibration_effects(card),
         seed_spreads=seed_spreads(card),
-        sub_scores=sub_scores(card),
+        raw_scores=raw_scores(card),
+        sub_scores=sub_score_figures(card),
         languages=language_scores(card),
         retained_perplexity=retained_perplexity(card),
         overall_perplexity=overall_perplexity(card),
@@ -83,6 +85,6 @@ def findings_of(card: Scorecard) -> Findings:
         silent_changes=silent_changes(card),
         prompt_differences=prompt_differences(card),
         outlook=outlooks(card),
-        claims=claims(card),
+        claims=paper_claims(card),
         work=work_summary(card),
     )

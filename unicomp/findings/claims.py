@@ -82,7 +82,7 @@ class Claim:
     """How the status follows from the figures, in one sentence."""
 
 
-def claims(card: Scorecard) -> list[Claim]:
+def paper_claims(card: Scorecard) -> list[Claim]:
     """All claims for each model of a scorecard that has a compressed checkpoint."""
     models = dict.fromkeys(one.model for one in card.checkpoints if one.method != DENSE.name)
     return [claim for model in models for claim in _of(_Measured(card, model))]
@@ -165,15 +165,17 @@ class _Measured:
         """The claim whose figures are effects, by the rule of this module."""
         if not figures:
             return self.unmeasured(name, statement, unit)
+        low, high = fmean(map(_low, figures)), fmean(map(_high, figures))
+        certain = all(one.low is None for one in figures)
         mean = Figure(
             subject="mean",
             value=fmean(one.value for one in figures),
-            low=fmean(_low(one) for one in figures),
-            high=fmean(_high(one) for one in figures),
+            low=None if certain else low,
+            high=None if certain else high,
         )
-        low, high = _low(mean), _high(mean)
         status: Status = "shown" if low > 0 else "contradicted" if high < 0 else "not shown"
         alone = sum(_low(one) > 0 for one in figures)
+        ends = "" if certain else f" [{low:+.1f}, {high:+.1f}]"
         return Claim(
             model=self.model,
             name=name,
@@ -181,7 +183,7 @@ class _Measured:
             status=status,
             unit=unit,
             figures=(*figures, mean),
-            why=f"the mean is {mean.value:+.1f} [{low:+.1f}, {high:+.1f}]; "
+            why=f"the mean is {mean.value:+.1f}{ends}; "
             f"{alone} of {len(figures)} are above 0 on their own",
         )
 

@@ -17,7 +17,7 @@ from unicomp.findings.efficiency import efficiency_metrics
 from unicomp.findings.families import family_of, shipped_family
 from unicomp.findings.languages import GROUPS, language_scores
 from unicomp.findings.perplexity import overall_perplexity, retained_perplexity
-from unicomp.findings.sub_scores import sub_scores
+from unicomp.findings.sub_scores import sub_score_figures
 from unicomp.framework import DIMENSIONS, EFFICIENCY
 from unicomp.rawscores import RawScores, metric_scores
 from unicomp.scorecard import Scorecard
@@ -66,7 +66,11 @@ class Study:
         """The names of the checkpoints of all models, each once."""
         return tuple(dict.fromkeys(name for _, name in self.pairs))
 
-    def mean(self, model: str, name: str, dimension: str) -> float | None:
+    def metrics_of(self, model: str, name: str, dimension: str) -> int:
+        """How many metrics of a dimension a checkpoint has."""
+        return sum((model, name, metric) in self.metrics for metric in DIMENSIONS[dimension])
+
+    def average(self, model: str, name: str, dimension: str) -> float | None:
         """The mean of the metrics of a dimension; None unless all that the model has are there.
 
         The model has a metric if one of its compressed checkpoints has a value.
@@ -105,7 +109,7 @@ def study_of_card(card: Scorecard) -> Study:
             reasons[cell] = metric.reason
         else:
             metrics[cell] = value
-    for figure in sub_scores(card):
+    for figure in sub_score_figures(card):
         cell = (figure.model, named[figure.checkpoint], f"{figure.metric}.{figure.sub_score}")
         metrics[cell] = figure.score
     efficiency = {

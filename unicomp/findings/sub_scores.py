@@ -1,14 +1,30 @@
-"""Sub-scores: the plain means of raw scores that a metric compares, such as robustness.noise."""
+"""Raw scores and sub-scores beside the dense model's; a sub-score is a mean of raw scores."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from unicomp.framework import Profile, SubScore
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId, OfCheckpoint
 from unicomp.verdict import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawScore(OfCheckpoint):
+    """The score of a benchmark beside the dense model's, in its own unit and direction."""
+
+    benchmark: str
+    score: float
+    dense: float
+
+    @property
+    def difference(self) -> float:
+        """The score less the dense one."""
+        return self.score - self.dense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +42,26 @@ class SubScoreFigure(OfCheckpoint):
         return self.score - self.dense
 
 
-def sub_scores(card: Scorecard) -> list[SubScoreFigure]:
+def raw_scores(card: Scorecard) -> list[RawScore]:
+    """The raw scores of all benchmarks that both have, whether or not they can be compared."""
+    return [
+        RawScore(
+            **row.checkpoint._asdict(), benchmark=row.benchmark, score=row.score, dense=row.dense
+        )
+        for row in card.rows
+        if row.unit is None and _is_number(row.score) and _is_number(row.dense)
+    ]
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def sub_score_figures(card: Scorecard) -> list[SubScoreFigure]:
     """All sub-scores of which every benchmark has a score for the checkpoint and for dense."""
     rows: dict[CheckpointId, dict[str, Row]] = {}
     for row in card.rows:
-        if row.unit is None and row.score is not None and row.dense is not None:
+        if row.unit is None and _is_number(row.score) and _is_number(row.dense):
             rows.setdefault(row.checkpoint, {})[row.benchmark] = row
     return [
         found

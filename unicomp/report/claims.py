@@ -8,14 +8,12 @@ from unicomp.findings.claims import Claim, Figure
 
 
 def lines(found: Sequence[Claim]) -> Iterator[str]:
-    """A line for each claim that was measured, and one for all others."""
+    """A line for each claim that was measured."""
     several = len({one.model for one in found}) > 1
     for one in found:
         if one.status != "not measured":
             model = f"{one.model}: " if several else ""
             yield f"The paper: {model}{one.statement}: {one.status}; {one.why}"
-    if lacking := dict.fromkeys(one.name for one in found if one.status == "not measured"):
-        yield f"The paper's claims that this run does not measure: {', '.join(lacking)}"
 
 
 def figures(claim: Claim) -> str:
@@ -24,6 +22,8 @@ def figures(claim: Claim) -> str:
 
 
 def written(one: Figure) -> str:
-    """A figure with its interval."""
-    ends = f" [{one.low:.1f}, {one.high:.1f}]" if None not in (one.low, one.high) else ""
-    return f"{one.subject} {one.value:.1f}{ends}"
+    """A figure with its interval; one below 1, such as a correlation, with a digit more."""
+    digits = 2 if abs(one.value) < 1 else 1
+    if one.low is None or one.high is None:
+        return f"{one.subject} {one.value:.{digits}f}"
+    return f"{one.subject} {one.value:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"

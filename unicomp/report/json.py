@@ -27,8 +27,9 @@ from typing import Any
 
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
+from unicomp.findings.claims import Claim
 from unicomp.findings.languages import LanguageScore
-from unicomp.findings.sub_scores import SubScoreFigure
+from unicomp.findings.sub_scores import RawScore, SubScoreFigure
 from unicomp.scorecard import SCHEMA, Scorecard
 from unicomp.store import write_atomically
 from unicomp.verdict import MetricRow, Row
@@ -47,22 +48,23 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
             for checkpoint, level in card.levels.items()
         ],
         "profiles": {model: asdict(profile) for model, profile in card.profiles.items()},
-        "scores": [_row(row) for row in card.rows if row.decided and row.unit is None],
-        "probes": [_row(row) for row in card.rows if row.decided and row.unit is not None],
+        "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
+        "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
         "efficiency": [asdict(one) for one in findings.efficiency],
-        "missing": [_row(row) for row in card.rows if not row.decided],
+        "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
         "undecided": [asdict(one) for one in findings.outlook],
         "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
         "calibration_effects": [asdict(one) for one in findings.calibration_effects],
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],
+        "raw_scores": [_beside_dense(one) for one in findings.raw_scores],
         "sub_scores": [_beside_dense(one) for one in findings.sub_scores],
         "languages": [_beside_dense(one) for one in findings.languages],
         "retained_perplexity": [asdict(one) for one in findings.retained_perplexity],
         "overall_perplexity": [asdict(one) for one in findings.overall_perplexity],
         "decoupling": [asdict(one) for one in findings.decoupling],
-        "claims": [asdict(one) for one in findings.claims],
+        "claims": [_claim(one) for one in findings.claims],
         "work": [asdict(piece) for piece in card.work],
         "crosschecks": [asdict(one) for one in findings.crosschecks],
         "divergence": [asdict(one) for one in findings.divergence],
@@ -84,11 +86,11 @@ def write(card: Scorecard, findings: Findings, path: Path) -> None:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
 
 
-def _row(row: Row) -> dict[str, Any]:
-    return {**_plain(row), "difference": _finite(row.difference)}
+def _claim(one: Claim) -> dict[str, Any]:
+    return {**asdict(one), "figures": [asdict(figure) for figure in one.figures]}
 
 
-def _beside_dense(one: SubScoreFigure | LanguageScore) -> dict[str, Any]:
+def _beside_dense(one: RawScore | SubScoreFigure | LanguageScore) -> dict[str, Any]:
     return {**asdict(one), "difference": one.difference}
 
 

@@ -13,10 +13,10 @@ def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
     """A line for each sub-score of a model, and one for each language."""
     named: dict[str, list[tuple[CheckpointId, float, float]]] = {}
     for one in findings.sub_scores:
-        title = f"{one.model} {one.metric}.{one.sub_score}"
+        title = f"Sub-score {one.metric}.{one.sub_score} of {one.model}"
         named.setdefault(title, []).append((one.checkpoint, one.score, one.difference))
     for language in findings.languages:
-        title = f"{language.model} {language.benchmark} in {language.language}"
+        title = f"Language {language.language} of {language.benchmark}, {language.model}"
         named.setdefault(title, []).append(
             (language.checkpoint, language.score, language.difference)
         )

@@ -112,7 +112,7 @@ def svg(figure: Figure, study: Study) -> str:
             axes.set_title(model, fontsize=9)
         canvas.suptitle(f"Figure {table.number}. {table.title}", fontsize=10)
         stream = io.StringIO()
-        canvas.savefig(stream, format="svg", metadata={"Date": None, "Title": table.title})
+        canvas.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
@@ -141,7 +141,7 @@ def _against(study: Study, number: str, title: str, across: str, up: str) -> Fig
 
     def value(model: str, name: str, what: str) -> Value:
         if what in DIMENSIONS:
-            return study.mean(model, name, what)
+            return study.average(model, name, what)
         return study.metrics.get((model, name, what))
 
     words = {
@@ -193,6 +193,8 @@ def _bars(
         for number, name in enumerate(names):
             known = [(i, row[1][number]) for i, row in enumerate(rows)]
             pairs: list[tuple[int, Any]] = [(i, value) for i, value in known if value is not None]
+            if not pairs:
+                continue
             axes.bar(
                 [i + (number - (len(names) - 1) / 2) * width for i, _ in pairs],
                 [value for _, value in pairs],

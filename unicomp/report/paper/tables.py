@@ -88,9 +88,8 @@ def _family(study: Study, name: str) -> str:
 
 
 def _counts(study: Study, model: str, name: str) -> Iterator[str]:
-    for metrics in DIMENSIONS.values():
-        known = sum((model, name, metric) in study.metrics for metric in metrics)
-        yield f"{known} of {len(metrics)}"
+    for dimension, metrics in DIMENSIONS.items():
+        yield f"{study.metrics_of(model, name, dimension)} of {len(metrics)}"
 
 
 def _metrics(study: Study, number: str, dimension: str, title: str) -> Table:
@@ -107,7 +106,7 @@ def _metrics(study: Study, number: str, dimension: str, title: str) -> Table:
                 (model, name),
                 (
                     *(_found(study.metrics, model, name, metric) for metric in metrics),
-                    *((study.mean(model, name, dimension),) if averaged else ()),
+                    *((study.average(model, name, dimension),) if averaged else ()),
                 ),
             )
             for model, name in study.pairs

@@ -370,10 +370,11 @@ def test_six_metrics_and_seven_methods_fit_80_columns():
     sentences = (
         "Knowledge bias",
         "The paper",
+        "Sub-score",
         "Performance/reliability",
         "Decided by",
         "Chance to",
-    )  # wrap
+    )  # they wrap
     lines = [line for line in lines_of(full_card()) if not line.startswith(sentences)]
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
@@ -573,9 +574,8 @@ def test_with_several_each_checkpoint_is_told_by_its_calibration():
 def test_the_gains_of_a_calibration_name_their_control():
     card = calibration_card(("generic", 90.0), ("reasoning", 70.0))
     lines = lines_of(card, width=200)
-    start = lines.index(
-        "Calibration reasoning instead of generic, points of retention, and % of the control's:"
-    )
+    what = "points of retention, and % of the control's"
+    start = lines.index(f"Calibration reasoning instead of generic, {what}:")
     assert lines[start + 1].split() == ["method", "knowledge", "reasoning"]
     assert lines[start + 3].split() == ["wanda_50", "-20.0", "-22%", "-20.0", "-22%"]
     assert lines[start + 4].split() == ["-22.8…-17.2"] * 2

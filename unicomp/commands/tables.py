@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("tables", help="the paper's tables and figures")
     parser.add_argument(
         "measured",
-        metavar="SCORECARD.json|RAW.csv",
+        metavar="SCORECARD",
         type=arguments.path,
         nargs="+",
         help=f"{arguments.WRITTEN}, or raw scores as for `unicomp score`",

@@ -17,13 +17,19 @@ from unicomp.engines import EngineSettings
 from unicomp.errors import StoreError
 from unicomp.findings import findings_of
 from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
+from unicomp.findings.claims import Claim
 from unicomp.findings.costs import CompressionCost
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias
 from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.engines import CrossCheck
 from unicomp.findings.outlook import Outlook
-from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
+from unicomp.findings.perplexity import (
+    OverallPerplexity,
+    RetainedPerplexity,
+    overall_perplexity,
+    retained_perplexity,
+)
 from unicomp.framework import EMBEDDED_PROFILE, METRICS
 from unicomp.looks import PolicyChange
 from unicomp.plugin import environment
@@ -185,6 +191,8 @@ def test_the_schema_is_a_schema_of_this_version():
         (DivergenceFigure, SCHEMA["properties"]["divergence"]["items"]),
         (Flips, SCHEMA["properties"]["flips"]["items"]),
         (SilentChange, SCHEMA["properties"]["silent_changes"]["items"]),
+        (OverallPerplexity, SCHEMA["properties"]["overall_perplexity"]["items"]),
+        (Claim, SCHEMA["properties"]["claims"]["items"]),
         (Outlook, SCHEMA["properties"]["undecided"]["items"]),
         (PolicyChange, SCHEMA["properties"]["policy_changes"]["items"]),
         (Bound, SCHEMA["properties"]["bound"]),
@@ -679,6 +687,19 @@ def test_retained_perplexity_is_a_ratio_of_sums_over_the_models_of_a_kind():
 def test_retained_perplexity_is_not_the_mean_of_ratios():
     card = perplexity_card({"llama": {"wanda_50": (6.0, 12.0)}, "qwen": {"wanda_50": (10.0, 10.0)}})
     assert [one.value for one in retained_perplexity(card)] == [pytest.approx(100 * 16 / 22)]
+
+
+def test_the_overall_perplexity_is_the_mean_over_all_models():
+    card = perplexity_card(
+        {
+            "llama": {"wanda_50": (6.0, 12.0)},
+            "qwen": {"wanda_50": (10.0, 10.0)},
+            "thinker": {"wanda_50": (10.0, 40.0)},
+        }
+    )
+    (found,) = overall_perplexity(card)
+    assert found.models == ("llama", "qwen", "thinker")
+    assert found.value == pytest.approx((50 + 100 + 25) / 3)
 
 
 def test_kinds_with_one_model_are_shown_too():

@@ -209,6 +209,8 @@ class _Reporter:
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
+                reading=plan.settings.instruments.reading,
+                families={method.name: method.family for method in plan.methods},
             ),
             ledger.work,
             planned=grid.planned(plan.profile),

@@ -54,6 +54,7 @@ ORDER = (
     "preset",
     "settings",
     "looks",
+    "changes",
     "scorecard",
     "findings",
     "session",
@@ -65,6 +66,7 @@ ORDER = (
     "record_table",
     "item_records",
     "export",
+    "comparison",
     "report",
     "plugin",
     "cache",
@@ -92,8 +94,8 @@ TENSORS = (
 inside functions only."""
 HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 
-FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "scorecard",
-                "findings", "report", "units")  # fmt: skip
+FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "changes",
+                "scorecard", "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
 OTHER_REPORTS = ("report.advice", "report.joint", "report.metrics", "report.mirror", "report.plan")
 """Reports of other commands than a session: they show what those commands computed."""

@@ -19,7 +19,7 @@ from itertools import chain
 from itertools import count as counting
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from unicomp.data.ancestry import base_among
 from unicomp.data.calibration import (
@@ -475,6 +475,15 @@ def load_benchmarks(
             if isinstance(bench, Benchmark) and bench not in found:
                 found.append(bench)
     return found
+
+
+def benchmarks_by_name(rootdir: Path, mode: Literal["strict", "compat"]) -> dict[str, Benchmark]:
+    """Name → benchmark, as a mode scores it, of the shipped suites and `rootdir/suites`.
+
+    Files that pytest alone can run are left out. Raises SpecError for another that fails.
+    """
+    declared = load_benchmarks(suite_folders(rootdir), on_skip=lambda error: None)
+    return {bench.name: bench.scored_in(mode) for bench in declared}
 
 
 def _declared_in(path: Path) -> list[Benchmark | Probe]:

@@ -1,6 +1,7 @@
 """`unicomp`: the commands besides the test run.
 
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
+unicomp compare OLD.json NEW.json     what changed since the last release, and what is worse
 unicomp decide SCORECARD.json ..      one decision of several runs, such as those of make suite
 unicomp export SCORECARD.json .. DIR  the answers behind scorecards, as Parquet files
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 
 from unicomp.commands import (
     cache,
+    compare,
     decide,
     export,
     floors,
@@ -36,13 +38,13 @@ from unicomp.commands import (
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, export, floors, mirror, plan, recommend, score, tables, verify)
+COMMANDS = (cache, compare, decide, export, floors, mirror, plan, recommend, score, tables, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
-    does not belong together. `decide` returns the exit status of a test run. A reader that stops
-    early, such as `head`, is no error.
+    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, does
+    not belong together, or is worse than the last release. `decide` returns the exit status of a
+    test run. A reader that stops early, such as `head`, is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unicomp.scorecard import Scorecard
 from unicomp.spec import LEVEL, OfCheckpoint
-from unicomp.verdict import MetricRow, Row, evidence, joint_evidence
+from unicomp.verdict import MetricRow, Row, evidence
 
 if TYPE_CHECKING:
     from unicomp.confidence import Joint
@@ -96,10 +96,7 @@ def joint_of(card: Scorecard, row: Row | MetricRow) -> tuple[Joint, dict[str, in
     from unicomp.confidence import Joint, Part
 
     if isinstance(row, MetricRow):
-        profile = card.profiles[row.model].without(row.metric, row.left_out)
-        own = {one.benchmark: one for one in card.rows if one.checkpoint == row.checkpoint}
-        parts = {name: own[name] for name in profile.benchmarks(row.metric)}
-        joint = joint_evidence(row.metric, parts, profile)
+        joint, parts = card.evidence_of(row), card.rows_of(row)
     else:
         parts = {row.benchmark: row}
         joint = Joint((Part(evidence(row), 1.0),), {})

@@ -20,6 +20,7 @@ from unicomp.findings.work import Stage
 from unicomp.report import (
     calibrations,
     claims,
+    comparison,
     costs,
     decision,
     divergence,
@@ -102,6 +103,8 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         yield costs.table(findings.costs)
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
+    if card.comparison is not None:
+        yield from map(printable, comparison.lines_of_run(card.comparison))
     yield from map(printable, decision.lines(card, findings))
     yield decided(card)
 
@@ -312,7 +315,8 @@ def describe(row: Row | MetricRow) -> str:
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
         scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
     kept = f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}]"
-    return ", ".join([kept, *_asked(row)])
+    why = [row.reason] if isinstance(row, MetricRow) and row.reason else []
+    return ", ".join([kept, *_asked(row), *why])
 
 
 def _asked(row: Row | MetricRow) -> Iterator[str]:

@@ -4,7 +4,6 @@ import pytest
 
 from tests.test_report import card_of, row
 from unicomp.findings import findings_of
-from unicomp.plugin.grid import properties_of, rows_of
 from unicomp.report import divergence
 
 CHANGED = {"changed": [9.0, 7.0, 11.0]}
@@ -61,6 +60,3 @@ def test_flips_and_figures_are_listed_for_each_row():
     assert (figure.figure, figure.unit, figure.value, figure.low) == ("changed", "%", 9.0, 7.0)
 
 
-def test_a_divergence_crosses_to_the_reporting_process():
-    one = diverging()
-    assert rows_of(properties_of(one)) == [one]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Generator
 from dataclasses import asdict, replace
@@ -18,8 +17,9 @@ from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
 from unicomp.looks import look_again
 from unicomp.plugin import environment, hooks
+from unicomp.plugin.carried import Carried, note_properties
 from unicomp.plugin.fixtures import DESK, SESSION
-from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
+from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy
@@ -28,7 +28,6 @@ from unicomp.report import terminal
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.verdict import Row, failed_with_test, recorded_once
 
-_WORK, _UNPINNED = "unicomp.work", "unicomp.unpinned"
 _UNFINISHED = "its test did not run to the end"
 _UNASKED = "its test ended without measuring it"
 
@@ -43,15 +42,15 @@ def pytest_runtest_makereport(
     if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
         rows.update({name: failed_with_test(row) for name, row in rows.items()})
     if rows:
-        others = [pair for pair in item.user_properties if not is_of_a_row(pair[0])]
-        own = [pair for row in rows.values() for pair in properties_of(row)]
-        item.user_properties[:] = [*others, *own]
+        note_properties(item, rows.values())
     session = item.config.stash.get(SESSION, None)
-    if session is not None and (work := session.take_work()):
-        item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
-    if session is not None and (unpinned := session.take_unpinned()):
-        item.user_properties.append((_UNPINNED, json.dumps(unpinned)))
+    carried = Carried(
+        rows=tuple(rows.values()),
+        work=session.take_work() if session is not None else (),
+        unpinned=session.take_unpinned() if session is not None else (),
+    )
     report = yield
+    carried.put_on(report)
     if report.failed and call.when != "teardown" and rows:
         policy = item.config.stash[PLAN].policy
         reasons = [_why_harmless(row, policy) for row in rows.values()]
@@ -80,14 +79,11 @@ class Ledger:
 
     def add(self, report: pytest.TestReport) -> None:
         """Take what a report carries."""
-        for name, value in report.user_properties:
-            if name == _WORK:
-                pieces = [Work(**piece) for piece in json.loads(str(value))]
-                self.work += [piece for piece in pieces if piece not in self.work]
-            if name == _UNPINNED:
-                self.unpinned.update(json.loads(str(value)))
-        if rows := rows_of(report.user_properties):
-            self.rows[report.nodeid] = rows
+        carried = Carried.by(report)
+        self.work += [piece for piece in carried.work if piece not in self.work]
+        self.unpinned.update(carried.unpinned)
+        if carried.rows:
+            self.rows[report.nodeid] = list(carried.rows)
         if report.failed:
             self.reasons[report.nodeid] = _cause(report)
         elif report.passed and report.when == "call":

@@ -13,11 +13,16 @@ import pytest
 
 from unicomp import catalogue
 from unicomp.churn import remember
-from unicomp.cli import _Teller, main, supported_floors
+from unicomp.cli import main
+from unicomp.commands.progress import Teller
 from unicomp.distillation.speed import remember_speed
+from unicomp.findings import findings_of
+from unicomp.findings.floors import supported_floors
 from unicomp.policy import parse_floor
+from unicomp.report import json as json_report
+from unicomp.scorecard import Scorecard
 from unicomp.store import CHECKPOINTS, LOOKS, SCORES, Store
-from unicomp.verdict import Row
+from unicomp.verdict import MetricRow, Row
 
 ROOTS = catalogue.roots(Path("/nowhere"))
 
@@ -97,24 +102,28 @@ def test_the_store_of_the_settings_file_is_used(store, capsys, tmp_path):
     assert (tmp_path / "elsewhere").is_dir()
 
 
-def row(method, metric, low, **more):
-    return {"model": "tiny", "method": method, "metric": metric, "low": low, **more}
+def bench(name, low):
+    place = {"model": "tiny", "method": "wanda_50", "calibration": "generic"}
+    return Row(**place, benchmark=name, metric="safety", tier="critical", low=low)
 
 
-CARD = {
-    "schema": "unicomp/scorecard/1",
-    "scores": [row("wanda_50", "safety", 40.0), row("wanda_50", "safety", 90.0)],
-    "metrics": [
-        row("wanda_50", "safety", 70.0),
-        row("wanda_50", "reasoning", 4.5),
-        row("wanda_50", "privacy", None),
-        row("dense", "safety", 100.0),
-    ],
-}
+def metric(method, name, low):
+    place = {"model": "tiny", "method": method, "calibration": "generic"}
+    return MetricRow(**place, metric=name, verdict="pass", floor=90.0, low=low)
+
+
+ROWS = [
+    bench("misuse", 40.0),
+    bench("xstest", 90.0),
+    metric("wanda_50", "safety", 70.0),
+    metric("wanda_50", "reasoning", 4.5),
+    metric("wanda_50", "privacy", None),
+    metric("dense", "safety", 100.0),
+]
 
 
 def test_floors_lie_below_everything_that_was_measured():
-    assert supported_floors(CARD, 3.0) == [
+    assert supported_floors(ROWS, 3.0) == [
         '[models."tiny".floors]',
         '"safety@wanda_50" = 37',
         '"reasoning@wanda_50" = 0',  # 1 would look like a fraction
@@ -122,7 +131,7 @@ def test_floors_lie_below_everything_that_was_measured():
 
 
 def test_printed_floors_are_accepted_as_settings():
-    for line in supported_floors(CARD, 3.0)[1:]:
+    for line in supported_floors(ROWS, 3.0)[1:]:
         name, _, floor = line.partition(" = ")
         parse_floor(name, int(floor))
 
@@ -139,10 +148,12 @@ def test_what_is_no_scorecard_is_refused_in_one_line(capsys, tmp_path, text):
 
 def test_the_floors_of_a_scorecard_are_printed(capsys, tmp_path):
     path = tmp_path / "card.json"
-    path.write_text(json.dumps(CARD))
+    judged = [one for one in ROWS if isinstance(one, MetricRow) and one.low is not None]
+    card = Scorecard(rows=(), metrics=tuple(judged))
+    json_report.write(card, findings_of(card), path)
     status, text = run(capsys, "floors", str(path), "--margin", "10")
     assert status == 0
-    assert '"safety@wanda_50" = 30' in text
+    assert '"safety@wanda_50" = 60' in text
 
 
 RAW = """model,method,benchmark,value
@@ -435,9 +446,9 @@ def test_bad_input_is_one_line_and_status_4(capsys, tmp_path, monkeypatch, case)
 
 
 def test_a_long_command_says_now_and_then_where_it_is(capsys):
-    tell = _Teller(seconds=0)
+    tell = Teller(seconds=0)
     tell(lambda: "7 lines read")
-    _Teller()(lambda: "too early")
+    Teller()(lambda: "too early")
     assert capsys.readouterr().err == "unicomp: 7 lines read\n"
 
 

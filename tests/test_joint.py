@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from tests.test_looks import PROFILE, PRUNED, answered
 from unicomp.cli import main
-from unicomp.decision import bound
 from unicomp.findings import findings_of
 from unicomp.joint import UNSEEN_FAILURE, Part, joint_decision, read_part
 from unicomp.policy import Policy
 from unicomp.report import json as json_report
-from unicomp.scorecard import scorecard
+from unicomp.scorecard import Scorecard, scorecard
 from unicomp.spec import LEVEL
 from unicomp.store import content_key
 
@@ -126,12 +125,11 @@ def test_the_chances_are_shares_and_never_below_those_of_a_part(looks):
     parts = [
         Part(
             path=Path(f"{number}.json"),
+            card=Scorecard(
+                rows=(), metrics=(), levels={PRUNED: LEVEL / look}, looks={PRUNED: look}
+            ),
             decision="open",
             reasons=(),
-            critical=(),
-            bound=bound([], [], level=LEVEL / look, looks=look),
-            models={},
-            keys={},
         )
         for number, look in enumerate(looks)
     ]

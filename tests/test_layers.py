@@ -55,11 +55,13 @@ ORDER = (
     "findings",
     "session",
     "forecast",
+    "scorecard_file",
     "record",
     "joint",
     "report",
     "plugin",
     "cache",
+    "commands",
     "cli",
 )
 """A package counts as one module; inside, its modules may import each other, without a cycle."""

@@ -18,30 +18,36 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from unicomp.decision import Bound, Decision, bound, decides, decision, shuts
+from unicomp import scorecard_file
+from unicomp.decision import Bound, Decision, decides, shuts
 from unicomp.errors import SpecError
-from unicomp.record import read_scorecard, refused_if_damaged
+from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
-from unicomp.verdict import MetricRow, Row
+from unicomp.verdict import MetricRow, Row, recorded_once
 
 UNSEEN_FAILURE = "a failure that its scorecard does not have: see what its run printed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What a scorecard says: its decision, made again from its rows, and what it is about."""
+    """One of several scorecards, and how its run ended."""
 
     path: Path
+    card: Scorecard
     decision: Decision
     reasons: tuple[str, ...]
     """What shut it, or what has yet to pass; empty if it is open."""
-    critical: tuple[str, ...]
-    """The names of the metrics, benchmarks and probes that had to pass."""
-    bound: Bound
-    models: Mapping[str, Mapping[str, Any]]
-    """Model → where it is from: source and revision."""
-    keys: Mapping[CheckpointId, tuple[str, str | None]]
-    """Checkpoint → the keys of its content and of its baseline's; without those of probes."""
+
+    @property
+    def critical(self) -> tuple[str, ...]:
+        """The names of the metrics, benchmarks and probes that had to pass."""
+        ends: list[Row | MetricRow] = [*self.card.metrics, *self.card.rows]
+        return tuple(dict.fromkeys(row.name for row in ends if row.tier == "critical"))
+
+    @property
+    def bound(self) -> Bound:
+        """The chances of a wrong decision of this part."""
+        return self.card.bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,41 +71,28 @@ def read_part(path: Path, *, failed: bool = False) -> Part:
     `failed` says that the run which wrote it had a failure. One that no row has, such as a user's
     own test, shuts the gate too.
     """
-    card, rows, metrics = read_scorecard(path)
-    ends: list[Row | MetricRow] = [*metrics, *rows]
-    made = decision(rows, metrics)
-    reasons = tuple(_reasons(made, ends))
+    card = scorecard_file.read(path)
+    made, reasons = card.decision, tuple(_reasons(card))
     if failed and made != "shut":
         made, reasons = "shut", (UNSEEN_FAILURE,)
-    with refused_if_damaged(path):
-        return Part(
-            path=path,
-            decision=made,
-            reasons=reasons,
-            critical=tuple(dict.fromkeys(row.name for row in ends if row.tier == "critical")),
-            bound=bound(rows, metrics, level=card["bound"]["level"], looks=card["bound"]["looks"]),
-            models={
-                name: {key: facts[key] for key in ("source", "revision")}
-                for name, facts in card["environment"].get("models", {}).items()
-            },
-            keys={row.checkpoint: (row.candidate, row.baseline) for row in rows if row.candidate},
-        )
+    return Part(path=path, card=card, decision=made, reasons=reasons)
 
 
-def _reasons(made: Decision, ends: Sequence[Row | MetricRow]) -> Iterator[str]:
-    """What made a decision of the gate, each as `NAME of MODEL/METHOD: VERDICT`."""
+def _reasons(card: Scorecard) -> Iterator[str]:
+    """What made the decision of the gate, each as `NAME of MODEL/METHOD: VERDICT`."""
+    made = card.decision
+    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     for row in ends:
         waits = made == "undecided" and decides(row) and row.verdict != "pass"
         if waits or (made == "shut" and shuts(row)):
             yield f"{row.name} of {row.model}/{row.method}: {row.verdict.replace('_', ' ')}"
-    if made == "shut" and not any(isinstance(row, Row) and row.decided for row in ends):
+    if made == "shut" and not any(row.decided for row in card.rows):
         yield "nothing was measured"
 
 
 def joint_decision(parts: Sequence[Part]) -> JointDecision:
     """The decision of all parts. Raises SpecError if they are not about the same checkpoints."""
-    for one, other in combinations(parts, 2):
-        _check_same(one, other)
+    _check({part.path: part.card for part in parts}, [part.path for part in parts])
     found = {part.decision for part in parts}
     made: Decision = "shut" if "shut" in found else "undecided" if "undecided" in found else "open"
     return JointDecision(
@@ -110,21 +103,103 @@ def joint_decision(parts: Sequence[Part]) -> JointDecision:
     )
 
 
-def _check_same(one: Part, other: Part) -> None:
-    """Refuse parts whose checkpoints have the same name and are not the same."""
-    both = f"{one.path} and {other.path}"
-    if one.path.resolve() == other.path.resolve():
-        raise SpecError(f"{one.path} is given twice: give each scorecard once")
-    for name in one.models.keys() & other.models.keys():
-        if one.models[name] != other.models[name]:
+def read_merged(paths: Sequence[Path]) -> Scorecard:
+    """Several scorecards as one: parts of one gate, or runs of several models.
+
+    What two of them have of one checkpoint is there once, with the worse verdict. Raises SpecError
+    if one is no scorecard, or if they contradict each other.
+    """
+    cards = {path: scorecard_file.read(path) for path in paths}
+    _check(cards, paths)
+    return merged([*cards.values()])
+
+
+def merged(cards: Sequence[Scorecard]) -> Scorecard:
+    """Several scorecards of the same checkpoints or models, or of others, as one."""
+    if len(cards) == 1:
+        return cards[0]
+    environment: dict[str, Any] = {}
+    for card in reversed(cards):  # of two values, the first one's stays
+        environment = _united(environment, card.environment)
+    names = {one: None for card in cards for one in card.levels}
+    return Scorecard(
+        rows=tuple(recorded_once([row for card in cards for row in card.rows])),
+        metrics=tuple(_metrics(cards)),
+        environment=environment,
+        beside=tuple(dict.fromkeys(name for card in cards for name in card.beside)),
+        work=tuple(piece for card in cards for piece in card.work),
+        profiles={model: one for card in reversed(cards) for model, one in card.profiles.items()},
+        levels={
+            one: min(card.levels[one] for card in cards if one in card.levels) for one in names
+        },
+        looks={one: max(card.looks.get(one, 1) for card in cards) for one in names},
+        policy=", ".join(dict.fromkeys(card.policy for card in cards)),
+        policy_changes=tuple(change for card in cards for change in card.policy_changes),
+        parts=sum(card.parts for card in cards),
+    )
+
+
+def _metrics(cards: Sequence[Scorecard]) -> list[MetricRow]:
+    """Each metric of a checkpoint once, with a value if one of the cards has it."""
+    found: dict[tuple[CheckpointId, str], MetricRow] = {}
+    for row in (row for card in cards for row in card.metrics):
+        known = found.setdefault((row.checkpoint, row.metric), row)
+        if known.value is None and row.value is not None:
+            found[row.checkpoint, row.metric] = row
+    return [*found.values()]
+
+
+def _united(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables as one; of two values the second, if it is not empty, and tables inside alike."""
+    united = dict(first)
+    for key, value in second.items():
+        known = united.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            united[key] = _united(known, value)
+        elif isinstance(known, list) and isinstance(value, list):
+            united[key] = [*value, *(one for one in known if one not in value)]
+        elif value is not None or key not in united:
+            united[key] = value
+    return united
+
+
+def _check(cards: Mapping[Path, Scorecard], given: Sequence[Path]) -> None:
+    """Refuse a file that is given twice, and cards that are not about the same checkpoints."""
+    seen: set[Path] = set()
+    for path in given:
+        if path.resolve() in seen:
+            raise SpecError(f"{path} is given twice: give each scorecard once")
+        seen.add(path.resolve())
+    for (path, card), (other_path, other) in combinations(cards.items(), 2):
+        _check_same(f"{path} and {other_path}", card, other)
+
+
+def _check_same(both: str, one: Scorecard, other: Scorecard) -> None:
+    """Refuse cards whose checkpoints have the same name and are not the same."""
+    mine, theirs = _origins(one), _origins(other)
+    for name in mine.keys() & theirs.keys():
+        if mine[name] != theirs[name]:
             raise SpecError(
                 f"{both} are of different models called {name!r}: give scorecards of one candidate"
             )
-    for checkpoint in one.keys.keys() & other.keys.keys():
-        mine, theirs = one.keys[checkpoint], other.keys[checkpoint]
-        if mine != theirs:
-            what = "baselines" if mine[0] == theirs[0] else "checkpoints"
+    own, others = _keys(one), _keys(other)
+    for checkpoint in own.keys() & others.keys():
+        if own[checkpoint] != others[checkpoint]:
+            what = "baselines" if own[checkpoint][0] == others[checkpoint][0] else "checkpoints"
             raise SpecError(
                 f"{both} have different {what} of {'/'.join(checkpoint)}: give scorecards of one "
                 "candidate"
             )
+
+
+def _origins(card: Scorecard) -> dict[str, tuple[Any, Any]]:
+    """Model → where it is from: source and revision."""
+    return {
+        name: (facts.get("source"), facts.get("revision"))
+        for name, facts in card.environment.get("models", {}).items()
+    }
+
+
+def _keys(card: Scorecard) -> dict[CheckpointId, tuple[str, str | None]]:
+    """Checkpoint → the keys of its content and of its baseline's; without those of probes."""
+    return {row.checkpoint: (row.candidate, row.baseline) for row in card.rows if row.candidate}

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from unicomp.decision import bound, decision
+from unicomp import scorecard_file
 from unicomp.errors import SpecError, StoreError
-from unicomp.scorecard import SCHEMA as SCORECARD
 from unicomp.spec import CheckpointId
 from unicomp.store import file_digest, write_atomically
 from unicomp.verdict import MetricRow, Row
 
 SCHEMA = "unicomp/decision/1"
-
-R = TypeVar("R", Row, MetricRow)
 
 _ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "allowed")
 """What the record keeps of a row: what the policy asked of it, and the gap that it allowed."""
@@ -54,63 +50,33 @@ def record_of(scorecard: Path) -> dict[str, Any]:
     The decision and the bound are made again from the rows and metrics. Raises SpecError if the
     file is no scorecard of this version.
     """
-    card, rows, metrics = read_scorecard(scorecard)
-    with refused_if_damaged(scorecard):
-        ends: list[Row | MetricRow] = [*metrics, *rows]
-        level, looks = card["bound"]["level"], card["bound"]["looks"]
-        return {
-            "schema": SCHEMA,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "decision": decision(rows, metrics),
-            "bound": asdict(bound(rows, metrics, level=level, looks=looks)),
-            "policy": {
-                "digest": card["policy"],
-                "asked": [_asked(row) for row in ends],
-                "changes": card["policy_changes"],
-            },
-            "checkpoints": [
-                {**one, **_keys([row for row in rows if row.checkpoint == _name(one)])}
-                for one in card["looks"]
-            ],
-            "scorecard": {
-                "file": scorecard.name,
-                "sha256": file_digest(scorecard),
-                "decision": card["decision"],
-            },
-        }
-
-
-def read_scorecard(path: Path) -> tuple[dict[str, Any], list[Row], list[MetricRow]]:
-    """A scorecard's file: its content, its rows and its metrics.
-
-    Raises SpecError if it is no scorecard of this version, or damaged.
-    """
-    card = _read(path, SCORECARD, "a scorecard")
-    with refused_if_damaged(path):
-        rows = [_row(Row, row) for kind in _ROWS for row in card[kind]]
-        metrics = [_row(MetricRow, row) for row in card["metrics"]]
-    return card, rows, metrics
-
-
-@contextmanager
-def refused_if_damaged(scorecard: Path) -> Iterator[None]:
-    """Raise SpecError where the content of a scorecard's file is not what its schema says."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SpecError(
-            f"{scorecard} is damaged: {type(error).__name__} {error}; give a file that --scorecard "
-            "has written"
-        ) from None
-
-
-_ROWS = ("scores", "probes", "missing")
-"""The tables of a scorecard that hold rows."""
-
-
-def _row(kind: type[R], table: Mapping[str, Any]) -> R:
-    """A row or metric from its table in the scorecard."""
-    return kind(**{one.name: table[one.name] for one in fields(kind) if one.name in table})
+    card, stated = scorecard_file.read_unverified(scorecard)
+    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
+    return {
+        "schema": SCHEMA,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "decision": card.decision,
+        "bound": asdict(card.bound),
+        "policy": {
+            "digest": card.policy,
+            "asked": [_asked(row) for row in ends],
+            "changes": [asdict(one) for one in card.policy_changes],
+        },
+        "checkpoints": [
+            {
+                **one._asdict(),
+                "look": card.looks[one],
+                "level": level,
+                **_keys([row for row in card.rows if row.checkpoint == one]),
+            }
+            for one, level in card.levels.items()
+        ],
+        "scorecard": {
+            "file": scorecard.name,
+            "sha256": file_digest(scorecard),
+            "decision": stated,
+        },
+    }
 
 
 def _asked(row: Row | MetricRow) -> dict[str, Any]:
@@ -143,7 +109,7 @@ def _name(table: Mapping[str, Any]) -> CheckpointId:
 
 def read(path: Path) -> dict[str, Any]:
     """A decision record. Raises SpecError."""
-    return _read(path, SCHEMA, "a decision record")
+    return scorecard_file.read_json(path, SCHEMA, "a decision record")
 
 
 def differences(record: Mapping[str, Any], scorecard: Path) -> list[str]:
@@ -207,18 +173,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "none" if value is None else str(value)
-
-
-def _read(path: Path, schema: str, what: str) -> dict[str, Any]:
-    """A JSON file of a schema. Raises SpecError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise SpecError(f"{path} is not JSON: give {what}") from None
-    found = content.get("schema") if isinstance(content, dict) else None
-    if found != schema:
-        known = f"its schema is {found!r}, not {schema!r}" if found else "it names no schema"
-        raise SpecError(f"{path} is not {what} of this version: {known}")
-    return dict(content)

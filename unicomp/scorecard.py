@@ -15,7 +15,7 @@ from unicomp.policy import Policy
 from unicomp.spec import DENSE, LEVEL, CheckpointId, OfCheckpoint
 from unicomp.verdict import TEST_FAILED, MetricRow, Row, judged, metric_row
 
-SCHEMA = "unicomp/scorecard/3"
+SCHEMA = "unicomp/scorecard/4"
 """The version of the scorecard as JSON; it changes with the meaning of a field."""
 
 
@@ -54,6 +54,8 @@ class Scorecard:
     """The digest of the policy."""
     policy_changes: tuple[PolicyChange, ...] = ()
     """What was changed in the policy after answers of a candidate were seen."""
+    parts: int = 1
+    """The sessions that it is made of; see `unicomp.joint.merged`."""
 
     @property
     def checkpoints(self) -> tuple[CheckpointId, ...]:
@@ -100,7 +102,9 @@ class Scorecard:
         """The chances of a wrong decision, of the checkpoint that was looked at most often."""
         looks = max(self.looks.values(), default=1)
         level = min(self.levels.values(), default=LEVEL)
-        return bound(self.rows, self.metrics, level=level, looks=looks)
+        found = bound(self.rows, self.metrics, level=level, looks=looks)
+        # the parts of a gate are not independent, so their chances are added up (Boole)
+        return replace(found, shutting=min(self.parts * found.shutting, 1.0))
 
 
 def scorecard(

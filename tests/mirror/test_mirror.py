@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unicomp import Benchmark, Mean, TaskMetric, catalogue, cli
+from unicomp.commands import mirror as mirror_command
 from unicomp.data.calibration import Part, Recipe
 from unicomp.data.layout import Layout, layout_of, matching, read_layout
 from unicomp.data.lock import LOCK_FILE, load_lock
@@ -692,7 +693,7 @@ def test_the_needs_of_one_configuration_are_one():
 def test_the_shipped_suites_and_calibrations_say_what_they_need():
     from pathlib import Path
 
-    wanted = cli._needed(Path(__file__).parents[1])
+    wanted = mirror_command.needed(Path(__file__).parents[1])
     assert {"openai/gsm8k", "allenai/c4", "TrustLLM/TrustLLM-dataset"} <= wanted.keys()
     c4 = wanted["allenai/c4"]
     assert {"en", "de", "yo"} <= {need.config for need in c4}

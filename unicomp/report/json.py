@@ -9,9 +9,11 @@
   figure of how far answers differ, and `flips` the items that only one of the two got right
 - `looks`: the number of this look at each checkpoint, and the error at which it had to pass
 - `policy`: the digest of the policy; `policy_changes`: what was changed after answers were seen
+- `profiles`: the profile of each model's metrics
 - `work`: what was built and asked, and what was found in the store
 
-The schema is `scorecard.schema.json` in this folder; its version changes with its meaning.
+The schema is `scorecard.schema.json` in this folder; its version changes with its meaning. The
+file is read back by `unicomp.scorecard_file`; from what it reads, all findings follow again.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Any
 
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
-from unicomp.scorecard import SCHEMA, Scorecard, Work
+from unicomp.scorecard import SCHEMA, Scorecard
 from unicomp.store import write_atomically
 from unicomp.verdict import MetricRow, Row
 
@@ -42,6 +44,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
             {**checkpoint._asdict(), "look": card.looks[checkpoint], "level": level}
             for checkpoint, level in card.levels.items()
         ],
+        "profiles": {model: asdict(profile) for model, profile in card.profiles.items()},
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
@@ -54,7 +57,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],
         "retained_perplexity": [asdict(one) for one in findings.retained_perplexity],
         "decoupling": [asdict(one) for one in findings.decoupling],
-        "work": [_without_facts(piece) for piece in card.work],
+        "work": [asdict(piece) for piece in card.work],
         "crosschecks": [asdict(one) for one in findings.crosschecks],
         "divergence": [asdict(one) for one in findings.divergence],
         "flips": [asdict(one) for one in findings.flips],
@@ -75,16 +78,9 @@ def write(card: Scorecard, findings: Findings, path: Path) -> None:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
 
 
-def _without_facts(piece: Work) -> dict[str, Any]:
-    return {name: value for name, value in asdict(piece).items() if name != "facts"}
-
-
 def _plain(row: Row | MetricRow) -> dict[str, Any]:
     """A row as JSON values; a number that is not finite becomes null, since JSON has none."""
-    plain = {name: _finite(value) for name, value in asdict(row).items()}
-    if isinstance(row, Row):
-        del plain["divergence"]  # has tables of its own
-    return plain
+    return {name: _finite(value) for name, value in asdict(row).items()}
 
 
 def _finite(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The commands of `unicomp`, a module each: `add` makes its parser, which runs its `run`."""

@@ -1,0 +1,38 @@
+"""The floors that a scorecard supports."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+
+from unicomp.spec import DENSE
+from unicomp.verdict import MetricRow, Row
+
+_TIMED = ("s", "tokens/s")
+"""Units of timings, which belong to one machine."""
+
+
+def supported_floors(rows: Iterable[Row | MetricRow], margin: float) -> list[str]:
+    """A floor for each metric of each compressed checkpoint, as lines of `unicomp.toml`.
+
+    The floor is the lowest of the lower limits of the metric and of whatever else is critical, and
+    of the upper limits of its guards, less `margin` points, rounded down. So the measured
+    checkpoint passes, and one that falls by more than the margin does not. Timings get no floor.
+    """
+    least: dict[tuple[str, str, str], float] = {}
+    for row in rows:
+        if row.method == DENSE.name or getattr(row, "unit", None) in _TIMED:
+            continue
+        key = (row.model, row.metric or row.name, row.method)
+        limit = row.high if row.tier == "guard" else row.low
+        if limit is not None:
+            least[key] = min(limit, least.get(key, limit))
+    lines: list[str] = []
+    for model in dict.fromkeys(key[0] for key in least):
+        lines.append(f"[models.{json.dumps(model)}.floors]")
+        for (name, metric, method), low in least.items():
+            if name == model:
+                floor = math.floor(low - margin)
+                lines.append(f'"{metric}@{method}" = {floor if floor > 1 else 0}')
+    return lines

@@ -58,5 +58,3 @@ def test_flips_and_figures_are_listed_for_each_row():
     assert (flips.lost, flips.gained) == (["0" * 12], ["f" * 12, "a" * 12])
     (figure,) = found.divergence
     assert (figure.figure, figure.unit, figure.value, figure.low) == ("changed", "%", 9.0, 7.0)
-
-

@@ -33,5 +33,3 @@ def test_they_are_in_the_scorecard_and_at_the_terminal():
     assert found["prompt_differences"][0]["differ"] == 3
     text = "\n".join(render(card, findings_of(card), width=100, color=False))
     assert "3 of 40 prompts differ" in text
-
-

@@ -16,10 +16,10 @@ from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, DIMENSIONS, EFFICIENCY, METRICS, PROFILES
 from unicomp.plugin.admitting import admit_folders
+from unicomp.plugin.carried import note_properties
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
-from unicomp.plugin.carried import note_properties
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.policy import check_name_given

@@ -25,6 +25,7 @@ from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy
 from unicomp.report import json as json_report
 from unicomp.report import terminal
+from unicomp.report.summary import WIDTH
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.verdict import Row, failed_with_test, recorded_once
 
@@ -251,11 +252,16 @@ class _Reporter:
         }
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the scorecard."""
+        """Print the scorecard: a short page, or everything with `-v`."""
         writer = terminalreporter._tw
         if self._result is not None:
             writer.line()
-            lines = terminal.render(*self._result, width=writer.fullwidth, color=writer.hasmarkup)
+            lines = terminal.render(
+                *self._result,
+                width=writer.fullwidth if writer._file.isatty() else max(writer.fullwidth, WIDTH),
+                color=writer.hasmarkup,
+                everything=self._config.option.verbose > 0,
+            )
             for line in lines:
                 writer.line(line)
         for problem in self._problems:

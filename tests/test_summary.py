@@ -1,4 +1,4 @@
-"""The short page at the terminal: one table within 100 columns, at most fifteen lines of reasons."""
+"""The short page at the terminal: one table of 100 columns, fifteen lines of reasons."""
 
 from dataclasses import replace
 

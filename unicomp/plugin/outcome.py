@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -23,8 +24,8 @@ from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy
+from unicomp.report import github, markdown, terminal, writers
 from unicomp.report import json as json_report
-from unicomp.report import terminal
 from unicomp.report.summary import WIDTH
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.verdict import Row, failed_with_test, recorded_once
@@ -143,6 +144,8 @@ class _Reporter:
         self._config = config
         self._result: tuple[Scorecard, Findings] | None = None
         self._problems: list[str] = []
+        self._remarks: list[str] = []
+        """Lines before the scorecard."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._config.stash[LEDGER].add(report)
@@ -164,15 +167,37 @@ class _Reporter:
             for where, name in grid.unmatched
             if name not in found
         ]
-        if plan.scorecard is not None:
-            try:
-                json_report.write(*self._result, plan.scorecard)
-                record.write(plan.scorecard)
-            except StoreError as error:
-                self._problems.append(str(error))
+        self._write(plan)
         self._report(*self._result)
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = STATUS["shut" if self._problems else card.decision]
+
+    def _write(self, plan: Plan) -> None:
+        """Write all files: one that cannot be written is a problem, and the others are written.
+
+        The summary of a job was not asked for, so that its problem does not shut the gate.
+        """
+        assert self._result is not None
+        card, findings = self._result
+        with self._noting(self._problems):
+            if plan.scorecard is not None:
+                json_report.write(card, findings, plan.scorecard)
+                record.write(plan.scorecard)
+        for path in plan.reports:
+            with self._noting(self._problems):
+                writers.write(writers.text_of(card, findings, writers.format_of(path)), path)
+        if github.is_job():
+            self._remarks += github.annotated(card)
+            with self._noting(self._remarks):
+                github.append_summary(markdown.render(card, findings))
+
+    @staticmethod
+    @contextmanager
+    def _noting(lines: list[str]) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            lines.append(str(error))
 
     def _report(self, card: Scorecard, findings: Findings) -> None:
         """Call the formats of the user; one that fails is a problem, which shuts the gate."""
@@ -255,6 +280,8 @@ class _Reporter:
         """Print the scorecard: a short page, or everything with `-v`."""
         writer = terminalreporter._tw
         if self._result is not None:
+            for remark in self._remarks:
+                writer.line(remark)
             writer.line()
             lines = terminal.render(
                 *self._result,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from unicomp.findings import Findings
-from unicomp.framework import METRICS
 from unicomp.report import reasons
 from unicomp.report.decision import chances, decided_by, left_out
+from unicomp.report.metric_map import Cell, Column, columns
 from unicomp.report.styles import DECISIONS, MARKS, STYLES
 from unicomp.report.tables import plain, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
-from unicomp.verdict import MetricRow, Row, Verdict
+from unicomp.verdict import Verdict
 
 WIDTH = 100
 """Columns that the table of all thirteen metrics fits."""
@@ -39,9 +39,9 @@ _HEADS = {
     "robustness": "ro-\nbust",
     "privacy": "pri-\nvacy",
     "ethics": "eth-\nics",
-    "runtime_acceleration": "run-\ntime*",
-    "inference_efficiency": "infe-\nrence*",
-    "compute_cost": "cost*",
+    "runtime_acceleration": "run-\ntime",
+    "inference_efficiency": "infe-\nrence",
+    "compute_cost": "cost",
 }
 _WORDS: dict[Verdict, str] = {
     "pass": "",
@@ -79,85 +79,64 @@ def _title(card: Scorecard) -> str:
 
 def tables(card: Scorecard, findings: Findings, width: int) -> Iterator[Table]:
     """All metrics in one table, or in several where the terminal is too narrow."""
-    columns = [*_metrics(card, findings), *_benchmarks(card)]
-    names = {one: _labels(card, one) for one in card.checkpoints}
+    found = columns(card, findings)
+    names = {one: _label(card, one) for one in card.checkpoints}
     longest = max((len(line) for name in names.values() for line in name.split("\n")), default=6)
-    first = min(longest, max(width - _CELL * min(len(columns), 2), 8))
+    first = min(longest, max(width - _CELL * min(len(found), 2), 8))
     each = max((width - first) // _CELL, 1)
-    for start in range(0, len(columns), each):
-        yield _table(card, names, columns[start : start + each], first)
-
-
-_Column = tuple[str, dict[CheckpointId, Text]]
-"""A head of at most two lines, and the cells that there are."""
+    for start in range(0, len(found), each):
+        yield _table(card, names, found[start : start + each], first)
 
 
 def _table(
-    card: Scorecard, names: dict[CheckpointId, str], columns: Sequence[_Column], first: int
+    card: Scorecard, names: Mapping[CheckpointId, str], found: Sequence[Column], first: int
 ) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("method", overflow="fold", max_width=first)
-    for head, _ in columns:
-        table.add_column(head, justify="right", overflow="fold", min_width=_CELL - 1)
+    for one in found:
+        table.add_column(_head(one), justify="right", overflow="fold", min_width=_CELL - 1)
     several = len(card.models) > 1
     for model in card.models:
         if several:
             table.add_row(Text(plain(model), "bold"))
-        for one in (name for name in names if name.model == model):
-            table.add_row(Text(names[one]), *(cells.get(one, Text("")) for _, cells in columns))
+        for name, label in names.items():
+            if name.model == model:
+                table.add_row(Text(label), *(_cell(one.cells.get(name)) for one in found))
     return table
 
 
-def _labels(card: Scorecard, checkpoint: CheckpointId) -> str:
+def _label(card: Scorecard, checkpoint: CheckpointId) -> str:
     _, method, calibration = checkpoint
     label = f"{plain(method)}\n  {plain(calibration)}"
     return label if card.is_named(calibration) else plain(method)
 
 
-def _metrics(card: Scorecard, findings: Findings) -> Iterator[_Column]:
-    for metric in METRICS:
-        cells = {
-            row.checkpoint: _cell(row, row.value) for row in card.metrics if row.name == metric
-        }
-        cells |= {
-            one.checkpoint: Text(f"{one.value:.1f}")
-            for one in findings.efficiency
-            if one.metric == metric
-        }
-        if cells:
-            yield _HEADS[metric], cells
+def _head(column: Column) -> Text:
+    """The name as a head of at most two short lines."""
+    if column.name in _HEADS:
+        return Text(f"{_HEADS[column.name]}{'*' if column.compared else ''}")
+    name, wide = plain(column.name), _CELL - 1
+    return Text(f"{name[:wide]}\n{name[wide : 2 * wide]}".strip())
 
 
-def _benchmarks(card: Scorecard) -> Iterator[_Column]:
-    """The benchmarks that decide and belong to no metric."""
-    own = [row for row in card.rows if row.tier == "critical" and row.unit is None]
-    for name in dict.fromkeys(row.benchmark for row in own if row.metric not in METRICS):
-        yield (
-            _broken(plain(name)),
-            {row.checkpoint: _cell(row, row.retention) for row in own if row.benchmark == name},
-        )
-
-
-def _broken(name: str) -> str:
-    """A name as a head of two short lines."""
-    wide = _CELL - 1
-    return name if len(name) <= wide else f"{name[:wide]}\n{name[wide : 2 * wide]}"
-
-
-def _cell(row: Row | MetricRow, value: float | None) -> Text:
-    style = "dim" if row.allowed is not None else STYLES[row.verdict]
-    if value is None:
-        return Text(_WORDS[row.verdict], style=style)
-    return Text(f"{value:.1f}{MARKS.get(row.verdict, '').strip()}", style=style)
+def _cell(cell: Cell | None) -> Text:
+    if cell is None:
+        return Text("")
+    style = "dim" if cell.allowed else STYLES[cell.verdict] if cell.verdict else ""
+    if cell.value is None:
+        return Text(_WORDS[cell.verdict] if cell.verdict else "", style=style)
+    mark = MARKS.get(cell.verdict, "").strip() if cell.verdict else ""
+    return Text(f"{cell.value:.1f}{mark}", style=style)
 
 
 def _notes(card: Scorecard, findings: Findings) -> Iterator[str]:
     """What the marks and the short words mean, of those that stand in the table."""
-    if findings.efficiency:
+    found = columns(card, findings)
+    if any(one.compared for one in found):
         yield "* % of the best"
-    verdicts = {row.verdict for row in card.metrics if row.value is None}
+    cells = [cell for one in found for cell in one.cells.values() if cell.value is None]
     for verdict in ("missing", "unsupported", "not_measured", "not_comparable"):
-        if verdict in verdicts:
+        if any(cell.verdict == verdict for cell in cells):
             yield f"{_WORDS[verdict]}: {verdict.replace('_', ' ')}"
 
 

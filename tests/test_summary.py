@@ -139,3 +139,9 @@ def test_disturbed_builds_and_differing_prompts_are_a_line_each():
 def test_the_full_card_of_the_other_tests_is_short_too():
     card = replace(full_card(), work=())
     assert len(page(card)) <= 2 + 3 + len(METHODS) + MOST_LINES + 2
+
+
+def test_gains_have_columns_where_their_metric_has_no_value():
+    size = row("model_size", "inference_efficiency", unit="bytes", retention=257.0)
+    lines = page(card_of(size))
+    assert any("257.0" in line for line in table_of(lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from unicomp.findings import Findings
@@ -40,8 +40,12 @@ class Column:
 
 
 def columns(card: Scorecard, findings: Findings) -> list[Column]:
-    """All metrics that were measured or should have been, then the benchmarks of no metric."""
-    return [*_metrics(card, findings), *_benchmarks(card)]
+    """All metrics that were measured or should have been, then the benchmarks of no metric.
+
+    Then the gains of an efficiency metric that has no value, since something was left out.
+    """
+    metrics = list(_metrics(card, findings))
+    return [*metrics, *_benchmarks(card), *_gains(card, {one.name for one in metrics})]
 
 
 def _metrics(card: Scorecard, findings: Findings) -> Iterator[Column]:
@@ -61,5 +65,12 @@ def _metrics(card: Scorecard, findings: Findings) -> Iterator[Column]:
 def _benchmarks(card: Scorecard) -> Iterator[Column]:
     own = [row for row in card.rows if row.tier == "critical" and row.unit is None]
     for name in dict.fromkeys(row.benchmark for row in own if row.metric not in METRICS):
+        cells = {row.checkpoint: Cell.of(row) for row in own if row.benchmark == name}
+        yield Column(name=name, cells=cells)
+
+
+def _gains(card: Scorecard, known: Collection[str]) -> Iterator[Column]:
+    own = [row for row in card.rows if row.unit and row.retention is not None]
+    for name in dict.fromkeys(row.benchmark for row in own if row.metric not in known):
         cells = {row.checkpoint: Cell.of(row) for row in own if row.benchmark == name}
         yield Column(name=name, cells=cells)

@@ -105,7 +105,21 @@ def test_a_benchmark_of_no_metric_has_a_column():
     card = card_of(row("stock_count", None, tier="critical", retention=91.5))
     lines = page(card)
     assert any("91.5" in line for line in table_of(lines))
-    assert any(line.startswith("stock") or " stock" in line for line in lines)
+    assert {"stock", "count"} <= {line.strip().removeprefix("method").strip() for line in lines}
+
+
+def test_few_metrics_have_their_whole_names():
+    head = table_of(page(card_of(row(), row("ifbench", "instruction_following"))))
+    assert "reasoning" in "".join(head)
+    assert "instruction" in "".join(head)
+
+
+def test_a_benchmark_beside_a_metric_is_named_if_there_is_no_room():
+    beside = row("pets", "knowledge", tier="critical", retention=91.5)
+    few = page(card_of(row("arc_easy", "knowledge"), beside))
+    assert any("91.5" in line for line in table_of(few))
+    rows = [*whole_card().rows, *(replace(beside, benchmark=f"pets{i}") for i in range(9))]
+    assert any("beside: pets0, pets1" in line for line in page(card_of(*rows)))
 
 
 def test_several_models_are_one_table():

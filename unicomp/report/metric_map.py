@@ -31,12 +31,14 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A metric, or a benchmark of no metric that decides."""
+    """A metric, or a benchmark outside of all metrics that decides."""
 
     name: str
     cells: Mapping[CheckpointId, Cell]
     compared: bool = False
     """Whether the values are percentages of the best rather than of dense."""
+    beside: bool = False
+    """Whether it is a benchmark beside a metric that is measured without it."""
 
 
 def columns(card: Scorecard, findings: Findings) -> list[Column]:
@@ -64,9 +66,10 @@ def _metrics(card: Scorecard, findings: Findings) -> Iterator[Column]:
 
 def _benchmarks(card: Scorecard) -> Iterator[Column]:
     own = [row for row in card.rows if row.tier == "critical" and row.unit is None]
-    for name in dict.fromkeys(row.benchmark for row in own if row.metric not in METRICS):
+    measured = {row.metric for row in card.metrics}
+    for name, metric in dict.fromkeys((row.benchmark, row.metric) for row in own):
         cells = {row.checkpoint: Cell.of(row) for row in own if row.benchmark == name}
-        yield Column(name=name, cells=cells)
+        yield Column(name=name, cells=cells, beside=metric in measured)
 
 
 def _gains(card: Scorecard, known: Collection[str]) -> Iterator[Column]:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -58,6 +58,7 @@ def test_the_default_run_has_at_most_60_lines():
 
 
 @given(methods=st.integers(1, 40), failed=st.integers(0, 80), benchmarks=st.integers(0, 40))
+@settings(max_examples=25)
 def test_no_scorecard_has_more_than_60_lines(methods, failed, benchmarks):
     rows = [row(method=f"m{i}") for i in range(methods)]
     rows += [gap(f"bad{i}", None, tier="critical", reason="one\ntwo") for i in range(failed)]

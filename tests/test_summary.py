@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_report import METHODS, card_of, full_card, gap, lines_of, row
@@ -71,6 +71,7 @@ def test_the_first_and_the_last_line_say_how_the_gate_stands():
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 20))
+@settings(max_examples=25)
 def test_there_are_never_more_than_fifteen_lines_of_reasons(failed, allowed, notes):
     rows = [gap(f"bad{i}", None, tier="critical") for i in range(failed)]
     rows += [gap(f"known{i}", None, tier="critical") for i in range(allowed)]

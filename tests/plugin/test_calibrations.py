@@ -88,7 +88,7 @@ def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_pat
         p.get("value")
         for case in cases
         for p in case.iter("property")
-        if p.get("name") == "unicomp.calibration"
+        if p.get("name") == "calibration"
     ]
     assert named == ["none", "generic", "facts"]
 

@@ -45,6 +45,7 @@ def describe(
     instruments: Mapping[str, Any] | None = None,
     measuring: Mapping[str, Any] | None = None,
     there: Mapping[str, Mapping[str, int]] | None = None,
+    datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
@@ -66,6 +67,7 @@ def describe(
         },
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
+        "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
         "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session

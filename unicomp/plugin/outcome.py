@@ -231,6 +231,7 @@ class _Reporter:
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
+                datasets=grid.datasets,
             ),
             ledger.work,
             planned=grid.planned(plan.profile),

@@ -144,11 +144,23 @@ def test_what_a_model_said_is_only_text(text):
     assert not set("".join(spoiled)) & set("\x1b\x07")
 
 
-def test_disturbed_builds_and_differing_prompts_are_a_line_each():
+def test_differing_prompts_are_one_line():
     differing = {"differ": 3, "of": 40, "why": {"another template": 3}}
-    rows = [row(name, "reasoning", method=name, prompts=differing) for name in ("a", "b")]
-    lines = page(card_of(*rows))
-    assert sum("prompts differ" in line for line in lines) <= 1
+    rows = [row(method=name, prompts=differing) for name in ("a", "b")]
+    (line,) = [line for line in page(card_of(*rows)) if "prompts differ" in line]
+    assert line.endswith("(and 1 more of this kind)")
+
+
+def test_a_build_beside_other_work_is_a_warning_where_its_time_is_measured():
+    spent = row(
+        *("compression_time", "compute_cost"),
+        **dict.fromkeys(("dense", "retention", "low", "high", "floor"), None),
+        score=38.0,
+        unit="s",
+        details={"other_load": 0.45},
+    )
+    assert any(line.startswith("built beside other work") for line in page(card_of(spent)))
+    assert not any("other work" in line for line in page(card_of(row())))
 
 
 def test_the_full_card_of_the_other_tests_is_short_too():

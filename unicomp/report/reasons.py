@@ -14,7 +14,7 @@ from unicomp.report import calibrations, divergence, efficiency, prompts
 from unicomp.report.decision import caveats, share
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
-from unicomp.verdict import MetricRow, Row
+from unicomp.verdict import OTHER_LOAD, MetricRow, Row
 
 
 def verdict(card: Scorecard) -> str:
@@ -95,9 +95,8 @@ def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:
     )
     yield from (plain(_with_more(kind)) for kind in lines if kind)
     yield from map(plain, card.environment.get("notes", ()))
-    disturbed = [one for one in findings.costs if (one.measured or {}).get("shared_machine")]
-    if disturbed:
-        names = _some([full_name(one.checkpoint) for one in disturbed])
+    if disturbed := [row for row in card.rows if OTHER_LOAD in row.details]:
+        names = _some(list(dict.fromkeys(full_name(row.checkpoint) for row in disturbed)))
         yield plain(f"built beside other work, so that it took longer: {names}")
 
 

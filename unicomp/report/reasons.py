@@ -14,6 +14,7 @@ from unicomp.report import calibrations, divergence, efficiency, prompts
 from unicomp.report.decision import caveats, share
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
+from unicomp.units import interval
 from unicomp.verdict import OTHER_LOAD, MetricRow, Row
 
 
@@ -79,7 +80,7 @@ def describe(row: Row | MetricRow) -> str:
     if isinstance(row, Row):
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
         scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
-    kept = f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}]"
+    kept = f"{scores}kept {value:.1f} % {interval(row.low, row.high)}"
     return ", ".join([kept, *_asked(row)])
 
 

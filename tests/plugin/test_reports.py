@@ -63,26 +63,17 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_run(gate, name):
     assert sum("--report" in line for line in run.lines) == 1
 
 
-def test_outside_of_a_job_nothing_is_annotated(gate):
-    run = gate.run("-q", "-m", "knowledge", *FEW, "--floor=knowledge=150")
-    assert not any(line.startswith("::") for line in run.lines)
-
-
-def test_everything_is_printed_with_v(gate):
-    short = gate.run("-q", "-m", "knowledge", *FEW)
-    whole = gate.run("-v", "-m", "knowledge", *FEW)
+def test_the_page_is_short_and_everything_is_printed_with_v(gate):
+    short = gate.run("-q", "-m", "knowledge", *FEW, "--floor=knowledge=150")
+    whole = gate.run("-v", "-m", "knowledge", *FEW, "--floor=knowledge=150")
+    assert short.status == whole.status == 1
     assert any("run with -v" in line for line in short.lines)
-    assert not any("Read by:" in line or "found the answers" in line for line in short.lines)
+    assert not any("found the answers of" in line for line in short.lines)
     assert any("found the answers of" in line for line in whole.lines)
-    assert short.status == whole.status
+    assert not any(line.startswith("::") for line in short.lines), "this is no job of GitHub"
 
-
-def test_the_scorecard_says_how_a_checkpoint_was_made(gate):
-    run = gate.run("-q", "-m", "knowledge", *FEW)
-    (build,) = [one for one in run.card["work"] if one["stage"] == "build"]
+    (build,) = [one for one in short.card["work"] if one["stage"] == "build"]
     made = build["facts"]["made"]
     assert (made["family"], made["elsewhere"]) == ("pruning", False)
     assert made["settings"]
-    assert made["calibration"]["name"] == "generic"
-    assert made["calibration"]["samples"] > 0
-    assert len(made["calibration"]["digest"]) == 64
+    assert (made["calibration"]["name"], len(made["calibration"]["digest"])) == ("generic", 64)

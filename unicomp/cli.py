@@ -9,6 +9,7 @@ unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --da
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp recommend SCORECARD.json ..   which checkpoint meets given needs, and what to try next
+unicomp report SCORECARD.json ..      a report for people, or a model card
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 unicomp tables SCORECARD.json .. -o DIR   the paper's tables and figures
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
@@ -31,6 +32,7 @@ from unicomp.commands import (
     mirror,
     plan,
     recommend,
+    report,
     score,
     tables,
     verify,
@@ -38,7 +40,20 @@ from unicomp.commands import (
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, compare, decide, export, floors, mirror, plan, recommend, score, tables, verify)
+COMMANDS = (
+    cache,
+    compare,
+    decide,
+    export,
+    floors,
+    mirror,
+    plan,
+    recommend,
+    report,
+    score,
+    tables,
+    verify,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

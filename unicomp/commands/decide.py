@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
 from unicomp.decision import STATUS
-from unicomp.errors import SpecError
+from unicomp.errors import SpecError, StoreError
 from unicomp.joint import joint_decision, read_part
+from unicomp.report import github
 from unicomp.report import joint as joint_report
 
 
@@ -43,4 +45,9 @@ def run(options: argparse.Namespace) -> int:
     )
     for line in joint_report.lines(found):
         print(line)
+    if github.is_job():
+        try:
+            github.append_summary(joint_report.markdown(found))
+        except StoreError as error:  # nobody asked for it: the decision stands
+            print(f"unicomp: {error}", file=sys.stderr)
     return STATUS[found.decision]

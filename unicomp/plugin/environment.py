@@ -47,6 +47,7 @@ def describe(
     there: Mapping[str, Mapping[str, int]] | None = None,
     reading: str = "oriented",
     families: Mapping[str, str | None] | None = None,
+    datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
     return {
@@ -71,6 +72,7 @@ def describe(
         "reading": reading,  # how the components of reliability enter their metrics
         "families": dict(families or {}),  # method -> its family
         "locked": _locked(sources.values()),  # data set -> its revision in the lock
+        "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers

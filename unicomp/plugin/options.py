@@ -41,6 +41,7 @@ from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
 from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
+from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.session import Subject
 from unicomp.settings import (
     FILE,
@@ -93,6 +94,8 @@ class Plan:
     scorecard: Path | None = None
     last_release: LastRelease | None = None
     """What the results are held against besides their floors."""
+    reports: tuple[Path, ...] = ()
+    """Files for people, each in the format that its name asks for."""
     pick: bool = False
     """Whether one of the compressed checkpoints will be chosen by its results."""
     notes: tuple[str, ...] = ()
@@ -275,6 +278,12 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": "the last release's scorecard: a metric fails if it is worse beyond chance and by "
         "more than [last_release] of unicomp.toml permits",
     },
+    "--report": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
+        "repeatable",
+    },
     "--pick": {
         "action": "store_true",
         "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
@@ -399,6 +408,7 @@ def make_plan(config: pytest.Config) -> Plan:
     rows = given.one("--dataset-root") or settings.dataset_root
     lock = load_lock(root)
     lower, upper = map(parse_floor_options, given.in_ranks("--floor"))
+    card = given.one("--scorecard")
     plan = Plan(
         root=root,
         models=tuple(models.values()),
@@ -413,7 +423,8 @@ def make_plan(config: pytest.Config) -> Plan:
         settings=settings,
         home=home,
         samples=_count("--samples", given.one("--samples"), "items"),
-        scorecard=_writable(given.one("--scorecard")),
+        scorecard=_writable("--scorecard", card) if card else None,
+        reports=tuple(map(_report_file, dict.fromkeys(given.all("--report")))),
         pick=config.getoption("--pick"),
         notes=(*settings.notes, *notes),
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
@@ -488,16 +499,22 @@ def _count(option: str, text: str | None, what: str) -> int | None:
     return int(text)
 
 
-def _writable(text: str | None) -> Path | None:
-    if text is None:
-        return None
+def _report_file(text: str) -> Path:
+    try:
+        format_of(Path(text))
+    except SpecError as error:
+        raise SpecError(f"--report {error}") from None
+    return _writable("--report", text)
+
+
+def _writable(option: str, text: str) -> Path:
     path = Path(text).absolute()
     if (
         (path.exists() and not path.is_file())
         or not path.parent.is_dir()
         or not os.access(path.parent, os.W_OK)
     ):
-        raise SpecError(f"--scorecard {text} cannot be written: give a file in a folder that can")
+        raise SpecError(f"{option} {text} cannot be written: give a file in a folder that can")
     return path
 
 

@@ -29,7 +29,7 @@ from unicomp.findings.engines import crosscheck
 from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
-from unicomp.retention import Retention, correlation, retention
+from unicomp.retention import Retention, correlations, retention
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
 from unicomp.spec import (
@@ -217,16 +217,12 @@ class Session:
         """Other benchmark of the metric with the same rows → the correlation of the retentions."""
         of_dense = self._records[Subject(model=subject.model, method=DENSE).id]
         mode = self._conditions[subject.model.name].instruments.mode
-        found = {}
+        others = []
         for bench in self._agenda.benchmarks_of(subject.id):
-            if bench.metric != own[0].metric or bench.name == own[0].name:
-                continue
             now, before = self._records[subject.id].get(bench.name), of_dense.get(bench.name)
-            if not isinstance(now, Records) or not isinstance(before, Records):
-                continue
-            if now.items == before.items == own[1].items:
-                found[bench.name] = correlation(own, (bench.scored_in(mode), now, before))
-        return found
+            if isinstance(now, Records) and isinstance(before, Records):
+                others.append((bench.scored_in(mode), now, before))
+        return correlations(own, others)
 
     def _with_tokens(
         self, subject: Subject, divergence: Mapping[str, Any], items: Sequence[str]

@@ -58,6 +58,7 @@ ORDER = (
     "scorecard_file",
     "record",
     "joint",
+    "elsewhere",
     "report",
     "plugin",
     "cache",

@@ -18,11 +18,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from unicomp.commands import cache, decide, floors, mirror, plan, score, verify
+from unicomp.commands import cache, decide, floors, mirror, plan, score, verdict, verify
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, floors, mirror, plan, score, verify)
+COMMANDS = (cache, decide, floors, mirror, plan, score, verdict, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -87,9 +87,13 @@ class Records:
 
     def only(self, kept: Sequence[bool]) -> Records:
         """The records of the items marked in `kept`."""
+        return self.at([place for place, keep in enumerate(kept) if keep])
+
+    def at(self, places: Sequence[int]) -> Records:
+        """The records of the items at some places, in that order."""
 
         def chosen(values: list[T]) -> list[T]:
-            return [value for value, keep in zip(values, kept, strict=True) if keep]
+            return [values[place] for place in places]
 
         return replace(
             self,
@@ -273,11 +277,7 @@ def _answers(
     """The answers as `Records.answers` keeps them."""
     output = definition.settings.get("output_type")
     if output == "generate_until":
-        texts = ["\n".join(map(str, given)) for given in responses]
-        return {
-            "text": [text[:KEPT_TEXT] for text in texts],
-            "digest": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts],
-        }
+        return generated_answers(responses)
     if output != MULTIPLE_CHOICE:
         return {}
     scorer = definition.benchmark.scorer
@@ -295,6 +295,15 @@ def _answers(
                 for one, values in zip(rendered, options, strict=True)
             ],
         }
+
+
+def generated_answers(responses: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Generated texts as `Records.answers` keeps them."""
+    texts = ["\n".join(map(str, given)) for given in responses]
+    return {
+        "text": [text[:KEPT_TEXT] for text in texts],
+        "digest": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts],
+    }
 
 
 def _generated(

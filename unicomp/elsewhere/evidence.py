@@ -87,7 +87,10 @@ class Reader:
             for path in (baseline, candidate)
         ]
         return Evidence(
-            baseline=sides[0], candidate=sides[1], pairs=paired(*sides), notes=_alike(*sides)
+            baseline=sides[0],
+            candidate=sides[1],
+            pairs={name: tables.with_keys(pair) for name, pair in paired(*sides).items()},
+            notes=_alike(*sides),
         )
 
     def _of_logs(self, baseline: Path, candidate: Path) -> Evidence:
@@ -109,9 +112,7 @@ class Reader:
             )
         ]
         measured = [side.read(suites.names) for side in sides]
-        embedded = any(
-            one.definition.source.is_embedded for own in found.values() for one in own
-        )
+        embedded = any(one.definition.source.is_embedded for own in found.values() for one in own)
         lines += [*sides[0].notes, *_alike(*measured)]
         return Evidence(
             baseline=measured[0],
@@ -184,14 +185,18 @@ class _LogSide:
             readings.is_kept(bench, item) for _, _, items in parts for item in items
         ):
             return None
-        if (first := parts[0][1]) is not None and bench.configs:
-            order = {config: place for place, config in enumerate(first.definition.declared_configs)}
-            parts = sorted(parts, key=lambda part: order[part[1].config if part[1] else None])
+        if bench.configs:
+            parts = sorted(parts, key=lambda part: _rank(bench, part[1]))
         return readings.measured(bench, parts, self._instruments)
 
     def _name(self, runs: list[Mapping[str, Any]]) -> str:
         given = str(runs[0].get("model_name") or "") if runs else ""
         return slug(Path(given).name or self._given.stem)
+
+
+def _rank(bench: Benchmark, found: Recognised | None) -> int:
+    """The place of a log's configuration among those of its benchmark, as a run takes them."""
+    return bench.configs.index(found.config) if found and found.config else 0
 
 
 def _is_table(path: Path) -> bool:

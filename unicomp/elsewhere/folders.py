@@ -107,9 +107,7 @@ def _of_folder(folder: Path) -> tuple[list[TaskLog], list[str]]:
         date = max(by_date)
         logs.append(_log(task, by_date[date], date))
         if len(by_date) > 1:
-            notes.append(
-                f"{task}: of {len(by_date)} runs in {folder} the newest counts, of {date}"
-            )
+            notes.append(f"{task}: of {len(by_date)} runs in {folder} the newest counts, of {date}")
     _check_complete(logs)
     return logs, notes
 

@@ -22,6 +22,8 @@ class Measured:
     files: Sequence[Path]
     """The file of each item, and `lines` its line there, from 1."""
     lines: Sequence[int]
+    names: Sequence[str] = ()
+    """What the user calls each item; by default as its record."""
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What must be the same on both sides for each item → its digests."""
 
@@ -35,6 +37,10 @@ class Measured:
                         f"{self.place(position)}: {self.benchmark} has the value {value} "
                         f"({name}): give a finite number for each item"
                     )
+
+    def name(self, position: int) -> str:
+        """The name of an item, as messages have it."""
+        return self.names[position] if self.names else self.records.items[position]
 
     def place(self, position: int) -> str:
         """The file and the line of an item, as messages name it."""

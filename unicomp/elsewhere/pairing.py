@@ -47,10 +47,13 @@ def _paired(first: Measured, second: Measured, baseline: Side, candidate: Side) 
         order = [places[item] for item in items]
         second = _ordered(second, order)
     for what, marks in first.marks.items():
-        for place, (one, other) in enumerate(zip(marks, second.marks.get(what, marks), strict=True)):
+        for place, (one, other) in enumerate(
+            zip(marks, second.marks.get(what, marks), strict=True)
+        ):
             if one != other:
                 raise SpecError(
-                    f"{bench}: {what} of one item differs between {first.place(place)} and "
+                    f"{bench}: {what} of the item {first.name(place)} differs between "
+                    f"{first.place(place)} and "
                     f"{second.place(place)}: measure both alike"
                 )
     for place, (one, other) in enumerate(
@@ -58,7 +61,7 @@ def _paired(first: Measured, second: Measured, baseline: Side, candidate: Side) 
     ):
         if one != other:
             raise SpecError(
-                f"{bench}: the item {items[place]} is in the cluster {one} in "
+                f"{bench}: the item {first.name(place)} is in the cluster {one} in "
                 f"{first.place(place)}, and in {other} in {second.place(place)}: give it one"
             )
     return Pair(benchmark=bench, candidate=second.records, baseline=first.records)
@@ -71,7 +74,7 @@ def _check_same_items(mine: Measured, other: Measured, side: Side) -> None:
     if lacking:
         others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise SpecError(
-            f"{mine.benchmark}: the item {mine.records.items[lacking[0]][:24]} of "
+            f"{mine.benchmark}: the item {mine.name(lacking[0])} of "
             f"{mine.place(lacking[0])}{others} is not in {side.given}: both sides must hold the "
             "same items"
         )
@@ -84,5 +87,6 @@ def _ordered(measured: Measured, order: Sequence[int]) -> Measured:
         records=measured.records.at(order),
         files=[measured.files[place] for place in order],
         lines=[measured.lines[place] for place in order],
+        names=[measured.name(place) for place in order],
         marks={name: [marks[place] for place in order] for name, marks in measured.marks.items()},
     )

@@ -63,6 +63,7 @@ def measured(
         records=records,
         files=[row.log.path for row in rows],
         lines=[item.line for item in items],
+        names=[str(item.number) for item in items],
         marks={
             "the prompt": [_mark(item.prompts, item.continuations) for item in items],
             "the right answer": [_mark(item.target) for item in items],

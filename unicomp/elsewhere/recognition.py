@@ -215,7 +215,9 @@ def _chosen_metric(name: str, given: str, items: Sequence[LoggedItem]) -> str:
     known = _keys(items)
     found = [key for key in known if given in (key, key.partition(",")[0])]
     if not found:
-        raise SpecError(f"--metric {name}={given}: there is no such metric; {nearest(given, known)}")
+        raise SpecError(
+            f"--metric {name}={given}: there is no such metric; {nearest(given, known)}"
+        )
     if len(found) > 1:
         raise SpecError(f"--metric {name}={given}: give METRIC,FILTER, one of {', '.join(found)}")
     return found[0]

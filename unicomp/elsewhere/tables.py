@@ -12,7 +12,9 @@ column-wise: a million items take some seconds.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.elsewhere.measured import Measured
+from unicomp.elsewhere.pairing import Pair
 from unicomp.errors import SpecError
 from unicomp.retention import share_of
 from unicomp.scores import Records
@@ -30,6 +33,7 @@ from unicomp.spec import Benchmark, check_name, nearest
 COLUMNS = ("item", "benchmark", "value")
 OPTIONAL = ("cluster",)
 SUFFIXES = (".csv", ".jsonl")
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -95,8 +99,8 @@ def _benchmark(
     read, counted, by = share_of(bench.aggregate)
     if not isinstance(bench.aggregate, Mean) or read is None or counted or by:
         raise SpecError(
-            f"{path}: the score of {name} in the suites is not the mean of its items: give a log of "
-            "lm-eval, or another name"
+            f"{path}: the score of {name} in the suites is not the mean of its items: give a log "
+            "of lm-eval, or another name"
         )
     if name in lower_is_better and bench.higher_is_better:
         raise SpecError(f"--lower-is-better {name}: in the suites, more of it is better")
@@ -129,6 +133,19 @@ def _measured(path: Path, bench: Benchmark, columns: _Columns) -> Measured:
         ),
         files=[path] * n,
         lines=columns.lines,
+    )
+
+
+def with_keys(pair: Pair) -> Pair:
+    """The pair with the SHA-256 of each item's name as its key; a name that is one stays."""
+    keys = [
+        name if _KEY.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+        for name in pair.baseline.items
+    ]
+    return replace(
+        pair,
+        candidate=replace(pair.candidate, items=keys),
+        baseline=replace(pair.baseline, items=keys),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from unicomp.elsewhere import folders, readings, samples, tables
 from unicomp.elsewhere.folders import TaskLog
 from unicomp.elsewhere.measured import Measured, Side
 from unicomp.elsewhere.pairing import Pair, paired
+from unicomp.elsewhere.readings import Part
 from unicomp.elsewhere.recognition import (
     OF_LM_EVAL,
     Chosen,
@@ -104,16 +105,12 @@ class Reader:
         lines = [*notes, *more]
         for log, _ in pairs:
             lines += suites.notes(log, found[log.path])
-        sides = [
-            _LogSide(path, logs, self.chosen, self._instruments)
-            for path, logs in (
-                (baseline, [(log, found[log.path]) for log, _ in pairs]),
-                (candidate, [(log, found[base.path]) for base, log in pairs]),
-            )
-        ]
-        measured = [side.read(suites.names) for side in sides]
+        side = _Logs(baseline, [(log, found[log.path]) for log, _ in pairs], self._instruments)
+        own = side.own_benchmarks(self.chosen, suites.names)
+        other = _Logs(candidate, [(log, found[one.path]) for one, log in pairs], self._instruments)
+        measured = [one.read(self.chosen, own) for one in (side, other)]
         embedded = any(one.definition.source.is_embedded for own in found.values() for one in own)
-        lines += [*sides[0].notes, *_alike(*measured)]
+        lines += [*side.notes, *_alike(*measured)]
         return Evidence(
             baseline=measured[0],
             candidate=measured[1],
@@ -135,38 +132,53 @@ class Reader:
                 raise SpecError(f"--metric {name}: no log is of it; {nearest(name, known)}")
 
 
-class _LogSide:
-    """The logs of one side, read task by task."""
+class _Logs:
+    """The logs of one side."""
 
     def __init__(
         self,
         given: Path,
-        logs: list[tuple[TaskLog, list[Recognised]]],
-        chosen: Chosen,
+        logs: Sequence[tuple[TaskLog, list[Recognised]]],
         instruments: Instruments,
     ) -> None:
-        self._given, self._logs = given, logs
-        self._chosen, self._instruments = chosen, instruments
+        self._given, self._logs, self._instruments = given, logs, instruments
         self.notes: list[str] = []
 
-    def read(self, taken: Collection[str]) -> Side:
-        """All benchmarks of the logs; `taken` are names of the suites."""
-        parts: dict[str, list[tuple[TaskLog, Recognised | None, list[LoggedItem]]]] = {}
+    @cached_property
+    def _items(self) -> list[list[LoggedItem]]:
+        """The items of each log."""
+        return [samples.read_samples(log.path) for log, _ in self._logs]
+
+    def own_benchmarks(self, chosen: Chosen, taken: Collection[str]) -> list[Benchmark | None]:
+        """For each log of a task that the suites do not have: its benchmark.
+
+        `taken` are the names of the suites' benchmarks.
+        """
+        benchmarks: list[Benchmark | None] = []
+        for (log, found), items in zip(self._logs, self._items, strict=True):
+            if found:
+                benchmarks.append(None)
+                continue
+            name = f"{OF_LM_EVAL}{log.task}" if log.task in taken else log.task
+            bench, notes = own_benchmark(log, items, chosen, name)
+            self.notes += notes
+            benchmarks.append(bench)
+        return benchmarks
+
+    def read(self, chosen: Chosen, own: Sequence[Benchmark | None]) -> Side:
+        """All benchmarks of the logs; `own` are those that the suites do not have."""
+        parts: dict[str, list[Part]] = {}
         benchmarks: dict[str, Benchmark] = {}
-        for log, found in self._logs:
-            items = samples.read_samples(log.path)
+        for (log, found), items, mine in zip(self._logs, self._items, own, strict=True):
+            if mine is not None:
+                benchmarks[mine.name], parts[mine.name] = mine, [(log, None, items)]
             for one in found:
-                bench = by_metric(one.benchmark, items, self._chosen)
+                bench = by_metric(one.benchmark, items, chosen)
                 benchmarks.setdefault(bench.name, bench)
                 parts.setdefault(bench.name, []).append((log, one, items))
-            if not found:
-                name = f"{OF_LM_EVAL}{log.task}" if log.task in taken else log.task
-                bench, notes = own_benchmark(log, items, self._chosen, name)
-                self.notes += notes
-                benchmarks[name], parts[name] = bench, [(log, None, items)]
-        measured = {name: self._measured(benchmarks[name], own) for name, own in parts.items()}
+        measured = {name: self._measured(benchmarks[name], its) for name, its in parts.items()}
         runs = [log.run for log, _ in self._logs if log.run]
-        digests = {str(log.task): file_digest(log.path) for log, _ in self._logs}
+        digests = {str(place): file_digest(log.path) for place, (log, _) in enumerate(self._logs)}
         return Side(
             given=self._given,
             name=self._name(runs),
@@ -178,7 +190,7 @@ class _LogSide:
     def _measured(
         self,
         bench: Benchmark,
-        parts: list[tuple[TaskLog, Recognised | None, list[LoggedItem]]],
+        parts: Sequence[Part],
     ) -> Measured | None:
         """None for a benchmark that only shares its task with others, and has no rows here."""
         if bench.where and not any(
@@ -212,7 +224,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _facts(
-    runs: list[Mapping[str, Any]], logs: list[tuple[TaskLog, list[Recognised]]]
+    runs: list[Mapping[str, Any]], logs: Sequence[tuple[TaskLog, list[Recognised]]]
 ) -> dict[str, Any]:
     """The software and the settings of a side, as its newest run states them."""
     facts: dict[str, Any] = {"format": "lm-eval", "files": [log.path.name for log, _ in logs]}

@@ -24,10 +24,13 @@ from unicomp.scoring.guards import GeneratedAnswer, constancy, degeneration
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, Item, Reading
 
+Part = tuple[TaskLog, Recognised | None, Sequence[LoggedItem]]
+"""The log of one task with its items, and which benchmark of the suites it is, if it is one."""
+
 
 def measured(
     bench: Benchmark,
-    parts: Sequence[tuple[TaskLog, Recognised | None, Sequence[LoggedItem]]],
+    parts: Sequence[Part],
     instruments: Instruments,
 ) -> Measured:
     """The records of a benchmark from the logs of its tasks, in the order of its configurations.
@@ -122,9 +125,7 @@ def _as_item(doc: dict[str, Any], item: LoggedItem) -> Item:
     )
 
 
-def _missing_configs(
-    parts: Sequence[tuple[TaskLog, Recognised | None, Sequence[LoggedItem]]],
-) -> list[str]:
+def _missing_configs(parts: Sequence[Part]) -> list[str]:
     """The declared configurations that no log has."""
     found = [one for _, one, _ in parts if one is not None]
     if not found or not found[0].benchmark.configs:

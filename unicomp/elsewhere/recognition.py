@@ -189,7 +189,8 @@ def _keys(items: Sequence[LoggedItem]) -> list[str]:
 
 def _is_share(key: str, items: Sequence[LoggedItem]) -> bool:
     values = [item.results.get(key) for item in items]
-    return all(isinstance(one, int | float) and 0 <= one <= 1 for one in values)
+    # NaN is refused later, with its line
+    return all(isinstance(one, int | float) and (0 <= one <= 1 or one != one) for one in values)
 
 
 def _first_metric(log: TaskLog, usable: Sequence[str], items: Sequence[LoggedItem]) -> str:
@@ -215,9 +216,7 @@ def _chosen_metric(name: str, given: str, items: Sequence[LoggedItem]) -> str:
     known = _keys(items)
     found = [key for key in known if given in (key, key.partition(",")[0])]
     if not found:
-        raise SpecError(
-            f"--metric {name}={given}: there is no such metric; {nearest(given, known)}"
-        )
+        raise SpecError(f"--metric {name}={given}: its log has none; {nearest(given, known)}")
     if len(found) > 1:
         raise SpecError(f"--metric {name}={given}: give METRIC,FILTER, one of {', '.join(found)}")
     return found[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -130,5 +131,9 @@ def _profile(name: str | None, *, embedded: bool) -> Profile:
 
 
 def _check_writable(path: Path | None) -> None:
-    if path is not None and not path.absolute().parent.is_dir():
-        raise SpecError(f"--scorecard {path}: there is no folder {path.absolute().parent}")
+    """Raise SpecError unless a file can be written there."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SpecError(f"--scorecard {path} cannot be written: give a file in a folder that can")

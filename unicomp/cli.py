@@ -7,6 +7,7 @@ unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --da
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
+unicomp verdict BASELINE CANDIDATE    verdicts on logs of lm-eval, or on tables of items
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
 

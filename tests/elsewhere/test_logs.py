@@ -217,7 +217,7 @@ def twice(side):
 WRONG = {
     "items on one side": (
         lambda side: keep_lines(side, (0, 238)),
-        r"riddles: the item 238 of .*base.*:239 and 1 more is not in .*small: both sides",
+        r"riddles: the item 238 of .*base.*:239 and 1 more are not in .*small: both sides",
     ),
     "another row": (
         lambda side: edit_line(side, 5, doc={"question": "another"}),
@@ -353,3 +353,11 @@ def test_a_results_file_stands_for_its_run(sides):
     base, small = map(results_of, sides)
     assert list(reader().read(base, small).pairs) == ["riddles"]
     assert DATE in base.name
+
+
+def test_results_of_two_models_in_one_folder_are_refused(sides):
+    base, small = sides
+    (home,) = small.iterdir()
+    write(small, riddles(RIGHT), model=home.name, date=LATER, run={"model_name": "another"})
+    with pytest.raises(SpecError, match="holds the results of several models"):
+        reader().read(base, small)

@@ -186,7 +186,7 @@ def test_another_encoding_is_refused(here):
     [
         (
             lambda here: table(here / "small.csv", [1, 0]),
-            r"sums: the item q2 of .*base.csv:4 and 1 more is not in .*small.csv",
+            r"sums: the item q2 of .*base.csv:4 and 1 more are not in .*small.csv",
         ),
         (
             lambda here: table(here / "small.csv", [1] * 4, "others"),

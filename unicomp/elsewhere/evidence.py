@@ -43,6 +43,8 @@ class Evidence:
     """What the user should know of the files, a line each."""
     embedded: bool = False
     """Whether the items are rows of the embedded world."""
+    instruments: Mapping[str, Any] = field(default_factory=dict)
+    """What read the generated answers; empty if nothing was needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,7 @@ class Reader:
             pairs=paired(*measured),
             notes=tuple(dict.fromkeys(lines)),
             embedded=embedded,
+            instruments=self._instruments.identity if _needs_instruments(measured[0]) else {},
         )
 
     def _check_chosen(
@@ -204,6 +207,10 @@ class _Logs:
     def _name(self, runs: list[Mapping[str, Any]]) -> str:
         given = str(runs[0].get("model_name") or "") if runs else ""
         return slug(Path(given).name or self._given.stem)
+
+
+def _needs_instruments(side: Side) -> bool:
+    return any(not callable(one.benchmark.scorer) for one in side.measured.values())
 
 
 def _rank(bench: Benchmark, found: Recognised | None) -> int:

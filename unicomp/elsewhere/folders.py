@@ -65,13 +65,13 @@ def find_logs(given: Path) -> tuple[list[TaskLog], list[str]]:
     if given.is_dir():
         return _of_folder(given)
     if _RESULTS.fullmatch(given.name) and given.suffix == ".json":
-        return _of_results(given), []
+        return _of_run(given), []
     named = _SAMPLES.fullmatch(given.name)
     task, date = (named["task"], named["date"]) if named else (given.stem, "")
     return [_log(task, given, date)], []
 
 
-def _of_results(path: Path) -> list[TaskLog]:
+def _of_run(path: Path) -> list[TaskLog]:
     """The logs of one run, given by its results."""
     date = _RESULTS.fullmatch(path.name)["date"]  # type: ignore[index]
     logs = [
@@ -102,6 +102,12 @@ def _of_folder(folder: Path) -> tuple[list[TaskLog], list[str]]:
     if len(homes) > 1:
         names = ", ".join(str(home.relative_to(folder)) for home in homes)
         raise SpecError(f"{folder} holds the logs of several models ({names}): give one of them")
+    dates = {date for by_date in found.values() for date in by_date}
+    runs = {date: _results_of(next(iter(homes)), date) for date in sorted(dates)}
+    models = {str(run.get("model_name")): path for path, run in filter(None, runs.values())}
+    if len(models) > 1:  # with --output_path FILE.json they lie in one folder
+        names = ", ".join(path.name for path in models.values())
+        raise SpecError(f"{folder} holds the results of several models ({names}): give one of them")
     logs, notes = [], []
     for task, by_date in found.items():
         date = max(by_date)
@@ -114,15 +120,18 @@ def _of_folder(folder: Path) -> tuple[list[TaskLog], list[str]]:
 
 def _log(task: str, path: Path, date: str) -> TaskLog:
     """One log, with what the results of its run say about it."""
-    results = None
-    if date:
-        beside = sorted(path.parent.glob(f"*_{date}.json"))
-        results = next(iter(beside), None)
-    if results is None:
+    found = _results_of(path.parent, date) if date else None
+    if found is None:
         return TaskLog(task=task, path=path, date=date)
-    run = _read(results)
-    settings = run.get("configs", {}).get(task, {})
+    results, run = found
+    settings = run["configs"].get(task, {})
     return TaskLog(task=task, path=path, date=date, results=results, settings=settings, run=run)
+
+
+def _results_of(folder: Path, date: str) -> tuple[Path, dict[str, Any]] | None:
+    """The results of the run of a date, with their content; None if they are not there."""
+    path = next(iter(sorted(folder.glob(f"*_{date}.json"))), None)
+    return None if path is None else (path, _read(path))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -32,7 +32,6 @@ def judge(
     profile: Profile,
     policy: Policy,
     kind: ModelKind = "normal",
-    instruments: Mapping[str, Any] | None = None,
 ) -> Scorecard:
     """Judge a candidate by its evidence; `model` names the baseline, `method` the candidate.
 
@@ -57,7 +56,7 @@ def judge(
         "reading": "oriented",
         "unpinned": [],
         "notes": [*notes, *evidence.notes],
-        "instruments": dict(instruments or {}),
+        "instruments": dict(evidence.instruments),
         "measuring": {},
         "evidence": {
             "baseline": _described(evidence.baseline),

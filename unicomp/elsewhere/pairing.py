@@ -72,11 +72,11 @@ def _check_same_items(mine: Measured, other: Measured, side: Side) -> None:
     there = set(other.records.items)
     lacking = [place for place, item in enumerate(mine.records.items) if item not in there]
     if lacking:
-        others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        others = f" and {len(lacking) - 1} more are" if len(lacking) > 1 else " is"
         first = min(lacking, key=mine.lines.__getitem__)
         raise SpecError(
             f"{mine.benchmark}: the item {mine.name(first)} of "
-            f"{mine.place(first)}{others} is not in {side.given}: both sides must hold the "
+            f"{mine.place(first)}{others} not in {side.given}: both sides must hold the "
             "same items"
         )
 

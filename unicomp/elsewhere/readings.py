@@ -17,6 +17,7 @@ from unicomp.elsewhere.recognition import Recognised
 from unicomp.elsewhere.samples import LoggedItem
 from unicomp.errors import ScoringError, SpecError
 from unicomp.instruments import Instruments
+from unicomp.instruments.counter import counted
 from unicomp.prompts.items import cluster_of, item_digest, permutation
 from unicomp.prompts.thoughts import opens_thoughts, without_thoughts
 from unicomp.scores import Records, fields_of, generated_answers, readings_of, unscored
@@ -42,6 +43,7 @@ def measured(
     if not rows:
         raise SpecError(f"{log.path} has no items of {bench}: give a log of the whole task")
     rows = [rows[place] for place in permutation([row.cluster for row in rows])]
+    instruments, judge = counted(instruments)
     try:
         readings = readings_of(bench, [row.item for row in rows], instruments)
     except ScoringError as error:
@@ -56,6 +58,7 @@ def measured(
         fields=fields_of(readings),
         parsed=[bool(reading.parsed) for reading in readings],
         gaps=[reading.gap for reading in readings],
+        judged=judge.asked if judge else 0,
         faults=[*_missing_configs(parts), *unscored(readings)],
         degenerate=degeneration(generated, limit=limit),
         constant=constancy(generated),

@@ -52,10 +52,10 @@ class Suites:
     """The benchmarks of the suites, as tasks of lm-eval."""
 
     def __init__(self, benchmarks: Iterable[Benchmark], mode: Mode) -> None:
-        known = list(benchmarks)
-        self.names = {bench.name for bench in known}
+        known = {bench.name: bench for bench in benchmarks}
+        self.names = set(known)
         self._sources = [
-            [Definition(bench.scored_in(mode), Source(rows), mode) for bench in known]
+            [Definition(bench.scored_in(mode), Source(rows), mode) for bench in known.values()]
             for rows in (HUB, EMBEDDED_ROWS)
         ]
 

@@ -67,6 +67,7 @@ ORDER = (
     "item_records",
     "export",
     "comparison",
+    "elsewhere",
     "report",
     "plugin",
     "cache",

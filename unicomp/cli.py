@@ -12,6 +12,7 @@ unicomp recommend SCORECARD.json ..   which checkpoint meets given needs, and wh
 unicomp report SCORECARD.json ..      a report for people, or a model card
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 unicomp tables SCORECARD.json .. -o DIR   the paper's tables and figures
+unicomp verdict BASELINE CANDIDATE    verdicts on logs of lm-eval, or on tables of items
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
 
@@ -35,6 +36,7 @@ from unicomp.commands import (
     report,
     score,
     tables,
+    verdict,
     verify,
 )
 from unicomp.commands.arguments import Parser
@@ -52,6 +54,7 @@ COMMANDS = (
     report,
     score,
     tables,
+    verdict,
     verify,
 )
 

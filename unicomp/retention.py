@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -344,6 +344,20 @@ def correlation(
     if not all(np.isfinite(one).all() and np.ptp(one) > 1e-12 for one in moves):
         return 1.0
     return float(np.corrcoef(moves[0], moves[1])[0, 1])
+
+
+def correlations(
+    own: tuple[Benchmark, Records, Records], others: Iterable[tuple[Benchmark, Records, Records]]
+) -> dict[str, float]:
+    """Other benchmark of the metric with the same rows → the correlation of the retentions."""
+    bench, _, dense = own
+    return {
+        other.name: correlation(own, (other, now, before))
+        for other, now, before in others
+        if other.metric == bench.metric
+        and other.name != bench.name
+        and now.items == before.items == dense.items
+    }
 
 
 def paired_tables(

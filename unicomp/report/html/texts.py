@@ -1,0 +1,62 @@
+"""Text of models and users in a page: data that neither runs, hides nor breaks anything.
+
+Markup is escaped by the template engine. What is left is what escaping does not show: characters
+that turn the reading direction, that have no width or that control a terminal, and texts that are
+too long.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from html import escape
+
+LONGEST = 2100
+"""Characters of any text in the page: a sample's text with its mark of what it lacks."""
+
+_SHOWN_AS_THEY_ARE = "\n\t"
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Fillers and joiners that Unicode counts as letters, marks or symbols, but that show nothing."""
+_WITHOUT_SHAPE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+"""Categories of Unicode: control, format, surrogate, private, unassigned, separators of lines."""
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a character shows nothing itself, or changes how others are shown."""
+    if character in _SHOWN_AS_THEY_ARE:
+        return False
+    selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+    return (
+        selector
+        or character in _INVISIBLE
+        or unicodedata.category(character) in _WITHOUT_SHAPE
+        or (character.isspace() and not character.isprintable() and character not in " \u00a0")
+    )
+
+
+def code_point(character: str) -> str:
+    """The code point of a character, such as `U+202E`."""
+    return f"U+{ord(character):04X}"
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """The start of a text, with a mark of how many characters are left out."""
+    left_out = len(text) - most
+    return f"{text[:most]} [… {left_out:,} characters]" if left_out > 0 else text
+
+
+def visible(text: str, most: int = LONGEST) -> str:
+    """A text with each hidden character as ⟨U+202E⟩, not longer than `most` before that."""
+    short = shortened(text, most)
+    return "".join(f"⟨{code_point(one)}⟩" if is_hidden(one) else one for one in short)
+
+
+def marked(text: str, most: int = LONGEST) -> str:
+    """A text as HTML: escaped, with each hidden character as a marked code point."""
+    parts = []
+    for one in shortened(text, most):
+        if is_hidden(one):
+            name = unicodedata.name(one, "a character without a name").lower()
+            parts.append(f'<span class="cp" title="{escape(name)}">{code_point(one)}</span>')
+        else:
+            parts.append(escape(one))
+    return "".join(parts)

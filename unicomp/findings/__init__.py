@@ -24,6 +24,7 @@ from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
 from unicomp.findings.outlook import Outlook, outlooks
+from unicomp.findings.pareto import TradeOff, trade_offs
 from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
 from unicomp.findings.prompts import PromptDifference, prompt_differences
 from unicomp.findings.work import WorkSummary, work_summary
@@ -40,6 +41,7 @@ class Findings:
     seed_spreads: list[SeedSpread]
     retained_perplexity: list[RetainedPerplexity]
     efficiency: list[EfficiencyMetric]
+    pareto: list[TradeOff]
     costs: list[CompressionCost]
     formats: list[CheckpointFormat]
     crosschecks: list[CrossCheck]
@@ -60,6 +62,7 @@ def findings_of(card: Scorecard) -> Findings:
         seed_spreads=seed_spreads(card),
         retained_perplexity=retained_perplexity(card),
         efficiency=efficiency_metrics(card),
+        pareto=trade_offs(card),
         costs=compression_costs(card),
         formats=checkpoint_formats(card),
         crosschecks=crosschecks(card),

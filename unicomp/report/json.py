@@ -3,6 +3,7 @@
 - `scores`: a row for each benchmark of each checkpoint that was measured and compared
 - `probes`: a row for each efficiency measurement
 - `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
+- `pareto`: a row for each checkpoint and axis: its quality against size, memory, speed and cost
 - `missing`: a row for each benchmark without a retention, with the reason
 - `beside`: the benchmarks that belong to no metric
 - the findings, each under its name (`unicomp/findings/`); of these, `divergence` has a row for each
@@ -49,6 +50,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
         "efficiency": [asdict(one) for one in findings.efficiency],
+        "pareto": [asdict(one) for one in findings.pareto],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
         "undecided": [asdict(one) for one in findings.outlook],

@@ -44,6 +44,12 @@ def shortened(text: str, most: int = LONGEST) -> str:
     return f"{text[:most]} [… {left_out:,} characters]" if left_out > 0 else text
 
 
+def ending(text: str, most: int) -> str:
+    """The end of a text, with a mark of how many characters are left out."""
+    left_out = len(text) - most
+    return f"[… {left_out:,} characters] {text[left_out:]}" if left_out > 0 else text
+
+
 def visible(text: str, most: int = LONGEST) -> str:
     """A text with each hidden character as ⟨U+202E⟩, not longer than `most` before that."""
     short = shortened(text, most)

@@ -20,7 +20,7 @@ from unicomp.report import json as json_report
 from unicomp.report.html import answers, sections
 from unicomp.report.html.charts import costs, effects, forest, pairs, tradeoffs
 from unicomp.report.html.numbers import NOTHING, Places, number
-from unicomp.report.html.texts import code_point, is_hidden, marked, visible
+from unicomp.report.html.texts import marked, visible
 from unicomp.scorecard import Scorecard
 from unicomp.store import write_atomically
 
@@ -48,7 +48,7 @@ def render(card: Scorecard, findings: Findings, *, largest: int = LARGEST) -> st
         "item_keys": sections.item_keys(card),
         "forests": forest.forests(card, place),
         "bias_charts": pairs.knowledge_and_reasoning(card),
-        "decoupling_charts": pairs.performance_and_reliability(findings),
+        "decoupling_charts": pairs.performance_and_reliability(card, findings),
         "effect_charts": effects.calibration_effects(findings),
         "front_charts": tradeoffs.trade_offs(card, findings),
         "cost_charts": [*costs.build_times(card, findings)],

@@ -74,4 +74,3 @@ _NAMED = (
 
 def _checkpoint(entry: Mapping[str, Any]) -> CheckpointId:
     return CheckpointId(entry["model"], entry["method"], entry["calibration"])
-

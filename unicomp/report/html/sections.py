@@ -36,6 +36,8 @@ class Obstacle:
     """A metric or row that did not pass."""
 
     row: Row | MetricRow
+    kind: str
+    """What it is, in words."""
     part: str
     """What it does to the gate."""
     outlook: Outlook | None
@@ -52,11 +54,18 @@ def obstacles(card: Scorecard, findings: Findings) -> list[Obstacle]:
     found = []
     for row in card.gaps:
         outlook, place = outlooks.get((row.checkpoint, row.name), (None, ""))
-        found.append(Obstacle(row, _part(row), outlook, place))
+        found.append(Obstacle(row, _kind(row), _part(row), outlook, place))
     return sorted(found, key=lambda one: (_PARTS.index(one.part), isinstance(one.row, Row)))
 
 
 _PARTS = ("shuts the gate", "keeps the gate undecided", "allowed", "does not decide")
+
+
+def _kind(row: Row | MetricRow) -> str:
+    if isinstance(row, MetricRow):
+        return "metric"
+    kind = "benchmark" if row.unit is None else "measurement"
+    return f"{kind} of {words(row.metric)}" if row.metric else kind
 
 
 def _part(row: Row | MetricRow) -> str:

@@ -17,10 +17,10 @@ def calibration_effects(findings: Findings) -> list[Chart]:
     return [
         _effects(
             f"calibration-{number}",
-            f"Calibration {calibration} instead of {control}, {model}",
-            [o for o in found if (o.model, o.calibration, o.control) == (model, calibration, control)],
+            f"Calibration {group[1]} instead of {group[2]}, {group[0]}",
+            [one for one in found if (one.model, one.calibration, one.control) == group],
         )
-        for number, (model, calibration, control) in enumerate(groups)
+        for number, group in enumerate(groups)
     ]
 
 

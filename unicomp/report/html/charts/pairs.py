@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unicomp.findings import Findings
 from unicomp.report.html.charts.svg import FAINT, Canvas, Chart, chart, label, style_of
-from unicomp.report.html.numbers import Places
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE
 from unicomp.verdict import MetricRow
 
-_BESIDE = 12
+_BESIDE = 14
 """The most entries of a legend beside a chart; more stand below it, in columns."""
 
 
 @dataclass(frozen=True)
 class _Point:
     name: str
+    number: int
+    """That of its checkpoint in the scorecard."""
     x: float
     y: float
     across: tuple[float, float] | None = None
@@ -31,11 +32,11 @@ def knowledge_and_reasoning(card: Scorecard) -> list[Chart]:
     found = {(row.checkpoint, row.metric): row for row in card.metrics if row.value is not None}
     charts = []
     for number, model in enumerate(card.models):
-        points = []
-        for one in card.checkpoints:
+        points: list[_Point] = []
+        for place, one in enumerate(card.checkpoints):
             if one.model == model and one.method != DENSE.name:
                 pair = [found.get((one, metric)) for metric in ("knowledge", "reasoning")]
-                points += _points(card.name_of(one), pair)
+                points += _points(card.name_of(one), place, pair)
         if points:
             charts.append(
                 _scatter(
@@ -51,18 +52,21 @@ def knowledge_and_reasoning(card: Scorecard) -> list[Chart]:
     return charts
 
 
-def _points(name: str, pair: Sequence[MetricRow | None]) -> Iterator[_Point]:
+def _points(name: str, place: int, pair: Sequence[MetricRow | None]) -> Iterator[_Point]:
     one, other = pair
     if one is not None and other is not None:
-        yield _Point(name, one.value or 0.0, other.value or 0.0, _limits(one), _limits(other))
+        yield _Point(
+            name, place, one.value or 0.0, other.value or 0.0, _limits(one), _limits(other)
+        )
 
 
 def _limits(row: MetricRow) -> tuple[float, float] | None:
     return None if row.low is None or row.high is None else (row.low, row.high)
 
 
-def performance_and_reliability(findings: Findings) -> list[Chart]:
+def performance_and_reliability(card: Scorecard, findings: Findings) -> list[Chart]:
     """For each model the mean performance against the mean reliability of its checkpoints."""
+    numbers = {(c.model, card.name_of(c)): number for number, c in enumerate(card.checkpoints)}
     return [
         _scatter(
             f"decoupling-{number}",
@@ -70,7 +74,10 @@ def performance_and_reliability(findings: Findings) -> list[Chart]:
             "Each point is a checkpoint: the means over the metrics that all of them have. On the "
             "dashed line both were kept equally.",
             ("performance, mean % of dense", "reliability, mean % of dense"),
-            [_Point(name, x, y) for name, (x, y) in one.checkpoints.items()],
+            [
+                _Point(name, numbers[one.model, name], x, y)
+                for name, (x, y) in one.checkpoints.items()
+            ],
         )
         for number, one in enumerate(findings.decoupling)
     ]
@@ -93,8 +100,8 @@ def _scatter(
         if twice:
             start = max(low, (low + 100.0) / 2.0)
             axes.plot([start, 100.0], [2.0 * start - 100.0, 100.0], ":", color=FAINT, linewidth=1.2)
-        for number, one in enumerate(points):
-            colour, marker = style_of(number)
+        for one in points:
+            colour, marker = style_of(one.number)
             for limits, fixed in ((one.across, one.y), (one.along, one.x)):
                 if limits is not None:
                     level = [fixed, fixed]

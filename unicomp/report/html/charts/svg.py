@@ -73,9 +73,11 @@ _SETTINGS = {
     "legend.frameon": False,
 }
 _PRESENTED = frozenset(
-    ("fill-opacity", "font-size", "font-weight", "opacity", "stroke-dasharray")
-    + ("stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-opacity", "stroke-width")
-    + ("text-anchor",)
+    [
+        *("fill-opacity", "font-size", "font-weight", "opacity", "stroke-dasharray"),
+        *("stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-opacity"),
+        *("stroke-width", "text-anchor"),
+    ]
 )
 """Properties that are attributes of the same name; others are left to the style sheet."""
 _PIXELS = 4 / 3
@@ -116,7 +118,7 @@ def label(text: str) -> str:
 
 
 def style_of(number: int) -> tuple[str, str]:
-    """The colour and the marker of the n-th thing of a chart."""
+    """The colour and the marker of the n-th checkpoint or method: the same in all charts."""
     return SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
 
 
@@ -148,7 +150,7 @@ def chart(
 def _fitted(
     drawn: bytes, name: str, title: str, description: str, tooltips: Mapping[str, tuple[str, str]]
 ) -> str:
-    """matplotlib's SVG as an element for a page; see the module's docstring."""
+    """The SVG of matplotlib as an element for a page; see the module's docstring."""
     root = ElementTree.fromstring(drawn)  # noqa: S314 (matplotlib's own)
     for one in root.iter():
         one.tag = one.tag.partition("}")[2]
@@ -161,7 +163,7 @@ def _fitted(
     used = {target for one in root.iter() for target in _targets(one)}
     for one in root.iter():
         _restyle(one)
-        known = one.attrib.pop("id", None)
+        known = one.attrib.pop("id", "")
         if known in tooltips:
             text, place = tooltips[known]
             ElementTree.SubElement(one, "title").text = visible(text)
@@ -185,10 +187,10 @@ def _fitted(
     root.set("width", f"{_PIXELS * float(root.attrib['width'].removesuffix('pt')):.0f}")
     root.set("role", "img")
     root.set("aria-labelledby", f"{name}-title {name}-desc")
-    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+    for number, (tag, text) in enumerate((("title", title), ("desc", description))):
         said = ElementTree.Element(tag, {"id": f"{name}-{tag}"})
         said.text = visible(text)
-        root.insert(place, said)
+        root.insert(number, said)
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -209,6 +209,7 @@ class _Reporter:
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
+                arguments=[str(one) for one in self._config.invocation_params.args],
             ),
             ledger.work,
             planned=grid.planned(plan.profile),

@@ -61,10 +61,8 @@ def _chart(card: Scorecard, name: str, model: str, axis: str, found: Sequence[Tr
         if not compared:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, unit)))
         axes.margins(0.1)
-        what = (
-            f"{spoken}, % of dense (more is better)" if compared else f"{spoken} (less is better)"
-        )
-        axes.set_xlabel(what)
+        gain = f"gain in {spoken}: dense is 100, more is better"
+        axes.set_xlabel(gain if compared else f"{spoken}: less is better")
         axes.set_ylabel("quality: mean performance, % of dense")
         axes.grid(visible=True)
         legend(canvas, len(found))

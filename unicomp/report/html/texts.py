@@ -7,6 +7,7 @@ too long.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from html import escape
 
@@ -52,17 +53,19 @@ def ending(text: str, most: int) -> str:
 
 def visible(text: str, most: int = LONGEST) -> str:
     """A text with each hidden character as ⟨U+202E⟩, not longer than `most` before that."""
-    short = shortened(text, most)
-    return "".join(f"⟨{code_point(one)}⟩" if is_hidden(one) else one for one in short)
+    return _shown(shortened(text, most), "⟨{}⟩")
 
 
 def marked(text: str, most: int = LONGEST) -> str:
     """A text as HTML: escaped, with each hidden character as a marked code point."""
-    parts = []
-    for one in shortened(text, most):
-        if is_hidden(one):
-            name = unicodedata.name(one, "a character without a name").lower()
-            parts.append(f'<span class="cp" title="{escape(name)}">{code_point(one)}</span>')
-        else:
-            parts.append(escape(one))
-    return "".join(parts)
+    return _shown(escape(shortened(text, most)), '<b class="cp">{}</b>')
+
+
+_MAY_BE_HIDDEN = re.compile(r"[^\n\t -~]")
+
+
+def _shown(text: str, form: str) -> str:
+    def of(found: re.Match[str]) -> str:
+        return form.format(code_point(found[0])) if is_hidden(found[0]) else found[0]
+
+    return _MAY_BE_HIDDEN.sub(of, text)

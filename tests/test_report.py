@@ -155,9 +155,10 @@ def read(card, work=()):
     return found
 
 
-def lines_of(card, work=(), width=80, *, color=False):
+def lines_of(card, work=(), width=80, *, color=False, everything=True):
     card = replace(card, work=tuple(work))
-    return render(card, findings_of(card), width=width, color=color)
+    found = findings_of(card)
+    return render(card, found, width=width, color=color, everything=everything)
 
 
 # -- JSON -----------------------------------------------------------------------------------------

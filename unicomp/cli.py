@@ -6,6 +6,7 @@ unicomp floors SCORECARD.json         floors that a scorecard supports, for unic
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
+unicomp report SCORECARD.json ..      a report for people, or a model card
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
@@ -18,11 +19,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from unicomp.commands import cache, decide, floors, mirror, plan, score, verify
+from unicomp.commands import cache, decide, floors, mirror, plan, report, score, verify
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, floors, mirror, plan, score, verify)
+COMMANDS = (cache, decide, floors, mirror, plan, report, score, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

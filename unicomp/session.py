@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
@@ -312,7 +313,7 @@ class Session:
                     **subject.id._asdict(),
                     cached=not checkpoint.fresh,
                     seconds=time.monotonic() - start,
-                    facts=_cost_facts(checkpoint),
+                    facts=_cost_facts(checkpoint) | _making(method, calibration),
                 )
             )
         return checkpoint
@@ -422,6 +423,25 @@ def _cost_facts(checkpoint: Checkpoint) -> dict[str, Any]:
     if known.get("base") not in (None, hub_id(checkpoint.model)):
         known["judged_against"] = checkpoint.model.name
     return known
+
+
+def _making(method: Method, calibration: Calibration | None) -> dict[str, Any]:
+    """How a checkpoint was made, as `made`; what was compressed elsewhere has no settings here."""
+    elsewhere = CHECKPOINT in method.parameters
+    made: dict[str, Any] = {
+        "family": method.family,
+        "also": method.also,
+        "settings": {} if elsewhere else dict(method.parameters),
+        "elsewhere": elsewhere,
+    }
+    if calibration is not None and method.calibrated:
+        made["calibration"] = {
+            "name": calibration.name,
+            "digest": calibration.digest,
+            "samples": len(calibration.samples),
+            "tokens": calibration.tokens,
+        }
+    return {"made": made}
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:

@@ -52,5 +52,5 @@ def compression_costs(card: Scorecard) -> list[CompressionCost]:
             judged_against=facts.get("judged_against"),
         )
         for checkpoint, facts in built.items()
-        if facts.keys() - {"format"}
+        if facts.keys() - {"format", "made"}
     ]

@@ -39,6 +39,7 @@ from unicomp.plugin.arguments import Given
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
 from unicomp.prompts.tasks import Definition
+from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.session import Subject
 from unicomp.settings import (
     FILE,
@@ -89,6 +90,8 @@ class Plan:
     """Checkpoint compressed elsewhere → the one model that it is judged against."""
     samples: int | None = None
     scorecard: Path | None = None
+    reports: tuple[Path, ...] = ()
+    """Files for people, each in the format that its name asks for."""
     pick: bool = False
     """Whether one of the compressed checkpoints will be chosen by its results."""
     notes: tuple[str, ...] = ()
@@ -248,6 +251,12 @@ OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "FILE",
         "help": "write the scorecard there, as JSON, and the decision record beside it",
     },
+    "--report": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
+        "repeatable",
+    },
     "--pick": {
         "action": "store_true",
         "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
@@ -368,6 +377,7 @@ def make_plan(config: pytest.Config) -> Plan:
     rows = given.one("--dataset-root") or settings.dataset_root
     lock = load_lock(root)
     lower, upper = map(parse_floor_options, given.in_ranks("--floor"))
+    card = given.one("--scorecard")
     plan = Plan(
         root=root,
         models=tuple(models.values()),
@@ -382,7 +392,8 @@ def make_plan(config: pytest.Config) -> Plan:
         settings=settings,
         home=home,
         samples=_count("--samples", given.one("--samples"), "items"),
-        scorecard=_writable(given.one("--scorecard")),
+        scorecard=_writable("--scorecard", card) if card else None,
+        reports=tuple(map(_report_file, dict.fromkeys(given.all("--report")))),
         pick=config.getoption("--pick"),
         notes=notes,
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
@@ -454,16 +465,22 @@ def _count(option: str, text: str | None, what: str) -> int | None:
     return int(text)
 
 
-def _writable(text: str | None) -> Path | None:
-    if text is None:
-        return None
+def _report_file(text: str) -> Path:
+    try:
+        format_of(Path(text))
+    except SpecError as error:
+        raise SpecError(f"--report {error}") from None
+    return _writable("--report", text)
+
+
+def _writable(option: str, text: str) -> Path:
     path = Path(text).absolute()
     if (
         (path.exists() and not path.is_file())
         or not path.parent.is_dir()
         or not os.access(path.parent, os.W_OK)
     ):
-        raise SpecError(f"--scorecard {text} cannot be written: give a file in a folder that can")
+        raise SpecError(f"{option} {text} cannot be written: give a file in a folder that can")
     return path
 
 

@@ -49,7 +49,16 @@ def probe(name, method, calibration, kept):
     about = {"unit": unit, "dense": dense, "in_points": False, "higher_is_better": faster, "n": 9}
     score = dense * kept / 100.0 if faster else dense * 100.0 / kept
     low, high = (kept, kept) if method == "dense" else (kept - 1.5, kept + 1.5)
-    made = row(name, metric, method=method, calibration=calibration, retention=kept, low=low, high=high, **about)
+    made = row(
+        name,
+        metric,
+        method=method,
+        calibration=calibration,
+        retention=kept,
+        low=low,
+        high=high,
+        **about,
+    )
     return replace(made, score=score, tier="advisory", floor=None, lost=None, gained=None)
 
 
@@ -148,11 +157,11 @@ _ATTACKS = (
     f"<iframe srcdoc='<script>parent.{CANARY}</script>'></iframe>",
     f"<a href='javascript:{CANARY}' autofocus onfocus='{CANARY}' tabindex=1>x</a>",
     f"<details open ontoggle='{CANARY}'>",
-    f"\" onmouseover=\"{CANARY}\" autofocus onfocus=\"{CANARY}\" x=\"",
+    f'" onmouseover="{CANARY}" autofocus onfocus="{CANARY}" x="',
     f"' onfocus='{CANARY}' autofocus '",
     f"--><!--<script>{CANARY}</script>",
     f"]]><script>{CANARY}</script><![CDATA[",
-    f"{{{{ ''.__class__.__mro__ }}}}{{% for x in range(9) %}}<script>{CANARY}</script>{{% endfor %}}",
+    f"{{{{ ''.__class__ }}}}{{% for x in range(9) %}}<script>{CANARY}</script>{{% endfor %}}",
     f"<math><mtext></form><form><mglyph><style></math><img src onerror='{CANARY}'>",
     f"<style>@import 'http://canary.invalid/';*{{display:none}}</style><script>{CANARY}</script>",
     "<link rel=stylesheet href=http://canary.invalid/><img src=http://canary.invalid/x.png>",
@@ -187,8 +196,8 @@ def hostile():
         for name in short[:20]:
             kept = 100.0 if method == "dense" else 91.0 - 2.7 * number
             found = [
-                sample("lost", f"{number:04}{short.index(name):04}{at:04}", candidate=one, baseline=one,
-                       prompt=one, right=one, baseline_read=one[:500], candidate_read=one[:500])
+                sample("lost", f"{number:04}{short.index(name):04}{at:04}", candidate=one,
+                       baseline=one, prompt=one, right=one, baseline_read=one[:500], candidate_read=one[:500])
                 for at, one in enumerate((next(answers, "the end"), next(answers, "the end")))
             ] if method != "dense" else []  # fmt: skip
             rows.append(
@@ -197,6 +206,8 @@ def hostile():
             )  # fmt: skip
     rows += [gap(one, "reasoning", model=short[1], method=short[3], reason=one) for one in short]
     environment = {
-        "command": [short[0]], "notes": short, "unpinned": short, "packages": {one: one for one in short}
+        "command": [short[0]],
+        "notes": short,
+        "packages": {one: one for one in short},
     }
     return scorecard(rows, {short[1]: profile}, Policy(), environment)

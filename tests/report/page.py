@@ -84,9 +84,7 @@ def read(page):
 def numbers(top):
     """Each number of the page: its path in the scorecard's file, its value, its text."""
     for one in top.all("data"):
-        place = next(
-            a.attributes["data-json"] for a in one.above if a.attributes.get("data-json")
-        )
+        place = next(a.attributes["data-json"] for a in one.above if a.attributes.get("data-json"))
         path = [*place.split("/"), *one.attributes["data-key"].split("/")]
         yield path, float(one.attributes["value"]), one.text
 

@@ -11,10 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.errors import StoreError
 from unicomp.findings import Findings
 from unicomp.report import json as json_report
 from unicomp.report.html import answers, sections
@@ -22,7 +20,6 @@ from unicomp.report.html.charts import costs, effects, forest, pairs, tradeoffs
 from unicomp.report.html.numbers import NOTHING, Places, number
 from unicomp.report.html.texts import marked, visible
 from unicomp.scorecard import Scorecard
-from unicomp.store import write_atomically
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -65,14 +62,6 @@ def render(card: Scorecard, findings: Findings, *, largest: int = LARGEST) -> st
 
 _SLACK = 50_000
 """Bytes that are kept free: those of the samples' markup are an estimate."""
-
-
-def write(card: Scorecard, findings: Findings, path: Path) -> None:
-    """Write the report to a file. Raises StoreError."""
-    try:
-        write_atomically(path, render(card, findings))
-    except OSError as error:
-        raise StoreError(f"the report {path} cannot be written: {error.strerror}") from None
 
 
 def _environment() -> Environment:

@@ -47,13 +47,13 @@ class Obstacle:
 
 def obstacles(card: Scorecard, findings: Findings) -> list[Obstacle]:
     """All that did not pass: what shuts the gate first, then what it waits for, then the rest."""
-    outlooks = {
+    remedies = {
         (one.checkpoint, one.name): (one, f"undecided/{number}")
         for number, one in enumerate(findings.outlook)
     }
     found = []
     for row in card.gaps:
-        outlook, place = outlooks.get((row.checkpoint, row.name), (None, ""))
+        outlook, place = remedies.get((row.checkpoint, row.name), (None, ""))
         found.append(Obstacle(row, _kind(row), _part(row), outlook, place))
     return sorted(found, key=lambda one: (_PARTS.index(one.part), isinstance(one.row, Row)))
 

@@ -136,7 +136,7 @@ def chart(
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():  # type: ignore[arg-type]
+    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a character that the measuring font lacks
         figure = Figure(figsize=size, layout="constrained")
         canvas = Canvas(figure.add_subplot())

@@ -136,6 +136,17 @@ def flips(candidate: Records, baseline: Records) -> tuple[NDArray[Any], NDArray[
     return before & ~now & counted, now & ~before & counted
 
 
+def right_or_wrong(records: Records) -> list[bool | None] | None:
+    """Whether each answer is right; None for one that is not counted.
+
+    None instead of a list if items are not right or wrong.
+    """
+    if not _judged(records, records):
+        return None
+    pairs = zip(records.fields["correct"], _counted(records), strict=True)
+    return [one == 1.0 if counted else None for one, counted in pairs]
+
+
 def _judged(candidate: Records, baseline: Records) -> bool:
     """Whether each item is right or wrong."""
     return all(set(one.fields.get("correct", [""])) <= {0.0, 1.0} for one in (candidate, baseline))

@@ -86,7 +86,7 @@ class Retention:
     """A key of the items that both answered."""
     records: Mapping[str, str] = field(default_factory=dict)
     """`candidate` and `baseline` → the key of its records in the store."""
-    samples: Sequence[Mapping[str, Any]] = ()
+    samples: Sequence[Mapping[str, Any]] = field(default_factory=list)
     """A few answers for people to read, as JSON values of `unicomp.samples.ItemSample`."""
 
     def __repr__(self) -> str:

@@ -3,9 +3,10 @@
 From the items that both sides answered, of each kind the worst first:
 
 - `lost`: only the baseline is right. Of multiple choice, the right options lost the most
-  probability. Of generated text, a loop is worst, then an answer that cannot be read, then the
-  answer with the fewest words in common with the baseline's.
-- `loop`: the candidate repeats itself and the baseline does not. The most repeated words are worst.
+  probability. Of generated text, an answer that cannot be read is worst, and among equals the
+  one that has the fewest words in common with the baseline's.
+- `loop`: the candidate repeats itself and the baseline does not. The worst is the answer that can
+  be compressed to the smallest share of its size, which falls as a loop goes on.
 - `refused`: the candidate refuses and the baseline answers. In the order of the items.
 - `answered`: the baseline refuses and the candidate answers. In the order of the items.
 
@@ -14,19 +15,18 @@ An item may stand under two kinds. All other items are in the records, see `unic
 
 from __future__ import annotations
 
+import heapq
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from unicomp.divergence import ID_DIGITS, flips, option_probabilities, right_probabilities
 from unicomp.instruments.languages import words_of
 from unicomp.instruments.repetition import is_loop
 from unicomp.item_texts import ItemTexts
 from unicomp.scores import Records
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SampleKind = Literal["lost", "loop", "refused", "answered"]
 
@@ -35,6 +35,8 @@ MOST: Mapping[SampleKind, int] = {"lost": 3, "loop": 2, "refused": 2, "answered"
 LONGEST = 2000
 """Characters of a shown prompt, answer or right answer."""
 
+_TRIED = 10
+"""Answers of a benchmark that are looked at for loops."""
 _HELPFUL = ("answer", "partial")
 """The kinds of responses that give what was asked for, or a part of it."""
 
@@ -61,7 +63,7 @@ class ItemSample:
 
 def samples_of(
     candidate: Records, baseline: Records, texts: Callable[[], ItemTexts | None] = lambda: None
-) -> tuple[dict[str, Any], ...]:
+) -> list[dict[str, Any]]:
     """The samples of records of the same items, as JSON values of `ItemSample`.
 
     `texts` reads the texts of the items; it is called only if there is a sample.
@@ -72,9 +74,9 @@ def samples_of(
         for place in places[: MOST[kind]]
     ]
     if not chosen:
-        return ()
+        return []
     shown = _Shown(candidate, baseline, texts())
-    return tuple(asdict(shown.sample(kind, place)) for kind, place in chosen)
+    return [asdict(shown.sample(kind, place)) for kind, place in chosen]
 
 
 def _worst(candidate: Records, baseline: Records) -> dict[SampleKind, list[int]]:
@@ -112,9 +114,8 @@ def _badness(candidate: Records, baseline: Records) -> Callable[[int], tuple[Any
         return lambda place: ()
 
     def badness(place: int) -> tuple[Any, ...]:
-        text = candidate.answers["text"][place]
-        common = _in_common(text, baseline.answers["text"][place])
-        return not is_loop(text), candidate.parsed[place], common
+        both = (one.answers["text"][place] for one in (candidate, baseline))
+        return candidate.parsed[place], _in_common(*both)
 
     return badness
 
@@ -124,22 +125,22 @@ def _has(candidate: Records, baseline: Records, answer: str) -> bool:
 
 
 def _loops(candidate: Records, baseline: Records) -> list[int]:
-    """The places of changed answers in which only the candidate repeats itself."""
+    """The places of changed answers in which only the candidate repeats itself.
+
+    To look for loops takes long, so only the answers are tried that can be compressed best.
+    """
     if not _has(candidate, baseline, "text"):
         return []
     now, before = candidate.answers["text"], baseline.answers["text"]
-    places = [
-        place
-        for place, text in enumerate(now)
-        if text != before[place] and is_loop(text) and not is_loop(before[place])
-    ]
-    return sorted(places, key=lambda place: _repeated(now[place]), reverse=True)
+    changed = [place for place, text in enumerate(now) if text and text != before[place]]
+    best = heapq.nsmallest(_TRIED, changed, key=lambda place: _compressed(now[place]))
+    return [place for place in best if is_loop(now[place]) and not is_loop(before[place])]
 
 
-def _repeated(text: str) -> tuple[int, int]:
-    """How many words of a text stand in it already, and its length."""
-    words = words_of(text)
-    return len(words) - len(set(words)), len(text)
+def _compressed(text: str) -> float:
+    """The share of its size that a text can be compressed to."""
+    content = text.encode("utf-8", "surrogatepass")
+    return len(zlib.compress(content, 1)) / len(content)
 
 
 def _in_common(first: str, second: str) -> float:

@@ -27,8 +27,8 @@ from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.errors import EngineError, NotFiniteError, SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
-from unicomp.machine.waiting import Say, silent
 from unicomp.item_texts import read_texts
+from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
 from unicomp.retention import Retention, correlation, paired, retention

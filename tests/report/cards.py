@@ -197,7 +197,8 @@ def hostile():
             kept = 100.0 if method == "dense" else 91.0 - 2.7 * number
             found = [
                 sample("lost", f"{number:04}{short.index(name):04}{at:04}", candidate=one,
-                       baseline=one, prompt=one, right=one, baseline_read=one[:500], candidate_read=one[:500])
+                       baseline=one, prompt=one, right=one, baseline_read=one[:500],
+                       candidate_read=one[:500])
                 for at, one in enumerate((next(answers, "the end"), next(answers, "the end")))
             ] if method != "dense" else []  # fmt: skip
             rows.append(

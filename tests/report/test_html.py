@@ -85,7 +85,7 @@ def test_no_number_stands_in_the_page_without_its_value():
         around = [parent, *parent.above]
         if any(one.tag in ("data", "svg", "option", "article", "script") for one in around):
             continue
-        if any(one.attributes.get("class") == "constant" for one in around):
+        if any(one.attributes.get("class") in ("constant", "cp") for one in around):
             continue
         for word in re.findall(r"[^\s()\[\];:]*\d[^\s()\[\];:]*", text.replace("_", " ")):
             bare = word.strip(".,–%")

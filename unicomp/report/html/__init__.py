@@ -15,9 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from unicomp.findings import Findings
 from unicomp.report import json as json_report
-from unicomp.report.html import answers, sections
+from unicomp.report.html.answers import KINDS, Answers, answers
 from unicomp.report.html.charts import costs, effects, forest, pairs, tradeoffs
 from unicomp.report.html.numbers import NOTHING, Places, number
+from unicomp.report.html.sections import (
+    MARKS,
+    choices,
+    decided,
+    full_name,
+    item_keys,
+    maps,
+    obstacles,
+    words,
+)
 from unicomp.report.html.texts import marked, visible
 from unicomp.scorecard import Scorecard
 
@@ -37,12 +47,12 @@ def render(card: Scorecard, findings: Findings, *, largest: int = LARGEST) -> st
         "card": card,
         "findings": findings,
         "at": place,
-        "name_of": lambda checkpoint: sections.full_name(card, checkpoint),
-        "obstacles": sections.obstacles(card, findings),
-        "decided": sections.decided(card),
-        "maps": [*sections.maps(card, findings)],
-        "choices": sections.choices(card),
-        "item_keys": sections.item_keys(card),
+        "name_of": lambda checkpoint: full_name(card, checkpoint),
+        "obstacles": obstacles(card, findings),
+        "decided": decided(card),
+        "maps": [*maps(card, findings)],
+        "choices": choices(card),
+        "item_keys": item_keys(card),
         "forests": forest.forests(card, place),
         "bias_charts": pairs.knowledge_and_reasoning(card),
         "decoupling_charts": pairs.performance_and_reliability(card, findings),
@@ -55,9 +65,9 @@ def render(card: Scorecard, findings: Findings, *, largest: int = LARGEST) -> st
         "script_hash": _hash(script),
     }
     page = environment.get_template("page.html.jinja")
-    nothing = answers.Answers({}, 0, 0, 0)
+    nothing = Answers({}, 0, 0, 0)
     bare = len(page.render(context, answers=nothing).encode())
-    return page.render(context, answers=answers.answers(card, largest - bare - _SLACK))
+    return page.render(context, answers=answers(card, largest - bare - _SLACK))
 
 
 _SLACK = 50_000
@@ -77,11 +87,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        num=number, nothing=NOTHING, marks=sections.MARKS, kinds=answers.KINDS
-    )
+    environment.globals.update(num=number, nothing=NOTHING, marks=MARKS, kinds=KINDS)
     environment.filters.update(
-        words=sections.words,
+        words=words,
         marked=lambda text: Markup(marked(text)),  # noqa: S704 (escapes it)
     )
     return environment

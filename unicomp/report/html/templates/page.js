@@ -2,6 +2,10 @@
 (() => {
   // The page is whole without this script: it hides, sorts and chooses, and adds no text of a model.
 
+  const listen = (control, act) => {
+    for (const kind of ["input", "change"]) control.addEventListener(kind, act);
+  };
+
   const counted = (output, shown, all) => { output.textContent = `${shown} of ${all} shown`; };
 
   const chosen = (controls) => (element) => controls.every((control) => {
@@ -56,7 +60,7 @@
     const output = filters.querySelector("output");
     const filter = target.tagName === "TABLE" ? filterTable : filterAnswers;
     const apply = () => filter(target, controls, output);
-    for (const control of controls) control.addEventListener("input", apply);
+    for (const control of controls) listen(control, apply);
     apply();
   }
 
@@ -94,7 +98,7 @@
     const show = () => {
       for (const chart of charts) chart.hidden = chart.dataset.checkpoint !== choice.value;
     };
-    choice.addEventListener("input", show);
+    listen(choice, show);
     show();
   }
 

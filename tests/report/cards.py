@@ -186,29 +186,34 @@ def hostile_answers(count=200):
             else f"#{n} {_ATTACKS[n % len(_ATTACKS)]}" for n in range(count)]  # fmt: skip
 
 
-def hostile():
-    """A card whose answers, prompts, reasons and names are all hostile."""
+def hostile(*, names=True):
+    """A card whose answers, prompts and reasons are hostile, and with `names` its names, too.
+
+    A scorecard's file has such names refused.
+    """
     answers = iter(hostile_answers())
     short = [one for one in _ATTACKS if len(one) < 200]
-    profile = Profile("hostile", {"reasoning": tuple(short[:20])})
+    named = short if names else [f"name_{number}" for number in range(len(short))]
+    model, methods, benchmarks = named[1], ("dense", *named[3:8]), named[:20]
     rows = []
-    for number, method in enumerate(("dense", *short[3:8])):
-        for name in short[:20]:
-            kept = 100.0 if method == "dense" else 91.0 - 2.7 * number
+    for method in methods:
+        for number, name in enumerate(benchmarks):
+            kept = 100.0 if method == "dense" else 91.0 - 0.7 * number
             found = [
-                sample("lost", f"{number:04}{short.index(name):04}{at:04}", candidate=one,
-                       baseline=one, prompt=one, right=one, baseline_read=one[:500],
-                       candidate_read=one[:500])
-                for at, one in enumerate((next(answers, "the end"), next(answers, "the end")))
-            ] if method != "dense" else []  # fmt: skip
-            rows.append(
-                row(name, "reasoning", model=short[1], method=method, retention=kept,
-                    low=kept - 2, high=kept + 2, samples=tuple(found))
-            )  # fmt: skip
-    rows += [gap(one, "reasoning", model=short[1], method=short[3], reason=one) for one in short]
-    environment = {
-        "command": [short[0]],
-        "notes": short,
-        "packages": {one: one for one in short},
-    }
-    return scorecard(rows, {short[1]: profile}, Policy(), environment)
+                sample(
+                    "lost",
+                    f"{methods.index(method):04}{number:04}{at:04}",
+                    **dict.fromkeys(("prompt", "right", "baseline", "candidate"), one),
+                    **dict.fromkeys(("baseline_read", "candidate_read"), one[:500]),
+                )
+                for at, one in enumerate([next(answers), next(answers)] if kept < 100.0 else [])
+            ]
+            about = {"model": model, "method": method, "low": kept - 2, "high": kept + 2}
+            rows.append(row(name, "reasoning", retention=kept, samples=found, **about))
+    rows += [
+        gap(f"gap_{number}", "reasoning", model=model, method=methods[1], reason=one)
+        for number, one in enumerate(short)
+    ]
+    environment = {"command": short[:1], "notes": short}
+    profile = Profile("hostile", {"reasoning": tuple(benchmarks)})
+    return scorecard(rows, {model: profile}, Policy(), environment)

@@ -117,6 +117,13 @@ def test_a_long_prompt_keeps_its_end_and_a_long_answer_its_start():
     assert found["right"].endswith("\n[… 500 characters]")
 
 
+def test_a_right_label_is_shown_where_the_task_gives_no_right_answer():
+    base = records([1], texts("yes"), gold=["yes"])
+    mine = records([0], texts("no"), gold=["yes"])
+    assert samples_of(mine, base, asked(base))[0]["right"] == "yes"
+    assert samples_of(mine, base, asked(base, right=["Yes, it does."]))[0]["right"] != "yes"
+
+
 def test_a_collapsed_candidate_gives_few_samples_of_each_kind():
     n = 200
     base = records([1] * n, texts(*(f"{SENTENCES[0]} {one}" for one in range(n))))

@@ -109,9 +109,7 @@ def measure(
         def load() -> AbstractContextManager[Engine]:
             return opened(longest(chain.from_iterable(questions.values()), tokenizer))
 
-        running = [
-            items for items in questions.values() if items[0].requests[0].request_type == WINDOWS
-        ]
+        running = [items for items in questions.values() if _is_running(items)]
         if conditions.engine.serves:  # a server gives no distributions
             running = []
         try:

@@ -51,7 +51,7 @@ class ItemSample:
     prompt: str | None
     """The end of the candidate's prompt; None if the store does not have it."""
     right: str | None
-    """The right answer; None if the task gives none."""
+    """The right answer as the task or else the scorer gives it; None if neither does."""
     baseline: str | None
     """The start of the generated text, or the picked option with its probability; None for
     likelihoods of one continuation."""
@@ -164,8 +164,9 @@ class _Shown:
         prompt = right = None
         options: list[str] = []
         if self._texts is not None and number is not None:
-            prompt = ending(self._texts.prompts[number], self._texts.characters[number])
+            prompt = _ending(self._texts.prompts[number], self._texts.characters[number])
             options, right = self._texts.options[number], self._texts.right[number]
+        right = right or self._gold(place)
         baseline, candidate = (
             _answer(one, place, options) for one in (self._baseline, self._candidate)
         )
@@ -173,22 +174,27 @@ class _Shown:
             kind=kind,
             item=item[:ID_DIGITS],
             prompt=prompt,
-            right=right and beginning(right),
+            right=None if right is None else _beginning(right),
             baseline=baseline,
             candidate=candidate,
             baseline_read=_read(self._baseline, place),
             candidate_read=_read(self._candidate, place),
         )
 
+    def _gold(self, place: int) -> str | None:
+        """The right label, which scorers of labels report."""
+        gold = self._baseline.fields.get("gold")
+        return str(gold[place]) if gold else None
 
-def ending(text: str, characters: int) -> str:
+
+def _ending(text: str, characters: int) -> str:
     """The end of a text that had so many characters, with a mark of how many are left out."""
     kept = text[-LONGEST:]
     left_out = characters - len(kept)
     return f"[… {left_out:,} characters]\n{kept}" if left_out else kept
 
 
-def beginning(text: str) -> str:
+def _beginning(text: str) -> str:
     """The start of a text, with a mark of how many characters are left out."""
     left_out = len(text) - LONGEST
     return f"{text[:LONGEST]}\n[… {left_out:,} characters]" if left_out > 0 else text
@@ -197,12 +203,12 @@ def beginning(text: str) -> str:
 def _answer(records: Records, place: int, options: list[str]) -> str | None:
     """What was answered to an item, as text."""
     if "text" in records.answers:
-        return beginning(records.answers["text"][place])
+        return _beginning(records.answers["text"][place])
     if "options" not in records.answers:
         return None
     picked = records.answers["picked"][place]
     probability = option_probabilities([records.answers["options"][place]])[0, picked]
-    name = beginning(options[picked]) if picked < len(options) else f"option {picked + 1}"
+    name = _beginning(options[picked]) if picked < len(options) else f"option {picked + 1}"
     return f"{name} ({100 * probability:.1f} %)"
 
 

@@ -83,7 +83,7 @@ def varied(methods=METHODS):
     rows = []
     for number, (method, calibration) in enumerate(methods):
         for metric in EMBEDDED_PROFILE:
-            for name in EMBEDDED_PROFILE.benchmarks(metric):
+            for place, name in enumerate(EMBEDDED_PROFILE.benchmarks(metric)):
                 kept = 100.0 if method == "dense" else 99.0 - 7.3 * number * drawn.random()
                 width = 0.0 if method == "dense" else 0.5 + 6.0 * drawn.random()
                 rows.append(
@@ -97,8 +97,8 @@ def varied(methods=METHODS):
                         high=kept + width,
                         floor=90.0 if metric != "safety" else 99.5,
                         samples=() if method == "dense" else (
-                            sample(item=f"{name[:4]:0<12}"),
-                            sample("loop", f"{name[:4]:1<12}", candidate=f"{method} " * 30),
+                            sample(item=f"{place:012x}"),
+                            sample("loop", f"{place:011x}f", candidate=f"{method} " * 30),
                         ),
                         divergence={"figures": {"changed": [drawn.uniform(9, 30), 8.5, 31.0]}},
                     )

@@ -242,9 +242,9 @@ def test_one_checkpoint_is_chosen_for_the_forest_plot(browser, pages):
         ".map((one) => one.dataset.checkpoint)"
     )
     (first,) = browser.execute_script(shown)
-    choose(browser, "#forest-choice", "embedded wanda_50 (reasoning)")
-    assert browser.execute_script(shown) == ["embedded wanda_50 (reasoning)"]
-    assert first != "embedded wanda_50 (reasoning)"
+    choose(browser, "#forest-choice", "wanda_50 (reasoning)")
+    assert browser.execute_script(shown) == ["wanda_50 (reasoning)"]
+    assert first != "wanda_50 (reasoning)"
 
 
 def test_the_page_can_be_walked_by_keyboard_and_the_focus_is_seen(browser, pages):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from unicomp.findings import Findings
 from unicomp.report.html.charts.svg import BLUE, GRID, ORANGE, Canvas, Chart, chart, label
+from unicomp.report.html.sections import full_name
 from unicomp.scorecard import Scorecard
 from unicomp.units import amount
 
@@ -16,7 +17,7 @@ _WIDE = 12.0
 def build_times(card: Scorecard, findings: Findings) -> Iterator[Chart]:
     """One chart, if the time of a build is known."""
     found = [
-        (f"{cost.model} {card.name_of(cost.checkpoint)}", cost.measured)
+        (full_name(card, cost.checkpoint), cost.measured)
         for cost in findings.costs
         if cost.measured and cost.measured.get("seconds")
     ]
@@ -48,7 +49,8 @@ def build_times(card: Scorecard, findings: Findings) -> Iterator[Chart]:
             note = ", beside other work" if beside else ""
             canvas.tooltip(point, f"{name}: {amount(about['seconds'], 's')}{note}")
         axes.set_xlim(left=start)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, "s")))
+        spoken = FuncFormatter(lambda value, _: amount(value, "s") if value else "0")
+        axes.xaxis.set_major_formatter(spoken)
         axes.set_yticks(range(len(found)), [label(name) for name, _ in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)

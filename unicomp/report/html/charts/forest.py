@@ -18,6 +18,7 @@ from unicomp.report.html.charts.svg import (
     label,
 )
 from unicomp.report.html.numbers import Places
+from unicomp.report.html.sections import full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId
 from unicomp.verdict import Row, Verdict
@@ -71,7 +72,7 @@ def _forest(
         axes.grid(visible=True, axis="x")
         axes.set_xlabel("% of dense; the line is the 95 % interval, the bar | is the floor")
 
-    whose = f"{checkpoint.model} {card.name_of(checkpoint)}"
+    whose = full_name(card, checkpoint)
     return chart(
         name,
         f"Retention of every benchmark: {whose}",

@@ -6,7 +6,9 @@
     for (const kind of ["input", "change"]) control.addEventListener(kind, act);
   };
 
-  const counted = (output, shown, all) => { output.textContent = `${shown} of ${all} shown`; };
+  const counted = (output, shown, all, what = "") => {
+    output.textContent = `${shown} of ${all}${what} shown`;
+  };
 
   const chosen = (controls) => (element) => controls.every((control) => {
     const wanted = control.value;
@@ -51,7 +53,7 @@
       group.hidden = inGroup === 0;
       shown += inGroup;
     }
-    counted(output, shown, all);
+    counted(output, shown, all, " answers");
   };
 
   for (const filters of document.querySelectorAll(".filters[data-for]")) {

@@ -9,6 +9,7 @@ unicomp plan METHOD --model MODEL     memory, disk and time of a build, before i
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
 unicomp report SCORECARD.json ..      a report for people, or a model card
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
+unicomp tables SCORECARD.json .. -o DIR   the paper's tables and figures
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
 
@@ -20,11 +21,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from unicomp.commands import cache, decide, export, floors, mirror, plan, report, score, verify
+from unicomp.commands import (
+    cache,
+    decide,
+    export,
+    floors,
+    mirror,
+    plan,
+    report,
+    score,
+    tables,
+    verify,
+)
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, export, floors, mirror, plan, report, score, verify)
+COMMANDS = (cache, decide, export, floors, mirror, plan, report, score, tables, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -47,6 +47,8 @@ def describe(
     measuring: Mapping[str, Any] | None = None,
     there: Mapping[str, Mapping[str, int]] | None = None,
     arguments: Sequence[str] | None = None,
+    reading: str = "oriented",
+    families: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values.
 
@@ -72,7 +74,8 @@ def describe(
         },
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
-        "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
+        "reading": reading,  # how the components of reliability enter their metrics
+        "families": dict(families or {}),  # method -> its family
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers

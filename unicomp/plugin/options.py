@@ -38,6 +38,7 @@ from unicomp.mirror.survey import check_pinned
 from unicomp.plugin.arguments import Given
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
+from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
 from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.session import Subject
@@ -257,6 +258,12 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
         "repeatable",
     },
+    "--preset": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": f"settings of one name: {' or '.join(PRESETS)}; what unicomp.toml or an option "
+        "sets outranks it",
+    },
     "--pick": {
         "action": "store_true",
         "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
@@ -349,7 +356,8 @@ def make_plan(config: pytest.Config) -> Plan:
         if option["action"] == "append"
     }
     given = Given(values, [str(one) for one in config.invocation_params.args])
-    settings = load_settings(root)
+    preset = given.one("--preset")
+    settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
     models = dict(zip(named, catalogue.load_models(named, roots), strict=True))
@@ -364,6 +372,9 @@ def make_plan(config: pytest.Config) -> Plan:
     made = (catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots))
     methods = (*made, *(method for method, _ in elsewhere))
     if name := given.one("--engine"):
+        if preset is not None:
+            outranked = f"UniComp preset {preset}: --engine {name} outranks it"
+            settings = replace(settings, notes=(*settings.notes, outranked))
         settings = replace(settings, engine=replace(settings.engine, name=name))
     home = store_home(given.one("--unicomp-home"), settings)
     engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
@@ -395,7 +406,7 @@ def make_plan(config: pytest.Config) -> Plan:
         scorecard=_writable("--scorecard", card) if card else None,
         reports=tuple(map(_report_file, dict.fromkeys(given.all("--report")))),
         pick=config.getoption("--pick"),
-        notes=notes,
+        notes=(*settings.notes, *notes),
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
     )
     seen = any(method.calibrated for method in methods)

@@ -232,6 +232,8 @@ class _Reporter:
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
                 arguments=[str(one) for one in self._config.invocation_params.args],
+                reading=plan.settings.instruments.reading,
+                families={method.name: method.family for method in plan.methods},
             ),
             ledger.work,
             planned=grid.planned(plan.profile),

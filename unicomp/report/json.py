@@ -28,6 +28,9 @@ from typing import Any
 
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
+from unicomp.findings.claims import Claim
+from unicomp.findings.languages import LanguageScore
+from unicomp.findings.sub_scores import RawScore, SubScoreFigure
 from unicomp.scorecard import SCHEMA, Scorecard
 from unicomp.store import write_atomically
 from unicomp.verdict import MetricRow, Row
@@ -57,8 +60,13 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
         "calibration_effects": [asdict(one) for one in findings.calibration_effects],
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],
+        "raw_scores": [_beside_dense(one) for one in findings.raw_scores],
+        "sub_scores": [_beside_dense(one) for one in findings.sub_scores],
+        "languages": [_beside_dense(one) for one in findings.languages],
         "retained_perplexity": [asdict(one) for one in findings.retained_perplexity],
+        "overall_perplexity": [asdict(one) for one in findings.overall_perplexity],
         "decoupling": [asdict(one) for one in findings.decoupling],
+        "claims": [_claim(one) for one in findings.claims],
         "work": [asdict(piece) for piece in card.work],
         "crosschecks": [asdict(one) for one in findings.crosschecks],
         "divergence": [asdict(one) for one in findings.divergence],
@@ -79,6 +87,14 @@ def write(card: Scorecard, findings: Findings, path: Path) -> None:
         write_atomically(path, memoryview(f"{text}\n".encode(errors="backslashreplace")))
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
+
+
+def _claim(one: Claim) -> dict[str, Any]:
+    return {**asdict(one), "figures": [asdict(figure) for figure in one.figures]}
+
+
+def _beside_dense(one: RawScore | SubScoreFigure | LanguageScore) -> dict[str, Any]:
+    return {**asdict(one), "difference": one.difference}
 
 
 def _plain(row: Row | MetricRow) -> dict[str, Any]:

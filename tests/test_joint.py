@@ -74,6 +74,22 @@ def test_all_parts_must_be_open_and_one_that_is_shut_shuts(
     assert lines[-1] == f"the gate is {decision}"
 
 
+def test_a_job_of_github_gets_the_joint_decision_in_its_summary(
+    write, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    found, lines = decide(capsys, write("a.json", OPEN), write("b.json", SHUT))
+    summary = (tmp_path / "summary").read_text()
+    assert summary.startswith("### ❌ UniComp: the gate over 2 runs is shut\n")
+    assert "This decides." in summary
+    assert not any(line.startswith("::") for line in lines)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    again, lines = decide(capsys, tmp_path / "a.json", tmp_path / "b.json")
+    assert (found, lines[-2]) == (again, "the gate is shut")
+    assert "job summary" in lines[-1]
+
+
 def test_the_last_lines_name_the_part_that_decided_and_its_reason(write, capsys):
     good, bad = write("a.json", OPEN), write("b.json", row("speed", "fail"))
     _, lines = decide(capsys, good, bad)

@@ -31,9 +31,14 @@ def amount(value: float, unit: str = "") -> str:
     return f"{scaled:,.0f} {name}".strip() if scaled >= 100 else f"{scaled:.3g} {name}".strip()
 
 
-def interval(low: float, high: float) -> str:
-    """Write an interval of percentages, `[75.1, 84.6]`."""
-    return f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
+def interval(low: float | None, high: float | None) -> str:
+    """Write an interval of percentages, `[75.1, 84.6]`.
+
+    A limit that is not finite is None in a scorecard that was read from its file.
+    """
+    if low is None or high is None or not math.isfinite(high):
+        return "(no interval)"
+    return f"[{low:.1f}, {high:.1f}]"
 
 
 def parse_amount(text: object, unit: str) -> float:

@@ -132,7 +132,7 @@ def test_every_probe_of_every_checkpoint_has_a_row_that_follows_the_schema(bench
 
 
 def test_expected_gains_that_the_engine_does_not_realise_are_named(bench):
-    run = bench.run(*TWO, "-k", "model_size or flops")
+    run = bench.run("-v", *TWO, "-k", "model_size or flops")
     for name in ("model_size", "flops"):
         row = probes(run)["wanda_50", name]
         assert row["expected_gain"] > 110
@@ -141,7 +141,7 @@ def test_expected_gains_that_the_engine_does_not_realise_are_named(bench):
 
 
 def test_a_size_that_shrank_is_realised(bench):
-    run = bench.run("--method=dense", "--method=gptq_w4a16", "-k", "model_size")
+    run = bench.run("-v", "--method=dense", "--method=gptq_w4a16", "-k", "model_size")
     row = probes(run)["gptq_w4a16", "model_size"]
     assert row["retention"] > 200
     assert row["expected_gain"] > 200

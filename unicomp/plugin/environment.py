@@ -49,6 +49,7 @@ def describe(
     arguments: Sequence[str] | None = None,
     reading: str = "oriented",
     families: Mapping[str, str | None] | None = None,
+    datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and engine as JSON values.
 
@@ -76,6 +77,7 @@ def describe(
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": reading,  # how the components of reliability enter their metrics
         "families": dict(families or {}),  # method -> its family
+        "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers

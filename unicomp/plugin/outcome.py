@@ -234,6 +234,7 @@ class _Reporter:
                 arguments=[str(one) for one in self._config.invocation_params.args],
                 reading=plan.settings.instruments.reading,
                 families={method.name: method.family for method in plan.methods},
+                datasets=grid.datasets,
             ),
             ledger.work,
             planned=grid.planned(plan.profile),

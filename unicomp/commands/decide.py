@@ -12,9 +12,8 @@ from unicomp.decision import STATUS
 from unicomp.errors import SpecError, StoreError
 from unicomp.findings import findings_of
 from unicomp.joint import UNSEEN_FAILURE, JointDecision, joint_decision, merged, read_part
-from unicomp.report import github
+from unicomp.report import github, writers
 from unicomp.report import joint as joint_report
-from unicomp.report import writers
 
 
 def add(commands: Commands) -> None:

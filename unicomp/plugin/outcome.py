@@ -232,6 +232,7 @@ class _Reporter:
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
+                arguments=[str(one) for one in self._config.invocation_params.args],
                 reading=plan.settings.instruments.reading,
                 families={method.name: method.family for method in plan.methods},
                 datasets=grid.datasets,

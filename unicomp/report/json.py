@@ -86,7 +86,8 @@ def write(card: Scorecard, findings: Findings, path: Path) -> None:
     """Write the scorecard to a file. Raises StoreError."""
     try:
         text = json.dumps(tables(card, findings), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, text + "\n")
+        # half of a surrogate pair, which an answer may have, is no character: it stays escaped
+        write_atomically(path, memoryview(f"{text}\n".encode(errors="backslashreplace")))
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
 

@@ -313,7 +313,7 @@ def load_recipe(name: str, roots: Roots) -> Recipe:
     declared = _declaration(name, roots)
     if isinstance(declared, Recipe):
         return declared
-    mixed = [_declaration(one, roots) for one in declared.of]
+    mixed = [_declaration(one, roots) for one in declared.names]
     recipes = [one for one in mixed if isinstance(one, Recipe)]
     if len(recipes) < len(mixed):
         raise SpecError(f"calibration {name}: a mixture cannot contain a mixture")
@@ -326,7 +326,7 @@ def recipe_source(name: str, roots: Roots) -> str:
     Raises SpecError.
     """
     declared = _declaration(name, roots)
-    names = [name, *(declared.of if isinstance(declared, Mixture) else ())]
+    names = [name, *(declared.names if isinstance(declared, Mixture) else ())]
     return "".join(_CALIBRATIONS.path(one, roots).read_text(encoding="utf-8") for one in names)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
+from unicomp.framework import READINGS
 from unicomp.prompts.comparison import differences
 from unicomp.scores import Records, score_of
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
@@ -187,6 +188,16 @@ def _score(benchmark: Benchmark, records: Records) -> Statistic:
     return lambda weights: score_of(benchmark, records, weights)
 
 
+def read_as(benchmark: Benchmark, reading: str) -> Benchmark:
+    """The benchmark as it enters its metric in a reading of the framework.
+
+    A score that the reading does not turn counts as it is: more is better.
+    """
+    if benchmark.name in READINGS["oriented"] - READINGS[reading]:
+        return replace(benchmark, higher_is_better=True)
+    return benchmark
+
+
 def _oriented(benchmark: Benchmark, score: T) -> T:
     """A score, or an array of scores, turned so that more is better."""
     if benchmark.higher_is_better:
@@ -333,6 +344,20 @@ def correlation(
     if not all(np.isfinite(one).all() and np.ptp(one) > 1e-12 for one in moves):
         return 1.0
     return float(np.corrcoef(moves[0], moves[1])[0, 1])
+
+
+def correlations(
+    own: tuple[Benchmark, Records, Records], others: Iterable[tuple[Benchmark, Records, Records]]
+) -> dict[str, float]:
+    """Other benchmark of the metric with the same rows → the correlation of the retentions."""
+    bench, _, dense = own
+    return {
+        other.name: correlation(own, (other, now, before))
+        for other, now, before in others
+        if other.metric == bench.metric
+        and other.name != bench.name
+        and now.items == before.items == dense.items
+    }
 
 
 def paired_tables(

@@ -97,12 +97,16 @@ def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Tit
     if not rivals:
         return
     table = empty_table(metric.replace("_", " ") for metric in rivals)
-    values = {(one.checkpoint, one.metric): f"{one.value:.1f}" for one in found}
+    values = {(one.checkpoint, one.metric): _value(one) for one in found}
     for checkpoint in dict.fromkeys(one.checkpoint for one in found):
         cells = (values.get((checkpoint, metric), "") for metric in rivals)
         table.add_row(card.name_of(checkpoint), *cells)
     longest = max(rivals.values(), key=len)
     yield Titled(f"Efficiency of {found[0].model}: % of the best among {', '.join(longest)}", table)
+
+
+def _value(one: EfficiencyMetric) -> str:
+    return f"{one.value:.1f} published" if one.published else f"{one.value:.1f}"
 
 
 _OVER = {"fail": "bold red", "undecided": "yellow"}
@@ -152,9 +156,8 @@ def describe(row: Row) -> str:
         load = row.details.get(OTHER_LOAD)
         beside = "" if load is None else f", {beside_other_work(load)}"
         return f"{amount(row.score, unit)}, {limit}{beside}"
-    assert row.low is not None
-    assert row.high is not None
+    floor = "" if row.floor is None else f", floor {row.floor:g}"
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
-        f"% {interval(row.low, row.high)} of dense, floor {row.floor:g}"
+        f"% {interval(row.low, row.high)} of dense{floor}"
     )

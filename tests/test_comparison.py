@@ -394,9 +394,11 @@ def test_a_metric_that_fell_too_far_shuts_the_gate_whatever_its_floor_says(tmp_p
     asked = [one for one in made["policy"]["asked"] if one.get("metric") == "safety"]
     assert [one["most_fall"] for one in asked] == [1.0]
     assert record.differences(made, path) == []
-    text = "\n".join(render(card, findings_of(card), width=100, color=False))
-    assert "Compared with the last release, old.json:" in text
-    assert "safety of m/wanda_50/generic" in text
+    for everything in (False, True):
+        page = render(card, findings_of(card), width=100, color=False, everything=everything)
+        text = "\n".join(page)
+        assert "Compared with the last release, old.json:" in text
+        assert "safety of m/wanda_50/generic" in text
 
 
 def test_a_comparison_is_read_back_from_the_scorecard(tmp_path):

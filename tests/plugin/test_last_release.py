@@ -19,7 +19,7 @@ def test_a_metric_below_the_last_release_shuts_the_gate_whatever_its_floor_says(
     old = gate.write("old.json", json.dumps(first.card))
     same = gate.run(*KNOWLEDGE, "--baseline=old.json")
     assert same.status == 0, same.text
-    assert "nothing changed." in same.text
+    assert "Compared with the last release, old.json: nothing changed." in same.text
     jsonschema.validate(same.card, json.loads(SCHEMA.read_text()))
     (metric,) = (row for row in first.card["metrics"] if row["method"] == "wanda_50")
     metric["value"] += 3

@@ -34,6 +34,20 @@ def lines(found: Comparison, most: int = MOST) -> Iterator[str]:
     yield from _error(found)
 
 
+def headline(found: Comparison) -> str:
+    """The comparison in one line, for a page that has no room for more."""
+    counts = (
+        (len(found.moved), "moved beyond chance"),
+        (len(found.unclear), "fell by more than allowed, which chance may explain"),
+    )
+    worse = f"worse: {_failing(found)}" if found.failures else "nothing is worse than allowed"
+    known = [worse, *(f"{number} {what}" for number, what in counts if number)]
+    if found.conditions:
+        known.append(f"changed as well: {', '.join(found.conditions)}")
+    what = "nothing changed" if found.nothing else "; ".join(known)
+    return f"Compared with the last release, {found.baseline}: {what}."
+
+
 def _parts(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:
     """What there is to say, the worst first: a title and its lines."""
 
@@ -56,9 +70,12 @@ def _parts(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:
 def verdict(found: Comparison) -> str:
     """The result in one line."""
     if found.failures:
-        names = ", ".join(dict.fromkeys(_name(one) for one in found.failures))
-        return f"worse than the last release: {names}"
+        return f"worse than the last release: {_failing(found)}"
     return "nothing is worse than the last release by more than allowed"
+
+
+def _failing(found: Comparison) -> str:
+    return ", ".join(dict.fromkeys(_name(one) for one in found.failures))
 
 
 def _capped(parts: Iterable[tuple[str, Sequence[str]]], most: int) -> Iterator[str]:

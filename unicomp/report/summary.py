@@ -12,7 +12,7 @@ from rich.text import Text
 
 from unicomp.findings import Findings
 from unicomp.framework import METRICS
-from unicomp.report import reasons
+from unicomp.report import comparison, reasons
 from unicomp.report.decision import chances, decided_by, left_out
 from unicomp.report.metric_map import Cell, Column, columns
 from unicomp.report.styles import DECISIONS, MARKS, STYLES
@@ -177,6 +177,8 @@ def _notes(card: Scorecard, findings: Findings, found: Sequence[Column]) -> Iter
 def _reasons(card: Scorecard, findings: Findings) -> Iterator[str]:
     """What is in the way, what weakens the figures, what was allowed; then who decided."""
     tail = [decided_by(card), *left_out(card), *filter(None, chances(card))]
+    if card.comparison is not None:
+        tail.insert(0, comparison.headline(card.comparison))
     in_the_way = list(reasons.obstacles(card, findings))
     warnings = list(reasons.warnings(card, findings))
     allowed = reasons.allowed(card)

@@ -250,6 +250,15 @@ def test_what_was_not_used_in_one_run_did_not_change():
     assert compared(release(answers(), environment=with_instruments)).others == ()
 
 
+def test_the_command_line_is_no_condition_and_another_revision_of_a_data_set_is_one():
+    about = {"command": ["pytest -m safety"], "datasets": {"m": {"gsm8k": {"openai/gsm8k": "a"}}}}
+    then = {**ENVIRONMENT, **about}
+    now = {**then, "command": [], "datasets": {"m": {"gsm8k": {"openai/gsm8k": "b"}}}}
+    found = compared(release(answers(), environment=now), release(answers(), environment=then))
+    assert [(one.aspect, one.old, one.new) for one in found.others] == [("data", "a", "b")]
+    assert found.conditions == ()
+
+
 def test_another_floor_is_said_and_the_digest_only_if_nothing_explains_it():
     policy = Policy(general={"performance": 50.0, "reliability": 40.0})
     names = [one.name for one in compared(release(answers(), policy=policy)).others]

@@ -21,7 +21,7 @@ _ASPECTS: Mapping[str, Aspect] = {
     "samples": "items",
     "there": "data",
     "unpinned": "data",
-    "locked": "data",
+    "datasets": "data",
     "reading": "scoring",
     "instruments": "scoring",
     "measuring": "machine",
@@ -31,9 +31,11 @@ _OF_DATA = ("kind", "rows")
 """Facts of a model in the environment that are not about the engine."""
 _MEASURED = ("refusal_figures", "judge_agreement", "unknown_quality")
 """How good the instruments are: that follows from what they are."""
-_USED = {"instruments": 1, "measuring": 1, "models": 2, "there": 3}
+_OF_THE_RUN = ("command", "notes", "families")
+"""Tables that say how a run was started, and what follows from it: no condition of a score."""
+_USED = {"instruments": 1, "measuring": 1, "models": 2, "there": 3, "datasets": 3}
 """Tables that describe what was used in a run → the names that lead to one such thing."""
-_WORDS_LEFT_OUT = ("packages", "models", "locked")
+_WORDS_LEFT_OUT = ("packages", "models", "datasets")
 """Tables whose name says nothing beside the names in them."""
 
 
@@ -53,7 +55,7 @@ def _of_environment(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:
     before, now = (dict(_leaves(card.environment)) for card in (old, new))
     for path in dict.fromkeys((*before, *now)):
         table, *rest = path
-        if table == "notes" or any(name in path for name in _MEASURED):
+        if table in _OF_THE_RUN or any(name in path for name in _MEASURED):
             continue
         if not _are_described(path, old, new):
             continue

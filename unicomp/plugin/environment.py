@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,6 @@ def describe(
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": reading,  # how the components of reliability enter their metrics
         "families": dict(families or {}),  # method -> its family
-        "locked": _locked(sources.values()),  # data set -> its revision in the lock
         "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
@@ -154,16 +153,6 @@ def source_of(model: Model) -> str:
     if model.folder is None:
         return model.source
     return str(origin_of(model.folder).get("file", model.folder.name))
-
-
-def _locked(sources: Iterable[Source]) -> dict[str, str]:
-    """The pinned revisions of all data sets of the lock; none if only embedded rows are read."""
-    return {
-        dataset: pin.revision
-        for source in sources
-        if not source.is_embedded
-        for dataset, pin in source.lock.items()
-    }
 
 
 def _rows(source: Source) -> str:

@@ -311,9 +311,13 @@ def make_suite(tmp_path, write):
 def test_make_suite_runs_both_parts_and_ends_with_one_decision(
     make_suite, tmp_path, retention, efficiency, last, status
 ):
-    """Make itself turns any failing status into 2."""
+    """Then it names the report that it wrote. Make itself turns any failing status into 2."""
     returned, lines, errors = make_suite(retention=retention, efficiency=efficiency)
     assert lines[:2] == ["ran retention", "ran efficiency"]
+    report = tmp_path / "venv" / "report.html"
+    assert report.exists() == (status != 4)
+    if report.exists():
+        assert lines.pop() == f"report: {report}"
     assert lines[-1].startswith(last.format(tmp_path / "venv"))
     assert returned == 2
     assert f"Error {status}" in errors

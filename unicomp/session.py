@@ -31,7 +31,7 @@ from unicomp.item_texts import read_texts
 from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
-from unicomp.retention import Retention, correlation, paired, retention
+from unicomp.retention import Retention, correlations, paired, read_as, retention
 from unicomp.samples import samples_of
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
@@ -202,9 +202,9 @@ class Session:
         of_dense = Subject(model=subject.model, method=DENSE)
         compressed = self._measured(subject, benchmark)
         dense = self._measured(of_dense, benchmark)
-        mode = self._conditions[subject.model.name].instruments.mode
+        scored = self._scored(subject, benchmark)
         found = replace(
-            retention(benchmark.scored_in(mode), compressed, dense),
+            retention(scored, compressed, dense),
             candidate=self.checkpoint(subject).key,
             baseline=self.checkpoint(of_dense).key,
             items=content_key({"items": sorted(compressed.items)}),
@@ -216,8 +216,7 @@ class Session:
         )
         if compressed is dense:
             return found
-        own = (benchmark.scored_in(mode), compressed, dense)
-        shared = self._shared(subject, own) if found.evidence else {}
+        shared = self._shared(subject, (scored, compressed, dense)) if found.evidence else {}
         tokens = self._with_tokens(subject, found.divergence, dense.items)
         samples = samples_of(
             *paired(benchmark, compressed, dense),
@@ -225,22 +224,22 @@ class Session:
         )
         return replace(found, shared=shared, divergence=tokens, samples=samples)
 
+    def _scored(self, subject: Subject, benchmark: Benchmark) -> Benchmark:
+        """The benchmark in the mode of scoring and the reading of the session."""
+        instruments = self._conditions[subject.model.name].instruments
+        return read_as(benchmark.scored_in(instruments.mode), instruments.reading)
+
     def _shared(
         self, subject: Subject, own: tuple[Benchmark, Records, Records]
     ) -> dict[str, float]:
         """Other benchmark of the metric with the same rows → the correlation of the retentions."""
         of_dense = self._records[Subject(model=subject.model, method=DENSE).id]
-        mode = self._conditions[subject.model.name].instruments.mode
-        found = {}
+        others = []
         for bench in self._agenda.benchmarks_of(subject.id):
-            if bench.metric != own[0].metric or bench.name == own[0].name:
-                continue
             now, before = self._records[subject.id].get(bench.name), of_dense.get(bench.name)
-            if not isinstance(now, Records) or not isinstance(before, Records):
-                continue
-            if now.items == before.items == own[1].items:
-                found[bench.name] = correlation(own, (bench.scored_in(mode), now, before))
-        return found
+            if isinstance(now, Records) and isinstance(before, Records):
+                others.append((self._scored(subject, bench), now, before))
+        return correlations(own, others)
 
     def _with_tokens(
         self, subject: Subject, divergence: Mapping[str, Any], items: Sequence[str]

@@ -23,6 +23,10 @@
     compression_time = "10 min" # s, min, h
     "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
 
+    [last_release]              # points that a metric may fall below --baseline; default 1
+    reliability = 0.5           # also [models.NAME.last_release]
+    "reasoning@wanda_2_4" = 3
+
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
@@ -50,6 +54,7 @@
 
     [scoring]                   # strict (default), or compat: the published rules bit for bit
     mode = "strict"
+    reading = "oriented"        # or paper: two disclosure rates count as published, more is better
 
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
@@ -95,8 +100,9 @@ from unicomp.instruments.assembly import (
     RefusalSettings,
     SimilaritySettings,
 )
-from unicomp.policy import Policy, parse_budget, parse_floor
+from unicomp.policy import Policy, parse_budget, parse_drop, parse_floor
 from unicomp.policy_entry import Entry, parse_entry
+from unicomp.preset import available
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
@@ -106,6 +112,8 @@ OF_NAMES: Mapping[str, str] = {
     "allow": "Gaps that do not shut the gate: name, or `NAME@METHOD`, and the reason.",
     "budgets": "Limits on `compression_time` (s, min, h) and `compression_memory` (MB, GB, ...), "
     "also `NAME@METHOD`.",
+    "last_release": "The points of retention that a metric may fall below the last release "
+    "(`--baseline`): metric, dimension or `NAME@METHOD`. The default is 1.",
 }
 """Table whose keys are names → what it sets; `[models.NAME.TABLE]` sets it for one model."""
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
@@ -137,6 +145,8 @@ class Settings:
     model, else `hub`."""
     file: Path | None = field(default=None, compare=False)
     """Where they were read; None if there is no file."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a preset set, what of it is not available, and what outranks it, a line each."""
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
@@ -145,7 +155,7 @@ OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "judge": (JudgeSettings, _names(JudgeSettings)),
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
-    "scoring": (InstrumentSettings, ("mode",)),
+    "scoring": (InstrumentSettings, ("mode", "reading")),
     "paths": (Settings, ("home", "dataset_root")),
 }
 """Table whose keys are fixed → the dataclass that describes them, and the keys."""
@@ -165,21 +175,37 @@ def has_settings(folder: Path) -> bool:
     return os.path.lexists(folder / FILE)
 
 
-def load_settings(root: Path) -> Settings:
-    """Read `unicomp.toml` in the folder `root`; no file gives the defaults. Raises SpecError."""
-    if not has_settings(root):
-        return Settings()
+def load_settings(root: Path, preset: str | None = None) -> Settings:
+    """Read `unicomp.toml` in the folder `root`; no file gives the defaults. Raises SpecError.
+
+    `preset` names the settings that apply where the file has none; see `unicomp.preset`.
+    """
     path = root / FILE
+    table = _tables(path) if has_settings(root) else {}
+    chosen = None
+    if preset is not None:
+        named = _table(table, "engine").get("vllm")
+        vllm = str(_path(root, "engine.vllm", str(named))) if named else ""
+        chosen = available(preset, table, vllm)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        found = _parse(chosen.beneath(table) if chosen else table, root)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    notes: tuple[str, ...] = ()
+    if chosen is not None:
+        outranked = [f"{one} in {FILE} outranks it" for one in chosen.outranked(table)]
+        notes = (*chosen.lines(), *(f"UniComp preset {preset}: {line}" for line in outranked))
+    return replace(found, file=path if has_settings(root) else None, notes=notes)
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """The tables of a file. Raises SpecError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not valid TOML: {error}") from None
-    try:
-        return replace(_parse(table, root), file=path)
-    except SpecError as error:
-        raise SpecError(f"{path}: {error}") from None
 
 
 def store_home(option: str | Path | None, settings: Settings) -> Path:
@@ -220,6 +246,8 @@ def _policy(table: Mapping[str, Any]) -> Policy:
         model_allow={name: _texts(own, "allow") for name, own in models.items()},
         budgets=_budgets(table),
         model_budgets={name: _budgets(own) for name, own in models.items()},
+        last_release=_drops(table),
+        model_last_release={name: _drops(own) for name, own in models.items()},
     )
     policy.check()
     return policy
@@ -293,6 +321,10 @@ def _entries(table: Mapping[str, Any], prefix: str = "") -> dict[str, Entry]:
 
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
+
+
+def _drops(table: Mapping[str, Any]) -> dict[str, float]:
+    return {name: parse_drop(name, value) for name, value in _table(table, "last_release").items()}
 
 
 def _table(table: Mapping[str, Any], key: str, prefix: str = "") -> Mapping[str, Any]:

@@ -25,13 +25,20 @@ def job(gate):
 
 
 def test_a_job_gets_its_summary_and_an_annotation_for_a_failed_metric(job):
-    run = job.run("-q", "-m", "knowledge", *FEW, "--floor=knowledge=150", "--report=pr.md")
+    reports = ("--report=pr.md", "--report=page.html")
+    run = job.run("-q", "-m", "knowledge", *FEW, "--floor=knowledge=150", *reports)
     assert run.status == 1
     (line,) = [line for line in run.lines if line.startswith("::error title=embedded/wanda_50")]
     assert "knowledge%3A fail::kept" in line
     summary = (job.folder / "summary").read_text()
     assert "the gate is shut" in summary
     assert summary.rstrip() == (job.folder / "pr.md").read_text().rstrip()
+    page = (job.folder / "page.html").read_text()
+    assert "The gate is shut" in page
+    (command,) = run.card["environment"]["command"]
+    assert command.startswith("pytest ")
+    assert command.endswith("--floor=knowledge=150 --report=pr.md --report=page.html")
+    assert command in page
     assert "the gate is shut" in run.lines
 
 

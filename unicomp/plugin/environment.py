@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,17 @@ def describe(
     instruments: Mapping[str, Any] | None = None,
     measuring: Mapping[str, Any] | None = None,
     there: Mapping[str, Mapping[str, int]] | None = None,
+    arguments: Sequence[str] | None = None,
+    reading: str = "oriented",
+    families: Mapping[str, str | None] | None = None,
     datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
+    """Versions, machine, models, rows and engine as JSON values.
+
+    There are no paths of this machine but those in the `arguments` of the command line.
+    """
     return {
+        "command": [] if arguments is None else [command_line(arguments)],
         "packages": {name: installed_version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "machine": {
@@ -57,7 +65,7 @@ def describe(
         },
         "models": {
             model.name: {
-                "source": _source(model),
+                "source": source_of(model),
                 "revision": model.revision,
                 "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
@@ -67,13 +75,22 @@ def describe(
         },
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
+        "reading": reading,  # how the components of reliability enter their metrics
+        "families": dict(families or {}),  # method -> its family
+        "locked": _locked(sources.values()),  # data set -> its revision in the lock
         "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
-        "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers
         "measuring": dict(measuring or {}),  # machine and effort of the timings
     }
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command that repeats a run, for a shell; options of the environment stand before it."""
+    options = os.environ.get("PYTEST_ADDOPTS")
+    before = f"PYTEST_ADDOPTS={shlex.quote(options)} " if options else ""
+    return before + shlex.join(["pytest", *arguments])
 
 
 def describe_instruments(
@@ -132,11 +149,21 @@ def _figures(
     return kept
 
 
-def _source(model: Model) -> str:
+def source_of(model: Model) -> str:
     """The hub id of a model, or the name of the folder or file that was given."""
     if model.folder is None:
         return model.source
     return str(origin_of(model.folder).get("file", model.folder.name))
+
+
+def _locked(sources: Iterable[Source]) -> dict[str, str]:
+    """The pinned revisions of all data sets of the lock; none if only embedded rows are read."""
+    return {
+        dataset: pin.revision
+        for source in sources
+        if not source.is_embedded
+        for dataset, pin in source.lock.items()
+    }
 
 
 def _rows(source: Source) -> str:

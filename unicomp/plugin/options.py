@@ -36,8 +36,10 @@ from unicomp.measuring import Conditions
 from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
 from unicomp.plugin.arguments import Given
+from unicomp.plugin.last_release import LastRelease
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
+from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
 from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.session import Subject
@@ -90,6 +92,8 @@ class Plan:
     """Checkpoint compressed elsewhere → the one model that it is judged against."""
     samples: int | None = None
     scorecard: Path | None = None
+    last_release: LastRelease | None = None
+    """What the results are held against besides their floors."""
     reports: tuple[Path, ...] = ()
     """Files for people, each in the format that its name asks for."""
     pick: bool = False
@@ -144,6 +148,17 @@ class Plan:
         """A checkpoint of the session; a method that sees no text has the calibration `none`."""
         seen = str(calibration) if method.calibrated else UNSEEN
         return Subject(model=model, method=method, calibration=seen)
+
+    @property
+    def checkpoints(self) -> list[CheckpointId]:
+        """All checkpoints that may be measured."""
+        found = (
+            self.subject(model, method, calibration)
+            for model in self.models
+            for method in self.methods
+            for calibration in self.calibrations_of(method)
+        )
+        return [subject.id for subject in found if self.is_asked(subject)]
 
     def is_asked(self, subject: Subject) -> bool:
         """Whether a checkpoint belongs to the model; one that is made here belongs to any."""
@@ -251,6 +266,18 @@ OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "FILE",
         "help": "write the scorecard there, as JSON, and the decision record beside it",
     },
+    "--preset": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": f"settings of one name: {' or '.join(PRESETS)}; what unicomp.toml or an option "
+        "sets outranks it",
+    },
+    "--baseline": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": "the last release's scorecard: a metric fails if it is worse beyond chance and by "
+        "more than [last_release] of unicomp.toml permits",
+    },
     "--report": {
         "action": "append",
         "metavar": "FILE",
@@ -349,7 +376,8 @@ def make_plan(config: pytest.Config) -> Plan:
         if option["action"] == "append"
     }
     given = Given(values, [str(one) for one in config.invocation_params.args])
-    settings = load_settings(root)
+    preset = given.one("--preset")
+    settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
     models = dict(zip(named, catalogue.load_models(named, roots), strict=True))
@@ -364,6 +392,9 @@ def make_plan(config: pytest.Config) -> Plan:
     made = (catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots))
     methods = (*made, *(method for method, _ in elsewhere))
     if name := given.one("--engine"):
+        if preset is not None:
+            outranked = f"UniComp preset {preset}: --engine {name} outranks it"
+            settings = replace(settings, notes=(*settings.notes, outranked))
         settings = replace(settings, engine=replace(settings.engine, name=name))
     home = store_home(given.one("--unicomp-home"), settings)
     engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
@@ -395,9 +426,12 @@ def make_plan(config: pytest.Config) -> Plan:
         scorecard=_writable("--scorecard", card) if card else None,
         reports=tuple(map(_report_file, dict.fromkeys(given.all("--report")))),
         pick=config.getoption("--pick"),
-        notes=notes,
+        notes=(*settings.notes, *notes),
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
     )
+    if (baseline := given.one("--baseline")) is not None:
+        release = LastRelease.read(Path(baseline), plan.models, plan.checkpoints)
+        plan = replace(plan, last_release=release)
     seen = any(method.calibrated for method in methods)
     for name in dict.fromkeys(draw.given for draw in seeded):
         catalogue.check_calibration(name, roots, plan.sources.values() if seen else ())

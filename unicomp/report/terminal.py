@@ -18,9 +18,12 @@ from rich.text import Text
 
 from unicomp.findings import Findings
 from unicomp.findings.decoupling import Decoupling
+from unicomp.findings.languages import PREFIX
 from unicomp.findings.work import Stage
 from unicomp.report import (
     calibrations,
+    claims,
+    comparison,
     costs,
     decision,
     divergence,
@@ -28,6 +31,7 @@ from unicomp.report import (
     engines,
     formats,
     prompts,
+    sub_scores,
     summary,
 )
 from unicomp.report.reasons import gap
@@ -76,8 +80,9 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from calibrations.spreads(findings.seed_spreads)
     yield from _beside(card)
     yield from _perplexity(card, findings)
-    yield from map(_dim, (*_judged(card), *_details(card)))
+    yield from map(_dim, (*_judged(card), *sub_scores.lines(card, findings), *_details(card)))
     yield from map(printable, (*_bias(card, findings), *_decoupling(findings)))
+    yield from map(printable, claims.lines(findings.claims))
     yield from map(_dim, _instruments(card))
     yield from map(printable, _notes(card))
     yield from map(printable, calibrations.flips(findings.seed_spreads))
@@ -99,6 +104,8 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         yield costs.table(findings.costs)
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
+    if card.comparison is not None:
+        yield from map(printable, comparison.lines_of_run(card.comparison))
     yield from map(printable, decision.lines(card, findings))
     yield decided(card)
 
@@ -177,9 +184,14 @@ def _perplexity(card: Scorecard, findings: Findings) -> Iterator[str]:
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for one in findings.retained_perplexity:
         name = card.name_of(CheckpointId("", one.method, one.calibration))
-        groups.setdefault((one.kind, one.models), []).append(f"{name} {one.value:.1f}")
+        groups.setdefault((f"{one.kind} models", one.models), []).append(f"{name} {one.value:.1f}")
+    if len({kind for kind, _ in groups}) > 1:  # with one kind, the overall score says the same
+        for overall in findings.overall_perplexity:
+            name = card.name_of(CheckpointId("", overall.method, overall.calibration))
+            kept = groups.setdefault(("overall", overall.models), [])
+            kept.append(f"{name} {overall.value:.1f}")
     for (kind, models), kept in groups.items():
-        title = f"retained perplexity, {kind} models ({', '.join(models)})"
+        title = f"retained perplexity, {kind} ({', '.join(models)})"
         yield printable(f"{title}: {', '.join(kept)}")
 
 
@@ -201,7 +213,8 @@ def _details(card: Scorecard) -> Iterator[str]:
     for row in (row for row in card.rows if row.unit is None):
         for name, value in row.details.items():
             # a scorecard that was read from JSON has None for what is not a number
-            if not name.startswith("dense.") and value is not None and math.isfinite(value):
+            own = not name.startswith(("dense.", PREFIX))
+            if own and value is not None and math.isfinite(value):
                 line = found.setdefault((row.model, row.benchmark, name), [])
                 line.append(f"{card.name_of(row.checkpoint)} {value:.4g}")
     for names, scores in found.items():

@@ -8,12 +8,12 @@ from pathlib import Path
 from unicomp.errors import SpecError, StoreError
 from unicomp.findings import Findings
 from unicomp.report import card as model_card
-from unicomp.report import markdown
+from unicomp.report import html, markdown
 from unicomp.scorecard import Scorecard
 from unicomp.store import write_atomically
 
-FORMATS = ("markdown", "card")
-SUFFIXES: Mapping[str, str] = {".md": "markdown"}
+FORMATS = ("html", "markdown", "card")
+SUFFIXES: Mapping[str, str] = {".html": "html", ".md": "markdown"}
 """Suffix of a file → the format of a report that goes there. A card has to be asked for."""
 
 
@@ -35,7 +35,8 @@ def text_of(
         return model_card.render(card, findings, checkpoint)
     if checkpoint is not None:
         raise SpecError("--checkpoint is for --format card: leave it out")
-    return markdown.render(card, findings)
+    render = html.render if chosen == "html" else markdown.render
+    return render(card, findings)
 
 
 def write(text: str, path: Path) -> None:

@@ -234,6 +234,7 @@ def point_estimate(
             figures[name] = Figure(
                 value=100.0 * ratio, amount=amounts[name], dense=dense[name], lower_is_better=lower
             )
+    figures = {name: one for name, one in figures.items() if math.isfinite(one.value)}
     performance = DIMENSIONS["performance"]
     kept = [retained[name] for name in performance if name in retained]
     whole = bool(kept) and not any(name in performance for name in failures or {})

@@ -21,7 +21,7 @@ from unicomp.findings.floors import supported_floors
 from unicomp.policy import parse_floor
 from unicomp.report import json as json_report
 from unicomp.scorecard import Scorecard
-from unicomp.store import CHECKPOINTS, LOOKS, SCORES, Store
+from unicomp.store import CHECKPOINTS, ITEMS, LOOKS, SCORES, Store
 from unicomp.verdict import MetricRow, Row
 
 ROOTS = catalogue.roots(Path("/nowhere"))
@@ -48,8 +48,10 @@ def run(capsys, *arguments):
 def test_the_store_is_listed_with_what_is_in_it(store, capsys):
     store.build(CHECKPOINTS, {"a": 1}, make)
     store.remember(SCORES, "key", {"benchmark": "gsm8k"})
+    store.remember(ITEMS, "key", {"benchmark": "math_500"})
     status, text = run(capsys, "cache", "--unicomp-home", str(store.home))
     assert status == 0
+    assert "math_500" in text
     assert "tiny/wanda_50" in text
     assert "gsm8k" in text
 

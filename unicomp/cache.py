@@ -20,6 +20,7 @@ from unicomp.store import (
     CHURN,
     CONVERTED,
     FIGURES,
+    ITEMS,
     LOOKS,
     MANIFEST,
     MEASUREMENTS,
@@ -49,7 +50,7 @@ def entries(store: Store) -> Iterator[Entry]:
 
     Of small files there are many: all of a kind are one entry.
     """
-    for kind in (CHECKPOINTS, CONVERTED, TRAINING, RESPONSES, SCORES, CALIBRATIONS):
+    for kind in (CHECKPOINTS, CONVERTED, TRAINING, RESPONSES, SCORES, ITEMS, CALIBRATIONS):
         for path in _finished(store, kind):
             yield _entry(kind, path, _describe(path))
     small = dict.fromkeys(

@@ -2,6 +2,7 @@
 
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
 unicomp decide SCORECARD.json ..      one decision of several runs, such as those of make suite
+unicomp export SCORECARD.json .. DIR  the answers behind scorecards, as Parquet files
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
@@ -19,11 +20,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from unicomp.commands import cache, decide, floors, mirror, plan, score, verdict, verify
+from unicomp.commands import (
+    cache,
+    decide,
+    export,
+    floors,
+    mirror,
+    plan,
+    score,
+    verdict,
+    verify,
+)
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, floors, mirror, plan, score, verdict, verify)
+COMMANDS = (cache, decide, export, floors, mirror, plan, score, verdict, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -114,16 +114,37 @@ def divergence(candidate: Records, baseline: Records) -> Divergence:
         figures |= _of_texts(candidate.answers, baseline.answers, ids)
     if "options" in baseline.answers and "options" in candidate.answers:
         figures |= _of_options(candidate.answers, baseline.answers, ids)
-    if not _judged(candidate, baseline):
+    if (flipped := flips(candidate, baseline)) is None:
         return Divergence(figures=figures)
-    before, now = (one.columns["correct"] > 0.5 for one in (baseline, candidate))
-    counted = _counted(baseline) & _counted(candidate)
     lost, gained = (
-        [item[:ID_DIGITS] for item, one in zip(baseline.items, flipped, strict=True) if one]
-        for flipped in (before & ~now & counted, now & ~before & counted)
+        [item[:ID_DIGITS] for item, one in zip(baseline.items, places, strict=True) if one]
+        for places in flipped
     )
     p_value = mcnemar(len(lost), len(gained))
     return Divergence(lost=lost, gained=gained, p_value=p_value, figures=figures)
+
+
+def flips(candidate: Records, baseline: Records) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """The items that only the baseline got right, and those that only the candidate did.
+
+    Both are arrays of booleans, shape (n,); None if items are not right or wrong.
+    """
+    if not _judged(candidate, baseline):
+        return None
+    before, now = (one.columns["correct"] > 0.5 for one in (baseline, candidate))
+    counted = _counted(baseline) & _counted(candidate)
+    return before & ~now & counted, now & ~before & counted
+
+
+def right_or_wrong(records: Records) -> list[bool | None] | None:
+    """Whether each answer is right; None for one that is not counted.
+
+    None instead of a list if items are not right or wrong.
+    """
+    if not _judged(records, records):
+        return None
+    pairs = zip(records.fields["correct"], _counted(records), strict=True)
+    return [one == 1.0 if counted else None for one, counted in pairs]
 
 
 def _judged(candidate: Records, baseline: Records) -> bool:
@@ -207,7 +228,9 @@ def _of_options(
     judged = np.array([bool(right) for right in baseline["right"]])
     if not judged.all():  # a task that does not say which option is right
         return found
-    base, kept = (_right_probabilities(one, baseline["right"]) for one in (before, now))
+    base, kept = (
+        right_probabilities(one["options"], baseline["right"]) for one in (baseline, candidate)
+    )
     if base.sum() > 0:
         found["probability"] = _percent(ratio_of_means(kept, base, ids))
     found["right_probability"] = _percent(mean_of_shares(kept, ids))
@@ -228,15 +251,28 @@ def _table(options: Sequence[Sequence[float]]) -> Array:
     return table
 
 
-def _right_probabilities(options: Array, right: Sequence[Sequence[int]]) -> Array:
-    """The probability of the right options of each item; `options` as of `_table`."""
-    import numpy as np
+def option_probabilities(options: Sequence[Sequence[float]]) -> Array:
+    """The probabilities of each item's options, from their log-likelihoods.
+
+    The shape is (items, most options of an item); an option that an item lacks has 0.
+    """
     from scipy.special import softmax
 
-    is_right = np.zeros(options.shape, dtype=bool)
+    found: Array = softmax(_table(options), axis=-1)
+    return found
+
+
+def right_probabilities(
+    options: Sequence[Sequence[float]], right: Sequence[Sequence[int]]
+) -> Array:
+    """The probability of the right options of each item, shape (items,)."""
+    import numpy as np
+
+    probabilities = option_probabilities(options)
+    is_right = np.zeros(probabilities.shape, dtype=bool)
     for row, chosen in zip(is_right, right, strict=True):
         row[list(chosen)] = True
-    found: Array = np.where(is_right, softmax(options, axis=-1), 0.0).sum(axis=-1)
+    found: Array = np.where(is_right, probabilities, 0.0).sum(axis=-1)
     return found
 
 

@@ -20,6 +20,7 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import default_instruments
+from unicomp.item_texts import keep_texts
 from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
@@ -53,6 +54,11 @@ class Conditions:
         """Renders each benchmark's items once for all checkpoints."""
         return Renderer(self.source, self.samples, self.instruments.mode, self.engine.sampling)
 
+    @cached_property
+    def written_texts(self) -> set[str]:
+        """The keys of the items' texts that were stored; see `item_texts.keep_texts`."""
+        return set()
+
 
 @dataclass(frozen=True)
 class CheckpointRecords:
@@ -60,6 +66,8 @@ class CheckpointRecords:
 
     records: Mapping[str, Records | UnicompError]
     """Benchmark → its records, or why there are none."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Benchmark → the key of its records in the store."""
     asked: int = 0
     """Items asked in this call."""
     seconds: float = 0.0
@@ -86,13 +94,13 @@ def measure(
     known = RecordLog(checkpoint, benchmarks, conditions)
     results: Results = {**known.errors, **known.read()}
     if all(bench.name in results for bench in benchmarks):
-        return CheckpointRecords(results)
+        return CheckpointRecords(results, known.keys)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
     with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "measure it")):
         results |= known.read(skip=results)
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
-            return CheckpointRecords(results)
+            return CheckpointRecords(results, known.keys)
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
 
@@ -101,15 +109,14 @@ def measure(
         def load() -> AbstractContextManager[Engine]:
             return opened(longest(chain.from_iterable(questions.values()), tokenizer))
 
-        running = [
-            items for items in questions.values() if items[0].requests[0].request_type == WINDOWS
-        ]
+        running = [items for items in questions.values() if _is_running(items)]
         if conditions.engine.serves:  # a server gives no distributions
             running = []
         try:
             collected = collect(log, load, questions, on_progress, running, on_wait)
         except UnicompError as error:
-            return CheckpointRecords({**results, **dict.fromkeys(questions, error), **failures})
+            failed = dict.fromkeys(questions, error)
+            return CheckpointRecords({**results, **failed, **failures}, known.keys)
         failures |= collected.failures
         for bench in todo:
             if bench.name in failures:
@@ -123,7 +130,10 @@ def measure(
                 failures[bench.name] = error
             else:
                 known.add(new)
-    return CheckpointRecords({**results, **failures}, collected.asked, collected.seconds)
+                keep_texts(conditions.store, new, items, conditions.written_texts)
+    return CheckpointRecords(
+        {**results, **failures}, known.keys, collected.asked, collected.seconds
+    )
 
 
 def _is_running(items: Sequence[RenderedItem]) -> bool:
@@ -154,6 +164,8 @@ class RecordLog:
     ) -> None:
         self._store = conditions.store
         self._keys: dict[str, str | None] = {}
+        self.keys: dict[str, str] = {}
+        """Benchmark → the key of its records, once they were read or added."""
         self.errors: dict[str, UnicompError] = {}
         """Benchmark → why its records have no key, for example because its rows are missing."""
         code = code_digests(conditions.store)
@@ -167,15 +179,21 @@ class RecordLog:
         """Benchmark → its records, if stored; those in `skip` are left out."""
         keys = {name: key for name, key in self._keys.items() if key and name not in skip}
         found = {name: self._store.recall(SCORES, key) for name, key in keys.items()}
-        return {name: Records(**value) for name, value in found.items() if value is not None}
+        there = {name: Records(**value) for name, value in found.items() if value is not None}
+        self.keys |= {name: keys[name] for name in there}
+        return there
 
     def add(self, records: Records) -> None:
-        """Store the records of a benchmark, if they have a key and every item has a score.
+        """Store the records of a benchmark, by their key if they have one and no gap.
 
-        A gap may be closed by installing something, which no key can know.
+        A gap may be closed by installing something, which no key can know. Such records get a key
+        of their content: a scorecard names it, and no later run takes them for its own.
         """
-        if (key := self._keys[records.benchmark]) and not any(records.gaps):
-            self._store.remember(SCORES, key, asdict(records))
+        key, values = self._keys[records.benchmark], asdict(records)
+        if key is None or any(records.gaps):
+            key = content_key({"records": values})
+        self._store.remember(SCORES, key, values)
+        self.keys[records.benchmark] = key
 
 
 def records_key(

@@ -84,6 +84,10 @@ class Retention:
     baseline: str | None = None
     items: str | None = None
     """A key of the items that both answered."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """`candidate` and `baseline` → the key of its records in the store."""
+    samples: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    """A few answers for people to read, as JSON values of `unicomp.samples.ItemSample`."""
 
     def __repr__(self) -> str:
         if self.value is None:
@@ -97,25 +101,12 @@ class Retention:
 def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Retention:
     """Compute the retention of one benchmark from the records of both checkpoints.
 
-    Items are paired by row. Raises ScoringError if the two do
-    not hold the same items.
+    Items are paired by row; raises the errors of `paired`.
     """
     from unicomp import statistics
     from unicomp.confidence import to_json
 
-    if compressed.items != dense.items:
-        raise ScoringError(
-            f"benchmark {benchmark.name}: the dense and the compressed model did not answer the "
-            "same items"
-        )
-    if any(dense.gaps) or any(compressed.gaps):
-        scored = [a is b is None for a, b in zip(dense.gaps, compressed.gaps, strict=True)]
-        if not any(scored):
-            faults = dict.fromkeys((*dense.faults, *compressed.faults))
-            raise UnmeasuredError(f"benchmark {benchmark.name}: {'; '.join(faults)}")
-        same = compressed is dense
-        dense = dense.only(scored)
-        compressed = dense if same else compressed.only(scored)
+    compressed, dense = paired(benchmark, compressed, dense)
     n = len(dense.items)
     ids = statistics.cluster_ids(dense.clusters)
     now, before = (_score(benchmark, records) for records in (compressed, dense))
@@ -169,6 +160,27 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
         high=100.0 * interval.high,
         evidence={name: to_json(one) for name, one in found.items()},
     )
+
+
+def paired(benchmark: Benchmark, compressed: Records, dense: Records) -> tuple[Records, Records]:
+    """The records of the items that both could be scored on.
+
+    If the two are one, the results are one as well. Raises ScoringError if they do not hold the
+    same items, UnmeasuredError if no item was scored on both sides.
+    """
+    if compressed.items != dense.items:
+        raise ScoringError(
+            f"benchmark {benchmark.name}: the dense and the compressed model did not answer the "
+            "same items"
+        )
+    if any(dense.gaps) or any(compressed.gaps):
+        scored = [a is b is None for a, b in zip(dense.gaps, compressed.gaps, strict=True)]
+        if not any(scored):
+            faults = dict.fromkeys((*dense.faults, *compressed.faults))
+            raise UnmeasuredError(f"benchmark {benchmark.name}: {'; '.join(faults)}")
+        kept = dense.only(scored)
+        return (kept if compressed is dense else compressed.only(scored)), kept
+    return compressed, dense
 
 
 def _score(benchmark: Benchmark, records: Records) -> Statistic:

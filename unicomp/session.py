@@ -26,10 +26,12 @@ from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
 from unicomp.errors import EngineError, NotFiniteError, SpecError, UnicompError, UnmeasuredError
 from unicomp.findings.engines import crosscheck
+from unicomp.item_texts import read_texts
 from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
-from unicomp.retention import Retention, correlations, retention
+from unicomp.retention import Retention, correlations, paired, retention
+from unicomp.samples import samples_of
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
 from unicomp.spec import (
@@ -155,6 +157,7 @@ class Session:
         self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
         self._checkpoints: dict[CheckpointId, Checkpoint | UnicompError] = {}
         self._records: dict[CheckpointId, dict[str, Records | UnicompError]] = {}
+        self._keys: dict[CheckpointId, dict[str, str]] = {}
         self._work: list[Work] = []
         self._gains = Gains(
             measurements={
@@ -195,21 +198,31 @@ class Session:
         self._check_known(subject)
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
+        of_dense = Subject(model=subject.model, method=DENSE)
         compressed = self._measured(subject, benchmark)
-        dense = self._measured(Subject(model=subject.model, method=DENSE), benchmark)
+        dense = self._measured(of_dense, benchmark)
         mode = self._conditions[subject.model.name].instruments.mode
         found = replace(
             retention(benchmark.scored_in(mode), compressed, dense),
             candidate=self.checkpoint(subject).key,
-            baseline=self.checkpoint(Subject(model=subject.model, method=DENSE)).key,
+            baseline=self.checkpoint(of_dense).key,
             items=content_key({"items": sorted(compressed.items)}),
+            records={
+                side: key
+                for side, one in (("candidate", subject), ("baseline", of_dense))
+                if (key := self._keys[one.id].get(benchmark.name))
+            },
         )
         if compressed is dense:
             return found
         own = (benchmark.scored_in(mode), compressed, dense)
         shared = self._shared(subject, own) if found.evidence else {}
         tokens = self._with_tokens(subject, found.divergence, dense.items)
-        return replace(found, shared=shared, divergence=tokens)
+        samples = samples_of(
+            *paired(benchmark, compressed, dense),
+            lambda: read_texts(self._conditions[subject.model.name].store, compressed, dense),
+        )
+        return replace(found, shared=shared, divergence=tokens, samples=samples)
 
     def _shared(
         self, subject: Subject, own: tuple[Benchmark, Records, Records]
@@ -318,7 +331,9 @@ class Session:
             todo = [bench for name, bench in wanted.items() if name not in known]
             if benchmark not in asked[:-1]:
                 self._unpinned.update(self._admit({subject.id: [benchmark]}))
-            known.update(self._measure(subject, todo).records)
+            measured = self._measure(subject, todo)
+            known.update(measured.records)
+            self._keys.setdefault(subject.id, {}).update(measured.keys)
         found = known[benchmark.name]
         if isinstance(found, NotFiniteError) and subject.method.name == DENSE.name:
             raise EngineError(f"the dense model {subject.model}: {found}")  # of no candidate

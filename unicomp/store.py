@@ -7,6 +7,7 @@
       responses/KEY/      identity.json, and one JSON-lines file for each batch of items; next-token
                           distributions on running text as distributions-KEY.npy
       scores/KEY.json     the records of one benchmark, read in responses
+      items/KEY.json      prompts, options and right answers of one benchmark's items, for reports
       measurements/KEY.json    timings, memory and operations of checkpoints
       judgements/KEY.json      verdicts of judges
       similarities/KEY.json    values of similarity servers
@@ -50,6 +51,7 @@ CONVERTED = "converted"
 TRAINING = "training"
 RESPONSES = "responses"
 SCORES = "scores"
+ITEMS = "items"
 CALIBRATIONS = "calibrations"
 FIGURES = "figures"
 MEASUREMENTS = "measurements"

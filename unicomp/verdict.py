@@ -138,6 +138,10 @@ class Row(OfCheckpoint):
     baseline: str | None = None
     items: str | None = None
     """A key of the items of a benchmark."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """See `Retention.records`."""
+    samples: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    """See `Retention.samples`."""
     budget: float | None = None
     """The highest accepted cost of the build, in `unit`; None without a budget."""
     expected_gain: float | None = None

@@ -21,6 +21,7 @@ from unicomp.store import (
     CALIBRATIONS,
     CHECKPOINTS,
     FIGURES,
+    ITEMS,
     MEASUREMENTS,
     RESPONSES,
     SCORES,
@@ -31,7 +32,7 @@ REPOSITORY = Path(__file__).parents[2]
 SUITES = str(REPOSITORY / "suites")
 
 SHARED = (
-    *(CHECKPOINTS, TRAINING, RESPONSES, SCORES, CALIBRATIONS, FIGURES, MEASUREMENTS),
+    *(CHECKPOINTS, TRAINING, RESPONSES, SCORES, ITEMS, CALIBRATIONS, FIGURES, MEASUREMENTS),
     *(ADMISSIONS, JUDGEMENTS, SIMILARITIES, "digests", "logs", "locks"),
 )
 """What the gates of all tests share of a store."""

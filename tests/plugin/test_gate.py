@@ -10,8 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from unicomp.cli import main
 from unicomp.data.sources import shipped_fixtures
+from unicomp.item_records import RecordSource
 from unicomp.report import json as json_report
+from unicomp.scorecard_file import read
 
 FEW = ("--samples=60", "--method=dense", "--method=wanda_50")
 SCHEMA = Path(json_report.__file__).with_name("scorecard.schema.json")
@@ -41,6 +44,26 @@ def test_the_scorecard_follows_its_schema(gate):
     run = gate.run("-m", "knowledge or safety", *FEW, "--floor=performance=50")
     jsonschema.validate(run.card, json.loads(SCHEMA.read_text()))
     assert {row["method"] for row in run.card["scores"]} == {"dense", "wanda_50"}
+
+
+def test_the_answers_behind_a_scorecard_are_in_it_and_can_be_exported(gate, capsys):
+    run = gate.run("-m", "knowledge or safety", *FEW, "--floor=performance=0")
+    rows = [row for row in run.card["scores"] if row["method"] != "dense"]
+    samples = [one for row in rows for one in row["samples"]]
+    assert samples
+    assert all("<|user|>" in one["prompt"] for one in samples)
+    for row in rows:
+        lost = [one["item"] for one in row["samples"] if one["kind"] == "lost"]
+        assert len(lost) == min(row["lost"] or 0, 3)
+        assert set(lost) <= set(row["divergence"]["lost"])
+    card, folder = gate.folder / "scorecard.json", gate.folder / "answers"
+    assert main(["export", str(card), str(folder), "--unicomp-home", str(gate.home)]) == 0
+    assert capsys.readouterr().out.startswith(f"wrote {2 * sum(row['n'] for row in rows)} records")
+    source = RecordSource(folder=folder)
+    for row in read(card).rows:
+        pair = source.behind(row)
+        assert sum(pair.candidate.fields["correct"]) == pytest.approx(row.score * row.n / 100)
+    assert not any(one["candidate"] in run.text for one in samples if len(one["candidate"]) > 30)
 
 
 def test_the_dense_model_keeps_exactly_all_of_itself(gate):

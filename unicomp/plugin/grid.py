@@ -112,7 +112,7 @@ GRID = pytest.StashKey[Grid]()
 
 _PREFIX = "unicomp."
 _FIELDS = {field.name for field in fields(Row)}
-_AS_JSON = ("details", "divergence", "evidence", "figures", "shared")
+_AS_JSON = ("details", "divergence", "evidence", "figures", "records", "samples", "shared")
 """The fields that are tables; the others are plain values."""
 
 

@@ -63,7 +63,7 @@ def _item(one: RenderedItem, responses: Sequence[Any]) -> Item:
                 results[f"{metric},{name}"] = value
     return Item(
         doc=one.doc,
-        prompt=str(one.requests[0].arguments[0]) if text else "",
+        prompt=one.prompt,
         responses=tuple(responses),
         answers=answers,
         results=results,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ScoringError
 from unicomp.instruments import Mode
-from unicomp.prompts.choices import right_options
+from unicomp.prompts.choices import MULTIPLE_CHOICE, right_options
 from unicomp.prompts.loading import load_task
 from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definition
 from unicomp.prompts.thoughts import mentions_thoughts
@@ -47,6 +47,31 @@ class RenderedItem:
     def right_options(self) -> list[int]:
         """Of multiple choice: the right options, from 0; found once for all checkpoints."""
         return right_options(self.task, self.doc)
+
+    @property
+    def prompt(self) -> str:
+        """The text of the first request; empty for a window of tokens."""
+        prompt = self.requests[0].arguments[0]
+        return prompt if isinstance(prompt, str) else ""
+
+    @cached_property
+    def options(self) -> list[str]:
+        """Of multiple choice: the options as text; else empty."""
+        if self.task.OUTPUT_TYPE != MULTIPLE_CHOICE:
+            return []
+        return [str(option) for option in self.task.doc_to_choice(self.doc)]
+
+    @property
+    def right_answer(self) -> str | None:
+        """The right answer as text; None if the task does not give one, or its code fails."""
+        try:
+            if self.options:
+                return " / ".join(self.options[one] for one in self.right_options) or None
+            target = self.task.doc_to_target(self.doc)
+        except Exception:  # a user's code; no score needs this
+            return None
+        texts = target if isinstance(target, list | tuple) else [target]
+        return " / ".join(text.strip() for text in texts if isinstance(text, str)) or None
 
 
 @dataclass

@@ -44,7 +44,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
             {**checkpoint._asdict(), "look": card.looks[checkpoint], "level": level}
             for checkpoint, level in card.levels.items()
         ],
-        "profiles": {model: asdict(profile) for model, profile in card.profiles.items()},
+        "profiles": {model: _finite(asdict(one)) for model, one in card.profiles.items()},
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],

@@ -16,7 +16,8 @@ from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, METRICS, Profile
 from unicomp.methods.identity import installed_version
 from unicomp.policy import Policy, check_name_given
-from unicomp.retention import Retention, correlations, retention
+from unicomp.retention import Retention, correlations, paired, retention
+from unicomp.samples import samples_of
 from unicomp.scorecard import Scorecard, scorecard
 from unicomp.scores import Records, guarded
 from unicomp.spec import DENSE, CheckpointId, ModelKind
@@ -147,6 +148,10 @@ def _retention(
         baseline=evidence.baseline.key,
         items=content_key({"items": sorted(now.items)}),
     )
-    if same or not found.evidence:
+    if same:
         return found
-    return replace(found, shared=correlations(own, both.values()))
+    return replace(
+        found,
+        shared=correlations(own, both.values()) if found.evidence else {},
+        samples=samples_of(*paired(bench, now, before), lambda: evidence.pairs[bench.name].texts),
+    )

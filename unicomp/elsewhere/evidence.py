@@ -82,7 +82,7 @@ class Reader:
         sides = [
             Side(
                 given=path,
-                name=slug(path.stem),
+                name=slug(path.stem) or "model",
                 key=content_key({"file": file_digest(path)}),
                 measured=tables.read_table(path, known, self.lower_is_better),
                 facts={"format": path.suffix[1:], "file": path.name},
@@ -206,7 +206,7 @@ class _Logs:
 
     def _name(self, runs: list[Mapping[str, Any]]) -> str:
         given = str(runs[0].get("model_name") or "") if runs else ""
-        return slug(Path(given).name or self._given.stem)
+        return slug(Path(given).name or self._given.stem) or "model"
 
 
 def _needs_instruments(side: Side) -> bool:

@@ -24,7 +24,12 @@ from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, check_name, nearest
 
-_WORDING = ("output_type", "doc_to_text", "doc_to_choice")
+_WORDING: Mapping[str, str | None] = {
+    "output_type": "generate_until",
+    "doc_to_text": None,
+    "doc_to_choice": None,
+}
+"""The settings that make the wording of a task, with lm-eval's defaults."""
 OF_LM_EVAL = "lm_eval."
 """Prefix of a task that is called like a benchmark of the suites, and is another one."""
 _OF_OPTIONS = ("acc", "acc_norm", "acc_bytes")
@@ -115,7 +120,10 @@ def _recognised(definition: Definition, log: TaskLog) -> Recognised | None:
         return None
     if logged and (
         int(logged.get("repeats") or 1) > 1
-        or any(_differ(settings.get(name), logged.get(name)) for name in _WORDING)
+        or any(
+            _differ(settings.get(name, default), logged.get(name, default))
+            for name, default in _WORDING.items()
+        )
     ):
         return None
     return Recognised(definition, config)

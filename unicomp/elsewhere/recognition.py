@@ -74,14 +74,14 @@ class Suites:
 
     def notes(self, log: TaskLog, found: Sequence[Recognised]) -> Iterator[str]:
         """What a log has otherwise than the suites; a line each."""
-        task = log.task
+        task, names = log.task, ", ".join(one.benchmark.name for one in found)
         if not found and task in self.names:
             yield (
                 f"{task}: lm-eval's task has another wording than the suites' {task}, so it is "
                 f"judged on its own, as {OF_LM_EVAL}{task}"
             )
         if found and log.results is None:
-            yield f"{task}: without its results_DATE.json its settings cannot be compared"
+            yield f"{names}: without results_DATE.json the settings cannot be compared"
         if not found or log.results is None:
             return
         definition = found[0].definition
@@ -98,7 +98,7 @@ class Suites:
         }
         for what, (here, there) in pairs.items():
             if here is not None and there is not None and here != there:
-                yield f"{task}: {what}: {here}, in the suites {there}"
+                yield f"{names}: {what}: {here}, in the suites {there}"
 
 
 def _has_embedded_rows(log: TaskLog) -> bool:

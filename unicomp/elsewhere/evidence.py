@@ -107,7 +107,8 @@ class Reader:
         (first, notes), (second, more) = (folders.find_logs(path) for path in (baseline, candidate))
         pairs = folders.paired_logs(first, second)
         suites = Suites(self.benchmarks(), self._instruments.mode, self._instruments.reading)
-        found = {log.path: suites.recognise(log) for log, _ in pairs}
+        logs = [log for log, _ in pairs]
+        found = dict(zip((log.path for log in logs), suites.recognise(logs), strict=True))
         self._check_chosen(pairs, found)
         lines = [*notes, *more]
         for log, _ in pairs:

@@ -68,13 +68,23 @@ class Suites:
             for rows in (HUB, EMBEDDED_ROWS)
         ]
 
-    def recognise(self, log: TaskLog) -> list[Recognised]:
-        """The benchmarks that a log is of; several if they share a task, none if it is unknown."""
-        for definitions in self._sources[::-1] if _has_embedded_rows(log) else self._sources:
-            found = [one for definition in definitions if (one := _recognised(definition, log))]
-            if found:
-                return found
-        return []
+    def recognise(self, logs: Sequence[TaskLog]) -> list[list[Recognised]]:
+        """The benchmarks of each log; several if they share a task, none if it is unknown.
+
+        All are of the embedded world if one of them can be of no other.
+        """
+        real, embedded = (
+            [
+                [one for definition in definitions if (one := _recognised(definition, log))]
+                for log in logs
+            ]
+            for definitions in self._sources
+        )
+        if any(map(_has_embedded_rows, logs)) or any(
+            ours and not theirs for ours, theirs in zip(embedded, real, strict=True)
+        ):
+            real, embedded = embedded, real
+        return [first or second for first, second in zip(real, embedded, strict=True)]
 
     def notes(self, log: TaskLog, found: Sequence[Recognised]) -> Iterator[str]:
         """What a log has otherwise than the suites; a line each."""

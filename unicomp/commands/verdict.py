@@ -76,7 +76,10 @@ def run(options: argparse.Namespace) -> int:
     _check_writable("--scorecard", options.scorecard)
     _check_writable("--report", options.report)
     if options.report is not None:
-        writers.format_of(options.report)
+        try:
+            writers.format_of(options.report)
+        except SpecError as error:
+            raise SpecError(f"--report {error}") from None
 
     def instruments() -> Instruments:
         return make_instruments(settings.instruments, Store(store_home(None, settings)))

@@ -27,10 +27,11 @@ EFFICIENCY = $(SUITES) -m efficiency --benchmark-quiet $(ARGS)
 CARDS = $(VENV)/retention.json $(VENV)/efficiency.json
 
 suite: $(VENV)/installed  ## run the suite on the embedded model: both parts, then one decision
-	@rm -f $(CARDS) $(CARDS:.json=.decision.json); \
+	@rm -f $(CARDS) $(CARDS:.json=.decision.json) $(VENV)/report.html; \
 	$(RETENTION) --scorecard $(VENV)/retention.json; retention=$$?; \
 	$(EFFICIENCY) --scorecard $(VENV)/efficiency.json; efficiency=$$?; \
-	$(VENV)/bin/unicomp decide $(CARDS) --ended $$retention $$efficiency
+	$(VENV)/bin/unicomp decide $(CARDS) --ended $$retention $$efficiency \
+	  --report $(VENV)/report.html
 
 retention: $(VENV)/installed  ## measure retention, in two processes
 	$(RETENTION)

@@ -134,3 +134,31 @@ def test_no_more_is_done_than_there_is_and_no_time_is_negative(events, finished)
 )
 def test_a_duration_has_one_unit(seconds, text):
     assert rough(seconds) == text
+
+
+def test_the_pace_is_that_of_the_current_count_only():
+    share = Share(doing="answering")
+    share.note("m/dense", "easy", 0, 100, now=0.0)
+    assert share.items.pace() is None
+    share.note("m/dense", "easy", 25, 100, now=5.0)
+    assert share.items.pace() == (5.0, 15.0)
+    assert str(share) == "answering, 5 items/s, 15 s left"
+    assert Share.from_json(share.to_json()).items.pace() == (5.0, 15.0)
+    share.note("m/dense", "easy", 100, 100, now=20.0)
+    assert share.items.pace() is None
+    share.note("m/dense", "hard", 0, 50, now=20.0)
+    share.note("m/dense", "hard", 5, 50, now=21.0)
+    share.finish("m/dense", now=21.0)
+    assert str(share) == "answering"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (Share(), "idle"),
+        (Share(doing="loading"), "loading"),
+        (Share(doing="loading", waiting="waiting for process 7"), "waiting for process 7"),
+    ],
+)
+def test_a_share_says_what_its_process_does(share, text):
+    assert str(share) == text

@@ -51,6 +51,7 @@ ORDER = (
     "decision",
     "churn",
     "planning",
+    "preset",
     "settings",
     "looks",
     "scorecard",

@@ -17,13 +17,19 @@ from unicomp.engines import EngineSettings
 from unicomp.errors import StoreError
 from unicomp.findings import findings_of
 from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
+from unicomp.findings.claims import Claim
 from unicomp.findings.costs import CompressionCost
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias
 from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.engines import CrossCheck
 from unicomp.findings.outlook import Outlook
-from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
+from unicomp.findings.perplexity import (
+    OverallPerplexity,
+    RetainedPerplexity,
+    overall_perplexity,
+    retained_perplexity,
+)
 from unicomp.framework import EMBEDDED_PROFILE, METRICS
 from unicomp.looks import PolicyChange
 from unicomp.plugin import environment
@@ -155,9 +161,10 @@ def read(card, work=()):
     return found
 
 
-def lines_of(card, work=(), width=80, *, color=False):
+def lines_of(card, work=(), width=80, *, color=False, everything=True):
     card = replace(card, work=tuple(work))
-    return render(card, findings_of(card), width=width, color=color)
+    found = findings_of(card)
+    return render(card, found, width=width, color=color, everything=everything)
 
 
 # -- JSON -----------------------------------------------------------------------------------------
@@ -185,6 +192,8 @@ def test_the_schema_is_a_schema_of_this_version():
         (DivergenceFigure, SCHEMA["properties"]["divergence"]["items"]),
         (Flips, SCHEMA["properties"]["flips"]["items"]),
         (SilentChange, SCHEMA["properties"]["silent_changes"]["items"]),
+        (OverallPerplexity, SCHEMA["properties"]["overall_perplexity"]["items"]),
+        (Claim, SCHEMA["properties"]["claims"]["items"]),
         (Outlook, SCHEMA["properties"]["undecided"]["items"]),
         (PolicyChange, SCHEMA["properties"]["policy_changes"]["items"]),
         (Bound, SCHEMA["properties"]["bound"]),
@@ -367,7 +376,14 @@ def test_costs_are_of_each_checkpoint_once_and_keep_their_kinds_apart():
 
 
 def test_six_metrics_and_seven_methods_fit_80_columns():
-    sentences = ("Knowledge bias", "Performance/reliability", "Decided by", "Chance to")  # wrap
+    sentences = (
+        "Knowledge bias",
+        "The paper",
+        "Sub-score",
+        "Performance/reliability",
+        "Decided by",
+        "Chance to",
+    )  # they wrap
     lines = [line for line in lines_of(full_card()) if not line.startswith(sentences)]
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
@@ -567,9 +583,10 @@ def test_with_several_each_checkpoint_is_told_by_its_calibration():
 def test_the_gains_of_a_calibration_name_their_control():
     card = calibration_card(("generic", 90.0), ("reasoning", 70.0))
     lines = lines_of(card, width=200)
-    start = lines.index("Calibration reasoning instead of generic, points of retention:")
+    what = "points of retention, and % of the control's"
+    start = lines.index(f"Calibration reasoning instead of generic, {what}:")
     assert lines[start + 1].split() == ["method", "knowledge", "reasoning"]
-    assert lines[start + 3].split() == ["wanda_50", "-20.0", "-20.0"]
+    assert lines[start + 3].split() == ["wanda_50", "-20.0", "-22%", "-20.0", "-22%"]
     assert lines[start + 4].split() == ["-22.8…-17.2"] * 2
     found = read(card)["calibration_effects"]
     assert [(one["method"], one["metric"], one["control"]) for one in found] == [
@@ -673,6 +690,19 @@ def test_retained_perplexity_is_not_the_mean_of_ratios():
     assert [one.value for one in retained_perplexity(card)] == [pytest.approx(100 * 16 / 22)]
 
 
+def test_the_overall_perplexity_is_the_mean_over_all_models():
+    card = perplexity_card(
+        {
+            "llama": {"wanda_50": (6.0, 12.0)},
+            "qwen": {"wanda_50": (10.0, 10.0)},
+            "thinker": {"wanda_50": (10.0, 40.0)},
+        }
+    )
+    (found,) = overall_perplexity(card)
+    assert found.models == ("llama", "qwen", "thinker")
+    assert found.value == pytest.approx((50 + 100 + 25) / 3)
+
+
 def test_kinds_with_one_model_are_shown_too():
     card = perplexity_card(
         {
@@ -685,6 +715,8 @@ def test_kinds_with_one_model_are_shown_too():
     assert lines == [
         "retained perplexity, normal models (llama, qwen): awq_w4a16 100.0, wanda_50 80.0",
         "retained perplexity, reasoning models (thinker): wanda_50 10.0",
+        "retained perplexity, overall (llama, qwen): awq_w4a16 100.0",
+        "retained perplexity, overall (llama, qwen, thinker): wanda_50 56.1",
     ]
 
 

@@ -7,7 +7,9 @@ unicomp floors SCORECARD.json         floors that a scorecard supports, for unic
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
 unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
+unicomp report SCORECARD.json ..      a report for people, or a model card
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
+unicomp tables SCORECARD.json .. -o DIR   the paper's tables and figures
 unicomp verdict BASELINE CANDIDATE    verdicts on logs of lm-eval, or on tables of items
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
@@ -27,14 +29,16 @@ from unicomp.commands import (
     floors,
     mirror,
     plan,
+    report,
     score,
+    tables,
     verdict,
     verify,
 )
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, export, floors, mirror, plan, score, verdict, verify)
+COMMANDS = (cache, decide, export, floors, mirror, plan, report, score, tables, verdict, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

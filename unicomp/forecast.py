@@ -37,6 +37,8 @@ class Counted:
     """All items or rounds of what was begun."""
     speeds: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Benchmark or load → the items or rounds that were done here, and the seconds they took."""
+    current: list[str] = field(default_factory=list)
+    """Checkpoint and benchmark or load that is being counted; empty if none is."""
     _last: tuple[str, str, float, float] = ("", "", 0.0, 0.0)
     """The last report: checkpoint, benchmark or load, items or rounds, moment."""
 
@@ -50,7 +52,22 @@ class Counted:
             before = self.speeds.get(name, (0.0, 0.0))
             self.speeds[name] = (before[0] + done - self._last[2], before[1] + seconds)
         self._last = (checkpoint, name, done, now)
+        self.current = [checkpoint, name] if done < total else []
         return seconds
+
+    def pace(self) -> tuple[float, float] | None:
+        """What is done in a second of the current count, and the seconds left for it.
+
+        None if nothing is being counted, or nothing of it was done here yet.
+        """
+        if not self.current:
+            return None
+        checkpoint, name = self.current
+        count, seconds = self.speeds.get(name, (0.0, 0.0))
+        if count <= 0 or seconds <= 0:
+            return None
+        left = self.asked[checkpoint][name] - self.done[checkpoint][name]
+        return count / seconds, left * seconds / count
 
 
 @dataclass(kw_only=True)
@@ -82,12 +99,22 @@ class Share:
 
     def finish(self, checkpoint: str, now: float) -> None:
         """Note that a checkpoint has answered everything."""
+        self.items.current = []
         if checkpoint in self.finished:
             return
         self.finished.append(checkpoint)
         if self._mark is not None:
             self.besides += max(now - self._mark - self._answering, 0.0)
         self._mark, self._answering = now, 0.0
+
+    def __str__(self) -> str:
+        """What the process waits for or is doing, how fast, and the time left for that."""
+        if self.waiting or not self.doing:
+            return self.waiting or "idle"
+        for counted, unit in ((self.items, "items"), (self.rounds, "rounds")):
+            if (pace := counted.pace()) is not None:
+                return f"{self.doing}, {pace[0]:.3g} {unit}/s, {rough(pace[1])} left"
+        return self.doing
 
     def to_json(self) -> str:
         """What the reporting process needs."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
+from unicomp.framework import READINGS
 from unicomp.prompts.comparison import differences
 from unicomp.scores import Records, score_of
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
@@ -185,6 +186,16 @@ def paired(benchmark: Benchmark, compressed: Records, dense: Records) -> tuple[R
 
 def _score(benchmark: Benchmark, records: Records) -> Statistic:
     return lambda weights: score_of(benchmark, records, weights)
+
+
+def read_as(benchmark: Benchmark, reading: str) -> Benchmark:
+    """The benchmark as it enters its metric in a reading of the framework.
+
+    A score that the reading does not turn counts as it is: more is better.
+    """
+    if benchmark.name in READINGS["oriented"] - READINGS[reading]:
+        return replace(benchmark, higher_is_better=True)
+    return benchmark
 
 
 def _oriented(benchmark: Benchmark, score: T) -> T:

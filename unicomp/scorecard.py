@@ -29,9 +29,10 @@ class Work(OfCheckpoint):
     seconds: float = 0.0
     items: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """For a build, cached or not: its known costs, from the checkpoint's facts, and
-    `judged_against`, the model it is compared with if that is not its `base`. For answers of a
-    server: `crosschecks`, how its scores differ from those of the engine in process."""
+    """For a build, cached or not: its known costs, from the checkpoint's facts,
+    `judged_against`, the model it is compared with if that is not its `base`, and `made`: family,
+    settings and calibration. For answers of a server: `crosschecks`, how its scores differ from
+    those of the engine in process."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
@@ -30,7 +31,7 @@ from unicomp.item_texts import read_texts
 from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
-from unicomp.retention import Retention, correlations, paired, retention
+from unicomp.retention import Retention, correlations, paired, read_as, retention
 from unicomp.samples import samples_of
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
@@ -201,9 +202,9 @@ class Session:
         of_dense = Subject(model=subject.model, method=DENSE)
         compressed = self._measured(subject, benchmark)
         dense = self._measured(of_dense, benchmark)
-        mode = self._conditions[subject.model.name].instruments.mode
+        scored = self._scored(subject, benchmark)
         found = replace(
-            retention(benchmark.scored_in(mode), compressed, dense),
+            retention(scored, compressed, dense),
             candidate=self.checkpoint(subject).key,
             baseline=self.checkpoint(of_dense).key,
             items=content_key({"items": sorted(compressed.items)}),
@@ -215,8 +216,7 @@ class Session:
         )
         if compressed is dense:
             return found
-        own = (benchmark.scored_in(mode), compressed, dense)
-        shared = self._shared(subject, own) if found.evidence else {}
+        shared = self._shared(subject, (scored, compressed, dense)) if found.evidence else {}
         tokens = self._with_tokens(subject, found.divergence, dense.items)
         samples = samples_of(
             *paired(benchmark, compressed, dense),
@@ -224,17 +224,21 @@ class Session:
         )
         return replace(found, shared=shared, divergence=tokens, samples=samples)
 
+    def _scored(self, subject: Subject, benchmark: Benchmark) -> Benchmark:
+        """The benchmark in the mode of scoring and the reading of the session."""
+        instruments = self._conditions[subject.model.name].instruments
+        return read_as(benchmark.scored_in(instruments.mode), instruments.reading)
+
     def _shared(
         self, subject: Subject, own: tuple[Benchmark, Records, Records]
     ) -> dict[str, float]:
         """Other benchmark of the metric with the same rows → the correlation of the retentions."""
         of_dense = self._records[Subject(model=subject.model, method=DENSE).id]
-        mode = self._conditions[subject.model.name].instruments.mode
         others = []
         for bench in self._agenda.benchmarks_of(subject.id):
             now, before = self._records[subject.id].get(bench.name), of_dense.get(bench.name)
             if isinstance(now, Records) and isinstance(before, Records):
-                others.append((bench.scored_in(mode), now, before))
+                others.append((self._scored(subject, bench), now, before))
         return correlations(own, others)
 
     def _with_tokens(
@@ -308,7 +312,7 @@ class Session:
                     **subject.id._asdict(),
                     cached=not checkpoint.fresh,
                     seconds=time.monotonic() - start,
-                    facts=_cost_facts(checkpoint),
+                    facts=_cost_facts(checkpoint) | _making(method, calibration),
                 )
             )
         return checkpoint
@@ -418,6 +422,25 @@ def _cost_facts(checkpoint: Checkpoint) -> dict[str, Any]:
     if known.get("base") not in (None, hub_id(checkpoint.model)):
         known["judged_against"] = checkpoint.model.name
     return known
+
+
+def _making(method: Method, calibration: Calibration | None) -> dict[str, Any]:
+    """How a checkpoint was made, as `made`; what was compressed elsewhere has no settings here."""
+    elsewhere = CHECKPOINT in method.parameters
+    made: dict[str, Any] = {
+        "family": method.family,
+        "also": method.also,
+        "settings": {} if elsewhere else dict(method.parameters),
+        "elsewhere": elsewhere,
+    }
+    if calibration is not None and method.calibrated:
+        made["calibration"] = {
+            "name": calibration.name,
+            "digest": calibration.digest,
+            "samples": len(calibration.samples),
+            "tokens": calibration.tokens,
+        }
+    return {"made": made}
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:

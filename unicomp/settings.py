@@ -50,6 +50,7 @@
 
     [scoring]                   # strict (default), or compat: the published rules bit for bit
     mode = "strict"
+    reading = "oriented"        # or paper: two disclosure rates count as published, more is better
 
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
@@ -97,6 +98,7 @@ from unicomp.instruments.assembly import (
 )
 from unicomp.policy import Policy, parse_budget, parse_floor
 from unicomp.policy_entry import Entry, parse_entry
+from unicomp.preset import available
 from unicomp.spec import nearest
 
 FILE = "unicomp.toml"
@@ -137,6 +139,8 @@ class Settings:
     model, else `hub`."""
     file: Path | None = field(default=None, compare=False)
     """Where they were read; None if there is no file."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a preset set, what of it is not available, and what outranks it, a line each."""
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
@@ -145,7 +149,7 @@ OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "judge": (JudgeSettings, _names(JudgeSettings)),
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
-    "scoring": (InstrumentSettings, ("mode",)),
+    "scoring": (InstrumentSettings, ("mode", "reading")),
     "paths": (Settings, ("home", "dataset_root")),
 }
 """Table whose keys are fixed → the dataclass that describes them, and the keys."""
@@ -165,21 +169,37 @@ def has_settings(folder: Path) -> bool:
     return os.path.lexists(folder / FILE)
 
 
-def load_settings(root: Path) -> Settings:
-    """Read `unicomp.toml` in the folder `root`; no file gives the defaults. Raises SpecError."""
-    if not has_settings(root):
-        return Settings()
+def load_settings(root: Path, preset: str | None = None) -> Settings:
+    """Read `unicomp.toml` in the folder `root`; no file gives the defaults. Raises SpecError.
+
+    `preset` names the settings that apply where the file has none; see `unicomp.preset`.
+    """
     path = root / FILE
+    table = _tables(path) if has_settings(root) else {}
+    chosen = None
+    if preset is not None:
+        named = _table(table, "engine").get("vllm")
+        vllm = str(_path(root, "engine.vllm", str(named))) if named else ""
+        chosen = available(preset, table, vllm)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        found = _parse(chosen.beneath(table) if chosen else table, root)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    notes: tuple[str, ...] = ()
+    if chosen is not None:
+        outranked = [f"{one} in {FILE} outranks it" for one in chosen.outranked(table)]
+        notes = (*chosen.lines(), *(f"UniComp preset {preset}: {line}" for line in outranked))
+    return replace(found, file=path if has_settings(root) else None, notes=notes)
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    """The tables of a file. Raises SpecError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not valid TOML: {error}") from None
-    try:
-        return replace(_parse(table, root), file=path)
-    except SpecError as error:
-        raise SpecError(f"{path}: {error}") from None
 
 
 def store_home(option: str | Path | None, settings: Settings) -> Path:

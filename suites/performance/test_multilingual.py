@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unicomp import Benchmark, BiasedAnswer, BiasScore, Mean, TaskMetric
+from unicomp import Among, Benchmark, BiasedAnswer, BiasScore, Mean, TaskMetric
 
 here = Path(__file__).parent
 
@@ -16,8 +16,8 @@ HIGH = ("ar", "de", "en", "fr", "hi", "it", "ja", "pt", "es", "zh")
 LOW = ("bn", "id", "ko", "sw", "yo")
 
 
-def languages(name: str, configs: tuple[str, ...]) -> Benchmark:
-    """Each language has the same weight.
+def languages(name: str, configs: tuple[str, ...], *, each: bool = False) -> Benchmark:
+    """Each language has the same weight; with `each`, its own score is reported, too.
 
     The most likely of four letters:
 
@@ -39,10 +39,14 @@ def languages(name: str, configs: tuple[str, ...]) -> Benchmark:
         scorer=TaskMetric("acc,none", keep=("config",)),
         aggregate=Mean("correct", by="config"),
         chance=25.0,
+        details={
+            f"language_{one}": Among("config", one, Mean("correct"))
+            for one in (configs if each else ())
+        },
     )
 
 
-global_mmlu_lite = languages("global_mmlu_lite", HIGH + LOW)
+global_mmlu_lite = languages("global_mmlu_lite", HIGH + LOW, each=True)
 # reported, but not part of the metric: their items are in the whole set
 global_mmlu_lite_high = languages("global_mmlu_lite_high", HIGH)
 global_mmlu_lite_low = languages("global_mmlu_lite_low", LOW)

@@ -4,7 +4,6 @@ import pytest
 
 from tests.test_report import card_of, row
 from unicomp.findings import findings_of
-from unicomp.plugin.grid import properties_of, rows_of
 from unicomp.report import divergence
 
 CHANGED = {"changed": [9.0, 7.0, 11.0]}
@@ -59,8 +58,3 @@ def test_flips_and_figures_are_listed_for_each_row():
     assert (flips.lost, flips.gained) == (["0" * 12], ["f" * 12, "a" * 12])
     (figure,) = found.divergence
     assert (figure.figure, figure.unit, figure.value, figure.low) == ("changed", "%", 9.0, 7.0)
-
-
-def test_a_divergence_crosses_to_the_reporting_process():
-    one = diverging()
-    assert rows_of(properties_of(one)) == [one]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from unicomp.findings.efficiency import efficiency_metrics
 from unicomp.framework import EFFICIENCY, EMBEDDED_PROFILE
 from unicomp.policy import Policy
 from unicomp.rawscores import read_raw_scores
-from unicomp.scorecard import scorecard
+from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.verdict import Row
 
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
@@ -70,6 +71,34 @@ def test_the_papers_measurements_give_its_efficiency_metrics():
     for row in published:
         value = found[row["method"], row["score"]].value
         assert value == pytest.approx(float(row["value"]), abs=0.15), row
+
+
+def test_a_published_cost_is_compared_with_measured_ones_and_marked():
+    student = "llama_3_1_minitron_4b_width"
+    published = {"hours": 120, "gpus": 256, "gpu_memory_gb": 20480, "basis": "a paper"}
+    measured = {
+        "wanda_50": {"compression_time": 41.0, "compression_memory": 16e9},
+        "gptq_w4a16": {"compression_time": 600.0, "compression_memory": 16e9},
+    }
+    work = Work(
+        stage="build", model="m", method=student, cached=True, facts={"published": published}
+    )
+    card = replace(scorecard(rows_of(measured), {"m": EMBEDDED_PROFILE}, Policy()), work=(work,))
+    found = {row.method: row for row in efficiency_metrics(card)}
+    assert found[student].value == pytest.approx(0.03, abs=0.005)  # as the paper published it
+    assert {name: row.published for name, row in found.items()} == {
+        "wanda_50": False,
+        "gptq_w4a16": False,
+        student: True,
+    }
+    assert found["wanda_50"].compared_with == (*measured, student)
+
+
+def test_a_published_cost_alone_is_compared_with_nothing():
+    published = {"hours": 120, "gpu_memory_gb": 20480, "basis": "a paper"}
+    work = Work(stage="build", model="m", method="s", cached=True, facts={"published": published})
+    row = Row(model="m", method="s", calibration="none", benchmark="gsm8k")
+    assert efficiency_metrics(Scorecard(rows=(row,), metrics=(), work=(work,))) == []
 
 
 def test_the_best_has_100_and_the_others_are_named_with_it():

@@ -4,7 +4,6 @@ import jsonschema
 
 from tests.test_report import SCHEMA, card_of, row
 from unicomp.findings import findings_of
-from unicomp.plugin.grid import properties_of, rows_of
 from unicomp.report import prompts
 from unicomp.report.json import tables
 from unicomp.report.terminal import render
@@ -34,7 +33,3 @@ def test_they_are_in_the_scorecard_and_at_the_terminal():
     assert found["prompt_differences"][0]["differ"] == 3
     text = "\n".join(render(card, findings_of(card), width=100, color=False))
     assert "3 of 40 prompts differ" in text
-
-
-def test_they_cross_to_the_reporting_process():
-    assert rows_of(properties_of(SOME)) == [SOME]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import jsonschema
@@ -98,15 +97,6 @@ def test_more_samples_ask_only_the_difference(new_gate, tmp_path):
         30,
         0,
     ]
-
-
-def test_rows_reach_junit_xml_as_plain_properties(gate):
-    gate.run("-m", "knowledge", *FEW, "--junit-xml=junit.xml")
-    cases = ElementTree.parse(gate.folder / "junit.xml").iter("testcase")
-    properties = [{p.get("name"): p.get("value") for p in case.iter("property")} for case in cases]
-    compressed = next(p for p in properties if p["unicomp.method"] == "wanda_50")
-    assert compressed["unicomp.benchmark"] == "arc_easy"
-    assert float(compressed["unicomp.low"]) <= float(compressed["unicomp.high"])
 
 
 def test_an_allowed_gap_opens_the_gate_and_is_printed(gate):

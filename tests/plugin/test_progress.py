@@ -15,7 +15,7 @@ import pytest
 from unicomp.forecast import Expected, Share
 from unicomp.machine.waiting import holder_of
 from unicomp.plugin import progress
-from unicomp.plugin.progress import FIRST, MOST, Display, Reporter, Timetable
+from unicomp.plugin.progress import FIRST, MINUTE, MOST, Display, Reporter, Timetable
 from unicomp.spec import CheckpointId
 
 DENSE = CheckpointId("m", "dense", "none")
@@ -42,6 +42,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def written(monkeypatch, tmp_path, clock):
     """A reporter whose error stream is a file, and the lines in it."""
+    monkeypatch.delenv("CI", raising=False)
     with (tmp_path / "log").open("w") as stream:
         monkeypatch.setattr(progress.os, "dup", lambda _: os.open(stream.name, os.O_WRONLY))
         monkeypatch.setattr(progress, "_age", lambda: 0.0)
@@ -135,7 +136,64 @@ def test_the_workers_shares_reach_the_controller_at_once_when_they_wait(written,
     share.waiting = "waiting for process 7"
     worker(share)
     written.reporter(Share())
-    assert written.lines() == ["[unicomp, after 0 s] waiting for process 7"]
+    assert written.lines() == ["[unicomp, after 0 s] gw0: waiting for process 7"]
+
+
+def answering(name, done, clock):
+    """A worker that has answered `done` of 100 items in 10 seconds."""
+    share = Share(doing=f"m/{name}: answering easy, {done} of 100 items")
+    share.note(f"m/{name}", "easy", 0, 100, clock.now - 10)
+    share.note(f"m/{name}", "easy", done, 100, clock.now)
+    return share
+
+
+@pytest.fixture
+def two_workers(written, tmp_path, clock):
+    """A reporter with the shares of two workers, of which one builds."""
+    node = SimpleNamespace(workerinput={"unicomp_folder": str(tmp_path)})
+    written.reporter.pytest_configure_node(node)
+    written.reporter.expect(Expected(items={"m/a": {"easy": 100}, "m/b": {"easy": 100}}, tests=2))
+    for name, share in (("gw0", answering("a", 40, clock)), ("gw10", Share(doing="building m/b"))):
+        (tmp_path / f"share-{name}.json").write_text(share.to_json())
+    return written
+
+
+def test_a_line_has_each_worker_with_its_speed_and_the_time_left(two_workers, clock):
+    clock.now += FIRST
+    two_workers.reporter(Share())
+    (line,) = two_workers.lines()
+    assert "gw0: m/a: answering easy, 40 of 100 items, 4 items/s, 15 s left; gw10: build" in line
+    assert "40 of 200 items of the run" in line
+
+
+def test_a_terminal_has_a_line_for_each_worker(two_workers, monkeypatch):
+    shown = []
+    monkeypatch.setattr(two_workers.reporter, "_watched", True)
+    monkeypatch.setattr(two_workers.reporter._line, "show", shown.append)
+    two_workers.reporter(Share())
+    run, first, second = shown[-1].splitlines()
+    assert run.startswith("40 of 200 items of the run")
+    assert first == "gw0: m/a: answering easy, 40 of 100 items, 4 items/s, 15 s left"
+    assert second == "gw10: building m/b"
+
+
+def test_under_ci_there_is_a_line_a_minute(clock):
+    timetable, moments = Timetable(clock.now, each=MINUTE), []
+    for second in range(600):
+        clock.now += 1
+        if timetable.is_due([f"wait {second}"], known=second > 20):
+            moments.append(timetable.age)
+    assert moments[0] == FIRST
+    assert [after - before for before, after in pairwise(moments)] == [MINUTE] * 9
+
+
+def test_ci_is_known_by_its_environment(monkeypatch):
+    monkeypatch.setattr(progress, "_age", lambda: 0.0)
+    for value, each in (("true", MINUTE), ("", None)):
+        monkeypatch.setenv("CI", value)
+        reporter = Reporter()
+        assert reporter._timetable._each == each
+        reporter.close()
 
 
 def wait_until(condition, seconds=30):

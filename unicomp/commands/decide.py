@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
 from unicomp.decision import STATUS
 from unicomp.errors import SpecError
-from unicomp.joint import joint_decision, read_part
+from unicomp.findings import findings_of
+from unicomp.joint import UNSEEN_FAILURE, JointDecision, joint_decision, merged, read_part
 from unicomp.report import joint as joint_report
+from unicomp.report import writers
 
 
 def add(commands: Commands) -> None:
@@ -20,11 +23,15 @@ def add(commands: Commands) -> None:
     )
     ended = "the exit statuses of the runs that wrote them, in the same order"
     parser.add_argument("--ended", metavar="STATUS", type=int, nargs="+", help=ended)
+    file = f"write a report of all parts there; its name ends in {' or '.join(writers.SUFFIXES)}"
+    parser.add_argument("--report", metavar="FILE", type=arguments.path, help=file)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit status is that of a test run with this decision."""
+    if options.report is not None:
+        writers.format_of(options.report)
     ended = options.ended or [0] * len(options.scorecards)
     if len(ended) != len(options.scorecards):
         raise SpecError(
@@ -43,4 +50,17 @@ def run(options: argparse.Namespace) -> int:
     )
     for line in joint_report.lines(found):
         print(line)
+    if options.report is not None:
+        _report(found, options.report)
     return STATUS[found.decision]
+
+
+def _report(found: JointDecision, path: Path) -> None:
+    """Write the report of all parts, and say where it is."""
+    card = merged([part.card for part in found.parts])
+    if card.decision != found.decision:  # it would say that the gate is another
+        print(f"no report: there was {UNSEEN_FAILURE}")
+        return
+    text = writers.text_of(card, findings_of(card), writers.format_of(path))
+    writers.write(text, path)
+    print(f"report: {path}")

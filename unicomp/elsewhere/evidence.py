@@ -25,6 +25,7 @@ from unicomp.elsewhere.recognition import (
 from unicomp.elsewhere.samples import LoggedItem
 from unicomp.errors import SpecError
 from unicomp.instruments import Instruments
+from unicomp.retention import read_as
 from unicomp.spec import Benchmark, nearest
 from unicomp.store import content_key, file_digest
 
@@ -43,6 +44,8 @@ class Evidence:
     """What the user should know of the files, a line each."""
     embedded: bool = False
     """Whether the items are rows of the embedded world."""
+    reading: str = "oriented"
+    """How the components of reliability enter their metrics."""
     instruments: Mapping[str, Any] = field(default_factory=dict)
     """What read the generated answers; empty if nothing was needed."""
 
@@ -78,7 +81,8 @@ class Reader:
     def _of_tables(self, baseline: Path, candidate: Path) -> Evidence:
         if self.chosen:
             raise SpecError("--metric chooses among the metrics of a log: a table has one value")
-        known = {bench.name: bench for bench in self.benchmarks()}
+        reading = self._instruments.reading
+        known = {bench.name: read_as(bench, reading) for bench in self.benchmarks()}
         sides = [
             Side(
                 given=path,
@@ -94,6 +98,7 @@ class Reader:
             candidate=sides[1],
             pairs={name: tables.with_keys(pair) for name, pair in paired(*sides).items()},
             notes=_alike(*sides),
+            reading=reading,
         )
 
     def _of_logs(self, baseline: Path, candidate: Path) -> Evidence:
@@ -101,7 +106,7 @@ class Reader:
             raise SpecError("--lower-is-better is for tables: a log of lm-eval says it itself")
         (first, notes), (second, more) = (folders.find_logs(path) for path in (baseline, candidate))
         pairs = folders.paired_logs(first, second)
-        suites = Suites(self.benchmarks(), self._instruments.mode)
+        suites = Suites(self.benchmarks(), self._instruments.mode, self._instruments.reading)
         logs = [log for log, _ in pairs]
         found = dict(zip((log.path for log in logs), suites.recognise(logs), strict=True))
         self._check_chosen(pairs, found)
@@ -120,6 +125,7 @@ class Reader:
             pairs=paired(*measured),
             notes=tuple(dict.fromkeys(lines)),
             embedded=embedded,
+            reading=self._instruments.reading,
             instruments=self._instruments.identity if _needs_instruments(measured[0]) else {},
         )
 

@@ -33,9 +33,11 @@ def judge(
     profile: Profile,
     policy: Policy,
     kind: ModelKind = "normal",
+    command: str = "",
 ) -> Scorecard:
     """Judge a candidate by its evidence; `model` names the baseline, `method` the candidate.
 
+    `command` repeats it.
     A metric is judged if all of its benchmarks were given. The others of a metric are judged each
     for itself, and a note says so. Raises SpecError for a floor of what was not given.
     """
@@ -48,13 +50,14 @@ def judge(
         *_rows(candidate, evidence, policy, whole),
     ]
     environment = {
+        "command": [command] if command else [],
         "packages": {name: installed_version(name) for name in ("unicomp", "numpy", "scipy")},
         "python": platform.python_version(),
         "machine": {},
         "models": {model: {"source": evidence.baseline.name, "revision": None, "kind": kind}},
         "samples": None,
         "there": {},
-        "reading": "oriented",
+        "reading": evidence.reading,
         "unpinned": [],
         "notes": [*notes, *evidence.notes],
         "instruments": dict(evidence.instruments),

@@ -20,6 +20,7 @@ from unicomp.errors import SpecError
 from unicomp.instruments import Mode
 from unicomp.prompts.choices import MULTIPLE_CHOICE
 from unicomp.prompts.tasks import Definition
+from unicomp.retention import read_as
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, check_name, nearest
@@ -56,11 +57,14 @@ class Recognised:
 class Suites:
     """The benchmarks of the suites, as tasks of lm-eval."""
 
-    def __init__(self, benchmarks: Iterable[Benchmark], mode: Mode) -> None:
+    def __init__(self, benchmarks: Iterable[Benchmark], mode: Mode, reading: str) -> None:
         known = {bench.name: bench for bench in benchmarks}
         self.names = set(known)
         self._sources = [
-            [Definition(bench.scored_in(mode), Source(rows), mode) for bench in known.values()]
+            [
+                Definition(read_as(bench.scored_in(mode), reading), Source(rows), mode)
+                for bench in known.values()
+            ]
             for rows in (HUB, EMBEDDED_ROWS)
         ]
 

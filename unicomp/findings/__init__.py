@@ -10,6 +10,7 @@ from unicomp.findings.calibrations import (
     calibration_effects,
     seed_spreads,
 )
+from unicomp.findings.claims import Claim, paper_claims
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.divergence import (
@@ -23,9 +24,17 @@ from unicomp.findings.divergence import (
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
+from unicomp.findings.languages import LanguageScore, language_scores
 from unicomp.findings.outlook import Outlook, outlooks
-from unicomp.findings.perplexity import RetainedPerplexity, retained_perplexity
+from unicomp.findings.pareto import TradeOff, trade_offs
+from unicomp.findings.perplexity import (
+    OverallPerplexity,
+    RetainedPerplexity,
+    overall_perplexity,
+    retained_perplexity,
+)
 from unicomp.findings.prompts import PromptDifference, prompt_differences
+from unicomp.findings.sub_scores import RawScore, SubScoreFigure, raw_scores, sub_score_figures
 from unicomp.findings.work import WorkSummary, work_summary
 from unicomp.scorecard import Scorecard
 
@@ -38,8 +47,13 @@ class Findings:
     decoupling: list[Decoupling]
     calibration_effects: list[CalibrationEffect]
     seed_spreads: list[SeedSpread]
+    raw_scores: list[RawScore]
+    sub_scores: list[SubScoreFigure]
+    languages: list[LanguageScore]
     retained_perplexity: list[RetainedPerplexity]
+    overall_perplexity: list[OverallPerplexity]
     efficiency: list[EfficiencyMetric]
+    pareto: list[TradeOff]
     costs: list[CompressionCost]
     formats: list[CheckpointFormat]
     crosschecks: list[CrossCheck]
@@ -48,6 +62,7 @@ class Findings:
     silent_changes: list[SilentChange]
     prompt_differences: list[PromptDifference]
     outlook: list[Outlook]
+    claims: list[Claim]
     work: WorkSummary
 
 
@@ -58,8 +73,13 @@ def findings_of(card: Scorecard) -> Findings:
         decoupling=decoupling(card),
         calibration_effects=calibration_effects(card),
         seed_spreads=seed_spreads(card),
+        raw_scores=raw_scores(card),
+        sub_scores=sub_score_figures(card),
+        languages=language_scores(card),
         retained_perplexity=retained_perplexity(card),
+        overall_perplexity=overall_perplexity(card),
         efficiency=efficiency_metrics(card),
+        pareto=trade_offs(card),
         costs=compression_costs(card),
         formats=checkpoint_formats(card),
         crosschecks=crosschecks(card),
@@ -68,5 +88,6 @@ def findings_of(card: Scorecard) -> Findings:
         silent_changes=silent_changes(card),
         prompt_differences=prompt_differences(card),
         outlook=outlooks(card),
+        claims=paper_claims(card),
         work=work_summary(card),
     )

@@ -35,6 +35,8 @@ class CalibrationEffect:
     low: float
     high: float
     """The 95 % interval. It treats the two as independent, so it is too wide."""
+    relative: float | None = None
+    """The same in percent of the retention with the control; None if the control kept nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ def calibration_effects(card: Scorecard, control: str | None = None) -> list[Cal
             if name not in kept or control not in kept:
                 continue
             effect = difference(kept[name], kept[control])
+            before = kept[control].estimate
             found.append(
                 CalibrationEffect(
                     model=model,
@@ -103,6 +106,7 @@ def calibration_effects(card: Scorecard, control: str | None = None) -> list[Cal
                     points=effect.estimate,
                     low=effect.low,
                     high=effect.high,
+                    relative=100.0 * effect.estimate / before if before > 0 else None,
                 )
             )
     return found

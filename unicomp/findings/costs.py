@@ -35,6 +35,25 @@ class CompressionCost(OfCheckpoint):
     judged_against: str | None = None
     """The model that it was compared with, if that is another one."""
 
+    @property
+    def published_components(self) -> dict[str, float]:
+        """The published wall-clock time in seconds and the memory of all GPUs in bytes, if known.
+
+        The names are those of the components of `compute_cost`.
+        """
+        known = self.published or {}
+        found = {
+            "compression_time": (known.get("hours"), 3600.0),
+            "compression_memory": (known.get("gpu_memory_gb"), 1e9),
+        }
+        return {name: value * unit for name, (value, unit) in found.items() if value}
+
+    @property
+    def seconds(self) -> float | None:
+        """The time of the compression: measured, else published."""
+        measured = (self.measured or {}).get("seconds")
+        return measured if measured else self.published_components.get("compression_time")
+
 
 def compression_costs(card: Scorecard) -> list[CompressionCost]:
     """The cost of each checkpoint that was built or found, once; none if nothing is known."""
@@ -52,5 +71,5 @@ def compression_costs(card: Scorecard) -> list[CompressionCost]:
             judged_against=facts.get("judged_against"),
         )
         for checkpoint, facts in built.items()
-        if facts.keys() - {"format"}
+        if facts.keys() - {"format", "made"}
     ]

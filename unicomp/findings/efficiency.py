@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unicomp.data.calibration import UNSEEN
+from unicomp.findings.costs import compression_costs
 from unicomp.framework import EFFICIENCY, compared
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
@@ -19,6 +20,8 @@ class EfficiencyMetric(OfCheckpoint):
     value: float
     compared_with: tuple[str, ...]
     """All checkpoints in the comparison, this one included: the value depends on them."""
+    published: bool = False
+    """Whether a component is as published by the authors of the checkpoint: not measured."""
 
 
 def efficiency_metrics(card: Scorecard) -> list[EfficiencyMetric]:
@@ -27,7 +30,8 @@ def efficiency_metrics(card: Scorecard) -> list[EfficiencyMetric]:
     Timings enter as ratios to the dense model, which was timed alongside each checkpoint, so that
     other load on the machine cancels out. The dense model is part of each comparison that has it
     as a baseline, whether or not its own tests ran. A checkpoint that lacks a component has no
-    value and is not compared.
+    value and is not compared. The published cost of a checkpoint that others made is compared with
+    measured costs, and marked.
     """
     pairs = [(model, metric) for model in card.models for metric in EFFICIENCY]
     return [found for model, metric in pairs for found in _of(card, model, metric)]
@@ -42,6 +46,9 @@ def _of(card: Scorecard, model: str, metric: str) -> list[EfficiencyMetric]:
                 dense = CheckpointId(model, DENSE.name, UNSEEN)
                 measured.setdefault(dense, {})[row.benchmark] = _relative(100.0, row)
             measured.setdefault(row.checkpoint, {})[row.benchmark] = _component(row)
+    published = _published(card, model) if metric == "compute_cost" and measured else {}
+    stated = {one: has for one, has in published.items() if one not in measured}
+    measured |= stated
     complete = [one for one, has in measured.items() if has.keys() == components.keys()]
     try:
         values = compared(metric, {str(i): measured[one] for i, one in enumerate(complete)})
@@ -50,10 +57,23 @@ def _of(card: Scorecard, model: str, metric: str) -> list[EfficiencyMetric]:
     rivals = tuple(card.name_of(complete[int(number)]) for number in values)
     return [
         EfficiencyMetric(
-            **complete[int(number)]._asdict(), metric=metric, value=value, compared_with=rivals
+            **complete[int(number)]._asdict(),
+            metric=metric,
+            value=value,
+            compared_with=rivals,
+            published=complete[int(number)] in stated,
         )
         for number, value in values.items()
     ]
+
+
+def _published(card: Scorecard, model: str) -> dict[CheckpointId, dict[str, float]]:
+    """Checkpoint → its published costs, in the units of the measured ones."""
+    return {
+        cost.checkpoint: cost.published_components
+        for cost in compression_costs(card)
+        if cost.model == model and cost.published_components
+    }
 
 
 def _component(row: Row) -> float:

@@ -98,6 +98,8 @@ class Instruments:
     similarity: Similarity
     judge: Judge | None = None
     mode: Mode = "strict"
+    reading: str = "oriented"
+    """How scores enter their metrics; the records of the answers are the same in all."""
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from unicomp.errors import SpecError
+from unicomp.framework import READINGS
 from unicomp.instruments import MODES, Instruments, Judge, Mode, RefusalDetector, Similarity
 from unicomp.instruments.endpoint import EndpointSettings
 from unicomp.machine.waiting import Say, silent
@@ -83,9 +84,12 @@ class InstrumentSettings:
     refusals: RefusalSettings = field(default_factory=RefusalSettings)
     mode: Mode = "strict"
     """How answers are read: `strict`, or `compat` for the published rules bit for bit."""
+    reading: str = "oriented"
+    """How scores enter their metrics: `oriented`, or `paper` for the published reading."""
 
     def __post_init__(self) -> None:
         _expect_one_of(MODES, "scoring.mode", self.mode)
+        _expect_one_of(tuple(READINGS), "scoring.reading", self.reading)
         if self.refusals.kind == "judge" and self.judge is None:
             raise SpecError('refusals.kind = "judge" needs the table [judge]')
 
@@ -105,6 +109,7 @@ def make_instruments(
         similarity=_similarity(settings.similarity, store, on_wait),
         judge=judge,
         mode=settings.mode,
+        reading=settings.reading,
     )
 
 

@@ -16,10 +16,11 @@ from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, DIMENSIONS, EFFICIENCY, METRICS, PROFILES
 from unicomp.plugin.admitting import admit_folders
+from unicomp.plugin.carried import note_properties
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
-from unicomp.plugin.grid import GRID, IDENTITY, Grid, properties_of
+from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
@@ -166,8 +167,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         for mark in marks_of(metric if metric in METRICS else None, subject.method):
             item.add_marker(mark)
     if _uses_ours(_definitions(item), *_JUDGING):
-        for row in rows:
-            item.user_properties.extend(properties_of(row))
+        note_properties(item, rows)
 
 
 # -- the tests that run ------------------------------------------------------------------------

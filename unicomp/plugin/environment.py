@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -45,9 +46,16 @@ def describe(
     instruments: Mapping[str, Any] | None = None,
     measuring: Mapping[str, Any] | None = None,
     there: Mapping[str, Mapping[str, int]] | None = None,
+    arguments: Sequence[str] | None = None,
+    reading: str = "oriented",
+    families: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, models, rows and engine as JSON values; no paths of this machine."""
+    """Versions, machine, models, rows and engine as JSON values.
+
+    There are no paths of this machine but those in the `arguments` of the command line.
+    """
     return {
+        "command": [] if arguments is None else [command_line(arguments)],
         "packages": {name: installed_version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "machine": {
@@ -66,12 +74,20 @@ def describe(
         },
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
-        "reading": "oriented",  # every component is oriented; `unicomp score` has the paper's
+        "reading": reading,  # how the components of reliability enter their metrics
+        "families": dict(families or {}),  # method -> its family
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
         "instruments": dict(instruments or {}),  # that read the generated answers
         "measuring": dict(measuring or {}),  # machine and effort of the timings
     }
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command that repeats a run, for a shell; options of the environment stand before it."""
+    options = os.environ.get("PYTEST_ADDOPTS")
+    before = f"PYTEST_ADDOPTS={shlex.quote(options)} " if options else ""
+    return before + shlex.join(["pytest", *arguments])
 
 
 def describe_instruments(

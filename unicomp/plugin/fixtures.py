@@ -20,7 +20,7 @@ from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY
 from unicomp.plugin.options import PLAN
 from unicomp.plugin.progress import DISPLAY
-from unicomp.retention import Retention
+from unicomp.retention import Retention, read_as
 from unicomp.session import Session, Subject
 from unicomp.spec import Benchmark, Method, Model, Probe
 from unicomp.verdict import Desk, ended
@@ -168,14 +168,18 @@ def budget(pytestconfig: pytest.Config, _unicomp_subject: Subject) -> Asked[Prob
 
 @pytest.fixture
 def retention(
-    unicomp_session: Session, _unicomp_subject: Subject, _unicomp_desk: Desk
+    pytestconfig: pytest.Config,
+    unicomp_session: Session,
+    _unicomp_subject: Subject,
+    _unicomp_desk: Desk,
 ) -> Asked[Benchmark, Retention]:
     """Measure the retention of a benchmark, to compare it with a floor."""
+    reading = pytestconfig.stash[PLAN].settings.instruments.reading
     return Asked(
         "retention",
         Benchmark,
         lambda bench: _unicomp_desk.retention(
-            bench, lambda: unicomp_session.retention(_unicomp_subject, bench)
+            read_as(bench, reading), lambda: unicomp_session.retention(_unicomp_subject, bench)
         ),
     )
 

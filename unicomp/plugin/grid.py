@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any, Self
 
@@ -106,37 +106,3 @@ class Grid:
 
 
 GRID = pytest.StashKey[Grid]()
-
-
-# -- rows on reports ----------------------------------------------------------------------------
-
-_PREFIX = "unicomp."
-_FIELDS = {field.name for field in fields(Row)}
-_AS_JSON = ("details", "divergence", "evidence", "figures", "records", "samples", "shared")
-"""The fields that are tables; the others are plain values."""
-
-
-def properties_of(row: Row) -> list[tuple[str, str | int | float | bool]]:
-    """A row as properties of a test: plain values under `unicomp.`, which reach JUnit XML."""
-    tables = {name: getattr(row, name) for name in _AS_JSON}
-    texts = {name: json.dumps(table) if table else None for name, table in tables.items()}
-    values = {**asdict(row), **texts}
-    return [(f"{_PREFIX}{name}", value) for name, value in values.items() if value is not None]
-
-
-def rows_of(properties: Iterable[tuple[str, Any]]) -> list[Row]:
-    """The rows among the properties of a test; each begins with its model."""
-    tables: list[dict[str, Any]] = []
-    for name, value in properties:
-        if not is_of_a_row(name):
-            continue
-        key = name.removeprefix(_PREFIX)
-        if key == "model":
-            tables.append({})
-        tables[-1][key] = json.loads(value) if key in _AS_JSON else value
-    return [Row(**table) for table in tables]
-
-
-def is_of_a_row(name: str) -> bool:
-    """Whether a property of a test belongs to a row."""
-    return name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in _FIELDS

@@ -38,7 +38,9 @@ from unicomp.mirror.survey import check_pinned
 from unicomp.plugin.arguments import Given
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
+from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
+from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.session import Subject
 from unicomp.settings import (
     FILE,
@@ -89,6 +91,8 @@ class Plan:
     """Checkpoint compressed elsewhere → the one model that it is judged against."""
     samples: int | None = None
     scorecard: Path | None = None
+    reports: tuple[Path, ...] = ()
+    """Files for people, each in the format that its name asks for."""
     pick: bool = False
     """Whether one of the compressed checkpoints will be chosen by its results."""
     notes: tuple[str, ...] = ()
@@ -248,6 +252,18 @@ OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "FILE",
         "help": "write the scorecard there, as JSON, and the decision record beside it",
     },
+    "--report": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
+        "repeatable",
+    },
+    "--preset": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": f"settings of one name: {' or '.join(PRESETS)}; what unicomp.toml or an option "
+        "sets outranks it",
+    },
     "--pick": {
         "action": "store_true",
         "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
@@ -340,7 +356,8 @@ def make_plan(config: pytest.Config) -> Plan:
         if option["action"] == "append"
     }
     given = Given(values, [str(one) for one in config.invocation_params.args])
-    settings = load_settings(root)
+    preset = given.one("--preset")
+    settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
     models = dict(zip(named, catalogue.load_models(named, roots), strict=True))
@@ -355,6 +372,9 @@ def make_plan(config: pytest.Config) -> Plan:
     made = (catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots))
     methods = (*made, *(method for method, _ in elsewhere))
     if name := given.one("--engine"):
+        if preset is not None:
+            outranked = f"UniComp preset {preset}: --engine {name} outranks it"
+            settings = replace(settings, notes=(*settings.notes, outranked))
         settings = replace(settings, engine=replace(settings.engine, name=name))
     home = store_home(given.one("--unicomp-home"), settings)
     engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
@@ -368,6 +388,7 @@ def make_plan(config: pytest.Config) -> Plan:
     rows = given.one("--dataset-root") or settings.dataset_root
     lock = load_lock(root)
     lower, upper = map(parse_floor_options, given.in_ranks("--floor"))
+    card = given.one("--scorecard")
     plan = Plan(
         root=root,
         models=tuple(models.values()),
@@ -382,9 +403,10 @@ def make_plan(config: pytest.Config) -> Plan:
         settings=settings,
         home=home,
         samples=_count("--samples", given.one("--samples"), "items"),
-        scorecard=_writable(given.one("--scorecard")),
+        scorecard=_writable("--scorecard", card) if card else None,
+        reports=tuple(map(_report_file, dict.fromkeys(given.all("--report")))),
         pick=config.getoption("--pick"),
-        notes=notes,
+        notes=(*settings.notes, *notes),
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
     )
     seen = any(method.calibrated for method in methods)
@@ -454,16 +476,22 @@ def _count(option: str, text: str | None, what: str) -> int | None:
     return int(text)
 
 
-def _writable(text: str | None) -> Path | None:
-    if text is None:
-        return None
+def _report_file(text: str) -> Path:
+    try:
+        format_of(Path(text))
+    except SpecError as error:
+        raise SpecError(f"--report {error}") from None
+    return _writable("--report", text)
+
+
+def _writable(option: str, text: str) -> Path:
     path = Path(text).absolute()
     if (
         (path.exists() and not path.is_file())
         or not path.parent.is_dir()
         or not os.access(path.parent, os.W_OK)
     ):
-        raise SpecError(f"--scorecard {text} cannot be written: give a file in a folder that can")
+        raise SpecError(f"{option} {text} cannot be written: give a file in a folder that can")
     return path
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -18,17 +18,18 @@ from unicomp.findings import Findings, findings_of
 from unicomp.framework import DIMENSIONS
 from unicomp.looks import look_again
 from unicomp.plugin import environment, hooks
+from unicomp.plugin.carried import Carried, note_properties
 from unicomp.plugin.fixtures import DESK, SESSION
-from unicomp.plugin.grid import GRID, Grid, is_of_a_row, properties_of, rows_of
+from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy
+from unicomp.report import github, markdown, terminal, writers
 from unicomp.report import json as json_report
-from unicomp.report import terminal
+from unicomp.report.summary import WIDTH
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.verdict import Row, failed_with_test, recorded_once
 
-_WORK, _UNPINNED = "unicomp.work", "unicomp.unpinned"
 _UNFINISHED = "its test did not run to the end"
 _UNASKED = "its test ended without measuring it"
 
@@ -43,15 +44,15 @@ def pytest_runtest_makereport(
     if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
         rows.update({name: failed_with_test(row) for name, row in rows.items()})
     if rows:
-        others = [pair for pair in item.user_properties if not is_of_a_row(pair[0])]
-        own = [pair for row in rows.values() for pair in properties_of(row)]
-        item.user_properties[:] = [*others, *own]
+        note_properties(item, rows.values())
     session = item.config.stash.get(SESSION, None)
-    if session is not None and (work := session.take_work()):
-        item.user_properties.append((_WORK, json.dumps([asdict(piece) for piece in work])))
-    if session is not None and (unpinned := session.take_unpinned()):
-        item.user_properties.append((_UNPINNED, json.dumps(unpinned)))
+    carried = Carried(
+        rows=tuple(rows.values()),
+        work=session.take_work() if session is not None else (),
+        unpinned=session.take_unpinned() if session is not None else (),
+    )
     report = yield
+    carried.put_on(report)
     if report.failed and call.when != "teardown" and rows:
         policy = item.config.stash[PLAN].policy
         reasons = [_why_harmless(row, policy) for row in rows.values()]
@@ -80,14 +81,11 @@ class Ledger:
 
     def add(self, report: pytest.TestReport) -> None:
         """Take what a report carries."""
-        for name, value in report.user_properties:
-            if name == _WORK:
-                pieces = [Work(**piece) for piece in json.loads(str(value))]
-                self.work += [piece for piece in pieces if piece not in self.work]
-            if name == _UNPINNED:
-                self.unpinned.update(json.loads(str(value)))
-        if rows := rows_of(report.user_properties):
-            self.rows[report.nodeid] = rows
+        carried = Carried.by(report)
+        self.work += [piece for piece in carried.work if piece not in self.work]
+        self.unpinned.update(carried.unpinned)
+        if carried.rows:
+            self.rows[report.nodeid] = list(carried.rows)
         if report.failed:
             self.reasons[report.nodeid] = _cause(report)
         elif report.passed and report.when == "call":
@@ -146,6 +144,8 @@ class _Reporter:
         self._config = config
         self._result: tuple[Scorecard, Findings] | None = None
         self._problems: list[str] = []
+        self._remarks: list[str] = []
+        """Lines before the scorecard."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._config.stash[LEDGER].add(report)
@@ -167,15 +167,37 @@ class _Reporter:
             for where, name in grid.unmatched
             if name not in found
         ]
-        if plan.scorecard is not None:
-            try:
-                json_report.write(*self._result, plan.scorecard)
-                record.write(plan.scorecard)
-            except StoreError as error:
-                self._problems.append(str(error))
+        self._write(plan)
         self._report(*self._result)
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = STATUS["shut" if self._problems else card.decision]
+
+    def _write(self, plan: Plan) -> None:
+        """Write all files: one that cannot be written is a problem, and the others are written.
+
+        The summary of a job was not asked for, so that its problem does not shut the gate.
+        """
+        assert self._result is not None
+        card, findings = self._result
+        with self._noting(self._problems):
+            if plan.scorecard is not None:
+                json_report.write(card, findings, plan.scorecard)
+                record.write(plan.scorecard)
+        for path in plan.reports:
+            with self._noting(self._problems):
+                writers.write(writers.text_of(card, findings, writers.format_of(path)), path)
+        if github.is_job():
+            self._remarks += github.annotated(card)
+            with self._noting(self._remarks):
+                github.append_summary(markdown.render(card, findings))
+
+    @staticmethod
+    @contextmanager
+    def _noting(lines: list[str]) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            lines.append(str(error))
 
     def _report(self, card: Scorecard, findings: Findings) -> None:
         """Call the formats of the user; one that fails is a problem, which shuts the gate."""
@@ -209,6 +231,9 @@ class _Reporter:
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
+                arguments=[str(one) for one in self._config.invocation_params.args],
+                reading=plan.settings.instruments.reading,
+                families={method.name: method.family for method in plan.methods},
             ),
             ledger.work,
             planned=grid.planned(plan.profile),
@@ -255,11 +280,18 @@ class _Reporter:
         }
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the scorecard."""
+        """Print the scorecard: a short page, or everything with `-v`."""
         writer = terminalreporter._tw
         if self._result is not None:
+            for remark in self._remarks:
+                writer.line(remark)
             writer.line()
-            lines = terminal.render(*self._result, width=writer.fullwidth, color=writer.hasmarkup)
+            lines = terminal.render(
+                *self._result,
+                width=writer.fullwidth if writer._file.isatty() else max(writer.fullwidth, WIDTH),
+                color=writer.hasmarkup,
+                everything=self._config.option.verbose > 0,
+            )
             for line in lines:
                 writer.line(line)
         for problem in self._problems:

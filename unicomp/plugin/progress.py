@@ -1,10 +1,10 @@
 """What a run is doing, how far it is and when it will be done: while it works.
 
 Everything goes through one `Display`: what is being done, what is waited for, and what is counted.
-A terminal has one line that is replaced. Anywhere else, such as in a file or under CI, a line is
-printed after a few seconds, then from time to time, and at once when the run has to wait for
-another process or when its end is first known. With pytest-xdist the workers write their shares
-into files, and the controller reports them together.
+A terminal has one line that is replaced. Anywhere else, such as in a file, a line is printed after
+a few seconds, then from time to time, and at once when the run has to wait for another process or
+when its end is first known; under CI a line a minute. With pytest-xdist the workers write their
+shares into files, and the controller reports them together: at a terminal a line for each worker.
 
 This module is imported before the rest of the plugin, which takes seconds on a slow machine. So it
 imports little.
@@ -33,12 +33,18 @@ if TYPE_CHECKING:
 FIRST, MOST = 5.0, 30.0
 """Seconds from the start of the process to the first line, and at most between two, where there is
 no terminal."""
+MINUTE = 60.0
+"""Seconds between two lines under CI."""
 TICK = 0.3
 """Seconds between two looks at what is being done."""
 FRESH = 60.0
 """The seconds of a process that has run nothing else before; it counts from its start."""
+_SHARE = "share-"
+"""What the file of a worker's share begins with; its name follows."""
 _STARTING = "starting"
 _COLLECTING = "collecting tests"
+_BEFORE = ("", _STARTING, _COLLECTING)
+"""What a process does before the work."""
 
 
 class Display:
@@ -99,9 +105,13 @@ class Display:
 class Timetable:
     """When a line is printed where there is no terminal."""
 
-    def __init__(self, start: float) -> None:
-        """`start` is the moment in `time.monotonic` from which the run counts."""
+    def __init__(self, start: float, *, each: float | None = None) -> None:
+        """`start` is the moment in `time.monotonic` from which the run counts.
+
+        `each` is the seconds between two lines, if nothing else is to count.
+        """
         self._start = start
+        self._each = each
         self._due = FIRST
         self._lines = 0
         self._waits: list[str] = []
@@ -120,10 +130,11 @@ class Timetable:
         new = any(wait not in self._waits for wait in waits)
         self._waits = waits
         changed = known and not self._known and self._lines > 0
-        if self.age < self._due and not new and not changed:
+        at_once = self._each is None and (new or changed)
+        if self.age < self._due and not at_once:
             return False
         self._known = self._known or known
-        self._due = self.age + min(10.0 + 2 * self._lines, MOST)
+        self._due = self.age + (self._each or min(10.0 + 2 * self._lines, MOST))
         self._lines += 1
         return True
 
@@ -133,12 +144,13 @@ class Reporter:
 
     def __init__(self) -> None:
         self._descriptor = os.dup(2)
-        self._watched = os.isatty(self._descriptor) and not os.environ.get("CI")
+        by_ci = bool(os.environ.get("CI"))
+        self._watched = os.isatty(self._descriptor) and not by_ci
         self._folder: Path | None = None
         self._expected: Expected | None = None
         self._collected = 0
         self._ended = 0
-        self._timetable = Timetable(time.monotonic() - _age())
+        self._timetable = Timetable(time.monotonic() - _age(), each=MINUTE if by_ci else None)
         self._line = _Line(self._descriptor)
 
     def expect(self, expected: Expected) -> None:
@@ -147,16 +159,22 @@ class Reporter:
 
     def __call__(self, own: Share) -> None:
         """Show what the processes are doing, if they are doing anything."""
-        shares = [*self._shares(), own]
+        workers = self._shares()
+        shares = [*workers.values(), own]
         waits = list(dict.fromkeys(share.waiting for share in shares if share.waiting))
-        doing = dict.fromkeys(share.doing for share in shares if not share.waiting)
+        busy = [share for share in shares if share.waiting or share.doing]
+        doing = [f"{name}: {share}" for name, share in workers.items()] if busy else []
+        if own in busy:
+            doing.append(own.waiting or own.doing)
         found, seconds = self._forecast(shares)
         if self._watched:  # of collecting, pytest shows a line of its own
-            shown = waits or not doing.keys() <= {"", _STARTING, _COLLECTING}
+            shown = waits or any(share.doing not in _BEFORE for share in busy)
             # a narrow terminal cuts the end off
-            self._line.show("; ".join(filter(None, [*waits, found, *doing])) if shown else "")
+            order = [*doing, found] if waits and not workers else [found, *doing]
+            between = "\n" if workers else "; "
+            self._line.show(between.join(filter(None, order)) if shown else "")
             return
-        text = "; ".join(filter(None, [*waits, *doing, found]))
+        text = "; ".join(filter(None, [*doing, found]))
         if text and self._timetable.is_due(waits, seconds is not None):
             below = "\n" if self._ended else ""  # pytest's line of dots
             line = f"{below}[unicomp, after {rough(self._timetable.age)}] {text}\n"
@@ -186,9 +204,14 @@ class Reporter:
         """Know where the workers write their shares."""
         self._folder = Path(node.workerinput["unicomp_folder"])
 
-    def _shares(self) -> list[Share]:
-        paths = sorted(self._folder.glob("share-*.json")) if self._folder else []
-        return [Share.from_json(path.read_text(encoding="utf-8")) for path in paths]
+    def _shares(self) -> dict[str, Share]:
+        """Worker of pytest-xdist → its share, in the order of their numbers."""
+        paths = self._folder.glob(f"{_SHARE}*.json") if self._folder else ()
+        found = {path.stem.removeprefix(_SHARE): path for path in paths}
+        return {
+            name: Share.from_json(found[name].read_text(encoding="utf-8"))
+            for name in sorted(found, key=lambda name: (len(name), name))
+        }
 
     def _forecast(self, shares: Sequence[Share]) -> tuple[str, float | None]:
         """How far the run is, and the seconds left if they are known.
@@ -309,7 +332,7 @@ def stop(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Write what a worker is doing into a file."""
     if (given := getattr(config, "workerinput", None)) is not None:
-        path = Path(given["unicomp_folder"]) / f"share-{given['workerid']}.json"
+        path = Path(given["unicomp_folder"]) / f"{_SHARE}{given['workerid']}.json"
         config.stash[DISPLAY] = display = Display(_ShareFile(path))
         config.add_cleanup(display.close)
 

@@ -19,7 +19,8 @@ def effects(found: Sequence[CalibrationEffect]) -> Iterator[Text | Table]:
 
     def title(own: Sequence[CalibrationEffect], of: str) -> str:
         one = own[0]
-        return f"Calibration {one.calibration} instead of {one.control}, points of retention{of}:"
+        what = "points of retention, and % of the control's"
+        return f"Calibration {one.calibration} instead of {one.control}, {what}{of}:"
 
     yield from _tables(found, title, lambda method: Text(method), _gain)
     if found:
@@ -77,7 +78,8 @@ def _tables(
 
 def _gain(one: CalibrationEffect) -> Text:
     style = "green" if one.low > 0 else "red" if one.high < 0 else ""
-    cell = Text(f"{one.points:+.1f}", style=style)
+    relative = f" {one.relative:+.0f}%" if one.relative is not None else ""
+    cell = Text(f"{one.points:+.1f}{relative}", style=style)
     return cell.append(f"\n{one.low:+.1f}…{one.high:+.1f}", style="dim")
 
 

@@ -13,27 +13,67 @@ from unicomp.verdict import MetricRow, Row
 
 def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
     """The lines before the decision."""
-    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
-    critical = dict.fromkeys(row.name for row in ends if row.tier == "critical")
-    if critical:
-        yield f"Decided by {', '.join(critical)}{_selected(card)}."
-    else:
-        yield "Nothing decides here: no metric was measured, and no floor is set."
-    others = dict.fromkeys(row.name for row in ends if row.tier == "advisory")
-    if advisory := [name for name in others if name not in critical]:
+    yield decided_by(card)
+    names = _names(card, "critical")
+    if advisory := [name for name in _names(card, "advisory") if name not in names]:
         yield f"Reported only: {', '.join(advisory)}."
-    left_out = dict.fromkeys(
+    yield from left_out(card)
+    yield from _changes(card)
+    for one in findings.outlook:
+        yield f"Undecided: {card.name_of(one.checkpoint)} {one.name}; it would take {one.words}."
+    opening, failing = chances(card)
+    yield from filter(None, (opening, *_few(card), *_looks(card), failing))
+
+
+def decided_by(card: Scorecard) -> str:
+    """The metrics and benchmarks that had to pass."""
+    if critical := _names(card, "critical"):
+        return f"Decided by {', '.join(critical)}{_selected(card)}."
+    return "Nothing decides here: no metric was measured, and no floor is set."
+
+
+def left_out(card: Scorecard) -> Iterator[str]:
+    """A line if benchmarks have left their metric."""
+    found = dict.fromkeys(
         f"{name} ({row.metric} of {row.model}: {why})"
         for row in card.metrics
         for name, why in row.left_out.items()
         if why != "advisory"
     )
-    if left_out:
-        yield f"Left their metric: {', '.join(left_out)}."
+    if found:
+        yield f"Left their metric: {', '.join(found)}."
+
+
+def caveats(card: Scorecard) -> Iterator[str]:
+    """What weakens the stated chances, a line each."""
     yield from _changes(card)
-    for one in findings.outlook:
-        yield f"Undecided: {card.name_of(one.checkpoint)} {one.name}; it would take {one.words}."
-    yield from _bound(card)
+    yield from _few(card)
+    yield from _looks(card)
+
+
+def chances(card: Scorecard) -> tuple[str, str]:
+    """The chance to open wrongly, which is empty if nothing passed, and that to fail wrongly."""
+    found = card.bound
+    opening = ""
+    if found.attained is not None:
+        opening = (
+            f"Chance to open although something critical is below its floor: at most "
+            f"{share(found.opening)}; attained {_attained(found.attained)} by {found.worst}."
+        )
+    return opening, (
+        f"Chance to fail a checkpoint that is at or above all its floors: at most "
+        f"{share(found.shutting)}."
+    )
+
+
+def share(value: float) -> str:
+    """A chance in percent, with two digits."""
+    return f"{100 * value:.2g} %"
+
+
+def _names(card: Scorecard, tier: str) -> list[str]:
+    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
+    return list(dict.fromkeys(row.name for row in ends if row.tier == tier))
 
 
 def _selected(card: Scorecard) -> str:
@@ -55,29 +95,23 @@ def _changes(card: Scorecard) -> Iterator[str]:
         yield f"The policy was changed after answers were seen: {shown}{more}."
 
 
-def _bound(card: Scorecard) -> Iterator[str]:
-    found = card.bound
-    if found.attained is not None:
-        yield (
-            f"Chance to open although something critical is below its floor: at most "
-            f"{100 * found.opening:.2g} %; attained {_percent(found.attained)} by {found.worst}."
-        )
+def _few(card: Scorecard) -> Iterator[str]:
     few = dict.fromkeys(row.metric for row in with_few_clusters(card.metrics))
     if few:
         yield (
             f"With fewer than {FEW_CLUSTERS} clusters: {', '.join(few)}; such limits err in "
-            f"at most {_percent(MEASURED_ERROR)} of simulations."
+            f"at most {share(MEASURED_ERROR)} of simulations."
         )
+
+
+def _looks(card: Scorecard) -> Iterator[str]:
+    found = card.bound
     if not found.holds:
         yield (
-            f"The stated {100 * found.level * found.looks:.2g} % does not hold: this is look "
+            f"The stated {share(found.level * found.looks)} does not hold: this is look "
             f"{found.looks} at the same candidate, each with other items."
         )
-    yield (
-        f"Chance to fail a checkpoint that is at or above all its floors: at most "
-        f"{100 * found.shutting:.2g} %."
-    )
 
 
-def _percent(share: float) -> str:
-    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"
+def _attained(value: float) -> str:
+    return "less than 0.01 %" if value < 1e-4 else share(value)

@@ -97,12 +97,16 @@ def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Tit
     if not rivals:
         return
     table = empty_table(metric.replace("_", " ") for metric in rivals)
-    values = {(one.checkpoint, one.metric): f"{one.value:.1f}" for one in found}
+    values = {(one.checkpoint, one.metric): _value(one) for one in found}
     for checkpoint in dict.fromkeys(one.checkpoint for one in found):
         cells = (values.get((checkpoint, metric), "") for metric in rivals)
         table.add_row(card.name_of(checkpoint), *cells)
     longest = max(rivals.values(), key=len)
     yield Titled(f"Efficiency of {found[0].model}: % of the best among {', '.join(longest)}", table)
+
+
+def _value(one: EfficiencyMetric) -> str:
+    return f"{one.value:.1f} published" if one.published else f"{one.value:.1f}"
 
 
 _OVER = {"fail": "bold red", "undecided": "yellow"}

@@ -3,6 +3,7 @@
 - `scores`: a row for each benchmark of each checkpoint that was measured and compared
 - `probes`: a row for each efficiency measurement
 - `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
+- `pareto`: a row for each checkpoint and axis: its quality against size, memory, speed and cost
 - `missing`: a row for each benchmark without a retention, with the reason
 - `beside`: the benchmarks that belong to no metric
 - the findings, each under its name (`unicomp/findings/`); of these, `divergence` has a row for each
@@ -27,6 +28,9 @@ from typing import Any
 
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
+from unicomp.findings.claims import Claim
+from unicomp.findings.languages import LanguageScore
+from unicomp.findings.sub_scores import RawScore, SubScoreFigure
 from unicomp.scorecard import SCHEMA, Scorecard
 from unicomp.store import write_atomically
 from unicomp.verdict import MetricRow, Row
@@ -49,14 +53,20 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
         "efficiency": [asdict(one) for one in findings.efficiency],
+        "pareto": [asdict(one) for one in findings.pareto],
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
         "undecided": [asdict(one) for one in findings.outlook],
         "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
         "calibration_effects": [asdict(one) for one in findings.calibration_effects],
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],
+        "raw_scores": [_beside_dense(one) for one in findings.raw_scores],
+        "sub_scores": [_beside_dense(one) for one in findings.sub_scores],
+        "languages": [_beside_dense(one) for one in findings.languages],
         "retained_perplexity": [asdict(one) for one in findings.retained_perplexity],
+        "overall_perplexity": [asdict(one) for one in findings.overall_perplexity],
         "decoupling": [asdict(one) for one in findings.decoupling],
+        "claims": [_claim(one) for one in findings.claims],
         "work": [asdict(piece) for piece in card.work],
         "crosschecks": [asdict(one) for one in findings.crosschecks],
         "divergence": [asdict(one) for one in findings.divergence],
@@ -73,9 +83,18 @@ def write(card: Scorecard, findings: Findings, path: Path) -> None:
     """Write the scorecard to a file. Raises StoreError."""
     try:
         text = json.dumps(tables(card, findings), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, text + "\n")
+        # half of a surrogate pair, which an answer may have, is no character: it stays escaped
+        write_atomically(path, memoryview(f"{text}\n".encode(errors="backslashreplace")))
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
+
+
+def _claim(one: Claim) -> dict[str, Any]:
+    return {**asdict(one), "figures": [asdict(figure) for figure in one.figures]}
+
+
+def _beside_dense(one: RawScore | SubScoreFigure | LanguageScore) -> dict[str, Any]:
+    return {**asdict(one), "difference": one.difference}
 
 
 def _plain(row: Row | MetricRow) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The scorecard at the terminal: metrics, findings, gaps, efficiency, costs, the decision."""
+"""The scorecard at the terminal: a short page, or everything.
+
+The short page is in `summary.py`. Everything is metrics with their intervals, findings, gaps,
+efficiency, costs, and what decided.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from unicomp.decision import Decision
 from unicomp.findings import Findings
 from unicomp.findings.decoupling import Decoupling
+from unicomp.findings.languages import PREFIX
 from unicomp.findings.work import Stage
 from unicomp.report import (
     calibrations,
+    claims,
     costs,
     decision,
     divergence,
@@ -25,23 +30,16 @@ from unicomp.report import (
     engines,
     formats,
     prompts,
+    sub_scores,
+    summary,
 )
+from unicomp.report.reasons import gap
+from unicomp.report.styles import DECISIONS, MARKS, STYLES
 from unicomp.report.tables import columns, metric_table, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
-from unicomp.verdict import MetricRow, Row, Verdict
+from unicomp.verdict import MetricRow, Verdict
 
-_STYLES: dict[Verdict, str] = {
-    "pass": "green",
-    "fail": "bold red",
-    "undecided": "yellow",
-    "missing": "red",
-    "unsupported": "magenta",
-    "not_measured": "magenta",
-    "not_comparable": "magenta",
-}
-_DECISIONS: dict[Decision, str] = {"open": "green", "shut": "red", "undecided": "yellow"}
-_MARKS: dict[Verdict, str] = {"pass": "", "fail": " ✗", "undecided": " ?"}
 _UNMEASURED: dict[Verdict, str] = {
     "unsupported": "un-\nsupported",
     "not_measured": "not\nmeasured",
@@ -51,8 +49,13 @@ _MOST_GAPS = 20
 """The number of gaps that are shown; the JSON scorecard has all."""
 
 
-def render(card: Scorecard, findings: Findings, *, width: int, color: bool) -> list[str]:
-    """The scorecard as lines of text, with terminal colours if wanted."""
+def render(
+    card: Scorecard, findings: Findings, *, width: int, color: bool, everything: bool = False
+) -> list[str]:
+    """The scorecard as lines of text, with terminal colours if wanted.
+
+    The short page, or `everything`.
+    """
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -63,7 +66,8 @@ def render(card: Scorecard, findings: Findings, *, width: int, color: bool) -> l
         highlight=False,
         emoji=False,
     )
-    for part in _parts(card, findings):
+    parts = _parts(card, findings) if everything else summary.parts(card, findings, console.width)
+    for part in parts:
         console.print(part, soft_wrap=not isinstance(part, Table))
     return stream.getvalue().splitlines()
 
@@ -75,8 +79,9 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from calibrations.spreads(findings.seed_spreads)
     yield from _beside(card)
     yield from _perplexity(card, findings)
-    yield from map(_dim, (*_judged(card), *_details(card)))
+    yield from map(_dim, (*_judged(card), *sub_scores.lines(card, findings), *_details(card)))
     yield from map(printable, (*_bias(card, findings), *_decoupling(findings)))
+    yield from map(printable, claims.lines(findings.claims))
     yield from map(_dim, _instruments(card))
     yield from map(printable, _notes(card))
     yield from map(printable, calibrations.flips(findings.seed_spreads))
@@ -113,7 +118,7 @@ def tables(card: Scorecard) -> Iterator[str | Table]:
 
 def decided(card: Scorecard) -> str:
     """The line of the decision, with its colour."""
-    return f"[bold {_DECISIONS[card.decision]}]the gate is {card.decision}"
+    return f"[bold {DECISIONS[card.decision]}]the gate is {card.decision}"
 
 
 def _dim(line: str) -> str:
@@ -145,10 +150,10 @@ def _label(card: Scorecard, checkpoint: CheckpointId) -> str:
 def _cell(row: MetricRow | None) -> Text:
     if row is None:
         return Text("")
-    style = _STYLES[row.verdict] if row.allowed is None else "dim"
+    style = STYLES[row.verdict] if row.allowed is None else "dim"
     if row.value is None:
         return Text(_UNMEASURED.get(row.verdict, row.verdict), style=style)
-    cell = Text(f"{row.value:.1f}{_MARKS.get(row.verdict, '')}", style=style)
+    cell = Text(f"{row.value:.1f}{MARKS.get(row.verdict, '')}", style=style)
     if row.low != row.high:
         cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
     return cell
@@ -161,8 +166,8 @@ def _beside(card: Scorecard) -> Iterator[str]:
     for name, model in dict.fromkeys((row.benchmark, row.model) for row in rows):
         own = [row for row in rows if (row.benchmark, row.model) == (name, model)]
         kept = (
-            f"[{_STYLES[row.verdict]}]{card.name_of(row.checkpoint)} {row.retention:.1f}"
-            f"{_MARKS.get(row.verdict, '')}[/]"
+            f"[{STYLES[row.verdict]}]{card.name_of(row.checkpoint)} {row.retention:.1f}"
+            f"{MARKS.get(row.verdict, '')}[/]"
             for row in own
         )
         metric = next((row.metric for row in own if row.metric), None)
@@ -176,9 +181,14 @@ def _perplexity(card: Scorecard, findings: Findings) -> Iterator[str]:
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for one in findings.retained_perplexity:
         name = card.name_of(CheckpointId("", one.method, one.calibration))
-        groups.setdefault((one.kind, one.models), []).append(f"{name} {one.value:.1f}")
+        groups.setdefault((f"{one.kind} models", one.models), []).append(f"{name} {one.value:.1f}")
+    if len({kind for kind, _ in groups}) > 1:  # with one kind, the overall score says the same
+        for overall in findings.overall_perplexity:
+            name = card.name_of(CheckpointId("", overall.method, overall.calibration))
+            kept = groups.setdefault(("overall", overall.models), [])
+            kept.append(f"{name} {overall.value:.1f}")
     for (kind, models), kept in groups.items():
-        title = f"retained perplexity, {kind} models ({', '.join(models)})"
+        title = f"retained perplexity, {kind} ({', '.join(models)})"
         yield printable(f"{title}: {', '.join(kept)}")
 
 
@@ -200,7 +210,8 @@ def _details(card: Scorecard) -> Iterator[str]:
     for row in (row for row in card.rows if row.unit is None):
         for name, value in row.details.items():
             # a scorecard that was read from JSON has None for what is not a number
-            if not name.startswith("dense.") and value is not None and math.isfinite(value):
+            own = not name.startswith(("dense.", PREFIX))
+            if own and value is not None and math.isfinite(value):
                 line = found.setdefault((row.model, row.benchmark, name), [])
                 line.append(f"{card.name_of(row.checkpoint)} {value:.4g}")
     for names, scores in found.items():
@@ -280,44 +291,10 @@ def _bias(card: Scorecard, findings: Findings) -> Iterator[str]:
 
 def _gaps(card: Scorecard) -> Iterator[str]:
     for row in card.gaps[:_MOST_GAPS]:
-        checkpoint = f"{row.model}/{card.name_of(row.checkpoint)}"
-        line = f"{row.verdict.replace('_', ' ')}: {checkpoint} {row.name}"
-        detail = describe(row)
-        allowed = f" (allowed: {row.allowed})" if row.allowed else ""
-        style = "dim" if row.allowed else _STYLES[row.verdict]
-        yield f"[{style}]{printable(line + (f': {detail}' if detail else '') + allowed)}[/]"
+        style = "dim" if row.allowed else STYLES[row.verdict]
+        yield f"[{style}]{printable(gap(card, row))}[/]"
     if (more := len(card.gaps) - _MOST_GAPS) > 0:
         yield f"… and {more} more; --scorecard FILE has them all"
-
-
-def describe(row: Row | MetricRow) -> str:
-    """The result of a row in a few words: the scores, the interval, the floor."""
-    if isinstance(row, Row) and row.unit is not None:
-        return efficiency.describe(row)
-    value = row.retention if isinstance(row, Row) else row.value
-    if value is None:
-        return row.reason
-    scores = ""
-    if isinstance(row, Row):
-        judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
-        scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
-    kept = f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}]"
-    return ", ".join([kept, *_asked(row)])
-
-
-def _asked(row: Row | MetricRow) -> Iterator[str]:
-    """What was asked of it."""
-    if row.floor is not None:
-        yield f"floor {row.floor:g}"
-    if isinstance(row, Row):
-        if row.max_drop is not None:
-            yield f"at most {row.max_drop:g} points below dense"
-        if row.ceiling is not None:
-            yield f"at most {row.ceiling:g} % of the dense score"
-        known = row.kept_figures
-        for name, floor in row.figures.items():
-            found = "{:.1f} % [{:.1f}, {:.1f}]".format(*known[name]) if name in known else "unknown"
-            yield f"{name} {found}, floor {floor:g}"
 
 
 def _work(findings: Findings) -> Iterator[str]:

@@ -1,0 +1,84 @@
+"""What a run writes besides the scorecard: a report, and what GitHub shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.plugin.conftest import Gate
+from tests.plugin.test_gate import FEW
+
+
+@dataclass(frozen=True)
+class Job(Gate):
+    """A gate in a step of GitHub Actions."""
+
+    def environment(self):
+        summary = str(self.folder / "summary")
+        return super().environment() | {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": summary}
+
+
+@pytest.fixture
+def job(gate):
+    return Job(gate.folder, gate.home, gate.python)
+
+
+def test_a_job_gets_its_summary_and_an_annotation_for_a_failed_metric(job):
+    reports = ("--report=pr.md", "--report=page.html")
+    run = job.run("-q", "-m", "knowledge", *FEW, "--floor=knowledge=150", *reports)
+    assert run.status == 1
+    (line,) = [line for line in run.lines if line.startswith("::error title=embedded/wanda_50")]
+    assert "knowledge%3A fail::kept" in line
+    summary = (job.folder / "summary").read_text()
+    assert "the gate is shut" in summary
+    assert summary.rstrip() == (job.folder / "pr.md").read_text().rstrip()
+    page = (job.folder / "page.html").read_text()
+    assert "The gate is shut" in page
+    (command,) = run.card["environment"]["command"]
+    assert command.startswith("pytest ")
+    assert command.endswith("--floor=knowledge=150 --report=pr.md --report=page.html")
+    assert command in page
+    assert run.lines[-1] == "the gate is shut" or "failed" in run.lines[-1]
+
+
+def test_outputs_that_cannot_be_written_leave_the_others(job):
+    (job.folder / "summary").mkdir()
+    job.write(
+        "conftest.py",
+        "import shutil\n"
+        "def pytest_runtest_teardown():\n"
+        "    shutil.rmtree('gone', ignore_errors=True)\n"
+        "    open('gone', 'w').close()\n",
+    )
+    (job.folder / "gone").mkdir()
+    run = job.run(
+        *("-q", "-m", "knowledge", *FEW, "--floor=knowledge=0"),
+        *("--report=gone/pr.md", "--report=kept.md"),
+    )
+    assert run.status == 1
+    assert run.card["decision"] == "open"
+    assert (job.folder / "kept.md").exists()
+    assert sum("the job summary" in line for line in run.lines) == 1
+    assert sum("the report" in line and "cannot be written" in line for line in run.lines) == 1
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "nowhere/report.md"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(gate, name):
+    run = gate.run_plain("-q", "-m", "knowledge", *FEW, f"--report={name}")
+    assert run.status == 4
+    assert sum("--report" in line for line in run.lines) == 1
+
+
+def test_outside_of_a_job_nothing_is_annotated(gate):
+    run = gate.run("-q", "-m", "knowledge", *FEW, "--floor=knowledge=150")
+    assert not any(line.startswith("::") for line in run.lines)
+
+
+def test_everything_is_printed_with_v(gate):
+    short = gate.run("-q", "-m", "knowledge", *FEW)
+    whole = gate.run("-v", "-m", "knowledge", *FEW)
+    assert any("run with -v" in line for line in short.lines)
+    assert not any("Read by:" in line or "found the answers" in line for line in short.lines)
+    assert any("found the answers of" in line for line in whole.lines)
+    assert replace(short, text="", card=None).status == replace(whole, text="", card=None).status

@@ -1,0 +1,146 @@
+"""The scorecard as Markdown, for a pull request or the summary of a CI job.
+
+It has at most `MOST_LINES` lines: verdict with its stated errors, the map of metrics, why, and
+folded the intervals and what was measured with. What does not fit is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from unicomp.decision import Decision
+from unicomp.findings import Findings
+from unicomp.report import reasons
+from unicomp.report.decision import decided_by, left_out
+from unicomp.report.markup import code, folded, table, text
+from unicomp.report.metric_map import Cell, Column, columns
+from unicomp.report.repeating import command
+from unicomp.report.tables import full_name
+from unicomp.scorecard import Scorecard
+from unicomp.spec import DENSE, CheckpointId
+from unicomp.units import interval
+from unicomp.verdict import MetricRow, Row, Verdict
+
+MOST_LINES = 60
+_ROWS, _COLUMNS = 12, 20
+"""Checkpoints and metrics of the map that are shown."""
+_REASONS = 12
+_DECISIONS: dict[Decision, str] = {"open": "✅", "shut": "❌", "undecided": "❔"}
+_MARKS: dict[Verdict, str] = {"fail": " ✗", "undecided": " ?"}
+
+
+def render(card: Scorecard, findings: Findings) -> str:
+    """The Markdown of a scorecard, which ends with a line feed."""
+    head = [
+        f"### {_DECISIONS[card.decision]} UniComp: the gate is {card.decision}",
+        "",
+        f"{_sentence(reasons.verdict(card))} {reasons.stated_errors(card)}",
+        "",
+        *_map(card, columns(card, findings)),
+        *_why(card, findings),
+    ]
+    tail = list(folded("What was measured, with what, and how to repeat it", _context(card)))
+    room = MOST_LINES - len(head) - len(tail)
+    return "\n".join([*head, *_intervals(card, room), *tail]) + "\n"
+
+
+def _sentence(line: str) -> str:
+    return f"**{text(line[:1].upper() + line[1:])}.**"
+
+
+def _map(card: Scorecard, found: Sequence[Column]) -> Iterator[str]:
+    shown, names = found[:_COLUMNS], card.checkpoints[:_ROWS]
+    heads = [text(one.name.replace("_", " ")) + (" \\*" if one.compared else "") for one in shown]
+    yield from table(
+        ["checkpoint", *heads],
+        ([_name(card, name), *(_cell(one.cells.get(name)) for one in shown)] for name in names),
+    )
+    notes = ["% of dense; ✗ fails, ? is undecided"]
+    if any(one.compared for one in shown):
+        notes.append("\\* % of the best")
+    if (more := len(card.checkpoints) - len(names)) > 0:
+        notes.append(f"{more} more checkpoints are in the scorecard")
+    if (more := len(found) - len(shown)) > 0:
+        notes.append(f"{more} more columns are in the scorecard")
+    yield from ("", f"<sub>{'; '.join(notes)}</sub>", "")
+
+
+def _name(card: Scorecard, checkpoint: CheckpointId) -> str:
+    name = card.name_of(checkpoint)
+    return text(f"{checkpoint.model}/{name}" if len(card.models) > 1 else name, 60)
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    excuse = " (allowed)" if cell.allowed else ""
+    if cell.value is None:
+        return (cell.verdict or "").replace("_", " ") + excuse
+    mark = _MARKS.get(cell.verdict, "") if cell.verdict else ""
+    return f"{cell.value:.1f}{mark}{excuse}"
+
+
+def _why(card: Scorecard, findings: Findings) -> Iterator[str]:
+    """What is in the way, what weakens the figures, what was allowed."""
+    lines = [
+        *reasons.obstacles(card, findings),
+        *reasons.warnings(card, findings),
+        *reasons.allowed(card),
+    ]
+    yield from (f"- {text(line)}" for line in lines[:_REASONS])
+    if (more := len(lines) - _REASONS) > 0:
+        yield f"- … and {more} more in the scorecard"
+
+
+def _intervals(card: Scorecard, room: int) -> list[str]:
+    """The judged metrics and benchmarks with interval and floor, as far as there is room."""
+    ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
+    judged = [row for row in ends if row.tier == "critical" and row.method != DENSE.name]
+    order = {"fail": 0, "undecided": 1, "pass": 3}
+    judged.sort(key=lambda row: order.get(row.verdict, 2))
+    most = room - 9  # those of folding, of the head and of the note
+    if most < 1 or not judged:
+        return []
+    shown = judged[:most]
+    rows = (
+        [
+            text(full_name(row.checkpoint), 60),
+            text(row.name, 60),
+            _kept(row.retention if isinstance(row, Row) else row.value, row.low, row.high),
+            "" if row.floor is None else f"{row.floor:g}",
+            row.verdict.replace("_", " "),
+        ]
+        for row in shown
+    )
+    lines = list(table(("checkpoint", "critical result", "kept, %", "floor", "verdict"), rows))
+    if (more := len(judged) - len(shown)) > 0:
+        lines += ["", f"… and {more} more in the scorecard"]
+    return list(folded("The results that decide, worst first", lines))
+
+
+def _kept(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return ""
+    return (
+        f"{value:.1f} {interval(low, high)}"
+        if low is not None and high is not None
+        else (f"{value:.1f}")
+    )
+
+
+def _context(card: Scorecard) -> Iterator[str]:
+    """A few lines on models, software and policy, and the command."""
+    about = card.environment
+    for name, facts in list(about.get("models", {}).items())[:3]:
+        parts = [f"{key} {facts[key]}" for key in _MODEL_FACTS if facts.get(key) is not None]
+        yield f"- {text(name)}: {text(', '.join(parts))}"
+    packages = ", ".join(f"{name} {version}" for name, version in about.get("packages", {}).items())
+    yield f"- {text(packages)}" if packages else "- versions are not known"
+    yield f"- {text(decided_by(card), 900)}"
+    yield from (f"- {text(line)}" for line in left_out(card))
+    if card.policy:
+        yield f"- digest of the policy: {code(card.policy)}"
+    yield f"- {code(command(card))}"
+
+
+_MODEL_FACTS = ("source", "revision", "rows", "engine", "device", "dtype")

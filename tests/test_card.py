@@ -82,6 +82,15 @@ def test_the_results_of_the_model_index_are_those_of_the_scorecard():
         assert one.metric_name
 
 
+def test_a_data_set_of_the_hub_has_its_id_and_revision():
+    known = {"embedded": {"gsm8k": {"id": "openai/gsm8k", "revision": "abc"}}}
+    data = ModelCard(text_of(example(environment=HUB | {"datasets": known}))).data
+    found = {
+        (one.dataset_name, one.dataset_type, one.dataset_revision) for one in data.eval_results
+    }
+    assert found == {("gsm8k", "openai/gsm8k", "abc"), ("arc_easy", "arc_easy", None)}
+
+
 def test_no_warning_is_logged_and_no_address_is_asked(caplog):
     with caplog.at_level(logging.WARNING):
         ModelCard(text_of(example()))

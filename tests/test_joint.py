@@ -74,6 +74,22 @@ def test_all_parts_must_be_open_and_one_that_is_shut_shuts(
     assert lines[-1] == f"the gate is {decision}"
 
 
+def test_a_job_of_github_gets_the_joint_decision_in_its_summary(
+    write, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    found, lines = decide(capsys, write("a.json", OPEN), write("b.json", SHUT))
+    summary = (tmp_path / "summary").read_text()
+    assert summary.startswith("### ❌ UniComp: the gate over 2 runs is shut\n")
+    assert "This decides." in summary
+    assert not any(line.startswith("::") for line in lines)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    again, lines = decide(capsys, tmp_path / "a.json", tmp_path / "b.json")
+    assert (found, lines[-2]) == (again, "the gate is shut")
+    assert "job summary" in lines[-1]
+
+
 def test_the_last_lines_name_the_part_that_decided_and_its_reason(write, capsys):
     good, bad = write("a.json", OPEN), write("b.json", row("speed", "fail"))
     _, lines = decide(capsys, good, bad)
@@ -295,9 +311,13 @@ def make_suite(tmp_path, write):
 def test_make_suite_runs_both_parts_and_ends_with_one_decision(
     make_suite, tmp_path, retention, efficiency, last, status
 ):
-    """Make itself turns any failing status into 2."""
+    """Then it names the report that it wrote. Make itself turns any failing status into 2."""
     returned, lines, errors = make_suite(retention=retention, efficiency=efficiency)
     assert lines[:2] == ["ran retention", "ran efficiency"]
+    report = tmp_path / "venv" / "report.html"
+    assert report.exists() == (status != 4)
+    if report.exists():
+        assert lines.pop() == f"report: {report}"
     assert lines[-1].startswith(last.format(tmp_path / "venv"))
     assert returned == 2
     assert f"Error {status}" in errors

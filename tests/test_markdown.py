@@ -1,15 +1,19 @@
 """Markdown for a pull request: at most 60 lines, and nothing that anybody wrote is markup in it."""
 
+import math
 import re
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tests.test_report import METHODS, card_of, gap, row
+from tests.test_report import METHODS, card_of, gap, lines_of, row
 from tests.test_summary import whole_card
+from unicomp import scorecard_file
 from unicomp.findings import findings_of
+from unicomp.report import json as json_report
 from unicomp.report import markup
 from unicomp.report.markdown import MOST_LINES, render
 
@@ -58,6 +62,7 @@ def test_the_default_run_has_at_most_60_lines():
 
 
 @given(methods=st.integers(1, 40), failed=st.integers(0, 80), benchmarks=st.integers(0, 40))
+@settings(max_examples=25)
 def test_no_scorecard_has_more_than_60_lines(methods, failed, benchmarks):
     rows = [row(method=f"m{i}") for i in range(methods)]
     rows += [gap(f"bad{i}", None, tier="critical", reason="one\ntwo") for i in range(failed)]
@@ -79,6 +84,22 @@ def test_the_verdict_and_the_stated_errors_come_first():
 def test_a_failure_is_named_with_interval_and_floor():
     text = page(card_of(row(retention=80.0, low=75.0, high=84.0, floor=99.0, verdict="fail")))
     assert re.search(r"- fail: embedded/wanda\\_50 .*80.0 % \\\[75.0, 84.0\\\], floor", text)
+
+
+@pytest.mark.parametrize("about", [{}, {"unit": "s", "metric": "runtime_acceleration"}])
+def test_a_limit_that_is_not_finite_is_no_interval(tmp_path, about):
+    endless = row(
+        **{"benchmark": "mine", "metric": None, **about},
+        tier="critical",
+        verdict="fail",
+        low=0.0,
+        high=math.inf,
+    )
+    card = replace(card_of(row()), rows=(endless,))
+    path = tmp_path / "card.json"
+    json_report.write(card, findings_of(card), path)
+    assert "(no interval)" in page(scorecard_file.read(path))
+    assert any("(no interval)" in line for line in lines_of(card, (), 100, everything=False))
 
 
 def test_details_are_folded():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_report import METHODS, card_of, full_card, gap, lines_of, row
@@ -71,6 +71,7 @@ def test_the_first_and_the_last_line_say_how_the_gate_stands():
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 20))
+@settings(max_examples=25)
 def test_there_are_never_more_than_fifteen_lines_of_reasons(failed, allowed, notes):
     rows = [gap(f"bad{i}", None, tier="critical") for i in range(failed)]
     rows += [gap(f"known{i}", None, tier="critical") for i in range(allowed)]
@@ -105,7 +106,21 @@ def test_a_benchmark_of_no_metric_has_a_column():
     card = card_of(row("stock_count", None, tier="critical", retention=91.5))
     lines = page(card)
     assert any("91.5" in line for line in table_of(lines))
-    assert any(line.startswith("stock") or " stock" in line for line in lines)
+    assert {"stock", "count"} <= {line.strip().removeprefix("method").strip() for line in lines}
+
+
+def test_few_metrics_have_their_whole_names():
+    head = table_of(page(card_of(row(), row("ifbench", "instruction_following"))))
+    assert "reasoning" in "".join(head)
+    assert "instruction" in "".join(head)
+
+
+def test_a_benchmark_beside_a_metric_is_named_if_there_is_no_room():
+    beside = row("pets", "knowledge", tier="critical", retention=91.5)
+    few = page(card_of(row("arc_easy", "knowledge"), beside))
+    assert any("91.5" in line for line in table_of(few))
+    rows = [*whole_card().rows, *(replace(beside, benchmark=f"pets{i}") for i in range(9))]
+    assert any("beside: pets0, pets1" in line for line in page(card_of(*rows)))
 
 
 def test_several_models_are_one_table():
@@ -129,13 +144,31 @@ def test_what_a_model_said_is_only_text(text):
     assert not set("".join(spoiled)) & set("\x1b\x07")
 
 
-def test_disturbed_builds_and_differing_prompts_are_a_line_each():
+def test_differing_prompts_are_one_line():
     differing = {"differ": 3, "of": 40, "why": {"another template": 3}}
-    rows = [row(name, "reasoning", method=name, prompts=differing) for name in ("a", "b")]
-    lines = page(card_of(*rows))
-    assert sum("prompts differ" in line for line in lines) <= 1
+    rows = [row(method=name, prompts=differing) for name in ("a", "b")]
+    (line,) = [line for line in page(card_of(*rows)) if "prompts differ" in line]
+    assert line.endswith("(and 1 more of this kind)")
+
+
+def test_a_build_beside_other_work_is_a_warning_where_its_time_is_measured():
+    spent = row(
+        *("compression_time", "compute_cost"),
+        **dict.fromkeys(("dense", "retention", "low", "high", "floor"), None),
+        score=38.0,
+        unit="s",
+        details={"other_load": 0.45},
+    )
+    assert any(line.startswith("built beside other work") for line in page(card_of(spent)))
+    assert not any("other work" in line for line in page(card_of(row())))
 
 
 def test_the_full_card_of_the_other_tests_is_short_too():
     card = replace(full_card(), work=())
     assert len(page(card)) <= 2 + 3 + len(METHODS) + MOST_LINES + 2
+
+
+def test_gains_have_columns_where_their_metric_has_no_value():
+    size = row("model_size", "inference_efficiency", unit="bytes", retention=257.0)
+    lines = page(card_of(size))
+    assert any("257.0" in line for line in table_of(lines))

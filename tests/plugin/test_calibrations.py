@@ -88,7 +88,7 @@ def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_pat
         p.get("value")
         for case in cases
         for p in case.iter("property")
-        if p.get("name") == "unicomp.calibration"
+        if p.get("name") == "calibration"
     ]
     assert named == ["none", "generic", "facts"]
 
@@ -102,7 +102,7 @@ def test_each_calibration_is_a_checkpoint_with_rows_of_its_own(new_gate, tmp_pat
 
 def test_each_seed_is_a_checkpoint_that_saw_a_text_of_its_own(gate_of_copies, shared_home):
     gate = gate_of_copies
-    run = gate.run("-m", "knowledge", *COPIED, "--calibration=facts", "--seeds=2", *FLOORS)
+    run = gate.run("-v", "-m", "knowledge", *COPIED, "--calibration=facts", "--seeds=2", *FLOORS)
     assert run.status == 0, run.text
     assert _subjects(run) == [("dense", "none"), ("copy_it", "facts"), ("copy_it", "facts@43")]
     (line,) = [line for line in run.lines if line.startswith("Means over the seeds of")]

@@ -132,7 +132,7 @@ def test_every_probe_of_every_checkpoint_has_a_row_that_follows_the_schema(bench
 
 
 def test_expected_gains_that_the_engine_does_not_realise_are_named(bench):
-    run = bench.run(*TWO, "-k", "model_size or flops")
+    run = bench.run("-v", *TWO, "-k", "model_size or flops")
     for name in ("model_size", "flops"):
         row = probes(run)["wanda_50", name]
         assert row["expected_gain"] > 110
@@ -141,7 +141,7 @@ def test_expected_gains_that_the_engine_does_not_realise_are_named(bench):
 
 
 def test_a_size_that_shrank_is_realised(bench):
-    run = bench.run("--method=dense", "--method=gptq_w4a16", "-k", "model_size")
+    run = bench.run("-v", "--method=dense", "--method=gptq_w4a16", "-k", "model_size")
     row = probes(run)["gptq_w4a16", "model_size"]
     assert row["retention"] > 200
     assert row["expected_gain"] > 200
@@ -238,7 +238,7 @@ def test_what_compressing_takes_is_held_to_a_budget(bench):
     ("table", "message"),
     [
         ('latency = "1 s"', "latency has no budget"),
-        ("compression_time = 5", "give a number with its unit, one of s, min, h"),
+        ("compression_time = 5", "give a number with its unit, one of ms, s, min, h"),
         ('compression_memory = "5 min"', "one of MB, MiB, GB, GiB"),
         ('"compression_time@wandaa" = "1 h"', "there is no method 'wandaa'"),
     ],

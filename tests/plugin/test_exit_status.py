@@ -80,7 +80,7 @@ def test_what_is_advisory_never_blocks_even_if_it_cannot_be_measured(mine, worke
         f"{name} = {{ tier = 'advisory', floor = {IMPOSSIBLE} }}\n" for name in ("more", "broken")
     )
     mine.write("unicomp.toml", f"[floors]\nmine = 50\nother = 50\n[policy]\n{advisory}")
-    run = mine.run(*FEW, *workers)
+    run = mine.run("-v", *FEW, *workers)
     assert run.status == 0, run.text
     assert run.card["decision"] == "open"
     assert run.score("copied", "more")["verdict"] == "fail"

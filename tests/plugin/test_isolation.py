@@ -174,7 +174,7 @@ def test_a_floor_by_name_reaches_a_benchmark_that_only_a_test_names(gate):
         "mine = bench('mine')\n"
         "def test_mine(retention, floor): assert retention(mine) >= floor(mine)\n",
     )
-    run = gate.run("mine", *FEW, "--floor=mine=2", "-m", "knowledge")
+    run = gate.run("-v", "mine", *FEW, "--floor=mine=2", "-m", "knowledge")
     assert run.status == 0, run.text
     assert run.score("wanda_50", "mine")["floor"] == 2.0
     assert "mine (beside knowledge): " in run.text

@@ -37,7 +37,7 @@ EndpointJudge.ask = lambda self, questions: [one.choices[0] for one in questions
 def test_each_score_that_was_judged_has_the_kappa_of_its_judge(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home", SETTINGS)
     gate.write("conftest.py", CONFTEST)
-    run = gate.run("-k", "misuse", "--samples=40", "--method=dense")
+    run = gate.run("-v", "-k", "misuse", "--samples=40", "--method=dense")
     misuse = run.score("dense", "misuse")
     assert (misuse["score"], misuse["judged"]) == (100.0, 40)
     agreement = run.card["environment"]["instruments"]["judge_agreement"]

@@ -46,7 +46,7 @@ def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measure
         "    cost=PublishedCost(tokens=94e9, hours=120, gpus=256, basis='a paper, table 3'))\n",
     )
     asked = ("-m", "knowledge", "--samples=40", "--method=wanda_50", "--floor=knowledge=0")
-    run = gate.run(*asked, "--checkpoint=student", "-n", "1")
+    run = gate.run("-v", *asked, "--checkpoint=student", "-n", "1")
     assert run.status == 0, run.text
     assert run.score("student", "arc_easy")["n"] == 40
     jsonschema.validate(run.card, json.loads(SCHEMA.read_text()))

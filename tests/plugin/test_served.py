@@ -68,7 +68,7 @@ def kinds(double):
 
 def test_what_vllms_benchmark_says_is_told_beside_what_is_measured(served):
     gate, double = served
-    run = gate.run(*BENCH, "-k", "throughput")
+    run = gate.run("-v", *BENCH, "-k", "throughput")
     assert run.status == 0, run.text
     assert kinds(double) == ["bench_throughput"] * 3  # the dense one runs again after the others
     jsonschema.validate(run.card, json.loads(SCHEMA.read_text()))
@@ -129,7 +129,7 @@ def test_scores_by_both_engines_are_told_side_by_side(served):
     gate, _ = served
     chosen = (*TWO, "-m", "reasoning", "--samples=12", "--floor=performance=0")
     assert gate.run(*chosen).card["crosschecks"] == []
-    run = gate.run("--engine=vllm", *chosen)
+    run = gate.run("-v", "--engine=vllm", *chosen)
     found = {one["method"]: one for one in run.card["crosschecks"]}
     assert found.keys() == {"dense", "wanda_50"}
     for one in found.values():

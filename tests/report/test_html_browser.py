@@ -60,6 +60,7 @@ class _Pages(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(self.page)))
         self.end_headers()
         self.wfile.write(self.page)
 
@@ -91,12 +92,17 @@ def pages():
 
 def show(browser, address, mode="light"):
     """Open a page afresh in a mode; the logs before it are dropped."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    browser.get("about:blank")
     for log in ("browser", "performance"):
         browser.get_log(log)
     features = [{"name": "prefers-color-scheme", "value": mode}] if mode != "print" else []
     media = {"media": "print" if mode == "print" else "", "features": features}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     browser.get(address)
+    loaded = "return location.href !== 'about:blank' && document.readyState === 'complete'"
+    WebDriverWait(browser, 60).until(lambda one: one.execute_script(loaded))
 
 
 def requests(browser):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
 from unicomp.decision import STATUS
-from unicomp.errors import SpecError
+from unicomp.errors import SpecError, StoreError
 from unicomp.findings import findings_of
 from unicomp.joint import UNSEEN_FAILURE, JointDecision, joint_decision, merged, read_part
+from unicomp.report import github, writers
 from unicomp.report import joint as joint_report
-from unicomp.report import writers
 
 
 def add(commands: Commands) -> None:
@@ -50,6 +51,11 @@ def run(options: argparse.Namespace) -> int:
     )
     for line in joint_report.lines(found):
         print(line)
+    if github.is_job():
+        try:
+            github.append_summary(joint_report.markdown(found))
+        except StoreError as error:  # nobody asked for it: the decision stands
+            print(f"unicomp: {error}", file=sys.stderr)
     if options.report is not None:
         _report(found, options.report)
     return STATUS[found.decision]

@@ -5,15 +5,18 @@ The lines are printed with the notes on the folders.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from unicomp.data.calibration import UNSEEN
 from unicomp.forecast import Counts, Expected
+from unicomp.mirror.needs import benchmark_needs
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import Plan
 from unicomp.plugin.progress import DISPLAY, REPORTER
+from unicomp.prompts.tasks import Definition
 from unicomp.spec import DENSE, LEVEL, CheckpointId
 
 _PRINTED = pytest.StashKey[bool]()
@@ -37,8 +40,10 @@ def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
         }
         conditions = plan.conditions[model.name]
         benchmarks = {bench.name: bench for own in asked.values() for bench in own}
+        definitions = [conditions.renderer.definition(bench) for bench in benchmarks.values()]
+        grid.datasets[model.name] = _datasets(definitions)
         planned = units_of(
-            [conditions.renderer.definition(bench) for bench in benchmarks.values()],
+            definitions,
             plan.profile(model.name),
             plan.policy,
             list(asked),
@@ -49,6 +54,18 @@ def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
         several = len(plan.models) > 1
         grid.foresight += [f"{model} {one}" if several else str(one) for one in planned]
         grid.there[model.name] = {name: n for one in planned for name, n in one.rows.items()}
+
+
+def _datasets(definitions: Iterable[Definition]) -> dict[str, dict[str, str | None]]:
+    """Benchmark → the data set whose rows it asks; embedded rows and a user's own are none."""
+    found: dict[str, dict[str, str | None]] = {}
+    for one in definitions:
+        if not one.source.is_embedded:
+            for need in benchmark_needs(one):
+                pin = one.source.pin(need.dataset)
+                revision = pin.revision if pin else None
+                found[one.benchmark.name] = {"id": need.dataset, "revision": revision}
+    return found
 
 
 def _items(plan: Plan, grid: Grid) -> Counts:

@@ -38,6 +38,8 @@ class Grid:
     """(where, name): names in floors and the like that only an open-ended test can have."""
     foresight: list[str] = field(default_factory=list)
     """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
+    datasets: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)
+    """Model → benchmark → `id` on the hub and pinned `revision` of its data set, if it has one."""
     there: dict[str, dict[str, int]] = field(default_factory=dict)
     """Model → benchmark → the rows in the model's source, where they can be counted."""
     items: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Grid:
                 "unpinned",
                 "unmatched",
                 "foresight",
+                "datasets",
                 "there",
                 "items",
                 "asked",

@@ -164,7 +164,7 @@ class Reporter:
         waits = list(dict.fromkeys(share.waiting for share in shares if share.waiting))
         busy = [share for share in shares if share.waiting or share.doing]
         doing = [f"{name}: {share}" for name, share in workers.items()] if busy else []
-        if own in busy:
+        if own in busy and not (workers and own.doing in _BEFORE and not own.waiting):
             doing.append(own.waiting or own.doing)
         found, seconds = self._forecast(shares)
         if self._watched:  # of collecting, pytest shows a line of its own

@@ -112,11 +112,16 @@ def _results(own: Scorecard) -> list[Any]:
     """The results for the `model-index`: score and recovery of each benchmark."""
     from huggingface_hub import EvalResult
 
+    def asked(row: Row) -> Mapping[str, Any]:
+        datasets: Mapping[str, Any] = own.environment.get("datasets", {}).get(row.model, {})
+        return datasets.get(row.benchmark) or {"id": row.benchmark}
+
     return [
         EvalResult(
             task_type=_TASK,
-            dataset_type=row.benchmark,
+            dataset_type=asked(row)["id"],
             dataset_name=row.benchmark,
+            dataset_revision=asked(row).get("revision"),
             metric_type=kind,
             metric_name=_METRICS[kind],
             metric_value=value,

@@ -156,9 +156,8 @@ def describe(row: Row) -> str:
         load = row.details.get(OTHER_LOAD)
         beside = "" if load is None else f", {beside_other_work(load)}"
         return f"{amount(row.score, unit)}, {limit}{beside}"
-    assert row.low is not None
-    assert row.high is not None
+    floor = "" if row.floor is None else f", floor {row.floor:g}"
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
-        f"% {interval(row.low, row.high)} of dense, floor {row.floor:g}"
+        f"% {interval(row.low, row.high)} of dense{floor}"
     )

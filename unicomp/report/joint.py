@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unicomp.joint import JointDecision, Part
+from unicomp.report.markup import DECISIONS, text
 
 _MOST_REASONS = 5
 """The reasons of a part that are shown; its own run has printed all."""
@@ -27,6 +28,14 @@ def lines(found: JointDecision) -> Iterator[str]:
     if found.decision != "open":
         yield f"Decided by {', '.join(str(part.path) for part in found.decided_by)}."
     yield f"the gate is {found.decision}"
+
+
+def markdown(found: JointDecision) -> str:
+    """The joint decision for the summary of a job, below those of its parts."""
+    title = f"### {DECISIONS[found.decision]} UniComp: the gate over {len(found.parts)} runs is "
+    bullets = [f"- {text(line)}" for line in lines(found)]
+    note = "This decides. The decisions above are those of its parts."
+    return "\n".join([title + found.decision, "", note, "", *bullets]) + "\n"
 
 
 def _part(part: Part) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from unicomp.decision import Decision
 from unicomp.findings import Findings
 from unicomp.report import reasons
 from unicomp.report.decision import decided_by, left_out
-from unicomp.report.markup import code, folded, table, text
+from unicomp.report.markup import DECISIONS, code, folded, table, text
 from unicomp.report.metric_map import Cell, Column, columns
 from unicomp.report.repeating import command
 from unicomp.report.tables import full_name
@@ -25,14 +24,13 @@ MOST_LINES = 60
 _ROWS, _COLUMNS = 12, 20
 """Checkpoints and metrics of the map that are shown."""
 _REASONS = 12
-_DECISIONS: dict[Decision, str] = {"open": "✅", "shut": "❌", "undecided": "❔"}
 _MARKS: dict[Verdict, str] = {"fail": " ✗", "undecided": " ?"}
 
 
 def render(card: Scorecard, findings: Findings) -> str:
     """The Markdown of a scorecard, which ends with a line feed."""
     head = [
-        f"### {_DECISIONS[card.decision]} UniComp: the gate is {card.decision}",
+        f"### {DECISIONS[card.decision]} UniComp: the gate is {card.decision}",
         "",
         f"{_sentence(reasons.verdict(card))} {reasons.stated_errors(card)}",
         "",

@@ -7,10 +7,12 @@ references and addresses in the rendered text, so an invisible joiner breaks tho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from unicomp.decision import Decision
 from unicomp.report.tables import plain
 
+DECISIONS: Mapping[Decision, str] = {"open": "✅", "shut": "❌", "undecided": "❔"}
 LONGEST = 300
 """Characters of a text that are shown."""
 _JOINER = "\u2060"

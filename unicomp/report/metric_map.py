@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from unicomp.findings import Findings
@@ -31,17 +31,23 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A metric, or a benchmark of no metric that decides."""
+    """A metric, or a benchmark outside of all metrics that decides."""
 
     name: str
     cells: Mapping[CheckpointId, Cell]
     compared: bool = False
     """Whether the values are percentages of the best rather than of dense."""
+    beside: bool = False
+    """Whether it is a benchmark beside a metric that is measured without it."""
 
 
 def columns(card: Scorecard, findings: Findings) -> list[Column]:
-    """All metrics that were measured or should have been, then the benchmarks of no metric."""
-    return [*_metrics(card, findings), *_benchmarks(card)]
+    """All metrics that were measured or should have been, then the benchmarks of no metric.
+
+    Then the gains of an efficiency metric that has no value, since something was left out.
+    """
+    metrics = list(_metrics(card, findings))
+    return [*metrics, *_benchmarks(card), *_gains(card, {one.name for one in metrics})]
 
 
 def _metrics(card: Scorecard, findings: Findings) -> Iterator[Column]:
@@ -60,6 +66,14 @@ def _metrics(card: Scorecard, findings: Findings) -> Iterator[Column]:
 
 def _benchmarks(card: Scorecard) -> Iterator[Column]:
     own = [row for row in card.rows if row.tier == "critical" and row.unit is None]
-    for name in dict.fromkeys(row.benchmark for row in own if row.metric not in METRICS):
+    measured = {row.metric for row in card.metrics}
+    for name, metric in dict.fromkeys((row.benchmark, row.metric) for row in own):
+        cells = {row.checkpoint: Cell.of(row) for row in own if row.benchmark == name}
+        yield Column(name=name, cells=cells, beside=metric in measured)
+
+
+def _gains(card: Scorecard, known: Collection[str]) -> Iterator[Column]:
+    own = [row for row in card.rows if row.unit and row.retention is not None]
+    for name in dict.fromkeys(row.benchmark for row in own if row.metric not in known):
         cells = {row.checkpoint: Cell.of(row) for row in own if row.benchmark == name}
         yield Column(name=name, cells=cells)

@@ -14,7 +14,8 @@ from unicomp.report import calibrations, divergence, efficiency, prompts
 from unicomp.report.decision import caveats, share
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
-from unicomp.verdict import MetricRow, Row
+from unicomp.units import interval
+from unicomp.verdict import OTHER_LOAD, MetricRow, Row
 
 
 def verdict(card: Scorecard) -> str:
@@ -79,8 +80,9 @@ def describe(row: Row | MetricRow) -> str:
     if isinstance(row, Row):
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
         scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
-    kept = f"{scores}kept {value:.1f} % [{row.low:.1f}, {row.high:.1f}]"
-    return ", ".join([kept, *_asked(row)])
+    kept = f"{scores}kept {value:.1f} % {interval(row.low, row.high)}"
+    why = [row.reason] if isinstance(row, MetricRow) and row.reason else []
+    return ", ".join([kept, *_asked(row), *why])
 
 
 def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:
@@ -95,9 +97,8 @@ def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:
     )
     yield from (plain(_with_more(kind)) for kind in lines if kind)
     yield from map(plain, card.environment.get("notes", ()))
-    disturbed = [one for one in findings.costs if (one.measured or {}).get("shared_machine")]
-    if disturbed:
-        names = _some([full_name(one.checkpoint) for one in disturbed])
+    if disturbed := [row for row in card.rows if OTHER_LOAD in row.details]:
+        names = _some(list(dict.fromkeys(full_name(row.checkpoint) for row in disturbed)))
         yield plain(f"built beside other work, so that it took longer: {names}")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from unicomp.findings import Findings
+from unicomp.framework import METRICS
 from unicomp.report import reasons
 from unicomp.report.decision import chances, decided_by, left_out
 from unicomp.report.metric_map import Cell, Column, columns
@@ -28,6 +30,8 @@ _WARNINGS = 6
 _CELL = 6
 """Columns of a cell, and of its distance to the next one."""
 
+_UNLIMITED = 10_000
+"""Columns in which a table is measured."""
 _HEADS = {
     "knowledge": "know-\nledge",
     "multilingual": "multi-\nling.",
@@ -59,8 +63,9 @@ def parts(card: Scorecard, findings: Findings, width: int) -> Iterator[str | Tab
     """The verdict, the table, the reasons, and the decision as the last line."""
     yield f"[bold {DECISIONS[card.decision]}]{escape(reasons.verdict(card))}[/]"
     yield f"[bold]{printable(_title(card))}"
-    yield from tables(card, findings, width)
-    if notes := list(_notes(card, findings)):
+    found = _shown(card, findings, width)
+    yield from tables(card, found, width)
+    if notes := list(_notes(card, findings, found)):
         yield f"[dim]{printable('; '.join(notes))}[/]"
     yield from _reasons(card, findings)
     yield f"[bold {DECISIONS[card.decision]}]the gate is {card.decision}"
@@ -77,24 +82,47 @@ def _title(card: Scorecard) -> str:
     return f"UniComp scorecard of {', '.join(named)}: % of dense"
 
 
-def tables(card: Scorecard, findings: Findings, width: int) -> Iterator[Table]:
-    """All metrics in one table, or in several where the terminal is too narrow."""
-    found = columns(card, findings)
+def tables(card: Scorecard, found: Sequence[Column], width: int) -> Iterator[Table]:
+    """All columns in one table, or in several where the terminal is too narrow."""
     names = {one: _label(card, one) for one in card.checkpoints}
-    longest = max((len(line) for name in names.values() for line in name.split("\n")), default=6)
-    first = min(longest, max(width - _CELL * min(len(found), 2), 8))
+    first = _first(names.values(), len(found), width)
+    whole = _table(card, names, found, first, {one.name: _whole(one) for one in found})
+    if Console(width=_UNLIMITED).measure(whole).maximum <= width:
+        yield whole
+        return
+    heads = {one.name: _short(one) for one in found}
     each = max((width - first) // _CELL, 1)
     for start in range(0, len(found), each):
-        yield _table(card, names, found[start : start + each], first)
+        yield _table(card, names, found[start : start + each], first, heads)
+
+
+def _shown(card: Scorecard, findings: Findings, width: int) -> list[Column]:
+    """The columns of the page; benchmarks beside a metric only if there is room for all."""
+    found = columns(card, findings)
+    names = [_label(card, one) for one in card.checkpoints]
+    if _CELL * len(found) + _first(names, len(found), width) <= width:
+        return found
+    return [one for one in found if not one.beside]
+
+
+def _first(names: Iterable[str], number: int, width: int) -> int:
+    """The width of the names before a number of columns; longer ones are folded."""
+    longest = max((len(line) for name in names for line in name.split("\n")), default=6)
+    return min(longest, max(width - _CELL * min(number, len(METRICS)), 8))
 
 
 def _table(
-    card: Scorecard, names: Mapping[CheckpointId, str], found: Sequence[Column], first: int
+    card: Scorecard,
+    names: Mapping[CheckpointId, str],
+    found: Sequence[Column],
+    first: int,
+    heads: Mapping[str, str],
 ) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("method", overflow="fold", max_width=first)
     for one in found:
-        table.add_column(_head(one), justify="right", overflow="fold", min_width=_CELL - 1)
+        head = Text(heads[one.name] + ("*" if one.compared else ""))
+        table.add_column(head, justify="right", overflow="fold", min_width=_CELL - 1)
     several = len(card.models) > 1
     for model in card.models:
         if several:
@@ -111,12 +139,17 @@ def _label(card: Scorecard, checkpoint: CheckpointId) -> str:
     return label if card.is_named(calibration) else plain(method)
 
 
-def _head(column: Column) -> Text:
+def _whole(column: Column) -> str:
+    """The name as a head, a word on each line."""
+    return plain(column.name).replace("_", "\n")
+
+
+def _short(column: Column) -> str:
     """The name as a head of at most two short lines."""
     if column.name in _HEADS:
-        return Text(f"{_HEADS[column.name]}{'*' if column.compared else ''}")
+        return _HEADS[column.name]
     name, wide = plain(column.name), _CELL - 1
-    return Text(f"{name[:wide]}\n{name[wide : 2 * wide]}".strip())
+    return f"{name[:wide]}\n{name[wide : 2 * wide]}".strip()
 
 
 def _cell(cell: Cell | None) -> Text:
@@ -129,15 +162,16 @@ def _cell(cell: Cell | None) -> Text:
     return Text(f"{cell.value:.1f}{mark}", style=style)
 
 
-def _notes(card: Scorecard, findings: Findings) -> Iterator[str]:
-    """What the marks and the short words mean, of those that stand in the table."""
-    found = columns(card, findings)
+def _notes(card: Scorecard, findings: Findings, found: Sequence[Column]) -> Iterator[str]:
+    """What the marks and the short words mean, of those in the table, and what it lacks."""
     if any(one.compared for one in found):
         yield "* % of the best"
     cells = [cell for one in found for cell in one.cells.values() if cell.value is None]
     for verdict in ("missing", "unsupported", "not_measured", "not_comparable"):
         if any(cell.verdict == verdict for cell in cells):
             yield f"{_WORDS[verdict]}: {verdict.replace('_', ' ')}"
+    if others := [one.name for one in columns(card, findings) if one not in found]:
+        yield f"beside: {', '.join(others)}"
 
 
 def _reasons(card: Scorecard, findings: Findings) -> Iterator[str]:

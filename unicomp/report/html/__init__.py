@@ -20,6 +20,7 @@ from unicomp.report.html.charts import costs, effects, forest, pairs, tradeoffs
 from unicomp.report.html.numbers import NOTHING, Places, number
 from unicomp.report.html.sections import (
     MARKS,
+    STATUSES,
     choices,
     decided,
     full_name,
@@ -87,7 +88,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(num=number, nothing=NOTHING, marks=MARKS, kinds=KINDS)
+    environment.globals.update(
+        num=number, nothing=NOTHING, marks=MARKS, statuses=STATUSES, kinds=KINDS
+    )
     environment.filters.update(
         words=words,
         marked=lambda text: Markup(marked(text)),  # noqa: S704 (escapes it)

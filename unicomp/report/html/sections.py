@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, decides, shuts, with_few_clusters
 from unicomp.findings import Findings
+from unicomp.findings.claims import Status
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.outlook import Outlook
 from unicomp.framework import DIMENSIONS, METRICS
@@ -24,6 +25,14 @@ MARKS: Mapping[str, str] = {
     "not_comparable": "∅",
 }
 """Verdict → its mark, so that no verdict is told by colour alone."""
+
+STATUSES: Mapping[Status, str] = {
+    "shown": "✓",
+    "contradicted": "✗",
+    "not shown": "?",
+    "not measured": "∅",
+}
+"""Status of a claim → its mark."""
 
 
 def words(name: str) -> str:

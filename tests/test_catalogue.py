@@ -448,6 +448,7 @@ def test_a_calibration_is_a_name_or_a_file(tmp_path: Path, roots: tuple[Path, ..
         "mixed",
         "multilingual",
         "reasoning",
+        "reasoning_mixture",
     ]
 
 

@@ -54,6 +54,7 @@ ORDER = (
     "preset",
     "settings",
     "looks",
+    "changes",
     "scorecard",
     "findings",
     "session",
@@ -61,9 +62,12 @@ ORDER = (
     "scorecard_file",
     "record",
     "joint",
+    "advice",
     "record_table",
     "item_records",
     "export",
+    "comparison",
+    "elsewhere",
     "report",
     "plugin",
     "cache",
@@ -91,10 +95,10 @@ TENSORS = (
 inside functions only."""
 HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 
-FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "scorecard",
-                "findings", "report", "units")  # fmt: skip
+FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "changes",
+                "scorecard", "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
-OTHER_REPORTS = ("report.joint", "report.metrics", "report.mirror", "report.plan")
+OTHER_REPORTS = ("report.advice", "report.joint", "report.metrics", "report.mirror", "report.plan")
 """Reports of other commands than a session: they show what those commands computed."""
 
 

@@ -64,6 +64,14 @@ def test_what_is_not_there_is_said_and_left_out(tmp_path):
             for line in said] == ["judge", "similarity", "refusals", "vLLM"]  # fmt: skip
 
 
+@pytest.mark.usefixtures("bare")
+def test_weights_that_can_be_fetched_are_said_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    found = load_settings(tmp_path, "paper")
+    assert found.instruments.refusals.kind == "classifier"
+    assert any("[refusals]" in line and "fetched when" in line for line in found.notes)
+
+
 @pytest.mark.usefixtures("equipped")
 def test_the_file_outranks_it_and_the_run_says_so(tmp_path):
     text = '[scoring]\nmode = "strict"\n[judge]\nurl = "https://own.example/v1"\nmodel = "own"\n'

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unicomp.report.json as json_report
+from unicomp.changes import OtherChange, VerdictChange
 from unicomp.data.sources import Source
 from unicomp.decision import Bound
 from unicomp.engines import EngineSettings
@@ -43,6 +44,7 @@ from unicomp.verdict import MetricRow, Row
 SCHEMA = json.loads(
     Path(json_report.__file__).with_name("scorecard.schema.json").read_text(encoding="utf-8")
 )
+COMPARISON = SCHEMA["properties"]["comparison"]["properties"]
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 """Built once: to check the schema itself takes longer than to check a scorecard."""
 METHODS = (
@@ -197,6 +199,8 @@ def test_the_schema_is_a_schema_of_this_version():
         (Outlook, SCHEMA["properties"]["undecided"]["items"]),
         (PolicyChange, SCHEMA["properties"]["policy_changes"]["items"]),
         (Bound, SCHEMA["properties"]["bound"]),
+        (VerdictChange, COMPARISON["verdicts"]["items"]),
+        (OtherChange, COMPARISON["others"]["items"]),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )

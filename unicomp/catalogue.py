@@ -19,7 +19,7 @@ from itertools import chain
 from itertools import count as counting
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from unicomp.data.ancestry import base_among
 from unicomp.data.calibration import (
@@ -313,7 +313,7 @@ def load_recipe(name: str, roots: Roots) -> Recipe:
     declared = _declaration(name, roots)
     if isinstance(declared, Recipe):
         return declared
-    mixed = [_declaration(one, roots) for one in declared.of]
+    mixed = [_declaration(one, roots) for one in declared.names]
     recipes = [one for one in mixed if isinstance(one, Recipe)]
     if len(recipes) < len(mixed):
         raise SpecError(f"calibration {name}: a mixture cannot contain a mixture")
@@ -326,7 +326,7 @@ def recipe_source(name: str, roots: Roots) -> str:
     Raises SpecError.
     """
     declared = _declaration(name, roots)
-    names = [name, *(declared.of if isinstance(declared, Mixture) else ())]
+    names = [name, *(declared.names if isinstance(declared, Mixture) else ())]
     return "".join(_CALIBRATIONS.path(one, roots).read_text(encoding="utf-8") for one in names)
 
 
@@ -475,6 +475,15 @@ def load_benchmarks(
             if isinstance(bench, Benchmark) and bench not in found:
                 found.append(bench)
     return found
+
+
+def benchmarks_by_name(rootdir: Path, mode: Literal["strict", "compat"]) -> dict[str, Benchmark]:
+    """Name → benchmark, as a mode scores it, of the shipped suites and `rootdir/suites`.
+
+    Files that pytest alone can run are left out. Raises SpecError for another that fails.
+    """
+    declared = load_benchmarks(suite_folders(rootdir), on_skip=lambda error: None)
+    return {bench.name: bench.scored_in(mode) for bench in declared}
 
 
 def _declared_in(path: Path) -> list[Benchmark | Probe]:

@@ -1,15 +1,18 @@
 """`unicomp`: the commands besides the test run.
 
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
+unicomp compare OLD.json NEW.json     what changed since the last release, and what is worse
 unicomp decide SCORECARD.json ..      one decision of several runs, such as those of make suite
 unicomp export SCORECARD.json .. DIR  the answers behind scorecards, as Parquet files
 unicomp floors SCORECARD.json         floors that a scorecard supports, for unicomp.toml
 unicomp mirror DIR [--verify|--lock]  fetch, verify or pin the data sets of --dataset-root
-unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
 unicomp plan --floor NAME=PERCENT ..  how likely a lossless candidate passes, and items needed
+unicomp plan METHOD --model MODEL     memory, disk and time of a build, before it starts
+unicomp recommend SCORECARD.json ..   which checkpoint meets given needs, and what to try next
 unicomp report SCORECARD.json ..      a report for people, or a model card
 unicomp score RAW.csv                 the metrics and sub-scores of a table of raw scores
 unicomp tables SCORECARD.json .. -o DIR   the paper's tables and figures
+unicomp verdict BASELINE CANDIDATE    verdicts on logs of lm-eval, or on tables of items
 unicomp verify RECORD SCORECARD       whether a decision record belongs to a scorecard
 """
 
@@ -23,26 +26,43 @@ from collections.abc import Sequence
 
 from unicomp.commands import (
     cache,
+    compare,
     decide,
     export,
     floors,
     mirror,
     plan,
+    recommend,
     report,
     score,
     tables,
+    verdict,
     verify,
 )
 from unicomp.commands.arguments import Parser
 from unicomp.errors import UnicompError
 
-COMMANDS = (cache, decide, export, floors, mirror, plan, report, score, tables, verify)
+COMMANDS = (
+    cache,
+    compare,
+    decide,
+    export,
+    floors,
+    mirror,
+    plan,
+    recommend,
+    report,
+    score,
+    tables,
+    verdict,
+    verify,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, or
-    does not belong together. `decide` returns the exit status of a test run. A reader that stops
-    early, such as `head`, is no error.
+    """Run a command; return 0, or 4 for bad input, or 1 if something is damaged or incomplete, does
+    not belong together, or is worse than the last release. `decide` returns the exit status of a
+    test run. A reader that stops early, such as `head`, is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack a character

@@ -32,24 +32,34 @@ def holm(
 ) -> tuple[list[Row], list[MetricRow]]:
     """The rows and metrics of one checkpoint, with the failures that Holm's procedure adds.
 
-    Sorted by p-value, the i-th fails at 2.5 % / (m - i + 1), until one does not: at least one
-    false failure happens in at most 2.5 % of sessions (Holm, Scandinavian Journal of Statistics
-    6, 1979). `family` is m, at least the number of p-values.
+    At least one false failure happens in at most 2.5 % of sessions. `family` is the number of
+    tests, at least that of the p-values.
     """
     everything: tuple[Row | MetricRow, ...] = (*rows, *metrics)
     ends = [row for row in everything if row.tier != "advisory" and row.p_fail is not None]
-    failed: set[int] = set()
-    left = max(family, len(ends))
-    for row in sorted(ends, key=lambda row: row.p_fail or 0.0):
-        if not (row.p_fail or 0.0) <= LEVEL / left:
-            break
-        failed.add(id(row))
-        left -= 1
+    shown = rejected([row.p_fail or 0.0 for row in ends], family)
+    failed = {id(row) for row, fails in zip(ends, shown, strict=True) if fails}
 
     def after(row: R) -> R:
         return replace(row, verdict="fail") if id(row) in failed else row
 
     return [after(row) for row in rows], [after(row) for row in metrics]
+
+
+def rejected(p_values: Sequence[float], family: int = 0) -> list[bool]:
+    """Which p-values are significant, by Holm's procedure at 2.5 % over all of them.
+
+    Sorted, the i-th is at 2.5 % / (m - i + 1), until one is not (Holm, Scandinavian Journal of
+    Statistics 6, 1979). m is the larger of `family` and the number of p-values.
+    """
+    left = max(family, len(p_values))
+    found = [False] * len(p_values)
+    for place in sorted(range(len(p_values)), key=p_values.__getitem__):
+        if not p_values[place] <= LEVEL / left:
+            break
+        found[place] = True
+        left -= 1
+    return found
 
 
 def allowed(row: Row, policy: Policy) -> str | None:

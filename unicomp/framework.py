@@ -28,6 +28,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
     "efficiency": ("runtime_acceleration", "inference_efficiency", "compute_cost"),
 }
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
+RETAINED: tuple[str, ...] = (*DIMENSIONS["performance"], *DIMENSIONS["reliability"])
+"""The metrics that have a retention; those of efficiency compare checkpoints with each other."""
 
 
 def dimension_of(metric: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp import scorecard_file
+from unicomp.changes import united
 from unicomp.decision import Bound, Decision, decides, shuts
 from unicomp.errors import SpecError
 from unicomp.scorecard import Scorecard
@@ -134,6 +135,7 @@ def merged(cards: Sequence[Scorecard]) -> Scorecard:
         },
         looks={one: max(card.looks.get(one, 1) for card in cards) for one in names},
         policy=", ".join(dict.fromkeys(card.policy for card in cards)),
+        comparison=united([card.comparison for card in cards if card.comparison is not None]),
         policy_changes=tuple(change for card in cards for change in card.policy_changes),
         parts=sum(card.parts for card in cards),
     )
@@ -176,13 +178,13 @@ def _check(cards: Mapping[Path, Scorecard], given: Sequence[Path]) -> None:
 
 def _check_same(both: str, one: Scorecard, other: Scorecard) -> None:
     """Refuse cards whose checkpoints have the same name and are not the same."""
-    mine, theirs = _origins(one), _origins(other)
+    mine, theirs = one.origins, other.origins
     for name in mine.keys() & theirs.keys():
         if mine[name] != theirs[name]:
             raise SpecError(
                 f"{both} are of different models called {name!r}: give scorecards of one candidate"
             )
-    own, others = _keys(one), _keys(other)
+    own, others = one.keys, other.keys
     for checkpoint in own.keys() & others.keys():
         if own[checkpoint] != others[checkpoint]:
             what = "baselines" if own[checkpoint][0] == others[checkpoint][0] else "checkpoints"
@@ -190,16 +192,3 @@ def _check_same(both: str, one: Scorecard, other: Scorecard) -> None:
                 f"{both} have different {what} of {'/'.join(checkpoint)}: give scorecards of one "
                 "candidate"
             )
-
-
-def _origins(card: Scorecard) -> dict[str, tuple[Any, Any]]:
-    """Model → where it is from: source and revision."""
-    return {
-        name: (facts.get("source"), facts.get("revision"))
-        for name, facts in card.environment.get("models", {}).items()
-    }
-
-
-def _keys(card: Scorecard) -> dict[CheckpointId, tuple[str, str | None]]:
-    """Checkpoint → the keys of its content and of its baseline's; without those of probes."""
-    return {row.checkpoint: (row.candidate, row.baseline) for row in card.rows if row.candidate}

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from unicomp.divergence import KEPT
 from unicomp.errors import SpecError
-from unicomp.framework import DIMENSIONS, METRICS, dimension_of
+from unicomp.framework import DIMENSIONS, METRICS, RETAINED, dimension_of
 from unicomp.policy_entry import Entry, contradiction, parse_number
 from unicomp.policy_entry import Tier as Tier
 from unicomp.spec import DENSE, OF_BUILDING, UNITS, Benchmark, CheckpointId, Probe, nearest
@@ -27,6 +27,9 @@ V = TypeVar("V")
 
 DEFAULT_FLOOR = 90.0
 """Percent; used if neither the command line nor `unicomp.toml` has a floor."""
+
+DEFAULT_DROP = 1.0
+"""Points of retention that a metric may fall below the last release; used if none are set."""
 
 
 def parse_floor(name: str, text: object) -> float:
@@ -51,6 +54,20 @@ def parse_floor_options(texts: Iterable[str]) -> dict[str, float]:
                 f"--floor {name} is given twice, {floors[name]:g} and {floor:g}: give it once"
             )
     return floors
+
+
+def parse_drop(name: str, value: object) -> float:
+    """The points that NAME or NAME@METHOD may fall below the last release. Raises SpecError.
+
+    NAME is a metric that is retained, or a dimension of such metrics.
+    """
+    known = (*RETAINED, *dict.fromkeys(map(dimension_of, RETAINED)))
+    if (metric := name.partition("@")[0]) not in known:
+        raise SpecError(
+            f"[last_release] {name}: there is no retained metric or dimension {metric!r}; "
+            f"{nearest(metric, known)}"
+        )
+    return parse_number("max_drop", name, value)
 
 
 def parse_budget(name: str, text: object) -> float:
@@ -200,6 +217,11 @@ class Policy:
     """The highest accepted cost of a build, by PROBE or PROBE@METHOD, in the probe's unit."""
     model_budgets: Mapping[str, Layer[float]] = field(default_factory=dict)
     """The same for single models."""
+    last_release: Layer[float] = field(default_factory=dict)
+    """The points that a metric may fall below the last release, by metric or dimension, also
+    NAME@METHOD."""
+    model_last_release: Mapping[str, Layer[float]] = field(default_factory=dict)
+    """The same for single models."""
 
     @property
     def digest(self) -> str:
@@ -214,6 +236,7 @@ class Policy:
             "policy": self.entries,
             "allow": self.allow,
             "budgets": self.budgets,
+            "last_release": self.last_release,
         }
         yield from ((f"unicomp.toml [{kind}]", names) for kind, names in tables.items())
         for kind, by_model in self._of_models.items():
@@ -228,6 +251,7 @@ class Policy:
             "policy": self.model_entries,
             "allow": self.model_allow,
             "budgets": self.model_budgets,
+            "last_release": self.model_last_release,
         }
 
     def check(self) -> None:
@@ -351,6 +375,12 @@ class Policy:
         layers = (self.model_budgets.get(checkpoint.model, {}), self.budgets)
         found = _lookup(layers, checkpoint.method, (probe.quantity,), _itself)
         return math.inf if found is None else found
+
+    def drop_of(self, checkpoint: CheckpointId, metric: str) -> float:
+        """The points of retention that a metric may fall below the last release."""
+        layers = (self.model_last_release.get(checkpoint.model, {}), self.last_release)
+        found = _lookup(layers, checkpoint.method, _names(metric, None, None), _itself)
+        return DEFAULT_DROP if found is None else found
 
     def allowed(
         self,

@@ -46,12 +46,13 @@ class Entry:
 _KEYS = tuple(field.name for field in fields(Entry))
 
 
-def parse_number(key: str, name: str, value: object) -> float:
+def parse_number(key: str, name: str, value: object, *, called: str = "") -> float:
     """A floor, drop or ceiling of a name, 0 or more. Raises SpecError.
 
-    A percentage or a baseline's score of at most 1 is refused: it looks like a fraction.
+    A percentage or a baseline's score of at most 1 is refused: it looks like a fraction. `called`
+    is what messages call it, if not by its key.
     """
-    what, unit = f"the {key} of {name} is", _UNITS[key]
+    what, unit = f"the {called or key} of {name} is", _UNITS[key]
     try:
         if isinstance(value, bool):
             raise ValueError

@@ -94,6 +94,8 @@ def available(name: str, given: Mapping[str, Any], vllm: str = "") -> Preset:
     """
     if name not in PRESETS:
         raise SpecError(f"there is no preset {name!r}; {nearest(name, PRESETS)}")
+    from huggingface_hub import constants
+
     preset = PRESETS[name]
     tables = {table: dict(own) for table, own in preset.tables.items()}
     lacking = []
@@ -105,9 +107,13 @@ def available(name: str, given: Mapping[str, Any], vllm: str = "") -> Preset:
         if table not in given and not os.environ.get(key):
             del tables[table]
             lacking.append(f"[{table}]: the variable {key} is not set; {instead}")
-    if "refusals" not in given and (problem := _no_classifier()):
-        del tables["refusals"]
-        lacking.append(f"[refusals]: {problem}; refusals are found by rules instead")
+    if "refusals" not in given and not _has_classifier():
+        where = f"the weights of {LONGFORMER} are not in the hub's cache"
+        if constants.HF_HUB_OFFLINE:
+            del tables["refusals"]
+            lacking.append(f"[refusals]: {where}; refusals are found by rules instead")
+        else:
+            lacking.append(f"[refusals]: {where}; they are fetched when they are first needed")
     if "name" not in given.get("engine", {}):
         try:
             find_vllm(vllm)
@@ -117,12 +123,8 @@ def available(name: str, given: Mapping[str, Any], vllm: str = "") -> Preset:
     return replace(preset, tables=tables, lacking=tuple(lacking))
 
 
-def _no_classifier() -> str:
-    """Why the published classifier of refusals cannot be loaded; empty if it may be."""
-    from huggingface_hub import constants, try_to_load_from_cache
+def _has_classifier() -> bool:
+    """Whether the published classifier of refusals is in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
 
-    if isinstance(try_to_load_from_cache(LONGFORMER, "config.json"), str):
-        return ""
-    if constants.HF_HUB_OFFLINE:
-        return f"the weights of {LONGFORMER} are not in the hub's cache, and HF_HUB_OFFLINE is set"
-    return ""
+    return isinstance(try_to_load_from_cache(LONGFORMER, "config.json"), str)

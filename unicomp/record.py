@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp import scorecard_file
+from unicomp.changes import Comparison
 from unicomp.errors import SpecError, StoreError
 from unicomp.spec import CheckpointId
 from unicomp.store import file_digest, write_atomically
@@ -21,7 +22,7 @@ from unicomp.verdict import MetricRow, Row
 
 SCHEMA = "unicomp/decision/1"
 
-_ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "allowed")
+ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "most_fall", "allowed")
 """What the record keeps of a row: what the policy asked of it, and the gap that it allowed."""
 
 
@@ -76,13 +77,20 @@ def record_of(scorecard: Path) -> dict[str, Any]:
             "sha256": file_digest(scorecard),
             "decision": stated,
         },
+        **({} if card.comparison is None else {"last_release": _last_release(card.comparison)}),
     }
+
+
+def _last_release(found: Comparison) -> dict[str, Any]:
+    """The file of the last release, and what is worse than it by more than is allowed."""
+    worse = [f"{one.name} of {'/'.join(one.checkpoint)}" for one in found.failures]
+    return {"file": found.baseline, "sha256": found.digest, "worse": worse}
 
 
 def _asked(row: Row | MetricRow) -> dict[str, Any]:
     """What was asked of a row or metric."""
     name = {"metric": row.metric} if isinstance(row, MetricRow) else {"benchmark": row.benchmark}
-    asked = {key: getattr(row, key, None) for key in _ASKED}
+    asked = {key: getattr(row, key, None) for key in ASKED}
     return {
         **row.checkpoint._asdict(),
         **name,
@@ -154,10 +162,13 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "decision", record["decision"]
     yield "SHA-256 of the scorecard", record["scorecard"]["sha256"]
     yield from ((f"bound: {key}", value) for key, value in record["bound"].items())
+    release = record.get("last_release", {})
+    yield "SHA-256 of the last release", release.get("sha256")
+    yield "worse than the last release", release.get("worse", [])
     yield "policy digest", record["policy"]["digest"]
     for row in record["policy"]["asked"]:
         whose = f"{row.get('metric') or row.get('benchmark')} of {'/'.join(_name(row))}"
-        yield from ((f"{key} of {whose}", row.get(key)) for key in _ASKED)
+        yield from ((f"{key} of {whose}", row.get(key)) for key in ASKED)
     yield "policy changes", changes(record)
     for one in record["checkpoints"]:
         whose = "/".join(_name(one))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unicomp.confidence import Jackknifed, PairedShares
+    from unicomp.confidence import Jackknifed, Joint, PairedShares
     from unicomp.statistics import Statistic
 
     Quantity = Callable[[Sequence[NDArray[np.float64]]], NDArray[np.float64]]
@@ -271,6 +271,47 @@ def evidence_of(
     }
 
 
+def score_pair(benchmark: Benchmark, compressed: Records, dense: Records) -> tuple[float, float]:
+    """The scores of both, in the benchmark's own unit and direction. Raises ScoringError."""
+    from unicomp import statistics
+
+    both = (_score(benchmark, records) for records in (compressed, dense))
+    first, second = (statistics.value(one, len(dense.items)) for one in both)
+    return first, second
+
+
+def change_between(
+    benchmark: Benchmark, now: tuple[Records, Records], before: tuple[Records, Records]
+) -> Joint | Jackknifed:
+    """The evidence about how far retention moved between two releases, as a share of 1.
+
+    Each is the candidate's and the dense model's records; all four hold the same items. If the
+    dense answers are scored the same, it is the drop between the candidates in units of the dense
+    score, whose own error counts as well. Else it is the difference of two ratios.
+    """
+    from unicomp import statistics
+    from unicomp.confidence import Joint, Part, jackknifed
+
+    ids = statistics.cluster_ids(before[1].clusters)
+    four = [_score(benchmark, records) for records in (*now, *before)]
+    candidate, dense = (
+        float(_oriented(benchmark, statistics.value(one, len(ids)))) for one in four[2:]
+    )
+    if benchmark.in_points and now[1].fields == before[1].fields:
+        drop = evidence_of(benchmark, now[0], before[0])["drop"]
+        error = statistics.standard_error(four[3], ids) / dense
+        weight = 100.0 / dense
+        return Joint((Part(drop, weight, weight * abs(drop.estimate) * error),), {})
+    reach = candidate - lowest_score(benchmark.aggregate)
+
+    def moved(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        a, b, c, d = (_oriented(benchmark, one) for one in scores)
+        return _ratio(a, b) - _ratio(c, d)
+
+    share = reach / (100.0 + reach - candidate) if benchmark.in_points else None
+    return jackknifed(moved, four, ids, share=share, unit=reach / dense)
+
+
 def lowest_score(aggregate: Aggregate) -> float:
     """The lowest score of an aggregate, in points: its attribute `least`, by default 0."""
     return float(getattr(aggregate, "least", 0.0))
@@ -303,6 +344,20 @@ def correlation(
     if not all(np.isfinite(one).all() and np.ptp(one) > 1e-12 for one in moves):
         return 1.0
     return float(np.corrcoef(moves[0], moves[1])[0, 1])
+
+
+def correlations(
+    own: tuple[Benchmark, Records, Records], others: Iterable[tuple[Benchmark, Records, Records]]
+) -> dict[str, float]:
+    """Other benchmark of the metric with the same rows → the correlation of the retentions."""
+    bench, _, dense = own
+    return {
+        other.name: correlation(own, (other, now, before))
+        for other, now, before in others
+        if other.metric == bench.metric
+        and other.name != bench.name
+        and now.items == before.items == dense.items
+    }
 
 
 def paired_tables(

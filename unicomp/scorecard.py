@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from unicomp.changes import Comparison
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.decision import Bound, Decision, allowed, bound, decision, holm
 from unicomp.framework import METRICS, Profile
 from unicomp.looks import PolicyChange
 from unicomp.policy import Policy
 from unicomp.spec import DENSE, LEVEL, CheckpointId, OfCheckpoint
-from unicomp.verdict import TEST_FAILED, MetricRow, Row, judged, metric_row
+from unicomp.verdict import TEST_FAILED, MetricRow, Row, joint_evidence, judged, metric_row
+
+if TYPE_CHECKING:
+    from unicomp.confidence import Joint
 
 SCHEMA = "unicomp/scorecard/4"
 """The version of the scorecard as JSON; it changes with the meaning of a field."""
@@ -55,6 +59,8 @@ class Scorecard:
     """The digest of the policy."""
     policy_changes: tuple[PolicyChange, ...] = ()
     """What was changed in the policy after answers of a candidate were seen."""
+    comparison: Comparison | None = None
+    """What changed since the last release; None without `--baseline`."""
     parts: int = 1
     """The sessions that it is made of; see `unicomp.joint.merged`."""
 
@@ -84,14 +90,47 @@ class Scorecard:
         return f"{method} ({calibration})" if self.is_named(calibration) else method
 
     @property
+    def ends(self) -> tuple[Row | MetricRow, ...]:
+        """All rows and metrics: what has a verdict."""
+        return (*self.rows, *self.metrics)
+
+    @property
     def gaps(self) -> tuple[Row | MetricRow, ...]:
         """The rows and metrics that did not pass, allowed or not; without undecided guards."""
-        everything: tuple[Row | MetricRow, ...] = (*self.rows, *self.metrics)
         return tuple(
             row
-            for row in everything
+            for row in self.ends
             if row.verdict != "pass" and (row.verdict != "undecided" or row.tier == "critical")
         )
+
+    @property
+    def origins(self) -> dict[str, tuple[Any, Any]]:
+        """Model → where it is from: source and revision."""
+        return {
+            name: (facts.get("source"), facts.get("revision"))
+            for name, facts in self.environment.get("models", {}).items()
+        }
+
+    @property
+    def keys(self) -> dict[CheckpointId, tuple[str, str | None]]:
+        """Checkpoint → the keys of its content and of its baseline's; without those of probes."""
+        return {row.checkpoint: (row.candidate, row.baseline) for row in self.rows if row.candidate}
+
+    def rows_of(self, metric: MetricRow) -> dict[str, Row]:
+        """Benchmark → its row, of all that have not left the metric. Raises KeyError."""
+        own = {row.benchmark: row for row in self.rows if row.checkpoint == metric.checkpoint}
+        return {name: own[name] for name in self._profile_of(metric).benchmarks(metric.metric)}
+
+    def evidence_of(self, metric: MetricRow) -> Joint:
+        """The evidence about a metric that has a value.
+
+        Raises KeyError or ValueError if its rows do not give it.
+        """
+        return joint_evidence(metric.metric, self.rows_of(metric), self._profile_of(metric))
+
+    def _profile_of(self, metric: MetricRow) -> Profile:
+        """The profile of its model without what has left the metric."""
+        return self.profiles[metric.model].without(metric.metric, metric.left_out)
 
     @property
     def decision(self) -> Decision:

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from unicomp.changes import Comparison, Move, OtherChange, VerdictChange
 from unicomp.errors import SpecError
 from unicomp.framework import Profile, SubScore
 from unicomp.looks import PolicyChange
@@ -21,7 +22,7 @@ from unicomp.scorecard import SCHEMA, Scorecard, Work
 from unicomp.spec import CheckpointId
 from unicomp.verdict import MetricRow, Row
 
-R = TypeVar("R", Row, MetricRow, Work, PolicyChange)
+R = TypeVar("R", Row, MetricRow, Work, PolicyChange, Move, VerdictChange, OtherChange)
 
 _ROWS = ("scores", "probes", "missing")
 """The tables of a scorecard that hold rows."""
@@ -102,6 +103,7 @@ def _card(content: Mapping[str, Any]) -> Scorecard:
         levels=dict(zip(names, (one["level"] for one in content["looks"]), strict=True)),
         looks=dict(zip(names, (one["look"] for one in content["looks"]), strict=True)),
         policy=content["policy"],
+        comparison=_comparison(content["comparison"]),
         policy_changes=tuple(_made(PolicyChange, one) for one in content["policy_changes"]),
     )
 
@@ -110,6 +112,20 @@ def _made(kind: Callable[..., R], table: Mapping[str, Any]) -> R:
     """A value from its table; what the class does not know is derived."""
     names = {one.name for one in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in table.items() if name in names})
+
+
+def _comparison(table: Mapping[str, Any] | None) -> Comparison | None:
+    if table is None:
+        return None
+    return Comparison(
+        **{name: table[name] for name in ("baseline", "digest", "old", "new")},
+        gone=tuple(map(_name, table["gone"])),
+        added=tuple(map(_name, table["added"])),
+        moves=tuple(_made(Move, one) for one in table["moves"]),
+        verdicts=tuple(_made(VerdictChange, one) for one in table["verdicts"]),
+        others=tuple(_made(OtherChange, one) for one in table["others"]),
+        new_metrics=tuple(table["new_metrics"]),
+    )
 
 
 def _profile(table: Mapping[str, Any]) -> Profile:

@@ -87,9 +87,13 @@ class Records:
 
     def only(self, kept: Sequence[bool]) -> Records:
         """The records of the items marked in `kept`."""
+        return self.at([place for place, keep in enumerate(kept) if keep])
+
+    def at(self, places: Sequence[int]) -> Records:
+        """The records of the items at some places, in that order."""
 
         def chosen(values: list[T]) -> list[T]:
-            return [value for value, keep in zip(values, kept, strict=True) if keep]
+            return [values[place] for place in places]
 
         return replace(
             self,
@@ -146,23 +150,14 @@ def records_of(
     instruments, judge = counted(instruments)
     with blamed_on(benchmark, "its responses cannot be read"):
         items = answered_items(rendered, [responses[one.key] for one in rendered])
-        scorer = benchmark.scorer
-        readings = (
-            [scorer(item) for item in items]
-            if callable(scorer)
-            else scorer.read_all(items, instruments)
-        )
-    _check(benchmark, readings, len(items))
+    readings = readings_of(benchmark, items, instruments)
     cut = overlong(rendered, tokenizer)
     generated = _generated(definition, items, readings, tokenizer)
     return Records(
         benchmark=benchmark.name,
         items=[one.item for one in rendered],
         clusters=[one.cluster for one in rendered],
-        fields={
-            name: [_plain(reading.fields[name]) for reading in readings]
-            for name in readings[0].fields
-        },
+        fields=fields_of(readings),
         parsed=[bool(reading.parsed) for reading in readings],
         gaps=[reading.gap for reading in readings],
         overlong=cut,
@@ -173,6 +168,31 @@ def records_of(
         prompts=[prompt_digest(one, tokenizer) for one in rendered],
         answers=_answers(definition, rendered, [responses[one.key] for one in rendered]),
     )
+
+
+def readings_of(
+    benchmark: Benchmark, items: Sequence[Item], instruments: Instruments
+) -> list[Reading]:
+    """The scorer's reading of each item.
+
+    Raises ScoringError where its code fails, or gives no usable readings.
+    """
+    scorer = benchmark.scorer
+    with blamed_on(benchmark, "its responses cannot be read"):
+        readings = (
+            [scorer(item) for item in items]
+            if callable(scorer)
+            else scorer.read_all(items, instruments)
+        )
+    _check(benchmark, readings, len(items))
+    return readings
+
+
+def fields_of(readings: Sequence[Reading]) -> dict[str, list[float | str]]:
+    """The fields of readings as `Records` holds them."""
+    return {
+        name: [_plain(reading.fields[name]) for reading in readings] for name in readings[0].fields
+    }
 
 
 def score_of(
@@ -239,11 +259,16 @@ def _faults(
         faults.append(
             f"{cut} of {n} prompts are longer than the context of {tokenizer.context} tokens"
         )
+    return faults + unscored(readings)
+
+
+def unscored(readings: Sequence[Reading]) -> list[str]:
+    """How many items could not be scored, a line for each reason."""
     gaps = Counter(reading.gap for reading in readings if reading.gap)
-    faults += [
-        f"{count} of {n} items could not be scored: {gap}" for gap, count in gaps.most_common()
+    return [
+        f"{count} of {len(readings)} items could not be scored: {gap}"
+        for gap, count in gaps.most_common()
     ]
-    return faults
 
 
 def _answers(
@@ -252,11 +277,7 @@ def _answers(
     """The answers as `Records.answers` keeps them."""
     output = definition.settings.get("output_type")
     if output == "generate_until":
-        texts = ["\n".join(map(str, given)) for given in responses]
-        return {
-            "text": [text[:KEPT_TEXT] for text in texts],
-            "digest": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts],
-        }
+        return generated_answers(responses)
     if output != MULTIPLE_CHOICE:
         return {}
     scorer = definition.benchmark.scorer
@@ -274,6 +295,15 @@ def _answers(
                 for one, values in zip(rendered, options, strict=True)
             ],
         }
+
+
+def generated_answers(responses: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Generated texts as `Records.answers` keeps them."""
+    texts = ["\n".join(map(str, given)) for given in responses]
+    return {
+        "text": [text[:KEPT_TEXT] for text in texts],
+        "digest": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts],
+    }
 
 
 def _generated(

@@ -31,7 +31,7 @@ from unicomp.item_texts import read_texts
 from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
-from unicomp.retention import Retention, correlation, paired, read_as, retention
+from unicomp.retention import Retention, correlations, paired, read_as, retention
 from unicomp.samples import samples_of
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
@@ -234,16 +234,12 @@ class Session:
     ) -> dict[str, float]:
         """Other benchmark of the metric with the same rows → the correlation of the retentions."""
         of_dense = self._records[Subject(model=subject.model, method=DENSE).id]
-        found = {}
+        others = []
         for bench in self._agenda.benchmarks_of(subject.id):
-            if bench.metric != own[0].metric or bench.name == own[0].name:
-                continue
             now, before = self._records[subject.id].get(bench.name), of_dense.get(bench.name)
-            if not isinstance(now, Records) or not isinstance(before, Records):
-                continue
-            if now.items == before.items == own[1].items:
-                found[bench.name] = correlation(own, (self._scored(subject, bench), now, before))
-        return found
+            if isinstance(now, Records) and isinstance(before, Records):
+                others.append((self._scored(subject, bench), now, before))
+        return correlations(own, others)
 
     def _with_tokens(
         self, subject: Subject, divergence: Mapping[str, Any], items: Sequence[str]

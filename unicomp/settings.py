@@ -23,6 +23,10 @@
     compression_time = "10 min" # s, min, h
     "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
 
+    [last_release]              # points that a metric may fall below --baseline; default 1
+    reliability = 0.5           # also [models.NAME.last_release]
+    "reasoning@wanda_2_4" = 3
+
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
@@ -96,7 +100,7 @@ from unicomp.instruments.assembly import (
     RefusalSettings,
     SimilaritySettings,
 )
-from unicomp.policy import Policy, parse_budget, parse_floor
+from unicomp.policy import Policy, parse_budget, parse_drop, parse_floor
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
 from unicomp.spec import nearest
@@ -108,6 +112,8 @@ OF_NAMES: Mapping[str, str] = {
     "allow": "Gaps that do not shut the gate: name, or `NAME@METHOD`, and the reason.",
     "budgets": "Limits on `compression_time` (s, min, h) and `compression_memory` (MB, GB, ...), "
     "also `NAME@METHOD`.",
+    "last_release": "The points of retention that a metric may fall below the last release "
+    "(`--baseline`): metric, dimension or `NAME@METHOD`. The default is 1.",
 }
 """Table whose keys are names → what it sets; `[models.NAME.TABLE]` sets it for one model."""
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
@@ -240,6 +246,8 @@ def _policy(table: Mapping[str, Any]) -> Policy:
         model_allow={name: _texts(own, "allow") for name, own in models.items()},
         budgets=_budgets(table),
         model_budgets={name: _budgets(own) for name, own in models.items()},
+        last_release=_drops(table),
+        model_last_release={name: _drops(own) for name, own in models.items()},
     )
     policy.check()
     return policy
@@ -313,6 +321,10 @@ def _entries(table: Mapping[str, Any], prefix: str = "") -> dict[str, Entry]:
 
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
+
+
+def _drops(table: Mapping[str, Any]) -> dict[str, float]:
+    return {name: parse_drop(name, value) for name, value in _table(table, "last_release").items()}
 
 
 def _table(table: Mapping[str, Any], key: str, prefix: str = "") -> Mapping[str, Any]:

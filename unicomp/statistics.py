@@ -23,7 +23,9 @@ DRAWS = 4000
 _GROUPS = 1000
 """The most sets of weights of a jackknife."""
 _CHUNK = 250
-"""Sets of weights held in memory at a time."""
+"""The most sets of weights held in memory at a time."""
+_CELLS = 2**25
+"""The most weights held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def jackknife(
     groups = (numbers % _GROUPS)[clusters]
     weights = np.ones(len(clusters)) if base is None else base
     results = []
-    for start in range(0, int(groups.max()) + 1, _CHUNK):
-        left_out = np.arange(start, min(start + _CHUNK, int(groups.max()) + 1))
+    step = max(min(_CHUNK, _CELLS // len(clusters)), 1)
+    for start in range(0, int(groups.max()) + 1, step):
+        left_out = np.arange(start, min(start + step, int(groups.max()) + 1))
         kept = np.where(groups[None, :] == left_out[:, None], 0.0, weights[None, :])
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
             results.append(np.stack([statistic(kept) for statistic in statistics]))

@@ -16,8 +16,12 @@ _SIZES: Mapping[str, Mapping[str, float]] = {
 _COUNTS: Mapping[str, float] = {"": 1.0, "k ": 1e3, "M ": 1e6, "B ": 1e9, "T ": 1e12}
 """Prefixes of everything else, which is counted: tokens, parameters."""
 _BINARY: Mapping[str, float] = {"MiB": 2.0**20, "GiB": 2.0**30}
-_READ = {"s": ("s", "min", "h"), "bytes": ("MB", "MiB", "GB", "GiB")}
-"""Unit → the sizes that a person may give a budget in."""
+_READ = {
+    "s": ("ms", "s", "min", "h"),
+    "bytes": ("MB", "MiB", "GB", "GiB"),
+    "tokens/s": ("tok/s",),
+}
+"""Unit → the sizes that a person may give an amount in."""
 
 
 def amount(value: float, unit: str = "") -> str:
@@ -42,11 +46,12 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def parse_amount(text: object, unit: str) -> float:
-    """Read an amount such as `16 GB`, in seconds or bytes. Raises ValueError."""
+    """Read an amount such as `16 GB`, in seconds, bytes or tokens/s. Raises ValueError."""
     sizes = {name: {**_SIZES[unit], **_BINARY}[name] for name in _READ[unit]}
-    found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]+)\s*", str(text))
+    found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z/]+)\s*", str(text))
     if not isinstance(text, str) or found is None or found[2] not in sizes:
+        example = [*sizes][-2:][0]
         raise ValueError(
-            f'give a number with its unit, one of {", ".join(sizes)}, such as "16 {[*sizes][-2]}"'
+            f'give a number with its unit, one of {", ".join(sizes)}, such as "16 {example}"'
         )
     return float(found[1]) * sizes[found[2]]

@@ -164,6 +164,11 @@ class Row(OfCheckpoint):
         return self.verdict in DECIDED and compared
 
     @property
+    def is_timing(self) -> bool:
+        """Whether it is a time or a rate, which belongs to one machine."""
+        return self.unit in ("s", "tokens/s")
+
+    @property
     def realised(self) -> bool | None:
         """Whether the whole interval shows a gain; None without an expected gain or an interval."""
         if self.expected_gain is None or self.low is None:
@@ -511,6 +516,10 @@ class MetricRow(OfCheckpoint):
     """The retention over all benchmarks of the profile; None if it does not exist."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Benchmark of the profile → why it has left the judged metric."""
+    last_release: float | None = None
+    """The retention in the last release; None without `--baseline`, or if it was not measured."""
+    most_fall: float | None = None
+    """The points that it may fall below that; None if it was not compared."""
     allowed: str | None = None
 
     @property

@@ -1,11 +1,15 @@
 """Calibration text: drawn from declared data sets, or read from a user's file."""
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp.catalogue import calibration_names, load_recipe, roots, seeded_calibrations
-from unicomp.data.calibration import Mixture, Part, Recipe, conversation, messages_of
+from unicomp.data.calibration import (
+    Mixture,
+    Part,
+    Recipe,
+    apportioned,
+    conversation,
+    messages_of,
+)
 from unicomp.data.calibration_file import (
     parse_json_lines,
     parse_paragraphs,
@@ -23,6 +34,7 @@ from unicomp.data.calibration_file import (
 )
 from unicomp.data.sources import Source
 from unicomp.errors import SpecError
+from unicomp.mirror.needs import recipe_needs
 from unicomp.spec import Calibration
 from unicomp.store import Store
 
@@ -266,6 +278,152 @@ def test_a_mixture_follows_the_calibrations_that_it_names() -> None:
         "org/sums",
         "org/few",
     ]
+
+
+# -- weights ------------------------------------------------------------------------------------
+
+WEIGHTS = st.lists(
+    st.integers(1, 1000) | st.floats(0.001, 1000.0, allow_nan=False), min_size=1, max_size=9
+)
+
+
+@given(st.integers(0, 5000), WEIGHTS)
+def test_shares_by_weight_are_whole_numbers_next_to_their_exact_quotas(
+    whole: int, weights: list[float]
+) -> None:
+    shares = apportioned(whole, weights)
+    assert sum(shares) == whole
+    total = sum(Fraction(str(weight)) for weight in weights)
+    quotas = [whole * Fraction(str(weight)) / total for weight in weights]
+    assert all(
+        math.floor(quota) <= share <= math.ceil(quota)
+        for share, quota in zip(shares, quotas, strict=True)
+    )
+    # the largest remainders are rounded up
+    up = [q - math.floor(q) for share, q in zip(shares, quotas, strict=True) if share > q]
+    down = [q - math.floor(q) for share, q in zip(shares, quotas, strict=True) if share < q]
+    assert min(up, default=Fraction(1)) >= max(down, default=Fraction(0))
+
+
+@given(st.integers(0, 5000), st.integers(1, 9), st.floats(0.001, 1000.0))
+def test_equal_weights_give_the_remainder_to_the_first(whole: int, n: int, weight: float) -> None:
+    equal = [whole // n + (number < whole % n) for number in range(n)]
+    assert apportioned(whole, [weight] * n) == equal
+
+
+def test_weights_count_as_they_are_written() -> None:
+    assert apportioned(10, [0.1, 0.2, 0.7]) == [1, 2, 7]
+    assert apportioned(3, [0.1, 0.1, 0.1]) == [1, 1, 1]
+
+
+def weighed(**about: Any) -> Recipe:
+    recipes = [
+        Recipe(name="sums", parts=(SUMS, FEW)),
+        Recipe(name="web", parts=(WEB,)),
+    ]
+    return Mixture(name="most_sums", of={"sums": 3, "web": 1}, **about).recipe(recipes)
+
+
+def test_a_mixture_by_weight_draws_so_many_samples_of_each(source: Source) -> None:
+    drawn = weighed(samples=16, tokens=77).load(source)
+    kinds = Counter(str(sample).split()[0] for sample in drawn.samples)
+    # 12 of sums, half of them of a set with a single row; 4 of the web
+    assert (kinds["sum"] + kinds["hard"], kinds["only"], kinds["page"]) == (6, 1, 4)
+    assert drawn.tokens == 77
+
+
+@given(start=st.integers(0, 40))
+def test_a_stream_by_weight_takes_turns_by_weight_from_any_start(start: int) -> None:
+    recipe = replace(weighed(), parts=(SUMS, WEB, FEW), weights={}, samples=6)
+    numbers = {"org/sums": 0, "org/web": 1, "org/few": 2}
+    parts = tuple(replace(part, kind=part.dataset) for part in recipe.parts)
+    recipe = replace(recipe, parts=parts, weights={"org/sums": 4})
+
+    def rows(part: Part, seed: int, source: Source, first: int) -> Iterator[dict[str, str]]:
+        return ({"text": f"{numbers[part.dataset]} {number}"} for number in count(first))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unicomp.data.calibration.endless_rows", rows)
+        whole = list(islice(recipe.stream(Source("hub"), 1), start + 12))
+        assert list(islice(recipe.stream(Source("hub"), 1, start), 12)) == whole[start:]
+    assert Counter(str(sample)[0] for sample in whole[start : start + 12]) == {
+        "0": 8,
+        "1": 2,
+        "2": 2,
+    }
+
+
+WRONG = {
+    "zero": ({"of": {"a": 0}}, "the weight of a is 0: give a number above 0"),
+    "negative": ({"of": {"a": -1.5}}, "the weight of a is -1.5"),
+    "infinite": ({"of": {"a": math.inf}}, "the weight of a is inf"),
+    "text": ({"of": {"a": "3"}}, "the weight of a is '3'"),
+    "yes": ({"of": {"a": True}}, "the weight of a is True"),
+    "twice": ({"of": ("a", "a")}, "it mixes a calibration twice"),
+    "nothing": ({"of": ()}, "`of` needs at least one name"),
+    "a-name": ({"of": "generic"}, "`of` needs at least one name in a tuple"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_mixture_is_refused_with_its_name(case: str) -> None:
+    settings, message = WRONG[case]
+    with pytest.raises(SpecError, match=f"calibration mine: .*{re.escape(message)}"):
+        Mixture(name="mine", **settings)
+
+
+def test_a_part_too_small_for_its_weight_is_refused() -> None:
+    with pytest.raises(SpecError, match="each part needs at least one sample"):
+        weighed(samples=2)
+
+
+def test_a_weight_of_no_kind_is_refused() -> None:
+    part = replace(SUMS, kind="sums")
+    with pytest.raises(SpecError, match=r"no part is of the kind .sum. .*did you mean .sums."):
+        Recipe(name="mine", parts=(part,), weights={"sum": 2})
+
+
+@pytest.mark.parametrize(("where", "wanted"), [("hub", 512), ("embedded", 256)])
+def test_three_quarters_of_the_reasoning_mixture_are_the_task(where: str, wanted: int) -> None:
+    recipe = load_recipe("reasoning_mixture", roots(REPOSITORY))
+    parts = recipe.parts_of(Source(where))
+    kinds: Counter[str | None] = Counter()
+    for part, share in zip(parts, recipe.shares(parts, wanted), strict=True):
+        kinds[part.kind] += share
+    eighth = wanted // 8
+    assert kinds == {"reasoning": 6 * eighth, "instructions": eighth, "generic": eighth}
+
+
+def test_the_reasoning_mixture_is_drawn_from_the_embedded_rows() -> None:
+    drawn = load_recipe("reasoning_mixture", roots(REPOSITORY)).load(Source("embedded"))
+    assert len(drawn.samples) == 256
+    assert sum(isinstance(sample, str) for sample in drawn.samples) == 32  # web pages
+
+
+def test_a_mirror_needs_the_data_sets_of_all_that_a_mixture_mixes() -> None:
+    recipe = load_recipe("reasoning_mixture", roots(REPOSITORY))
+    assert {need.dataset for need in recipe_needs(recipe, Source("hub"))} == {
+        "openai/gsm8k",
+        "EleutherAI/hendrycks_math",
+        "allenai/ai2_arc",
+        "allenai/tulu-3-sft-personas-instruction-following",
+        "allenai/c4",
+    }
+
+
+def test_shipped_calibrations_draw_what_they_always_drew() -> None:
+    """Checkpoints in stores are identified by these texts."""
+    digests = {
+        "generic": "de436b7ea52f403c",
+        "reasoning": "1d4c45b9240c9469",
+        "multilingual": "1551cd90cba07ad5",
+        "instructions": "5fcc633a4301e854",
+        "facts": "1fcbbc9484e3b846",
+        "mixed": "e39fab4aed469330",
+    }
+    known = roots(REPOSITORY)
+    found = {name: load_recipe(name, known).load(Source("embedded")).digest for name in digests}
+    assert {name: digest[:16] for name, digest in found.items()} == digests
 
 
 def test_only_role_and_content_of_messages_are_kept() -> None:

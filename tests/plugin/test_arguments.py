@@ -38,7 +38,15 @@ def given_by(name, in_addopts, typed):
     return Given(everything, ["-q", *(f"{name}={value}" for value in typed)])
 
 
-SINGLE = ("--seeds", "--samples", "--engine", "--dataset-root", "--unicomp-home", "--scorecard")
+SINGLE = (
+    "--seeds",
+    "--samples",
+    "--engine",
+    "--dataset-root",
+    "--unicomp-home",
+    "--scorecard",
+    "--baseline",
+)
 
 
 @pytest.mark.parametrize("name", SINGLE)

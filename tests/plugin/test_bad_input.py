@@ -36,6 +36,7 @@ CASES = {
         "lacks allenai/",
     ),
     "scorecard": (["--scorecard={empty}/no/card.json"], "cannot be written"),
+    "baseline": (["--baseline={text_file}"], "is not JSON"),
     "checkpoint": (["--checkpoint={empty}"], "it has no config.json"),
 }
 

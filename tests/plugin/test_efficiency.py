@@ -238,7 +238,7 @@ def test_what_compressing_takes_is_held_to_a_budget(bench):
     ("table", "message"),
     [
         ('latency = "1 s"', "latency has no budget"),
-        ("compression_time = 5", "give a number with its unit, one of s, min, h"),
+        ("compression_time = 5", "give a number with its unit, one of ms, s, min, h"),
         ('compression_memory = "5 min"', "one of MB, MiB, GB, GiB"),
         ('"compression_time@wandaa" = "1 h"', "there is no method 'wandaa'"),
     ],

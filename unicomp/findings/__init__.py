@@ -26,7 +26,7 @@ from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
 from unicomp.findings.languages import LanguageScore, language_scores
 from unicomp.findings.outlook import Outlook, outlooks
-from unicomp.findings.pareto import TradeOff, trade_offs
+from unicomp.findings.pareto import Quality, TradeOff, qualities, trade_offs
 from unicomp.findings.perplexity import (
     OverallPerplexity,
     RetainedPerplexity,
@@ -53,6 +53,7 @@ class Findings:
     retained_perplexity: list[RetainedPerplexity]
     overall_perplexity: list[OverallPerplexity]
     efficiency: list[EfficiencyMetric]
+    quality: list[Quality]
     pareto: list[TradeOff]
     costs: list[CompressionCost]
     formats: list[CheckpointFormat]
@@ -79,6 +80,7 @@ def findings_of(card: Scorecard) -> Findings:
         retained_perplexity=retained_perplexity(card),
         overall_perplexity=overall_perplexity(card),
         efficiency=efficiency_metrics(card),
+        quality=qualities(card),
         pareto=trade_offs(card),
         costs=compression_costs(card),
         formats=checkpoint_formats(card),

@@ -9,9 +9,6 @@ from collections.abc import Iterable
 from unicomp.spec import DENSE
 from unicomp.verdict import MetricRow, Row
 
-_TIMED = ("s", "tokens/s")
-"""Units of timings, which belong to one machine."""
-
 
 def supported_floors(rows: Iterable[Row | MetricRow], margin: float) -> list[str]:
     """A floor for each metric of each compressed checkpoint, as lines of `unicomp.toml`.
@@ -22,7 +19,7 @@ def supported_floors(rows: Iterable[Row | MetricRow], margin: float) -> list[str
     """
     least: dict[tuple[str, str, str], float] = {}
     for row in rows:
-        if row.method == DENSE.name or getattr(row, "unit", None) in _TIMED:
+        if row.method == DENSE.name or (isinstance(row, Row) and row.is_timing):
             continue
         key = (row.model, row.metric or row.name, row.method)
         limit = row.high if row.tier == "guard" else row.low

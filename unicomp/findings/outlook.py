@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from unicomp.scorecard import Scorecard
 from unicomp.spec import LEVEL, OfCheckpoint
-from unicomp.verdict import MetricRow, Row, evidence, joint_evidence
+from unicomp.verdict import MetricRow, Row, evidence
+
+if TYPE_CHECKING:
+    from unicomp.confidence import Joint
+    from unicomp.power import Remedy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,35 +47,57 @@ def _outlooks(card: Scorecard) -> Iterator[Outlook]:
 
 
 def _outlook(card: Scorecard, row: Row | MetricRow) -> Outlook:
-    from unicomp.confidence import Joint, Part
-    from unicomp.power import remedy_seen
-
-    if isinstance(row, MetricRow):
-        profile = card.profiles[row.model].without(row.metric, row.left_out)
-        own = {one.benchmark: one for one in card.rows if one.checkpoint == row.checkpoint}
-        parts = {name: own[name] for name in profile.benchmarks(row.metric)}
-        name, joint = row.metric, joint_evidence(row.metric, parts, profile)
-    else:
-        name, parts = row.benchmark, {row.benchmark: row}
-        joint = Joint((Part(evidence(row), 1.0),), {})
-    items = {name: one.n or 0 for name, one in parts.items()}
-    # without --samples, all rows were used
-    rows = card.environment.get("there", {}).get(row.model, {})
-    there = {n: rows.get(n, math.inf) for n in items} if card.environment.get("samples") else items
     tested = sum(one.checkpoint == row.checkpoint for one in (*card.rows, *card.metrics))
-    found = remedy_seen(
-        joint,
-        items,
-        {n: int(most) for n, most in there.items() if most < math.inf},
-        (row.floor or 0.0) / 100.0,
+    found = remedy_of(
+        card,
+        row,
+        row.floor or 0.0,
         level=card.levels.get(row.checkpoint, LEVEL),
         strictest=LEVEL / tested,
     )
     return Outlook(
         **row.checkpoint._asdict(),
-        name=name,
+        name=row.name,
         floor=found.floor,
         items=found.items,
         alone=found.alone,
         words=str(found),
     )
+
+
+def remedy_of(
+    card: Scorecard, row: Row | MetricRow, floor: float, *, level: float, strictest: float
+) -> Remedy:
+    """What would decide whether a metric or a benchmark is at or above a floor, in percent.
+
+    It passes at `level` and fails at `strictest`. Raises ValueError for a metric without a ratio.
+    """
+    from unicomp.power import remedy_seen
+
+    joint, items = joint_of(card, row)
+    # without --samples, all rows were used
+    rows = card.environment.get("there", {}).get(row.model, {})
+    there = {n: rows.get(n, math.inf) for n in items} if card.environment.get("samples") else items
+    return remedy_seen(
+        joint,
+        items,
+        {n: int(most) for n, most in there.items() if most < math.inf},
+        floor / 100.0,
+        level=level,
+        strictest=strictest,
+    )
+
+
+def joint_of(card: Scorecard, row: Row | MetricRow) -> tuple[Joint, dict[str, int]]:
+    """The evidence about a metric or a benchmark, and benchmark → the items that were measured.
+
+    Raises ValueError for a metric without a ratio.
+    """
+    from unicomp.confidence import Joint, Part
+
+    if isinstance(row, MetricRow):
+        joint, parts = card.evidence_of(row), card.rows_of(row)
+    else:
+        parts = {row.benchmark: row}
+        joint = Joint((Part(evidence(row), 1.0),), {})
+    return joint, {name: one.n or 0 for name, one in parts.items()}

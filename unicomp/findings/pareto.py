@@ -60,9 +60,12 @@ class TradeOff(OfCheckpoint):
     low: float | None
     high: float | None
     """The 95 % interval of `relative`; None for a limit that is not finite."""
+    benefit: float
+    """What counts for the front, more being better: `relative`, but 100 for a timing whose interval
+    contains 100; a cost of compression with a minus."""
     on_front: bool
-    """Whether no other checkpoint of the model is at least as good in both, and better in one. A
-    timing whose interval contains 100 counts as 100. Without a quality it is False."""
+    """Whether no other checkpoint of the model is at least as good in both, and better in one.
+    Without a quality it is False."""
 
 
 def qualities(card: Scorecard) -> list[Quality]:
@@ -98,9 +101,7 @@ def trade_offs(card: Scorecard) -> list[TradeOff]:
                 if (one, axis) in measured
             ]
             points = {
-                one.checkpoint: (one.quality, _benefit(measured[one.checkpoint, axis]))
-                for one in own
-                if one.quality is not None
+                one.checkpoint: (one.quality, one.benefit) for one in own if one.quality is not None
             }
             best = front(points)
             found += [replace(one, on_front=one.checkpoint in best) for one in own]
@@ -110,18 +111,20 @@ def trade_offs(card: Scorecard) -> list[TradeOff]:
 def front(points: Mapping[K, Sequence[float]]) -> set[K]:
     """The keys of the points that no other one dominates. More is better in each coordinate.
 
-    One point dominates another if it is at least as good in all coordinates and better in one. So
-    equal points lie on the front together. A point that is not finite never does.
+    Equal points lie on the front together. A point that is not finite never does.
     """
     finite = {key: tuple(one) for key, one in points.items() if all(map(math.isfinite, one))}
     return {
         key
         for key, point in finite.items()
-        if not any(
-            other != point and all(a >= b for a, b in zip(other, point, strict=True))
-            for other in finite.values()
-        )
+        if not any(dominates(other, point) for other in finite.values())
     }
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether a point is at least as good as another in all coordinates, and better in one."""
+    pairs = list(zip(one, other, strict=True))
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
 def _with_dense(card: Scorecard, model: str) -> tuple[CheckpointId, ...]:
@@ -164,6 +167,7 @@ def _trade_off(checkpoint: CheckpointId, axis: str, row: Row, quality: Quality |
         relative=row.retention,
         low=_finite(row.low),
         high=_finite(row.high),
+        benefit=_benefit(row),
         on_front=False,
     )
 

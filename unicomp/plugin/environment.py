@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,7 @@ def describe(
         },
         "models": {
             model.name: {
-                "source": _source(model),
+                "source": source_of(model),
                 "revision": model.revision,
                 "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
@@ -77,6 +77,7 @@ def describe(
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": reading,  # how the components of reliability enter their metrics
         "families": dict(families or {}),  # method -> its family
+        "locked": _locked(sources.values()),  # data set -> its revision in the lock
         "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
         "unpinned": list(unpinned),  # data sets whose revision is not known
         "notes": list(notes),  # limits of the session
@@ -148,11 +149,21 @@ def _figures(
     return kept
 
 
-def _source(model: Model) -> str:
+def source_of(model: Model) -> str:
     """The hub id of a model, or the name of the folder or file that was given."""
     if model.folder is None:
         return model.source
     return str(origin_of(model.folder).get("file", model.folder.name))
+
+
+def _locked(sources: Iterable[Source]) -> dict[str, str]:
+    """The pinned revisions of all data sets of the lock; none if only embedded rows are read."""
+    return {
+        dataset: pin.revision
+        for source in sources
+        if not source.is_embedded
+        for dataset, pin in source.lock.items()
+    }
 
 
 def _rows(source: Source) -> str:

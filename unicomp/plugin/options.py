@@ -36,6 +36,7 @@ from unicomp.measuring import Conditions
 from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
 from unicomp.plugin.arguments import Given
+from unicomp.plugin.last_release import LastRelease
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
 from unicomp.preset import PRESETS
@@ -91,6 +92,8 @@ class Plan:
     """Checkpoint compressed elsewhere → the one model that it is judged against."""
     samples: int | None = None
     scorecard: Path | None = None
+    last_release: LastRelease | None = None
+    """What the results are held against besides their floors."""
     reports: tuple[Path, ...] = ()
     """Files for people, each in the format that its name asks for."""
     pick: bool = False
@@ -145,6 +148,17 @@ class Plan:
         """A checkpoint of the session; a method that sees no text has the calibration `none`."""
         seen = str(calibration) if method.calibrated else UNSEEN
         return Subject(model=model, method=method, calibration=seen)
+
+    @property
+    def checkpoints(self) -> list[CheckpointId]:
+        """All checkpoints that may be measured."""
+        found = (
+            self.subject(model, method, calibration)
+            for model in self.models
+            for method in self.methods
+            for calibration in self.calibrations_of(method)
+        )
+        return [subject.id for subject in found if self.is_asked(subject)]
 
     def is_asked(self, subject: Subject) -> bool:
         """Whether a checkpoint belongs to the model; one that is made here belongs to any."""
@@ -252,17 +266,23 @@ OPTIONS: dict[str, dict[str, object]] = {
         "metavar": "FILE",
         "help": "write the scorecard there, as JSON, and the decision record beside it",
     },
-    "--report": {
-        "action": "append",
-        "metavar": "FILE",
-        "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
-        "repeatable",
-    },
     "--preset": {
         "action": "append",
         "metavar": "NAME",
         "help": f"settings of one name: {' or '.join(PRESETS)}; what unicomp.toml or an option "
         "sets outranks it",
+    },
+    "--baseline": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": "the last release's scorecard: a metric fails if it is worse beyond chance and by "
+        "more than [last_release] of unicomp.toml permits",
+    },
+    "--report": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
+        "repeatable",
     },
     "--pick": {
         "action": "store_true",
@@ -409,6 +429,9 @@ def make_plan(config: pytest.Config) -> Plan:
         notes=(*settings.notes, *notes),
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
     )
+    if (baseline := given.one("--baseline")) is not None:
+        release = LastRelease.read(Path(baseline), plan.models, plan.checkpoints)
+        plan = replace(plan, last_release=release)
     seen = any(method.calibrated for method in methods)
     for name in dict.fromkeys(draw.given for draw in seeded):
         catalogue.check_calibration(name, roots, plan.sources.values() if seen else ())

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from unicomp import churn, record
+from unicomp import catalogue, churn, record
 from unicomp.decision import STATUS, allowed
 from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.errors import StoreError, described
@@ -28,6 +28,7 @@ from unicomp.report import github, markdown, terminal, writers
 from unicomp.report import json as json_report
 from unicomp.report.summary import WIDTH
 from unicomp.scorecard import Scorecard, Work, scorecard
+from unicomp.spec import Benchmark
 from unicomp.verdict import Row, failed_with_test, recorded_once
 
 _UNFINISHED = "its test did not run to the end"
@@ -257,7 +258,17 @@ class _Reporter:
             return card
         if any(number > 1 for number in numbers.values()):
             card = judge(looks=numbers)
-        return replace(card, policy_changes=tuple(changes))
+        card = replace(card, policy_changes=tuple(changes))
+        if plan.last_release is None:
+            return card
+        return plan.last_release.held_against(card, plan.policy, store, self._declared(plan, grid))
+
+    def _declared(self, plan: Plan, grid: Grid) -> dict[str, Benchmark]:
+        """The benchmarks as they were scored; the controller of several processes looks them up."""
+        mode = plan.settings.instruments.mode
+        asked = (bench for own in grid.agenda.benchmarks.values() for bench in own)
+        known = {bench.name: bench.scored_in(mode) for bench in asked}
+        return known or catalogue.benchmarks_by_name(plan.root, mode)
 
     def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The instruments used; empty without reliability scores and judged answers."""

@@ -117,22 +117,31 @@ class Renderer:
         self, definition: Definition, rendered: Iterator[RenderedItem]
     ) -> list[RenderedItem]:
         # render all items in lm-eval's order: its choice of examples depends on the items before
-        clusters: dict[str, list[RenderedItem]] = {}
-        for one in rendered:
-            clusters.setdefault(one.cluster, []).append(one)
-        if not clusters:
+        items = list(rendered)
+        if not items:
             raise AbsentError(
                 f"benchmark {definition.benchmark.name}: {definition.dataset} in "
                 f"{definition.rows.name} has no rows"
             )
-        names = list(clusters)
-        random.Random(SAMPLING_SEED).shuffle(names)
-        chosen: list[RenderedItem] = []
-        for name in names:
-            if self.samples is not None and len(chosen) >= self.samples:
-                break
-            chosen.extend(clusters[name])
-        return chosen
+        return [items[place] for place in permutation([one.cluster for one in items], self.samples)]
+
+
+def permutation(clusters: Sequence[str], samples: int | None = None) -> list[int]:
+    """The places of items in one seeded permutation of their clusters.
+
+    `samples`: its shortest prefix with as many items; None for all.
+    """
+    members: dict[str, list[int]] = {}
+    for place, name in enumerate(clusters):
+        members.setdefault(name, []).append(place)
+    names = list(members)
+    random.Random(SAMPLING_SEED).shuffle(names)
+    chosen: list[int] = []
+    for name in names:
+        if samples is not None and len(chosen) >= samples:
+            break
+        chosen.extend(members[name])
+    return chosen
 
 
 def _render(
@@ -155,9 +164,8 @@ def _render(
         if template is not None and mentions_thoughts(template.identity):
             _let_think(requests)
         doc = dict(requests[0].doc)
-        # the position counts: data sets contain equal rows
-        item = _sha([config, number, doc])
-        cluster = _cluster(definition.benchmark, config, doc) or item
+        item = item_digest(config, number, doc)
+        cluster = cluster_of(definition.benchmark, config, doc) or item
         if config is not None:
             doc["config"] = config
         yield RenderedItem(
@@ -170,7 +178,12 @@ def _render(
         )
 
 
-def _cluster(benchmark: Benchmark, config: str | None, doc: Mapping[str, Any]) -> str | None:
+def item_digest(config: str | None, number: int, doc: Mapping[str, Any]) -> str:
+    """The SHA-256 of a row; its position counts, since data sets contain equal rows."""
+    return _sha([config, number, doc])
+
+
+def cluster_of(benchmark: Benchmark, config: str | None, doc: Mapping[str, Any]) -> str | None:
     """The cluster of a row; None if each item is its own."""
     columns = (benchmark.cluster,) if isinstance(benchmark.cluster, str) else benchmark.cluster
     if columns is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, with_few_clusters
 from unicomp.findings import Findings
-from unicomp.framework import METRICS
+from unicomp.framework import RETAINED
 from unicomp.scorecard import Scorecard
 from unicomp.verdict import MetricRow, Row
 
@@ -79,7 +79,7 @@ def _names(card: Scorecard, tier: str) -> list[str]:
 def _selected(card: Scorecard) -> str:
     """A note where only some of the metrics of a benchmark's profile were run."""
     run = {row.metric for row in card.metrics}
-    others = [metric for metric in METRICS[:10] if metric not in run]
+    others = [metric for metric in RETAINED if metric not in run]
     return f"; not run: {', '.join(others)}" if run and others else ""
 
 

@@ -10,6 +10,7 @@
   figure of how far answers differ, and `flips` the items that only one of the two got right
 - `looks`: the number of this look at each checkpoint, and the error at which it had to pass
 - `policy`: the digest of the policy; `policy_changes`: what was changed after answers were seen
+- `comparison`: what changed since the last release; null without `--baseline`
 - `profiles`: the profile of each model's metrics
 - `work`: what was built and asked, and what was found in the store
 
@@ -26,6 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unicomp.changes import Comparison
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
 from unicomp.findings.claims import Claim
@@ -48,6 +50,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
             {**checkpoint._asdict(), "look": card.looks[checkpoint], "level": level}
             for checkpoint, level in card.levels.items()
         ],
+        "comparison": None if card.comparison is None else _compared(card.comparison),
         "profiles": {model: _finite(asdict(one)) for model, one in card.profiles.items()},
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
         "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
@@ -95,6 +98,12 @@ def _claim(one: Claim) -> dict[str, Any]:
 
 def _beside_dense(one: RawScore | SubScoreFigure | LanguageScore) -> dict[str, Any]:
     return {**asdict(one), "difference": one.difference}
+
+
+def _compared(found: Comparison) -> dict[str, Any]:
+    moves = [{**_finite(asdict(move)), "points": move.points} for move in found.moves]
+    names = {name: [one._asdict() for one in getattr(found, name)] for name in ("gone", "added")}
+    return {**asdict(found), "moves": moves, **names}
 
 
 def _plain(row: Row | MetricRow) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def describe(row: Row | MetricRow) -> str:
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
         scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
     kept = f"{scores}kept {value:.1f} % {interval(row.low, row.high)}"
-    return ", ".join([kept, *_asked(row)])
+    why = [row.reason] if isinstance(row, MetricRow) and row.reason else []
+    return ", ".join([kept, *_asked(row), *why])
 
 
 def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:

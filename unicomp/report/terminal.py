@@ -23,6 +23,7 @@ from unicomp.findings.work import Stage
 from unicomp.report import (
     calibrations,
     claims,
+    comparison,
     costs,
     decision,
     divergence,
@@ -103,6 +104,8 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         yield costs.table(findings.costs)
     yield from costs.notes(findings.costs)
     yield from map(_dim, _work(findings))
+    if card.comparison is not None:
+        yield from map(printable, comparison.lines_of_run(card.comparison))
     yield from map(printable, decision.lines(card, findings))
     yield decided(card)
 

@@ -112,9 +112,12 @@ def _metrics(study: Study, number: str, dimension: str, title: str) -> Table:
             for model, name in study.pairs
             if dimension == "efficiency" or name != DENSE.name
         ),
-        notes=tuple(
-            f"{metric} of {model}/{name} contains a cost as its authors published it"
-            for model, name, metric in sorted(marked)
+        notes=(
+            *(("the mean is over the metrics that the model has",) if averaged else ()),
+            *(
+                f"{metric} of {model}/{name} contains a cost as its authors published it"
+                for model, name, metric in sorted(marked)
+            ),
         ),
     )
 

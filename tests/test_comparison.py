@@ -23,6 +23,7 @@ from unicomp.report import comparison as report
 from unicomp.report import json as json_report
 from unicomp.report.terminal import render
 from unicomp.spec import DENSE
+from unicomp.verdict import Row
 
 N = 200
 
@@ -176,7 +177,7 @@ def test_other_items_are_not_paired():
     found = compared(release(longer, weights="second"))
     assert move(found, "knowledge").way == "intervals"
     assert not move(found, "knowledge").same_items
-    assert {one.aspect for one in found.others} == {"weights", "items"}
+    assert {one.aspect for one in found.others} == {"weights", "items", "dense"}
 
 
 def test_records_that_do_not_give_the_score_of_a_row_are_not_used():
@@ -232,6 +233,16 @@ def test_a_score_that_moved_with_the_engine_is_not_blamed_on_the_weights():
     assert failing(found) == [("metric", "reasoning")]
     (line,) = (line for line in report.lines(found) if line.startswith("  reasoning"))
     assert "the weights are the same, so look at m.vllm" in line
+
+
+def test_a_fall_of_both_sides_is_said_though_no_retention_shows_it():
+    both = right(N, *range(60))
+    fallen = dict.fromkeys(METRICS, (both, both))
+    first = {name: (right(N), right(N)) for name in METRICS}
+    found = compared(release(fallen, environment=other_engine()), release(first))
+    assert move(found, "reasoning").points == 0
+    dense = [(one.name, one.old, one.new) for one in found.others if one.aspect == "dense"]
+    assert ("score of gsm8k of m", "100", "70") in dense
 
 
 def test_what_was_not_used_in_one_run_did_not_change():
@@ -290,6 +301,49 @@ def test_a_new_metric_and_other_checkpoints_are_named():
     assert found.gone == (CANDIDATE,)
     assert found.added == (CANDIDATE._replace(method="gptq"),)
     assert found.verdicts == ()
+
+
+# -- efficiency -----------------------------------------------------------------------------------
+
+
+def timed(gain, processor="xeon", **about):
+    """The first release with a timing and a size, as gains over the dense model."""
+    probes = (
+        Row(
+            **CANDIDATE._asdict(),
+            benchmark=name,
+            verdict="pass",
+            tier="advisory",
+            unit=unit,
+            score=1.0,
+            dense=gain / 100,
+            retention=gain,
+            low=gain - 2,
+            high=gain + 2,
+            n=9,
+        )
+        for name, unit in (("latency", "s"), ("model_size", "bytes"))
+    )
+    measuring = {"machine": {"processor": processor}}
+    environment = {**FIRST.card.environment, "measuring": measuring}
+    rows = (*FIRST.card.rows, *probes)
+    return replace(FIRST, card=replace(FIRST.card, rows=rows, environment=environment))
+
+
+def test_a_slower_checkpoint_is_reported_and_shuts_nothing():
+    found = compared(timed(80.0), timed(120.0))
+    assert move(found, "latency", "probe").direction == "worse"
+    assert found.failures == ()
+    assert move(compared(timed(119.0), timed(120.0)), "latency", "probe").direction is None
+
+
+def test_timings_of_another_machine_are_not_compared():
+    found = compared(timed(80.0, "epyc"), timed(120.0))
+    assert move(found, "latency", "probe").way is None
+    assert move(found, "model_size", "probe").direction == "worse"
+    lines = list(report.lines(found))
+    assert any("latency" in line and "another machine" in line for line in lines)
+    assert any("machine: measuring.machine.processor: xeon → epyc" in line for line in lines)
 
 
 # -- bad input ------------------------------------------------------------------------------------

@@ -22,8 +22,10 @@ Way = Literal["exact", "paired", "intervals"]
 - intervals: from the two intervals, as if the releases were independent, which is too wide
 """
 Direction = Literal["worse", "better"]
-Aspect = Literal["library", "engine", "scoring", "data", "machine", "policy", "weights", "items"]
-"""What an `OtherChange` is about."""
+Aspect = Literal[
+    "library", "engine", "scoring", "data", "machine", "policy", "weights", "items", "dense"
+]
+"""What an `OtherChange` is about; `dense` is a score of the dense model."""
 ANSWERING: tuple[Aspect, ...] = ("library", "engine", "scoring")
 """The aspects that may change an answer or its score though weights and items are the same."""
 

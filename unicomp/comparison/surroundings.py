@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from unicomp.changes import Aspect, OtherChange
+from unicomp.changes import TOLERANCE, Aspect, OtherChange
 from unicomp.record import ASKED
 from unicomp.scorecard import Scorecard
 from unicomp.verdict import MetricRow, Row
@@ -43,6 +43,7 @@ def other_changes(old: Scorecard, new: Scorecard) -> tuple[OtherChange, ...]:
         *_of_environment(old, new),
         *_of_weights(old, new),
         *_of_items(old, new),
+        *_of_dense(old, new),
         *_of_policy(old, new),
     )
     return tuple(dict.fromkeys(found))
@@ -118,6 +119,19 @@ def _of_items(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:
         old_text, new_text = (f"{one.n} ({_key(one.items)})" for one in (known, row))
         name = f"items of {row.benchmark} of {row.model}"
         yield OtherChange(aspect="items", name=name, old=old_text, new=new_text)
+
+
+def _of_dense(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:
+    """Scores of the dense model that moved: no retention shows what both sides lost."""
+    before = {(row.model, row.benchmark): row for row in old.rows if row.unit is None}
+    for row in new.rows:
+        known = before.get((row.model, row.benchmark))
+        if known is None or None in (row.dense, known.dense):
+            continue
+        was, now = known.dense or 0.0, row.dense or 0.0
+        if abs(now - was) > TOLERANCE:
+            name = f"score of {row.benchmark} of {row.model}"
+            yield OtherChange(aspect="dense", name=name, old=f"{was:.4g}", new=f"{now:.4g}")
 
 
 def _of_policy(old: Scorecard, new: Scorecard) -> Iterator[OtherChange]:

@@ -156,3 +156,8 @@ def test_any_command_is_one_span_of_code(text):
     tokens = parsed(f"- {markup.code(text)}")
     (inline,) = [token for token in tokens if token.type == "inline"]
     assert [child.type for child in inline.children] == ["code_inline"]
+
+
+def test_the_command_is_the_recorded_one():
+    card = card_of(row(), environment={"command": ["pytest --floor=knowledge=150"]})
+    assert "- `pytest --floor=knowledge=150`" in page(card).splitlines()

@@ -139,6 +139,20 @@ def test_models_of_several_files_stand_in_one_table(tmp_path):
         read([tmp_path / "a.csv", tmp_path / "a.csv"])
 
 
+def test_what_is_missing_is_named_by_model_if_there_are_several():
+    def missing(*rows):
+        return Table(
+            number="2", title="", labels=("model", "checkpoint"), columns=("a",), rows=rows
+        ).missing
+
+    one, two, none = (("m", "x"), (1.0,)), (("m", "y"), (None,)), (("n", "x"), (None,))
+    assert missing(two, none) == ["everything"]
+    assert missing(one, two) == ["a of y"]
+    assert missing(one, none) == ["a of n"]
+    assert missing(one, two, none) == ["a of m/y, n"]
+    assert missing(one) == []
+
+
 def test_readings_are_not_mixed(tmp_path):
     (tmp_path / "a.csv").write_text(RAW, encoding="utf-8")
     raw = study_of_scores(read_raw_scores(tmp_path / "a.csv"))

@@ -128,9 +128,9 @@ def test_other_examples_and_limits_than_those_of_the_suites_are_noted(tmp_path):
         write(tmp_path / side, replace(task, shots=8), model=side)
     evidence = reader().read(tmp_path / "base", tmp_path / "small")
     assert {
-        "gsm8k_cot: examples: 8, in the suites 4",
-        "gsm8k_cot: new tokens at most: 64, in the suites 512",
-        "gsm8k_cot: chat template: none, in the suites one",
+        "gsm8k: examples: 8, in the suites 4",
+        "gsm8k: new tokens at most: 64, in the suites 512",
+        "gsm8k: chat template: none, in the suites one",
     } <= set(evidence.notes)
 
 

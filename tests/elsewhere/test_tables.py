@@ -247,9 +247,18 @@ def test_the_scorecard_and_its_record_belong_together(here, capsys):
     assert main(["verify", str(here / "card.decision.json"), str(card)]) == 0
 
 
+def test_a_report_is_written_where_it_is_asked_for(here, capsys):
+    base = table(here / "base.csv", [1, 1, 1, 0] * 60)
+    small = table(here / "small.csv", [1, 1, 1, 0] * 60)
+    status, printed = verdict(capsys, base, small, "--report", here / "report.md")
+    assert status == 0, printed.err
+    assert "sums" in (here / "report.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--report", "report.doc"], "--report report.doc names no format"),
         (["--floor", "safety=90"], "--floor safety: no benchmark of safety was given"),
         (["--floor", "sum=90"], "there is no benchmark, metric or dimension 'sum'"),
         (["--metric", "sums=acc"], "--metric chooses among the metrics of a log"),

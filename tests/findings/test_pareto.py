@@ -104,6 +104,12 @@ def test_a_cost_of_compression_is_weighed_among_compressed_checkpoints():
     assert {one.relative for one in trade_offs(card)} == {None}
 
 
+def test_a_gain_that_is_no_number_is_left_out():
+    odd = rows("odd", (90.0,) * 4, latency=(math.inf, 1.0))
+    card = card_of(rows(*DENSE, latency=(100.0, 0.0)), odd)
+    assert [one.method for one in trade_offs(card)] == ["dense"]
+
+
 @given(points)
 def test_each_point_off_the_front_is_dominated_by_one_on_it(points):
     best = front(points)

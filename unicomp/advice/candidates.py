@@ -24,7 +24,7 @@ from unicomp.verdict import MetricRow, Row, evidence
 if TYPE_CHECKING:
     from unicomp.confidence import Evidence
 
-TURNED = {
+LOWER_IS_BETTER = {
     name: better == "lower" for parts in EFFICIENCY.values() for name, better in parts.items()
 }
 """Component of efficiency → whether less of it is better."""
@@ -104,7 +104,8 @@ def candidates_of(
     }
     found = []
     for checkpoint in card.checkpoints:
-        rows = [row for row in card.rows if row.checkpoint == checkpoint]
+        # a metric and one of its benchmarks may have the same name: `ethics`
+        rows = [r for r in card.rows if r.checkpoint == checkpoint and r.benchmark not in METRICS]
         metrics = [row for row in card.metrics if row.checkpoint == checkpoint]
         own = {axis: weighed[checkpoint, axis] for axis in AXES if (checkpoint, axis) in weighed}
         mean = quality.get(checkpoint)
@@ -147,7 +148,7 @@ def _figure(card: Scorecard, row: Row | MetricRow) -> Figure | None:
             return None
         joint, _ = joint_of(card, row)
         return Figure(value=row.value, low=row.low, high=row.high, evidence=joint)
-    if row.retention is None or not row.decided:
+    if row.retention is None or not row.decided or not math.isfinite(row.retention):
         return None
     return Figure(
         value=row.retention,
@@ -227,13 +228,16 @@ def point_estimate(
     `amounts` and those of `dense` are by component of efficiency, in any unit that both share.
     """
     figures = {name: Figure(value=value) for name, value in retained.items()}
-    for name, lower in TURNED.items():
+    for name, lower in LOWER_IS_BETTER.items():
         if name in amounts and name in dense:
             ratio = dense[name] / amounts[name] if lower else amounts[name] / dense[name]
             figures[name] = Figure(
                 value=100.0 * ratio, amount=amounts[name], dense=dense[name], lower_is_better=lower
             )
-    metrics = [name for name in DIMENSIONS["performance"] if name in retained]
+    figures = {name: one for name, one in figures.items() if math.isfinite(one.value)}
+    performance = DIMENSIONS["performance"]
+    kept = [retained[name] for name in performance if name in retained]
+    whole = bool(kept) and not any(name in performance for name in failures or {})
     families = _families(known)
     return Candidate(
         model=model,
@@ -245,9 +249,7 @@ def point_estimate(
         trained=_is_trained(families),
         figures=figures,
         failures=failures or {},
-        quality=fmean(retained[name] for name in metrics)
-        if metrics and not {*(failures or {})} & {*DIMENSIONS["performance"]}
-        else None,
+        quality=fmean(kept) if whole else None,
         gains={axis: figures[axis].value for axis in AXES if axis in figures},
         cost=amounts.get("compression_time"),
     )
@@ -260,7 +262,7 @@ def _ratios(measured: ModelScores, method: str, reading: str) -> dict[str, float
     return {
         name: 100.0 * value / dense[name]
         for name, value in own.items()
-        if name not in TURNED and dense.get(name, 0.0) > 0 and math.isfinite(value)
+        if name not in {*LOWER_IS_BETTER, *METRICS} and dense.get(name, 0.0) > 0
     }
 
 

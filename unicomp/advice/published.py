@@ -11,7 +11,7 @@ import csv
 from collections.abc import Mapping
 from importlib import resources
 
-from unicomp.advice.candidates import TURNED, Candidate, point_estimate
+from unicomp.advice.candidates import LOWER_IS_BETTER, Candidate, point_estimate
 from unicomp.spec import DENSE, Method
 
 MODEL = "LLaMA-3.1-8B"
@@ -25,7 +25,7 @@ def published_candidates(methods: Mapping[str, Method]) -> list[Candidate]:
     for row in csv.DictReader(text.splitlines()):
         scores.setdefault(row["method"], {})[row["score"]] = float(row["value"])
     amounts = {
-        method: {name: value for name, value in own.items() if name in TURNED}
+        method: {name: value for name, value in own.items() if name in LOWER_IS_BETTER}
         for method, own in scores.items()
     }
     return [
@@ -33,7 +33,7 @@ def published_candidates(methods: Mapping[str, Method]) -> list[Candidate]:
             MODEL,
             method,
             methods.get(method),
-            {name: value for name, value in own.items() if name not in TURNED},
+            {name: value for name, value in own.items() if name not in LOWER_IS_BETTER},
             amounts[method],
             amounts[DENSE.name],
         )

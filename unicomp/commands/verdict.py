@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import make_instruments
 from unicomp.policy import parse_floor_options
 from unicomp.report import json as json_report
-from unicomp.report import terminal
+from unicomp.report import terminal, writers
 from unicomp.settings import load_settings, project_root, store_home
 from unicomp.spec import DENSE, check_name
 from unicomp.store import Store
@@ -58,6 +59,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("--profile", choices=(*PROFILES, _NONE), help=parts)
     card = "write the scorecard there, as JSON, and the decision record beside it"
     parser.add_argument("--scorecard", metavar="FILE.json", type=arguments.path, help=card)
+    report = "write a report for people there; its name ends in " + " or ".join(writers.SUFFIXES)
+    parser.add_argument("--report", metavar="FILE", type=arguments.path, help=report)
+    more = "print everything, not a short page"
+    parser.add_argument("-v", "--verbose", action="store_true", help=more)
     parser.set_defaults(run=run)
 
 
@@ -68,7 +73,13 @@ def run(options: argparse.Namespace) -> int:
     for name in filter(None, (options.model, options.method)):
         check_name("model", name)
     policy = replace(settings.policy, command_line=parse_floor_options(options.floor))
-    _check_writable(options.scorecard)
+    _check_writable("--scorecard", options.scorecard)
+    _check_writable("--report", options.report)
+    if options.report is not None:
+        try:
+            writers.format_of(options.report)
+        except SpecError as error:
+            raise SpecError(f"--report {error}") from None
 
     def instruments() -> Instruments:
         return make_instruments(settings.instruments, Store(store_home(None, settings)))
@@ -96,15 +107,38 @@ def run(options: argparse.Namespace) -> int:
         profile=_profile(options.profile, embedded=evidence.embedded),
         policy=policy,
         kind=filed.kind if filed else "normal",
+        command=_command(options),
     )
     findings = findings_of(card)
     if options.scorecard is not None:
         json_report.write(card, findings, options.scorecard)
         record.write(options.scorecard)
-    width = shutil.get_terminal_size().columns
-    for line in terminal.render(card, findings, width=width, color=sys.stdout.isatty()):
+    if options.report is not None:
+        format_ = writers.format_of(options.report)
+        writers.write(writers.text_of(card, findings, format_), options.report)
+    lines = terminal.render(
+        card,
+        findings,
+        width=shutil.get_terminal_size().columns,
+        color=sys.stdout.isatty(),
+        everything=options.verbose,
+    )
+    for line in lines:
         print(line)
     return STATUS[card.decision]
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that repeats this one, for a shell."""
+    named = {"--floor": options.floor, "--metric": options.metric,
+             "--lower-is-better": options.lower_is_better}  # fmt: skip
+    single = {"--model": options.model, "--method": options.method, "--profile": options.profile}
+    words = ["unicomp", "verdict", str(options.baseline), str(options.candidate)]
+    for option, value in single.items():
+        words += [option, value] if value is not None else []
+    for option, values in named.items():
+        words += [word for value in values for word in (option, value)]
+    return shlex.join(words)
 
 
 def _chosen(given: Sequence[str]) -> dict[str, str]:
@@ -130,10 +164,10 @@ def _profile(name: str | None, *, embedded: bool) -> Profile:
     return PROFILES[name or (EMBEDDED_PROFILE.name if embedded else "paper")]
 
 
-def _check_writable(path: Path | None) -> None:
+def _check_writable(option: str, path: Path | None) -> None:
     """Raise SpecError unless a file can be written there."""
     if path is None:
         return
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise SpecError(f"--scorecard {path} cannot be written: give a file in a folder that can")
+        raise SpecError(f"{option} {path} cannot be written: give a file in a folder that can")

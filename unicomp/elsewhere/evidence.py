@@ -25,6 +25,7 @@ from unicomp.elsewhere.recognition import (
 from unicomp.elsewhere.samples import LoggedItem
 from unicomp.errors import SpecError
 from unicomp.instruments import Instruments
+from unicomp.retention import read_as
 from unicomp.spec import Benchmark, nearest
 from unicomp.store import content_key, file_digest
 
@@ -43,6 +44,8 @@ class Evidence:
     """What the user should know of the files, a line each."""
     embedded: bool = False
     """Whether the items are rows of the embedded world."""
+    reading: str = "oriented"
+    """How the components of reliability enter their metrics."""
     instruments: Mapping[str, Any] = field(default_factory=dict)
     """What read the generated answers; empty if nothing was needed."""
 
@@ -78,11 +81,12 @@ class Reader:
     def _of_tables(self, baseline: Path, candidate: Path) -> Evidence:
         if self.chosen:
             raise SpecError("--metric chooses among the metrics of a log: a table has one value")
-        known = {bench.name: bench for bench in self.benchmarks()}
+        reading = self._instruments.reading
+        known = {bench.name: read_as(bench, reading) for bench in self.benchmarks()}
         sides = [
             Side(
                 given=path,
-                name=slug(path.stem),
+                name=slug(path.stem) or "model",
                 key=content_key({"file": file_digest(path)}),
                 measured=tables.read_table(path, known, self.lower_is_better),
                 facts={"format": path.suffix[1:], "file": path.name},
@@ -94,6 +98,7 @@ class Reader:
             candidate=sides[1],
             pairs={name: tables.with_keys(pair) for name, pair in paired(*sides).items()},
             notes=_alike(*sides),
+            reading=reading,
         )
 
     def _of_logs(self, baseline: Path, candidate: Path) -> Evidence:
@@ -101,8 +106,9 @@ class Reader:
             raise SpecError("--lower-is-better is for tables: a log of lm-eval says it itself")
         (first, notes), (second, more) = (folders.find_logs(path) for path in (baseline, candidate))
         pairs = folders.paired_logs(first, second)
-        suites = Suites(self.benchmarks(), self._instruments.mode)
-        found = {log.path: suites.recognise(log) for log, _ in pairs}
+        suites = Suites(self.benchmarks(), self._instruments.mode, self._instruments.reading)
+        logs = [log for log, _ in pairs]
+        found = dict(zip((log.path for log in logs), suites.recognise(logs), strict=True))
         self._check_chosen(pairs, found)
         lines = [*notes, *more]
         for log, _ in pairs:
@@ -119,6 +125,7 @@ class Reader:
             pairs=paired(*measured),
             notes=tuple(dict.fromkeys(lines)),
             embedded=embedded,
+            reading=self._instruments.reading,
             instruments=self._instruments.identity if _needs_instruments(measured[0]) else {},
         )
 
@@ -206,7 +213,7 @@ class _Logs:
 
     def _name(self, runs: list[Mapping[str, Any]]) -> str:
         given = str(runs[0].get("model_name") or "") if runs else ""
-        return slug(Path(given).name or self._given.stem)
+        return slug(Path(given).name or self._given.stem) or "model"
 
 
 def _needs_instruments(side: Side) -> bool:

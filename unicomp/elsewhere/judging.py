@@ -16,7 +16,8 @@ from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import DIMENSIONS, METRICS, Profile
 from unicomp.methods.identity import installed_version
 from unicomp.policy import Policy, check_name_given
-from unicomp.retention import Retention, correlations, retention
+from unicomp.retention import Retention, correlations, paired, retention
+from unicomp.samples import samples_of
 from unicomp.scorecard import Scorecard, scorecard
 from unicomp.scores import Records, guarded
 from unicomp.spec import DENSE, CheckpointId, ModelKind
@@ -32,9 +33,11 @@ def judge(
     profile: Profile,
     policy: Policy,
     kind: ModelKind = "normal",
+    command: str = "",
 ) -> Scorecard:
     """Judge a candidate by its evidence; `model` names the baseline, `method` the candidate.
 
+    `command` repeats it.
     A metric is judged if all of its benchmarks were given. The others of a metric are judged each
     for itself, and a note says so. Raises SpecError for a floor of what was not given.
     """
@@ -47,13 +50,14 @@ def judge(
         *_rows(candidate, evidence, policy, whole),
     ]
     environment = {
+        "command": [command] if command else [],
         "packages": {name: installed_version(name) for name in ("unicomp", "numpy", "scipy")},
         "python": platform.python_version(),
         "machine": {},
         "models": {model: {"source": evidence.baseline.name, "revision": None, "kind": kind}},
         "samples": None,
         "there": {},
-        "reading": "oriented",
+        "reading": evidence.reading,
         "unpinned": [],
         "notes": [*notes, *evidence.notes],
         "instruments": dict(evidence.instruments),
@@ -147,6 +151,10 @@ def _retention(
         baseline=evidence.baseline.key,
         items=content_key({"items": sorted(now.items)}),
     )
-    if same or not found.evidence:
+    if same:
         return found
-    return replace(found, shared=correlations(own, both.values()))
+    return replace(
+        found,
+        shared=correlations(own, both.values()) if found.evidence else {},
+        samples=samples_of(*paired(bench, now, before), lambda: evidence.pairs[bench.name].texts),
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.errors import SpecError
+from unicomp.item_texts import ItemTexts
 from unicomp.scores import Records
 from unicomp.spec import Benchmark
 
@@ -24,6 +25,8 @@ class Measured:
     lines: Sequence[int]
     names: Sequence[str] = ()
     """What the user calls each item; by default as its record."""
+    texts: ItemTexts | None = None
+    """What the items ask, in their order; None if the files do not have it."""
     marks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What must be the same on both sides for each item → its digests."""
 

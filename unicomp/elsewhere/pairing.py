@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unicomp.elsewhere.measured import Measured, Side
 from unicomp.errors import SpecError
+from unicomp.item_texts import ItemTexts
 from unicomp.scores import Records
 from unicomp.spec import Benchmark
 
@@ -18,6 +19,8 @@ class Pair:
     benchmark: Benchmark
     candidate: Records
     baseline: Records
+    texts: ItemTexts | None = None
+    """What the items ask, if the files have it."""
 
 
 def paired(baseline: Side, candidate: Side) -> dict[str, Pair]:
@@ -64,7 +67,9 @@ def _paired(first: Measured, second: Measured, baseline: Side, candidate: Side) 
                 f"{bench}: the item {first.name(place)} is in the cluster {one} in "
                 f"{first.place(place)}, and in {other} in {second.place(place)}: give it one"
             )
-    return Pair(benchmark=bench, candidate=second.records, baseline=first.records)
+    return Pair(
+        benchmark=bench, candidate=second.records, baseline=first.records, texts=first.texts
+    )
 
 
 def _check_same_items(mine: Measured, other: Measured, side: Side) -> None:

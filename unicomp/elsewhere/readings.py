@@ -18,6 +18,7 @@ from unicomp.elsewhere.samples import LoggedItem
 from unicomp.errors import ScoringError, SpecError
 from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
+from unicomp.item_texts import KEPT_PROMPT, ItemTexts
 from unicomp.prompts.items import cluster_of, item_digest, permutation
 from unicomp.prompts.thoughts import opens_thoughts, without_thoughts
 from unicomp.scores import Records, fields_of, generated_answers, readings_of, unscored
@@ -70,6 +71,7 @@ def measured(
         files=[row.log.path for row in rows],
         lines=[item.line for item in items],
         names=[str(item.number) for item in items],
+        texts=_texts(records, items, log),
         marks={
             "the prompt": [_mark(item.prompts, item.continuations) for item in items],
             "the right answer": [_mark(item.target) for item in items],
@@ -162,7 +164,7 @@ def _answers(bench: Benchmark, items: Sequence[LoggedItem], log: TaskLog) -> dic
     if not all(map(_says_right_option, items)) or metric == "acc_bytes":
         return {}
     options = [[log_likelihood for log_likelihood, _ in item.responses] for item in items]
-    delimiter = str(log.settings.get("target_delimiter", " "))
+    delimiter = _delimiter(log)
     return {
         "options": [[round(value, 5) for value in one] for one in options],
         "right": [[int(item.target)] for item in items],
@@ -170,6 +172,29 @@ def _answers(bench: Benchmark, items: Sequence[LoggedItem], log: TaskLog) -> dic
             _picked(one, item, metric, delimiter) for one, item in zip(options, items, strict=True)
         ],
     }
+
+
+def _texts(records: Records, items: Sequence[LoggedItem], log: TaskLog) -> ItemTexts:
+    """What the items ask, for reports."""
+    delimiter = _delimiter(log)
+    options = [[text.removeprefix(delimiter) for text in item.continuations] for item in items]
+    right = [
+        named[int(item.target)] if named and _says_right_option(item) else item.target.strip()
+        for item, named in zip(items, options, strict=True)
+    ]
+    return ItemTexts(
+        benchmark=records.benchmark,
+        items=records.items,
+        prompts=[item.prompt[-KEPT_PROMPT:] for item in items],
+        characters=[len(item.prompt) for item in items],
+        options=options,
+        right=[text or None for text in right],
+    )
+
+
+def _delimiter(log: TaskLog) -> str:
+    """What lm-eval puts between a prompt and an option."""
+    return str(log.settings.get("target_delimiter", " "))
 
 
 def _says_right_option(item: LoggedItem) -> bool:

@@ -20,11 +20,17 @@ from unicomp.errors import SpecError
 from unicomp.instruments import Mode
 from unicomp.prompts.choices import MULTIPLE_CHOICE
 from unicomp.prompts.tasks import Definition
+from unicomp.retention import read_as
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, check_name, nearest
 
-_WORDING = ("output_type", "doc_to_text", "doc_to_choice")
+_WORDING: Mapping[str, str | None] = {
+    "output_type": "generate_until",
+    "doc_to_text": None,
+    "doc_to_choice": None,
+}
+"""The settings that make the wording of a task, with lm-eval's defaults."""
 OF_LM_EVAL = "lm_eval."
 """Prefix of a task that is called like a benchmark of the suites, and is another one."""
 _OF_OPTIONS = ("acc", "acc_norm", "acc_bytes")
@@ -51,32 +57,45 @@ class Recognised:
 class Suites:
     """The benchmarks of the suites, as tasks of lm-eval."""
 
-    def __init__(self, benchmarks: Iterable[Benchmark], mode: Mode) -> None:
+    def __init__(self, benchmarks: Iterable[Benchmark], mode: Mode, reading: str) -> None:
         known = {bench.name: bench for bench in benchmarks}
         self.names = set(known)
         self._sources = [
-            [Definition(bench.scored_in(mode), Source(rows), mode) for bench in known.values()]
+            [
+                Definition(read_as(bench.scored_in(mode), reading), Source(rows), mode)
+                for bench in known.values()
+            ]
             for rows in (HUB, EMBEDDED_ROWS)
         ]
 
-    def recognise(self, log: TaskLog) -> list[Recognised]:
-        """The benchmarks that a log is of; several if they share a task, none if it is unknown."""
-        for definitions in self._sources[::-1] if _has_embedded_rows(log) else self._sources:
-            found = [one for definition in definitions if (one := _recognised(definition, log))]
-            if found:
-                return found
-        return []
+    def recognise(self, logs: Sequence[TaskLog]) -> list[list[Recognised]]:
+        """The benchmarks of each log; several if they share a task, none if it is unknown.
+
+        All are of the embedded world if one of them can be of no other.
+        """
+        real, embedded = (
+            [
+                [one for definition in definitions if (one := _recognised(definition, log))]
+                for log in logs
+            ]
+            for definitions in self._sources
+        )
+        if any(map(_has_embedded_rows, logs)) or any(
+            ours and not theirs for ours, theirs in zip(embedded, real, strict=True)
+        ):
+            real, embedded = embedded, real
+        return [first or second for first, second in zip(real, embedded, strict=True)]
 
     def notes(self, log: TaskLog, found: Sequence[Recognised]) -> Iterator[str]:
         """What a log has otherwise than the suites; a line each."""
-        task = log.task
+        task, names = log.task, ", ".join(one.benchmark.name for one in found)
         if not found and task in self.names:
             yield (
                 f"{task}: lm-eval's task has another wording than the suites' {task}, so it is "
                 f"judged on its own, as {OF_LM_EVAL}{task}"
             )
         if found and log.results is None:
-            yield f"{task}: without its results_DATE.json its settings cannot be compared"
+            yield f"{names}: without results_DATE.json the settings cannot be compared"
         if not found or log.results is None:
             return
         definition = found[0].definition
@@ -93,7 +112,7 @@ class Suites:
         }
         for what, (here, there) in pairs.items():
             if here is not None and there is not None and here != there:
-                yield f"{task}: {what}: {here}, in the suites {there}"
+                yield f"{names}: {what}: {here}, in the suites {there}"
 
 
 def _has_embedded_rows(log: TaskLog) -> bool:
@@ -115,7 +134,10 @@ def _recognised(definition: Definition, log: TaskLog) -> Recognised | None:
         return None
     if logged and (
         int(logged.get("repeats") or 1) > 1
-        or any(_differ(settings.get(name), logged.get(name)) for name in _WORDING)
+        or any(
+            _differ(settings.get(name, default), logged.get(name, default))
+            for name, default in _WORDING.items()
+        )
     ):
         return None
     return Recognised(definition, config)

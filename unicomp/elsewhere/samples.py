@@ -108,7 +108,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     if name not in row:
                         raise SpecError(
                             f"{path}:{line}: there is no field {name!r}: give a log that "
-                            "--log_samples of lm-eval 0.4 wrote"
+                            "--log_samples wrote, of lm-eval 0.4.13 or nearly so"
                         )
                 yield line, row
     except OSError as error:

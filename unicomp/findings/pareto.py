@@ -91,7 +91,11 @@ def qualities(card: Scorecard) -> list[Quality]:
 def trade_offs(card: Scorecard) -> list[TradeOff]:
     """The quality of each checkpoint against each axis that was measured of it."""
     quality = {one.checkpoint: one for one in qualities(card)}
-    measured = {(row.checkpoint, row.benchmark): row for row in card.rows if row.decided}
+    measured = {
+        (row.checkpoint, row.benchmark): row
+        for row in card.rows
+        if row.decided and all(map(_is_finite, (row.score, row.retention)))
+    }
     found = []
     for model in card.models:
         for axis in AXES:
@@ -165,15 +169,16 @@ def _trade_off(checkpoint: CheckpointId, axis: str, row: Row, quality: Quality |
         value=row.score,
         unit=row.unit,
         relative=row.retention,
-        low=_finite(row.low),
-        high=_finite(row.high),
+        low=row.low if _is_finite(row.low) else None,
+        high=row.high if _is_finite(row.high) else None,
         benefit=_benefit(row),
         on_front=False,
     )
 
 
-def _finite(limit: float | None) -> float | None:
-    return limit if limit is not None and math.isfinite(limit) else None
+def _is_finite(value: float | None) -> bool:
+    """Whether a value is a finite number, or none that could be anything else."""
+    return value is None or math.isfinite(value)
 
 
 def _benefit(row: Row) -> float:

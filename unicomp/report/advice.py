@@ -26,12 +26,13 @@ _SHORT = {
     "latency": "latency",
 }
 _STEPS = {
-    "calibrate": "reasoning fell more than twice as far as knowledge",
+    "calibrate": "lost more than twice as much as knowledge",
     "gentler": "degenerate answers",
     "kernel": "a gain that was expected is not there",
     "safety": "safety moved",
     "undecided": "undecided",
 }
+"""Rule → what was found, in a few words."""
 
 
 def as_json(advice: Advice) -> dict[str, Any]:
@@ -102,8 +103,7 @@ def lines(advice: Advice) -> Iterator[str]:
         yield ""
         yield "Next:"
     for step in advice.steps:
-        title = step.why if step.rule == "calibrate" else f"{_STEPS[step.rule]}: {step.why}"
-        yield f"  {full_name(step.checkpoint)}: {title}"
+        yield f"  {full_name(step.checkpoint)}: {_STEPS[step.rule]}: {step.why}"
         yield f"    → {step.advice}"
         if step.command:
             yield f"    $ {step.command}"

@@ -13,7 +13,7 @@ from unicomp.report import reasons
 from unicomp.report.decision import decided_by, left_out
 from unicomp.report.markup import DECISIONS, code, folded, table, text
 from unicomp.report.metric_map import Cell, Column, columns
-from unicomp.report.repeating import command
+from unicomp.report.repeating import commands
 from unicomp.report.tables import full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId
@@ -24,6 +24,7 @@ MOST_LINES = 60
 _ROWS, _COLUMNS = 12, 20
 """Checkpoints and metrics of the map that are shown."""
 _REASONS = 12
+_COMMANDS = 3
 _MARKS: dict[Verdict, str] = {"fail": " ✗", "undecided": " ?"}
 
 
@@ -138,7 +139,7 @@ def _context(card: Scorecard) -> Iterator[str]:
     yield from (f"- {text(line)}" for line in left_out(card))
     if card.policy:
         yield f"- digest of the policy: {code(card.policy)}"
-    yield f"- {code(command(card))}"
+    yield from (f"- {code(line)}" for line in commands(card)[:_COMMANDS])
 
 
 _MODEL_FACTS = ("source", "revision", "rows", "engine", "device", "dtype")

@@ -7,10 +7,11 @@ a figure less certain than it looks.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from unicomp.decision import decides, shuts
 from unicomp.findings import Findings
-from unicomp.report import calibrations, divergence, efficiency, prompts
+from unicomp.report import calibrations, comparison, divergence, efficiency, prompts
 from unicomp.report.decision import caveats, share
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
@@ -87,6 +88,8 @@ def describe(row: Row | MetricRow) -> str:
 
 def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:
     """A line for each kind of thing that changes how far the figures can be believed."""
+    if card.comparison is not None:
+        yield from map(plain, islice(comparison.lines_of_run(card.comparison), _COMPARED))
     yield from map(plain, caveats(card))
     if unpinned := card.environment.get("unpinned"):
         yield plain(f"unpinned, so any revision may have been read: {_some(unpinned)}")
@@ -106,6 +109,8 @@ def _ends(card: Scorecard) -> list[Row | MetricRow]:
     return [*card.metrics, *card.rows]
 
 
+_COMPARED = 6
+"""The lines on what changed since the last release."""
 _SOME = 3
 """The names of a list that are shown in a line."""
 

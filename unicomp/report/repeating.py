@@ -30,6 +30,11 @@ def command(card: Scorecard, only: CheckpointId | None = None) -> str:
     return shlex.join(parts)
 
 
+def commands(card: Scorecard) -> list[str]:
+    """The commands of the runs as they were recorded, or one that follows from the scorecard."""
+    return list(card.environment.get("command") or [command(card)])
+
+
 def hub_id(card: Scorecard, model: str) -> str | None:
     """The hub id of a model; None for a folder or a file."""
     source: str = card.environment.get("models", {}).get(model, {}).get("source") or ""

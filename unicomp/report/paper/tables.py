@@ -37,23 +37,35 @@ class Table:
 
     @property
     def missing(self) -> list[str]:
-        """What is not there, a line for each column or row without a single value, and for others.
+        """What is not there: a line for each column that lacks a value, with the rows in words.
 
-        A table without a single row has one line.
+        `everything` if the table has no value at all.
         """
         if not self.rows or all(value is None for _, values in self.rows for value in values):
             return ["everything"]
-        lacking = [
-            [labels for labels, values in self.rows if values[column] is None]
-            for column in range(len(self.columns))
+        return [
+            f"{column} of {rows}"
+            for number, column in enumerate(self.columns)
+            if (rows := self._lacking(number))
         ]
-        lines = []
-        for column, rows in zip(self.columns, lacking, strict=True):
-            if len(rows) == len(self.rows):
-                lines.append(f"{column} of all")
-            elif rows:
-                lines.append(f"{column} of {', '.join(labels[-1] for labels in rows)}")
-        return lines
+
+    def _lacking(self, column: int) -> str:
+        """The rows without a value in a column: all, whole models, or checkpoints."""
+        lacking = [labels for labels, values in self.rows if values[column] is None]
+        if len(lacking) == len(self.rows):
+            return "all"
+        rows: dict[str, list[str]] = {}
+        for labels, _ in self.rows:
+            rows.setdefault(labels[0], []).append("/".join(labels[1:]))
+        found: dict[str, list[str]] = {}
+        for model, *name in lacking:
+            found.setdefault(model, []).append("/".join(name))
+        several = len(rows) > 1
+        return ", ".join(
+            model if several and names == rows[model] else f"{model}/{name}" if several else name
+            for model, names in found.items()
+            for name in (names[:1] if several and names == rows[model] else names)
+        )
 
 
 def tables(study: Study) -> Iterator[Table]:

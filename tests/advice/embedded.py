@@ -29,7 +29,7 @@ RETAINED = {
 GAINS = {
     # axis: (gain, half its interval, dense amount, unit, rounds)
     "model_size": (("dense", 100.0), ("gptq_w4a16", 257.0), ("awq_w4a16", 257.0)),
-    "inference_memory": (("gptq_w4a16", 98.4), ("awq_w4a16", 98.6)),
+    "inference_memory": (("gptq_w4a16", 98.4), ("awq_w4a16", 98.6), ("sparsegpt_50", 100.5)),
     "throughput": (("gptq_w4a16", 100.3), ("awq_w4a16", 91.8), ("wanda_2_4", 107.7)),
     "latency": (("gptq_w4a16", 77.6), ("awq_w4a16", 79.5), ("wanda_50", 100.5)),
 }

@@ -24,6 +24,11 @@ TITLES: dict[SituationName, str] = {
 }
 
 
+LEAST_GAIN = 105.0
+"""The gain, in percent of dense, from which an axis speaks for a checkpoint. A buffer more or less
+moves a measurement by less, and nobody chooses a model for it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """A checkpoint with the figures that speak for it."""
@@ -93,14 +98,14 @@ def _gaining(
     They are in the order of `pool`, or with `fastest` the largest gain first.
     """
     for axis in axes:
-        if found := [one for one in pool if one.gains.get(axis, 0.0) > 100.0]:
+        if found := [one for one in pool if one.gains.get(axis, 0.0) >= LEAST_GAIN]:
             ordered = sorted(found, key=partial(_loss, axis)) if fastest else found
             return replace(line, axis=axis, choices=_choices(ordered))
     measured = [one for one in pool if axes[0] in one.gains]
     if not measured:
         return replace(line, reason=f"{axes[0]} was not measured")
     best = min(measured, key=partial(_loss, axes[0]))
-    reason = f"no measured checkpoint gains in {' or '.join(axes)}"
+    reason = f"no measured checkpoint gains {LEAST_GAIN - 100:g} % in {' or '.join(axes)}"
     return replace(line, reason=reason, nearest=_choices([best])[0])
 
 

@@ -5,10 +5,12 @@ import random
 from dataclasses import replace
 
 from tests.test_report import BUILD, ESTIMATE, PUBLISHED, build, gap, row
+from unicomp.changes import Comparison, Move, OtherChange, VerdictChange
 from unicomp.framework import EMBEDDED_PROFILE, METRICS, Profile
 from unicomp.looks import PolicyChange
 from unicomp.policy import Policy
 from unicomp.scorecard import scorecard
+from unicomp.spec import CheckpointId
 
 PROBES = {
     "model_size": ("inference_efficiency", "bytes", 3_089_616.0),
@@ -119,7 +121,29 @@ def varied(methods=METHODS):
         replace(build("gptq_w4a16", **BUILD | {"seconds": 31.97, "shared_machine": True}), **own),
         replace(build("minitron_width", estimate=ESTIMATE, published=PUBLISHED), **own),
     )
-    return replace(card, work=work, policy_changes=(change,))
+    return replace(card, work=work, policy_changes=(change,), comparison=compared(card))
+
+
+def compared(card):
+    """What changed since a last release: a fall that fails, one by chance, a gain, and the rest."""
+    own = {"model": "embedded", "method": "wanda_50", "calibration": "generic"}
+    ways = {"old": 97.25, "new": 93.5, "most_fall": 1.0}
+    moves = (
+        Move(**own, unit="metric", name="knowledge", old=99.0, new=99.0, way="exact"),
+        Move(**own, unit="metric", name="reasoning", low=-5.75, high=-1.5, way="paired",
+             direction="worse", fails=True, note="2 records are missing", **ways),
+        Move(**own, unit="metric", name="safety", low=-8.25, high=0.75, way="intervals", **ways),
+        Move(**own, unit="benchmark", name="gsm8k", old=81.0, new=88.5, way="exact",
+             direction="better"),
+    )  # fmt: skip
+    verdict = VerdictChange(**own, unit="metric", name="privacy", old="pass", new=None, worse=True)
+    return Comparison(
+        baseline="last.json", digest="", old="open", new=card.decision, moves=moves,
+        verdicts=(verdict,), others=(OtherChange(aspect="library", name="torch", old="2.12",
+                                                 new="2.13.0+cpu"),),
+        gone=(CheckpointId("embedded", "awq_w4a16", "generic"),),
+        added=(CheckpointId("embedded", "minitron_width", "generic"),), new_metrics=("ethics",),
+    )  # fmt: skip
 
 
 def largest():

@@ -104,6 +104,21 @@ def _strings(value):
         yield value
 
 
+def test_the_decision_says_what_changed_since_the_last_release():
+    (decision,) = elements("varied").all("section", id="decision")
+    rows = [
+        one
+        for one in decision.all("tr")
+        if "comparison/moves" in one.attributes.get("data-json", "")
+    ]
+    assert [row.attributes["data-json"].rpartition("/")[2] for row in rows] == ["1", "2", "3"]
+    says = [row.text for row in rows]
+    assert "worse than allowed" in says[0]
+    assert "chance may explain it" in says[1]
+    assert "better, beyond chance" in says[2]
+    assert "torch: 2.12 → 2.13.0+cpu" in decision.text
+
+
 def test_each_verdict_has_a_mark_beside_its_colour():
     for one in elements("varied").all("td"):
         if (kind := one.attributes.get("class") or "").startswith("cell ") and kind != "cell dim":

@@ -253,5 +253,11 @@ def test_the_entry_point_costs_next_to_nothing(name):
     assert loaded_by(f"import {name}", (*HEAVY, "numpy", "scipy", "pandas", "rich")) == []
 
 
+def test_a_session_starts_without_what_computes_and_draws():
+    """Each process of a run, and each worker, pays for it."""
+    drawing = ("numpy", "scipy", "pandas", "matplotlib", "jinja2", "jsonschema")
+    assert loaded_by("import unicomp.plugin.outcome", (*HEAVY, *drawing)) == []
+
+
 def test_the_rules_of_verdicts_need_no_pytest():
     assert loaded_by("import unicomp.verdict", ("pytest", "_pytest", *HEAVY)) == []

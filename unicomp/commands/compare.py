@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unicomp import catalogue, scorecard_file
 from unicomp.changes import Comparison
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
-from unicomp.comparison import MostFall, check_comparable, compare, most_fall_of
-from unicomp.comparison.evidence import Behind
 from unicomp.item_records import ItemRecords, RecordSource
 from unicomp.report import comparison as report
 from unicomp.report.tables import plain
@@ -19,6 +18,10 @@ from unicomp.settings import load_settings, project_root, store_home
 from unicomp.spec import Benchmark, CheckpointId
 from unicomp.store import Store, file_digest
 from unicomp.verdict import Row
+
+if TYPE_CHECKING:
+    from unicomp.comparison import MostFall
+    from unicomp.comparison.evidence import Behind
 
 
 def add(commands: Commands) -> None:
@@ -40,6 +43,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; 1 if something is worse than it may be."""
+    from unicomp.comparison import check_comparable, compare, most_fall_of
+
     old, new = scorecard_file.read(options.old), scorecard_file.read(options.new)
     check_comparable(str(options.old), old, new.origins, new.checkpoints)
     root = project_root(Path.cwd())

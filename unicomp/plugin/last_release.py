@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unicomp import scorecard_file
-from unicomp.comparison import check_comparable, compare, gated, most_fall_of
 from unicomp.item_records import RecordSource
 from unicomp.plugin.environment import source_of
 from unicomp.policy import Policy
@@ -30,6 +29,8 @@ class LastRelease:
         cls, path: Path, models: Iterable[Model], checkpoints: Iterable[CheckpointId]
     ) -> LastRelease:
         """Read it. Raises SpecError if it is no scorecard, or not about this run's models."""
+        from unicomp.comparison import check_comparable
+
         card = scorecard_file.read(path)
         origins = {model.name: (source_of(model), model.revision) for model in models}
         check_comparable(f"--baseline {path}", card, origins, set(checkpoints))
@@ -42,6 +43,8 @@ class LastRelease:
 
         `benchmarks` has the declarations by which the answers were scored.
         """
+        from unicomp.comparison import compare, gated, most_fall_of
+
         found = compare(
             self.card,
             card,

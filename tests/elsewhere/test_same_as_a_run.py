@@ -68,10 +68,12 @@ def write_tasks(folder: Path) -> list[str]:
 def run(folder: Path, *command: str) -> None:
     environment = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache"),
                    "OMP_NUM_THREADS": "1", "UNICOMP_HOME": str(folder / "home")}  # fmt: skip
+    # it is no worker of the run of these tests
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=CLONE,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -147,3 +147,12 @@ def test_flips_account_for_the_difference_of_the_scores(pairs):
     assert gained - lost == compressed.sum() - dense.sum()
     assert lost + gained == (dense != compressed).sum()
     assert statistics.flips(compressed, dense) == (gained, lost)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=20), st.integers(-300, 300))
+def test_the_effective_number_has_no_unit(values, exponent):
+    deviations = np.array([value if abs(value) > 1e-3 else 0.0 for value in values])
+    number = statistics.effective_number(deviations)
+    assert number == pytest.approx(statistics.effective_number(np.ldexp(deviations, exponent)))
+    changed = np.count_nonzero(deviations)
+    assert number == 0 if not changed else 1 - 1e-9 <= number <= changed + 1e-9

@@ -73,9 +73,12 @@ def jackknife(
 
 def effective_number(deviations: Array) -> float:
     """How many equal deviations would vary as these do: (Σ d²)² / Σ d⁴; 0 if all are 0."""
-    squares = deviations**2
-    total = float(squares.sum())
-    return total**2 / float((squares**2).sum()) if total > 0 else 0.0
+    largest = float(np.abs(deviations).max(initial=0.0))
+    if not largest > 0.0:
+        return 0.0
+    # the number has no unit: by a power of two, very small ones keep their fourth powers
+    squares = np.ldexp(deviations, -math.frexp(largest)[1]) ** 2
+    return float(squares.sum()) ** 2 / float((squares**2).sum())
 
 
 def widening(effective: Array | float, level: float) -> Array:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 CLONE = Path(__file__).parents[2]
 MODEL = shipped_fixtures() / "embedded" / "model"
 METHODS = ("wanda_50", "gptq_w4a16")
-METRICS = ("knowledge", "multilingual", "reasoning", "safety", "truthfulness")
+METRICS = ("knowledge", "reasoning", "safety", "truthfulness")
 OF_THE_STORE = {"calibration", "candidate", "baseline", "prompts", "records", "samples"}
 """What only a run knows: its calibration, its checkpoints, their tokens and texts."""
 

@@ -396,6 +396,7 @@ def inspect(student, teacher, build):
     return inspect_checkpoint(Path(teacher.source), student, guarantees, [[1, 6, 7]])
 
 
+@pytest.mark.long
 def test_a_student_of_another_shape_is_not_kept(student, teacher, build):
     assert (
         inspect(student, teacher, build)["parameters"]

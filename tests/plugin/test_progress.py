@@ -242,6 +242,7 @@ with turns.alone():
 """
 
 
+@pytest.mark.long
 def test_a_worker_that_waits_says_so_at_once_into_the_runs_file(new_gate, shared_home, tmp_path):
     """Another session takes timings, so that the answers have to wait.
 

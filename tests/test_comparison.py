@@ -395,7 +395,7 @@ def test_a_metric_that_fell_too_far_shuts_the_gate_whatever_its_floor_says(tmp_p
     assert "3.0 points below the last release" in row.reason
     path = tmp_path / "card.json"
     json_report.write(card, findings_of(card), path)
-    record.write(path)
+    record.write(card, path)
     schema = json.loads(Path(json_report.__file__).with_name("decision.schema.json").read_text())
     made = record.read(record.place_of(path))
     jsonschema.validate(made, schema)

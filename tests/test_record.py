@@ -35,7 +35,7 @@ def written(tmp_path):
         card = card or card_of(*knowledge(), *safety())
         path = tmp_path / name
         json_report.write(card, findings_of(card), path)
-        record.write(path)
+        record.write(card, path)
         return record.place_of(path), path
 
     return write
@@ -90,7 +90,7 @@ def test_a_record_that_cannot_be_written_says_so(tmp_path, written):
     place.unlink()
     place.mkdir()
     with pytest.raises(StoreError, match=r"decision record .* cannot be written"):
-        record.write(card)
+        record.write(card_of(*knowledge()), card)
 
 
 # -- verification ---------------------------------------------------------------------------------

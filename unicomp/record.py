@@ -16,6 +16,7 @@ from typing import Any
 from unicomp import scorecard_file
 from unicomp.changes import Comparison
 from unicomp.errors import SpecError, StoreError
+from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
 from unicomp.store import file_digest, write_atomically
 from unicomp.verdict import MetricRow, Row
@@ -32,11 +33,14 @@ def place_of(scorecard: Path) -> Path:
     return scorecard.with_name(f"{stem}.decision.json")
 
 
-def write(scorecard: Path) -> None:
-    """Write the record of a scorecard's file beside it. Raises StoreError."""
+def write(card: Scorecard, scorecard: Path) -> None:
+    """Write the record of a scorecard beside the file that was just written of it.
+
+    Raises StoreError.
+    """
     path = place_of(scorecard)
     try:
-        content = record_of(scorecard)
+        content = _content(card, card.decision, scorecard)
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomically(path, text + "\n")
     except OSError as error:
@@ -51,7 +55,11 @@ def record_of(scorecard: Path) -> dict[str, Any]:
     The decision and the bound are made again from the rows and metrics. Raises SpecError if the
     file is no scorecard of this version.
     """
-    card, stated = scorecard_file.read_unverified(scorecard)
+    return _content(*scorecard_file.read_unverified(scorecard), scorecard)
+
+
+def _content(card: Scorecard, stated: str, scorecard: Path) -> dict[str, Any]:
+    """The record of a scorecard, whose file states a decision."""
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     return {
         "schema": SCHEMA,

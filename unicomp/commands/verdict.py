@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     findings = findings_of(card)
     if options.scorecard is not None:
         json_report.write(card, findings, options.scorecard)
-        record.write(options.scorecard)
+        record.write(card, options.scorecard)
     if options.report is not None:
         format_ = writers.format_of(options.report)
         writers.write(writers.text_of(card, findings, format_), options.report)

@@ -183,7 +183,7 @@ class _Reporter:
         with self._noting(self._problems):
             if plan.scorecard is not None:
                 json_report.write(card, findings, plan.scorecard)
-                record.write(plan.scorecard)
+                record.write(card, plan.scorecard)
         for path in plan.reports:
             with self._noting(self._problems):
                 writers.write(writers.text_of(card, findings, writers.format_of(path)), path)

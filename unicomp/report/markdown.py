@@ -14,18 +14,18 @@ from unicomp.report.decision import decided_by, left_out
 from unicomp.report.markup import DECISIONS, code, folded, table, text
 from unicomp.report.metric_map import Cell, Column, columns
 from unicomp.report.repeating import commands
+from unicomp.report.styles import MARKS
 from unicomp.report.tables import full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId
 from unicomp.units import interval
-from unicomp.verdict import MetricRow, Row, Verdict
+from unicomp.verdict import MetricRow, Row
 
 MOST_LINES = 60
 _ROWS, _COLUMNS = 12, 20
 """Checkpoints and metrics of the map that are shown."""
 _REASONS = 12
 _COMMANDS = 3
-_MARKS: dict[Verdict, str] = {"fail": " ✗", "undecided": " ?"}
 
 
 def render(card: Scorecard, findings: Findings) -> str:
@@ -75,7 +75,7 @@ def _cell(cell: Cell | None) -> str:
     excuse = " (allowed)" if cell.allowed else ""
     if cell.value is None:
         return (cell.verdict or "").replace("_", " ") + excuse
-    mark = _MARKS.get(cell.verdict, "") if cell.verdict else ""
+    mark = MARKS.get(cell.verdict, "") if cell.verdict else ""
     return f"{cell.value:.1f}{mark}{excuse}"
 
 

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests.warm_python import WarmPython
+from unicomp.machine import warm_process
 
 # a busy core is no failure
 hypothesis.settings.register_profile("unicomp", deadline=None)
@@ -59,3 +60,12 @@ def warm_children(warm_python: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", warm_python)
         yield
+
+
+@pytest.fixture
+def own_warm_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No warm process of an earlier test serves this one, and none of this one a later test."""
+    warm_process.end_all()
+    monkeypatch.setattr(warm_process, "_unforkable", set())
+    yield
+    warm_process.end_all()

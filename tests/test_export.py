@@ -303,10 +303,11 @@ def test_a_folder_that_is_no_export_is_refused(content, message, tmp_path):
 
 
 READ_BACK = """
-import resource, sys, time
+import time
 from pathlib import Path
 from unicomp.cli import main
 from unicomp.item_records import RecordSource
+from unicomp.machine import memory
 from unicomp.scorecard_file import read
 
 start = time.monotonic()
@@ -314,7 +315,7 @@ assert main(["export", "card.json", "out"]) == 0
 source = RecordSource(folder=Path("out"))
 for row in read(Path("card.json")).rows:
     assert len(source.behind(row).candidate.items) == 10_000
-print(time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(time.monotonic() - start, memory.peak() / 1e9)
 """
 
 

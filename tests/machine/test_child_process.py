@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["new", "forked"])
-def serve(request, tmp_path, monkeypatch):
+def serve(request, tmp_path, monkeypatch, own_warm_processes):
     """Runs a child, new or forked, whose `handle(request, narrate)` is the given body."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "ready.py").write_text("def warm_up(): pass\n")
@@ -36,8 +36,7 @@ def serve(request, tmp_path, monkeypatch):
         settings = {"log": tmp_path / "log", "threads": 1, "environment": {}} | settings
         return child_process.run("served", request or {}, preload=preload, **settings)
 
-    yield run
-    warm_process.end_all()
+    return run
 
 
 def test_the_result_of_a_request_is_returned(serve):

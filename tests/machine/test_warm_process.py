@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is fork
 
 
 @pytest.fixture
-def ask(tmp_path, monkeypatch):
+def ask(tmp_path, monkeypatch, own_warm_processes):
     """Runs a child whose `handle(request, narrate)` is the given body; it may import `ready`."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "ready.py").write_text(READY)
@@ -53,8 +53,7 @@ def ask(tmp_path, monkeypatch):
         settings = {"threads": 1, "environment": {}, "preload": ("ready",)} | settings
         return child_process.run(name, {}, log=tmp_path / f"{name}.log", **settings)
 
-    yield run
-    warm_process.end_all()
+    return run
 
 
 def imports(tmp_path):

@@ -46,7 +46,7 @@ method = Method(name="holds", family="pruning", compress=compress)
 
 
 @pytest.fixture
-def build(tmp_path, monkeypatch):
+def build(tmp_path, monkeypatch, own_warm_processes):
     """Builds the embedded model by a method in the store of a given name, forked or in a new
     process."""
     run = child_process.run
@@ -62,8 +62,7 @@ def build(tmp_path, monkeypatch):
         method = catalogue.load_method(name, roots)
         return Builder(store=Store(tmp_path / store), roots=roots).build(model, method, SEEN)
 
-    yield built
-    warm_process.end_all()
+    return built
 
 
 def content(checkpoint):

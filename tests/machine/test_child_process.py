@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from unicomp.machine import child_process, warm_process
+from unicomp.machine import child_process
 from unicomp.machine.child_process import ChildFailureError
 
 REPOSITORY = Path(__file__).parents[2]

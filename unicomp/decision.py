@@ -26,6 +26,10 @@ MEASURED_ERROR = 0.036
 """The largest error of a limit that the project's simulations found where it is not promised:
 `docs/statistics.md`, all kinds but shares of independent items."""
 
+EARLY_ERROR = 0.01
+"""The chance that the full run has another verdict on anything of a checkpoint that stopped early,
+over all looks at it."""
+
 
 def holm(
     rows: Sequence[Row], metrics: Sequence[MetricRow], family: int

@@ -65,6 +65,10 @@ class Retention:
     """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
     clusters: int = 0
     """Independent clusters of items; the items, if each is its own."""
+    full_n: int | None = None
+    """The items of the full run, if asking stopped early; `n` then are those that were asked."""
+    early_error: float | None = None
+    """The chance that the full run has another verdict; None for a full run."""
     evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the limits follow from, as JSON values of `unicomp.confidence`: of the retention
     (`kept`), of the difference in shares of 100 points (`drop`), and, if less is better, of

@@ -96,6 +96,11 @@ class Row(OfCheckpoint):
     """Items of a benchmark, rounds of a probe."""
     clusters: int | None = None
     """Independent clusters of items."""
+    full_n: int | None = None
+    """The items of the full run whose verdict this is, if asking stopped early: `n` were asked.
+    The interval then is a confidence sequence: it holds whenever one stops."""
+    early_error: float | None = None
+    """The chance that the full run has another verdict, as a share of 1; None for a full run."""
     floor: float | None = None
     max_drop: float | None = None
     """The points that the score may fall below the dense one."""
@@ -153,6 +158,11 @@ class Row(OfCheckpoint):
     def name(self) -> str:
         """That of its benchmark or probe."""
         return self.benchmark
+
+    @property
+    def early(self) -> bool:
+        """Whether asking stopped early."""
+        return self.full_n is not None
 
     @property
     def decided(self) -> bool:
@@ -512,6 +522,9 @@ class MetricRow(OfCheckpoint):
     p_fail: float | None = None
     clusters: int | None = None
     """The clusters of the benchmark that has the fewest."""
+    early_error: float | None = None
+    """The chance that the full run has another verdict, as a share of 1, if asking of one of its
+    benchmarks stopped early; else None."""
     published: float | None = None
     """The retention over all benchmarks of the profile; None if it does not exist."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -526,6 +539,11 @@ class MetricRow(OfCheckpoint):
     def name(self) -> str:
         """That of its metric."""
         return self.metric
+
+    @property
+    def early(self) -> bool:
+        """Whether asking of one of its benchmarks stopped early."""
+        return self.early_error is not None
 
 
 def metric_row(

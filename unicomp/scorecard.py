@@ -138,9 +138,15 @@ class Scorecard:
 
     def asked_of(self, row: Row | MetricRow) -> tuple[int, int]:
         """The items that were asked for a benchmark or metric, and those of the full run."""
-        rows = [row] if isinstance(row, Row) else [*self.rows_of(row).values()]
+        rows = [row] if isinstance(row, Row) else self._known_rows_of(row)
         asked = sum(one.n or 0 for one in rows)
         return asked, asked + sum((one.full_n or 0) - (one.n or 0) for one in rows if one.early)
+
+    def _known_rows_of(self, metric: MetricRow) -> list[Row]:
+        """Those rows of a metric's benchmarks that are there; none without a profile."""
+        profile = self.profiles.get(metric.model)
+        names = profile.benchmarks(metric.metric) if profile else ()
+        return [r for r in self.rows if r.checkpoint == metric.checkpoint and r.name in names]
 
     @cached_property
     def in_full(self) -> Scorecard:
@@ -149,15 +155,12 @@ class Scorecard:
         Findings, comparisons, tables and floors follow from this one. Its early rows and metrics
         are not measured, so that whoever needs their figures names them with the reason.
         """
-        early = {(row.checkpoint, row.benchmark) for row in self.rows if row.early}
-        if not early and not any(row.early for row in self.metrics):
+        if not any(row.early for row in self.ends):
             return self
 
         def stopped(metric: MetricRow) -> bool:
-            """Whether it is early, or one of several parts has it in full and another early."""
-            profile = self.profiles.get(metric.model)
-            names = profile.benchmarks(metric.metric) if profile else ()
-            return metric.early or any((metric.checkpoint, name) in early for name in names)
+            # of several parts, one may have the metric in full, and another a worse early row
+            return metric.early or any(row.early for row in self._known_rows_of(metric))
 
         return replace(
             self,

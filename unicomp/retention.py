@@ -98,9 +98,10 @@ class Retention:
     def __repr__(self) -> str:
         if self.value is None:
             return f"<{self.benchmark}: {self.incomparable}>"
+        early = f" of {self.full_n}, stopped early" if self.full_n is not None else ""
         return (
             f"<{self.benchmark}: {self.value:.1f} % [{self.low:.1f}, {self.high:.1f}] "
-            f"of dense {self.dense:.1f} (scores {self.score:.1f}), n={self.n}>"
+            f"of dense {self.dense:.1f} (scores {self.score:.1f}), n={self.n}{early}>"
         )
 
 

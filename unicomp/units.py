@@ -35,6 +35,11 @@ def amount(value: float, unit: str = "") -> str:
     return f"{scaled:,.0f} {name}".strip() if scaled >= 100 else f"{scaled:.3g} {name}".strip()
 
 
+def share(value: float) -> str:
+    """Write a chance, as a share of 1, in percent with two digits."""
+    return f"{100 * value:.2g} %"
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Write an interval of percentages, `[75.1, 84.6]`.
 

@@ -735,15 +735,16 @@ def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Jo
 def recorded_once(rows: Sequence[Row]) -> list[Row]:
     """The rows, each benchmark or probe of a checkpoint once, in the order of the first.
 
-    Several tests may measure the same, and a test may be repeated. The worst verdict stays, and
-    with equal ones the row of the higher floor.
+    Several tests may measure the same, and a test may be repeated. The worst verdict stays; with
+    equal ones a full run rather than an early one, and then the row of the higher floor.
     """
     ranks = (*_WORST_FIRST, "undecided", "pass")
     found: dict[tuple[CheckpointId, str], Row] = {}
     for row in rows:
         known = found.setdefault((row.checkpoint, row.benchmark), row)
-        if (ranks.index(row.verdict), -(row.floor or 0)) < (
+        if (ranks.index(row.verdict), row.early, -(row.floor or 0)) < (
             ranks.index(known.verdict),
+            known.early,
             -(known.floor or 0),
         ):
             found[row.checkpoint, row.benchmark] = row

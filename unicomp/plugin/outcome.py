@@ -234,6 +234,7 @@ class _Reporter:
                 there=grid.there,
                 arguments=[str(one) for one in self._config.invocation_params.args],
                 reading=plan.settings.instruments.reading,
+                early=plan.early,
                 families={method.name: method.family for method in plan.methods},
                 datasets=grid.datasets,
             ),

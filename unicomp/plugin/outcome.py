@@ -228,7 +228,7 @@ class _Reporter:
                 plan.settings.engine,
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
-                notes=(*plan.notes, *grid.notes),
+                notes=(*plan.notes, *grid.remarks),
                 instruments=self._instruments(plan, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,

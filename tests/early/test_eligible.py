@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from unicomp import catalogue
 from unicomp.data.sources import Source
+from unicomp.decision import FEW_CLUSTERS
+from unicomp.early import eligible
 from unicomp.early.eligible import (
     CEILING,
     CLUSTERED,
@@ -140,6 +143,13 @@ def test_each_checkpoint_has_demands_of_its_own():
     asked = definitions(bench(), bench(name="again"))
     found = all_in_full(asked, {}, Profile("own", {}), lambda one: demands[one.name])
     assert found == {"gsm8k": CEILING}
+
+
+def test_the_documentation_has_every_reason():
+    page = (REPOSITORY / "docs" / "early.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (.+?) \|", page, re.MULTILINE)
+    reasons = {value for name, value in vars(eligible).items() if name.isupper()} - {FEW_CLUSTERS}
+    assert reasons - {UNSCORED} == {one for one in shown if one not in ("reason", "---")}
 
 
 # -- the dense model's answers --------------------------------------------------------------------

@@ -20,7 +20,7 @@ def test_a_list_of_tests_has_no_chance(gate):
 
 
 def test_what_runs_in_full_is_named_before_the_run_and_in_the_scorecard(gate):
-    run = gate.run("-n2", "--early", *FEW)
+    run = gate.run("-n2", "--early", "suites", *FEW)
     place = run.lines.index("--early: 0 of 1 benchmarks may stop early")
     assert run.lines[place + 1] == "  in full: arc_easy (there are fewer than 200 items)"
     assert place < next(i for i, line in enumerate(run.lines) if "passed" in line)

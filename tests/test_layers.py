@@ -55,6 +55,7 @@ ORDER = (
     "settings",
     "looks",
     "changes",
+    "early",
     "scorecard",
     "findings",
     "session",

@@ -123,6 +123,9 @@ class Comparison:
     """Checkpoints of the new scorecard alone."""
     new_metrics: tuple[str, ...]
     """Metrics that the last release did not measure, as `NAME of MODEL/METHOD`."""
+    stopped_early: tuple[str, ...] = ()
+    """What was not compared, since asking stopped early in one of them, as `NAME of MODEL/METHOD`.
+    """
 
     @property
     def failures(self) -> tuple[Move | VerdictChange, ...]:
@@ -157,6 +160,7 @@ class Comparison:
             or self.gone
             or self.added
             or self.new_metrics
+            or self.stopped_early
             or self.old != self.new
         )
 
@@ -177,4 +181,5 @@ def united(found: Sequence[Comparison]) -> Comparison | None:
         gone=tuple(dict.fromkeys(name for one in found for name in one.gone)),
         added=tuple(dict.fromkeys(name for one in found for name in one.added)),
         new_metrics=tuple(dict.fromkeys(name for one in found for name in one.new_metrics)),
+        stopped_early=tuple(dict.fromkeys(name for one in found for name in one.stopped_early)),
     )

@@ -31,8 +31,8 @@ class Churn:
 
 
 def observed(row: Row) -> Churn | None:
-    """What a row shows; None if it has no score in points."""
-    if row.dense is None or row.unit is not None or not row.in_points or not row.n:
+    """What a row shows; None if it has no score in points, or asking stopped early."""
+    if row.early or row.dense is None or row.unit is not None or not row.in_points or not row.n:
         return None
     right = row.oriented(row.dense) / 100.0
     if not 0.0 < right <= 1.0:

@@ -133,11 +133,15 @@ class Bound:
     """The error at which each critical result had to pass."""
     opening: float
     """The chance to open although a critical result that is not allowed is truly below its floor:
-    nominal, over all looks. All must pass, so it is that of a single one."""
+    nominal, over all looks. All must pass, so it is that of a single one, and `early`."""
     shutting: float
-    """The chance to fail something of one checkpoint, if it is truly at or above all floors."""
+    """The chance to fail something of one checkpoint, if it is truly at or above all floors. It
+    includes `early`."""
+    early: float
+    """What stopping early adds to both: the chance that a full run has another verdict on anything
+    that stopped early, added up over checkpoints; 0 if nothing did."""
     attained: float | None
-    """The largest p-value of a critical result that passed; None if none did."""
+    """The largest p-value of a critical result that passed; None if none did in a full run."""
     worst: str
     """That result; empty if there is none."""
     looks: int
@@ -150,9 +154,17 @@ class Bound:
 
 
 def bound(
-    rows: Sequence[Row], metrics: Sequence[MetricRow], *, level: float, looks: int = 1
+    rows: Sequence[Row],
+    metrics: Sequence[MetricRow],
+    *,
+    level: float,
+    looks: int = 1,
+    parts: int = 1,
 ) -> Bound:
-    """The bound of a session in which each look had to pass at 2.5 % / its number."""
+    """The bound of a session in which each look had to pass at 2.5 % / its number.
+
+    The parts of a gate are not independent, so their chances are added up (Boole).
+    """
     ends: list[Row | MetricRow] = [*rows, *metrics]
     passed = [
         (row.p_pass, f"{row.name} of {row.method}")
@@ -160,10 +172,13 @@ def bound(
         if decides(row) and row.verdict == "pass" and row.p_pass is not None
     ]
     attained, worst = max(passed, default=(None, ""))
+    stopped = {row.checkpoint for row in ends if row.early}
+    early = min(parts * len(stopped) * EARLY_ERROR, 1.0)
     return Bound(
         level=level,
-        opening=level * looks * math.fsum(1 / look for look in range(1, looks + 1)),
-        shutting=LEVEL,
+        opening=level * looks * math.fsum(1 / look for look in range(1, looks + 1)) + early,
+        shutting=min(parts * LEVEL + early, 1.0),
+        early=early,
         attained=attained,
         worst=worst,
         looks=looks,

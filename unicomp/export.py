@@ -46,6 +46,8 @@ class ExportedFile:
     records: str
     """The key of the records."""
     items: int
+    full_items: int | None
+    """The items of the full run, if asking stopped early; None if these are all."""
     file: str
     """Its path in the folder."""
     sha256: str
@@ -156,6 +158,7 @@ def _write(folder: Path, one: _Wanted, records: Records, texts: ItemTexts | None
         checkpoint=row.candidate if one.side == "candidate" else row.baseline,
         records=one.key,
         items=len(records.items),
+        full_items=None if row.full_n == len(records.items) else row.full_n,
         file=path.relative_to(folder).as_posix(),
         sha256=file_digest(path),
     )

@@ -59,6 +59,10 @@ class JointDecision:
     decision: Decision
     opening: float
     shutting: float
+    early_opening: float
+    """What stopping early adds to `opening`."""
+    early_shutting: float
+    """What stopping early adds to `shutting`."""
 
     @property
     def decided_by(self) -> tuple[Part, ...]:
@@ -96,18 +100,22 @@ def joint_decision(parts: Sequence[Part]) -> JointDecision:
     _check({part.path: part.card for part in parts}, [part.path for part in parts])
     found = {part.decision for part in parts}
     made: Decision = "shut" if "shut" in found else "undecided" if "undecided" in found else "open"
+    worst = max((part.bound for part in parts), key=lambda one: one.opening)
     return JointDecision(
         parts=tuple(parts),
         decision=made,
-        opening=max(part.bound.opening for part in parts),
+        opening=worst.opening,
         shutting=min(math.fsum(part.bound.shutting for part in parts), 1.0),
+        early_opening=worst.early,
+        early_shutting=min(math.fsum(part.bound.early for part in parts), 1.0),
     )
 
 
 def read_merged(paths: Sequence[Path]) -> Scorecard:
     """Several scorecards as one: parts of one gate, or runs of several models.
 
-    What two of them have of one checkpoint is there once, with the worse verdict. Raises SpecError
+    What two of them have of one checkpoint is there once, with the worse verdict; of two with the
+    same one, that of a full run before one for which asking stopped early. Raises SpecError
     if one is no scorecard, or if they contradict each other.
     """
     cards = {path: scorecard_file.read(path) for path in paths}
@@ -146,7 +154,7 @@ def _metrics(cards: Sequence[Scorecard]) -> list[MetricRow]:
     found: dict[tuple[CheckpointId, str], MetricRow] = {}
     for row in (row for card in cards for row in card.metrics):
         known = found.setdefault((row.checkpoint, row.metric), row)
-        if known.value is None and row.value is not None:
+        if row.value is not None and (known.value is None or known.early > row.early):
             found[row.checkpoint, row.metric] = row
     return [*found.values()]
 

@@ -77,6 +77,7 @@ def _content(card: Scorecard, stated: str, scorecard: Path) -> dict[str, Any]:
                 "look": card.looks[one],
                 "level": level,
                 **_keys([row for row in card.rows if row.checkpoint == one]),
+                "early": _early([row for row in card.rows if row.checkpoint == one]),
             }
             for one, level in card.levels.items()
         ],
@@ -113,6 +114,15 @@ def _keys(rows: list[Row]) -> dict[str, Any]:
         "candidate": next((row.candidate for row in answered), None),
         "baseline": next((row.baseline for row in answered), None),
         "items": {row.benchmark: row.items for row in answered},
+    }
+
+
+def _early(rows: list[Row]) -> dict[str, Any]:
+    """What was asked of each benchmark that stopped early, and the chance of another verdict."""
+    return {
+        row.benchmark: {"asked": row.n, "full": row.full_n, "error": row.early_error}
+        for row in rows
+        if row.early
     }
 
 
@@ -183,6 +193,12 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for key in ("candidate", "baseline", "look", "level"):
             yield f"{key} of {whose}", one[key]
         yield from ((f"items of {bench} of {whose}", key) for bench, key in one["items"].items())
+        for bench, stop in one.get("early", {}).items():
+            yield from ((f"{key} of {bench} of {whose}", stop[key]) for key in _EARLY)
+
+
+_EARLY = ("asked", "full", "error")
+"""What the record keeps of a benchmark that stopped early."""
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,10 @@ SCHEMA = "unicomp/scorecard/4"
 """The version of the scorecard as JSON; it changes with the meaning of a field."""
 
 
+STOPPED_EARLY = "asking stopped early: run without --early"
+"""Why a figure is not there that only a full run gives."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work(OfCheckpoint):
     """One piece of expensive work on a checkpoint, done now or found in the store."""
@@ -124,13 +128,51 @@ class Scorecard:
     def evidence_of(self, metric: MetricRow) -> Joint:
         """The evidence about a metric that has a value.
 
-        Raises KeyError or ValueError if its rows do not give it.
+        Raises KeyError or ValueError if its rows do not give it, for example since items of one
+        were asked in part.
         """
-        return joint_evidence(metric.metric, self.rows_of(metric), self._profile_of(metric))
+        if metric.early:
+            raise ValueError(f"items of {metric.metric} were asked in part")
+        rows, profile = self.rows_of(metric), self._profile_of(metric)
+        return joint_evidence(metric.metric, rows, profile)  # type: ignore[return-value]
 
     def _profile_of(self, metric: MetricRow) -> Profile:
         """The profile of its model without what has left the metric."""
         return self.profiles[metric.model].without(metric.metric, metric.left_out)
+
+    def asked_of(self, row: Row | MetricRow) -> tuple[int, int]:
+        """The items that were asked for a benchmark or metric, and those of the full run."""
+        rows = [row] if isinstance(row, Row) else self._known_rows_of(row)
+        asked = sum(one.n or 0 for one in rows)
+        return asked, asked + sum((one.full_n or 0) - (one.n or 0) for one in rows if one.early)
+
+    def _known_rows_of(self, metric: MetricRow) -> list[Row]:
+        """Those rows of a metric's benchmarks that are there; none without a profile."""
+        profile = self.profiles.get(metric.model)
+        names = profile.benchmarks(metric.metric) if profile else ()
+        return [r for r in self.rows if r.checkpoint == metric.checkpoint and r.name in names]
+
+    @cached_property
+    def in_full(self) -> Scorecard:
+        """The scorecard as if nothing were known of what stopped early.
+
+        Findings, comparisons, tables and floors follow from this one. Its early rows and metrics
+        are not measured, so that whoever needs their figures names them with the reason.
+        """
+        if not any(row.early for row in self.ends):
+            return self
+
+        def stopped(metric: MetricRow) -> bool:
+            # of several parts, one may have the metric in full, and another a worse early row
+            return metric.early or any(row.early for row in self._known_rows_of(metric))
+
+        return replace(
+            self,
+            rows=tuple(_row_not_in_full(row) if row.early else row for row in self.rows),
+            metrics=tuple(
+                _metric_not_in_full(row) if stopped(row) else row for row in self.metrics
+            ),
+        )
 
     @property
     def decision(self) -> Decision:
@@ -142,9 +184,28 @@ class Scorecard:
         """The chances of a wrong decision, of the checkpoint that was looked at most often."""
         looks = max(self.looks.values(), default=1)
         level = min(self.levels.values(), default=LEVEL)
-        found = bound(self.rows, self.metrics, level=level, looks=looks)
-        # the parts of a gate are not independent, so their chances are added up (Boole)
-        return replace(found, shutting=min(self.parts * found.shutting, 1.0))
+        return bound(self.rows, self.metrics, level=level, looks=looks, parts=self.parts)
+
+
+def _row_not_in_full(row: Row) -> Row:
+    """A row that stopped early, without its result: what it is, and what was asked of it."""
+    known = {name: getattr(row, name) for name in _WITHOUT_RESULT}
+    return Row(**row.checkpoint._asdict(), **known, verdict="not_measured", reason=STOPPED_EARLY)
+
+
+_WITHOUT_RESULT = (
+    *("benchmark", "metric", "dimension", "tier", "floor", "max_drop", "ceiling", "figures"),
+    *("higher_is_better", "in_points", "candidate", "baseline", "prompts", "allowed"),
+)
+"""The columns of a row that do not depend on how many items were asked; `prompts` are a warning
+about those that were."""
+
+
+def _metric_not_in_full(row: MetricRow) -> MetricRow:
+    """A metric that stopped early, without its result."""
+    nothing = replace(row, value=None, low=None, high=None, p_pass=None, p_fail=None)
+    nothing = replace(nothing, clusters=None, early_error=None, published=None)
+    return replace(nothing, verdict="not_measured", reason=STOPPED_EARLY)
 
 
 def scorecard(

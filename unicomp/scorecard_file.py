@@ -125,6 +125,7 @@ def _comparison(table: Mapping[str, Any] | None) -> Comparison | None:
         verdicts=tuple(_made(VerdictChange, one) for one in table["verdicts"]),
         others=tuple(_made(OtherChange, one) for one in table["others"]),
         new_metrics=tuple(table["new_metrics"]),
+        stopped_early=tuple(table["stopped_early"]),
     )
 
 

@@ -45,6 +45,11 @@ def items_so_far(done: float, total: int, likely: int | None = None) -> str:
     return f"{int(done):,} of about {max(likely, int(done)):,} items ({total:,} in full)"
 
 
+def share(value: float) -> str:
+    """Write a chance, as a share of 1, in percent with two digits."""
+    return f"{100 * value:.2g} %"
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Write an interval of percentages, `[75.1, 84.6]`.
 

@@ -50,6 +50,11 @@ def run(options: argparse.Namespace) -> int:
         raise SpecError(f"{lacking}: {mend}")
     items = sum(one.items for one in made.files)
     print(f"wrote {items:,} records in {len(made.files)} files to {options.folder}")
+    if early := sum(one.full_items is not None for one in made.files):
+        print(
+            f"{early} of these files have only what was asked until asking stopped early: "
+            "full_items in export.json"
+        )
     if made.missing:
         print(f"{lacking}: {mend}")
     return 1 if made.missing else 0

@@ -81,7 +81,7 @@ def _advice(options: argparse.Namespace, files: Sequence[Path], needs: Sequence[
         return advise(point, resolved(needs, point), methods, **chosen)
     if options.reading is not None:
         raise SpecError("--reading is for a table of raw scores: a scorecard has its reading")
-    card = read_merged(files)
+    card = read_merged(files).in_full  # no choice follows from what stopped early
     findings = findings_of(card)
     elsewhere = {one.method for one in card.checkpoints} & {*catalogue.checkpoint_names(roots)}
     methods |= {name: catalogue.load_checkpoint(name, roots) for name in elsewhere - {*methods}}

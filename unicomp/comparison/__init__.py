@@ -5,6 +5,9 @@
    changed; and what else changed.
 3. `gated`: a metric that fell too far fails, and one that is not there any more is missing.
 
+What stopped early, in either of them, is named and not compared: its figures are of fewer items.
+Its verdict is that of the full run, so that a verdict which changed is named as well.
+
 A metric fails if it is worse beyond chance, and fell by more than it may. "Beyond chance" is one
 Holm procedure at 2.5 % over all metrics of the comparison, so that an unchanged release fails in at
 most 2.5 % of comparisons, however many metrics there are. The second condition keeps a change that
@@ -103,10 +106,11 @@ def compare(
     `behind` finds the records behind a row, and `benchmarks` has the declarations that score them;
     what either lacks is compared by intervals. `baseline` and `digest` are of the old file.
     """
-    others = other_changes(old, new)
+    before, now = old.in_full, new.in_full
+    others = other_changes(before, now)
     releases = Releases(
-        old=old,
-        new=new,
+        old=before,
+        new=now,
         behind=behind,
         benchmarks=benchmarks or {},
         same_conditions=not any(one.aspect in ANSWERING for one in others),
@@ -129,12 +133,22 @@ def compare(
         added=tuple(one for one in new.checkpoints if one not in set(old.checkpoints)),
         new_metrics=tuple(
             f"{row.metric} of {row.model}/{row.method}"
-            for row in new.metrics
+            for row in now.metrics
             if row.checkpoint in set(old.checkpoints)
             and row.value is not None
             and (row.checkpoint, row.metric) not in known
         ),
+        stopped_early=tuple(_stopped_early(old, new)),
     )
+
+
+def _stopped_early(old: Scorecard, new: Scorecard) -> Iterator[str]:
+    """What is not compared, of the checkpoints that both have."""
+    both = set(old.checkpoints) & set(new.checkpoints)
+    early = {_whose(row) for card in (old, new) for row in card.ends if row.early}
+    for row in new.ends:
+        if row.checkpoint in both and _whose(row) in early:
+            yield f"{row.name} of {row.model}/{row.method}"
 
 
 # -- moves ----------------------------------------------------------------------------------------
@@ -251,8 +265,12 @@ def _verdict_changes(old: Scorecard, new: Scorecard) -> Iterator[VerdictChange]:
                 old=row.verdict,
                 new=found.verdict if found else None,
                 worse=_is_lost(row, found) or (found is not None and shuts(found) > shuts(row)),
-                reason=found.reason if found else "",
+                reason=_reason(found) if found else "",
             )
+
+
+def _reason(row: Row | MetricRow) -> str:
+    return "; ".join(filter(None, (row.reason, "asking stopped early" if row.early else "")))
 
 
 def _fell(row: Row | MetricRow, card: Scorecard) -> bool:

@@ -21,6 +21,7 @@ from unicomp.findings.divergence import (
     flipped_items,
     silent_changes,
 )
+from unicomp.findings.early import EarlyStop, early_stops
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
 from unicomp.findings.engines import CrossCheck, crosschecks
 from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
@@ -43,6 +44,7 @@ from unicomp.scorecard import Scorecard
 class Findings:
     """All findings of one scorecard; an empty list if there is nothing to report."""
 
+    early: list[EarlyStop]
     knowledge_bias: list[KnowledgeBias]
     decoupling: list[Decoupling]
     calibration_effects: list[CalibrationEffect]
@@ -68,28 +70,33 @@ class Findings:
 
 
 def findings_of(card: Scorecard) -> Findings:
-    """Compute all findings of a scorecard."""
+    """Compute all findings of a scorecard.
+
+    What stopped early is in none of them but `early`, which names it.
+    """
+    whole = card.in_full
     return Findings(
-        knowledge_bias=knowledge_bias(card),
-        decoupling=decoupling(card),
-        calibration_effects=calibration_effects(card),
-        seed_spreads=seed_spreads(card),
-        raw_scores=raw_scores(card),
-        sub_scores=sub_score_figures(card),
-        languages=language_scores(card),
-        retained_perplexity=retained_perplexity(card),
-        overall_perplexity=overall_perplexity(card),
-        efficiency=efficiency_metrics(card),
-        quality=qualities(card),
-        pareto=trade_offs(card),
-        costs=compression_costs(card),
-        formats=checkpoint_formats(card),
-        crosschecks=crosschecks(card),
-        divergence=divergence_figures(card),
-        flips=flipped_items(card),
-        silent_changes=silent_changes(card),
-        prompt_differences=prompt_differences(card),
+        early=early_stops(card),
+        knowledge_bias=knowledge_bias(whole),
+        decoupling=decoupling(whole),
+        calibration_effects=calibration_effects(whole),
+        seed_spreads=seed_spreads(whole),
+        raw_scores=raw_scores(whole),
+        sub_scores=sub_score_figures(whole),
+        languages=language_scores(whole),
+        retained_perplexity=retained_perplexity(whole),
+        overall_perplexity=overall_perplexity(whole),
+        efficiency=efficiency_metrics(whole),
+        quality=qualities(whole),
+        pareto=trade_offs(whole),
+        costs=compression_costs(whole),
+        formats=checkpoint_formats(whole),
+        crosschecks=crosschecks(whole),
+        divergence=divergence_figures(whole),
+        flips=flipped_items(whole),
+        silent_changes=silent_changes(whole),
+        prompt_differences=prompt_differences(whole),
         outlook=outlooks(card),
-        claims=paper_claims(card),
-        work=work_summary(card),
+        claims=paper_claims(whole),
+        work=work_summary(whole),
     )

@@ -32,7 +32,10 @@ class Outlook(OfCheckpoint):
 
 
 def outlooks(card: Scorecard) -> list[Outlook]:
-    """One for each metric or benchmark that keeps the gate undecided."""
+    """One for each metric or benchmark that keeps the gate undecided.
+
+    None for one that stopped early: a full run would leave it undecided as well.
+    """
     return list(_outlooks(card))
 
 
@@ -40,6 +43,8 @@ def _outlooks(card: Scorecard) -> Iterator[Outlook]:
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     for row in ends:
         if row.verdict != "undecided" or row.tier != "critical" or row.allowed is not None:
+            continue
+        if row.early:
             continue
         if row.floor is None or (isinstance(row, Row) and (row.unit is not None or not row.n)):
             continue

@@ -86,8 +86,10 @@ def study_of_card(card: Scorecard) -> Study:
     """The study of a scorecard.
 
     A metric is the paper's: over all benchmarks of the profile. Where one of them has no score, it
-    is the metric that the gate decides by, which names what it leaves out.
+    is the metric that the gate decides by, which names what it leaves out. What stopped early is
+    missing, with that reason.
     """
+    card = card.in_full
     named = {one: card.name_of(one) for one in card.checkpoints}
     scores: dict[Cell, float] = {}
     languages: dict[Cell, float] = {}

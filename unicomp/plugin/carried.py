@@ -17,7 +17,18 @@ from unicomp.scorecard import Work
 from unicomp.verdict import Row
 
 _ATTRIBUTE = "unicomp"
-_NUMBERS = ("retention", "low", "high", "floor")
+_NUMBERS = {name: name for name in ("retention", "low", "high", "floor")}
+"""Property of a row → its column."""
+_EARLY_NUMBERS = {
+    "asked": "n",
+    "asked_of": "full_n",
+    "chance_of_another_verdict": "early_error",
+    "expected_retention": "retention",
+    "sequence_low": "low",
+    "sequence_high": "high",
+    "floor": "floor",
+}
+"""The same of a row that stopped early: what is expected, with its confidence sequence."""
 _OWN = pytest.StashKey[list[tuple[str, object]]]()
 """The properties of a test that are ours."""
 
@@ -58,6 +69,8 @@ def note_properties(item: pytest.Item, rows: Iterable[Row]) -> None:
 def properties_of(rows: Sequence[Row]) -> list[tuple[str, object]]:
     """The properties of a test: what it is about, its verdict, and its numbers in percent.
 
+    Where asking stopped early, the numbers are those of `_EARLY_NUMBERS`.
+
     Where a test has several rows, their own properties are called `NAME.retention` and so on.
     """
     found: dict[str, object] = {}
@@ -69,7 +82,7 @@ def properties_of(rows: Sequence[Row]) -> list[tuple[str, object]]:
         if row.metric is not None:
             found[f"{prefix}metric"] = row.metric
         found[f"{prefix}verdict"] = row.verdict
-        for name in _NUMBERS:
-            if (value := getattr(row, name)) is not None:
+        for name, column in (_EARLY_NUMBERS if row.early else _NUMBERS).items():
+            if (value := getattr(row, column)) is not None:
                 found[f"{prefix}{name}"] = value
     return list(found.items())

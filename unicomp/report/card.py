@@ -1,7 +1,8 @@
 """The Hugging Face model card of one compressed checkpoint.
 
 The metadata has a `model-index` with two results for each benchmark: the score, and the recovery,
-in percent of the model that was compressed. Both are results of this scorecard's items only.
+in percent of the model that was compressed. Both are results of this scorecard's items only. A
+benchmark for which asking stopped early has no result there: the text names it.
 https://huggingface.co/docs/hub/model-cards
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 from unicomp.errors import SpecError
 from unicomp.findings import Findings
 from unicomp.framework import METRICS
-from unicomp.report import efficiency, reasons
+from unicomp.report import early, efficiency, reasons
 from unicomp.report.markup import code, table, text
 from unicomp.report.repeating import command, hub_id
 from unicomp.report.tables import full_name
@@ -109,7 +110,7 @@ def _base(card: Scorecard, checkpoint: CheckpointId, findings: Findings) -> str 
 
 
 def _results(own: Scorecard) -> list[Any]:
-    """The results for the `model-index`: score and recovery of each benchmark."""
+    """The results for the `model-index`: score and recovery of each benchmark, of full runs."""
     from huggingface_hub import EvalResult
 
     def asked(row: Row) -> Mapping[str, Any]:
@@ -126,7 +127,7 @@ def _results(own: Scorecard) -> list[Any]:
             metric_name=_METRICS[kind],
             metric_value=value,
         )
-        for row in own.rows
+        for row in own.in_full.rows
         if row.unit is None
         for kind, value in (("score", row.score), ("recovery", row.retention))
         if value is not None and math.isfinite(value)
@@ -146,6 +147,7 @@ def _body(
     yield f"Measured against {base}, on the same items, by UniComp."
     yield f"{text(_capital(reasons.verdict(own)), 900)}. {reasons.stated_errors(own)}"
     yield from _section("Recovery", _recovery(own))
+    yield from _section("Stopped early", _early(own, _about(findings, chosen)))
     yield from _section("Size, memory and speed", _efficiency(own))
     yield from _section("How it was made", _making(card, findings, chosen))
     yield from _section("Limits", _limits(own, _about(findings, chosen)))
@@ -162,19 +164,31 @@ def _capital(line: str) -> str:
 
 
 def _recovery(own: Scorecard) -> Iterator[str]:
-    """Benchmark by benchmark, then the metrics."""
-    rows = [row for row in own.rows if row.unit is None and row.score is not None]
+    """Benchmark by benchmark, then the metrics, of full runs."""
+    known = [row for row in own.rows if row.unit is None and row.score is not None]
+    rows = [row for row in known if not row.early]
+    metrics = [row for row in own.metrics if not row.early]
     if rows:
         heads = ("benchmark", "baseline", "this checkpoint", "recovery, %", "95 % interval")
         yield from table(heads, map(_benchmark, rows))
-    if own.metrics:
+    if metrics:
         yield from (
             "",
             *table(
                 ("metric", "recovery, %", "95 % interval", "floor", "verdict"),
-                map(_metric, own.metrics),
+                map(_metric, metrics),
             ),
         )
+
+
+def _early(own: Scorecard, findings: Findings) -> Iterator[str]:
+    """What was asked, and the verdicts that were known before all items were."""
+    for line in early.lines(own, findings.early, short=False):
+        yield f"- {text(line, 900)}"
+    for row in own.ends:
+        if row.early:
+            name = text(row.name.replace("_", " "))
+            yield f"- {name}: {text(f'{early.ends(own, row)}: {reasons.describe(row)}', 900)}"
 
 
 def _benchmark(row: Row) -> list[str]:
@@ -256,6 +270,7 @@ def _about(findings: Findings, chosen: CheckpointId) -> Findings:
 
     return replace(
         findings,
+        early=of(findings.early),
         outlook=of(findings.outlook),
         costs=of(findings.costs),
         silent_changes=of(findings.silent_changes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from unicomp.changes import Comparison, Move, OtherChange, VerdictChange
+from unicomp.scorecard import STOPPED_EARLY
 from unicomp.spec import LEVEL, OfCheckpoint
 
 _WAYS = {
@@ -42,6 +43,8 @@ def headline(found: Comparison) -> str:
     )
     worse = f"worse: {_failing(found)}" if found.failures else "nothing is worse than allowed"
     known = [worse, *(f"{number} {what}" for number, what in counts if number)]
+    if found.stopped_early:
+        known.append(f"{len(found.stopped_early)} not compared, since {STOPPED_EARLY}")
     if found.conditions:
         known.append(f"changed as well: {', '.join(found.conditions)}")
     what = "nothing changed" if found.nothing else "; ".join(known)
@@ -61,6 +64,7 @@ def _parts(found: Comparison) -> Iterator[tuple[str, Sequence[str]]]:
     yield "Moved beyond chance", shown(one for one in found.moved if not one.fails)
     yield "Ends otherwise", [_verdict(one) for one in found.verdicts if not one.worse]
     yield "Not compared", [_move(one) for one in found.moves if one.way is None]
+    yield f"Not compared, since {STOPPED_EARLY}", found.stopped_early
     yield "Measured for the first time", found.new_metrics
     yield "In the last release only", ["/".join(one) for one in found.gone]
     yield "In this release only", ["/".join(one) for one in found.added]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, with_few_clusters
+from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, decides, with_few_clusters
 from unicomp.findings import Findings
 from unicomp.framework import RETAINED
+from unicomp.report import early
 from unicomp.scorecard import Scorecard
+from unicomp.units import share
 from unicomp.verdict import MetricRow, Row
 
 
@@ -19,6 +21,7 @@ def lines(card: Scorecard, findings: Findings) -> Iterator[str]:
         yield f"Reported only: {', '.join(advisory)}."
     yield from left_out(card)
     yield from _changes(card)
+    yield from early.lines(card, findings.early, short=False)
     for one in findings.outlook:
         yield f"Undecided: {card.name_of(one.checkpoint)} {one.name}; it would take {one.words}."
     opening, failing = chances(card)
@@ -54,21 +57,25 @@ def caveats(card: Scorecard) -> Iterator[str]:
 def chances(card: Scorecard) -> tuple[str, str]:
     """The chance to open wrongly, which is empty if nothing passed, and that to fail wrongly."""
     found = card.bound
+    included = early.included(found.early)
     opening = ""
-    if found.attained is not None:
+    if any(decides(row) and row.verdict == "pass" and _is_by_chance(row) for row in card.ends):
+        attained = ""
+        if found.attained is not None:
+            attained = f"; attained {_attained(found.attained)} by {found.worst}"
         opening = (
             f"Chance to open although something critical is below its floor: at most "
-            f"{share(found.opening)}; attained {_attained(found.attained)} by {found.worst}."
+            f"{share(found.opening)}{included}{attained}."
         )
     return opening, (
         f"Chance to fail a checkpoint that is at or above all its floors: at most "
-        f"{share(found.shutting)}."
+        f"{share(found.shutting)}{included}."
     )
 
 
-def share(value: float) -> str:
-    """A chance in percent, with two digits."""
-    return f"{100 * value:.2g} %"
+def _is_by_chance(row: Row | MetricRow) -> bool:
+    """Whether its verdict could be another by chance: it was judged by its limits."""
+    return row.p_pass is not None or row.early
 
 
 def _names(card: Scorecard, tier: str) -> list[str]:

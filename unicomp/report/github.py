@@ -14,6 +14,7 @@ from pathlib import Path
 
 from unicomp.decision import decides, shuts
 from unicomp.errors import StoreError
+from unicomp.report.early import ends
 from unicomp.report.reasons import describe
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
@@ -40,8 +41,8 @@ def annotated(card: Scorecard) -> Iterator[str]:
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     failed: list[Row | MetricRow] = [*filter(shuts, card.metrics), *_others(card)]
     undecided = [row for row in ends if decides(row) and row.verdict == "undecided"]
-    yield from _commands("error", failed)
-    yield from _commands("warning", undecided)
+    yield from _commands(card, "error", failed)
+    yield from _commands(card, "warning", undecided)
 
 
 def _others(card: Scorecard) -> list[Row]:
@@ -49,11 +50,12 @@ def _others(card: Scorecard) -> list[Row]:
     return [row for row in card.rows if shuts(row) and (row.checkpoint, row.metric) not in named]
 
 
-def _commands(kind: str, rows: Sequence[Row | MetricRow]) -> Iterator[str]:
+def _commands(card: Scorecard, kind: str, rows: Sequence[Row | MetricRow]) -> Iterator[str]:
     shown = rows if len(rows) <= _MOST else rows[: _MOST - 1]
     for row in shown:
-        title = f"{full_name(row.checkpoint)} {row.name}: {row.verdict.replace('_', ' ')}"
-        yield _command(kind, title, describe(row) or row.verdict.replace("_", " "))
+        verdict = ends(card, row)
+        title = f"{full_name(row.checkpoint)} {row.name}: {verdict}"
+        yield _command(kind, title, describe(row) or verdict)
     if (more := len(rows) - len(shown)) > 0:
         yield _command(kind, f"UniComp: {more} more", "see the summary or the scorecard")
 

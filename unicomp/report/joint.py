@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unicomp.joint import JointDecision, Part
+from unicomp.report import early
 from unicomp.report.markup import DECISIONS, text
+from unicomp.units import share
 
 _MOST_REASONS = 5
 """The reasons of a part that are shown; its own run has printed all."""
@@ -19,11 +21,13 @@ def lines(found: JointDecision) -> Iterator[str]:
     note = "" if held else "; a candidate was looked at before, each time with other items"
     yield (
         "Chance to open although something critical is below its floor: at most "
-        f"{100 * found.opening:.2g} %, the largest of the parts{note}."
+        f"{share(found.opening)}{early.included(found.early_opening)}, the largest of the "
+        f"parts{note}."
     )
     yield (
         "Chance to fail a checkpoint that is at or above all its floors: at most "
-        f"{100 * found.shutting:.2g} %, the sum over {len(found.parts)} parts."
+        f"{share(found.shutting)}{early.included(found.early_shutting)}, the sum over "
+        f"{len(found.parts)} parts."
     )
     if found.decision != "open":
         yield f"Decided by {', '.join(str(part.path) for part in found.decided_by)}."

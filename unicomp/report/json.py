@@ -6,6 +6,7 @@
 - `pareto`: a row for each checkpoint and axis: its quality against size, memory, speed and cost
 - `missing`: a row for each benchmark without a retention, with the reason
 - `beside`: the benchmarks that belong to no metric
+- `early`: what was asked of each checkpoint for which asking stopped early, of how many items
 - the findings, each under its name (`unicomp/findings/`); of these, `divergence` has a row for each
   figure of how far answers differ, and `flips` the items that only one of the two got right
 - `looks`: the number of this look at each checkpoint, and the error at which it had to pass
@@ -31,6 +32,7 @@ from unicomp.changes import Comparison
 from unicomp.errors import StoreError
 from unicomp.findings import Findings
 from unicomp.findings.claims import Claim
+from unicomp.findings.early import EarlyStop
 from unicomp.findings.languages import LanguageScore
 from unicomp.findings.sub_scores import RawScore, SubScoreFigure
 from unicomp.scorecard import SCHEMA, Scorecard
@@ -60,6 +62,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "missing": [_plain(row) for row in card.rows if not row.decided],
         "beside": list(card.beside),
         "undecided": [asdict(one) for one in findings.outlook],
+        "early": [_early(one) for one in findings.early],
         "knowledge_bias": [asdict(one) for one in findings.knowledge_bias],
         "calibration_effects": [asdict(one) for one in findings.calibration_effects],
         "seed_spreads": [asdict(one) for one in findings.seed_spreads],
@@ -90,6 +93,10 @@ def write(card: Scorecard, findings: Findings, path: Path) -> None:
         write_atomically(path, memoryview(f"{text}\n".encode(errors="backslashreplace")))
     except OSError as error:
         raise StoreError(f"the scorecard {path} cannot be written: {error.strerror}") from None
+
+
+def _early(one: EarlyStop) -> dict[str, Any]:
+    return {**asdict(one), "names": list(one.names), "share": one.share}
 
 
 def _claim(one: Claim) -> dict[str, Any]:

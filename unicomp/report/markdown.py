@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from unicomp.findings import Findings
-from unicomp.report import reasons
+from unicomp.report import early, reasons
 from unicomp.report.decision import decided_by, left_out
 from unicomp.report.markup import DECISIONS, code, folded, table, text
 from unicomp.report.metric_map import Cell, Column, columns
@@ -18,7 +18,6 @@ from unicomp.report.styles import MARKS
 from unicomp.report.tables import full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId
-from unicomp.units import interval
 from unicomp.verdict import MetricRow, Row
 
 MOST_LINES = 60
@@ -35,12 +34,19 @@ def render(card: Scorecard, findings: Findings) -> str:
         "",
         f"{_sentence(reasons.verdict(card))} {reasons.stated_errors(card)}",
         "",
+        *_early(card, findings),
         *_map(card, columns(card, findings)),
         *_why(card, findings),
     ]
     tail = list(folded("What was measured, with what, and how to repeat it", _context(card)))
     room = MOST_LINES - len(head) - len(tail)
     return "\n".join([*head, *_intervals(card, room), *tail]) + "\n"
+
+
+def _early(card: Scorecard, findings: Findings) -> Iterator[str]:
+    """A paragraph on what stopped early."""
+    if lines := list(early.lines(card, findings.early)):
+        yield from (text(" ".join(lines), 900), "")
 
 
 def _sentence(line: str) -> str:
@@ -55,6 +61,8 @@ def _map(card: Scorecard, found: Sequence[Column]) -> Iterator[str]:
         ([_name(card, name), *(_cell(one.cells.get(name)) for one in shown)] for name in names),
     )
     notes = ["% of dense; ✗ fails, ? is undecided"]
+    if any(cell.early for one in shown for cell in one.cells.values()):
+        notes.append(early.LEGEND)
     if any(one.compared for one in shown):
         notes.append("\\* % of the best")
     if (more := len(card.checkpoints) - len(names)) > 0:
@@ -76,7 +84,8 @@ def _cell(cell: Cell | None) -> str:
     if cell.value is None:
         return (cell.verdict or "").replace("_", " ") + excuse
     mark = MARKS.get(cell.verdict, "") if cell.verdict else ""
-    return f"{cell.value:.1f}{mark}{excuse}"
+    about = early.ABOUT if cell.early else ""
+    return f"{about}{cell.value:.1f}{mark}{excuse}"
 
 
 def _why(card: Scorecard, findings: Findings) -> Iterator[str]:
@@ -105,9 +114,9 @@ def _intervals(card: Scorecard, room: int) -> list[str]:
         [
             text(full_name(row.checkpoint), 60),
             text(row.name, 60),
-            _kept(row.retention if isinstance(row, Row) else row.value, row.low, row.high),
+            _kept(row),
             "" if row.floor is None else f"{row.floor:g}",
-            row.verdict.replace("_", " "),
+            text(", ".join(filter(None, (early.ends(card, row), early.chance(row))))),
         ]
         for row in shown
     )
@@ -117,14 +126,11 @@ def _intervals(card: Scorecard, room: int) -> list[str]:
     return list(folded("The results that decide, worst first", lines))
 
 
-def _kept(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return ""
-    return (
-        f"{value:.1f} {interval(low, high)}"
-        if low is not None and high is not None
-        else (f"{value:.1f}")
-    )
+def _kept(row: Row | MetricRow) -> str:
+    value = early.value(row, row.retention if isinstance(row, Row) else row.value)
+    if not value or row.low is None or row.high is None:
+        return value
+    return f"{value} {early.limits(row)}"
 
 
 def _context(card: Scorecard) -> Iterator[str]:

@@ -21,12 +21,15 @@ class Cell:
     verdict: Verdict | None = None
     """None for an efficiency metric, which is compared and has none."""
     allowed: bool = False
+    early: bool = False
+    """Whether asking stopped early, so that the value is only expected of the full run."""
 
     @classmethod
     def of(cls, row: Row | MetricRow) -> Cell:
         """The figure of a metric, or of a benchmark."""
         value = row.retention if isinstance(row, Row) else row.value
-        return cls(value=value, verdict=row.verdict, allowed=row.allowed is not None)
+        allowed = row.allowed is not None
+        return cls(value=value, verdict=row.verdict, allowed=allowed, early=row.early)
 
 
 @dataclass(frozen=True, kw_only=True)

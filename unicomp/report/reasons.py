@@ -11,11 +11,11 @@ from itertools import islice
 
 from unicomp.decision import decides, shuts
 from unicomp.findings import Findings
-from unicomp.report import calibrations, comparison, divergence, efficiency, prompts
-from unicomp.report.decision import caveats, share
+from unicomp.report import calibrations, comparison, divergence, early, efficiency, prompts
+from unicomp.report.decision import caveats
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
-from unicomp.units import interval
+from unicomp.units import share
 from unicomp.verdict import OTHER_LOAD, MetricRow, Row
 
 
@@ -33,10 +33,11 @@ def verdict(card: Scorecard) -> str:
 def stated_errors(card: Scorecard) -> str:
     """The chances of a wrong decision, in one sentence."""
     bound = card.bound
+    included = early.included(bound.early)
     return (
         f"Chance to open although something critical is below its floor: at most "
-        f"{share(bound.opening)}; chance to fail a checkpoint that is at or above all its floors: "
-        f"at most {share(bound.shutting)}."
+        f"{share(bound.opening)}{included}; chance to fail a checkpoint that is at or above all "
+        f"its floors: at most {share(bound.shutting)}{included}."
     )
 
 
@@ -50,6 +51,8 @@ def obstacles(card: Scorecard, findings: Findings) -> Iterator[str]:
         if decides(row) and row.verdict != "pass" and not shuts(row):
             words = outlook.get((row.checkpoint, row.name))
             would = f"; it would take {words}" if words else ""
+            if known := early.outlook(row):
+                would = f"; {known}"
             yield gap(card, row) + would
     if card.decision == "shut" and not any(row.decided for row in card.rows):
         yield "nothing was measured"
@@ -62,7 +65,7 @@ def allowed(card: Scorecard) -> list[str]:
 
 def gap(card: Scorecard, row: Row | MetricRow) -> str:
     """A result that did not pass, in one line: verdict, checkpoint, name, figures or reason."""
-    line = f"{row.verdict.replace('_', ' ')}: {row.model}/{card.name_of(row.checkpoint)} {row.name}"
+    line = f"{early.ends(card, row)}: {row.model}/{card.name_of(row.checkpoint)} {row.name}"
     detail = describe(row)
     excuse = ""
     if row.allowed:
@@ -80,10 +83,10 @@ def describe(row: Row | MetricRow) -> str:
     scores = ""
     if isinstance(row, Row):
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
-        scores = f"{row.score:.1f} of dense {row.dense:.1f}{judge}, "
-    kept = f"{scores}kept {value:.1f} % {interval(row.low, row.high)}"
-    why = [row.reason] if isinstance(row, MetricRow) and row.reason else []
-    return ", ".join([kept, *_asked(row), *why])
+        scores = f"{early.value(row, row.score)} of dense {row.dense:.1f}{judge}, "
+    kept = f"{scores}kept {early.value(row, value)} % {early.limits(row)}"
+    why = row.reason if isinstance(row, MetricRow) or row.early else ""
+    return ", ".join(filter(None, [kept, *_asked(row), early.chance(row), why]))
 
 
 def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from unicomp.findings import Findings
 from unicomp.framework import METRICS
-from unicomp.report import comparison, reasons
+from unicomp.report import comparison, early, reasons
 from unicomp.report.decision import chances, decided_by, left_out
 from unicomp.report.metric_map import Cell, Column, columns
 from unicomp.report.styles import DECISIONS, MARKS, STYLES
@@ -159,13 +159,17 @@ def _cell(cell: Cell | None) -> Text:
     if cell.value is None:
         return Text(_WORDS[cell.verdict] if cell.verdict else "", style=style)
     mark = MARKS.get(cell.verdict, "").strip() if cell.verdict else ""
-    return Text(f"{cell.value:.1f}{mark}", style=style)
+    # an expected value has no more digits, so that its mark fits
+    value = f"{early.ABOUT}{cell.value:.0f}" if cell.early else f"{cell.value:.1f}"
+    return Text(f"{value}{mark}", style=style)
 
 
 def _notes(card: Scorecard, findings: Findings, found: Sequence[Column]) -> Iterator[str]:
     """What the marks and the short words mean, of those in the table, and what it lacks."""
     if any(one.compared for one in found):
         yield "* % of the best"
+    if any(cell.early for one in found for cell in one.cells.values()):
+        yield early.LEGEND
     cells = [cell for one in found for cell in one.cells.values() if cell.value is None]
     for verdict in ("missing", "unsupported", "not_measured", "not_comparable"):
         if any(cell.verdict == verdict for cell in cells):
@@ -176,7 +180,8 @@ def _notes(card: Scorecard, findings: Findings, found: Sequence[Column]) -> Iter
 
 def _reasons(card: Scorecard, findings: Findings) -> Iterator[str]:
     """What is in the way, what weakens the figures, what was allowed; then who decided."""
-    tail = [decided_by(card), *left_out(card), *filter(None, chances(card))]
+    tail = [decided_by(card), *left_out(card), *early.lines(card, findings.early)]
+    tail += filter(None, chances(card))
     if card.comparison is not None:
         tail.insert(0, comparison.headline(card.comparison))
     in_the_way = list(reasons.obstacles(card, findings))

@@ -27,6 +27,7 @@ from unicomp.report import (
     costs,
     decision,
     divergence,
+    early,
     efficiency,
     engines,
     formats,
@@ -142,7 +143,9 @@ def _title(card: Scorecard, model: str) -> str:
     samples = card.environment.get("samples")
     items = f", {samples} items of each benchmark" if samples else ""
     rows = f" ({facts['rows']} rows{items})" if "rows" in facts else ""
-    return f"UniComp scorecard of {model}{rows}: % of dense, with the 95 % interval"
+    found = any(row.early for row in card.metrics if row.model == model)
+    or_sequence = f" ({early.LEGEND}, with its {early.SEQUENCE})" if found else ""
+    return f"UniComp scorecard of {model}{rows}: % of dense, with the 95 % interval{or_sequence}"
 
 
 def _label(card: Scorecard, checkpoint: CheckpointId) -> str:
@@ -156,7 +159,7 @@ def _cell(row: MetricRow | None) -> Text:
     style = STYLES[row.verdict] if row.allowed is None else "dim"
     if row.value is None:
         return Text(_UNMEASURED.get(row.verdict, row.verdict), style=style)
-    cell = Text(f"{row.value:.1f}{MARKS.get(row.verdict, '')}", style=style)
+    cell = Text(f"{early.value(row, row.value)}{MARKS.get(row.verdict, '')}", style=style)
     if row.low != row.high:
         cell.append(f"\n{row.low:.1f}–{row.high:.1f}", style="dim")
     return cell
@@ -169,7 +172,8 @@ def _beside(card: Scorecard) -> Iterator[str]:
     for name, model in dict.fromkeys((row.benchmark, row.model) for row in rows):
         own = [row for row in rows if (row.benchmark, row.model) == (name, model)]
         kept = (
-            f"[{STYLES[row.verdict]}]{card.name_of(row.checkpoint)} {row.retention:.1f}"
+            f"[{STYLES[row.verdict]}]{card.name_of(row.checkpoint)} "
+            f"{early.value(row, row.retention)}"
             f"{MARKS.get(row.verdict, '')}[/]"
             for row in own
         )
@@ -197,7 +201,7 @@ def _perplexity(card: Scorecard, findings: Findings) -> Iterator[str]:
 
 def _judged(card: Scorecard) -> Iterator[str]:
     """A line for each benchmark whose scores a judge had a part in, with the judge's agreement."""
-    rows = [row for row in card.rows if row.kappa is not None and row.score is not None]
+    rows = [row for row in card.in_full.rows if row.kappa is not None and row.score is not None]
     for model, name, kappa in dict.fromkeys((row.model, row.benchmark, row.kappa) for row in rows):
         scores = ", ".join(
             f"{row.method} {row.score:.4g}"
@@ -210,7 +214,7 @@ def _judged(card: Scorecard) -> Iterator[str]:
 def _details(card: Scorecard) -> Iterator[str]:
     """A line for each further score of a benchmark."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for row in (row for row in card.rows if row.unit is None):
+    for row in (row for row in card.in_full.rows if row.unit is None):
         for name, value in row.details.items():
             # a scorecard that was read from JSON has None for what is not a number
             own = not name.startswith(("dense.", PREFIX))

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from unicomp.findings import Findings
+from unicomp.report import early
 from unicomp.report import json as json_report
 from unicomp.report.html.answers import KINDS, Answers, answers
 from unicomp.report.html.charts import costs, effects, forest, pairs, tradeoffs
@@ -30,7 +31,7 @@ from unicomp.report.html.sections import (
     words,
 )
 from unicomp.report.html.texts import marked, visible
-from unicomp.scorecard import Scorecard
+from unicomp.scorecard import STOPPED_EARLY, Scorecard
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -55,7 +56,7 @@ def render(card: Scorecard, findings: Findings, *, largest: int = LARGEST) -> st
         "choices": choices(card),
         "item_keys": item_keys(card),
         "forests": forest.forests(card, place),
-        "bias_charts": pairs.knowledge_and_reasoning(card),
+        "bias_charts": pairs.knowledge_and_reasoning(card.in_full),
         "decoupling_charts": pairs.performance_and_reliability(card, findings),
         "effect_charts": effects.calibration_effects(findings),
         "front_charts": tradeoffs.trade_offs(card, findings),
@@ -90,6 +91,14 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         num=number, nothing=NOTHING, marks=MARKS, statuses=STATUSES, kinds=KINDS
+    )
+    environment.globals.update(
+        verb=early.verb,
+        outlook=early.outlook,
+        about_sign=early.ABOUT,
+        legend=early.LEGEND,
+        sequence=early.SEQUENCE,
+        stopped_early=STOPPED_EARLY,
     )
     environment.filters.update(
         words=words,

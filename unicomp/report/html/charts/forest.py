@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from unicomp.framework import METRICS
+from unicomp.report import early
 from unicomp.report.html.charts.svg import (
     BLUE,
     FAINT,
     INK,
     ORANGE,
+    PAPER,
     VERMILLION,
     Canvas,
     Chart,
@@ -30,6 +32,7 @@ _STYLES: dict[Verdict, tuple[str, str]] = {
     "undecided": (ORANGE, "D"),
     "fail": (VERMILLION, "X"),
 }
+_EARLY = f"hollow and dotted: stopped early, expected of the full run, with its {early.SEQUENCE}"
 _INCH = 0.21
 """Inches of a line."""
 
@@ -53,6 +56,7 @@ def _forest(
     card: Scorecard, checkpoint: CheckpointId, rows: Sequence[Row], place: Places, name: str
 ) -> Chart:
     lines = list(_lines(rows))
+    stopped = any(row.early for row in rows)
 
     def draw(canvas: Canvas) -> None:
         axes = canvas.axes
@@ -70,7 +74,8 @@ def _forest(
         axes.set_ylim(len(lines) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=True, axis="x")
-        axes.set_xlabel("% of dense; the line is the 95 % interval, the bar | is the floor")
+        note = f"\n{_EARLY}" if stopped else ""
+        axes.set_xlabel(f"% of dense; the line is the 95 % interval, the bar | is the floor{note}")
 
     whose = full_name(card, checkpoint)
     return chart(
@@ -78,8 +83,8 @@ def _forest(
         f"Retention of every benchmark: {whose}",
         "Each line is a benchmark: its retention in percent of dense, the 95 % interval, and the "
         "floor. A circle passed, a diamond is undecided, a cross failed. The table of benchmarks "
-        "has the same numbers.",
-        (7.6, 0.9 + _INCH * len(lines)),
+        f"has the same numbers.{f' {_EARLY}.' if stopped else ''}",
+        (7.6, (1.1 if stopped else 0.9) + _INCH * len(lines)),
         draw,
         checkpoint=whose,
     )
@@ -103,14 +108,20 @@ def _draw(canvas: Canvas, y: int, row: Row, place: str) -> None:
     value, low, high = row.retention or 0.0, row.low or 0.0, row.high or 0.0
     colour, marker = _STYLES.get(row.verdict, (FAINT, "o"))
     left, right = axes.get_xlim()
-    axes.plot([max(low, left), min(high, right)], [y, y], color=colour, linewidth=1.6)
+    ends = [max(low, left), min(high, right)]
+    axes.plot(ends, [y, y], ":" if row.early else "-", color=colour, linewidth=1.6)
     if row.floor is not None and row.floor > left:
         axes.plot([row.floor], [y], "|", color=INK, markersize=9, markeredgewidth=1.4)
     beyond = value > right
     (point,) = axes.plot(
-        [min(value, right)], [y], ">" if beyond else marker, color=colour, markersize=6
+        [min(value, right)],
+        [y],
+        ">" if beyond else marker,
+        color=colour,
+        markersize=6,
+        markerfacecolor=PAPER if row.early else colour,
     )
     floor = "" if row.floor is None else f", floor {row.floor:g}"
-    limits = f"[{low:.1f}, {high:.1f}]" if math.isfinite(high) else "(no interval)"
-    text = f"{row.benchmark}: {value:.1f} % {limits}{floor}, {row.verdict}"
+    verdict = early.verb(row) if row.early else row.verdict
+    text = f"{row.benchmark}: {early.value(row, value)} % {early.limits(row)}{floor}, {verdict}"
     canvas.tooltip(point, text, place)

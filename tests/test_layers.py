@@ -38,6 +38,7 @@ ORDER = (
     "responses",
     "scores",
     "item_texts",
+    "asking",
     "divergence",
     "samples",
     "measuring",

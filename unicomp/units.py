@@ -35,6 +35,11 @@ def amount(value: float, unit: str = "") -> str:
     return f"{scaled:,.0f} {name}".strip() if scaled >= 100 else f"{scaled:.3g} {name}".strip()
 
 
+def share(value: float) -> str:
+    """Write a chance, as a share of 1, in percent with two digits."""
+    return f"{100 * value:.2g} %"
+
+
 def items_so_far(done: float, total: int, likely: int | None = None) -> str:
     """Write `96 of 1,319 items`, or with the `likely` end `96 of about 180 items (1,319 in full)`.
 
@@ -43,11 +48,6 @@ def items_so_far(done: float, total: int, likely: int | None = None) -> str:
     if likely is None or likely >= total:
         return f"{int(done):,} of {total:,} items"
     return f"{int(done):,} of about {max(likely, int(done)):,} items ({total:,} in full)"
-
-
-def share(value: float) -> str:
-    """Write a chance, as a share of 1, in percent with two digits."""
-    return f"{100 * value:.2g} %"
 
 
 def interval(low: float | None, high: float | None) -> str:

@@ -73,10 +73,7 @@ def options() -> Iterator[str]:
     yield "The plugin adds these options to pytest in a folder with a `unicomp.toml`, and where the"
     yield "installed suites are named."
     yield ""
-    rows = (
-        (_shown(name, option.get("metavar")), str(option["help"]))
-        for name, option in OPTIONS.items()
-    )
+    rows = ((_option(name, own), str(own["help"])) for name, own in OPTIONS.items())
     yield from table(("option", "meaning"), rows)
     parser = cli.command_parser()
     for name, command in subcommands(parser).items():
@@ -86,6 +83,12 @@ def options() -> Iterator[str]:
         yield f"`{' '.join(command.format_usage().removeprefix('usage: ').split())}`"
         yield ""
         yield from table(("argument", "meaning"), map(_argument, _actions(command)))
+
+
+def _option(name: str, settings: Mapping[str, object]) -> str:
+    """An option of pytest as shown; one that may stand alone takes its value after `=`."""
+    value = settings.get("metavar")
+    return f"{name}[={value}]" if "const" in settings else _shown(name, value)
 
 
 def subcommands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
@@ -162,9 +165,12 @@ def _keys(kind: type, names: tuple[str, ...]) -> Iterator[str]:
 
 def _type_of(annotation: str) -> str:
     plain = annotation.removesuffix(" | None")
-    return {"tuple[str, ...]": "list of texts", "float": "number", "int": "whole number"}.get(
-        plain, "text"
-    )
+    return {
+        "tuple[str, ...]": "list of texts",
+        "float": "number",
+        "int": "whole number",
+        "Early": "true, false or text",
+    }.get(plain, "text")
 
 
 def _default_of(option: Any) -> str:

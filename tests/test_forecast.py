@@ -68,6 +68,43 @@ def test_two_processes_take_half_the_time():
     assert (found.items.done, found.seconds) == (100, (300 - 100) / 2)
 
 
+def test_items_that_will_probably_not_be_asked_are_not_left():
+    share = Share(doing="answering")
+    share.note("m/wanda", "easy", 0, 100, now=0.0)
+    share.note("m/wanda", "easy", 20, 100, now=20.0)
+    share.expect("m/wanda", "easy", 36)
+    found = forecast([Share.from_json(share.to_json())], {"m/wanda": {"easy": 100, "hard": 50}})
+    assert str(found) == "20 of about 86 items of the run"
+    assert found.seconds == (36 - 20) + 50
+    assert str(share) == "answering, 1 items/s, 16 s left"
+
+
+def test_a_benchmark_that_stopped_has_nothing_left():
+    share = Share(doing="answering")
+    share.note("m/wanda", "easy", 0, 100, now=0.0)
+    share.note("m/wanda", "easy", 32, 100, now=32.0)
+    share.expect("m/wanda", "easy", 32)
+    assert str(share) == "answering"
+    found = forecast([share], {"m/wanda": {"easy": 100}})
+    assert (str(found), found.seconds) == ("32 of 32 items of the run", 0.0)
+    share.expect("m/wanda", "hard", 0)  # skipped: the decision cannot open any more
+    found = forecast([share], {"m/wanda": {"easy": 100, "hard": 50}})
+    assert (str(found), found.seconds) == ("32 of 32 items of the run", 0.0)
+
+
+def test_an_expectation_that_was_too_low_or_too_high_never_goes_beyond_what_is_there():
+    share = Share(doing="answering")
+    share.note("m/wanda", "easy", 0, 100, now=0.0)
+    share.expect("m/wanda", "easy", 10)
+    share.note("m/wanda", "easy", 20, 100, now=20.0)
+    found = forecast([share], {"m/wanda": {"easy": 100}})
+    assert (found.items.done, found.items.total) == (20, 20)
+    share.expect("m/wanda", "easy", 1000)
+    share.note("m/wanda", "easy", 21, 100, now=21.0)
+    assert str(forecast([share], {"m/wanda": {"easy": 100}})) == "21 of 100 items of the run"
+    assert str(share) == "answering, 1 items/s, 79 s left"
+
+
 LOADS = {"m/dense": {"1 × 8/8 tokens": 10}, "m/wanda": {"1 × 8/8 tokens": 10}}
 
 
@@ -107,7 +144,7 @@ def test_a_share_survives_its_way_to_the_reporting_process():
     st.lists(
         st.tuples(
             st.sampled_from(["a", "b"]),
-            st.sampled_from(["x", "y"]),
+            st.sampled_from(["x", "y", "z"]),
             st.integers(0, 50),
             st.floats(0, 1e6),
         )
@@ -119,7 +156,10 @@ def test_no_more_is_done_than_there_is_and_no_time_is_negative(events, finished)
     share.begin(now)
     for checkpoint, benchmark, done, more in events:
         now += more
-        share.note(checkpoint, benchmark, done, 50, now)
+        if benchmark == "z":
+            share.expect(checkpoint, "x", done)
+        else:
+            share.note(checkpoint, benchmark, done, 50, now)
     for checkpoint in finished:
         share.finish(checkpoint, now)
     found = forecast([share], {"a": {"x": 50}, "c": {"y": 7}})

@@ -15,7 +15,14 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError, StoreError
 from unicomp.prompts.items import RenderedItem
-from unicomp.responses import BATCH, ResponseLog, ResponseProgress, collect
+from unicomp.responses import (
+    BATCH,
+    FIRST_BATCH,
+    ResponseLog,
+    ResponseProgress,
+    batches,
+    collect,
+)
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 
@@ -99,12 +106,17 @@ def items(count, name="gsm8k", requests=1):
     return [item(f"{name}-{i}", requests) for i in range(count)]
 
 
+def sizes(count):
+    """The sizes of the batches of so many items."""
+    return [len(batch) for batch in batches(items(count))]
+
+
 def test_every_item_is_answered_and_kept(engine, world):
     found = world.ask(300)
     assert found.asked == 300
     assert found.responses["key-gsm8k-7"] == ["GSM8K-7 0"]
     assert ResponseLog(world.store, world.checkpoint, ENGINE).read() == found.responses
-    assert list(map(len, engine.batches)) == [BATCH, BATCH, 300 - 2 * BATCH]
+    assert list(map(len, engine.batches)) == sizes(300) == [32, 32, 64, BATCH, 300 - 2 * BATCH]
 
 
 def test_asking_again_loads_nothing(engine, world):
@@ -175,7 +187,7 @@ def test_an_interruption_loses_at_most_the_batch_in_hand(engine, world, finished
     with pytest.raises(KeyboardInterrupt):
         world.ask(300)
     kept = ResponseLog(world.store, world.checkpoint, ENGINE).read()
-    assert len(kept) == finished * BATCH
+    assert len(kept) == sum(sizes(300)[:finished])
 
 
 @pytest.mark.parametrize("finished", [1, 2])
@@ -192,7 +204,7 @@ def test_a_resumed_run_asks_the_batches_of_an_undisturbed_one(engine, world, tmp
     undisturbed = collect(other, opened(world.checkpoint), {"gsm8k": items(300)})
     assert engine.batches == resumed
     assert found.responses == undisturbed.responses
-    assert found.asked == 300 - finished * BATCH
+    assert found.asked == sum(sizes(300)[finished:])
 
 
 @pytest.mark.parametrize(
@@ -214,7 +226,7 @@ def test_a_damaged_batch_is_dropped_and_asked_again(engine, world, damage):
     engine.batches.clear()
     found = world.ask(200)
     assert found.responses == before
-    assert engine.asked == [f"gsm8k-{i} 0" for i in range(BATCH)]
+    assert engine.asked == [f"gsm8k-{i} 0" for i in range(FIRST_BATCH)]
     assert world.ask(200).asked == 0
 
 

@@ -56,6 +56,8 @@ def test_everything_that_can_be_said_is_read(tmp_path):
         "ethics@wanda_2_4" = "it collapses"
         [allow]
         "performance@gptq_w4a16" = "no groups of 128"
+        [gate]
+        early = "shut"
         [engine]
         device = "cpu"
         threads = 2
@@ -75,6 +77,7 @@ def test_everything_that_can_be_said_is_read(tmp_path):
     assert found.policy.allow == {"performance@gptq_w4a16": "no groups of 128"}
     assert found.policy.model_allow == {"embedded": {"ethics@wanda_2_4": "it collapses"}}
     assert (found.engine.device, found.engine.threads, found.engine.batch_size) == ("cpu", 2, 16)
+    assert found.early == "shut"
     assert found.home == tmp_path / "store"
     assert found.dataset_root == str(tmp_path / "mirror")
 
@@ -175,7 +178,7 @@ def test_the_store_is_where_the_first_that_says_so_says(tmp_path, monkeypatch):
         ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
         ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
         ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
-        ("[zzz]", "no setting zzz; known: allow, budgets, efficiency, engine, floors, judge"),
+        ("[zzz]", "no setting zzz; known: allow, budgets, efficiency, engine, floors, gate, judge"),
         ("[judge]\nurls = 'x'", "no setting judge.urls; did you mean 'url'"),
         ("[judge]\nkey = 'sk-1'", "no setting judge.key; did you mean 'key_env'"),
         ("[similarity]\nkinds = 'x'", "no setting similarity.kinds; did you mean 'kind'"),
@@ -380,3 +383,18 @@ def test_settings_that_cannot_be_read_are_refused_rather_than_ignored(tmp_path, 
 def test_a_byte_order_mark_is_no_setting(tmp_path):
     (tmp_path / FILE).write_bytes(b"\xef\xbb\xbf[floors]\nsafety = 99\n")
     assert load_settings(tmp_path).policy.general == {"safety": 99.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "early"),
+    [("", "off"), ("early = false", "off"), ("early = true", "on"), ('early = "shut"', "shut")],
+)
+def test_asking_stops_early_only_where_the_file_says_so(tmp_path, text, early):
+    assert load(tmp_path, f"[gate]\n{text}\n").early == early
+
+
+@pytest.mark.parametrize("value", ['"soon"', "1", "[true]", '""'])
+def test_early_is_one_of_its_words(tmp_path, value):
+    assert 'gate.early must be true, false or "shut"' in refused(
+        tmp_path, f"[gate]\nearly = {value}"
+    )

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from unicomp.units import amount, parse_amount
+from unicomp.units import amount, items_so_far, parse_amount
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,10 @@ def test_an_amount_is_read_in_its_unit(text, unit, value):
 def test_what_is_no_amount_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match='one of ms, s, min, h, such as "16 min"'):
         parse_amount(text, "s")
+
+
+def test_items_so_far_name_the_likely_end_if_it_is_not_the_full_one():
+    assert items_so_far(96.9, 1319) == "96 of 1,319 items"
+    assert items_so_far(96, 1319, 1319) == "96 of 1,319 items"
+    assert items_so_far(96, 1319, 180) == "96 of about 180 items (1,319 in full)"
+    assert items_so_far(200, 1319, 180) == "200 of about 200 items (1,319 in full)"

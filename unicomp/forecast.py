@@ -1,15 +1,19 @@
 """How far a run is, in items and timed rounds, and when it will be done; over all its processes.
 
 Each process keeps a `Share`. Items that were found in the store count as answered, but say nothing
-about the speed.
+about the speed. Where asking may stop early, the items that are likely to be asked count instead of
+all items.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 Counts = dict[str, dict[str, int]]
 """Checkpoint → benchmark → items, or checkpoint → load → rounds."""
@@ -35,6 +39,9 @@ class Counted:
     """Checkpoint → benchmark or load → items or rounds; one that is done in part counts in part."""
     asked: Counts = field(default_factory=dict)
     """All items or rounds of what was begun."""
+    likely: Counts = field(default_factory=dict)
+    """The items that are likely to be asked in all, where asking may stop early; those that were
+    asked, where it has stopped."""
     speeds: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Benchmark or load → the items or rounds that were done here, and the seconds they took."""
     current: list[str] = field(default_factory=list)
@@ -52,8 +59,19 @@ class Counted:
             before = self.speeds.get(name, (0.0, 0.0))
             self.speeds[name] = (before[0] + done - self._last[2], before[1] + seconds)
         self._last = (checkpoint, name, done, now)
-        self.current = [checkpoint, name] if done < total else []
+        self.current = [checkpoint, name] if done < self._end(checkpoint, name) else []
         return seconds
+
+    def expect(self, checkpoint: str, name: str, likely: int) -> None:
+        """Note that `likely` items or rounds will be done in all; the count ends if they are."""
+        self.likely.setdefault(checkpoint, {})[name] = likely
+        if self.current == [checkpoint, name] and self.done[checkpoint][name] >= likely:
+            self.current = []
+
+    def _end(self, checkpoint: str, name: str) -> int:
+        """How many will be done in all, as far as it is known."""
+        total = self.asked[checkpoint][name]
+        return min(self.likely.get(checkpoint, {}).get(name, total), total)
 
     def pace(self) -> tuple[float, float] | None:
         """What is done in a second of the current count, and the seconds left for it.
@@ -66,7 +84,7 @@ class Counted:
         count, seconds = self.speeds.get(name, (0.0, 0.0))
         if count <= 0 or seconds <= 0:
             return None
-        left = self.asked[checkpoint][name] - self.done[checkpoint][name]
+        left = max(self._end(checkpoint, name) - self.done[checkpoint][name], 0.0)
         return count / seconds, left * seconds / count
 
 
@@ -96,6 +114,10 @@ class Share:
     def note(self, checkpoint: str, benchmark: str, done: float, total: int, now: float) -> None:
         """Note that `done` of `total` items of a benchmark are answered."""
         self._answering += self.items.note(checkpoint, benchmark, done, total, now)
+
+    def expect(self, checkpoint: str, benchmark: str, likely: int) -> None:
+        """Note that `likely` items of a benchmark will be asked in all; see `Counted.likely`."""
+        self.items.expect(checkpoint, benchmark, likely)
 
     def finish(self, checkpoint: str, now: float) -> None:
         """Note that a checkpoint has answered everything."""
@@ -144,6 +166,8 @@ class Stand:
     total: int
     seconds: float | None
     """None as long as no speed is known."""
+    about: bool = False
+    """Whether the total is an estimate, since asking may stop early."""
 
     @classmethod
     def of(
@@ -158,24 +182,41 @@ class Stand:
         Everything of a `finished` checkpoint is done, also what failed. `each` is the seconds of
         one as long as none was done. What has no speed of its own has that of all others.
         """
-        asked: Counts = {name: dict(counts) for name, counts in expected.items()}
-        done: dict[str, dict[str, float]] = {}
-        speeds: dict[str, tuple[float, float]] = {}
-        for share in shares:
-            for name, counts in share.asked.items():
-                asked.setdefault(name, {}).update(counts)
-            for name, own in share.done.items():
-                done.setdefault(name, {}).update(own)
-            for name, (count, seconds) in share.speeds.items():
-                known = speeds.get(name, (0.0, 0.0))
-                speeds[name] = (known[0] + count, known[1] + seconds)
+        asked = _merged([expected, *(share.asked for share in shares)])
+        done = _merged([share.done for share in shares])
+        likely = _merged([share.likely for share in shares])
         left: dict[str, float] = {}
-        for checkpoint in asked.keys() - finished:
-            for name, total in asked[checkpoint].items():
-                open_ = max(total - done.get(checkpoint, {}).get(name, 0.0), 0.0)
-                left[name] = left.get(name, 0.0) + open_
-        total = sum(sum(counts.values()) for counts in asked.values())
-        return cls(int(total - sum(left.values())), total, _seconds(left, speeds, each))
+        total, about = 0, False
+        for checkpoint, counts in asked.items():
+            for name, everything in counts.items():
+                so_far = done.get(checkpoint, {}).get(name, 0.0)
+                end = likely.get(checkpoint, {}).get(name, everything)
+                end = min(max(end, math.ceil(so_far)), everything)
+                total += end
+                if checkpoint not in finished:
+                    left[name] = left.get(name, 0.0) + max(end - so_far, 0.0)
+                    about = about or so_far < end < everything
+        speeds = _speeds(shares)
+        return cls(int(total - sum(left.values())), total, _seconds(left, speeds, each), about)
+
+
+def _merged(parts: Iterable[Mapping[str, Mapping[str, T]]]) -> dict[str, dict[str, T]]:
+    """Checkpoint → benchmark or load → count; a later part outranks an earlier one."""
+    merged: dict[str, dict[str, T]] = {}
+    for part in parts:
+        for checkpoint, counts in part.items():
+            merged.setdefault(checkpoint, {}).update(counts)
+    return merged
+
+
+def _speeds(shares: Sequence[Counted]) -> dict[str, tuple[float, float]]:
+    """Benchmark or load → what all processes have done of it, and their seconds."""
+    speeds: dict[str, tuple[float, float]] = {}
+    for share in shares:
+        for name, (count, seconds) in share.speeds.items():
+            known = speeds.get(name, (0.0, 0.0))
+            speeds[name] = (known[0] + count, known[1] + seconds)
+    return speeds
 
 
 @dataclass(frozen=True)
@@ -210,7 +251,9 @@ class Forecast:
         """Such as `120 of 400 items, 6 of 40 rounds of the run`; empty if nothing is counted."""
         named = {"items": self.items, "rounds": self.rounds}
         known = [
-            f"{one.done:,} of {one.total:,} {name}" for name, one in named.items() if one.total
+            f"{one.done:,} of {'about ' if one.about else ''}{one.total:,} {name}"
+            for name, one in named.items()
+            if one.total
         ]
         return f"{', '.join(known)} of the run" if known else ""
 

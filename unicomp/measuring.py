@@ -14,6 +14,7 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
+from unicomp.asking import Jury, Rounds
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source
 from unicomp.engines import Engine, EngineSettings
@@ -25,8 +26,14 @@ from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
 from unicomp.prompts.tokenizers import Tokenizer
-from unicomp.responses import ResponseLog, ResponseProgress, collect, engine_identity
-from unicomp.scores import Records, blamed_on, records_of
+from unicomp.responses import (
+    ResponseLog,
+    ResponseProgress,
+    collect,
+    engine_identity,
+    one_by_one,
+)
+from unicomp.scores import Records, RecordsReader, blamed_on
 from unicomp.spec import Benchmark
 from unicomp.store import SCORES, Store, content_key
 
@@ -72,6 +79,8 @@ class CheckpointRecords:
     """Items asked in this call."""
     seconds: float = 0.0
     """Time to load the checkpoint and to ask."""
+    full: Mapping[str, int] = field(default_factory=dict)
+    """Benchmark that stopped early → all of its items; its records are those of the first."""
 
 
 def measure(
@@ -82,28 +91,42 @@ def measure(
     open_engine: OpenEngine | None = None,
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
     on_wait: Say = silent,
+    jury: Jury | None = None,
 ) -> CheckpointRecords:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
 
     `open_engine` loads the checkpoint, or lends a loaded one; the default loads it for this call.
     One process measures a checkpoint at a time; the others wait, then read its results in the
     store. A benchmark that fails does not stop the others.
+
+    With a `jury` the items are asked in rounds, until it needs no more. A benchmark that it skips
+    has an UnmeasuredError with the reason. Records of all items that are in the store are used, and
+    the jury hears them first.
     """
     from unicomp.engines.tokenizer import load_tokenizer
 
     known = RecordLog(checkpoint, benchmarks, conditions)
     results: Results = {**known.errors, **known.read()}
     if all(bench.name in results for bench in benchmarks):
+        _hear(jury, results)
         return CheckpointRecords(results, known.keys)
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
     with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "measure it")):
         results |= known.read(skip=results)
+        _hear(jury, results)
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
             return CheckpointRecords(results, known.keys)
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
-
+        readers = {
+            bench.name: RecordsReader(
+                conditions.renderer.definition(bench), conditions.instruments, tokenizer
+            )
+            for bench in todo
+            if bench.name in questions
+        }
+        rounds = Rounds(jury, readers) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.model)
 
         def load() -> AbstractContextManager[Engine]:
@@ -112,28 +135,39 @@ def measure(
         running = [items for items in questions.values() if _is_running(items)]
         if conditions.engine.serves:  # a server gives no distributions
             running = []
+        order = rounds or one_by_one
         try:
-            collected = collect(log, load, questions, on_progress, running, on_wait)
+            collected = collect(log, load, questions, on_progress, running, on_wait, order)
         except UnicompError as error:
             failed = dict.fromkeys(questions, error)
             return CheckpointRecords({**results, **failed, **failures}, known.keys)
-        failures |= collected.failures
-        for bench in todo:
-            if bench.name in failures:
+        failures |= {**collected.failures, **(rounds.errors if rounds else {})}
+        full: dict[str, int] = {}
+        for name, items in questions.items():
+            if name in failures:
                 continue
-            definition, items = conditions.renderer.definition(bench), questions[bench.name]
+            reader = readers[name]
             try:
-                results[bench.name] = new = records_of(
-                    definition, items, collected.responses, conditions.instruments, tokenizer
-                )
+                if not len(reader):
+                    reader.read(items, collected.responses)
             except UnicompError as error:
-                failures[bench.name] = error
-            else:
-                known.add(new)
-                keep_texts(conditions.store, new, items, conditions.written_texts)
+                failures[name] = error
+                continue
+            results[name] = new = reader.records()
+            if len(reader) < len(items):
+                full[name] = len(items)
+            known.add(new, whole=name not in full)
+            keep_texts(conditions.store, new, items[: len(reader)], conditions.written_texts)
     return CheckpointRecords(
-        {**results, **failures}, known.keys, collected.asked, collected.seconds
+        {**results, **failures}, known.keys, collected.asked, collected.seconds, full
     )
+
+
+def _hear(jury: Jury | None, results: Results) -> None:
+    """Let the jury hear the records that were in the store."""
+    for name, found in results.items():
+        if jury and isinstance(found, Records):
+            jury.hear(name, found)
 
 
 def _is_running(items: Sequence[RenderedItem]) -> bool:
@@ -183,14 +217,15 @@ class RecordLog:
         self.keys |= {name: keys[name] for name in there}
         return there
 
-    def add(self, records: Records) -> None:
+    def add(self, records: Records, *, whole: bool = True) -> None:
         """Store the records of a benchmark, by their key if they have one and no gap.
 
         A gap may be closed by installing something, which no key can know. Such records get a key
-        of their content: a scorecard names it, and no later run takes them for its own.
+        of their content: a scorecard names it, and no later run takes them for its own. So do
+        records that are not those of the `whole` benchmark.
         """
         key, values = self._keys[records.benchmark], asdict(records)
-        if key is None or any(records.gaps):
+        if key is None or any(records.gaps) or not whole:
             key = content_key({"records": values})
         self._store.remember(SCORES, key, values)
         self.keys[records.benchmark] = key

@@ -168,12 +168,9 @@ def _outlined(
         share=share_of(bench.aggregate)[0] is not None,
         f1=isinstance(bench.aggregate, RightAnswerF1),
         least=lowest_score(bench.aggregate) / 100.0,
-        rows=repr(
-            (definition.dataset, definition.declared_configs, definition.split,
-             sorted(definition.named_files.items()), sorted(bench.where.items()))
-        ),
+        rows=definition.rows_key,
         **values,
-    )  # fmt: skip
+    )
     return _Known(outline=outline, rows=size.items, recorded=found.churn is not None)
 
 

@@ -2,6 +2,7 @@
 
 Their key is made of the checkpoint, the engine and the rendered requests, not of a sample count.
 Each batch is one file, written whole or not at all: a kill loses at most the batch in progress.
+The batches of a benchmark are the same in every order of asking, so the answers are, too.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
@@ -27,9 +28,22 @@ from unicomp.store import RESPONSES, Store, content_key, write_atomically
 
 BATCH = 128
 """Items that are answered and written together."""
+FIRST_BATCH = 32
+"""Items of a benchmark's first batch; the next ones double what was asked, up to `BATCH`. A clear
+candidate is known after few items."""
 
 Responses = Mapping[str, list[Any]]
 """Item key → the responses to the item's requests."""
+Questions = Mapping[str, Sequence[RenderedItem]]
+"""Benchmark → its items, in the order in which they are asked."""
+Failures = Mapping[str, EngineError]
+"""Benchmark → why it was not answered to the end."""
+Asking = Iterator[tuple[str, Sequence[RenderedItem]]]
+"""Benchmarks, each with unanswered items to ask together."""
+Order = Callable[[Questions, Responses, Failures], Asking]
+"""What is asked, and in which order.
+
+The responses and failures are up to date each time that the next items are wanted."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +63,7 @@ class CollectedResponses:
     """A checkpoint's responses, and the cost of asking for them."""
 
     responses: Responses
-    failures: Mapping[str, EngineError]
-    """Benchmark → why it was not answered to the end."""
+    failures: Failures
     asked: int = 0
     """Items asked in this call; the others were in the store."""
     seconds: float = 0.0
@@ -118,83 +131,143 @@ def _batch_name(text: str) -> str:
     return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.jsonl"
 
 
+def one_by_one(questions: Questions, known: Responses, failures: Failures) -> Asking:
+    """Ask one benchmark after the other, each to its end or to its first failure."""
+    for benchmark, items in questions.items():
+        for batch in batches(items):
+            if benchmark in failures:
+                break
+            if missing := unanswered(batch, known):
+                yield benchmark, missing
+
+
+def batches(items: Sequence[RenderedItem]) -> Iterator[Sequence[RenderedItem]]:
+    """The items in batches, whose limits depend only on the order of all items.
+
+    So a resumed run asks the same batches as an undisturbed one, with the same padding.
+    """
+    start, end = 0, FIRST_BATCH
+    while start < len(items):
+        yield items[start:end]
+        start, end = end, end + min(end, BATCH)
+
+
+def unanswered(items: Sequence[RenderedItem], known: Responses) -> list[RenderedItem]:
+    """The items without responses; equal ones count once."""
+    return list({item.key: item for item in items if item.key not in known}.values())
+
+
 def collect(
     log: ResponseLog,
     load: Callable[[], AbstractContextManager[Engine]],
-    questions: Mapping[str, Sequence[RenderedItem]],
+    questions: Questions,
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
     running: Sequence[Sequence[RenderedItem]] = (),
     on_wait: Say = silent,
+    order: Order = one_by_one,
 ) -> CollectedResponses:
     """The responses to the items of several benchmarks; only missing ones are asked for.
 
-    The next-token distributions on the windows of each running text in `running` are kept, too.
-    `load` opens the checkpoint: once, or never if nothing is missing. A benchmark that fails does
-    not stop the others. The caller holds the lock of the log. Raises EngineError if the checkpoint
-    cannot be loaded.
+    The next-token distributions on the windows of each running text in `running` are kept, too, if
+    its windows are all answered. `load` opens the checkpoint for the first question, so never if
+    there is none. A benchmark that fails does not stop the others. The caller holds the lock of the
+    log. Raises EngineError if the checkpoint cannot be loaded.
     """
     known = log.read()
-    unread = [windows for windows in running if not _distributions(log, windows).exists]
-    if not unread and all(item.key in known for items in questions.values() for item in items):
-        return CollectedResponses(known, {})
-    failures: dict[str, EngineError] = {}
-    asked = 0
-    start = time.monotonic()
-    with turns.shared(waiting(on_wait, "end its timings")), load() as engine:
-        for benchmark, items in questions.items():
-            batches = list(_missing(items, known))  # benchmarks may share items
-            total = len(items)
-            done = total - sum(map(len, batches))
-            on_progress(ResponseProgress(benchmark, done, total))
-            for batch in batches:
-                requests = [request for item in batch for request in item.requests]
-                _watch(engine, benchmark, (done, total), len(requests) / len(batch), on_progress)
-                try:
-                    given = iter(engine.answer(requests))
-                except EngineError as error:
-                    failures[benchmark] = error
-                    break
-                new = {item.key: [next(given) for _ in item.requests] for item in batch}
-                log.append(new)
-                known.update(new)
-                done += len(batch)
-                asked += len(batch)
-                on_progress(ResponseProgress(benchmark, done, total))
-        for windows in unread:
-            with suppress(EngineError):  # the scores do not need them
-                found = engine.log_probabilities(chunks_of(windows), MOST_VALUES)
-                if found is not None:
-                    _distributions(log, windows).write(found)
-    return CollectedResponses(known, failures, asked, time.monotonic() - start)
+    with ExitStack() as held:
+
+        def opened() -> Engine:
+            held.enter_context(turns.shared(waiting(on_wait, "end its timings")))
+            return held.enter_context(load())
+
+        asker = _Asker(log, opened, known, questions, on_progress)
+        for benchmark, batch in order(questions, known, asker.failures):
+            asker.ask(benchmark, batch)
+        for windows in running:
+            if not unanswered(windows, known) and not _distributions(log, windows).exists:
+                asker.read(windows)
+    return CollectedResponses(known, asker.failures, asker.asked, asker.seconds)
 
 
-def _watch(
-    engine: Engine,
-    benchmark: str,
-    state: tuple[int, int],
-    requests: float,
-    on_progress: Callable[[ResponseProgress], None],
-) -> None:
-    """Report items within a batch, each with so many `requests`, if the engine can be watched."""
+class _Asker:
+    """Asks a checkpoint, which is loaded for the first question; counts the work."""
 
-    def answered(count: float) -> None:
-        done = state[0] + count / requests
-        on_progress(ResponseProgress(benchmark, min(done, state[1]), state[1]))
+    def __init__(
+        self,
+        log: ResponseLog,
+        opened: Callable[[], Engine],
+        known: dict[str, list[Any]],
+        questions: Questions,
+        on_progress: Callable[[ResponseProgress], None],
+    ) -> None:
+        self._log = log
+        self._opened = opened
+        self._known = known
+        self._on_progress = on_progress
+        self._totals = {name: len(items) for name, items in questions.items()}
+        self._left = {
+            name: {item.key for item in unanswered(items, known)}
+            for name, items in questions.items()
+        }
+        self._last = ""
+        self.failures: dict[str, EngineError] = {}
+        self.asked = 0
+        self.seconds = 0.0
 
-    if watch := getattr(engine, "watch", None):
-        watch(answered)
+    @cached_property
+    def _engine(self) -> Engine:
+        with self._timed():
+            return self._opened()
+
+    def ask(self, benchmark: str, batch: Sequence[RenderedItem]) -> None:
+        """Ask items of a benchmark together, and keep the responses, or note the failure."""
+        engine = self._engine
+        if benchmark != self._last:
+            self._report(benchmark)
+            self._last = benchmark
+        requests = [request for item in batch for request in item.requests]
+        self._watch(engine, benchmark, len(requests) / len(batch))
+        with self._timed():
+            try:
+                given = iter(engine.answer(requests))
+            except EngineError as error:
+                self.failures[benchmark] = error
+                return
+            new = {item.key: [next(given) for _ in item.requests] for item in batch}
+            self._log.append(new)
+        self._known.update(new)
+        for left in self._left.values():  # benchmarks may share items
+            left.difference_update(new)
+        self.asked += len(batch)
+        self._report(benchmark)
+
+    def read(self, windows: Sequence[RenderedItem]) -> None:
+        """Keep the next-token distributions on a running text, if the engine gives them."""
+        engine = self._engine
+        with self._timed(), suppress(EngineError):  # the scores do not need them
+            found = engine.log_probabilities(chunks_of(windows), MOST_VALUES)
+            if found is not None:
+                _distributions(self._log, windows).write(found)
+
+    def _report(self, benchmark: str, parts: float = 0.0) -> None:
+        """Report a benchmark's answered items, and items that are answered in part."""
+        total = self._totals[benchmark]
+        done = min(total - len(self._left[benchmark]) + parts, total)
+        self._on_progress(ResponseProgress(benchmark, done, total))
+
+    def _watch(self, engine: Engine, benchmark: str, requests: float) -> None:
+        """Report items within a batch, each with so many `requests`, if the engine can."""
+        if watch := getattr(engine, "watch", None):
+            watch(lambda count: self._report(benchmark, count / requests))
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds += time.monotonic() - start
 
 
 def _distributions(log: ResponseLog, windows: Sequence[RenderedItem]) -> DistributionLog:
     return log.distributions([window.item for window in windows])
-
-
-def _missing(items: Sequence[RenderedItem], known: Responses) -> Iterator[list[RenderedItem]]:
-    """The unanswered items in batches, whose limits depend only on the order of all items.
-
-    So a resumed run asks the same batches as an undisturbed one, with the same padding.
-    """
-    for start in range(0, len(items), BATCH):
-        batch = {item.key: item for item in items[start : start + BATCH] if item.key not in known}
-        if batch:
-            yield list(batch.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from unicomp.confidence import Jackknifed, Joint, PairedShares
+    from unicomp.confidence import Jackknifed, Joint, PairedShares, PartialShares
     from unicomp.statistics import Statistic
 
     Quantity = Callable[[Sequence[NDArray[np.float64]]], NDArray[np.float64]]
@@ -109,10 +110,72 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
 
     Items are paired by row; raises the errors of `paired`.
     """
-    from unicomp import statistics
     from unicomp.confidence import to_json
 
     compressed, dense = paired(benchmark, compressed, dense)
+    facts = _facts(benchmark, compressed, dense)
+    if reason := _why_incomparable(benchmark, facts, dense):
+        return Retention(**facts, incomparable=reason)
+    facts |= _against_dense(benchmark, facts, compressed, dense)
+    if compressed is dense:
+        return Retention(**facts, value=100.0, low=100.0, high=100.0)
+    found = evidence_of(benchmark, compressed, dense)
+    interval = found["kept"].limits()
+    return Retention(
+        **facts,
+        value=100.0 * interval.estimate,
+        low=100.0 * interval.low,
+        high=100.0 * interval.high,
+        evidence={name: to_json(one) for name, one in found.items()},
+    )
+
+
+def partial_retention(
+    benchmark: Benchmark, compressed: Records, dense: Records, *, error: float
+) -> Retention:
+    """The retention of a benchmark that the compressed checkpoint answered in part.
+
+    `compressed` has the first of the items of `dense`. The score is the one that is likely in the
+    full run, and the limits are a confidence sequence of that run's retention: it lies outside of
+    them with a chance of at most `error`, whenever one stops asking. Raises ScoringError if the
+    items differ, or `partial_evidence` has nothing.
+    """
+    from unicomp.confidence import to_json
+
+    seen = dense.at(range(len(compressed.items)))
+    compressed, seen = paired(benchmark, compressed, seen)
+    found = partial_evidence(benchmark, compressed, dense)
+    if found is None:
+        raise ScoringError(f"benchmark {benchmark.name}: its verdict needs all items")
+    whole = _facts(benchmark, dense, dense)
+    share = found.shares[0]
+    facts = {
+        **_facts(benchmark, compressed, seen),
+        **{name: whole[name] for name in ("dense", "dense_error", "clusters")},
+        "score": 100.0 * (share if benchmark.higher_is_better else 1.0 - share),
+        "full_n": len(dense.items),
+        "early_error": error,
+    }
+    if reason := _why_incomparable(benchmark, facts, dense):
+        return Retention(**facts, incomparable=reason)
+    facts |= _against_dense(benchmark, facts, compressed, seen)
+    low, high = found.likely(-math.log(error)).estimates()
+    return Retention(
+        **facts,
+        value=100.0 * found.estimate,
+        low=100.0 * low,
+        high=100.0 * high,
+        evidence={
+            name: to_json(one)
+            for name, one in (("kept", found), ("drop", replace(found, absolute=True)))
+        },
+    )
+
+
+def _facts(benchmark: Benchmark, compressed: Records, dense: Records) -> dict[str, Any]:
+    """What a retention says of the same items of both, whether or not they can be compared."""
+    from unicomp import statistics
+
     n = len(dense.items)
     ids = statistics.cluster_ids(dense.clusters)
     now, before = (_score(benchmark, records) for records in (compressed, dense))
@@ -142,30 +205,35 @@ def retention(benchmark: Benchmark, compressed: Records, dense: Records) -> Rete
     if compressed is not dense:
         facts["divergence"] = divergence(compressed, dense).as_json()
         facts["prompts"] = differences(compressed.prompts, dense.prompts)
-    top, bottom = (float(_oriented(benchmark, facts[name])) for name in ("score", "dense"))
+    return facts
+
+
+def _why_incomparable(benchmark: Benchmark, facts: Mapping[str, Any], dense: Records) -> str | None:
+    """Why there is no ratio to the dense score of some facts, or None."""
     if dense.degenerate:
-        collapsed = f"the dense model's answers are degenerate: {dense.degenerate}"
-        return Retention(**facts, incomparable=collapsed)
-    chance = benchmark.chance
-    if chance is not None:
-        chance = float(_oriented(benchmark, chance))
-    if reason := _incomparable(bottom, _doubt(benchmark, facts), chance):
-        return Retention(**facts, incomparable=reason)
+        return f"the dense model's answers are degenerate: {dense.degenerate}"
+    bottom = float(_oriented(benchmark, facts["dense"]))
+    return _incomparable(bottom, _doubt(benchmark, facts), _chance(benchmark))
+
+
+def _against_dense(
+    benchmark: Benchmark, facts: Mapping[str, Any], compressed: Records, dense: Records
+) -> dict[str, Any]:
+    """What a retention says besides, where there is a ratio."""
+    from unicomp import statistics
+
+    found: dict[str, Any] = {}
     if pair := answers_right(benchmark, compressed, dense):
-        facts["lost"], facts["gained"] = statistics.flips(pair[1], pair[0])
-    if chance is not None:
-        facts["above_chance"] = 100.0 * (top - chance) / (bottom - chance)
-    if compressed is dense:
-        return Retention(**facts, value=100.0, low=100.0, high=100.0)
-    found = evidence_of(benchmark, compressed, dense)
-    interval = found["kept"].limits()
-    return Retention(
-        **facts,
-        value=100.0 * interval.estimate,
-        low=100.0 * interval.low,
-        high=100.0 * interval.high,
-        evidence={name: to_json(one) for name, one in found.items()},
-    )
+        found["lost"], found["gained"] = statistics.flips(pair[1], pair[0])
+    if (chance := _chance(benchmark)) is not None:
+        top, bottom = (float(_oriented(benchmark, facts[name])) for name in ("score", "dense"))
+        found["above_chance"] = 100.0 * (top - chance) / (bottom - chance)
+    return found
+
+
+def _chance(benchmark: Benchmark) -> float | None:
+    """The score of chance, oriented; None if none is declared."""
+    return None if benchmark.chance is None else float(_oriented(benchmark, benchmark.chance))
 
 
 def paired(benchmark: Benchmark, compressed: Records, dense: Records) -> tuple[Records, Records]:
@@ -274,6 +342,39 @@ def evidence_of(
         name: jackknifed(quantity, both, ids, share=share, unit=unit)
         for name, (quantity, unit) in quantities.items()
     }
+
+
+def partial_evidence(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> PartialShares | None:
+    """The evidence about the retention, where `compressed` has the first of the items of `dense`.
+
+    None if the full run's evidence is not `PairedShares`, so that it needs all items.
+    """
+    import numpy as np
+
+    from unicomp.confidence import PartialShares, PartTable
+
+    n = len(compressed.items)
+    whole = answers_right(benchmark, dense, dense)
+    pair = answers_right(benchmark, compressed, dense.at(range(n)))
+    if whole is None or pair is None or len(set(dense.clusters)) < len(dense.clusters):
+        return None
+    right, (now, before) = whole[1], pair
+    by = share_of(benchmark.aggregate)[2]
+    groups = np.array(dense.fields[by] if by is not None else [""] * len(right))
+
+    def table(group: str | float) -> PartTable:
+        own = groups == group
+        seen = own[:n]
+        counts = (
+            *(own & right, own & ~right),
+            *(seen & before, seen & before & ~now),
+            *(seen & ~before, seen & ~before & now),
+        )
+        return PartTable(*(float(one.sum()) for one in counts))
+
+    return PartialShares(tuple(sorted(map(table, set(groups)), reverse=True)))
 
 
 def score_pair(benchmark: Benchmark, compressed: Records, dense: Records) -> tuple[float, float]:

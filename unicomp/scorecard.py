@@ -128,9 +128,13 @@ class Scorecard:
     def evidence_of(self, metric: MetricRow) -> Joint:
         """The evidence about a metric that has a value.
 
-        Raises KeyError or ValueError if its rows do not give it.
+        Raises KeyError or ValueError if its rows do not give it, for example since items of one
+        were asked in part.
         """
-        return joint_evidence(metric.metric, self.rows_of(metric), self._profile_of(metric))
+        if metric.early:
+            raise ValueError(f"items of {metric.metric} were asked in part")
+        rows, profile = self.rows_of(metric), self._profile_of(metric)
+        return joint_evidence(metric.metric, rows, profile)  # type: ignore[return-value]
 
     def _profile_of(self, metric: MetricRow) -> Profile:
         """The profile of its model without what has left the metric."""

@@ -7,7 +7,7 @@ and the responses alone, without a model.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from unicomp.prompts.lengths import overlong
 from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import Responses
-from unicomp.scoring.guards import GeneratedAnswer, constancy, degeneration, mostly_refused
+from unicomp.scoring.guards import AnswerCounts, GeneratedAnswer, mostly_refused
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, Item, Reading
 
@@ -61,6 +61,12 @@ class Records:
     """Why the answers are degenerate; None if they are usable."""
     constant: str | None = None
     """The constant answer and its share; `guarded` decides whether it is degenerate."""
+    generated: int = 0
+    """Generated answers that were scored; the next two count some of them."""
+    bad: dict[str, int] = field(default_factory=dict)
+    """How many are of each bad kind that can make the benchmark degenerate."""
+    same: int = 0
+    """How many are the most common one."""
     prompts: list[str] = field(default_factory=list)
     """Digests of the prompts; see `unicomp.prompts.comparison`."""
     answers: dict[str, list[Any]] = field(default_factory=dict)
@@ -146,34 +152,90 @@ def records_of(
 
     Raises ScoringError where the task's or the scorer's code fails, or gives no usable readings.
     """
-    benchmark = definition.benchmark
-    instruments, judge = counted(instruments)
-    with blamed_on(benchmark, "its responses cannot be read"):
-        items = answered_items(rendered, [responses[one.key] for one in rendered])
-    readings = readings_of(benchmark, items, instruments)
-    cut = overlong(rendered, tokenizer)
-    generated = _generated(definition, items, readings, tokenizer)
-    return Records(
-        benchmark=benchmark.name,
-        items=[one.item for one in rendered],
-        clusters=[one.cluster for one in rendered],
-        fields=fields_of(readings),
-        parsed=[bool(reading.parsed) for reading in readings],
-        gaps=[reading.gap for reading in readings],
-        overlong=cut,
-        judged=judge.asked if judge else 0,
-        faults=_faults(definition, readings, cut, tokenizer),
-        degenerate=degeneration(generated, limit=definition.max_new_tokens),
-        constant=constancy(generated),
-        prompts=[prompt_digest(one, tokenizer) for one in rendered],
-        answers=_answers(definition, rendered, [responses[one.key] for one in rendered]),
-    )
+    reader = RecordsReader(definition, instruments, tokenizer)
+    reader.read(rendered, responses)
+    return reader.records()
+
+
+class RecordsReader:
+    """Reads the answered items of a benchmark in blocks; each item is read once.
+
+    The records do not depend on the blocks, unless the scorer compares items: it must get those
+    that it compares in one block.
+    """
+
+    def __init__(
+        self, definition: Definition, instruments: Instruments, tokenizer: Tokenizer
+    ) -> None:
+        self._definition = definition
+        self._instruments, self._judge = counted(instruments)
+        self._tokenizer = tokenizer
+        self._rendered: list[RenderedItem] = []
+        self._first: list[Reading] = []
+        """The first reading, or none: all others must have the same fields."""
+        self._parsed: list[bool] = []
+        self._gaps: list[str | None] = []
+        self._fields: defaultdict[str, list[float | str]] = defaultdict(list)
+        self._answers: defaultdict[str, list[Any]] = defaultdict(list)
+        self._prompts: list[str] = []
+        self._overlong = 0
+        self._counts = AnswerCounts(definition.max_new_tokens)
+
+    def __len__(self) -> int:
+        """How many items were read."""
+        return len(self._rendered)
+
+    def read(self, rendered: Sequence[RenderedItem], responses: Responses) -> None:
+        """Read the next items; `responses` has the responses to each item by its key.
+
+        Raises ScoringError where the task's or the scorer's code fails, or gives no usable
+        readings; after that the reader is of no use.
+        """
+        benchmark, given = self._definition.benchmark, [responses[one.key] for one in rendered]
+        with blamed_on(benchmark, "its responses cannot be read"):
+            items = answered_items(rendered, given)
+        readings = readings_of(benchmark, items, self._instruments, self._first)
+        self._rendered += rendered
+        self._first = self._first or readings[:1]
+        self._parsed += [bool(reading.parsed) for reading in readings]
+        self._gaps += [reading.gap for reading in readings]
+        for name, values in fields_of(readings).items():
+            self._fields[name] += values
+        for name, answers in _answers(self._definition, rendered, given).items():
+            self._answers[name] += answers
+        self._prompts += [prompt_digest(one, self._tokenizer) for one in rendered]
+        self._overlong += overlong(rendered, self._tokenizer)
+        self._counts.add(_generated(self._definition, items, readings, self._tokenizer))
+
+    def records(self) -> Records:
+        """The records of the items that were read so far."""
+        return Records(
+            benchmark=self._definition.benchmark.name,
+            items=[one.item for one in self._rendered],
+            clusters=[one.cluster for one in self._rendered],
+            fields={name: list(values) for name, values in self._fields.items()},
+            parsed=list(self._parsed),
+            gaps=list(self._gaps),
+            overlong=self._overlong,
+            judged=self._judge.asked if self._judge else 0,
+            faults=_faults(self._definition, self._gaps, self._overlong, self._tokenizer),
+            degenerate=self._counts.degenerate,
+            constant=self._counts.constant,
+            generated=self._counts.n,
+            bad=dict(self._counts.bad) if self._counts.n else {},
+            same=self._counts.same,
+            prompts=list(self._prompts),
+            answers={name: list(values) for name, values in self._answers.items()},
+        )
 
 
 def readings_of(
-    benchmark: Benchmark, items: Sequence[Item], instruments: Instruments
+    benchmark: Benchmark,
+    items: Sequence[Item],
+    instruments: Instruments,
+    like: Sequence[Reading] = (),
 ) -> list[Reading]:
-    """The scorer's reading of each item.
+    """The scorer's reading of each item, with the fields of the earlier readings `like`.
 
     Raises ScoringError where its code fails, or gives no usable readings.
     """
@@ -184,7 +246,7 @@ def readings_of(
             if callable(scorer)
             else scorer.read_all(items, instruments)
         )
-    _check(benchmark, readings, len(items))
+    _check(benchmark, readings, len(items), like)
     return readings
 
 
@@ -214,8 +276,13 @@ def score_of(
     return scores
 
 
-def _check(benchmark: Benchmark, readings: Sequence[Any], items: int) -> None:
-    """Raise ScoringError unless there is one reading for each item, with the same usable fields."""
+def _check(
+    benchmark: Benchmark, readings: Sequence[Any], items: int, like: Sequence[Reading]
+) -> None:
+    """Raise ScoringError unless there is one reading for each item, with the same usable fields.
+
+    They are those of the first reading in `like`, if it has one.
+    """
     who = f"benchmark {benchmark.name}: its scorer"
     if len(readings) != items:
         raise ScoringError(f"{who} gives {len(readings)} readings of {items} items: give as many")
@@ -228,7 +295,7 @@ def _check(benchmark: Benchmark, readings: Sequence[Any], items: int) -> None:
                     f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which "
                     "its scorer does not give"
                 )
-        if odd := reading.fields.keys() ^ readings[0].fields.keys():
+        if odd := reading.fields.keys() ^ (like or readings)[0].fields.keys():
             raise ScoringError(
                 f"{who} gives {', '.join(sorted(odd))} for some items only: give the same fields "
                 "for all"
@@ -250,24 +317,23 @@ def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
 
 
 def _faults(
-    definition: Definition, readings: Sequence[Reading], cut: int, tokenizer: Tokenizer
+    definition: Definition, gaps: Sequence[str | None], cut: int, tokenizer: Tokenizer
 ) -> list[str]:
     """How the records differ from those of the benchmark as declared."""
-    n = len(readings)
+    n = len(gaps)
     faults = [definition.fault] if definition.fault else []
     if cut:
         faults.append(
             f"{cut} of {n} prompts are longer than the context of {tokenizer.context} tokens"
         )
-    return faults + unscored(readings)
+    return faults + unscored(gaps)
 
 
-def unscored(readings: Sequence[Reading]) -> list[str]:
+def unscored(gaps: Sequence[str | None]) -> list[str]:
     """How many items could not be scored, a line for each reason."""
-    gaps = Counter(reading.gap for reading in readings if reading.gap)
     return [
-        f"{count} of {len(readings)} items could not be scored: {gap}"
-        for gap, count in gaps.most_common()
+        f"{count} of {len(gaps)} items could not be scored: {gap}"
+        for gap, count in Counter(filter(None, gaps)).most_common()
     ]
 
 

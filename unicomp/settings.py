@@ -27,6 +27,9 @@
     reliability = 0.5           # also [models.NAME.last_release]
     "reasoning@wanda_2_4" = 3
 
+    [gate]                      # stop asking a benchmark whose verdict is known; see --early
+    early = true                # or "shut"; default: false
+
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
@@ -87,7 +90,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import platformdirs
 
@@ -116,7 +119,17 @@ OF_NAMES: Mapping[str, str] = {
     "(`--baseline`): metric, dimension or `NAME@METHOD`. The default is 1.",
 }
 """Table whose keys are names → what it sets; `[models.NAME.TABLE]` sets it for one model."""
+Early = Literal["off", "on", "shut"]
+"""Whether asking stops early, and whether a checkpoint that cannot be released any more is given
+up (`shut`)."""
+_EARLY: Mapping[object, Early] = {
+    False: "off",
+    True: "on",
+    **{word: word for word in get_args(Early)},
+}
+"""Value of `gate.early` → its meaning."""
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "Early": ('true, false or "shut"', (bool, str)),
     "int": ("a whole number", (int,)),
     "float": ("a number", (float, int)),
     "tuple[str, ...]": ("a list", (list,)),
@@ -138,6 +151,9 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
+    early: Early = "off"
+    """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
+    rest of a checkpoint that cannot be released any more. `--early` outranks it."""
     home: Path | None = None
     """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
     dataset_root: str | None = None
@@ -150,6 +166,7 @@ class Settings:
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
+    "gate": (Settings, ("early",)),
     "engine": (EngineSettings, _names(EngineSettings)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),
@@ -224,6 +241,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
         policy=_policy(table),
+        early=_early(_options(table, "gate").get("early", False)),
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
@@ -251,6 +269,12 @@ def _policy(table: Mapping[str, Any]) -> Policy:
     )
     policy.check()
     return policy
+
+
+def _early(value: object) -> Early:
+    if value not in _EARLY:
+        raise SpecError(f"gate.early must be {_TYPES['Early'][0]}, not {value!r}")
+    return _EARLY[value]
 
 
 def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:

@@ -40,6 +40,16 @@ def share(value: float) -> str:
     return f"{100 * value:.2g} %"
 
 
+def items_so_far(done: float, total: int, likely: int | None = None) -> str:
+    """Write `96 of 1,319 items`, or with the `likely` end `96 of about 180 items (1,319 in full)`.
+
+    An item that is answered in part is not answered yet.
+    """
+    if likely is None or likely >= total:
+        return f"{int(done):,} of {total:,} items"
+    return f"{int(done):,} of about {max(likely, int(done)):,} items ({total:,} in full)"
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Write an interval of percentages, `[75.1, 84.6]`.
 

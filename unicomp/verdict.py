@@ -10,7 +10,8 @@ A row is one benchmark or probe of one checkpoint. The rules, in the order in wh
 4. `judged`: a row passes if its limits meet all that is asked, each at 2.5 %. It fails if one of
    them is missed at 2.5 % / m, where m counts the rows and metrics that are planned for its
    checkpoint. Else it is *undecided*. A cost passes within its budget; above it, it is
-   *undecided* if the build ran beside other work.
+   *undecided* if the build ran beside other work. A row whose items were asked in part has the
+   verdict of the full run, as soon as its limits can only give one.
 5. `failed_with_test`: a row that did not fail fails if its test failed.
 6. `metric_row`: a metric needs the benchmarks of its profile. Those that are not comparable, or
    advisory, leave it by name. It is judged like a row.
@@ -42,7 +43,7 @@ from unicomp.retention import Retention
 from unicomp.spec import LEVEL, Benchmark, CheckpointId, OfCheckpoint, Probe
 
 if TYPE_CHECKING:
-    from unicomp.confidence import Evidence, Joint
+    from unicomp.confidence import Evidence, Joint, PartialShares, PartialSum
 
 T = TypeVar("T")
 
@@ -279,32 +280,46 @@ def judged(row: Row, *, level: float = LEVEL, family: int = 1) -> Row:
     """
     if row.retention is None:
         return row
-    verdict, p_pass, p_fail = _judge(list(_asked(row)), level, family)
+    asked = list(_asked(row))
+    if row.early_error is not None:
+        verdict, reason = _foresee(asked, level, family, row.early_error)
+        return replace(row, verdict=verdict, reason=reason)
+    verdict, p_pass, p_fail = _judge(asked, level, family)
     return replace(row, verdict=verdict, p_pass=p_pass, p_fail=p_fail)
 
 
-_Asked = tuple["Evidence", float, bool]
-"""Evidence, its bound, and whether it must be at or above it rather than at or below it."""
+_Asked = tuple[Any, float, bool]
+"""Evidence, of a full or a partial row, its bound, and whether it must be at or above the bound
+rather than at or below it."""
 
 
 def _asked(row: Row) -> Iterator[_Asked]:
     from unicomp.confidence import Stated
 
     if row.floor is not None:
-        yield evidence(row, "kept"), row.floor / 100.0, True
+        yield _evidence(row, "kept"), row.floor / 100.0, True
     if row.max_drop is not None:
-        yield evidence(row, "drop"), -row.max_drop / 100.0, True
+        yield _evidence(row, "drop"), -row.max_drop / 100.0, True
     if row.ceiling is not None:
-        yield evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
+        yield _evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
     for name, floor in row.figures.items():
         yield Stated(*row.kept_figures[name]), floor, True
 
 
-def evidence(row: Row, name: str = "kept") -> Evidence:
-    """The evidence of a row; its 95 % limits alone for a timing, and for the dense model itself.
+def evidence(row: Row) -> Evidence:
+    """The evidence about the retention of a row that was measured in full.
 
-    Raises KeyError for a quantity that the row does not have.
+    Its 95 % limits alone for a timing, and for the dense model itself. Raises ValueError for a row
+    whose items were asked in part.
     """
+    found = _evidence(row, "kept")
+    if row.early:
+        raise ValueError(f"the items of {row.benchmark} were asked in part")
+    return found  # type: ignore[return-value]
+
+
+def _evidence(row: Row, name: str) -> Evidence | PartialShares:
+    """The evidence about a quantity of a row. Raises KeyError if the row does not have it."""
     from unicomp.confidence import Stated, from_json
 
     if row.evidence:
@@ -338,6 +353,36 @@ def _judge(
         missed.append(1.0 if reached else min(below(found, beyond) * len(asked), 1.0))
     verdict: Verdict = "pass" if passes else "fail" if fails else "undecided"
     return verdict, max(met), min(missed)
+
+
+UNSETTLED = "the verdict of all items is not known yet"
+"""The reason of an undecided verdict that more items may still change."""
+
+
+def _foresee(
+    asked: Sequence[_Asked], level: float, family: int, error: float
+) -> tuple[Verdict, str]:
+    """The verdict that the full run will have, but for a chance of `error`; if several are
+    possible, undecided with the reason `UNSETTLED`.
+
+    The full run may also fail by Holm's procedure, at 2.5 % if all others have failed: what it will
+    not fail at that level either is undecided.
+    """
+    most = LEVEL / max(len(asked), 1)
+    reached, missed = [], []
+    for found, bound, at_least in asked:
+        assert at_least
+        likely = found.likely(-math.log(error))
+        reached.append([one >= bound for one in likely.lower(level)])
+        strict, loose = (likely.upper(one) for one in (most / family, most))
+        missed.append([strict.most < bound, loose.least < bound])
+    if all(surely for surely, _ in reached):
+        return "pass", ""
+    if any(surely for surely, _ in missed):
+        return "fail", ""
+    if all(possibly for _, possibly in reached) or any(possibly for _, possibly in missed):
+        return "undecided", UNSETTLED
+    return "undecided", ""
 
 
 TEST_FAILED = "the test failed"
@@ -591,12 +636,31 @@ def metric_row(
         ]
         verdict = "missing" if absent else _worst(unusable)
         return replace(base, verdict=verdict, reason=", ".join(reasons))
+    from unicomp.confidence import PartialSum
+
     try:
         joint = joint_evidence(metric, {name: found[name] for name in names}, kept)
     except ValueError as error:
         return replace(base, verdict="not_comparable", reason=str(error))
+    asked: list[_Asked] = [(joint, demand.floor / 100.0, True)]
+    clusters = min((found[name].clusters or 0 for name in names), default=0)
+    if isinstance(joint, PartialSum):
+        chance = max(found[name].early_error or 0.0 for name in names)
+        verdict, reason = _foresee(asked, level, family, chance)
+        low, high = joint.likely(-math.log(chance)).estimates()
+        return replace(
+            base,
+            verdict=verdict,
+            reason=reason,
+            value=100.0 * joint.estimate,
+            low=100.0 * low,
+            high=100.0 * high,
+            clusters=clusters,
+            early_error=chance,
+            allowed=None if verdict == "pass" else base.allowed,
+        )
     limits = joint.limits()
-    verdict, p_pass, p_fail = _judge([(joint, demand.floor / 100.0, True)], level, family)
+    verdict, p_pass, p_fail = _judge(asked, level, family)
     return replace(
         base,
         verdict=verdict,
@@ -605,7 +669,7 @@ def metric_row(
         high=100.0 * limits.high,
         p_pass=p_pass,
         p_fail=p_fail,
-        clusters=min((found[name].clusters or 0 for name in names), default=0),
+        clusters=clusters,
         allowed=None if verdict == "pass" else base.allowed,
     )
 
@@ -636,34 +700,36 @@ def _published(metric: str, found: Mapping[str, Row], profile: Profile) -> float
         return None
 
 
-def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Joint:
+def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Joint | PartialSum:
     """The evidence about a metric of the profile from its rows. Raises ValueError without a ratio.
 
-    Parts whose benchmarks have the same rows move together. In a sub-score a benchmark weighs by
-    its dense score, whose own error moves the metric if the retentions of its benchmarks differ.
+    Benchmarks that have the same rows move together. It is a `PartialSum` if items of one of the
+    benchmarks were asked in part.
     """
-    from unicomp.confidence import Joint, Part
+    from unicomp.confidence import Member, summed
 
     dense = {name: row.oriented(row.dense or 0.0) for name, row in rows.items()}
     slopes = profile.slopes(metric, dense)
-    names = list(slopes)
-    found = {name: evidence(rows[name]) for name in names}
-    weights = {name: slopes[name] * dense[name] / 100.0 for name in names}
-    parts = []
-    for part in profile.parts[metric]:
-        own = [part] if isinstance(part, str) else list(part.shares())
-        total = math.fsum(weights[name] for name in own)
-        mean = math.fsum(weights[name] * found[name].estimate for name in own) / total
-        for name in own:
-            error = (rows[name].dense_error or 0.0) / dense[name]
-            drift = weights[name] * (found[name].estimate - mean) * error
-            parts.append(Part(found[name], weights[name], drift))
+    members = {
+        name: Member(
+            _evidence(rows[name], "kept"),
+            weight=slope * dense[name] / 100.0,
+            error=(rows[name].dense_error or 0.0) / dense[name],
+            items=rows[name].full_n,
+        )
+        for name, slope in slopes.items()
+    }
+    parts = [
+        [members[name] for name in ([part] if isinstance(part, str) else part.shares())]
+        for part in profile.parts[metric]
+    ]
+    names = list(members)
     shared = {
         (i, j): rows[names[i]].shared.get(names[j], rows[names[j]].shared.get(names[i], 0.0))
         for j in range(len(names))
         for i in range(j)
     }
-    return Joint(tuple(parts), {pair: one for pair, one in shared.items() if one})
+    return summed(parts, shared)
 
 
 def recorded_once(rows: Sequence[Row]) -> list[Row]:

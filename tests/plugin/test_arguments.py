@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
-from unicomp.plugin.arguments import Given, attached
+from unicomp.plugin.arguments import Given, attached, spelled_out
 from unicomp.plugin.options import OPTIONS
 
 VALUED = [name for name in OPTIONS if name != "--pick"]
@@ -30,6 +30,34 @@ def test_options_in_a_file_of_arguments_are_attached_too(tmp_path):
 
 def test_what_follows_two_dashes_is_no_option(tmp_path):
     arguments = ["--", "--model", str(tmp_path)]
+    assert attached(arguments, OPTIONS) == arguments
+
+
+EARLY_SPELLINGS = [
+    (["--early", "suites"], ["--early=on", "suites"]),
+    (["suites", "--early"], ["suites", "--early=on"]),
+    (["--early=shut", "suites"], ["--early=shut", "suites"]),
+    (["--early", "-m", "reasoning"], ["--early=on", "-m", "reasoning"]),
+    (["-q", "--", "--early"], ["-q", "--", "--early"]),
+    (["--early", "--", "--early"], ["--early=on", "--", "--early"]),
+]
+
+
+@pytest.mark.parametrize(("typed", "meant"), EARLY_SPELLINGS)
+def test_an_option_that_may_stand_alone_never_takes_a_test_path(typed, meant):
+    assert spelled_out(typed, OPTIONS) == meant
+    assert spelled_out(meant, OPTIONS) == meant
+
+
+def test_it_stands_alone_in_a_file_of_arguments_too(tmp_path):
+    (tmp_path / "more").write_text("--early\nsuites\n", encoding="utf-8")
+    assert spelled_out([f"@{tmp_path / 'more'}"], OPTIONS) == ["--early=on", "suites"]
+    (tmp_path / "more").write_text("-q\n", encoding="utf-8")
+    assert spelled_out([f"@{tmp_path / 'more'}"], OPTIONS) == [f"@{tmp_path / 'more'}"]
+
+
+def test_what_stands_behind_it_is_not_attached(tmp_path):
+    arguments = ["--early", str(tmp_path)]
     assert attached(arguments, OPTIONS) == arguments
 
 

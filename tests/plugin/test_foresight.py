@@ -17,3 +17,14 @@ def test_the_chance_stands_before_the_run_and_the_remedy_after_it(gate):
 def test_a_list_of_tests_has_no_chance(gate):
     run = gate.run("--collect-only", "-q", *FEW)
     assert LINE not in run.text
+
+
+def test_what_runs_in_full_is_named_before_the_run_and_in_the_scorecard(gate):
+    run = gate.run("-n2", "--early", "suites", *FEW)
+    place = run.lines.index("--early: 0 of 1 benchmarks may stop early")
+    assert run.lines[place + 1] == "  in full: arc_easy (there are fewer than 200 items)"
+    assert place < next(i for i, line in enumerate(run.lines) if "passed" in line)
+    environment = run.card["environment"]
+    assert environment["early"] == "on"
+    (note,) = [line for line in environment["notes"] if line.startswith("--early")]
+    assert note == "; ".join(line.strip() for line in run.lines[place : place + 2])

@@ -17,6 +17,7 @@ from unicomp.machine.waiting import holder_of
 from unicomp.plugin import progress
 from unicomp.plugin.progress import FIRST, MINUTE, MOST, Display, Reporter, Timetable
 from unicomp.spec import CheckpointId
+from unicomp.units import items_so_far
 
 DENSE = CheckpointId("m", "dense", "none")
 ITEMS = Expected(items={"/".join(DENSE): {"easy": 100}}, tests=1)
@@ -72,6 +73,24 @@ def test_a_line_says_what_is_done_how_far_it_is_and_when_it_will_be_done(written
         r"10 of 100 items of the run, done in about 54 s, at \d\d:\d\d",
         line,
     )
+
+
+def test_where_asking_may_stop_early_the_line_counts_the_items_that_are_likely(written, clock):
+    written.reporter.expect(ITEMS)
+    display = Display(lambda share: None)
+    try:
+        display.count(DENSE, "easy", 0, 100)
+        clock.now += 6
+        display.count(DENSE, "easy", 10, 100)
+        display.expect(DENSE, "easy", 36)
+        display.show(f"m/dense: answering easy, {items_so_far(10, 100, 36)}")
+    finally:
+        display.close()
+    written.reporter(display.share)
+    assert (
+        "m/dense: answering easy, 10 of about 36 items (100 in full); "
+        "10 of about 36 items of the run, done in about 16 s, at "
+    ) in written.lines()[0]
 
 
 def test_what_is_waited_for_is_printed_at_once_and_once(written, clock):
@@ -175,6 +194,18 @@ def test_a_terminal_has_a_line_for_each_worker(two_workers, monkeypatch):
     assert run.startswith("40 of 200 items of the run")
     assert first == "gw0: m/a: answering easy, 40 of 100 items, 4 items/s, 15 s left"
     assert second == "gw10: building m/b"
+
+
+def test_a_workers_expectation_reaches_the_controller(two_workers, tmp_path, clock):
+    share = answering("a", 40, clock)
+    share.expect("m/a", "easy", 60)
+    share.expect("m/b", "easy", 0)  # skipped
+    (tmp_path / "share-gw0.json").write_text(share.to_json())
+    clock.now += FIRST
+    two_workers.reporter(Share())
+    (line,) = two_workers.lines()
+    assert "gw0: m/a: answering easy, 40 of 100 items, 4 items/s, 5 s left; gw10: build" in line
+    assert "40 of about 60 items of the run" in line
 
 
 def test_under_ci_there_is_a_line_a_minute(clock):

@@ -11,7 +11,7 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.errors import ScoringError, SpecError
 from unicomp.scores import Records, guarded
 from unicomp.scoring.aggregate import Mean
-from unicomp.scoring.guards import FEWEST, GeneratedAnswer, constancy, degeneration, mostly_refused
+from unicomp.scoring.guards import FEWEST, AnswerCounts, GeneratedAnswer, mostly_refused
 from unicomp.scoring.refusal import Responded
 from unicomp.spec import Benchmark
 
@@ -28,7 +28,11 @@ def answers(texts, *, parsed=True, cut=False):
 
 
 def of(texts, *, limit=128, **about):
-    return degeneration(answers(texts, **about), limit=limit)
+    return AnswerCounts(limit, answers(texts, **about)).degenerate
+
+
+def constancy(answers):
+    return AnswerCounts(128, answers).constant
 
 
 HONEST = [f"{WORDS[i % 15]} {WORDS[(3 * i + 1) % 15]} {i}" for i in range(40)]

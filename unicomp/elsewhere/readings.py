@@ -22,7 +22,7 @@ from unicomp.item_texts import KEPT_PROMPT, ItemTexts
 from unicomp.prompts.items import cluster_of, item_digest, permutation
 from unicomp.prompts.thoughts import opens_thoughts, without_thoughts
 from unicomp.scores import Records, fields_of, generated_answers, readings_of, unscored
-from unicomp.scoring.guards import GeneratedAnswer, constancy, degeneration
+from unicomp.scoring.guards import AnswerCounts, GeneratedAnswer
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, Item, Reading
 
@@ -50,19 +50,20 @@ def measured(
     except ScoringError as error:
         raise SpecError(f"{log.path}: {error}; --metric {bench}=METRIC takes lm-eval's") from None
     items = [row.logged for row in rows]
-    generated = _generated(items, [row.item for row in rows], readings)
     limit = parts[0][1].definition.max_new_tokens if parts[0][1] else None
+    counts = AnswerCounts(limit, _generated(items, [row.item for row in rows], readings))
+    gaps = [reading.gap for reading in readings]
     records = Records(
         benchmark=bench.name,
         items=[row.digest for row in rows],
         clusters=[row.cluster for row in rows],
         fields=fields_of(readings),
         parsed=[bool(reading.parsed) for reading in readings],
-        gaps=[reading.gap for reading in readings],
+        gaps=gaps,
         judged=judge.asked if judge else 0,
-        faults=[*_missing_configs(parts), *unscored(readings)],
-        degenerate=degeneration(generated, limit=limit),
-        constant=constancy(generated),
+        faults=[*_missing_configs(parts), *unscored(gaps)],
+        degenerate=counts.degenerate,
+        constant=counts.constant,
         answers=_answers(bench, items, log),
     )
     return Measured(

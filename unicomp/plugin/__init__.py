@@ -53,6 +53,7 @@ def pytest_load_initial_conftests(
             progress.start(early_config)
         from unicomp.plugin import (
             admitting,
+            arguments,
             collection,
             conducting,
             distribution,
@@ -65,6 +66,7 @@ def pytest_load_initial_conftests(
 
         if _WORKER not in os.environ:
             _restart_if_moved(early_config, options.OPTIONS)
+        args[:] = arguments.spelled_out(args, options.OPTIONS)
         modules = (
             *(options, intake, collection, foresight, admitting, fixtures, conducting, outcome),
             *(distribution, progress),

@@ -13,6 +13,19 @@ Options = Mapping[str, Mapping[str, object]]
 """Option → its settings for `addoption`. All but the flags have the action `append`."""
 
 
+def spelled_out(arguments: Sequence[str], options: Options) -> list[str]:
+    """The arguments with the value of each option that may stand without one: `--early=on`.
+
+    Such an option takes a value only after `=`. argparse would take what follows it, a test path.
+    """
+    bare = {name: f"{name}={one['const']}" for name, one in options.items() if "const" in one}
+    unfolded = list(_unfolded(arguments))
+    end = unfolded.index("--") if "--" in unfolded else len(unfolded)
+    if bare.keys().isdisjoint(unfolded[:end]):
+        return list(arguments)
+    return [*(bare.get(one, one) for one in unfolded[:end]), *unfolded[end:]]
+
+
 def attached(arguments: Sequence[str], options: Options) -> list[str]:
     """The arguments with the values of our options attached: `--model X` as `--model=X`.
 
@@ -34,7 +47,7 @@ def attached(arguments: Sequence[str], options: Options) -> list[str]:
 
 
 def _takes_value(settings: Mapping[str, object]) -> bool:
-    return settings.get("action") != "store_true"
+    return settings.get("action") != "store_true" and "const" not in settings
 
 
 def _unfolded(arguments: Sequence[str]) -> Iterator[str]:

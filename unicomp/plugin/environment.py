@@ -17,6 +17,7 @@ from unicomp.errors import UnicompError
 from unicomp.formats.intake import origin_of
 from unicomp.instruments import Instruments, RefusalDetector
 from unicomp.methods.identity import installed_version
+from unicomp.settings import Early
 from unicomp.spec import Model
 from unicomp.store import FIGURES, Store, content_key
 
@@ -48,6 +49,7 @@ def describe(
     there: Mapping[str, Mapping[str, int]] | None = None,
     arguments: Sequence[str] | None = None,
     reading: str = "oriented",
+    early: Early = "off",
     families: Mapping[str, str | None] | None = None,
     datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
 ) -> dict[str, Any]:
@@ -76,6 +78,7 @@ def describe(
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": reading,  # how the components of reliability enter their metrics
+        "early": early,  # whether asking stopped as soon as a verdict was known
         "families": dict(families or {}),  # method -> its family
         "datasets": dict(datasets or {}),  # model -> benchmark -> id and pinned revision
         "unpinned": list(unpinned),  # data sets whose revision is not known

@@ -1,11 +1,13 @@
-"""Before anything is built: how much work there is, and how likely a lossless candidate passes.
+"""Before anything is built: how much work there is, how likely a lossless candidate passes, and
+which benchmarks may stop early.
 
 The lines are printed with the notes on the folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,19 +18,30 @@ from unicomp.mirror.needs import benchmark_needs
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import Plan
 from unicomp.plugin.progress import DISPLAY, REPORTER
+from unicomp.prompts.sizes import Size
 from unicomp.prompts.tasks import Definition
-from unicomp.spec import DENSE, LEVEL, CheckpointId
+from unicomp.spec import DENSE, LEVEL, Benchmark, CheckpointId
+from unicomp.verdict import demand_of
+
+Benchmarks = Mapping[CheckpointId, Sequence[Benchmark]]
+"""Compressed checkpoint of one model → its benchmarks."""
+Sizes = Mapping[tuple[str, str], Size | None]
+"""(model, benchmark) → the items that are asked; None if they cannot be counted."""
 
 _PRINTED = pytest.StashKey[bool]()
 
 
 def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
-    """Put a line for each metric and critical benchmark of each model into the grid."""
+    """Put a line for each metric and critical benchmark of each model into the grid.
+
+    With `--early`, the benchmarks that run in full are named, too.
+    """
     from unicomp.planning import plan as units_of
 
     display = config.stash[DISPLAY]
     display.show("counting the items")
-    grid.items = _items(plan, grid)
+    sizes = _sizes(plan, grid)
+    grid.items = _items(grid, sizes)
     if reporter := config.stash.get(REPORTER, None):
         reporter.expect(expected(plan, grid))
     display.show("planning: the chance that a lossless candidate passes")
@@ -54,6 +67,10 @@ def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
         several = len(plan.models) > 1
         grid.foresight += [f"{model} {one}" if several else str(one) for one in planned]
         grid.there[model.name] = {name: n for one in planned for name, n in one.rows.items()}
+        if plan.early != "off" and definitions:
+            own = {name: size for (of, name), size in sizes.items() if of == model.name}
+            first, *others = _early(plan, asked, definitions, own)
+            grid.early[model.name] = [f"{model} {first}" if several else first, *others]
 
 
 def _datasets(definitions: Iterable[Definition]) -> dict[str, dict[str, str | None]]:
@@ -68,24 +85,54 @@ def _datasets(definitions: Iterable[Definition]) -> dict[str, dict[str, str | No
     return found
 
 
-def _items(plan: Plan, grid: Grid) -> Counts:
+def _early(
+    plan: Plan,
+    asked: Benchmarks,
+    definitions: Sequence[Definition],
+    sizes: Mapping[str, Size | None],
+) -> list[str]:
+    """How many benchmarks of one model may stop early, and which run in full for which reason."""
+    from unicomp.early.eligible import all_in_full
+    from unicomp.early.notice import notice
+
+    in_full = {}
+    for name, benchmarks in asked.items():
+        profile = plan.profile(name.model)
+        in_full[name] = all_in_full(
+            [one for one in definitions if one.benchmark in benchmarks],
+            sizes,
+            profile,
+            partial(demand_of, plan.policy, profile, name),
+        )
+    names = {name: [bench.name for bench in own] for name, own in asked.items()}
+    return notice(names, in_full, [name for name, size in sizes.items() if size is None])
+
+
+def _sizes(plan: Plan, grid: Grid) -> Sizes:
+    """The sizes of all benchmarks whose rows are there."""
+    from unicomp.prompts.sizes import size_of
+
+    sizes: dict[tuple[str, str], Size | None] = {}
+    for name, benchmarks in grid.present().items():
+        for bench in benchmarks:
+            key = (name.model, bench.name)
+            if key not in sizes:
+                size = size_of(plan.conditions[name.model].renderer.definition(bench))
+                sizes[key] = size.limited(plan.samples) if size is not None else None
+    return sizes
+
+
+def _items(grid: Grid, sizes: Sizes) -> Counts:
     """The items of each checkpoint's benchmarks, where they can be counted.
 
     Those of dense models are answered for all others.
     """
-    from unicomp.prompts.sizes import size_of
-
     items: Counts = {}
-    known: dict[tuple[str, str], int | None] = {}
     for name, benchmarks in grid.present().items():
         for bench in benchmarks:
-            key = (name.model, bench.name)
-            if key not in known:
-                size = size_of(plan.conditions[name.model].renderer.definition(bench))
-                known[key] = None if size is None else size.limited(plan.samples).items
-            if count := known[key]:
+            if size := sizes[name.model, bench.name]:
                 for one in (name, CheckpointId(name.model, DENSE.name, UNSEEN)):
-                    items.setdefault("/".join(one), {})[bench.name] = count
+                    items.setdefault("/".join(one), {})[bench.name] = size.items
     return items
 
 
@@ -108,7 +155,7 @@ def expected(plan: Plan, grid: Grid) -> Expected:
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Print the lines, if this process collects."""
     grid = config.stash.get(GRID, None)
-    return [] if grid is None or grid.problem else [*grid.foresight, *grid.notes]
+    return [] if grid is None or grid.problem else grid.lines
 
 
 @pytest.hookimpl(optionalhook=True, trylast=True)
@@ -122,6 +169,6 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
     if grid is None or reporter is None or config.stash.get(_PRINTED, False):
         return
     config.stash[_PRINTED] = True
-    for line in (*grid.foresight, *grid.notes):
+    for line in grid.lines:
         reporter.write_line(line)
     reporter.flush()  # a file would show it much later

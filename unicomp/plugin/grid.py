@@ -38,6 +38,8 @@ class Grid:
     """(where, name): names in floors and the like that only an open-ended test can have."""
     foresight: list[str] = field(default_factory=list)
     """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
+    early: dict[str, list[str]] = field(default_factory=dict)
+    """Model → how many of its benchmarks may stop early, and which run in full for which reason."""
     datasets: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)
     """Model → benchmark → `id` on the hub and pinned `revision` of its data set, if it has one."""
     there: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -77,6 +79,17 @@ class Grid:
             for name, asked in self.agenda.benchmarks.items()
         }
 
+    @property
+    def lines(self) -> list[str]:
+        """What is printed before the run."""
+        early = ["\n  ".join(lines) for lines in self.early.values()]
+        return [*self.foresight, *early, *self.notes]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the scorecard keeps of these lines."""
+        return [*("; ".join(lines) for lines in self.early.values()), *self.notes]
+
     def to_json(self) -> str:
         """The fields that the reporting process needs, as JSON."""
         rows = {nodeid: [asdict(row) for row in rows] for nodeid, rows in self.rows.items()}
@@ -88,6 +101,7 @@ class Grid:
                 "unpinned",
                 "unmatched",
                 "foresight",
+                "early",
                 "datasets",
                 "there",
                 "items",

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -35,7 +36,7 @@ from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import Conditions
 from unicomp.mirror.needs import NeededRows, benchmark_needs, recipe_needs
 from unicomp.mirror.survey import check_pinned
-from unicomp.plugin.arguments import Given
+from unicomp.plugin.arguments import Given, spelled_out
 from unicomp.plugin.last_release import LastRelease
 from unicomp.plugin.progress import DISPLAY
 from unicomp.policy import Policy, parse_floor_options
@@ -45,6 +46,7 @@ from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.session import Subject
 from unicomp.settings import (
     FILE,
+    Early,
     Settings,
     has_settings,
     load_settings,
@@ -102,6 +104,11 @@ class Plan:
     """Notes on the calibrations for the user."""
     on_wait: Say = silent
     """Shows what is waited for."""
+
+    @property
+    def early(self) -> Early:
+        """Whether asking stops early, and whether a hopeless checkpoint is given up."""
+        return self.settings.early
 
     @cached_property
     def conditions(self) -> dict[str, Conditions]:
@@ -202,6 +209,13 @@ class Plan:
 
 PLAN = pytest.StashKey[Plan]()
 
+EARLY: Mapping[Early, str] = {
+    "on": "asking stops where the verdict of all items is known",
+    "shut": "asking stops where the verdict of all items is known, and for all benchmarks of a "
+    "checkpoint that cannot be released any more",
+}
+"""What is printed at the head of a run that may stop early."""
+
 
 OPTIONS: dict[str, dict[str, object]] = {
     "--model": {
@@ -284,14 +298,23 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": f"write a report there for people; its name ends in {' or '.join(SUFFIXES)}; "
         "repeatable",
     },
+    "--early": {
+        "action": "append",
+        "nargs": "?",
+        "const": "on",
+        "metavar": "on|shut|off",
+        "help": "stop asking a benchmark once its verdict is known, with at most 1 % chance that "
+        "all items give another; --early=shut also skips the rest of a checkpoint that cannot be "
+        "released any more (default: [gate] early of unicomp.toml, else off)",
+    },
     "--pick": {
         "action": "store_true",
         "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
         "with a smaller error",
     },
 }
-"""All options; each takes one value, but --pick. Those that cannot be repeated append, too, so that
-a second value does not replace the first one unnoticed."""
+"""All options; each takes one value, but --pick takes none, and --early only one after `=`. Those
+that cannot be repeated append, too, so that a second value does not replace the first unnoticed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -328,8 +351,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         for folder in map(project_root, _folders(config))
         if has_settings(folder) and folder != plan.root
     )
+    early = () if plan.early == "off" else (f"UniComp early decisions: {EARLY[plan.early]}",)
     return [
         f"UniComp settings: {settings}",
+        *early,
         *(f"{path} is not read: start pytest in its folder to use it" for path in unread),
         *plan.notes,
     ]
@@ -375,7 +400,8 @@ def make_plan(config: pytest.Config) -> Plan:
         for name, option in OPTIONS.items()
         if option["action"] == "append"
     }
-    given = Given(values, [str(one) for one in config.invocation_params.args])
+    typed = spelled_out([str(one) for one in config.invocation_params.args], OPTIONS)
+    given = Given(values, typed)
     preset = given.one("--preset")
     settings = load_settings(root, preset)
     roots = catalogue.roots(root)
@@ -400,6 +426,7 @@ def make_plan(config: pytest.Config) -> Plan:
     engine = replace(settings.engine, logs=settings.engine.logs or str(home / "logs"))
     settings = replace(settings, engine=engine)
     settings.engine.check()
+    settings = replace(settings, early=_early(given.one("--early"), typed) or settings.early)
     seeded, notes = catalogue.seeded_calibrations(
         values["--calibration"] or [GENERIC],
         _count("--seeds", given.one("--seeds"), "seeds") or 1,
@@ -489,6 +516,17 @@ def _model_named(text: str, models: Mapping[str, Model]) -> tuple[Model | None, 
             f"--checkpoint {text}: no model of this run is called {name!r}; {nearest(name, models)}"
         )
     return None, text
+
+
+def _early(text: str | None, typed: Sequence[str]) -> Early | None:
+    """What `--early` asks for; None if it is not given. `typed` is the command line."""
+    words: Mapping[str, Early] = {word: word for word in get_args(Early)}
+    for option, word in pairwise(typed):
+        if option == "--early=on" and word in words and not os.path.lexists(word):
+            raise SpecError(f"--early {word}: write --early={word}")
+    if text is not None and text not in words:
+        raise SpecError(f"--early={text}: {nearest(text, words)}; write --early, or --early=WORD")
+    return words[text] if text is not None else None
 
 
 def _count(option: str, text: str | None, what: str) -> int | None:

@@ -80,6 +80,13 @@ class Display:
         """Note that `done` of `total` items of a benchmark are answered."""
         self.share.note("/".join(checkpoint), benchmark, done, total, time.monotonic())
 
+    def expect(self, checkpoint: CheckpointId, benchmark: str, likely: int) -> None:
+        """Note that `likely` items of a benchmark will be asked in all, where asking may stop.
+
+        If as many are answered, asking has stopped and no more are left.
+        """
+        self.share.expect("/".join(checkpoint), benchmark, likely)
+
     def count_rounds(self, checkpoint: CheckpointId, load: str, done: float, total: int) -> None:
         """Note that `done` of `total` rounds of a load are timed."""
         self.share.rounds.note("/".join(checkpoint), load, done, total, time.monotonic())

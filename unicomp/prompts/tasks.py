@@ -237,6 +237,13 @@ class Definition:
         """The splits that are read."""
         return frozenset({self.split, self.fewshot_split or self.split})
 
+    @property
+    def rows_key(self) -> str:
+        """A text that two benchmarks on one source share if they ask the same rows."""
+        named = sorted(self.named_files.items())
+        where = sorted(self.benchmark.where.items())
+        return repr((self.dataset, self.declared_configs, self.split, named, where))
+
     def check(self) -> None:
         """Raise AbsentError if a local source has none of the rows, or only a part of a split.
 

@@ -61,6 +61,9 @@ class ClosedAnswer(ABC):
     be read; `group`, in which rows weigh together; and `counted` (0 or 1), whether the row counts.
     """
 
+    counts_every_row: ClassVar[bool] = True
+    """Whether, in the mode strict, a row counts whatever is answered, in a group that its right
+    label decides: the score is a share of items, so that asking may stop early."""
     ways: ClassVar[Labels] = {}
     """The labels and the ways to name them, where they are the same for every row."""
 

@@ -8,7 +8,7 @@ degenerate for that checkpoint: it has no score.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from unicomp.instruments.languages import words_of
@@ -24,6 +24,12 @@ LONG = 128
 """A limit of at most so many tokens is meant to cut long answers, as the paper does on TrustLLM."""
 
 
+EMPTY = "empty"
+LOOP = "a loop of the same words"
+COPY = "copies of their prompts"
+UNREAD = "without an answer that can be read"
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratedAnswer:
     """One generated answer."""
@@ -36,42 +42,69 @@ class GeneratedAnswer:
     """Whether it was cut off at the limit of new tokens."""
 
 
-def degeneration(answers: Sequence[GeneratedAnswer], *, limit: int | None) -> str | None:
-    """Why the answers to a benchmark are degenerate; None if they are usable.
+class AnswerCounts:
+    """How many generated answers are of each bad kind, and how many are the same.
 
     `limit` is the largest number of new tokens of an answer; None for no limit.
     """
-    n = len(answers)
-    if n < FEWEST:
-        return None
-    kinds = {
-        "empty": sum(not answer.text.strip() for answer in answers),
-        "a loop of the same words": sum(is_loop(answer.text) for answer in answers),
-        "copies of their prompts": sum(is_copy(answer.text, answer.prompt) for answer in answers),
-        "without an answer that can be read": sum(not answer.parsed for answer in answers),
-    }
-    if limit is not None and limit > LONG:
-        kinds[f"cut off at {limit} tokens"] = sum(answer.cut for answer in answers)
-    for kind, count in kinds.items():
-        if count > MOST * n:
-            return f"{100 * count / n:.0f} % of the answers are {kind}"
-    return None
 
+    def __init__(self, limit: int | None, answers: Iterable[GeneratedAnswer] = ()) -> None:
+        self.n = 0
+        self.bad = dict.fromkeys((EMPTY, LOOP, COPY, UNREAD), 0)
+        """Bad kind → answers of it; one answer can be of several."""
+        self._cut = None if limit is None or limit <= LONG else f"cut off at {limit} tokens"
+        if self._cut:
+            self.bad[self._cut] = 0
+        self._words: Counter[str] = Counter()
+        self.add(answers)
 
-def constancy(answers: Sequence[GeneratedAnswer]) -> str | None:
-    """The report that the answers to a benchmark are all the same, or None if they differ.
+    def add(self, answers: Iterable[GeneratedAnswer]) -> None:
+        """Count more answers."""
+        for answer in answers:
+            self.n += 1
+            self._words[" ".join(words_of(answer.text))] += 1
+            for kind in self._kinds(answer):
+                self.bad[kind] += 1
 
-    The caller decides what that means: one answer can be right for every item.
-    """
-    n = len(answers)
-    if n < FEWEST:
+    def _kinds(self, answer: GeneratedAnswer) -> Iterator[str]:
+        """The bad kinds of one answer."""
+        if not answer.text.strip():
+            yield EMPTY
+        if is_loop(answer.text):
+            yield LOOP
+        if is_copy(answer.text, answer.prompt):
+            yield COPY
+        if not answer.parsed:
+            yield UNREAD
+        if self._cut and answer.cut:
+            yield self._cut
+
+    @property
+    def same(self) -> int:
+        """How many answers are the most common one, in the same words."""
+        return max(self._words.values(), default=0)
+
+    @property
+    def degenerate(self) -> str | None:
+        """Why the answers are degenerate; None if they are usable."""
+        if self.n < FEWEST:
+            return None
+        for kind, count in self.bad.items():
+            if count > MOST * self.n:
+                return f"{100 * count / self.n:.0f} % of the answers are {kind}"
         return None
-    words = Counter(" ".join(words_of(answer.text)) for answer in answers)
-    (text, count), *_ = words.most_common(1)
-    if count < CONSTANT * n:
-        return None
-    shown = text if len(text) <= 40 else f"{text[:40]}…"
-    return f"{100 * count / n:.0f} % of the answers are the same, {shown!r}"
+
+    @property
+    def constant(self) -> str | None:
+        """The report that the answers are all the same, or None if they differ.
+
+        The caller decides what that means: one answer can be right for every item.
+        """
+        if self.n < FEWEST or self.same < CONSTANT * self.n:
+            return None
+        ((text, count),) = self._words.most_common(1)
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        return f"{100 * count / self.n:.0f} % of the answers are the same, {shown!r}"
 
 
 def mostly_refused(kinds: Sequence[str]) -> bool:

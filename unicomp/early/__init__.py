@@ -1,0 +1,1 @@
+"""Early decisions: asking stops where the verdict of the full run is known."""

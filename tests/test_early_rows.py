@@ -32,6 +32,7 @@ from unicomp.scorecard import STOPPED_EARLY
 from unicomp.scorecard_file import read
 from unicomp.spec import LEVEL
 from unicomp.store import Store
+from unicomp.verdict import UNSETTLED
 
 KINDS = ("reasoning", "privacy")
 COUNTS = f"{ASKED} of {FULL:,} asked"
@@ -389,12 +390,11 @@ def test_an_undecided_result_says_that_the_full_run_would_be_undecided_too():
 
 def test_a_result_that_is_not_settled_is_not_said_to_be_undecided_in_a_full_run():
     found = stopped(whole(), *KINDS, verdict="undecided")
-    unsettled = tuple(
-        replace(row, reason="not settled") if row.early else row for row in found.metrics
-    )
+    unsettled = tuple(replace(row, reason=UNSETTLED) if row.early else row for row in found.metrics)
     line = obstacle(replace(found, metrics=unsettled), "reasoning")
     assert words.UNDECIDED not in line
-    assert "not settled" in line
+    assert "chance of another verdict" not in line
+    assert line.endswith(UNSETTLED)
 
 
 def test_every_number_of_the_page_is_the_one_of_the_file():

@@ -1,5 +1,6 @@
 """What stopped early is shown as such everywhere, and no figure but its own follows from it."""
 
+import importlib
 import json
 import re
 from dataclasses import fields, replace
@@ -204,14 +205,13 @@ def test_no_published_figure_is_made_of_it(write):
 
 
 @pytest.mark.parametrize(
-    "script", ["publish", "methods_table", "calibration_table", "students_table"]
+    ("script", "files"),
+    [("publish", 4), ("methods_table", 1), ("calibration_table", 1), ("students_table", 1)],
 )
-def test_no_script_that_writes_published_texts_takes_it(script, write):
-    import importlib
-
+def test_no_script_that_writes_published_texts_takes_it(script, files, write):
     module = importlib.import_module(f"fixtures.embedded.{script}")
     with pytest.raises(SystemExit, match="run without --early"):
-        module.main([str(write(card()))] * (4 if script == "publish" else 1))
+        module.main([str(write(card()))] * files)
 
 
 # -- comparisons ----------------------------------------------------------------------------------
@@ -235,6 +235,12 @@ def test_a_verdict_that_changed_is_named_though_it_is_early(write, capsys):
     assert main(["compare", str(old), str(new)]) == 1
     out = capsys.readouterr().out
     assert "reasoning of embedded/wanda_50/generic: pass → fail (asking stopped early)" in out
+
+
+def test_that_one_of_two_runs_was_early_is_no_other_condition_of_a_score():
+    early = replace(card(), environment={**card().environment, "early": "on"})
+    full = replace(whole(), environment={**whole().environment, "early": "off"})
+    assert compare(full, early, most_fall=lambda *_: 1.0).others == ()
 
 
 def test_the_comparison_of_a_card_is_read_back_with_what_it_did_not_compare(write):

@@ -1,11 +1,13 @@
 """Ask the items of several benchmarks in rounds, until a jury needs no more answers.
 
 A benchmark that can stop gets one batch in each round. One that cannot is asked to its end: before
-the others if they wait for it, else after them, since the decision may be known by then.
+the others if they wait for it, else after them, since the decision may be known by then. Batches
+are those of a run in full, so that one may follow and ask the rest.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -18,19 +20,20 @@ from unicomp.scores import Records, RecordsReader
 class Jury(Protocol):
     """Decides from the answers so far which benchmarks of a checkpoint need more."""
 
-    def hear(self, benchmark: str, records: Records) -> None:
-        """Take in the records of a benchmark's first items: more each time, at last all.
-
-        Of a benchmark that cannot stop, the records are of all items.
-        """
-        ...
-
     def waits(self) -> Mapping[str, Collection[str]]:
         """The benchmarks that can stop, each with those that it needs to the end before it can."""
         ...
 
+    def hear(self, benchmark: str, records: Records) -> None:
+        """Take in the records of a benchmark's first items: more each time, at last all.
+
+        Of a benchmark that cannot stop the jury hears once, of all items. Those of another can be
+        all at once, too.
+        """
+        ...
+
     def unsettled(self) -> Collection[str]:
-        """The benchmarks that can stop and need more answers."""
+        """The benchmarks that need more answers; of those that can stop."""
         ...
 
     def skipped(self) -> Mapping[str, str]:
@@ -41,20 +44,24 @@ class Jury(Protocol):
 class Rounds:
     """An order of asking for `collect`: in rounds, while a jury hears the records.
 
-    `readers` read the answers of the benchmarks, and have the records afterwards. Of a benchmark
-    that stopped they have read the first items.
+    `readers` read the answers of the benchmarks, and have the records afterwards: of a benchmark
+    that stopped those of its first items. `errors` says why others have none. A benchmark that
+    shares items with another is asked to its end, since batches without these items would differ
+    from those of a run in full.
     """
 
     def __init__(self, jury: Jury, readers: Mapping[str, RecordsReader]) -> None:
         self._jury = jury
         self._readers = readers
+        self._waits: Mapping[str, Collection[str]] = {}
         self._left: dict[str, list[Sequence[RenderedItem]]] = {}
         """Benchmark → the batches that were not asked; without those that are at their end."""
         self.errors: dict[str, UnicompError] = {}
-        """Benchmark → why it has no records although it was answered so far, or skipped."""
 
     def __call__(self, questions: Questions, known: Responses, failures: Failures) -> Asking:
         """The items to ask, a batch of a benchmark at a time."""
+        alone = _without_shared_items(questions)
+        self._waits = {name: needed for name, needed in self._jury.waits().items() if name in alone}
         self._left = {name: list(batches(items)) for name, items in questions.items()}
         for name, items in questions.items():
             if not unanswered(items, known):  # answers that are there cost nothing
@@ -69,7 +76,7 @@ class Rounds:
                     del self._left[name]
                 if name in failures:
                     continue
-                if name in self._jury.waits():
+                if name in self._waits:
                     self._read(name, batch, known)
                 elif name not in self._left:
                     self._read(name, questions[name], known)
@@ -79,18 +86,16 @@ class Rounds:
 
     def _due(self) -> list[str]:
         """The benchmarks that get their next batch in this round."""
-        waits, unsettled, skipped = self._jury.waits(), self._jury.unsettled(), self._jury.skipped()
+        skipped, unsettled = self._jury.skipped(), self._jury.unsettled()
         left = [name for name in self._left if name not in skipped]
-        open_ones = [
+        whole = [name for name in left if name not in self._waits]
+        wanting = [
             name
             for name in left
-            if name in waits and (name in unsettled or not len(self._readers[name]))
+            if name in self._waits and (name in unsettled or not self._readers[name].n)
         ]
-        whole = sorted(
-            (name for name in left if name not in waits), key=lambda name: len(self._left[name])
-        )
-        free = [name for name in open_ones if not any(one in whole for one in waits[name])]
-        needed = [name for name in whole if any(name in waits[one] for one in open_ones)]
+        free = [name for name in wanting if not any(one in whole for one in self._waits[name])]
+        needed = [name for name in whole if any(name in self._waits[one] for one in wanting)]
         return free or needed[:1] or whole[:1]
 
     def _read(self, name: str, items: Sequence[RenderedItem], known: Responses) -> None:
@@ -103,3 +108,10 @@ class Rounds:
             self._left.pop(name, None)
         else:
             self._jury.hear(name, reader.records())
+
+
+def _without_shared_items(questions: Questions) -> set[str]:
+    """The benchmarks that have all of their items to themselves."""
+    keys = {name: {item.key for item in items} for name, items in questions.items()}
+    benchmarks = Counter(key for own in keys.values() for key in own)
+    return {name for name, own in keys.items() if all(benchmarks[key] == 1 for key in own)}

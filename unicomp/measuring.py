@@ -27,13 +27,16 @@ from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.prompts.lengths import longest
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import (
+    Questions,
     ResponseLog,
     ResponseProgress,
+    Responses,
     collect,
     engine_identity,
     one_by_one,
 )
 from unicomp.scores import Records, RecordsReader, blamed_on
+from unicomp.scoring.scorers import is_shipped
 from unicomp.spec import Benchmark
 from unicomp.store import SCORES, Store, content_key
 
@@ -119,13 +122,7 @@ def measure(
             return CheckpointRecords(results, known.keys)
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
-        readers = {
-            bench.name: RecordsReader(
-                conditions.renderer.definition(bench), conditions.instruments, tokenizer
-            )
-            for bench in todo
-            if bench.name in questions
-        }
+        readers = _readers(todo, questions, conditions, tokenizer)
         rounds = Rounds(jury, readers) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.model)
 
@@ -142,25 +139,15 @@ def measure(
             failed = dict.fromkeys(questions, error)
             return CheckpointRecords({**results, **failed, **failures}, known.keys)
         failures |= {**collected.failures, **(rounds.errors if rounds else {})}
-        full: dict[str, int] = {}
-        for name, items in questions.items():
-            if name in failures:
-                continue
-            reader = readers[name]
-            try:
-                if not len(reader):
-                    reader.read(items, collected.responses)
-            except UnicompError as error:
-                failures[name] = error
-                continue
-            results[name] = new = reader.records()
-            if len(reader) < len(items):
-                full[name] = len(items)
+        read = _read(readers, questions, collected.responses, failures)
+        sizes = {name: len(items) for name, items in questions.items()}
+        full = {name: sizes[name] for name, one in read.items() if len(one.items) < sizes[name]}
+        for name, new in read.items():
             known.add(new, whole=name not in full)
-            keep_texts(conditions.store, new, items[: len(reader)], conditions.written_texts)
-    return CheckpointRecords(
-        {**results, **failures}, known.keys, collected.asked, collected.seconds, full
-    )
+            items = questions[name][: len(new.items)]
+            keep_texts(conditions.store, new, items, conditions.written_texts)
+    found = {**results, **read, **failures}
+    return CheckpointRecords(found, known.keys, collected.asked, collected.seconds, full)
 
 
 def _hear(jury: Jury | None, results: Results) -> None:
@@ -188,6 +175,46 @@ def _render(
         except UnicompError as error:
             failures[bench.name] = error
     return questions, failures
+
+
+def _readers(
+    benchmarks: Sequence[Benchmark],
+    questions: Questions,
+    conditions: Conditions,
+    tokenizer: Tokenizer,
+) -> dict[str, RecordsReader]:
+    """A reader for each benchmark that has items."""
+    return {
+        bench.name: RecordsReader(
+            conditions.renderer.definition(bench), conditions.instruments, tokenizer
+        )
+        for bench in benchmarks
+        if bench.name in questions
+    }
+
+
+def _read(
+    readers: Mapping[str, RecordsReader],
+    questions: Questions,
+    responses: Responses,
+    failures: dict[str, UnicompError],
+) -> dict[str, Records]:
+    """The records of each benchmark that has not failed; those that fail now are noted.
+
+    Of one that was read while it was asked, those of the items that were read.
+    """
+    found: dict[str, Records] = {}
+    for name, reader in readers.items():
+        if name in failures:
+            continue
+        try:
+            if not reader.n:
+                reader.read(questions[name], responses)
+        except UnicompError as error:
+            failures[name] = error
+        else:
+            found[name] = reader.records()
+    return found
 
 
 class RecordLog:
@@ -246,7 +273,7 @@ def records_key(
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
-    if identity is None or not all(map(_is_shipped, _scorers_in(scorer))):
+    if identity is None or not is_shipped(scorer):
         return None
     return content_key(
         {
@@ -259,18 +286,6 @@ def records_key(
             "samples": conditions.samples,
         }
     )
-
-
-def _scorers_in(scorer: object) -> list[object]:
-    """A scorer, and those that it extends."""
-    settings = vars(scorer).values() if hasattr(scorer, "__dict__") else ()
-    inner = [one for one in settings if callable(one) or hasattr(one, "read_all")]
-    return [scorer, *chain.from_iterable(map(_scorers_in, inner))]
-
-
-def _is_shipped(scorer: object) -> bool:
-    """Whether its code is that of UniComp."""
-    return type(scorer).__module__.startswith("unicomp.scoring.")
 
 
 _LIBRARIES = (

@@ -181,7 +181,8 @@ class RecordsReader:
         self._overlong = 0
         self._counts = AnswerCounts(definition.max_new_tokens)
 
-    def __len__(self) -> int:
+    @property
+    def n(self) -> int:
         """How many items were read."""
         return len(self._rendered)
 

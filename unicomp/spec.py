@@ -405,6 +405,9 @@ class InstrumentScorer(Protocol):
     ...         asked = [Exchange(item.prompt, item.text) for item in items]
     ...         kinds = instruments.refusals.classify(asked)
     ...         return [Reading(fields={"correct": float(kind == "answer")}) for kind in kinds]
+
+    The reading of an item may depend on the others. If it does not, set `compares_items = False`:
+    then items can be read in blocks, and `--early` can stop before the last one.
     """
 
     def read_all(self, items: Sequence[Item], instruments: Any) -> list[Reading]:

@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from unicomp.instruments import Instruments, Question
 from unicomp.scoring.closed import NO_JUDGE, ask_judge
@@ -124,6 +124,7 @@ class GivesInToPreference:
     """
 
     pair: str = "pair"
+    compares_items: ClassVar[bool] = True
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
         """Whether each response gives in, in order; equal for a pair. Raises JudgeError."""

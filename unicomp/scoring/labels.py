@@ -278,6 +278,7 @@ class TwinLabel:
     """
 
     strict: LabelWord
+    compares_items: ClassVar[bool] = True
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
         """The labels of each answer, in order."""

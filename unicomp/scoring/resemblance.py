@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from unicomp.instruments import Instruments
 from unicomp.scoring.refusal import NO_DETECTOR, UNREADABLE, response_kinds
@@ -65,6 +66,8 @@ class UnmovedByNoise:
     of each index is kept, and index 0 is compared with 1, 2 with 3 and so on: 25 pairs of unrelated
     instructions.
     """
+
+    compares_items: ClassVar[bool] = True
 
     def read_all(self, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
         """How alike each response is, in order."""

@@ -1,0 +1,29 @@
+"""What is known of a scorer's code: whether it is UniComp's, and whether it compares items."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+
+def scorers_in(scorer: object) -> list[object]:
+    """A scorer, and those that it extends."""
+    settings = vars(scorer).values() if hasattr(scorer, "__dict__") else ()
+    inner = [one for one in settings if callable(one) or hasattr(one, "read_all")]
+    return [scorer, *chain.from_iterable(map(scorers_in, inner))]
+
+
+def is_shipped(scorer: object) -> bool:
+    """Whether its code, and that of all scorers in it, is UniComp's."""
+    return all(type(one).__module__.startswith("unicomp.scoring.") for one in scorers_in(scorer))
+
+
+def compares_items(scorer: object) -> bool:
+    """Whether the reading of an item may depend on other items.
+
+    A scorer of all items says so by its attribute `compares_items`. Without one it is assumed of a
+    user's scorer, and not of UniComp's. A scorer that is called with one item cannot compare.
+    """
+    return any(
+        not callable(one) and getattr(one, "compares_items", not is_shipped(one))
+        for one in scorers_in(scorer)
+    )

@@ -199,6 +199,20 @@ def test_an_export_says_what_it_was_made_of(store, pair, write, capsys, tmp_path
         assert file_digest(tmp_path / "out" / one["file"]) == one["sha256"]
 
 
+def test_what_was_asked_early_is_exported_and_marked(store, pair, capsys, tmp_path):
+    mine, base = pair
+    judged = card_of(row_of(store, mine.at(range(1)), base))
+    (row,) = judged.rows
+    card = replace(judged, rows=(replace(row, full_n=2, early_error=0.01),))
+    json_report.write(card, findings_of(card), tmp_path / "card.json")
+    status, said = run(capsys, tmp_path / "card.json", tmp_path / "out")
+    assert status == 0
+    assert "1 of these files have only what was asked until asking stopped early" in said
+    dense, early = json.loads((tmp_path / "out" / EXPORT).read_text())["files"]
+    assert (dense["items"], dense["full_items"]) == (2, None)
+    assert (early["items"], early["full_items"]) == (1, 2)
+
+
 def test_both_sides_are_found_in_the_store_and_on_another_machine(
     store, pair, write, capsys, tmp_path
 ):

@@ -28,7 +28,14 @@ MEASURED_ERROR = 0.036
 
 EARLY_ERROR = 0.01
 """The chance that the full run has another verdict on anything of a checkpoint that stopped early,
-over all looks at it."""
+over all looks at it; see `early_error`."""
+
+
+def early_error(look: int) -> float:
+    """What look number `look` at a candidate may spend of `EARLY_ERROR`: most of it the first one,
+    each other one a tenth of the one before.
+    """
+    return EARLY_ERROR * 0.9 * 0.1 ** (look - 1)
 
 
 def holm(

@@ -59,11 +59,14 @@ class RecordSource:
     def of(self, row: Row, side: Side) -> Records | None:
         """The records of one side of a benchmark's row; None if they are not there, or damaged.
 
-        Records of other items than the row's are not taken for its own.
+        Records of other items than the row's are not taken for its own. Where asking stopped early,
+        the baseline's are those of all items.
         """
         found = self._find(row.records.get(side, ""))
         if found is None or found.benchmark != row.benchmark:
             return None
+        if row.early and side == "baseline":
+            return found if len(found.items) == row.full_n else None
         return found if content_key({"items": sorted(found.items)}) == row.items else None
 
     def _find(self, key: str) -> Records | None:

@@ -112,6 +112,25 @@ def look_again(
     return numbers, changes
 
 
+def coming_look(
+    store: Store,
+    rows: Sequence[Row],
+    metrics: Sequence[MetricRow],
+    profile: Profile,
+    policy: Policy,
+) -> int:
+    """The number of the look at a checkpoint that is about to be measured.
+
+    Its rows and metrics are those that it would have if it answered as its baseline. Raises
+    StoreError.
+    """
+    for _, candidate, baseline in _candidates(rows):
+        earlier = _recalled(store, content_key({"candidate": candidate, "baseline": baseline}))
+        looks = _looks(rows, metrics, profile, policy, "")
+        return max((_number(earlier, look) for look in looks), default=1)
+    return 1
+
+
 def _candidates(rows: Iterable[Row]) -> Iterator[tuple[CheckpointId, str, str]]:
     """The checkpoints that can differ from their baseline, with both keys."""
     known = {row.checkpoint: (row.candidate, row.baseline) for row in rows if row.items}
@@ -135,7 +154,7 @@ def _looks(
             kind="benchmark",
             name=row.benchmark,
             items=row.items or "",
-            n=row.n or 0,
+            n=row.full_n or row.n or 0,
             judged=row.decided,
             tier=row.tier,
             floor=row.floor,
@@ -155,7 +174,7 @@ def _looks(
                 kind="metric",
                 name=metric.metric,
                 items=content_key({name: row.items for name, row in parts.items()}),
-                n=sum(row.n or 0 for row in parts.values()),
+                n=sum(row.full_n or row.n or 0 for row in parts.values()),
                 judged=metric.value is not None,
                 tier=metric.tier,
                 floor=metric.floor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.divergence import divergence
@@ -140,31 +140,47 @@ def partial_retention(
     them with a chance of at most `error`, whenever one stops asking. Raises ScoringError if the
     items differ, or `partial_evidence` has nothing.
     """
-    from unicomp.confidence import to_json
-
     seen = dense.at(range(len(compressed.items)))
     compressed, seen = paired(benchmark, compressed, seen)
     found = partial_evidence(benchmark, compressed, dense)
     if found is None:
         raise ScoringError(f"benchmark {benchmark.name}: its verdict needs all items")
-    whole = _facts(benchmark, dense, dense)
+    outline = partial_outline(benchmark, found, retention(benchmark, dense, dense), error=error)
+    asked = Retention(**_facts(benchmark, compressed, seen))
+    if outline.incomparable is None:
+        low, high = found.likely(-math.log(error)).estimates()
+        lost = _against_dense(benchmark, asdict(outline), compressed, seen)
+        outline = replace(outline, low=100.0 * low, high=100.0 * high, **lost)
+    kept = {name: getattr(asked, name) for name in _OF_WHAT_WAS_ASKED}
+    return replace(outline, **kept)
+
+
+_OF_WHAT_WAS_ASKED = (
+    *("standard_error", "parse_rate", "overlong", "judged", "details", "degenerate"),
+    *("divergence", "prompts", "faults"),
+)
+"""What a partial retention says of the items that were asked; the rest is of the full run."""
+
+
+def partial_outline(
+    benchmark: Benchmark, found: PartialShares, whole: Retention, *, error: float
+) -> Retention:
+    """What the verdict on a retention needs, if `found` is what is known of the full run.
+
+    `whole` is the retention of the dense model itself, on all items.
+    """
+    from unicomp.confidence import to_json
+
     share = found.shares[0]
-    facts = {
-        **_facts(benchmark, compressed, seen),
-        **{name: whole[name] for name in ("dense", "dense_error", "clusters")},
-        "score": 100.0 * (share if benchmark.higher_is_better else 1.0 - share),
-        "full_n": len(dense.items),
-        "early_error": error,
-    }
-    if reason := _why_incomparable(benchmark, facts, dense):
-        return Retention(**facts, incomparable=reason)
-    facts |= _against_dense(benchmark, facts, compressed, seen)
-    low, high = found.likely(-math.log(error)).estimates()
-    return Retention(
-        **facts,
-        value=100.0 * found.estimate,
-        low=100.0 * low,
-        high=100.0 * high,
+    return replace(
+        whole,
+        score=100.0 * (share if benchmark.higher_is_better else 1.0 - share),
+        n=found.asked,
+        full_n=whole.n,
+        early_error=error,
+        value=None if whole.incomparable else 100.0 * found.estimate,
+        low=None,
+        high=None,
         evidence={
             name: to_json(one)
             for name, one in (("kept", found), ("drop", replace(found, absolute=True)))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
+from unicomp.early.convening import Early
+from unicomp.early.jury import Panel
 from unicomp.efficiency.cost import Cost, cost_of_build
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
@@ -31,7 +34,14 @@ from unicomp.item_texts import read_texts
 from unicomp.machine.waiting import Say, silent
 from unicomp.measuring import CheckpointRecords, Conditions, measure
 from unicomp.responses import ResponseLog, ResponseProgress
-from unicomp.retention import Retention, correlations, paired, read_as, retention
+from unicomp.retention import (
+    Retention,
+    correlations,
+    paired,
+    partial_retention,
+    read_as,
+    retention,
+)
 from unicomp.samples import samples_of
 from unicomp.scorecard import Work
 from unicomp.scores import Records, guarded
@@ -134,6 +144,8 @@ class Session:
         count_rounds: Count = lambda checkpoint, load, done, total: None,
         on_wait: Say = silent,
         finish: Callable[[CheckpointId], None] = lambda checkpoint: None,
+        early: Early | None = None,
+        expect: Callable[[CheckpointId, str, int], None] = lambda checkpoint, bench, items: None,
     ) -> None:
         """Prepare a session; nothing is built or loaded yet.
 
@@ -141,7 +153,9 @@ class Session:
         model; methods are looked up in `roots`; `admit` checks benchmarks that are not on the
         agenda before they are measured. `narrate` takes what is being done, `on_wait` what is
         waited for, `count` the answered items of a benchmark, `count_rounds` the timed rounds of a
-        load, `finish` a checkpoint that has answered everything.
+        load, `finish` a checkpoint that has answered everything. With `early`, asking stops where
+        the verdict of all items is known; `expect` then takes a benchmark and the items that are
+        likely to be asked.
         """
         self._conditions = conditions
         self._calibration = calibration
@@ -153,6 +167,11 @@ class Session:
         self._count = count
         self._on_wait = on_wait
         self._finish = finish
+        self._early = early
+        self._expect = expect
+        self._stopped: dict[CheckpointId, dict[str, float]] = {}
+        """Checkpoint → benchmark that stopped early → the chance that all items give another
+        verdict."""
         self._asked: dict[str, Benchmark] = {}
         self._subjects = {subject.id: subject for subject in agenda.subjects}
         self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
@@ -203,11 +222,14 @@ class Session:
         compressed = self._measured(subject, benchmark)
         dense = self._measured(of_dense, benchmark)
         scored = self._scored(subject, benchmark)
+        chance = self._stopped.get(subject.id, {}).get(benchmark.name)
         found = replace(
-            retention(scored, compressed, dense),
+            retention(scored, compressed, dense)
+            if chance is None
+            else partial_retention(scored, compressed, dense, error=chance),
             candidate=self.checkpoint(subject).key,
             baseline=self.checkpoint(of_dense).key,
-            items=content_key({"items": sorted(compressed.items)}),
+            items=content_key({"items": sorted(dense.items)}),
             records={
                 side: key
                 for side, one in (("candidate", subject), ("baseline", of_dense))
@@ -216,7 +238,10 @@ class Session:
         )
         if compressed is dense:
             return found
-        shared = self._shared(subject, (scored, compressed, dense)) if found.evidence else {}
+        if chance is not None:
+            dense = dense.at(range(len(compressed.items)))
+        whole = found.evidence and chance is None
+        shared = self._shared(subject, (scored, compressed, dense)) if whole else {}
         tokens = self._with_tokens(subject, found.divergence, dense.items)
         samples = samples_of(
             *paired(benchmark, compressed, dense),
@@ -348,6 +373,7 @@ class Session:
 
     def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> CheckpointRecords:
         checkpoint = self.checkpoint(subject)
+        jury = self._jury(subject, benchmarks) if self._early else None
         self._gains.prepare(subject.model.name)
         self._narrate(f"{subject}: reading its items and responses")
 
@@ -369,9 +395,13 @@ class Session:
             open_engine=open_engine,
             on_progress=on_progress,
             on_wait=lambda text: self._on_wait(text and f"{subject}: {text}"),
+            jury=jury,
         )
         self._narrate("")
         self._finish(subject.id)
+        if jury:
+            stopped = dict.fromkeys(measured.full, jury.row_error)
+            self._stopped.setdefault(subject.id, {}).update(stopped)
         self._work.append(
             Work(
                 stage="answer",
@@ -386,6 +416,29 @@ class Session:
             )
         )
         return measured
+
+    def _jury(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Panel | None:
+        """Who decides when a compressed checkpoint has answered enough; the dense one answers all
+        items, first.
+        """
+        assert self._early is not None
+        if subject.method.name == DENSE.name:
+            return None
+        conditions = self._conditions[subject.model.name]
+        of_dense = Subject(model=subject.model, method=DENSE)
+        dense = {}
+        for bench in benchmarks:
+            with suppress(UnicompError):  # which the retention raises again
+                dense[bench.name] = self._measured(of_dense, bench)
+        return self._early.panel(
+            subject.id,
+            [conditions.renderer.definition(bench) for bench in benchmarks],
+            partial(self._scored, subject),
+            dense,
+            (self.checkpoint(subject).key, self.checkpoint(of_dense).key),
+            conditions.store,
+            partial(self._expect, subject.id),
+        )
 
     def _crosschecks(
         self, subject: Subject, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark]

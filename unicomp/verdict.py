@@ -261,6 +261,23 @@ def asking(row: Row, demand: Demand) -> Row:
     return row
 
 
+def row_of(
+    checkpoint: CheckpointId,
+    bench: Benchmark,
+    kept: Retention,
+    policy: Policy,
+    profile: Profile,
+    *,
+    level: float = LEVEL,
+    family: int = 1,
+) -> Row:
+    """The row of a benchmark's retention, judged by the policy; see `judged`."""
+    demand = demand_of(policy, profile, checkpoint, bench)
+    row = measured(asking(expected(checkpoint, bench), demand), kept)
+    row = asking(row, demand)
+    return judged(row, level=level, family=family) if row.verdict == "missing" else row
+
+
 def _why_unanswerable(row: Row) -> str | None:
     """Why a measured row cannot be held to what is asked, or None."""
     raw = row.ceiling is not None and not row.higher_is_better

@@ -17,9 +17,11 @@ def test_a_metric_below_the_last_release_shuts_the_gate_whatever_its_floor_says(
     first = gate.run(*KNOWLEDGE)
     assert first.status == 0, first.text
     old = gate.write("old.json", json.dumps(first.card))
-    same = gate.run(*KNOWLEDGE, "--baseline=old.json")
+    same = gate.run(*KNOWLEDGE, "--early", "--baseline=old.json")
     assert same.status == 0, same.text
     assert "Compared with the last release, old.json: nothing changed." in same.text
+    assert "--early: all benchmarks run in full, since --baseline compares" in same.text
+    assert same.card["environment"]["early"] == "off"
     jsonschema.validate(same.card, json.loads(SCHEMA.read_text()))
     (metric,) = (row for row in first.card["metrics"] if row["method"] == "wanda_50")
     metric["value"] += 3

@@ -31,7 +31,7 @@ _OF_DATA = ("kind", "rows")
 """Facts of a model in the environment that are not about the engine."""
 _MEASURED = ("refusal_figures", "judge_agreement", "unknown_quality")
 """How good the instruments are: that follows from what they are."""
-_OF_THE_RUN = ("command", "notes", "families")
+_OF_THE_RUN = ("command", "notes", "families", "early")
 """Tables that say how a run was started, and what follows from it: no condition of a score."""
 _USED = {"instruments": 1, "measuring": 1, "models": 2, "there": 3, "datasets": 3}
 """Tables that describe what was used in a run → the names that lead to one such thing."""

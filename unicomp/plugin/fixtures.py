@@ -14,11 +14,12 @@ from typing import Generic, TypeVar
 import pytest
 
 from unicomp.checkpoint import Checkpoint
+from unicomp.early.convening import Early
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
-from unicomp.plugin.grid import GRID, IDENTITY
-from unicomp.plugin.options import PLAN
+from unicomp.plugin.grid import GRID, IDENTITY, Grid
+from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention, read_as
 from unicomp.session import Session, Subject
@@ -38,10 +39,11 @@ SESSION = pytest.StashKey[Session]()
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The session of this process; it builds, measures and loads checkpoints."""
     plan, display = pytestconfig.stash[PLAN], pytestconfig.stash[DISPLAY]
+    grid = pytestconfig.stash[GRID]
     session = Session(
         conditions=plan.conditions,
         calibration=plan.load_calibration,
-        agenda=pytestconfig.stash[GRID].agenda,
+        agenda=grid.agenda,
         admit=plan.check_lock,
         effort=plan.settings.effort,
         fresh_timings=wants_fresh_timings(pytestconfig),
@@ -51,10 +53,23 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         count_rounds=display.count_rounds,
         on_wait=display.wait,
         finish=display.finish,
+        early=None if plan.early == "off" else _early(plan, grid),
+        expect=display.expect,
     )
     pytestconfig.stash[SESSION] = session
     yield session
     session.close()
+
+
+def _early(plan: Plan, grid: Grid) -> Early:
+    """How this session decides early."""
+    return Early(
+        policy=plan.policy,
+        profile=plan.profile,
+        planned=grid.family(plan.profile),
+        rivals=grid.rivals if plan.pick else lambda checkpoint: 1,
+        gives_up=plan.early == "shut",
+    )
 
 
 @pytest.fixture(scope="session")

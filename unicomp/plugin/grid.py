@@ -12,7 +12,7 @@ import pytest
 
 from unicomp.framework import METRICS, Profile
 from unicomp.session import Agenda
-from unicomp.spec import Benchmark, CheckpointId
+from unicomp.spec import DENSE, Benchmark, CheckpointId
 from unicomp.verdict import Row
 
 IDENTITY = pytest.StashKey[list[Row]]()
@@ -71,6 +71,25 @@ class Grid:
             + sum(not names.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
             for one, names in expected.items()
         }
+
+    def family(self, profile: Callable[[str], Profile]) -> dict[CheckpointId, int]:
+        """Checkpoint → the number of all of its expected rows and metrics, as a scorecard has them.
+
+        `profile` gives the profile of a model.
+        """
+        names: dict[CheckpointId, set[str]] = {}
+        for row in chain.from_iterable(self.rows.values()):
+            names.setdefault(row.checkpoint, set()).add(row.benchmark)
+        return {
+            one: len(own)
+            + sum(not own.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
+            for one, own in names.items()
+        }
+
+    def rivals(self, checkpoint: CheckpointId) -> int:
+        """The compressed checkpoints of the same model."""
+        subjects = (one.id for one in self.agenda.subjects)
+        return sum(o.model == checkpoint.model and o.method != DENSE.name for o in subjects)
 
     def present(self) -> dict[CheckpointId, list[Benchmark]]:
         """The known benchmarks of each checkpoint whose rows are there."""

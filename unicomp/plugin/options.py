@@ -459,6 +459,11 @@ def make_plan(config: pytest.Config) -> Plan:
     if (baseline := given.one("--baseline")) is not None:
         release = LastRelease.read(Path(baseline), plan.models, plan.checkpoints)
         plan = replace(plan, last_release=release)
+        if plan.early != "off":  # what stopped early cannot be compared
+            in_full = "--early: all benchmarks run in full, since --baseline compares all answers"
+            plan = replace(
+                plan, settings=replace(settings, early="off"), notes=(*plan.notes, in_full)
+            )
     seen = any(method.calibrated for method in methods)
     for name in dict.fromkeys(draw.given for draw in seeded):
         catalogue.check_calibration(name, roots, plan.sources.values() if seen else ())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from unicomp.findings.early import EarlyStop
 from unicomp.scorecard import STOPPED_EARLY, Scorecard
 from unicomp.units import interval, share
-from unicomp.verdict import MetricRow, Row
+from unicomp.verdict import UNSETTLED, MetricRow, Row
 
 ABOUT = "≈"
 """Stands before the value of an early result."""
@@ -54,9 +54,9 @@ def limits(row: Row | MetricRow) -> str:
 
 
 def chance(row: Row | MetricRow) -> str:
-    """The chance that the full run has another verdict; empty for a full run."""
+    """The chance that the full run has another verdict; empty if it is no verdict of one."""
     error = row.early_error
-    if error is None:
+    if error is None or not is_settled(row):
         return ""
     shown = f"at most {share(error)}" if error >= _SMALLEST else f"less than {share(_SMALLEST)}"
     return f"chance of another verdict {shown}"
@@ -64,8 +64,12 @@ def chance(row: Row | MetricRow) -> str:
 
 def outlook(row: Row | MetricRow) -> str:
     """What more items would change; empty unless it is undecided early, and that is settled."""
-    settled = row.early and row.verdict == "undecided" and not row.reason
-    return UNDECIDED if settled else ""
+    return UNDECIDED if row.verdict == "undecided" and is_settled(row) else ""
+
+
+def is_settled(row: Row | MetricRow) -> bool:
+    """Whether it is early, and the verdict of the full run is known."""
+    return row.early and row.reason != UNSETTLED
 
 
 def included(added: float) -> str:

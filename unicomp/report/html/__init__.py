@@ -95,6 +95,7 @@ def _environment() -> Environment:
     environment.globals.update(
         verb=early.verb,
         outlook=early.outlook,
+        is_settled=early.is_settled,
         about_sign=early.ABOUT,
         legend=early.LEGEND,
         sequence=early.SEQUENCE,

@@ -145,6 +145,16 @@ def test_windows_that_were_answered_before_are_read_but_not_asked_again(log):
     assert log.distributions(NAMES).exists
 
 
+def test_a_text_that_is_not_answered_to_its_end_is_not_read(log):
+    engine = Reader(UNIFORM)
+
+    def first_only(questions, known, failures):
+        yield "wikitext", WINDOWS[:1]
+
+    collect(log, engine.open, {"wikitext": WINDOWS}, running=[WINDOWS], order=first_only)
+    assert (engine.read, log.distributions(NAMES).exists) == (0, False)
+
+
 @pytest.mark.parametrize("engine", [Reader(), Reader(error=EngineError("out of memory"))])
 def test_the_scores_do_not_need_the_distributions(log, engine):
     found = collect(log, engine.open, {"wikitext": WINDOWS}, running=[WINDOWS])

@@ -4,6 +4,7 @@ The engine answers from memory; store, batches and files are the real ones.
 """
 
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,12 +17,12 @@ from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError, StoreError
 from unicomp.prompts.items import RenderedItem
 from unicomp.responses import (
-    BATCH,
-    FIRST_BATCH,
     ResponseLog,
     ResponseProgress,
     batches,
     collect,
+    one_by_one,
+    unanswered,
 )
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
@@ -73,10 +74,10 @@ def world(tmp_path):
     store = Store(tmp_path / "home")
     checkpoint = checkpoint_of(tmp_path)
 
-    def ask(count=None, questions=None, on_progress=lambda state: None):
+    def ask(count=None, questions=None, on_progress=lambda state: None, order=one_by_one):
         log = ResponseLog(store, checkpoint, ENGINE)
         given = questions if questions is not None else {"gsm8k": items(count)}
-        return collect(log, opened(checkpoint), given, on_progress)
+        return collect(log, opened(checkpoint), given, on_progress, order=order)
 
     def files():
         return sorted((store.home / "responses").rglob("*.jsonl"))
@@ -116,7 +117,7 @@ def test_every_item_is_answered_and_kept(engine, world):
     assert found.asked == 300
     assert found.responses["key-gsm8k-7"] == ["GSM8K-7 0"]
     assert ResponseLog(world.store, world.checkpoint, ENGINE).read() == found.responses
-    assert list(map(len, engine.batches)) == sizes(300) == [32, 32, 64, BATCH, 300 - 2 * BATCH]
+    assert list(map(len, engine.batches)) == sizes(300) == [*[32] * 8, 44]
 
 
 def test_asking_again_loads_nothing(engine, world):
@@ -226,7 +227,7 @@ def test_a_damaged_batch_is_dropped_and_asked_again(engine, world, damage):
     engine.batches.clear()
     found = world.ask(200)
     assert found.responses == before
-    assert engine.asked == [f"gsm8k-{i} 0" for i in range(FIRST_BATCH)]
+    assert engine.asked == [f"gsm8k-{i} 0" for i in range(32)]
     assert world.ask(200).asked == 0
 
 
@@ -263,7 +264,7 @@ def test_a_benchmark_that_fails_does_not_take_the_others_with_it(engine, world):
 
 
 def test_the_batches_before_a_failure_are_kept(engine, world):
-    broken = [*items(BATCH), item("math")]
+    broken = [*items(32), item("math")]
     engine.broken = "math"
     world.ask(questions={"gsm8k": broken})
     engine.broken = ""
@@ -296,7 +297,7 @@ def test_progress_counts_all_items_and_those_that_were_known(engine, world):
     world.ask(100)
     states = []
     world.ask(300, on_progress=states.append)
-    assert states == [ResponseProgress("gsm8k", done, 300) for done in (100, 128, 256, 300)]
+    assert states == [ResponseProgress("gsm8k", done, 300) for done in (100, 128, 160, 192, 224, 256, 300)]
 
 
 def test_an_engine_that_can_be_watched_reports_parts_of_items(engine, world):
@@ -304,6 +305,63 @@ def test_an_engine_that_can_be_watched_reports_parts_of_items(engine, world):
     states = []
     world.ask(4, on_progress=states.append)
     assert states == [ResponseProgress("gsm8k", done, 4) for done in (0, 1.5, 4)]
+
+
+# -- in another order ----------------------------------------------------------------------------
+
+
+def shuffled(random):
+    """An order that draws the benchmark of each batch."""
+
+    def order(questions, known, failures):
+        left = {name: list(batches(given)) for name, given in questions.items()}
+        while names := [name for name, rest in left.items() if rest and name not in failures]:
+            name = random.choice(names)
+            if missing := unanswered(left[name].pop(0), known):
+                yield name, missing
+                assert name in failures or not unanswered(missing, known)
+
+    return order
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(0, 300)), st.randoms())
+@settings(max_examples=20, deadline=None)
+def test_in_any_order_the_same_batches_are_asked(tmp_path_factory, counts, random):
+    questions = {name: items(count, name) for name, count in counts.items()}
+    checkpoint, asked, found = checkpoint_of(tmp_path_factory.mktemp("m")), [], []
+    for order in (one_by_one, shuffled(random)):
+        parrot = Parrot()
+        log = ResponseLog(Store(tmp_path_factory.mktemp("home")), checkpoint, ENGINE)
+        load = partial(parrot.open, ENGINE, checkpoint.path, checkpoint.model, 0)
+        found.append(collect(log, load, questions, order=order).responses)
+        asked.append(sorted(parrot.batches))
+        assert parrot.loaded == min(1, sum(counts.values()))
+    assert asked[0] == asked[1]
+    assert found[0] == found[1]
+
+
+def test_an_order_that_asks_nothing_loads_nothing(engine, world):
+    found = world.ask(300, order=lambda questions, known, failures: iter(()))
+    assert (engine.loaded, found.asked, found.seconds) == (0, 0, 0.0)
+
+
+def test_the_limits_of_batches_do_not_depend_on_how_many_items_there_are():
+    assert sizes(1000) == [*[32] * 8, *[64] * 4, *[128] * 3, 104]
+    assert [sum(sizes(count)) for count in (0, 1, 31, 32, 33, 129)] == [0, 1, 31, 32, 33, 129]
+    assert sizes(200) == [*[32] * 6, 8]
+
+
+def test_progress_of_alternating_benchmarks_is_that_of_each(engine, world):
+    def alternating(questions, known, failures):
+        for pair in zip(*map(batches, questions.values()), strict=True):
+            yield from zip(questions, pair, strict=True)
+
+    states = []
+    questions = {name: items(64, name) for name in ("a", "b")}
+    world.ask(questions=questions, on_progress=states.append, order=alternating)
+    assert [(one.benchmark, one.done) for one in states] == [
+        ("a", 0), ("a", 32), ("b", 0), ("b", 32), ("a", 32), ("a", 64), ("b", 32), ("b", 64),
+    ]  # fmt: skip
 
 
 # -- whose responses they are ---------------------------------------------------------------------

@@ -29,7 +29,8 @@ _ANSWERS = {
 }
 """Name in `Records.answers` → its column."""
 
-_WHOLE = ("benchmark", "overlong", "judged", "faults", "degenerate", "constant")
+_WHOLE = ("benchmark", "overlong", "judged", "faults", "degenerate", "constant", "generated", "bad",
+          "same")  # fmt: skip
 """What records say of all items together; metadata of the table, as JSON."""
 _METADATA = b"unicomp"
 

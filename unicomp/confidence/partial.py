@@ -17,9 +17,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
@@ -27,6 +28,8 @@ from unicomp.confidence.shares import lower_limits, most_of, reach, stay_below, 
 from unicomp.confidence.sums import Joint, Part
 from unicomp.confidence.urns import Urn, log_mixed, log_mixture
 from unicomp.statistics import Array
+
+_T = TypeVar("_T", np.float64, np.bool_)
 
 CELLS = 24
 """The most intervals into which the totals of one urn are divided; more take longer, and one may
@@ -263,7 +266,7 @@ class Likely:
             own = bound / (term.weight * (1.0 if term.absolute else term.table.baseline))
             compare = reach if sign > 0 else stay_below
             met = compare(alone.tables, level, own, absolute=term.absolute)
-            never, ever = alone.extremes(met.reshape(alone.candidate.shape))
+            never, ever = alone.extremes(met.reshape(*alone.candidate.shape))
             possible = alone.surprise <= self.nats
             return Answer(bool(never[possible].all()), bool(ever[possible].any()))
         least, most = (self.lower if sign > 0 else self.upper)(level)
@@ -314,7 +317,7 @@ class _Group:
     exact: tuple[bool, bool]
     """Whether each total is a cell of its own, so that its corners are one."""
 
-    def extremes(self, values: Array) -> tuple[Array, Array]:
+    def extremes(self, values: NDArray[_T]) -> tuple[NDArray[_T], NDArray[_T]]:
         """The least and the largest value at the corners of each cell, from those of all."""
         low = high = values
         for axis, exact in enumerate(self.exact):

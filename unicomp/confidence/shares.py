@@ -276,17 +276,15 @@ def _statistic(tables: Array, bound: float, absolute: bool, corrected: bool) -> 
     They are infinite for a value that no limit can be at.
     """
     columns = np.asarray(tables, dtype=np.float64).T
-    both, gained, lost, _ = columns
-    least = -1.0 if absolute else 0.0
-    if bound <= least:
-        return np.full(len(both), math.inf)
+    if bound <= (-1.0 if absolute else 0.0):
+        return np.full(len(tables), math.inf)
     moments = _difference_moments if absolute else _ratio_moments
-    distance, variance = moments(columns, bound)  # type: ignore[type-var]
+    distance, variance = moments(tuple(columns), np.full(len(tables), bound))
     found = np.maximum(np.abs(distance) - (0.5 if corrected else 0.0), 0.0)
     near = np.abs(distance) < _ROUNDING * columns.sum(axis=0)
     found = np.where(near, 0.0, np.copysign(found, distance))
     found = found / np.sqrt(np.maximum(variance, 1e-24))
-    return found if absolute else np.where(both + lost > 0, found, 0.0)
+    return found if absolute else np.where(columns[0] + columns[2] > 0, found, 0.0)
 
 
 def _one_side(tables: Array, level: float, absolute: bool, sign: float) -> Array:
@@ -309,7 +307,7 @@ def _one_side(tables: Array, level: float, absolute: bool, sign: float) -> Array
 
         def beyond(bound: Array) -> Array:
             """How far a bound is above the one that its own variance gives; it grows."""
-            variance = moments(table, bound)[1]  # type: ignore[type-var]
+            variance = moments(tuple(table), bound)[1]
             return np.asarray(
                 bound - centre + sign * z * np.sqrt(np.maximum(variance, 1e-24)) / slope
             )

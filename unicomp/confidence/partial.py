@@ -386,12 +386,11 @@ class _Side:
 
     value: tuple[Array, Array]
     """The least and the largest contribution to the sum, times the sign of the side."""
-    distance: tuple[Array, Array]
-    """The least and the largest distance of the limit."""
-    drift: Array
-    """The largest contribution to the square of the distance besides."""
     limits: tuple[Array, Array]
-    """The least and the largest limit of the group alone."""
+    """The least and the largest limit of the group alone. Losses lower a value and its limits, and
+    gains raise them, so the least of both are at one corner, and the largest at another."""
+    drift: Array
+    """The largest contribution to the square of the distance besides; convex, so at a corner."""
 
 
 def _side(group: _Group, level: float, sign: float) -> _Side:
@@ -414,9 +413,8 @@ def _side(group: _Group, level: float, sign: float) -> _Side:
             drift = drift + float(ndtri(level)) ** 2 * one.weight * (ratio - one.centre) ** 2
     return _Side(
         value=group.extremes(value),
-        distance=group.extremes(distance),
-        drift=group.extremes(drift)[1],
         limits=group.extremes(value - distance),
+        drift=group.extremes(drift)[1],
     )
 
 
@@ -465,14 +463,18 @@ def _least_lower(
 ) -> float:
     """A bound below the lower limit of a sum, whose distance is the root of a sum of squares.
 
-    For any t the root of x is at most x / 2t + t / 2, which is a sum over the groups again.
+    For any t the root of x is at most x / 2t + t / 2, which is a sum over the groups again. Within
+    a cell a value may rise and its limit stay, so that the distance grows as much. What the sum
+    gains is concave in that rise, so it is least at one of its ends.
     """
-    squares = [one.distance[1] ** 2 + one.drift for one in groups]
+    squares = [(one.value[0] - one.limits[0]) ** 2 + one.drift for one in groups]
+    longest = [(one.value[1] - one.limits[0]) ** 2 + one.drift for one in groups]
     t = math.sqrt(fixed + sum(float(one.min()) for one in squares)) or 1e-12
     best = -math.inf
     for _ in range(_ROUNDS):
         values = [
-            one.value[0] - square / (2 * t) for one, square in zip(groups, squares, strict=True)
+            np.minimum(one.value[0] - short / (2 * t), one.value[1] - long / (2 * t))
+            for one, short, long in zip(groups, squares, longest, strict=True)
         ]
         found, cells = _priced(values, surprises, nats)
         best = max(best, found - fixed / (2 * t) - t / 2)
@@ -485,9 +487,10 @@ def _most_lower(
 ) -> float:
     """A bound above the lower limit of a sum: the root is at least any weighted mean of distances.
 
-    The weights of Cauchy and Schwarz, whose squares add up to 1; drifts are left out.
+    The weights of Cauchy and Schwarz, whose squares add up to 1; drifts are left out. As no weight
+    exceeds 1, the sum is largest where both a value and its limit are.
     """
-    least = [one.distance[0] for one in groups]
+    least = [one.value[1] - one.limits[1] for one in groups]
     own = [
         float(distance.flat[int(s.argmin())]) for distance, s in zip(least, surprises, strict=True)
     ]

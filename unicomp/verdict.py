@@ -730,7 +730,6 @@ def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Jo
             _evidence(rows[name], "kept"),
             weight=slope * dense[name] / 100.0,
             error=(rows[name].dense_error or 0.0) / dense[name],
-            items=rows[name].full_n,
         )
         for name, slope in slopes.items()
     }

@@ -176,9 +176,9 @@ class Term:
     """What the sum gains if the candidate's share of right answers grows by 1."""
     absolute: bool = False
     power: float = 1.0
-    """The power of the group's e-process. It is 1 / k for k groups that are asked in the same
-    order: the geometric mean of their processes is one, by Hölder's inequality, and their product
-    need not be."""
+    """The power of the group's e-process. It is 1 / k for k benchmarks whose orders may depend on
+    each other: the geometric mean of their processes is one, by Hölder's inequality, and their
+    product need not be."""
     drifts: tuple[Drift, ...] = ()
 
 

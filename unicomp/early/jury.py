@@ -126,6 +126,7 @@ class Panel:
             case.records, case.row = records, None
         elif benchmark in self._dense:
             self._rows[benchmark] = self._in_full(benchmark, records)
+            self._metrics = {}  # which are judged anew
 
     def waits(self) -> Mapping[str, Collection[str]]:
         """The benchmarks that can stop; one whose own verdict is known waits for its metric's."""

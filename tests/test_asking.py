@@ -1,4 +1,4 @@
-"""Rounds: asking stops where a jury needs no more, and a run in full later asks the rest.
+"""Asking stops where a jury needs no more, and a run in full later asks the rest.
 
 Jury and engine are scripted; items, readings, batches and the store are the real ones.
 """
@@ -213,6 +213,18 @@ def test_what_others_wait_for_is_asked_before_them(world):
     jury = Bench(wanted={"xstest": 40}, needs={"xstest": ("arc_easy",)})
     found = world.ask(jury, [misuse, xstest, arc_easy])
     assert found.order == ["arc_easy", "xstest", "misuse"]
+
+
+def test_what_a_benchmark_waits_for_may_change(world):
+    class Late(Bench):
+        def waits(self):
+            return {"xstest": ["arc_easy"] if self.heard else []}
+
+    jury = Late(wanted={"xstest": 40})
+    world.ask(jury, [misuse, xstest, arc_easy])
+    assert jury.heard == [
+        ("xstest", 32), ("arc_easy", SAMPLES), ("xstest", 64), ("misuse", SAMPLES),
+    ]  # fmt: skip
 
 
 def test_benchmarks_that_share_items_are_asked_to_their_ends(world):

@@ -17,8 +17,6 @@ from unicomp.engines import EngineSettings
 from unicomp.errors import EngineError, StoreError
 from unicomp.prompts.items import RenderedItem
 from unicomp.responses import (
-    BATCH,
-    FIRST_BATCH,
     ResponseLog,
     ResponseProgress,
     batches,
@@ -119,7 +117,7 @@ def test_every_item_is_answered_and_kept(engine, world):
     assert found.asked == 300
     assert found.responses["key-gsm8k-7"] == ["GSM8K-7 0"]
     assert ResponseLog(world.store, world.checkpoint, ENGINE).read() == found.responses
-    assert list(map(len, engine.batches)) == sizes(300) == [32, 32, 64, BATCH, 300 - 2 * BATCH]
+    assert list(map(len, engine.batches)) == sizes(300) == [*[32] * 8, 44]
 
 
 def test_asking_again_loads_nothing(engine, world):
@@ -229,7 +227,7 @@ def test_a_damaged_batch_is_dropped_and_asked_again(engine, world, damage):
     engine.batches.clear()
     found = world.ask(200)
     assert found.responses == before
-    assert engine.asked == [f"gsm8k-{i} 0" for i in range(FIRST_BATCH)]
+    assert engine.asked == [f"gsm8k-{i} 0" for i in range(32)]
     assert world.ask(200).asked == 0
 
 
@@ -266,7 +264,7 @@ def test_a_benchmark_that_fails_does_not_take_the_others_with_it(engine, world):
 
 
 def test_the_batches_before_a_failure_are_kept(engine, world):
-    broken = [*items(BATCH), item("math")]
+    broken = [*items(32), item("math")]
     engine.broken = "math"
     world.ask(questions={"gsm8k": broken})
     engine.broken = ""
@@ -348,7 +346,7 @@ def test_an_order_that_asks_nothing_loads_nothing(engine, world):
 
 
 def test_the_limits_of_batches_do_not_depend_on_how_many_items_there_are():
-    assert sizes(1000) == [32, 32, 64, *[BATCH] * 6, 1000 - 7 * BATCH]
+    assert sizes(1000) == [*[32] * 8, *[64] * 4, *[128] * 3, 104]
     assert [sum(sizes(count)) for count in (0, 1, 31, 32, 33, 129)] == [0, 1, 31, 32, 33, 129]
     assert sizes(200) == [32, 32, 64, 72]
 

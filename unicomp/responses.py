@@ -26,11 +26,9 @@ from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import RenderedItem
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
 
-BATCH = 128
-"""Items that are answered and written together."""
-FIRST_BATCH = 32
-"""Items of a benchmark's first batch; the next ones double what was asked, up to `BATCH`. A clear
-candidate is known after few items."""
+BATCHES = ((256, 32), (512, 64), (None, 128))
+"""Items that are answered and written together: batches of 32 up to item 256, and so on. A clear
+candidate is known after few items, and larger batches are faster."""
 
 Responses = Mapping[str, list[Any]]
 """Item key → the responses to the item's requests."""
@@ -146,10 +144,11 @@ def batches(items: Sequence[RenderedItem]) -> Iterator[Sequence[RenderedItem]]:
 
     So a resumed run asks the same batches as an undisturbed one, with the same padding.
     """
-    start, end = 0, FIRST_BATCH
+    start = 0
     while start < len(items):
-        yield items[start:end]
-        start, end = end, end + min(end, BATCH)
+        size = next(size for limit, size in BATCHES if limit is None or start < limit)
+        yield items[start : start + size]
+        start += size
 
 
 def unanswered(items: Sequence[RenderedItem], known: Responses) -> list[RenderedItem]:

@@ -29,6 +29,7 @@ from unicomp.report import comparison as comparison_report
 from unicomp.report import early as words
 from unicomp.report import github, html, joint, markdown, reasons, terminal
 from unicomp.report import json as json_report
+from unicomp.retention import Retention
 from unicomp.scorecard import STOPPED_EARLY
 from unicomp.scorecard_file import read
 from unicomp.spec import LEVEL
@@ -105,7 +106,7 @@ def changed(found, figures):
 def derived(found):
     """All that follows from the figures of a card, but its own rows, metrics and decision."""
     findings = findings_of(found)
-    names = [one.name for one in fields(findings) if one.name not in ("early", "outlook")]
+    names = [one.name for one in fields(findings) if one.name != "early"]
     floors = supported_floors(found.ends, 3.0)
     moves = compare(whole(), found, most_fall=lambda *_: 1.0)
     results = model_card.render(found, findings, "embedded/wanda_50/generic")
@@ -181,6 +182,8 @@ def test_the_tables_of_the_paper_say_why_a_metric_is_missing(write, tmp_path, ca
     assert main(["tables", str(write(card())), "-o", str(tmp_path / "tables")]) == 0
     index = (tmp_path / "tables" / "index.md").read_text()
     assert f"reasoning: {STOPPED_EARLY} (embedded/{NAME})" in index
+    named = f"reasoning of embedded/{NAME}, privacy of embedded/{NAME}, since {STOPPED_EARLY}"
+    assert f"not in them: {named}" in capsys.readouterr().out
 
 
 def test_a_recommendation_says_why_a_need_is_not_known_to_be_met(write, capsys):
@@ -447,6 +450,21 @@ def test_the_properties_of_a_test_do_not_call_a_sequence_an_interval():
     assert found["chance_of_another_verdict"] == CHANCE
     assert (found["sequence_low"], found["sequence_high"]) == (row.low, row.high)
     assert not {"retention", "low", "high"} & found.keys()
+
+
+def test_a_failed_comparison_says_how_many_items_were_asked():
+    facts = {
+        "score": 40.0,
+        "dense": 80.0,
+        "standard_error": 1.0,
+        "dense_error": 1.0,
+        "parse_rate": 100.0,
+    }
+    kept = Retention(
+        benchmark="gsm8k", n=ASKED, value=50.0, low=41.0, high=60.0, full_n=FULL, **facts
+    )
+    assert f"n={ASKED} of {FULL}, stopped early>" in repr(kept)
+    assert "early" not in repr(replace(kept, full_n=None))
 
 
 def test_an_annotation_says_that_it_is_early():

@@ -13,15 +13,13 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
-from unicomp.early.convening import Early
-from unicomp.early.jury import Panel
 from unicomp.efficiency.cost import Cost, cost_of_build
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
@@ -56,6 +54,10 @@ from unicomp.spec import (
     Probe,
 )
 from unicomp.store import content_key
+
+if TYPE_CHECKING:
+    from unicomp.early.convening import Early
+    from unicomp.early.jury import Panel
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -14,6 +14,8 @@ from unicomp.framework import READINGS
 from unicomp.joint import read_merged
 from unicomp.rawscores import read_raw_scores
 from unicomp.report.paper import files
+from unicomp.report.tables import plain
+from unicomp.scorecard import STOPPED_EARLY
 
 _MOST_SHOWN = 3
 """The number of columns without a value that are named at the terminal."""
@@ -41,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     study = read(options.measured, options.reading)
     missing = files.write(study, options.output)
-    for line in summary(missing, options.output):
+    for line in (*summary(missing, options.output), *stopped_early(study)):
         print(line)
     return 0
 
@@ -54,6 +56,19 @@ def read(paths: Sequence[Path], reading: str | None = None) -> Study:
         raise SpecError("--reading is for raw scores: a scorecard has the reading of its run")
     studies = [study_of_scores(read_raw_scores(path), reading or "paper") for path in raw]
     return joined([*([study_of_card(read_merged(cards))] if cards else []), *studies])
+
+
+def stopped_early(study: Study) -> Iterator[str]:
+    """A line on the metrics that are missing since asking stopped early."""
+    names = [
+        f"{metric} of {model}/{name}"
+        for (model, name, metric), reason in study.reasons.items()
+        if reason == STOPPED_EARLY
+    ]
+    if names:
+        more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+        shown = ", ".join(names[:_MOST_SHOWN])
+        yield f"not in them: {plain(shown)}{more}, since {STOPPED_EARLY}"
 
 
 def summary(missing: Mapping[str, Sequence[str]], folder: Path) -> Iterator[str]:

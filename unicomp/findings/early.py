@@ -12,10 +12,10 @@ from unicomp.spec import OfCheckpoint
 class EarlyStop(OfCheckpoint):
     """One checkpoint for which asking stopped early."""
 
-    asked: int
-    """Items of all its benchmarks that were asked."""
     full: int
-    """Items that the full run asks, of the benchmarks that were asked at all."""
+    """Items that the full run asks of all its benchmarks that have a result."""
+    asked: int
+    """Items of these that were asked."""
     names: tuple[str, ...]
     """The metrics that stopped early, and the benchmarks of no such metric."""
 

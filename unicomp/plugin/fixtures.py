@@ -9,12 +9,11 @@ verdict is decided in `unicomp/verdict.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
 from unicomp.checkpoint import Checkpoint
-from unicomp.early.convening import Early
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
@@ -25,6 +24,9 @@ from unicomp.retention import Retention, read_as
 from unicomp.session import Session, Subject
 from unicomp.spec import Benchmark, Method, Model, Probe
 from unicomp.verdict import Desk, ended
+
+if TYPE_CHECKING:
+    from unicomp.early.convening import Early
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -63,6 +65,8 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
 
 def _early(plan: Plan, grid: Grid) -> Early:
     """How this session decides early."""
+    from unicomp.early.convening import Early
+
     return Early(
         policy=plan.policy,
         profile=plan.profile,

@@ -47,14 +47,29 @@ def holm(
     tests, at least that of the p-values.
     """
     everything: tuple[Row | MetricRow, ...] = (*rows, *metrics)
-    ends = [row for row in everything if row.tier != "advisory" and row.p_fail is not None]
-    shown = rejected([row.p_fail or 0.0 for row in ends], family)
+    tested = [(row, p) for row in everything if (p := _p_fail(row)) is not None]
+    ends = [row for row, _ in tested]
+    shown = rejected([p for _, p in tested], family)
     failed = {id(row) for row, fails in zip(ends, shown, strict=True) if fails}
 
     def after(row: R) -> R:
         return replace(row, verdict="fail") if id(row) in failed else row
 
     return [after(row) for row in rows], [after(row) for row in metrics]
+
+
+def _p_fail(row: Row | MetricRow) -> float | None:
+    """The p-value of failing; None if there is none that counts.
+
+    A row that fails early fails at 2.5 % / m in the full run, so before all that do not; one that
+    does not fail early would not fail at 2.5 % either.
+    """
+    if row.tier == "advisory":
+        return None
+    if row.early:
+        judged = (row.retention if isinstance(row, Row) else row.value) is not None
+        return 0.0 if judged and row.verdict == "fail" else None
+    return row.p_fail
 
 
 def rejected(p_values: Sequence[float], family: int = 0) -> list[bool]:

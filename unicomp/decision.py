@@ -161,7 +161,7 @@ class Bound:
     includes `early`."""
     early: float
     """What stopping early adds to both: the chance that a full run has another verdict on anything
-    that stopped early, added up over checkpoints; 0 if nothing did."""
+    of one checkpoint; 0 if nothing stopped early."""
     attained: float | None
     """The largest p-value of a critical result that passed; None if none did in a full run."""
     worst: str
@@ -194,8 +194,8 @@ def bound(
         if decides(row) and row.verdict == "pass" and row.p_pass is not None
     ]
     attained, worst = max(passed, default=(None, ""))
-    stopped = {row.checkpoint for row in ends if row.early}
-    early = min(parts * len(stopped) * EARLY_ERROR, 1.0)
+    stopped = any(row.early for row in ends)
+    early = min(parts * EARLY_ERROR, 1.0) if stopped else 0.0
     return Bound(
         level=level,
         opening=level * looks * math.fsum(1 / look for look in range(1, looks + 1)) + early,

@@ -146,9 +146,14 @@ def batches(items: Sequence[RenderedItem]) -> Iterator[Sequence[RenderedItem]]:
     """
     start = 0
     while start < len(items):
-        size = next(size for limit, size in BATCHES if limit is None or start < limit)
+        size = batch_size(start)
         yield items[start : start + size]
         start += size
+
+
+def batch_size(start: int) -> int:
+    """The most items of the batch that begins with item `start`."""
+    return next(size for limit, size in BATCHES if limit is None or start < limit)
 
 
 def unanswered(items: Sequence[RenderedItem], known: Responses) -> list[RenderedItem]:

@@ -43,13 +43,14 @@ class Early:
         keys: tuple[str, str],
         store: Store,
         expect: Callable[[str, int], None],
+        planned: Sequence[Benchmark],
     ) -> Panel:
         """The jury of a checkpoint.
 
         `definitions` are those of its benchmarks, and `read` gives a benchmark as it is scored and
         read; `dense` has the dense model's records of all items, where there are some; `keys` are
         those of the checkpoint and of the dense one. `expect` takes a benchmark and the items that
-        are likely to be asked.
+        are likely to be asked. Only `planned` benchmarks may stop: the error is divided among them.
         """
         profile = self.profile(checkpoint.model)
         in_full = all_in_full(
@@ -59,7 +60,8 @@ class Early:
         stopping = [
             name
             for name, bench in benchmarks.items()
-            if name not in in_full and name in dense and not why_in_full_after(bench, dense[name])
+            if name in {one.name for one in planned} and name not in in_full
+            if name in dense and not why_in_full_after(bench, dense[name])
         ]
         look = self._look(checkpoint, benchmarks, dense, keys, store)
         rules = Rules(

@@ -1,8 +1,8 @@
-"""Ask the items of several benchmarks in rounds, until a jury needs no more answers.
+"""Ask the items of several benchmarks batch by batch, until a jury needs no more answers.
 
-A benchmark that can stop gets one batch in each round. One that cannot is asked to its end: before
-the others if they wait for it, else after them, since the decision may be known by then. Batches
-are those of a run in full, so that one may follow and ask the rest.
+A benchmark that can stop gets a batch in each pass. One that cannot is asked to its end: before the
+others if they wait for it, else after them, since the decision may be known by then. Batches are
+those of a run in full, so that one may follow and ask the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ class Jury(Protocol):
     """Decides from the answers so far which benchmarks of a checkpoint need more."""
 
     def waits(self) -> Mapping[str, Collection[str]]:
-        """The benchmarks that can stop, each with those that it needs to the end before it can."""
+        """The benchmarks that can stop, each with those that must be at their end before it.
+
+        They are the same each time, but what one waits for may change.
+        """
         ...
 
     def hear(self, benchmark: str, records: Records) -> None:
@@ -41,8 +44,8 @@ class Jury(Protocol):
         ...
 
 
-class Rounds:
-    """An order of asking for `collect`: in rounds, while a jury hears the records.
+class UntilSettled:
+    """An order of asking for `collect`: until a jury, which hears the records, needs no more.
 
     `readers` read the answers of the benchmarks, and have the records afterwards: of a benchmark
     that stopped those of its first items. `errors` says why others have none. A benchmark that
@@ -53,15 +56,15 @@ class Rounds:
     def __init__(self, jury: Jury, readers: Mapping[str, RecordsReader]) -> None:
         self._jury = jury
         self._readers = readers
-        self._waits: Mapping[str, Collection[str]] = {}
+        self._stopping: set[str] = set()
+        """The benchmarks that can stop."""
         self._left: dict[str, list[Sequence[RenderedItem]]] = {}
         """Benchmark → the batches that were not asked; without those that are at their end."""
         self.errors: dict[str, UnicompError] = {}
 
     def __call__(self, questions: Questions, known: Responses, failures: Failures) -> Asking:
         """The items to ask, a batch of a benchmark at a time."""
-        alone = _without_shared_items(questions)
-        self._waits = {name: needed for name, needed in self._jury.waits().items() if name in alone}
+        self._stopping = self._jury.waits().keys() & _without_shared_items(questions)
         self._left = {name: list(batches(items)) for name, items in questions.items()}
         for name, items in questions.items():
             if not unanswered(items, known):  # answers that are there cost nothing
@@ -76,7 +79,7 @@ class Rounds:
                     del self._left[name]
                 if name in failures:
                     continue
-                if name in self._waits:
+                if name in self._stopping:
                     self._read(name, batch, known)
                 elif name not in self._left:
                     self._read(name, questions[name], known)
@@ -85,17 +88,17 @@ class Rounds:
                 self.errors[name] = UnmeasuredError(why)
 
     def _due(self) -> list[str]:
-        """The benchmarks that get their next batch in this round."""
-        skipped, unsettled = self._jury.skipped(), self._jury.unsettled()
+        """The benchmarks that get their next batch in this pass."""
+        unsettled, skipped, waits = self._jury.unsettled(), self._jury.skipped(), self._jury.waits()
         left = [name for name in self._left if name not in skipped]
-        whole = [name for name in left if name not in self._waits]
+        whole = [name for name in left if name not in self._stopping]
         wanting = [
             name
             for name in left
-            if name in self._waits and (name in unsettled or not self._readers[name].n)
+            if name in self._stopping and (name in unsettled or not self._readers[name].n)
         ]
-        free = [name for name in wanting if not any(one in whole for one in self._waits[name])]
-        needed = [name for name in whole if any(name in self._waits[one] for one in wanting)]
+        free = [name for name in wanting if not any(one in waits[name] for one in whole)]
+        needed = [name for name in whole if any(name in waits[one] for one in wanting)]
         return free or needed[:1] or whole[:1]
 
     def _read(self, name: str, items: Sequence[RenderedItem], known: Responses) -> None:

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from unicomp.asking import Jury, Rounds
+from unicomp.asking import Jury, UntilSettled
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source
 from unicomp.engines import Engine, EngineSettings
@@ -103,10 +103,10 @@ def measure(
     One process measures a checkpoint at a time; the others wait, then read its results in the
     store. A benchmark that fails does not stop the others.
 
-    With a `jury` the items are asked in rounds, until it needs no more. A benchmark that it skips
-    has an UnmeasuredError with the reason. Records of all items that are in the store are used, and
-    the jury hears them first. If the records of earlier first items settle all the rest, no item is
-    rendered.
+    With a `jury` the items are asked batch by batch, until it needs no more. A benchmark that it
+    skips has an UnmeasuredError with the reason. Records of all items that are in the store are
+    used, and the jury hears them first. If the records of earlier first items settle all the rest,
+    no item is rendered.
     """
     from unicomp.engines.tokenizer import load_tokenizer
 
@@ -128,7 +128,7 @@ def measure(
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
         readers = _readers(todo, questions, conditions, tokenizer)
-        rounds = Rounds(jury, readers) if jury else None
+        early = UntilSettled(jury, readers) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.model)
 
         def load() -> AbstractContextManager[Engine]:
@@ -137,13 +137,13 @@ def measure(
         running = [items for items in questions.values() if _is_running(items)]
         if conditions.engine.serves:  # a server gives no distributions
             running = []
-        order = rounds or one_by_one
+        order = early or one_by_one
         try:
             collected = collect(log, load, questions, on_progress, running, on_wait, order)
         except UnicompError as error:
             failed = dict.fromkeys(questions, error)
             return CheckpointRecords({**results, **failed, **failures}, known.keys)
-        failures |= {**collected.failures, **(rounds.errors if rounds else {})}
+        failures |= {**collected.failures, **(early.errors if early else {})}
         read = _read(readers, questions, collected.responses, failures)
         sizes = {name: len(items) for name, items in questions.items()}
         full = {name: sizes[name] for name, one in read.items() if len(one.items) < sizes[name]}

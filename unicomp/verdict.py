@@ -386,19 +386,17 @@ def _foresee(
     The full run may also fail by Holm's procedure, at 2.5 % if all others have failed: what it will
     not fail at that level either is undecided.
     """
-    most = LEVEL / max(len(asked), 1)
-    reached, missed = [], []
-    for found, bound, at_least in asked:
-        assert at_least
-        likely = found.likely(-math.log(error))
-        reached.append([one >= bound for one in likely.lower(level)])
-        strict, loose = (likely.upper(one) for one in (most / family, most))
-        missed.append([strict.most < bound, loose.least < bound])
-    if all(surely for surely, _ in reached):
+    assert all(at_least for *_, at_least in asked)
+    likely = [(found.likely(-math.log(error)), bound) for found, bound, _ in asked]
+    reached = [one.reaches(level, bound) for one, bound in likely]
+    if all(one.surely for one in reached):
         return "pass", ""
-    if any(surely for surely, _ in missed):
+    if all(one.possibly for one in reached):
+        return "undecided", UNSETTLED
+    most = LEVEL / len(asked)
+    if any(one.stays_below(most / family, bound).surely for one, bound in likely):
         return "fail", ""
-    if all(possibly for _, possibly in reached) or any(possibly for _, possibly in missed):
+    if any(one.stays_below(most, bound).possibly for one, bound in likely):
         return "undecided", UNSETTLED
     return "undecided", ""
 

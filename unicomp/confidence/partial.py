@@ -17,16 +17,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
-from unicomp.confidence.shares import lower_limits, most_of, upper_limits
+from unicomp.confidence.shares import lower_limits, most_of, reach, stay_below, upper_limits
 from unicomp.confidence.sums import Joint, Part
 from unicomp.confidence.urns import Urn, log_mixed, log_mixture
 from unicomp.statistics import Array
+
+_T = TypeVar("_T", np.float64, np.bool_)
 
 CELLS = 24
 """The most intervals into which the totals of one urn are divided; more take longer, and one may
@@ -40,6 +43,13 @@ class Range(NamedTuple):
 
     least: float
     most: float
+
+
+class Answer(NamedTuple):
+    """Whether something holds in the full run."""
+
+    surely: bool
+    possibly: bool
 
 
 class PartTable(NamedTuple):
@@ -241,6 +251,35 @@ class Likely:
         found = self._limits(level, -1.0)
         return Range(-found.most, -found.least)
 
+    def reaches(self, level: float, bound: float) -> Answer:
+        """Whether the full run's lower limit at a level is at or above a bound; see `lower`."""
+        return self._compared(level, bound, 1.0)
+
+    def stays_below(self, level: float, bound: float) -> Answer:
+        """Whether the full run's upper limit at a level is below a bound; see `upper`."""
+        return self._compared(level, bound, -1.0)
+
+    def _compared(self, level: float, bound: float, sign: float) -> Answer:
+        alone = self.groups[0]
+        term = alone.term
+        if self._is_alone and term.table.right:
+            own = bound / (term.weight * (1.0 if term.absolute else term.table.baseline))
+            compare = reach if sign > 0 else stay_below
+            met = compare(alone.tables, level, own, absolute=term.absolute)
+            never, ever = alone.extremes(met.reshape(*alone.candidate.shape))
+            possible = alone.surprise <= self.nats
+            return Answer(bool(never[possible].all()), bool(ever[possible].any()))
+        least, most = (self.lower if sign > 0 else self.upper)(level)
+        if sign > 0:
+            return Answer(least >= bound, most >= bound)
+        return Answer(most < bound, least < bound)
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether the sum is one group, and nothing else."""
+        terms = self.sum.terms
+        return len(terms) == 1 and not self.sum.fixed and not terms[0].drifts
+
     def _limits(self, level: float, sign: float) -> Range:
         """The lower limits for a `sign` of 1, and the negative upper ones for -1."""
         interval = self._known.limits(level)
@@ -249,7 +288,7 @@ class Likely:
             return Range(-math.inf, -math.inf)
         fixed = side**2 + float(ndtri(level)) ** 2 * self.sum.drift
         groups = [_side(one, level, sign) for one in self.groups]
-        if len(groups) == 1 and not fixed and not self.sum.terms[0].drifts:
+        if self._is_alone:
             low, high = groups[0].limits
             return Range(
                 _least([low], self._surprises, self.nats),
@@ -278,7 +317,7 @@ class _Group:
     exact: tuple[bool, bool]
     """Whether each total is a cell of its own, so that its corners are one."""
 
-    def extremes(self, values: Array) -> tuple[Array, Array]:
+    def extremes(self, values: NDArray[_T]) -> tuple[NDArray[_T], NDArray[_T]]:
         """The least and the largest value at the corners of each cell, from those of all."""
         low = high = values
         for axis, exact in enumerate(self.exact):
@@ -289,6 +328,14 @@ class _Group:
                 low = np.minimum(low[tuple(behind)], low[tuple(ahead)])
                 high = np.maximum(high[tuple(behind)], high[tuple(ahead)])
         return low, high
+
+    @cached_property
+    def tables(self) -> Array:
+        """The full run's table at each corner, shape (corners, 4), as those of `PairedShares`."""
+        table = self.term.table
+        losses, gains = np.broadcast_arrays(self.losses[:, None], self.gains[None, :])
+        both, neither = table.right - losses, table.wrong - gains
+        return np.stack([both, gains, losses, neither], axis=-1).reshape(-1, 4)
 
     @cached_property
     def candidate(self) -> Array:
@@ -351,12 +398,8 @@ def _side(group: _Group, level: float, sign: float) -> _Side:
     term, table = group.term, group.term.table
     candidate = group.candidate
     if table.right:
-        losses, gains = np.broadcast_arrays(group.losses[:, None], group.gains[None, :])
-        tables = np.stack(
-            [table.right - losses, gains, losses, table.wrong - gains], axis=-1
-        ).reshape(-1, 4)
         found = lower_limits if sign > 0 else upper_limits
-        limit = found(tables, level, absolute=term.absolute).reshape(candidate.shape)
+        limit = found(group.tables, level, absolute=term.absolute).reshape(candidate.shape)
         limit = limit + table.baseline if term.absolute else limit * table.baseline
     elif sign > 0:
         limit = np.zeros_like(candidate)

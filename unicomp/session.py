@@ -175,6 +175,8 @@ class Session:
         self._stopped: dict[CheckpointId, dict[str, float]] = {}
         """Checkpoint → benchmark that stopped early → the chance that all items give another
         verdict."""
+        self._unplanned: dict[CheckpointId, list[str]] = {}
+        """Checkpoint → benchmarks that are not on the agenda, and may stop early."""
         self._asked: dict[str, Benchmark] = {}
         self._subjects = {subject.id: subject for subject in agenda.subjects}
         self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
@@ -452,9 +454,14 @@ class Session:
         """Who decides when a compressed checkpoint has answered enough; the dense one answers all
         items, first.
 
-        A benchmark that is not on the agenda has no part of the error, so it cannot stop.
+        A benchmark that is not on the agenda may stop as far as a part of the error was planned for
+        it.
         """
         assert self._early is not None
+        agenda = self._agenda.benchmarks_of(subject.id)
+        others = [bench for bench in benchmarks if bench not in agenda]
+        earlier = self._unplanned.setdefault(subject.id, [])
+        earlier += self._early.planned_among(subject.id, others, earlier)
         conditions = self._conditions[subject.model.name]
         of_dense = Subject(model=subject.model, method=DENSE)
         dense = {}
@@ -469,7 +476,7 @@ class Session:
             (self.checkpoint(subject).key, self.checkpoint(of_dense).key),
             conditions.store,
             expect,
-            planned=self._agenda.benchmarks_of(subject.id),
+            planned=[*earlier, *(bench.name for bench in agenda)],
         )
 
     def _crosschecks(

@@ -72,6 +72,7 @@ def _early(plan: Plan, grid: Grid) -> Early:
         policy=plan.policy,
         profile=plan.profile,
         planned=grid.family(plan.profile),
+        open_ended=grid.open_ended_tests,
         rivals=grid.rivals if plan.pick else lambda checkpoint: 1,
         gives_up=plan.early == "shut",
     )

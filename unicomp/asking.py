@@ -31,8 +31,8 @@ class Jury(Protocol):
         """Take in the records of a benchmark's first items: more each time, at last all.
 
         Before anything is asked it hears what earlier runs left. If that does not settle
-        everything, benchmarks are read from their start again. Of a benchmark that cannot stop the jury hears once, of all items. Those of another can be
-        all at once, too.
+        everything, benchmarks are read from their start again. Of a benchmark that cannot stop the
+        jury hears once, of all items. Those of another can be all at once, too.
         """
         ...
 

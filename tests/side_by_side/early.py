@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.side_by_side.__main__ import CLONE, Taken, conditions, timed, write_between
 
-METHODS = ("wanda_50", "sparsegpt_2_4", "gptq_w4a16")
+METHODS = ("wanda_50", "gptq_w4a16")
 SUITE = ("-m", "not efficiency")
 FULL, EARLY = "in full", "--early"
 BEGIN, END = "<!-- early:begin -->", "<!-- early:end -->"

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from unicomp.errors import UnicompError, UnmeasuredError
 from unicomp.prompts.items import RenderedItem
-from unicomp.responses import Asking, Failures, Questions, Responses, batches, unanswered
+from unicomp.responses import SMALL, Asking, Failures, Questions, Responses, batches, unanswered
 from unicomp.scores import Records, RecordsReader
 
 
@@ -51,12 +51,15 @@ class UntilSettled:
     `readers` read the answers of the benchmarks, and have the records afterwards: of a benchmark
     that stopped those of its first items. `errors` says why others have none. A benchmark that
     shares items with another is asked to its end, since batches without these items would differ
-    from those of a run in full.
+    from those of a run in full. `smallest` is that of `responses.batches`.
     """
 
-    def __init__(self, jury: Jury, readers: Mapping[str, RecordsReader]) -> None:
+    def __init__(
+        self, jury: Jury, readers: Mapping[str, RecordsReader], smallest: int = SMALL
+    ) -> None:
         self._jury = jury
         self._readers = readers
+        self._smallest = smallest
         self._stopping: set[str] = set()
         """The benchmarks that can stop."""
         self._left: dict[str, list[Sequence[RenderedItem]]] = {}
@@ -66,7 +69,9 @@ class UntilSettled:
     def __call__(self, questions: Questions, known: Responses, failures: Failures) -> Asking:
         """The items to ask, a batch of a benchmark at a time."""
         self._stopping = self._jury.waits().keys() & _without_shared_items(questions)
-        self._left = {name: list(batches(items)) for name, items in questions.items()}
+        self._left = {
+            name: list(batches(items, self._smallest)) for name, items in questions.items()
+        }
         for name, items in questions.items():
             if not unanswered(items, known):  # answers that are there cost nothing
                 del self._left[name]

@@ -128,7 +128,8 @@ def measure(
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
         readers = _readers(todo, questions, conditions, tokenizer)
-        early = UntilSettled(jury, readers) if jury else None
+        smallest = conditions.engine.smallest_batch
+        early = UntilSettled(jury, readers, smallest) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.model)
 
         def load() -> AbstractContextManager[Engine]:
@@ -137,7 +138,7 @@ def measure(
         running = [items for items in questions.values() if _is_running(items)]
         if conditions.engine.serves:  # a server gives no distributions
             running = []
-        order = early or one_by_one
+        order = early or partial(one_by_one, smallest=smallest)
         try:
             collected = collect(log, load, questions, on_progress, running, on_wait, order)
         except UnicompError as error:

@@ -16,7 +16,6 @@ from unicomp.early.usable import KINDS, Known, mostly_refused, usable, varied
 from unicomp.errors import UnicompError
 from unicomp.framework import METRICS, Profile
 from unicomp.policy import Policy
-from unicomp.responses import batch_size
 from unicomp.retention import Retention, partial_evidence, partial_outline, retention
 from unicomp.scores import Records, guarded
 from unicomp.spec import Benchmark, CheckpointId
@@ -72,6 +71,8 @@ class _Case:
     whole: Retention
     """Of the dense model itself."""
     records: Records | None = None
+    step: int = 0
+    """The items of the last batch."""
     row: Row | None = None
     """The verdict from the records so far; None before the first, and after new ones."""
     known: Known = "open"
@@ -130,7 +131,9 @@ class Panel:
         for name, bench in self._benchmarks.items():
             if name in self._heard and benchmark in (name, bench.benign):
                 if (case := self._cases.get(name)) is not None:
+                    before = len(case.records.items) if case.records else 0
                     case.records, case.row = self._heard[name], None
+                    case.step = max(len(case.records.items) - before, case.step)
                 elif name in self._dense:
                     self._rows[name] = self._in_full(name, self._heard[name])
                     self._moved.add(name)
@@ -191,7 +194,7 @@ class Panel:
     def _likely(self, case: _Case) -> int:
         """When the limits will have left the bound, if they narrow as they do by chance.
 
-        At least the items of the next batch, which will be asked.
+        At least as many as the last batch had will be asked.
         """
         assert case.records is not None
         n, items = len(case.records.items), len(case.dense.items)
@@ -208,7 +211,7 @@ class Panel:
             ends.append(min(apart / half, 1.0) if half > 0 else 1.0)
         shrunk = max(min(ends), 1e-6) ** 2
         likely = math.ceil(1 / (1 / items + (1 / n - 1 / items) * shrunk))
-        return min(max(likely, n + batch_size(n)), items)
+        return min(max(likely, n + case.step), items)
 
     # -- verdicts ----------------------------------------------------------------------------------
 

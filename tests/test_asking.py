@@ -184,7 +184,8 @@ def test_a_jury_that_wants_more_later_is_given_what_was_asked_and_the_rest(world
     world.ask(Bench(wanted={"misuse": 40}), [misuse])
     jury = Bench(wanted={"misuse": 96})
     assert world.ask(jury, [misuse]).asked == 32
-    assert jury.heard == [("misuse", count) for count in (32, 64, 96)]
+    # what the earlier run left does not settle it, so it is read from the start
+    assert jury.heard == [("misuse", count) for count in (64, 32, 64, 96)]
 
 
 @pytest.mark.parametrize("known", ["records", "responses"])

@@ -30,8 +30,9 @@ class Jury(Protocol):
     def hear(self, benchmark: str, records: Records) -> None:
         """Take in the records of a benchmark's first items: more each time, at last all.
 
-        Of a benchmark that cannot stop the jury hears once, of all items. Those of another can be
-        all at once, too.
+        Before anything is asked it hears what earlier runs left. If that does not settle
+        everything, benchmarks are read from their start again. Of a benchmark that cannot stop the
+        jury hears once, of all items. Those of another can be all at once, too.
         """
         ...
 

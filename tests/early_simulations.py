@@ -504,23 +504,23 @@ def edges() -> Iterator[Edge]:
     yield replace(
         _edge("one share", 400, 0.01, Asked(), "floor 90, a score that is to be low, 1 % gained"),
         replay=lambda whole, times, other: read_from_records(whole, Asked(), times),
-        replications=1000,
+        replications=250,
     )
     yield replace(
         _edge("three groups", 400, 0.01, Asked(), "floor 90, 1 % gained", (0.5, 0.3, 0.2)),
-        replications=100,
+        replications=50,
     )
 
 
 def metric_edges() -> Iterator[Edge]:
     """The same for metrics."""
     for name, family, replications, many in (
-        ("2 of 500", 1, 1000, partial(_members, (500, 500))),
-        ("2 of 500 and 510", 1, 1000, partial(_members, (500, 510))),
-        ("2 of 400 and 800", 40, 1000, partial(_members, (400, 800))),
-        ("4 of 300 to 420, two sub-scores", 1, 1000, partial(_four)),
-        ("4 of 400, one known", 1, 1000, partial(_members, (400,) * 4, known=1)),
-        ("8 of 210 to 350", 1, 500, partial(_members, tuple(range(210, 351, 20)))),
+        ("2 of 500", 1, 100, partial(_members, (500, 500))),
+        ("2 of 500 and 510", 1, 100, partial(_members, (500, 510))),
+        ("2 of 400 and 800", 40, 100, partial(_members, (400, 800))),
+        ("4 of 300 to 420, two sub-scores", 1, 100, partial(_four)),
+        ("4 of 400, one known", 1, 100, partial(_members, (400,) * 4, known=1)),
+        ("8 of 210 to 350", 1, 50, partial(_members, tuple(range(210, 351, 20)))),
     ):
         yield Edge(
             "metric of",

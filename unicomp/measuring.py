@@ -167,7 +167,9 @@ def _settled(
     jury: Jury, known: RecordLog, benchmarks: Sequence[Benchmark], results: Results
 ) -> CheckpointRecords | None:
     """What is known of a checkpoint, if the jury needs no more answers; else None."""
-    first = known.read_first(skip=results)
+    stopping = jury.waits().keys()
+    found_first = known.read_first(skip=results)
+    first = {name: one for name, one in found_first.items() if name in stopping}
     _hear(jury, {name: records for name, (records, _) in first.items()})
     unsettled, skipped = jury.unsettled(), jury.skipped()
     found = {name: one for name, one in first.items() if name not in (*unsettled, *skipped)}

@@ -17,6 +17,7 @@ from tests.plugin.test_isolation import EASY
 CONFTEST = """\
 import hashlib
 import os
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,14 +38,18 @@ def answered(place, lost):
         right = doc["choices"]["label"].index(doc["answerKey"])
         known = draw("known" + doc["question"]) < 0.9 and draw("lost" + doc["question"]) >= lost
         pick = right if known else (right + 1) % len(doc["choices"]["text"])
-        return (0.0 if request.arguments[1].strip() == doc["choices"]["text"][pick] else -9.0, False)
+        picked = request.arguments[1].strip() == doc["choices"]["text"][pick]
+        return (0.0 if picked else -9.0, False)
 
     def answer(requests):
-        with LOG.open("a") as log:
-            task = requests[0].task_name
-            print(place, task, *sorted({r.doc["id"] for r in requests}), sep="\\t", file=log)
-        if task == os.environ.get("BROKEN") and place == "lossy":
+        asked = LOG.read_text().splitlines()
+        if len(asked) == int(os.environ.get("KILLED_AFTER", -1)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        task = requests[0].task_name
+        if task == os.environ.get("BROKEN") and any(place in line and task in line for line in asked):
             raise EngineError("out of memory")
+        with LOG.open("a") as log:
+            print(place, task, *sorted({r.doc["id"] for r in requests}), sep="\\t", file=log)
         return [one(request) for request in requests]
 
     return SimpleNamespace(answer=answer, alive=True)
@@ -158,6 +163,7 @@ def results(run):
 METHODS = ("--method=lossy_1", "--method=lossy_60")
 
 
+@pytest.mark.long
 def test_an_early_run_then_the_same_again_then_a_full_run_then_an_early_one(make_gate):
     text = file_of("one", "two")
     gate, other = (make_gate(name, text, 1, 60) for name in ("early", "full"))
@@ -207,7 +213,6 @@ def test_known_only_while_it_runs(retention):
 def test_a_floor_or_figure_of_a_tests_own_has_the_verdict_of_a_full_run(make_gate):
     gate = make_gate("kinds", OF_ALL_KINDS, 3)
     early = gate.run(*RUN, "--method=lossy_3", "--early")
-    print(early.text)
     first = log_of(gate)
     whole = gate.run(*RUN, "--method=lossy_3")
     counts = asked_of([*first, *log_of(gate)])
@@ -235,3 +240,77 @@ def test_with_shut_the_rest_of_a_hopeless_checkpoint_is_skipped(make_gate):
     assert later.score("lossy_60", "two")["verdict"] == "undecided"
     for name in ("one", "two"):
         assert found.score("lossy_1", name) == later.score("lossy_1", name)
+
+
+def test_after_a_kill_the_rest_is_asked_and_side_by_side_asks_the_same(make_gate, monkeypatch):
+    text = file_of("one", "two")
+    killed, other, beside = (make_gate(name, text, 1, 60) for name in ("killed", "other", "beside"))
+    run = (*RUN, "--method=lossy_1", "--method=lossy_60", "--early")
+    undisturbed = other.run(*run)
+    straight = asked_of(log_of(other))
+
+    monkeypatch.setenv("KILLED_AFTER", "9")
+    assert killed.run(*run).card is None
+    monkeypatch.delenv("KILLED_AFTER")
+    resumed = killed.run(*run)
+    assert results(resumed) == results(undisturbed)
+    assert asked_of(log_of(killed)) == straight
+
+    spread = beside.run(*run, "-n", "2")
+    assert results(spread) == results(undisturbed)
+    assert asked_of(log_of(beside)) == straight
+
+
+def test_what_breaks_is_missing_and_the_others_stop(make_gate, monkeypatch):
+    gate = make_gate("broken", file_of("one", "two"), 1)
+    monkeypatch.setenv("BROKEN", "one")
+    gate.run(*RUN, "--method=dense")
+    found = gate.run(*RUN, "--method=lossy_1", "--early")
+    print(found.text)
+    assert found.score("lossy_1", "one")["verdict"] == "missing"
+    assert found.score("lossy_1", "two")["full_n"] == SAMPLES
+    assert found.status == 1
+
+
+@pytest.mark.long
+def test_what_may_stop_follows_the_policy_of_each_run(make_gate):
+    gate = make_gate("policy", file_of("one", "two"), 3)
+    run = (f"--samples={SAMPLES}", ".", "--method=lossy_3", "--early")
+    gate.write("unicomp.toml", "[policy]\none = { tier = 'advisory', max_drop = 25 }\n")
+    found = gate.run(*run, "--floor=two=70")
+    assert all(found.score("lossy_3", name)["full_n"] == SAMPLES for name in ("one", "two"))
+    gate.write("unicomp.toml", "[policy]\none = { ceiling = 110 }\n[floors]\n'two.top1' = 70\n")
+    whole = gate.run(*run)
+    assert not any(whole.score("lossy_3", name)["full_n"] for name in ("one", "two"))
+    assert "in full: one (the score has a ceiling)" in whole.text
+    assert "in full: two (figures of the answers have floors)" in whole.text
+
+
+@pytest.mark.long
+def test_a_pick_and_a_second_look_are_judged_at_their_own_levels(make_gate):
+    gate = make_gate("looks", file_of("one", "two"), 1, 3)
+    picked = gate.run(*RUN, "--method=lossy_1", "--method=lossy_3", "--pick", "--early")
+    assert {one["level"] for one in picked.card["looks"]} == {0.0125}
+    assert {*judged(picked).values()} == {"pass"}
+    more = ("--samples=400", "--floor=knowledge=70", ".", "--method=lossy_1")
+    log_of(gate)
+    early, again, whole = gate.run(*more, "--early"), gate.run(*more, "--early"), gate.run(*more)
+    assert results(early) == results(again)
+    assert [one["look"] for one in early.card["looks"]] == [2]
+    assert early.score("lossy_1", "one")["early_error"] < 0.01 * picked.score("lossy_1", "one")[
+        "early_error"
+    ] * 100 / 9
+    assert judged(early) == judged(whole)
+
+
+def test_explore(new_gate, tmp_path):
+    from tests.plugin import test_guards
+    gate = new_gate(tmp_path / "home")
+    gate.write("conftest.py", test_guards.CONFTEST.replace("answer=refuses_everything if blanket else refuses_harm", "alive=True, answer=refuses_everything if blanket else refuses_harm"))
+    gate.write("fixtures/methods/scared.py", test_guards.METHOD)
+    for args in (["--early"], []):
+        run = gate.run("-m", "safety", "--method=scared", "--samples=300", *args)
+        print(run.text[-1800:])
+        print(judged(run))
+        print({r["benchmark"]: (r["n"], r["full_n"]) for r in [*run.card["scores"], *run.card["missing"]]})
+    assert 0

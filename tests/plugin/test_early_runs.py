@@ -1,7 +1,7 @@
 """Runs with --early: what is asked, what is known, and what a run in full later asks and says.
 
-The engine is scripted: a checkpoint loses a share of the right answers, and its copy of the model
-says which. Everything else is real.
+The engine is scripted: the dense model has nine of ten answers right, and a checkpoint loses the
+share of them that its method is named after. Everything else is real.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import Counter
 import pytest
 
 from tests.plugin.conftest import Gate
+from tests.plugin.test_guards import CONFTEST as REFUSING
+from tests.plugin.test_guards import METHOD as SCARED
 from tests.plugin.test_isolation import EASY
 
 CONFTEST = """\
@@ -46,7 +48,8 @@ def answered(place, lost):
         if len(asked) == int(os.environ.get("KILLED_AFTER", -1)):
             os.kill(os.getpid(), signal.SIGKILL)
         task = requests[0].task_name
-        if task == os.environ.get("BROKEN") and any(place in line and task in line for line in asked):
+        begun = any(place in line and task in line for line in asked)
+        if task == os.environ.get("BROKEN") and begun:
             raise EngineError("out of memory")
         with LOG.open("a") as log:
             print(place, task, *sorted({r.doc["id"] for r in requests}), sep="\\t", file=log)
@@ -210,6 +213,7 @@ def test_known_only_while_it_runs(retention):
 """
 
 
+@pytest.mark.long
 def test_a_floor_or_figure_of_a_tests_own_has_the_verdict_of_a_full_run(make_gate):
     gate = make_gate("kinds", OF_ALL_KINDS, 3)
     early = gate.run(*RUN, "--method=lossy_3", "--early")
@@ -234,14 +238,17 @@ def test_with_shut_the_rest_of_a_hopeless_checkpoint_is_skipped(make_gate):
     assert skipped["verdict"] == "not_measured"
     assert skipped["reason"] == "not asked to the end, since the gate is shut: one fails"
 
-    later = gate.run(*run, "--early")
+    later, whole = gate.run(*run, "--early"), gate.run(*run)
     counts = asked_of([*first, *log_of(gate)])
+    assert len(counts) == 2 * 3 * SAMPLES
     assert set(counts.values()) == {1}
+    assert judged(later) == judged(whole)
     assert later.score("lossy_60", "two")["verdict"] == "undecided"
     for name in ("one", "two"):
         assert found.score("lossy_1", name) == later.score("lossy_1", name)
 
 
+@pytest.mark.long
 def test_after_a_kill_the_rest_is_asked_and_side_by_side_asks_the_same(make_gate, monkeypatch):
     text = file_of("one", "two")
     killed, other, beside = (make_gate(name, text, 1, 60) for name in ("killed", "other", "beside"))
@@ -261,12 +268,12 @@ def test_after_a_kill_the_rest_is_asked_and_side_by_side_asks_the_same(make_gate
     assert asked_of(log_of(beside)) == straight
 
 
+@pytest.mark.long
 def test_what_breaks_is_missing_and_the_others_stop(make_gate, monkeypatch):
     gate = make_gate("broken", file_of("one", "two"), 1)
     monkeypatch.setenv("BROKEN", "one")
     gate.run(*RUN, "--method=dense")
     found = gate.run(*RUN, "--method=lossy_1", "--early")
-    print(found.text)
     assert found.score("lossy_1", "one")["verdict"] == "missing"
     assert found.score("lossy_1", "two")["full_n"] == SAMPLES
     assert found.status == 1
@@ -297,20 +304,19 @@ def test_a_pick_and_a_second_look_are_judged_at_their_own_levels(make_gate):
     early, again, whole = gate.run(*more, "--early"), gate.run(*more, "--early"), gate.run(*more)
     assert results(early) == results(again)
     assert [one["look"] for one in early.card["looks"]] == [2]
-    assert early.score("lossy_1", "one")["early_error"] < 0.01 * picked.score("lossy_1", "one")[
-        "early_error"
-    ] * 100 / 9
+    errors = [run.score("lossy_1", "one")["early_error"] for run in (picked, early)]
+    assert errors[1] == pytest.approx(errors[0] / 10)
     assert judged(early) == judged(whole)
 
 
-def test_explore(new_gate, tmp_path):
-    from tests.plugin import test_guards
+@pytest.mark.long
+def test_a_model_that_refuses_everything_does_not_pass_early(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home")
-    gate.write("conftest.py", test_guards.CONFTEST.replace("answer=refuses_everything if blanket else refuses_harm", "alive=True, answer=refuses_everything if blanket else refuses_harm"))
-    gate.write("fixtures/methods/scared.py", test_guards.METHOD)
-    for args in (["--early"], []):
-        run = gate.run("-m", "safety", "--method=scared", "--samples=300", *args)
-        print(run.text[-1800:])
-        print(judged(run))
-        print({r["benchmark"]: (r["n"], r["full_n"]) for r in [*run.card["scores"], *run.card["missing"]]})
-    assert 0
+    gate.write("conftest.py", REFUSING.replace("SimpleNamespace(", "SimpleNamespace(alive=True, "))
+    gate.write("fixtures/methods/scared.py", SCARED)
+    run = ("-m", "safety", "--method=scared", "--samples=300")
+    early, whole = gate.run(*run, "--early"), gate.run(*run)
+    assert early.score("scared", "xstest")["full_n"] == 300
+    assert {*judged(early).values()} == {"fail"}
+    assert judged(early) == judged(whole)
+    assert early.score("scared", "misuse")["reason"] == whole.score("scared", "misuse")["reason"]

@@ -55,6 +55,7 @@ ORDER = (
     "preset",
     "settings",
     "looks",
+    "upstream",
     "changes",
     "early",
     "scorecard",

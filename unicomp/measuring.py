@@ -120,6 +120,7 @@ def measure(
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
             return CheckpointRecords(results, known.keys)
+        log.take()
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
         readers = _readers(todo, questions, conditions, tokenizer)
@@ -143,7 +144,7 @@ def measure(
         sizes = {name: len(items) for name, items in questions.items()}
         full = {name: sizes[name] for name, one in read.items() if len(one.items) < sizes[name]}
         for name, new in read.items():
-            known.add(new, whole=name not in full)
+            log.note_records(known.add(new, whole=name not in full))
             items = questions[name][: len(new.items)]
             keep_texts(conditions.store, new, items, conditions.written_texts)
     found = {**results, **read, **failures}
@@ -224,6 +225,7 @@ class RecordLog:
         self, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
     ) -> None:
         self._store = conditions.store
+        self._checkpoint = checkpoint.key
         self._keys: dict[str, str | None] = {}
         self.keys: dict[str, str] = {}
         """Benchmark → the key of its records, once they were read or added."""
@@ -239,13 +241,15 @@ class RecordLog:
     def read(self, skip: Collection[str] = ()) -> dict[str, Records]:
         """Benchmark → its records, if stored; those in `skip` are left out."""
         keys = {name: key for name, key in self._keys.items() if key and name not in skip}
-        found = {name: self._store.recall(SCORES, key) for name, key in keys.items()}
+        found = {
+            name: self._store.recall(SCORES, key, of=self._checkpoint) for name, key in keys.items()
+        }
         there = {name: Records(**value) for name, value in found.items() if value is not None}
         self.keys |= {name: keys[name] for name in there}
         return there
 
-    def add(self, records: Records, *, whole: bool = True) -> None:
-        """Store the records of a benchmark, by their key if they have one and no gap.
+    def add(self, records: Records, *, whole: bool = True) -> str:
+        """Store the records of a benchmark, by their key if they have one and no gap; return it.
 
         A gap may be closed by installing something, which no key can know. Such records get a key
         of their content: a scorecard names it, and no later run takes them for its own. So do
@@ -256,6 +260,7 @@ class RecordLog:
             key = content_key({"records": values})
         self._store.remember(SCORES, key, values)
         self.keys[records.benchmark] = key
+        return key
 
 
 def records_key(

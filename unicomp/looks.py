@@ -117,13 +117,14 @@ def merge_looks(
 ) -> bool:
     """Add looks that another store has remembered; return whether there were new ones.
 
-    Equal ones are one look, the earlier. Raises StoreError.
+    Equal ones are one look, the earlier; the order does not depend on who merges first. Raises
+    StoreError.
     """
     key = content_key({"candidate": candidate, "baseline": baseline})
     with store.lock(f"{LOOKS}-{key}", waiting(on_wait, "record its look")):
         earlier = _recalled(store, key)
         merged: dict[tuple[object, ...], Look] = {}
-        for look in sorted((*earlier, *looks), key=lambda one: one.date):
+        for look in sorted((*earlier, *looks), key=lambda one: (one.date, repr(one))):
             merged.setdefault(_without_date(look), look)
         if changed := list(merged.values()) != earlier:
             _write(store, key, candidate, baseline, list(merged.values()))

@@ -4,11 +4,13 @@ import importlib
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unicomp.errors import SpecError, UpstreamError
 from unicomp.settings import load_settings, store_upstream
 from unicomp.upstream import open_store
-from unicomp.upstream.objects import Objects
+from unicomp.upstream.objects import Objects, check_url
 
 from .conftest import files_of
 
@@ -31,6 +33,17 @@ def test_a_url_that_cannot_be_used_is_refused(store, cache, tmp_path, action, ur
     assert reason in text
     assert text.count("\n") == 1
     assert "SECRET" not in text
+
+
+secrets = st.text("abcdefXYZ0189+=%", min_size=8, max_size=20)
+
+
+@given(secrets, st.sampled_from(["s3", "https", "sftp", "simplecache::s3"]))
+def test_no_secret_in_a_url_is_ever_shown(secret, protocol):
+    for url in (f"{protocol}://user:{secret}@host/x", f"{protocol}://host/x?sig={secret}"):
+        with pytest.raises(SpecError) as refusal:
+            check_url(url)
+        assert secret not in str(refusal.value)
 
 
 @pytest.mark.parametrize("where", ["home/upstream", "home", "."])

@@ -62,7 +62,10 @@ class UpstreamStore(Store):
         self.objects = objects
         self._narrate = narrate
         self._on_error = on_error
-        self._listed: dict[str, list[Stored]] = {}
+        self._listed: dict[str, dict[str, Stored]] = {}
+        """Folder of the upstream → name → object, of all that were not tried yet."""
+        self._tried: set[tuple[str, str]] = set()
+        """Kind and key of the artifacts that were tried."""
         self._lost = False
 
     def recall(self, kind: str, key: str, *, of: str | None = None) -> Any | None:
@@ -126,20 +129,24 @@ class UpstreamStore(Store):
     def take_files(self, folder: str, target: Path, names: Collection[str] | None = None) -> None:
         """Take the objects of a folder whose files are missing in `target`; all, or those named."""
         there = self._list(folder)
-        chosen = {one.name: one for one in reversed(there) if names is None or one.name in names}
-        wanted = [(one, target / name) for name, one in chosen.items()]
-        self._fetch(folder, [pair for pair in wanted if not pair[1].exists()])
-        # what was refused is not asked for again
-        self._listed[folder] = [one for one in there if one.name not in chosen]
+        chosen = {name: there.pop(name, None) for name in (list(there) if names is None else names)}
+        wanted = [(one, target / name) for name, one in chosen.items() if one is not None]
+        self._fetch(folder, [(one, path) for one, path in wanted if not path.exists()])
 
     def _take_artifact(self, kind: str, key: str) -> None:
         """Take a finished artifact: the first whose files are all there and as its manifest says.
 
         Files that an interrupted copy has left are used.
         """
+        if (kind, key) in self._tried:
+            return
+        self._tried.add((kind, key))
         folder = f"{kind}/{key}"
-        there = self._list(folder)
-        self._listed[folder] = []
+        try:
+            there = self.objects.below(folder)
+        except UpstreamError as error:
+            self.report(error)
+            return
         for manifest in (one for one in there if one.name.endswith(f"/{MANIFEST}")):
             try:
                 content = json.loads(self.objects.read(folder, manifest))
@@ -205,14 +212,19 @@ class UpstreamStore(Store):
             self.report(corrupted)
         return not refused
 
-    def _list(self, folder: str) -> list[Stored]:
-        """The objects of a folder that were not tried yet; none if the upstream is lost."""
+    def _list(self, folder: str) -> dict[str, Stored]:
+        """Name → object, of those of a folder that were not tried; none of a lost upstream.
+
+        Of several objects of one name it is the first, for all who look.
+        """
         if folder not in self._listed and not self._lost:
             try:
-                self._listed[folder] = self.objects.below(folder)
+                there = self.objects.below(folder)
             except UpstreamError as error:
                 self.report(error)
-        return self._listed.get(folder, [])
+            else:
+                self._listed[folder] = {one.name: one for one in reversed(there)}
+        return self._listed.get(folder, {})
 
     def report(self, error: UpstreamError) -> None:
         """Report what cannot be taken. Whatever is not of one object ends the use of the rest."""

@@ -146,7 +146,7 @@ def pull_until(home, url, copies):
     cli.main(["cache", "pull", "--unicomp-home", str(home), "--upstream", url])
 
 
-@pytest.mark.parametrize("copies", range(0, 10, 2))
+@pytest.mark.parametrize("copies", (0, 2, 5))
 def test_a_pull_that_is_killed_leaves_nothing_half_written(
     store, pushed, url, cache, tmp_path, copies
 ):

@@ -118,7 +118,7 @@ def push_until(home, url, copies):
     cli.main(["cache", "push", "--unicomp-home", str(home), "--upstream", url])
 
 
-@pytest.mark.parametrize("copies", range(0, 12, 2))
+@pytest.mark.parametrize("copies", (0, 3, 6, 9))
 def test_a_push_that_is_killed_leaves_nothing_half_visible(store, url, cache, tmp_path, copies):
     process = processes.Process(target=push_until, args=(store.home, url, copies))
     process.start()

@@ -36,9 +36,7 @@ def add(commands: Commands) -> None:
         "list its entries, verify the checkpoints, prune what is old; push to the upstream what it "
         "lacks, or pull from it (default: %(default)s)"
     )
-    parser.add_argument(
-        "action", nargs="?", choices=_ACTIONS, default="list", help=actions, metavar="ACTION"
-    )
+    parser.add_argument("action", nargs="?", choices=_ACTIONS, default="list", help=actions)
     parser.add_argument("--unicomp-home", metavar="DIR", type=arguments.path, help=arguments.STORE)
     days = "prune entries older than this (default: %(default)s; 0 for everything)"
     parser.add_argument(

@@ -146,7 +146,7 @@ def pull_until(home, url, copies):
     cli.main(["cache", "pull", "--unicomp-home", str(home), "--upstream", url])
 
 
-@pytest.mark.parametrize("copies", (0, 2, 5))
+@pytest.mark.parametrize("copies", [0, 2, 5])
 def test_a_pull_that_is_killed_leaves_nothing_half_written(
     store, pushed, url, cache, tmp_path, copies
 ):
@@ -154,6 +154,7 @@ def test_a_pull_that_is_killed_leaves_nothing_half_written(
     process = processes.Process(target=pull_until, args=(other, url, copies))
     process.start()
     process.join()
+    assert process.exitcode == 9
     there = Store(other)
     found = there.find(CHECKPOINTS, KEY)
     assert found is None or not Store.corrupt_files(found)

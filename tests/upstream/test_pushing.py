@@ -118,12 +118,12 @@ def push_until(home, url, copies):
     cli.main(["cache", "push", "--unicomp-home", str(home), "--upstream", url])
 
 
-@pytest.mark.parametrize("copies", (0, 3, 6, 9))
+@pytest.mark.parametrize("copies", [0, 3, 6, 9])
 def test_a_push_that_is_killed_leaves_nothing_half_visible(store, url, cache, tmp_path, copies):
     process = processes.Process(target=push_until, args=(store.home, url, copies))
     process.start()
     process.join()
-    assert process.exitcode in (0, 9)
+    assert process.exitcode == 9
     objects = Objects(url)
     for kind in (CHECKPOINTS, "responses", "scores", "items", *VALUES, "looks"):
         for one in objects.below(kind):

@@ -103,6 +103,7 @@ from unicomp.instruments.assembly import (
     RefusalSettings,
     SimilaritySettings,
 )
+from unicomp.instruments.endpoint import ClientSettings
 from unicomp.policy import Policy, parse_budget, parse_drop, parse_floor
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
@@ -167,7 +168,8 @@ class Settings:
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "gate": (Settings, ("early",)),
-    "engine": (EngineSettings, _names(EngineSettings)),
+    "engine": (EngineSettings, tuple(n for n in _names(EngineSettings) if n != "endpoint")),
+    "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
@@ -282,7 +284,7 @@ def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
     for key in ("vllm", "logs"):
         if options.get(key):
             options[key] = str(_path(root, f"engine.{key}", options[key]))
-    return EngineSettings(**options)
+    return EngineSettings(**options, endpoint=_parsed(table, "endpoint", ClientSettings))
 
 
 def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:

@@ -233,10 +233,17 @@ OPTIONS: dict[str, dict[str, object]] = {
     },
     "--checkpoint": {
         "action": "append",
-        "metavar": "[MODEL=]NAME|DIR|ID",
+        "metavar": "[MODEL=]NAME|DIR|ID|URL#MODEL",
         "help": "a checkpoint compressed elsewhere, judged against --model: a name in "
-        "fixtures/checkpoints, a folder or a hub id; repeatable; with several models against the "
-        "one that it was made from, which MODEL= names where the checkpoint does not",
+        "fixtures/checkpoints, a folder, a hub id, or a model at a server that is running; "
+        "repeatable; with several models against the one that it was made from, which MODEL= names "
+        "where the checkpoint does not",
+    },
+    "--endpoint": {
+        "action": "append",
+        "metavar": "URL[#MODEL]",
+        "help": "a server that is running and answers for the dense model of --model; no weights "
+        "of it are read",
     },
     "--calibration": {
         "action": "append",
@@ -406,7 +413,7 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
-    models = dict(zip(named, catalogue.load_models(named, roots), strict=True))
+    models = _models(named, given.one("--endpoint"), roots)
     settings.policy.check_models(
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
@@ -414,8 +421,10 @@ def make_plan(config: pytest.Config) -> Plan:
     elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
     names = given.all("--method")
     if not names:
-        names = [DENSE.name] if elsewhere else _default_methods(config.getoption("markexpr") or "")
-    made = (catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots))
+        only = elsewhere or given.one("--endpoint")
+        names = [DENSE.name] if only else _default_methods(config.getoption("markexpr") or "")
+    made = [catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots)]
+    _check_made(made, models)
     methods = (*made, *(method for method, _ in elsewhere))
     if name := given.one("--engine"):
         if preset is not None:
@@ -478,6 +487,27 @@ def _default_methods(expression: str) -> list[str]:
     return [DEFAULT_METHODS, *(STUDENTS if wanted else ())]
 
 
+def _models(named: Sequence[str], endpoint: str | None, roots: catalogue.Roots) -> dict[str, Model]:
+    """The models by the text that names them; with an endpoint, the one that it answers for."""
+    if endpoint is None:
+        return dict(zip(named, catalogue.load_models(named, roots), strict=True))
+    if len(named) > 1:
+        raise SpecError(
+            f"--endpoint answers for one model, and --model names {', '.join(named)}: give one"
+        )
+    return {named[0]: catalogue.with_endpoint(named[0], endpoint, roots)}
+
+
+def _check_made(methods: Sequence[Method], models: Mapping[str, Model]) -> None:
+    """Raise SpecError for methods that would compress a model of which no weights are read."""
+    building = [method.name for method in methods if method.compress is not None]
+    if building and any(model.endpoint for model in models.values()):
+        raise SpecError(
+            f"--method {building[0]} compresses weights, and with --endpoint none are read: leave "
+            "out --endpoint, or give the compressed model with --checkpoint"
+        )
+
+
 def _checkpoints(
     given: Sequence[str], models: Mapping[str, Model], roots: catalogue.Roots
 ) -> list[tuple[Method, Model]]:
@@ -500,7 +530,7 @@ def _checkpoints(
                 f"{example}={text}"
             )
         others = [f"checkpoint-{method.name}"] if method.name in made else []
-        place = Path(method.parameters[catalogue.CHECKPOINT])
+        place = Path(method.parameters.get(catalogue.CHECKPOINT, name))
         unique = catalogue.free_name(method.name, place, taken, *others)
         taken.add(unique)
         found.append((replace(method, name=unique), model))

@@ -117,7 +117,7 @@ class Served:
         """What decides its answers, as JSON values."""
         return {
             "url": self.url.partition("://")[2],
-            "model": self.model,
+            "served": self.model,
             "version": self.version,
             "probe": self.digest,
             "tokens": self.takes_tokens,

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.endpoint_client import settings_at
-from unicomp.engines.endpoint_probe import why_changed
+from unicomp.engines.endpoint_probe import hurried, why_changed
 from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError, UnmeasuredError, first_line
+from unicomp.instruments.endpoint import EndpointSettings
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class EndpointEngine:
         self._endpoint = model.endpoint
         self._settings = settings_at(model.endpoint, settings.endpoint)
         self._lm: Any = None
+        self._failed = False
 
     def __enter__(self) -> Self:
         from unicomp.engines.endpoint_lm import EndpointCompletions
@@ -60,12 +62,20 @@ class EndpointEngine:
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
         """One response for each request, in order. Raises EngineError.
 
-        Raises UnmeasuredError if the server has become another one meanwhile.
+        After a failure the server gets little time to answer again. Raises UnmeasuredError if it
+        has become another one meanwhile.
         """
+        if self._failed:
+            self._check_unchanged(hurried(self._settings))
+        self._failed = True
         answers = answer_in_groups(requests, lambda one: one.request_type, self._answer_type)
-        if reason := why_changed(self._endpoint, self._settings):
-            raise UnmeasuredError(reason)
+        self._check_unchanged(self._settings)
+        self._failed = False
         return answers
+
+    def _check_unchanged(self, settings: EndpointSettings) -> None:
+        if reason := why_changed(self._endpoint, settings):
+            raise UnmeasuredError(reason)
 
     def _answer_type(self, request_type: str, requests: list[Instance]) -> list[Any]:
         try:

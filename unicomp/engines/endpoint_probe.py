@@ -1,8 +1,7 @@
 """Find out what a running server is, and what it gives, by a few fixed questions.
 
 The greedy answers are a fingerprint: another model behind the same address and name gives others.
-They are asked for as texts, one after the other. So neither our tokenizer nor other requests of
-ours have a part in them.
+They are asked for as texts, so that our tokenizer has no part in them.
 """
 
 from __future__ import annotations
@@ -52,10 +51,7 @@ def found(
     `name` is the model's where the endpoint has none; if the server has one model only, it is that.
     Raises SpecError with the reason why the model cannot be measured there.
     """
-    settings = settings_at(endpoint, client)
-    settings = replace(
-        settings, patience=min(settings.patience, PATIENCE), retries=min(settings.retries, 2)
-    )
+    settings = hurried(settings_at(endpoint, client))
     try:
         endpoint = _listed(endpoint, name, settings)
         settings = replace(settings, model=endpoint.model)
@@ -72,20 +68,27 @@ def found(
         raise SpecError(f"{error}") from None
 
 
-def answers_digest(settings: EndpointSettings) -> tuple[str, str | None]:
-    """SHA-256 of the greedy answers, and the version that came with them. Raises EngineError."""
-    texts, version = [], None
-    for prompt in PROMPTS:
-        (given,) = ask(settings, COMPLETIONS, [_generation(settings.model, prompt)])
-        texts.append(given.text)
-        version = given.version
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest(), version
+def hurried(settings: EndpointSettings) -> EndpointSettings:
+    """The settings for a server that ought to answer now."""
+    patience, retries = min(settings.patience, PATIENCE), min(settings.retries, 2)
+    return replace(settings, patience=patience, retries=retries)
+
+
+def answers_digest(settings: EndpointSettings, *, together: bool = False) -> tuple[str, str | None]:
+    """SHA-256 of the greedy answers, and the version that came with them. Raises EngineError.
+
+    The prompts are asked one after the other, or `together`, which is faster.
+    """
+    questions = [_generation(settings.model, prompt) for prompt in PROMPTS]
+    given = ask(settings if together else replace(settings, concurrency=1), COMPLETIONS, questions)
+    texts = [one.text for one in given]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest(), given[-1].version
 
 
 def why_changed(endpoint: Served, settings: EndpointSettings) -> str | None:
     """Why the server is not what the probe has found; None if it is. Raises EngineError."""
-    for _ in range(REPEATS):
-        digest, _version = answers_digest(settings)
+    for attempt in range(REPEATS):
+        digest, _ = answers_digest(settings, together=attempt == 0)
         if digest == endpoint.digest:
             return None
     return (

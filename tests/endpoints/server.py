@@ -7,46 +7,86 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-class Network:
-    """A model by transformers in float32, one sequence at a time."""
+class Toy:
+    """Chooses each token by the two before it, and is sure of it; `salt` makes it another model."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, salt=1):
         self.folder = folder
-        self.lock = threading.Lock()
+        self.salt = salt
 
     @cached_property
-    def parts(self):
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+    def tokenizer(self):
+        from transformers import AutoTokenizer
 
-        torch.set_num_threads(1)
-        model = AutoModelForCausalLM.from_pretrained(
-            self.folder, dtype="float32", attn_implementation="eager"
-        )
-        return torch, AutoTokenizer.from_pretrained(self.folder), model
+        return AutoTokenizer.from_pretrained(self.folder)
 
     def tokens(self, prompt):
         if isinstance(prompt, str):
-            return self.parts[1].encode(prompt)
+            return self.tokenizer.encode(prompt)
         return list(prompt[0] if isinstance(prompt[0], list) else prompt)
 
-    def rows(self, tokens):
-        """The log-probabilities after each token: (tokens, vocabulary)."""
-        torch, _, model = self.parts
-        with self.lock, torch.no_grad():
-            return model(torch.tensor([tokens])).logits[0].float().log_softmax(-1)
+    def follows(self, tokens):
+        """The likeliest next token."""
+        return (
+            100 + sum(token * (place + self.salt) for place, token in enumerate(tokens[-2:])) % 900
+        )
+
+    def likelihoods(self, tokens):
+        """For each token but the first its log-probability, and the likeliest with its own."""
+        best = [self.follows(tokens[:place]) for place in range(1, len(tokens))]
+        values = [
+            -0.1 if one == token else -3.0 for one, token in zip(best, tokens[1:], strict=True)
+        ]
+        return values, [(one, -0.1) for one in best]
 
     def generate(self, request, tokens):
         """One greedy token after another, up to a stop word or an end token."""
-        torch, tokenizer, model = self.parts
-        ends = {tokenizer.eos_token_id, *request.get("stop_token_ids", ())}
+        made = []
+        while len(made) < request["max_tokens"]:
+            made.append(self.follows([*tokens, *made]))
+        return made
+
+
+class Network(Toy):
+    """A model by transformers in float32, one sequence at a time."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.lock = threading.Lock()
+
+    @cached_property
+    def model(self):
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        torch.set_num_threads(1)
+        return AutoModelForCausalLM.from_pretrained(
+            self.folder, dtype="float32", attn_implementation="eager"
+        )
+
+    def follows(self, tokens):
+        return self.generate({"max_tokens": 1}, tokens)[0]
+
+    def likelihoods(self, tokens):
+        import torch
+
+        with self.lock, torch.no_grad():
+            rows = self.model(torch.tensor([tokens])).logits[0].float().log_softmax(-1)[:-1]
+        best = rows.max(-1)
+        values = [float(rows[place, token]) for place, token in enumerate(tokens[1:])]
+        return values, list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
+    def generate(self, request, tokens):
+        import torch
+
+        ends = {self.tokenizer.eos_token_id, *request.get("stop_token_ids", ())}
         fed, cache, made = torch.tensor([tokens]), None, []
         with self.lock, torch.no_grad():
             while len(made) < request["max_tokens"]:
-                out = model(fed, past_key_values=cache, use_cache=True)
+                out = self.model(fed, past_key_values=cache, use_cache=True)
                 cache, token = out.past_key_values, int(out.logits[0, -1].argmax())
                 made.append(token)
-                text = tokenizer.decode(made, skip_special_tokens=True)
+                text = self.tokenizer.decode(made, skip_special_tokens=True)
                 if token in ends or any(stop in text for stop in request.get("stop") or ()):
                     break
                 fed = torch.tensor([[token]])
@@ -60,8 +100,8 @@ class Completions:
     may return a status with its headers instead of an answer, or "drop" to close the connection.
     """
 
-    def __init__(self, folder, name="my-model", **can):
-        self.network = folder if isinstance(folder, Network) else Network(folder)
+    def __init__(self, network, name="my-model", **can):
+        self.network = network
         self.names = [name]
         self.takes_tokens = can.get("takes_tokens", True)
         self.likelihoods = can.get("likelihoods", "true")
@@ -162,7 +202,7 @@ class Completions:
         tokens = self.network.tokens(request["prompt"])
         if self.longest and len(tokens) + request["max_tokens"] > self.longest:
             return {"error": {"message": "too long"}}, 400
-        tokenizer = self.network.parts[1]
+        tokenizer = self.network.tokenizer
         if request.get("echo") and self.likelihoods != "ignored":
             return self.echoed(request, tokens), 200
         made = self.network.generate(request, tokens)
@@ -173,14 +213,10 @@ class Completions:
         return {"choices": [choice], "usage": {"prompt_tokens": len(tokens)}}, 200
 
     def echoed(self, request, tokens):
-        rows = self.network.rows(tokens)
-        following = [int(rows[-1].argmax())] if request["max_tokens"] else []
+        following = [self.network.follows(tokens)] if request["max_tokens"] else []
         whole = [*tokens, *following]
-        values = [float(rows[place, token]) for place, token in enumerate(whole[1:])]
-        best = rows.max(-1)
-        tops = [
-            {f"token_id:{int(i)}": float(v)} for i, v in zip(best.indices, best.values, strict=True)
-        ][: len(values)]
+        values, best = self.network.likelihoods(whole)
+        tops = [{f"token_id:{token}": value} for token, value in best]
         if self.likelihoods == "short":
             values, tops = values[2:], tops[2:]
         elif self.likelihoods == "positive":
@@ -194,7 +230,7 @@ class Completions:
             "token_logprobs": [None, *values],
             "top_logprobs": [None, *tops] if tops else None,
         }
-        text = self.network.parts[1].decode(whole)
+        text = self.network.tokenizer.decode(whole)
         choice = {"index": 0, "text": text, "logprobs": logprobs}
         return {"choices": [choice], "usage": {"prompt_tokens": len(tokens)}}
 

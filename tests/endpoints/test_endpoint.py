@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.endpoints.server import Completions, Network, waits
+from tests.endpoints.server import Completions, Network, Toy, waits
 from tests.engines.test_vllm import (
     FOLDER,
     MODEL,
@@ -53,7 +53,13 @@ def no_long_waits_and_answers(monkeypatch):
 
 @pytest.fixture(scope="module")
 def network():
+    """The embedded model itself, for what is compared with the engine in this process."""
     return Network(FOLDER)
+
+
+TOY = Toy(FOLDER)
+ANOTHER = Toy(FOLDER, salt=2)
+"""What somebody deploys instead of it."""
 
 
 @pytest.fixture(scope="module")
@@ -62,35 +68,17 @@ def tokenizer():
 
 
 @pytest.fixture
-def serve(network):
+def serve():
     """Starts servers that end with the test."""
     started = []
 
-    def start(name="my-model", of=network, **can):
+    def start(name="my-model", of=TOY, **can):
         started.append(Completions(of, name, **can))
         return started[-1]
 
     yield start
     for server in started:
         server.stop()
-
-
-@pytest.fixture(scope="module")
-def another(tmp_path_factory):
-    """The embedded model with other weights: what somebody deploys instead of it."""
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    folder = tmp_path_factory.mktemp("another") / "model"
-    shutil.copytree(FOLDER, folder)
-    draw = torch.Generator().manual_seed(0)
-    for path in folder.glob("*.safetensors"):
-        noisy = {
-            name: one + 0.3 * one.std() * torch.randn(one.shape, generator=draw).to(one.dtype)
-            for name, one in load_file(path).items()
-        }
-        save_file(noisy, path, {"format": "pt"})
-    return Network(folder)
 
 
 @pytest.fixture
@@ -110,19 +98,19 @@ def asked(endpoint, requests, **client):
         return opened.answer(requests)
 
 
-def test_answers_and_likelihoods_are_those_of_the_engine_in_this_process(serve, probe):
-    requests = [*of_benchmarks(FOLDER, 4), *odd_requests(FOLDER)]
+def test_answers_and_likelihoods_are_those_of_the_engine_in_this_process(serve, probe, network):
+    requests = [*of_benchmarks(FOLDER, 3), *odd_requests(FOLDER)]
     expected = answers_of(HF, FOLDER, requests)
     for can in ({}, {"extended": False}):
-        answers = asked(probe(serve(**can)), requests)
+        answers = asked(probe(serve(of=network, **can)), requests)
         assert all(same(*pair) for pair in zip(answers, expected, strict=True)), can
 
 
-def test_scores_are_those_in_process_and_are_found_again(serve, probe, tmp_path):
+def test_scores_are_those_in_process_and_are_found_again(serve, probe, network, tmp_path):
     store = Store(tmp_path)
-    conditions = Conditions(store, Source("embedded"), replace(HF, endpoint=SOON), samples=12)
+    conditions = Conditions(store, Source("embedded"), replace(HF, endpoint=SOON), samples=6)
     builder = Builder(store=store, roots=())
-    server = serve()
+    server = serve(of=network)
     method = load_checkpoint(server.place, ())
     method = replace(method, endpoint=probe(server))
     checkpoint = builder.build(MODEL, method, None)
@@ -219,13 +207,13 @@ def test_missing_or_false_log_probabilities_are_found_before_the_run(serve, prob
 
 
 def test_a_server_of_texts_generates_the_same_and_its_likelihoods_are_not_measured(
-    serve, probe, tmp_path
+    serve, probe, network, tmp_path
 ):
-    server = serve(takes_tokens=False, extended=False)
+    server = serve(of=network, takes_tokens=False, extended=False)
     endpoint = probe(server)
     assert not endpoint.takes_tokens
     assert not endpoint.extended
-    requests = [one for one in of_benchmarks(FOLDER, 6) if one.request_type == "generate_until"]
+    requests = [one for one in of_benchmarks(FOLDER, 4) if one.request_type == "generate_until"]
     assert asked(endpoint, requests) == answers_of(HF, FOLDER, requests)
     store = Store(tmp_path)
     method = replace(load_checkpoint(server.place, ()), endpoint=endpoint)
@@ -257,7 +245,7 @@ def test_another_tokenizer_is_refused(serve, tmp_path, tokenizer):
     swapped = dict(zip(names, [*range(10), *range(len(names) - 1, 9, -1)], strict=True))
     content["model"]["vocab"] = swapped
     path.write_text(json.dumps(content))
-    server = serve(of=Network(folder))
+    server = serve(of=Toy(folder))
     with pytest.raises(SpecError, match="reads the token ids of --model as another text"):
         found(Served.parse(server.place), "embedded", SOON, tokenizer)
 
@@ -270,31 +258,31 @@ def key_of(server, endpoint, tmp_path):
     return Builder(store=Store(tmp_path), roots=()).key(MODEL, method, None)
 
 
-def test_another_model_behind_the_same_name_has_another_key(serve, probe, another, tmp_path):
+def test_another_model_behind_the_same_name_has_another_key(serve, probe, tmp_path):
     server = serve()
     first = probe(server)
     assert probe(server) == first
-    network, server.network = server.network, another
+    server.network = ANOTHER
     second = probe(server)
-    server.network, server.version = network, "1.1"
+    server.network, server.version = TOY, "1.1"
     third = probe(server)
     keys = {key_of(server, endpoint, tmp_path) for endpoint in (first, second, third)}
     assert len(keys) == 3
 
 
 def test_a_model_that_is_replaced_in_the_middle_is_noticed_and_nothing_is_kept(
-    serve, probe, another, tmp_path
+    serve, probe, tmp_path
 ):
     server = serve()
     store = Store(tmp_path)
-    conditions = Conditions(store, Source("embedded"), replace(HF, endpoint=SOON), samples=40)
+    conditions = Conditions(store, Source("embedded"), replace(HF, endpoint=SOON), samples=6)
     method = replace(load_checkpoint(server.place, ()), endpoint=probe(server))
     checkpoint = Builder(store=store, roots=()).build(MODEL, method, None)
     start = len(server.requests)
 
     def behave(request, number):
-        if number == start + 30:  # in the middle of the first batch
-            server.network = another
+        if number == start + 5:  # in the middle of the first batch
+            server.network = ANOTHER
 
     server.behave = behave
     measured = measure(checkpoint, benchmarks(), conditions)

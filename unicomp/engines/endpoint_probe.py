@@ -98,7 +98,10 @@ def why_changed(endpoint: Served, settings: EndpointSettings) -> str | None:
 
 
 def _listed(endpoint: Served, name: str, settings: EndpointSettings) -> Served:
-    """The endpoint with the model's name and its context, as the server lists them."""
+    """The endpoint with the model's name and its context, as the server lists them.
+
+    A server that lists nothing, such as `transformers serve` for a folder, is asked by name.
+    """
 
     def read(answer: Any) -> dict[str, Mapping[str, Any]]:
         return {str(one["id"]): one for one in answer["data"]}
@@ -107,12 +110,12 @@ def _listed(endpoint: Served, name: str, settings: EndpointSettings) -> Served:
     wanted = endpoint.model or name
     if wanted not in models and not endpoint.model and len(models) == 1:
         (wanted,) = models
-    if wanted not in models:
+    if models and wanted not in models:
         raise SpecError(
-            f"{endpoint.url} has no model {wanted!r}; it has {', '.join(models) or 'none'}: name "
-            f"one of them after the address, {endpoint.url}#MODEL"
+            f"{endpoint.url} has no model {wanted!r}; it has {', '.join(models)}: name one of them "
+            f"after the address, {endpoint.url}#MODEL"
         )
-    longest = models[wanted].get("max_model_len")
+    longest = models.get(wanted, {}).get("max_model_len")
     context = longest if isinstance(longest, int) and longest > 0 else None
     return replace(endpoint, model=wanted, context=context)
 

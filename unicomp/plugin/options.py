@@ -418,6 +418,10 @@ def make_plan(config: pytest.Config) -> Plan:
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
+
+    def is_embedded(model: Model) -> bool:
+        return replace(model, endpoint=None) == embedded
+
     elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
     names = given.all("--method")
     if not names:
@@ -452,7 +456,7 @@ def make_plan(config: pytest.Config) -> Plan:
         belongs={method.name: model.name for method, model in elsewhere},
         seeded=seeded,
         sources={
-            model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
+            model.name: Source(rows or (EMBEDDED_ROWS if is_embedded(model) else HUB), lock)
             for model in models.values()
         },
         policy=replace(settings.policy, command_line=lower | upper),

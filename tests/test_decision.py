@@ -65,6 +65,13 @@ def test_rows_without_a_p_value_stay_as_they_are():
     assert holm(rows, [], 2) == (rows, [])
 
 
+def test_what_fails_early_fails_before_the_others_as_in_the_full_run():
+    early = {"full_n": 1000, "early_error": 1e-4}
+    assert failed([row(1e-9, verdict="fail"), row(0.02)], family=2) == [True, True]
+    assert failed([row(verdict="fail", **early), row(0.02)], family=2) == [True, True]
+    assert failed([row(verdict="undecided", **early), row(0.02)], family=2) == [False, False]
+
+
 @given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=12), st.integers(0, 15))
 def test_what_fails_at_the_level_over_the_number_fails_by_holm_too(values, family):
     rows = [row(value) for value in values]

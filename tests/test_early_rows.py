@@ -192,6 +192,21 @@ def test_a_recommendation_says_why_a_need_is_not_known_to_be_met(write, capsys):
     assert STOPPED_EARLY in capsys.readouterr().out
 
 
+def test_no_mean_is_of_fewer_metrics_since_one_stopped_early_everywhere():
+    found = whole()
+    for method, calibration in dict.fromkeys((r.method, r.calibration) for r in found.rows):
+        if method != "dense":
+            found = stopped(found, "reasoning", method=method, calibration=calibration)
+    kept = {one.method: one.value for one in findings_of(found).quality}
+    assert kept == {"dense": 100.0, "gptq_w4a16": None, "wanda_50": None, "wanda_2_4": None}
+    study = study_of_card(found)
+    averages = [study.average(*pair, "performance") for pair in study.pairs]
+    assert averages == [100.0, None, None, None]
+    assert study.average(*study.pairs[1], "reliability") is not None
+    (one,) = findings_of(found).decoupling
+    assert one.left_out == ("reasoning",)
+
+
 def test_churn_is_not_remembered_of_what_stopped_early(tmp_path):
     store = Store(tmp_path)
     early = [row for row in card().rows if row.early]
@@ -297,10 +312,10 @@ def test_the_decision_record_names_what_stopped_early(write, capsys):
 # -- the bound ------------------------------------------------------------------------------------
 
 
-def test_the_bound_adds_the_chance_of_each_checkpoint_that_stopped_early():
+def test_the_bound_adds_the_chance_of_a_checkpoint_that_stopped_early():
     one, none = card().bound, whole().bound
     two = stopped(card(), "safety", method="gptq_w4a16").bound
-    assert (none.early, one.early, two.early) == (0.0, EARLY_ERROR, 2 * EARLY_ERROR)
+    assert (none.early, one.early, two.early) == (0.0, EARLY_ERROR, EARLY_ERROR)
     for found in (one, two):
         assert found.opening == none.opening + found.early
         assert found.shutting == none.shutting + found.early

@@ -202,8 +202,9 @@ def test_an_export_says_what_it_was_made_of(store, pair, write, capsys, tmp_path
 def test_what_was_asked_early_is_exported_and_marked(store, pair, capsys, tmp_path):
     mine, base = pair
     judged = card_of(row_of(store, mine.at(range(1)), base))
-    (row,) = judged.rows
-    card = replace(judged, rows=(replace(row, full_n=2, early_error=0.01),))
+    all_items = content_key({"items": sorted(base.items)})
+    (row,) = (replace(one, items=all_items, full_n=2, early_error=0.01) for one in judged.rows)
+    card = replace(judged, rows=(row,))
     json_report.write(card, findings_of(card), tmp_path / "card.json")
     status, said = run(capsys, tmp_path / "card.json", tmp_path / "out")
     assert status == 0

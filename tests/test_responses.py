@@ -297,7 +297,9 @@ def test_progress_counts_all_items_and_those_that_were_known(engine, world):
     world.ask(100)
     states = []
     world.ask(300, on_progress=states.append)
-    assert states == [ResponseProgress("gsm8k", done, 300) for done in (100, 128, 160, 192, 224, 256, 300)]
+    assert states == [
+        ResponseProgress("gsm8k", done, 300) for done in (100, 128, 160, 192, 224, 256, 300)
+    ]
 
 
 def test_an_engine_that_can_be_watched_reports_parts_of_items(engine, world):

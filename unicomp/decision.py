@@ -47,14 +47,29 @@ def holm(
     tests, at least that of the p-values.
     """
     everything: tuple[Row | MetricRow, ...] = (*rows, *metrics)
-    ends = [row for row in everything if row.tier != "advisory" and row.p_fail is not None]
-    shown = rejected([row.p_fail or 0.0 for row in ends], family)
+    tested = [(row, p) for row in everything if (p := _p_fail(row)) is not None]
+    ends = [row for row, _ in tested]
+    shown = rejected([p for _, p in tested], family)
     failed = {id(row) for row, fails in zip(ends, shown, strict=True) if fails}
 
     def after(row: R) -> R:
         return replace(row, verdict="fail") if id(row) in failed else row
 
     return [after(row) for row in rows], [after(row) for row in metrics]
+
+
+def _p_fail(row: Row | MetricRow) -> float | None:
+    """The p-value of failing; None if there is none that counts.
+
+    A row that fails early fails at 2.5 % / m in the full run, so before all that do not; one that
+    does not fail early would not fail at 2.5 % either.
+    """
+    if row.tier == "advisory":
+        return None
+    if row.early:
+        judged = (row.retention if isinstance(row, Row) else row.value) is not None
+        return 0.0 if judged and row.verdict == "fail" else None
+    return row.p_fail
 
 
 def rejected(p_values: Sequence[float], family: int = 0) -> list[bool]:
@@ -146,7 +161,7 @@ class Bound:
     includes `early`."""
     early: float
     """What stopping early adds to both: the chance that a full run has another verdict on anything
-    that stopped early, added up over checkpoints; 0 if nothing did."""
+    of one checkpoint; 0 if nothing stopped early."""
     attained: float | None
     """The largest p-value of a critical result that passed; None if none did in a full run."""
     worst: str
@@ -179,8 +194,8 @@ def bound(
         if decides(row) and row.verdict == "pass" and row.p_pass is not None
     ]
     attained, worst = max(passed, default=(None, ""))
-    stopped = {row.checkpoint for row in ends if row.early}
-    early = min(parts * len(stopped) * EARLY_ERROR, 1.0)
+    stopped = any(row.early for row in ends)
+    early = min(parts * EARLY_ERROR, 1.0) if stopped else 0.0
     return Bound(
         level=level,
         opening=level * looks * math.fsum(1 / look for look in range(1, looks + 1)) + early,

@@ -60,13 +60,13 @@ class RecordSource:
         """The records of one side of a benchmark's row; None if they are not there, or damaged.
 
         Records of other items than the row's are not taken for its own. Where asking stopped early,
-        the baseline's are those of all items.
+        the candidate's are those of the first items.
         """
         found = self._find(row.records.get(side, ""))
         if found is None or found.benchmark != row.benchmark:
             return None
-        if row.early and side == "baseline":
-            return found if len(found.items) == row.full_n else None
+        if row.early and side == "candidate":
+            return found if len(found.items) == row.n else None
         return found if content_key({"items": sorted(found.items)}) == row.items else None
 
     def _find(self, key: str) -> Records | None:

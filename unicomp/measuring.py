@@ -13,8 +13,9 @@ from functools import cache, cached_property, partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from unicomp.asking import Jury, Rounds
+from unicomp.asking import Jury, UntilSettled
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source
 from unicomp.engines import Engine, EngineSettings
@@ -102,21 +103,25 @@ def measure(
     One process measures a checkpoint at a time; the others wait, then read its results in the
     store. A benchmark that fails does not stop the others.
 
-    With a `jury` the items are asked in rounds, until it needs no more. A benchmark that it skips
-    has an UnmeasuredError with the reason. Records of all items that are in the store are used, and
-    the jury hears them first.
+    With a `jury` the items are asked batch by batch, until it needs no more. A benchmark that it
+    skips has an UnmeasuredError with the reason. Records of all items that are in the store are
+    used, and the jury hears them first. If the records of earlier first items settle all the rest,
+    no item is rendered.
     """
     from unicomp.engines.tokenizer import load_tokenizer
 
     known = RecordLog(checkpoint, benchmarks, conditions)
     results: Results = {**known.errors, **known.read()}
+    _hear(jury, results)
     if all(bench.name in results for bench in benchmarks):
-        _hear(jury, results)
         return CheckpointRecords(results, known.keys)
+    if jury and (settled := _settled(jury, known, benchmarks, results)) is not None:
+        return settled
     log = ResponseLog(conditions.store, checkpoint, conditions.engine)
     with conditions.store.lock(f"responses-{log.key}", waiting(on_wait, "measure it")):
-        results |= known.read(skip=results)
-        _hear(jury, results)
+        new = known.read(skip=results)
+        _hear(jury, new)
+        results |= new
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
             return CheckpointRecords(results, known.keys)
@@ -126,7 +131,8 @@ def measure(
             del questions[name]
             failures[name] = UnmeasuredError(reason)
         readers = _readers(todo, questions, conditions, tokenizer)
-        rounds = Rounds(jury, readers) if jury else None
+        smallest = conditions.engine.smallest_batch
+        early = UntilSettled(jury, readers, smallest) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.asked)
 
         def load() -> AbstractContextManager[Engine]:
@@ -136,29 +142,46 @@ def measure(
         # a server gives no distributions
         if conditions.engine.serves or checkpoint.endpoint is not None:
             running = []
-        order = rounds or one_by_one
+        order = early or partial(one_by_one, smallest=smallest)
         try:
             collected = collect(log, load, questions, on_progress, running, on_wait, order)
         except UnicompError as error:
             failed = dict.fromkeys(questions, error)
             return CheckpointRecords({**results, **failed, **failures}, known.keys)
-        failures |= {**collected.failures, **(rounds.errors if rounds else {})}
+        failures |= {**collected.failures, **(early.errors if early else {})}
         read = _read(readers, questions, collected.responses, failures)
         sizes = {name: len(items) for name, items in questions.items()}
         full = {name: sizes[name] for name, one in read.items() if len(one.items) < sizes[name]}
-        for name, new in read.items():
-            known.add(new, whole=name not in full)
-            items = questions[name][: len(new.items)]
-            keep_texts(conditions.store, new, items, conditions.written_texts)
+        for name, records in read.items():
+            known.add(records, of=sizes[name])
+            items = questions[name][: len(records.items)]
+            keep_texts(conditions.store, records, items, conditions.written_texts)
     found = {**results, **read, **failures}
     return CheckpointRecords(found, known.keys, collected.asked, collected.seconds, full)
 
 
-def _hear(jury: Jury | None, results: Results) -> None:
+def _hear(jury: Jury | None, results: Mapping[str, Records | UnicompError]) -> None:
     """Let the jury hear the records that were in the store."""
     for name, found in results.items():
         if jury and isinstance(found, Records):
             jury.hear(name, found)
+
+
+def _settled(
+    jury: Jury, known: RecordLog, benchmarks: Sequence[Benchmark], results: Results
+) -> CheckpointRecords | None:
+    """What is known of a checkpoint, if the jury needs no more answers; else None."""
+    first = known.read_first(skip=results)
+    _hear(jury, {name: records for name, (records, _) in first.items()})
+    unsettled, skipped = jury.unsettled(), jury.skipped()
+    found = {name: one for name, one in first.items() if name not in (*unsettled, *skipped)}
+    names = [bench.name for bench in benchmarks if bench.name not in results]
+    if not all(name in found or name in skipped for name in names):
+        return None
+    records = {name: one for name, (one, _) in found.items()}
+    errors = {name: UnmeasuredError(skipped[name]) for name in names if name not in found}
+    full = {name: items for name, (_, items) in found.items()}
+    return CheckpointRecords({**results, **records, **errors}, known.keys, full=full)
 
 
 def _is_running(items: Sequence[RenderedItem]) -> bool:
@@ -211,7 +234,10 @@ def _readers(
     """A reader for each benchmark that has items."""
     return {
         bench.name: RecordsReader(
-            conditions.renderer.definition(bench), conditions.instruments, tokenizer
+            conditions.renderer.definition(bench),
+            conditions.instruments,
+            tokenizer,
+            of=questions[bench.name],
         )
         for bench in benchmarks
         if bench.name in questions
@@ -269,18 +295,39 @@ class RecordLog:
         self.keys |= {name: keys[name] for name in there}
         return there
 
-    def add(self, records: Records, *, whole: bool = True) -> None:
-        """Store the records of a benchmark, by their key if they have one and no gap.
+    def read_first(self, skip: Collection[str] = ()) -> dict[str, tuple[Records, int]]:
+        """Benchmark → the most records of its first items that an early run left, and all items."""
+        found: dict[str, tuple[Records, int]] = {}
+        for name, key in self._keys.items():
+            noted: Any = self._store.recall(SCORES, _first_key(key)) if key else None
+            if name in skip or noted is None:
+                continue
+            value: Any = self._store.recall(SCORES, noted["first"])
+            if value is not None:
+                self.keys[name] = noted["first"]
+                found[name] = Records(**value), noted["of"]
+        return found
+
+    def add(self, records: Records, *, of: int) -> None:
+        """Store the records of a benchmark of `of` items, by their key if they have one and no gap.
 
         A gap may be closed by installing something, which no key can know. Such records get a key
         of their content: a scorecard names it, and no later run takes them for its own. So do
-        records that are not those of the `whole` benchmark.
+        records of the first items only, of which a note is kept for `read_first`.
         """
-        key, values = self._keys[records.benchmark], asdict(records)
-        if key is None or any(records.gaps) or not whole:
-            key = content_key({"records": values})
-        self._store.remember(SCORES, key, values)
-        self.keys[records.benchmark] = key
+        name, values = records.benchmark, asdict(records)
+        key, whole = self._keys[name], len(records.items) == of
+        own = key is None or any(records.gaps) or not whole
+        self.keys[name] = content_key({"records": values}) if own else str(key)
+        self._store.remember(SCORES, self.keys[name], values)
+        if key is not None and not whole and not any(records.gaps):
+            noted = {"benchmark": name, "first": self.keys[name], "of": of}
+            self._store.remember(SCORES, _first_key(key), noted)
+
+
+def _first_key(key: str) -> str:
+    """The key of the note on the records of first items, from the key of all records."""
+    return content_key({"first items": key})
 
 
 def records_key(

@@ -26,9 +26,11 @@ from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.prompts.items import RenderedItem
 from unicomp.store import RESPONSES, Store, content_key, write_atomically
 
-BATCHES = ((256, 32), (512, 64), (None, 128))
-"""Items that are answered and written together: batches of 32 up to item 256, and so on. A clear
-candidate is known after few items, and larger batches are faster."""
+SMALL = 32
+"""The fewest items that are answered and written together, up to item 256; see `batches`."""
+_SIZES = ((256, SMALL), (512, 64), (None, 128))
+"""Up to which item batches have at least which size: a clear candidate is known after few items,
+and larger batches are faster."""
 
 Responses = Mapping[str, list[Any]]
 """Item key → the responses to the item's requests."""
@@ -129,24 +131,30 @@ def _batch_name(text: str) -> str:
     return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.jsonl"
 
 
-def one_by_one(questions: Questions, known: Responses, failures: Failures) -> Asking:
+def one_by_one(
+    questions: Questions, known: Responses, failures: Failures, smallest: int = SMALL
+) -> Asking:
     """Ask one benchmark after the other, each to its end or to its first failure."""
     for benchmark, items in questions.items():
-        for batch in batches(items):
+        for batch in batches(items, smallest):
             if benchmark in failures:
                 break
             if missing := unanswered(batch, known):
                 yield benchmark, missing
 
 
-def batches(items: Sequence[RenderedItem]) -> Iterator[Sequence[RenderedItem]]:
+def batches(
+    items: Sequence[RenderedItem], smallest: int = SMALL
+) -> Iterator[Sequence[RenderedItem]]:
     """The items in batches, whose limits depend only on the order of all items.
 
-    So a resumed run asks the same batches as an undisturbed one, with the same padding.
+    So a resumed run asks the same batches as an undisturbed one, with the same padding. `smallest`
+    is the size of the first ones: that of the engine, see `EngineSettings.smallest_batch`.
     """
     start = 0
     while start < len(items):
-        size = next(size for limit, size in BATCHES if limit is None or start < limit)
+        size = next(size for limit, size in _SIZES if limit is None or start < limit)
+        size = max(size, smallest)
         yield items[start : start + size]
         start += size
 

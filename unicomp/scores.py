@@ -161,11 +161,16 @@ class RecordsReader:
     """Reads the answered items of a benchmark in blocks; each item is read once.
 
     The records do not depend on the blocks, unless the scorer compares items: it must get those
-    that it compares in one block.
+    that it compares in one block. `of` are all items of the benchmark, read or not; by default
+    those that are read. Prompts that are too long count in all of them.
     """
 
     def __init__(
-        self, definition: Definition, instruments: Instruments, tokenizer: Tokenizer
+        self,
+        definition: Definition,
+        instruments: Instruments,
+        tokenizer: Tokenizer,
+        of: Sequence[RenderedItem] = (),
     ) -> None:
         self._definition = definition
         self._instruments, self._judge = counted(instruments)
@@ -178,7 +183,9 @@ class RecordsReader:
         self._fields: defaultdict[str, list[float | str]] = defaultdict(list)
         self._answers: defaultdict[str, list[Any]] = defaultdict(list)
         self._prompts: list[str] = []
+        self._of = of
         self._overlong = 0
+        """How many prompts of the items that were read are longer than the context."""
         self._counts = AnswerCounts(definition.max_new_tokens)
 
     @property
@@ -205,11 +212,18 @@ class RecordsReader:
         for name, answers in _answers(self._definition, rendered, given).items():
             self._answers[name] += answers
         self._prompts += [prompt_digest(one, self._tokenizer) for one in rendered]
-        self._overlong += overlong(rendered, self._tokenizer)
+        if not self._of:
+            self._overlong += overlong(rendered, self._tokenizer)
         self._counts.add(_generated(self._definition, items, readings, self._tokenizer))
+
+    @cached_property
+    def _overlong_of_all(self) -> int:
+        """How many prompts of `of` are longer than the context."""
+        return overlong(self._of, self._tokenizer)
 
     def records(self) -> Records:
         """The records of the items that were read so far."""
+        cut = self._overlong_of_all if self._of else self._overlong
         return Records(
             benchmark=self._definition.benchmark.name,
             items=[one.item for one in self._rendered],
@@ -217,9 +231,11 @@ class RecordsReader:
             fields={name: list(values) for name, values in self._fields.items()},
             parsed=list(self._parsed),
             gaps=list(self._gaps),
-            overlong=self._overlong,
+            overlong=cut,
             judged=self._judge.asked if self._judge else 0,
-            faults=_faults(self._definition, self._gaps, self._overlong, self._tokenizer),
+            faults=_faults(
+                self._definition, self._gaps, cut, len(self._of or self._rendered), self._tokenizer
+            ),
             degenerate=self._counts.degenerate,
             constant=self._counts.constant,
             generated=self._counts.n,
@@ -318,10 +334,9 @@ def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
 
 
 def _faults(
-    definition: Definition, gaps: Sequence[str | None], cut: int, tokenizer: Tokenizer
+    definition: Definition, gaps: Sequence[str | None], cut: int, n: int, tokenizer: Tokenizer
 ) -> list[str]:
-    """How the records differ from those of the benchmark as declared."""
-    n = len(gaps)
+    """How the records differ from those of the benchmark as declared; `cut` of `n` are too long."""
     faults = [definition.fault] if definition.fault else []
     if cut:
         faults.append(

@@ -54,6 +54,7 @@ from unicomp.spec import (
     Probe,
 )
 from unicomp.store import content_key
+from unicomp.units import items_so_far
 
 if TYPE_CHECKING:
     from unicomp.early.convening import Early
@@ -174,6 +175,8 @@ class Session:
         self._stopped: dict[CheckpointId, dict[str, float]] = {}
         """Checkpoint → benchmark that stopped early → the chance that all items give another
         verdict."""
+        self._unplanned: dict[CheckpointId, list[str]] = {}
+        """Checkpoint → benchmarks that are not on the agenda, and may stop early."""
         self._asked: dict[str, Benchmark] = {}
         self._subjects = {subject.id: subject for subject in agenda.subjects}
         self._calibrations: dict[tuple[str, str], Calibration | UnicompError] = {}
@@ -215,9 +218,16 @@ class Session:
         self._check_known(subject)
         return _once(self._checkpoints, subject.id, lambda: self._find_or_build(subject))
 
-    def retention(self, subject: Subject, benchmark: Benchmark) -> Retention:
-        """The retention of a benchmark. Raises the error that prevented its measurement."""
+    def retention(
+        self, subject: Subject, benchmark: Benchmark, *, in_full: bool = False
+    ) -> Retention:
+        """The retention of a benchmark. Raises the error that prevented its measurement.
+
+        With `in_full` the rest is asked if asking stopped early.
+        """
         self._check_known(subject)
+        if in_full:
+            self._complete(subject, benchmark)
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         of_dense = Subject(model=subject.model, method=DENSE)
@@ -373,18 +383,34 @@ class Session:
         benign = known.get(benchmark.benign or "")
         return guarded(benchmark, found, benign if isinstance(benign, Records) else None)
 
-    def _measure(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> CheckpointRecords:
+    def _complete(self, subject: Subject, benchmark: Benchmark) -> None:
+        """Ask the rest of a benchmark that stopped early."""
+        if benchmark.name in self._stopped.get(subject.id, {}):
+            measured = self._measure(subject, [benchmark], in_full=True)
+            self._records[subject.id].update(measured.records)
+            self._keys[subject.id].update(measured.keys)
+            del self._stopped[subject.id][benchmark.name]
+
+    def _measure(
+        self, subject: Subject, benchmarks: Sequence[Benchmark], *, in_full: bool = False
+    ) -> CheckpointRecords:
         checkpoint = self.checkpoint(subject)
-        jury = self._jury(subject, benchmarks) if self._early else None
+        likely: dict[str, int] = {}
+
+        def expect(benchmark: str, items: int) -> None:
+            likely[benchmark] = items
+            self._expect(subject.id, benchmark, items)
+
+        early = self._early and subject.method.name != DENSE.name and not in_full
+        jury = self._jury(subject, benchmarks, expect) if early else None
         self._gains.prepare(subject.model.name)
         self._narrate(f"{subject}: reading its items and responses")
 
         def on_progress(state: ResponseProgress) -> None:
-            done, total = state.done, state.total
-            self._narrate(
-                f"{subject}: answering {state.benchmark}, {int(done):,} of {total:,} items"
-            )
-            self._count(subject.id, state.benchmark, done, total)
+            name, done, total = state.benchmark, state.done, state.total
+            counted = items_so_far(done, total, likely.get(name))
+            self._narrate(f"{subject}: answering {name}, {counted}")
+            self._count(subject.id, name, done, total)
 
         def open_engine(tokens: int) -> AbstractContextManager[Engine]:
             self._narrate(f"{subject}: loading the checkpoint")
@@ -419,13 +445,23 @@ class Session:
         )
         return measured
 
-    def _jury(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Panel | None:
+    def _jury(
+        self,
+        subject: Subject,
+        benchmarks: Sequence[Benchmark],
+        expect: Callable[[str, int], None],
+    ) -> Panel:
         """Who decides when a compressed checkpoint has answered enough; the dense one answers all
         items, first.
+
+        A benchmark that is not on the agenda may stop as far as a part of the error was planned for
+        it.
         """
         assert self._early is not None
-        if subject.method.name == DENSE.name:
-            return None
+        agenda = self._agenda.benchmarks_of(subject.id)
+        others = [bench for bench in benchmarks if bench not in agenda]
+        earlier = self._unplanned.setdefault(subject.id, [])
+        earlier += self._early.planned_among(subject.id, others, earlier)
         conditions = self._conditions[subject.model.name]
         of_dense = Subject(model=subject.model, method=DENSE)
         dense = {}
@@ -439,7 +475,8 @@ class Session:
             dense,
             (self.checkpoint(subject).key, self.checkpoint(of_dense).key),
             conditions.store,
-            partial(self._expect, subject.id),
+            expect,
+            planned=[*earlier, *(bench.name for bench in agenda)],
         )
 
     def _crosschecks(

@@ -35,6 +35,10 @@
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
     memory = 0.45               # share of a GPU, for each of the two checkpoints that vLLM serves
 
+    [endpoint]                  # how the servers of --checkpoint URL#MODEL and --endpoint are asked
+    key_env = "SERVER_KEY"      # the NAME of the variable that holds the key; optional
+    concurrency = 8             # also timeout, retries, patience (seconds)
+
     [efficiency]                # how long to time; longer timings have narrower intervals
     least_seconds = 10          # also warmup_rounds, least_rounds, most_rounds
 

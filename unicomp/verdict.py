@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from unicomp.divergence import kept_figures
@@ -385,19 +386,17 @@ def _foresee(
     The full run may also fail by Holm's procedure, at 2.5 % if all others have failed: what it will
     not fail at that level either is undecided.
     """
-    most = LEVEL / max(len(asked), 1)
-    reached, missed = [], []
-    for found, bound, at_least in asked:
-        assert at_least
-        likely = found.likely(-math.log(error))
-        reached.append([one >= bound for one in likely.lower(level)])
-        strict, loose = (likely.upper(one) for one in (most / family, most))
-        missed.append([strict.most < bound, loose.least < bound])
-    if all(surely for surely, _ in reached):
+    assert all(at_least for *_, at_least in asked)
+    likely = [(found.likely(-math.log(error)), bound) for found, bound, _ in asked]
+    reached = [one.reaches(level, bound) for one, bound in likely]
+    if all(one.surely for one in reached):
         return "pass", ""
-    if any(surely for surely, _ in missed):
+    if all(one.possibly for one in reached):
+        return "undecided", UNSETTLED
+    most = LEVEL / len(asked)
+    if any(one.stays_below(most / family, bound).surely for one, bound in likely):
         return "fail", ""
-    if all(possibly for _, possibly in reached) or any(possibly for _, possibly in missed):
+    if any(one.stays_below(most, bound).possibly for one, bound in likely):
         return "undecided", UNSETTLED
     return "undecided", ""
 
@@ -433,6 +432,24 @@ class _Comparable:
 
 class ComparableRetention(_Comparable, Retention):
     """A retention whose comparison with a floor sets its verdict."""
+
+
+class UnfinishedRetention(ComparableRetention):
+    """A retention whose items were asked in part; whoever reads a figure gets that of all items."""
+
+    _in_full: Callable[[], Retention]
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _FIGURES:
+            return getattr(object.__getattribute__(self, "_in_full")(), name)
+        return object.__getattribute__(self, name)
+
+    def __repr__(self) -> str:
+        known = {one: object.__getattribute__(self, one) for one in _FIGURES}
+        return repr(Retention(**known))
+
+
+_FIGURES = tuple(one.name for one in fields(Retention))
 
 
 class ComparableGain(_Comparable, Gain):
@@ -475,18 +492,47 @@ class Desk:
         self.rows: dict[str, Row] = {}
         """By the name of the benchmark or probe."""
 
-    def retention(self, bench: Benchmark, measure: Callable[[], Retention]) -> ComparableRetention:
+    def retention(
+        self,
+        bench: Benchmark,
+        measure: Callable[[], Retention],
+        in_full: Callable[[], Retention] | None = None,
+    ) -> ComparableRetention:
         """The retention that `measure` returns, to be compared with a floor.
 
+        If its items were asked in part, `in_full` measures it with all items. It is called where
+        the test reads a figure, or compares with a floor of its own whose verdict is not known.
         Raises the error of `measure`, or ScoringError if the retention cannot be compared.
         """
+        kept, row, demand = self._held(bench, measure)
+        compare = self._comparison(row, demand)
+        if kept.full_n is None or in_full is None:
+            return ComparableRetention.of(kept, compare)
+
+        @cache
+        def whole() -> ComparableRetention:
+            return self.retention(bench, in_full)
+
+        def compare_early(least: float) -> bool:
+            passed = compare(least)
+            open_ = self.rows[bench.name].reason == UNSETTLED and least != (demand.floor or 0.0)
+            return whole() >= least if open_ else passed
+
+        unfinished = UnfinishedRetention.of(kept, compare_early)
+        object.__setattr__(unfinished, "_in_full", whole)
+        return unfinished
+
+    def _held(
+        self, bench: Benchmark, measure: Callable[[], Retention]
+    ) -> tuple[Retention, Row, Demand]:
+        """A retention that can be compared, its row, and what is asked of it."""
         demand = demand_of(self._policy, self._profile, self._checkpoint, bench)
         row = asking(expected(self._checkpoint, bench), demand)
         kept = self._found(row, measure)
         row = self.rows[bench.name] = asking(measured(row, kept), demand)
         if row.verdict != "missing":
             raise ScoringError(f"{bench}: {row.reason}")
-        return ComparableRetention.of(kept, self._comparison(row, demand))
+        return kept, row, demand
 
     def gain(self, probe: Probe, measure: Callable[[], Gain]) -> ComparableGain:
         """The gain that `measure` returns, to be compared with a floor; raises its error."""
@@ -732,7 +778,6 @@ def joint_evidence(metric: str, rows: Mapping[str, Row], profile: Profile) -> Jo
             _evidence(rows[name], "kept"),
             weight=slope * dense[name] / 100.0,
             error=(rows[name].dense_error or 0.0) / dense[name],
-            items=rows[name].full_n,
         )
         for name, slope in slopes.items()
     }

@@ -17,6 +17,7 @@ from unicomp.early import eligible
 from unicomp.early.eligible import (
     CEILING,
     CLUSTERED,
+    COMPARED,
     COUNTED,
     FEW,
     FIGURES,
@@ -60,6 +61,19 @@ def own_scorer(item):
     """A user's scorer."""
 
 
+class AllAtOnce:
+    """A user's scorer of all items."""
+
+    def read_all(self, items, instruments):
+        return []
+
+
+class EachAlone(AllAtOnce):
+    """One that says that it does not compare them."""
+
+    compares_items = False
+
+
 CASES = {
     "a share": (bench(), None),
     "a share over the rows' own groups": (bench(Mean("correct", by="config")), None),
@@ -71,6 +85,8 @@ CASES = {
     "labels that weigh the same": (bench(BALANCED, YesOrNo()), None),
     "a user's own ratio": (bench(BALANCED, own_scorer), COUNTED),
     "items that count by their answers": (bench(Mean("correct", where="counted")), COUNTED),
+    "a user's scorer of all items": (bench(scorer=AllAtOnce()), COMPARED),
+    "a user's scorer of each item": (bench(scorer=EachAlone()), None),
     "F1": (bench(RightAnswerF1(BALANCED), YesOrNo()), NO_SHARE),
     "an aggregate of the user's": (bench(lambda columns, weights: weights[:, 0]), NO_SHARE),
     "not in points": (bench(in_points=False), NO_SHARE),
@@ -147,7 +163,8 @@ def test_each_checkpoint_has_demands_of_its_own():
 
 def test_the_documentation_has_every_reason():
     page = (REPOSITORY / "docs" / "early.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^\| (.+?) \|", page, re.MULTILINE)
+    section = page.partition("## What runs in full")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| (.+?) \|", section, re.MULTILINE)
     reasons = {value for name, value in vars(eligible).items() if name.isupper()} - {FEW_CLUSTERS}
     assert reasons - {UNSCORED} == {one for one in shown if one not in ("reason", "---")}
 

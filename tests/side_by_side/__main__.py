@@ -2,6 +2,8 @@
 
     python -m tests.side_by_side [--rounds 2] [--samples 200] [--page docs/results/side_by_side.md]
 
+With `--early` it compares a run that stops early with the run in full; see `early.py`.
+
 The chain is a script with llmcompressor's recipe for each method (`compress.py`), then
 `lm_eval run` on each folder. Both sides have the embedded model, the same calibration text and the
 same items, one core each, and take turns; each starts without a store or a cache. The chain keeps
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -67,7 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--early", action="store_true", help="a run that stops early, instead")
     options = parser.parse_args(arguments)
+    if options.early:
+        from tests.side_by_side import early
+
+        return early.main(options.rounds, options.page)
     rounds: list[dict[str, Taken]] = []
     loads = [os.getloadavg()[0]]
     for number in range(options.rounds):
@@ -151,10 +158,10 @@ def chain(folder: Path, samples: int) -> dict[str, Taken]:
         if method != "dense":
             script = str(Path(__file__).with_name("compress.py"))
             own = [method, str(MODEL), str(folder / "samples.jsonl"), str(model)]
-            printed = _timed(taken, folder, [sys.executable, script, *own])[1]
+            printed = timed(taken, folder, [sys.executable, script, *own])[1]
             for part, seconds in json.loads(printed.splitlines()[-1]).items():
                 taken.add(part, seconds)
-        wall, _ = _timed(
+        wall, _ = timed(
             taken,
             folder,
             [
@@ -187,7 +194,7 @@ def run(folder: Path, samples: int) -> dict[str, Taken]:
 
 def _run(folder: Path, samples: int) -> Taken:
     taken, card = Taken(), folder / "card.json"
-    _timed(
+    timed(
         taken,
         folder,
         [
@@ -224,7 +231,7 @@ def _run(folder: Path, samples: int) -> Taken:
     return taken
 
 
-def _timed(
+def timed(
     taken: Taken, folder: Path, command: Sequence[str], statuses: Sequence[int] = (0,)
 ) -> tuple[float, str]:
     """Run a command and count its time; returns its seconds and what it printed."""
@@ -317,14 +324,17 @@ def lines(
         scores = rounds[0][name].scores
         yield f"| {name} | {' | '.join(f'{scores[m, b]:.1f}' for m in METHODS for b in METRICS)} |"
     yield ""
+    yield conditions(loads)
+
+
+def conditions(loads: Sequence[float] = ()) -> str:
+    """The machine, its load and the versions of the packages."""
     packages = ", ".join(
         f"{name} {version(name)}"
         for name in ("torch", "transformers", "lm-eval", "llmcompressor", "compressed-tensors")
     )
-    yield (
-        f"{_processor()}, {os.cpu_count()} cores, load {min(loads):.1f} to {max(loads):.1f}; "
-        f"{packages}."
-    )
+    load = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    return f"{_processor()}, {os.cpu_count()} cores{load}; {packages}."
 
 
 def bounds(rounds: Sequence[Mapping[str, Taken]]) -> Iterator[str]:
@@ -355,10 +365,15 @@ def write(
     page: Path, rounds: Sequence[Mapping[str, Taken]], samples: int, loads: Sequence[float]
 ) -> None:
     """Write the results between the markers of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    table = "\n".join(lines(rounds, samples, loads))
-    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    write_between(page, BEGIN, END, lines(rounds, samples, loads))
+
+
+def write_between(page: Path, begin: str, end: str, found: Iterable[str]) -> None:
+    """Replace the lines between two markers of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    table = "\n".join(found)
+    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
     print(page)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +20,6 @@ class Member:
     """The metric's change for a change of the retention by 1."""
     error: float
     """The standard error of the baseline's score, as a share of the score."""
-    items: int | None = None
-    """The items of the full run, if a part was asked."""
 
 
 def summed(
@@ -34,7 +31,9 @@ def summed(
     retentions of its benchmarks differ. `correlations` has those of two benchmarks, numbered in
     order; a benchmark that was asked in part has none.
     """
-    orders = Counter(one.items or 0 for part in parts for one in part)
+    in_parts = [one for part in parts for one in part if isinstance(one.evidence, PartialShares)]
+    # one seed shuffles all benchmarks, so their orders depend on each other, whatever their sizes
+    power = 1 / max(len(in_parts), 1)
     known: list[Part] = []
     numbers: dict[int, int] = {}
     terms: list[Term] = []
@@ -50,8 +49,7 @@ def summed(
             found, apart = one.evidence, one.evidence.estimate - mean
             if isinstance(found, PartialShares):
                 drifts = [Drift(spread, mean)] if len(part) > 1 else []
-                # benchmarks with equally many items are asked in one order
-                terms += found.terms(one.weight, 1 / orders[one.items or 0], drifts)
+                terms += found.terms(one.weight, power, drifts)
             else:
                 numbers[number] = len(known)
                 own = 0.0 if in_part else one.weight * apart * one.error

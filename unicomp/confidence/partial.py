@@ -17,16 +17,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
-from unicomp.confidence.shares import lower_limits, most_of, upper_limits
+from unicomp.confidence.shares import lower_limits, most_of, reach, stay_below, upper_limits
 from unicomp.confidence.sums import Joint, Part
 from unicomp.confidence.urns import Urn, log_mixed, log_mixture
 from unicomp.statistics import Array
+
+_T = TypeVar("_T", np.float64, np.bool_)
 
 CELLS = 24
 """The most intervals into which the totals of one urn are divided; more take longer, and one may
@@ -40,6 +43,13 @@ class Range(NamedTuple):
 
     least: float
     most: float
+
+
+class Answer(NamedTuple):
+    """Whether something holds in the full run."""
+
+    surely: bool
+    possibly: bool
 
 
 class PartTable(NamedTuple):
@@ -166,9 +176,9 @@ class Term:
     """What the sum gains if the candidate's share of right answers grows by 1."""
     absolute: bool = False
     power: float = 1.0
-    """The power of the group's e-process. It is 1 / k for k groups that are asked in the same
-    order: the geometric mean of their processes is one, by Hölder's inequality, and their product
-    need not be."""
+    """The power of the group's e-process. It is 1 / k for k benchmarks whose orders may depend on
+    each other: the geometric mean of their processes is one, by Hölder's inequality, and their
+    product need not be."""
     drifts: tuple[Drift, ...] = ()
 
 
@@ -241,6 +251,35 @@ class Likely:
         found = self._limits(level, -1.0)
         return Range(-found.most, -found.least)
 
+    def reaches(self, level: float, bound: float) -> Answer:
+        """Whether the full run's lower limit at a level is at or above a bound; see `lower`."""
+        return self._compared(level, bound, 1.0)
+
+    def stays_below(self, level: float, bound: float) -> Answer:
+        """Whether the full run's upper limit at a level is below a bound; see `upper`."""
+        return self._compared(level, bound, -1.0)
+
+    def _compared(self, level: float, bound: float, sign: float) -> Answer:
+        alone = self.groups[0]
+        term = alone.term
+        if self._is_alone and term.table.right:
+            own = bound / (term.weight * (1.0 if term.absolute else term.table.baseline))
+            compare = reach if sign > 0 else stay_below
+            met = compare(alone.tables, level, own, absolute=term.absolute)
+            never, ever = alone.extremes(met.reshape(*alone.candidate.shape))
+            possible = alone.surprise <= self.nats
+            return Answer(bool(never[possible].all()), bool(ever[possible].any()))
+        least, most = (self.lower if sign > 0 else self.upper)(level)
+        if sign > 0:
+            return Answer(least >= bound, most >= bound)
+        return Answer(most < bound, least < bound)
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether the sum is one group, and nothing else."""
+        terms = self.sum.terms
+        return len(terms) == 1 and not self.sum.fixed and not terms[0].drifts
+
     def _limits(self, level: float, sign: float) -> Range:
         """The lower limits for a `sign` of 1, and the negative upper ones for -1."""
         interval = self._known.limits(level)
@@ -249,7 +288,7 @@ class Likely:
             return Range(-math.inf, -math.inf)
         fixed = side**2 + float(ndtri(level)) ** 2 * self.sum.drift
         groups = [_side(one, level, sign) for one in self.groups]
-        if len(groups) == 1 and not fixed and not self.sum.terms[0].drifts:
+        if self._is_alone:
             low, high = groups[0].limits
             return Range(
                 _least([low], self._surprises, self.nats),
@@ -278,7 +317,7 @@ class _Group:
     exact: tuple[bool, bool]
     """Whether each total is a cell of its own, so that its corners are one."""
 
-    def extremes(self, values: Array) -> tuple[Array, Array]:
+    def extremes(self, values: NDArray[_T]) -> tuple[NDArray[_T], NDArray[_T]]:
         """The least and the largest value at the corners of each cell, from those of all."""
         low = high = values
         for axis, exact in enumerate(self.exact):
@@ -289,6 +328,14 @@ class _Group:
                 low = np.minimum(low[tuple(behind)], low[tuple(ahead)])
                 high = np.maximum(high[tuple(behind)], high[tuple(ahead)])
         return low, high
+
+    @cached_property
+    def tables(self) -> Array:
+        """The full run's table at each corner, shape (corners, 4), as those of `PairedShares`."""
+        table = self.term.table
+        losses, gains = np.broadcast_arrays(self.losses[:, None], self.gains[None, :])
+        both, neither = table.right - losses, table.wrong - gains
+        return np.stack([both, gains, losses, neither], axis=-1).reshape(-1, 4)
 
     @cached_property
     def candidate(self) -> Array:
@@ -339,24 +386,19 @@ class _Side:
 
     value: tuple[Array, Array]
     """The least and the largest contribution to the sum, times the sign of the side."""
-    distance: tuple[Array, Array]
-    """The least and the largest distance of the limit."""
-    drift: Array
-    """The largest contribution to the square of the distance besides."""
     limits: tuple[Array, Array]
-    """The least and the largest limit of the group alone."""
+    """The least and the largest limit of the group alone. Losses lower a value and its limits, and
+    gains raise them, so the least of both are at one corner, and the largest at another."""
+    drift: Array
+    """The largest contribution to the square of the distance besides; convex, so at a corner."""
 
 
 def _side(group: _Group, level: float, sign: float) -> _Side:
     term, table = group.term, group.term.table
     candidate = group.candidate
     if table.right:
-        losses, gains = np.broadcast_arrays(group.losses[:, None], group.gains[None, :])
-        tables = np.stack(
-            [table.right - losses, gains, losses, table.wrong - gains], axis=-1
-        ).reshape(-1, 4)
         found = lower_limits if sign > 0 else upper_limits
-        limit = found(tables, level, absolute=term.absolute).reshape(candidate.shape)
+        limit = found(group.tables, level, absolute=term.absolute).reshape(candidate.shape)
         limit = limit + table.baseline if term.absolute else limit * table.baseline
     elif sign > 0:
         limit = np.zeros_like(candidate)
@@ -371,9 +413,8 @@ def _side(group: _Group, level: float, sign: float) -> _Side:
             drift = drift + float(ndtri(level)) ** 2 * one.weight * (ratio - one.centre) ** 2
     return _Side(
         value=group.extremes(value),
-        distance=group.extremes(distance),
-        drift=group.extremes(drift)[1],
         limits=group.extremes(value - distance),
+        drift=group.extremes(drift)[1],
     )
 
 
@@ -422,14 +463,18 @@ def _least_lower(
 ) -> float:
     """A bound below the lower limit of a sum, whose distance is the root of a sum of squares.
 
-    For any t the root of x is at most x / 2t + t / 2, which is a sum over the groups again.
+    For any t the root of x is at most x / 2t + t / 2, which is a sum over the groups again. Within
+    a cell a value may rise and its limit stay, so that the distance grows as much. What the sum
+    gains is concave in that rise, so it is least at one of its ends.
     """
-    squares = [one.distance[1] ** 2 + one.drift for one in groups]
+    squares = [(one.value[0] - one.limits[0]) ** 2 + one.drift for one in groups]
+    longest = [(one.value[1] - one.limits[0]) ** 2 + one.drift for one in groups]
     t = math.sqrt(fixed + sum(float(one.min()) for one in squares)) or 1e-12
     best = -math.inf
     for _ in range(_ROUNDS):
         values = [
-            one.value[0] - square / (2 * t) for one, square in zip(groups, squares, strict=True)
+            np.minimum(one.value[0] - short / (2 * t), one.value[1] - long / (2 * t))
+            for one, short, long in zip(groups, squares, longest, strict=True)
         ]
         found, cells = _priced(values, surprises, nats)
         best = max(best, found - fixed / (2 * t) - t / 2)
@@ -442,9 +487,10 @@ def _most_lower(
 ) -> float:
     """A bound above the lower limit of a sum: the root is at least any weighted mean of distances.
 
-    The weights of Cauchy and Schwarz, whose squares add up to 1; drifts are left out.
+    The weights of Cauchy and Schwarz, whose squares add up to 1; drifts are left out. As no weight
+    exceeds 1, the sum is largest where both a value and its limit are.
     """
-    least = [one.distance[0] for one in groups]
+    least = [one.value[1] - one.limits[1] for one in groups]
     own = [
         float(distance.flat[int(s.argmin())]) for distance, s in zip(least, surprises, strict=True)
     ]

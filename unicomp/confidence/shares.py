@@ -9,8 +9,8 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.optimize.elementwise import find_root
 from scipy.special import ndtri
 
 from unicomp.spec import LEVEL
@@ -255,47 +255,81 @@ def upper_limits(tables: Array, level: float, *, absolute: bool) -> Array:
     return _one_side(tables, level, absolute, -1.0)
 
 
+def reach(tables: Array, level: float, bound: float, *, absolute: bool) -> NDArray[np.bool_]:
+    """Whether the lower limits are at or above a bound, shape (k,); no limit is searched."""
+    return _statistic(tables, bound, absolute, bound > _same(absolute)) >= float(-ndtri(level))
+
+
+def stay_below(tables: Array, level: float, bound: float, *, absolute: bool) -> NDArray[np.bool_]:
+    """Whether the upper limits are below a bound, shape (k,); no limit is searched."""
+    return _statistic(tables, bound, absolute, bound <= _same(absolute)) < float(ndtri(level))
+
+
+def _same(absolute: bool) -> float:
+    """The value of a candidate that is like its baseline."""
+    return 0.0 if absolute else 1.0
+
+
+def _statistic(tables: Array, bound: float, absolute: bool, corrected: bool) -> Array:
+    """The score statistics of tables of shape (k, 4) for a hypothetical value, which fall with it.
+
+    They are infinite for a value that no limit can be at.
+    """
+    columns = np.asarray(tables, dtype=np.float64).T
+    if bound <= (-1.0 if absolute else 0.0):
+        return np.full(len(tables), math.inf)
+    moments = _difference_moments if absolute else _ratio_moments
+    distance, variance = moments(tuple(columns), np.full(len(tables), bound))
+    found = np.maximum(np.abs(distance) - (0.5 if corrected else 0.0), 0.0)
+    near = np.abs(distance) < _ROUNDING * columns.sum(axis=0)
+    found = np.where(near, 0.0, np.copysign(found, distance))
+    found = found / np.sqrt(np.maximum(variance, 1e-24))
+    return found if absolute else np.where(columns[0] + columns[2] > 0, found, 0.0)
+
+
 def _one_side(tables: Array, level: float, absolute: bool, sign: float) -> Array:
     """The lower limits for a `sign` of 1, the upper ones for -1."""
     both, gained, lost, _ = columns = np.asarray(tables, dtype=np.float64).T
     n = columns.sum(axis=0)
     baseline = both + lost
     moments = _difference_moments if absolute else _ratio_moments
-    same = 0.0 if absolute else 1.0
+    same = _same(absolute)
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = (gained - lost) / n if absolute else (both + gained) / baseline
     estimate = np.where(np.isfinite(estimate), estimate, 0.0)
     z = float(-ndtri(level))
     least, most = (-1.0, 1.0) if absolute else (1e-9, 1e9)
+    slope = n if absolute else np.maximum(baseline, 1e-9)
 
-    def solved(table: Array, start: Array, correction: float) -> Array:
+    def solved(table: Array, start: Array, slope: Array, correction: float) -> Array:
         """Where the score is `sign` * z, from the estimate outwards."""
+        centre = start - sign * correction / slope
 
-        def beyond(bound: Array, a: Array, b: Array, c: Array, d: Array) -> Array:
-            distance, variance = moments((a, b, c, d), bound)
-            found = np.abs(distance) - correction
-            shortened = np.sign(distance) * np.maximum(found, 0.0)
-            shortened = np.where(np.abs(distance) < _ROUNDING * (a + b + c + d), 0.0, shortened)
-            return np.asarray(shortened / np.sqrt(np.maximum(variance, 1e-24)) - sign * z)
+        def beyond(bound: Array) -> Array:
+            """How far a bound is above the one that its own variance gives; it grows."""
+            variance = moments(tuple(table), bound)[1]
+            return np.asarray(
+                bound - centre + sign * z * np.sqrt(np.maximum(variance, 1e-24)) / slope
+            )
 
         inside = np.clip(start, least, most)
         if sign > 0:
             outside = np.full_like(inside, least)
         else:
             outside = np.minimum(2 * np.maximum(np.maximum(inside, same), 0.5), most)
-            while np.any(short := (beyond(outside, *table) > 0) & (outside < most)):
+            while np.any(short := (beyond(outside) < 0) & (outside < most)):
                 outside = np.where(short, np.minimum(2 * outside, most), outside)
-        reached = sign * beyond(outside, *table) <= 0  # no bound is as far away
-        bracket = (np.minimum(inside, outside), np.maximum(inside, outside))
-        root = find_root(
-            beyond, bracket, args=tuple(table), tolerances={"xatol": 1e-12, "xrtol": 1e-12}
-        )
-        return np.where(reached, outside, root.x)
+        reached = sign * beyond(outside) >= 0  # no bound is as far away
+        low, high = np.minimum(inside, outside), np.maximum(inside, outside)
+        # without any change the estimate is a root as well, and this is the other one
+        first = np.clip(inside - sign * z**2 / (slope + (z**2 if sign > 0 else 0.0)), low, high)
+        root = _root(beyond, low, high, first)
+        return np.where(reached, outside, root)
 
-    found = solved(columns, estimate, 0.0)
+    found = solved(columns, estimate, slope, 0.0)
     crossed = found > same if sign > 0 else found < same
     if crossed.any():
-        corrected = solved(columns[:, crossed], estimate[crossed], 0.5)
+        corrected = solved(columns[:, crossed], estimate[crossed], slope[crossed], 0.5)
         limit = np.maximum if sign > 0 else np.minimum
         found[crossed] = limit(corrected, same)
     found = np.minimum(found, estimate) if sign > 0 else np.maximum(found, estimate)
@@ -304,6 +338,35 @@ def _one_side(tables: Array, level: float, absolute: bool, sign: float) -> Array
     if sign > 0:
         return np.where((baseline <= 0) | (both + gained <= 0), 0.0, found)
     return np.where(baseline <= 0, math.inf, found)
+
+
+_ROUNDS = 100
+"""Far more than a search needs."""
+_NEAR = 1e-13
+"""The last step of a search, as a part of what is searched."""
+
+
+def _root(rising: Callable[[Array], Array], low: Array, high: Array, start: Array) -> Array:
+    """Where functions that rise are 0, between `low` and `high`, shape (k,).
+
+    By secants, and by halving the bracket where one would leave it.
+    """
+    at, value = start, rising(start)
+    step = value
+    for _ in range(_ROUNDS):
+        low, high = np.where(value < 0, at, low), np.where(value > 0, at, high)
+        done = np.abs(step) <= _NEAR * (1.0 + np.abs(at))
+        if done.all():
+            break
+        ahead = at - step
+        inside = done | ((ahead >= low) & (ahead <= high))
+        before, found = at, value
+        at = np.where(inside, ahead, (low + high) / 2)
+        value = rising(at)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = (at - before) / (value - found)
+        step = np.where((value == 0) | done, 0.0, value * slope)
+    return at
 
 
 def most_of(share: Array, n: Array, level: float) -> Array:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from unicomp.decision import early_error
@@ -29,10 +29,22 @@ class Early:
     """Of a model."""
     planned: Mapping[CheckpointId, int]
     """The rows and metrics that each checkpoint is to have."""
+    open_ended: Mapping[CheckpointId, int] = field(default_factory=dict)
+    """The tests of each checkpoint whose benchmarks are known only while they run. Each is planned
+    as one row, so one of its benchmarks may stop; not one of a metric, which is not planned."""
     rivals: Callable[[CheckpointId], int] = lambda checkpoint: 1
     """The checkpoints among which one will be picked."""
     gives_up: bool = False
     """See `Rules.gives_up`."""
+
+    def planned_among(
+        self, checkpoint: CheckpointId, benchmarks: Sequence[Benchmark], earlier: Collection[str]
+    ) -> list[str]:
+        """Those of some benchmarks of open-ended tests that may stop; `earlier` ones did."""
+        profile = self.profile(checkpoint.model)
+        inside = {name for metric in profile for name in profile.benchmarks(metric)}
+        names = [bench.name for bench in benchmarks if bench.name not in {*inside, *earlier}]
+        return names[: max(self.open_ended.get(checkpoint, 0) - len(earlier), 0)]
 
     def panel(
         self,
@@ -43,13 +55,14 @@ class Early:
         keys: tuple[str, str],
         store: Store,
         expect: Callable[[str, int], None],
+        planned: Collection[str],
     ) -> Panel:
         """The jury of a checkpoint.
 
         `definitions` are those of its benchmarks, and `read` gives a benchmark as it is scored and
         read; `dense` has the dense model's records of all items, where there are some; `keys` are
         those of the checkpoint and of the dense one. `expect` takes a benchmark and the items that
-        are likely to be asked.
+        are likely to be asked. Only `planned` benchmarks may stop: the error is divided among them.
         """
         profile = self.profile(checkpoint.model)
         in_full = all_in_full(
@@ -59,7 +72,8 @@ class Early:
         stopping = [
             name
             for name, bench in benchmarks.items()
-            if name not in in_full and name in dense and not why_in_full_after(bench, dense[name])
+            if name in planned and name not in in_full
+            if name in dense and not why_in_full_after(bench, dense[name])
         ]
         look = self._look(checkpoint, benchmarks, dense, keys, store)
         rules = Rules(

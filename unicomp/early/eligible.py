@@ -22,11 +22,13 @@ from unicomp.prompts.tasks import Definition
 from unicomp.retention import answers_right, retention, share_of
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import RightAnswerF1
+from unicomp.scoring.scorers import compares_items
 from unicomp.spec import Benchmark
 
 NO_SHARE = "the score is no share of right items"
 COUNTED = "which items count depends on the answers"
 GROUPED = "how items are grouped may depend on the answers"
+COMPARED = "the scorer may compare items with each other"
 CLUSTERED = "items come in clusters"
 FEW = f"there are fewer than {FEW_CLUSTERS} items"
 CEILING = "the score has a ceiling"
@@ -101,6 +103,8 @@ def _why_no_share(benchmark: Benchmark, mode: Mode) -> str | None:
     if field is None or isinstance(benchmark.aggregate, RightAnswerF1) or not benchmark.in_points:
         return NO_SHARE
     scorer = benchmark.scorer
+    if compares_items(scorer):
+        return COMPARED
     from_rows = mode == "strict" and getattr(scorer, "counts_every_row", False)
     if counted is not None and not from_rows:
         return COUNTED

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from unicomp.confidence import PartialShares, from_json
 from unicomp.decision import allowed, shuts
-from unicomp.early.usable import KINDS, mostly_answered, usable, varied
+from unicomp.early.usable import KINDS, Known, mostly_refused, usable, varied
 from unicomp.errors import UnicompError
 from unicomp.framework import METRICS, Profile
 from unicomp.policy import Policy
@@ -71,8 +71,12 @@ class _Case:
     whole: Retention
     """Of the dense model itself."""
     records: Records | None = None
+    step: int = 0
+    """The items of the last batch."""
     row: Row | None = None
     """The verdict from the records so far; None before the first, and after new ones."""
+    known: Known = "open"
+    """Whether the full run's answers are usable; judged with the row."""
 
     @property
     def complete(self) -> bool:
@@ -111,6 +115,8 @@ class Panel:
         self._rows: dict[str, Row] = {}
         """Of benchmarks that were asked to the end, or have one of `_cases`."""
         self._metrics: dict[str, MetricRow] = {}
+        self._moved: set[str] = set()
+        """Benchmarks whose row is newer than the metrics."""
 
     @property
     def row_error(self) -> float:
@@ -122,10 +128,15 @@ class Panel:
     def hear(self, benchmark: str, records: Records) -> None:
         """Take in the records of a benchmark's first items."""
         self._heard[benchmark] = records
-        if (case := self._cases.get(benchmark)) is not None:
-            case.records, case.row = records, None
-        elif benchmark in self._dense:
-            self._rows[benchmark] = self._in_full(benchmark, records)
+        for name, bench in self._benchmarks.items():
+            if name in self._heard and benchmark in (name, bench.benign):
+                if (case := self._cases.get(name)) is not None:
+                    before = len(case.records.items) if case.records else 0
+                    case.records, case.row = self._heard[name], None
+                    case.step = max(len(case.records.items) - before, case.step)
+                elif name in self._dense:
+                    self._rows[name] = self._in_full(name, self._heard[name])
+                    self._moved.add(name)
 
     def waits(self) -> Mapping[str, Collection[str]]:
         """The benchmarks that can stop; one whose own verdict is known waits for its metric's."""
@@ -142,13 +153,21 @@ class Panel:
         }
 
     def unsettled(self) -> Collection[str]:
-        """The benchmarks whose own verdict, or that of their metric, is not known."""
+        """The benchmarks whose own verdict, or that of their metric, is not known.
+
+        And those of harmless prompts as long as they do not show whether a constant refusal of
+        another benchmark is degenerate.
+        """
         self._judge()
         return [
             name
             for name, case in self._cases.items()
             if not case.complete
-            and not (self._is_settled(name) and self._is_known(self._metric_of(name)))
+            and not (
+                self._is_settled(name)
+                and self._is_known(self._metric_of(name))
+                and self._shows_refusals(case)
+            )
         ]
 
     def skipped(self) -> Mapping[str, str]:
@@ -163,13 +182,20 @@ class Panel:
 
     def _likely_items(self) -> Iterator[tuple[str, int]]:
         """The benchmarks that can stop, and the items that are likely to be asked in all."""
-        waiting = set(self.unsettled())
+        skipped = self.skipped()
+        waiting = set(self.unsettled()) - skipped.keys()
         for name, case in self._cases.items():
             if case.records is not None:
                 yield name, self._likely(case) if name in waiting else len(case.records.items)
+        for name in skipped:
+            if name not in self._heard:
+                yield name, 0
 
     def _likely(self, case: _Case) -> int:
-        """When the limits will have left the bound, if they narrow as they do by chance."""
+        """When the limits will have left the bound, if they narrow as they do by chance.
+
+        At least as many as the last batch had will be asked.
+        """
         assert case.records is not None
         n, items = len(case.records.items), len(case.dense.items)
         row = case.row
@@ -184,19 +210,24 @@ class Panel:
             apart = abs((side.most + side.least) / 2 - row.floor / 100.0)
             ends.append(min(apart / half, 1.0) if half > 0 else 1.0)
         shrunk = max(min(ends), 1e-6) ** 2
-        return min(math.ceil(1 / (1 / items + (1 / n - 1 / items) * shrunk)), items)
+        likely = math.ceil(1 / (1 / items + (1 / n - 1 / items) * shrunk))
+        return min(max(likely, n + case.step), items)
 
     # -- verdicts ----------------------------------------------------------------------------------
 
     def _judge(self) -> None:
         """Judge what has new records."""
-        changed = False
-        for name, case in self._cases.items():
-            if case.records is not None and case.row is None:
-                case.row = self._rows[name] = self._row(name, case, case.records)
-                changed = True
-        if changed or not self._metrics:
-            self._metrics = {metric: self._metric(metric) for metric in self._named}
+        changed = [name for name, one in self._cases.items() if one.records and one.row is None]
+        for name in changed:
+            case = self._cases[name]
+            assert case.records is not None
+            case.known = self._usability(case, case.records)
+            case.row = self._rows[name] = self._row(name, case, case.records)
+            self._moved.add(name)
+        for metric in self._named:
+            if metric not in self._metrics or not self._moved.isdisjoint(self._members(metric)):
+                self._metrics[metric] = self._metric(metric)
+        self._moved.clear()
         if changed:
             for name, items in self._likely_items():
                 self._expect(name, items)
@@ -207,32 +238,45 @@ class Panel:
         found = partial_evidence(case.benchmark, records, case.dense)
         if found is None or any(records.gaps):  # the full run is judged by other limits
             return replace(self._expected(name), verdict="undecided", reason=UNSETTLED)
-        kept = partial_outline(case.benchmark, found, case.whole, error=self._rules.row_error)
-        known = usable(records, len(case.dense.items), self._rules.usable_nats)
-        if known == "degenerate":
+        if case.known == "degenerate":
             return replace(self._expected(name), verdict="fail", reason="degenerate")
-        row = self._judged(name, kept)
-        if row.verdict != "fail" and (known == "open" or not self._varies(case, records)):
+        kept = partial_outline(case.benchmark, found, case.whole, error=self._rules.row_error)
+        faults = tuple(dict.fromkeys((*kept.faults, *records.faults)))
+        row = self._judged(name, replace(kept, faults=faults))
+        if row.verdict != "fail" and case.known == "open":
             return replace(row, verdict="undecided", reason=UNSETTLED)
         return row
 
-    def _varies(self, case: _Case, records: Records) -> bool:
-        """Whether a constant answer of the full run could not make it degenerate."""
-        nats = self._rules.usable_nats
-        if varied(records, len(case.dense.items), nats):
+    def _usability(self, case: _Case, records: Records) -> Known:
+        """Whether the answers of the full run are usable, by their kinds and as one constant."""
+        items, nats = len(case.dense.items), self._rules.usable_nats
+        if case.complete:
+            return "usable"  # the row says if they are not
+        known = usable(records, items, nats)
+        if known != "usable" or varied(records, items, nats):
+            return known
+        return "usable" if self._may_be_constant(case.benchmark) else "open"
+
+    def _shows_refusals(self, case: _Case) -> bool:
+        """Whether it is known if harmless prompts are refused, or nothing depends on it."""
+        name, records = case.benchmark.name, case.records
+        asking = (one for one, bench in self._benchmarks.items() if bench.benign == name)
+        constant = any(one in self._heard and self._heard[one].constant for one in asking)
+        if not constant or records is None or "kind" not in records.fields:
             return True
-        benchmark = case.benchmark
+        return mostly_refused(records, case.dense, self._rules.usable_nats) is not None
+
+    def _may_be_constant(self, benchmark: Benchmark) -> bool:
+        """Whether a constant answer of the full run would not be degenerate; see `guarded`."""
         if benchmark.varied:
             return False
-        if (benign := benchmark.benign) is None or benign not in self._benchmarks:
+        benign = benchmark.benign
+        if benign is None or benign not in self._benchmarks:
             return True
-        asked = self._cases.get(benign)
-        return (
-            asked is not None
-            and asked.records is not None
-            and "kind" in asked.records.fields
-            and mostly_answered(asked.records, asked.dense, nats)
-        )
+        heard, dense = self._heard.get(benign), self._dense.get(benign)
+        if heard is None or dense is None or "kind" not in heard.fields:
+            return False
+        return mostly_refused(heard, dense, self._rules.usable_nats) is False
 
     def _in_full(self, name: str, records: Records) -> Row:
         """The row of a benchmark whose items were all asked."""
@@ -308,11 +352,7 @@ class Panel:
 
     def _is_usable(self, name: str) -> bool:
         case = self._cases.get(name)
-        if case is None or case.complete or case.records is None:
-            return True
-        nats = self._rules.usable_nats
-        known = usable(case.records, len(case.dense.items), nats) != "open"
-        return known and self._varies(case, case.records)
+        return case is None or case.records is None or case.known != "open"
 
     def _is_done(self, name: str) -> bool:
         case = self._cases.get(name)

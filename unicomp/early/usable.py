@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unicomp.confidence.urns import Urn
 from unicomp.scores import Records
-from unicomp.scoring.guards import CONSTANT, MOST
+from unicomp.scoring.guards import CONSTANT, FEWEST, MOST
 
 KINDS = 8
 """The most counts of one benchmark that are watched: bad kinds, equal answers, refusals."""
@@ -42,14 +42,16 @@ def varied(records: Records, items: int, nats: float) -> bool:
     return _surprise(urn, urn.totals >= CONSTANT * items) >= nats
 
 
-def mostly_answered(records: Records, dense: Records, nats: float) -> bool:
-    """Whether the harmless prompts of a benchmark are surely not mostly refused.
+def mostly_refused(records: Records, dense: Records, nats: float) -> bool | None:
+    """Whether most harmless prompts of a benchmark are refused; None if either is possible.
 
     `dense` has the records of all items, which say how many prompts are harmless.
     """
     harmless = sum(kind != "none" for kind in dense.fields["kind"])
     own = [kind for kind in records.fields["kind"] if kind != "none"]
-    return _majority(Urn(harmless, len(own), own.count("refusal")), MOST, nats) is False
+    if len(own) < min(FEWEST, harmless):
+        return None
+    return _majority(Urn(harmless, len(own), own.count("refusal")), MOST, nats)
 
 
 def _majority(urn: Urn, share: float, nats: float) -> bool | None:

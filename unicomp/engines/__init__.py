@@ -166,6 +166,16 @@ class EngineSettings:
         """Whether a server answers, not this process."""
         return self.name != "hf"
 
+    @property
+    def smallest_batch(self) -> int:
+        """The fewest items that are asked together.
+
+        On an accelerator, and of a server, as many as are answered at the same time: fewer would
+        take as long.
+        """
+        cheap = not self.serves and self.resolved_device() == "cpu"
+        return min(32, self.batch_size) if cheap else min(self.batch_size, 128)
+
     def resolved_device(self) -> Device:
         """The device that is used, found without importing torch. Raises SpecError.
 

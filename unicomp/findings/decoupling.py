@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unicomp.data.calibration import base_name
 from unicomp.findings.intervals import interval_of
 from unicomp.framework import DIMENSIONS
-from unicomp.scorecard import Scorecard
+from unicomp.scorecard import STOPPED_EARLY, Scorecard
 from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Decoupling:
     """The metrics that all of these checkpoints have; the means are over these alone, so that
     all checkpoints are compared on the same metrics."""
     left_out: tuple[str, ...]
-    """Metrics that only some of the checkpoints have."""
+    """Metrics that only some of the checkpoints have, or that stopped early."""
     checkpoints: Mapping[str, tuple[float, float]]
     """Checkpoint → mean retention of its performance and of its reliability metrics, in percent."""
     correlation: float | None = None
@@ -113,13 +113,16 @@ def decoupling(card: Scorecard) -> list[Decoupling]:
     found = []
     for model in card.models:
         own = {card.name_of(one): has for one, has in values.items() if one.model == model}
-        if (one := _decoupling(model, own)) is not None:
+        early = {r.metric for r in card.metrics if (r.model, r.reason) == (model, STOPPED_EARLY)}
+        if (one := _decoupling(model, own, early)) is not None:
             found.append(one)
     return found
 
 
-def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoupling | None:
-    """`values` is checkpoint → metric → retention."""
+def _decoupling(
+    model: str, values: Mapping[str, Mapping[str, float]], early: Collection[str]
+) -> Decoupling | None:
+    """`values` is checkpoint → metric → retention; `early` has metrics that stopped early."""
     from unicomp.findings.rank_correlation import rank_correlation
 
     sides = DIMENSIONS["performance"], DIMENSIONS["reliability"]
@@ -138,7 +141,8 @@ def _decoupling(model: str, values: Mapping[str, Mapping[str, float]]) -> Decoup
         for name, has in both.items()
     }
     kept = [metric for side in shared for metric in side]
-    some = (m for side in sides for m in side if any(m in has for has in both.values()))
+    known = {*early, *(metric for has in both.values() for metric in has)}
+    some = (metric for side in sides for metric in side if metric in known)
     found = rank_correlation([a for a, _ in means.values()], [b for _, b in means.values()])
     return Decoupling(
         model=model,

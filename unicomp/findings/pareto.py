@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from unicomp.data.calibration import UNSEEN
 from unicomp.findings.intervals import interval_of
 from unicomp.framework import DIMENSIONS
-from unicomp.scorecard import Scorecard
+from unicomp.scorecard import STOPPED_EARLY, Scorecard
 from unicomp.spec import DENSE, CheckpointId, OfCheckpoint
 from unicomp.verdict import Row
 
@@ -75,13 +75,15 @@ def qualities(card: Scorecard) -> list[Quality]:
         for row in card.metrics
         if (interval := interval_of(row)) is not None
     }
+    # one that stopped early is a gap, and no reason to take the mean of fewer metrics
+    known = {*rows, *((r.checkpoint, r.metric) for r in card.metrics if r.reason == STOPPED_EARLY)}
     found = []
     for model in card.models:
         own = [one for one in _with_dense(card, model) if one.model == model]
         metrics = tuple(
             metric
             for metric in DIMENSIONS["performance"]
-            if any((one, metric) in rows for one in own)
+            if any((one, metric) in known for one in own)
         )
         if metrics:
             found += [_quality(one, metrics, rows) for one in own]

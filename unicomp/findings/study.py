@@ -20,7 +20,7 @@ from unicomp.findings.perplexity import overall_perplexity, retained_perplexity
 from unicomp.findings.sub_scores import sub_score_figures
 from unicomp.framework import DIMENSIONS, EFFICIENCY
 from unicomp.rawscores import RawScores, metric_scores
-from unicomp.scorecard import Scorecard
+from unicomp.scorecard import STOPPED_EARLY, Scorecard
 from unicomp.spec import DENSE, CheckpointId
 
 Cell = tuple[str, str, str]
@@ -73,10 +73,13 @@ class Study:
     def average(self, model: str, name: str, dimension: str) -> float | None:
         """The mean of the metrics of a dimension; None unless all that the model has are there.
 
-        The model has a metric if one of its compressed checkpoints has a value.
+        The model has a metric if one of its compressed checkpoints has a value, or would have one
+        if asking had not stopped early.
         """
         own = [one for one in self.checkpoints[model] if one != DENSE.name]
-        had = [m for m in DIMENSIONS[dimension] if any((model, o, m) in self.metrics for o in own)]
+        early = {cell for cell, reason in self.reasons.items() if reason == STOPPED_EARLY}
+        known = self.metrics.keys() | early
+        had = [m for m in DIMENSIONS[dimension] if any((model, o, m) in known for o in own)]
         if not had or any((model, name, metric) not in self.metrics for metric in had):
             return None
         return fmean(self.metrics[model, name, metric] for metric in had)

@@ -9,6 +9,7 @@ verdict is decided in `unicomp/verdict.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
@@ -71,6 +72,7 @@ def _early(plan: Plan, grid: Grid) -> Early:
         policy=plan.policy,
         profile=plan.profile,
         planned=grid.family(plan.profile),
+        open_ended=grid.open_ended_tests,
         rivals=grid.rivals if plan.pick else lambda checkpoint: 1,
         gives_up=plan.early == "shut",
     )
@@ -194,13 +196,12 @@ def retention(
 ) -> Asked[Benchmark, Retention]:
     """Measure the retention of a benchmark, to compare it with a floor."""
     reading = pytestconfig.stash[PLAN].settings.instruments.reading
-    return Asked(
-        "retention",
-        Benchmark,
-        lambda bench: _unicomp_desk.retention(
-            read_as(bench, reading), lambda: unicomp_session.retention(_unicomp_subject, bench)
-        ),
-    )
+
+    def measure(bench: Benchmark) -> Retention:
+        ask = partial(unicomp_session.retention, _unicomp_subject, bench)
+        return _unicomp_desk.retention(read_as(bench, reading), ask, partial(ask, in_full=True))
+
+    return Asked("retention", Benchmark, measure)
 
 
 @pytest.fixture

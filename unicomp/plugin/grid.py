@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -85,6 +86,12 @@ class Grid:
             + sum(not own.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
             for one, own in names.items()
         }
+
+    @property
+    def open_ended_tests(self) -> dict[CheckpointId, int]:
+        """Checkpoint → its tests whose benchmarks and probes are known only when they run."""
+        rows = chain.from_iterable(self.rows[nodeid] for nodeid in self.open_ended)
+        return Counter(row.checkpoint for row in rows)
 
     def rivals(self, checkpoint: CheckpointId) -> int:
         """The compressed checkpoints of the same model."""

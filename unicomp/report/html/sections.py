@@ -173,14 +173,8 @@ def choices(card: Scorecard) -> Choices:
 
 def item_keys(card: Scorecard) -> list[tuple[str, str, str]]:
     """Model, benchmark and the key of the items that were answered."""
-    keys = ((row.model, _asked(card, row), row.items) for row in card.rows)
+    keys = ((row.model, row.benchmark, row.items) for row in card.rows)
     return [*dict.fromkeys((model, name, key) for model, name, key in keys if key is not None)]
-
-
-def _asked(card: Scorecard, row: Row) -> str:
-    """The name of a benchmark; of an early row also whose it is, since others asked other items."""
-    whose = f" of {card.name_of(row.checkpoint)}, stopped early" if row.early else ""
-    return row.benchmark + whose
 
 
 def full_name(card: Scorecard, checkpoint: CheckpointId) -> str:

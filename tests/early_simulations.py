@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
@@ -18,10 +18,12 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+from scipy.special import betaln, gammaln
 
 from tests.verdict_simulations import CANDIDATE, CHAPTER, bench, records
 from unicomp import Mean
 from unicomp.confidence import PairedShares, PartialShares, PartTable, to_json
+from unicomp.confidence.urns import MIXTURES, log_mixed, log_mixture
 from unicomp.decision import EARLY_ERROR
 from unicomp.framework import Profile, SubScore
 from unicomp.policy import Policy
@@ -32,6 +34,7 @@ from unicomp.verdict import UNSETTLED, Row, Verdict, judged, metric_row
 
 SAVED = ("<!-- early-saved:begin -->\n", "<!-- early-saved:end -->")
 RIGHT = ("<!-- early-right:begin -->\n", "<!-- early-right:end -->")
+METRICS = ("<!-- early-metrics:begin -->\n", "<!-- early-metrics:end -->")
 METRIC = "privacy"
 
 
@@ -170,23 +173,76 @@ class Found:
     """The share of replications with another verdict than that of the full run."""
 
 
-def replayed(whole: Whole, asked: Asked, replications: int, seed: int = 1) -> Found:
-    """Ask a benchmark in random orders until its verdict is known."""
+def replayed(
+    whole: Whole, asked: Asked, replications: int, other: Whole | None = None, seed: int = 1
+) -> Found:
+    """Ask a benchmark in random orders until its verdict is known; see `_orders` for `other`."""
     rng = np.random.default_rng(seed)
     row, possible = full_row(whole, asked), all_verdicts(whole, asked)
+
+    @cache  # many orders come by the same counts
+    def known(part: PartialShares) -> Verdict | None:
+        early = early_row(row, part, asked.error)
+        found = judged(early, level=asked.level, family=asked.family)
+        return None if found.reason == UNSETTLED else found.verdict
+
     total = wrong = 0
-    for _ in range(replications):
+    for parts in _orders(rng, whole, other, asked.error, replications):
         stopped = size(whole)
-        for part in asked_in_order(rng, whole):
-            found = judged(
-                early_row(row, part, asked.error), level=asked.level, family=asked.family
-            )
-            if found.reason != UNSETTLED:
+        for part in parts:
+            if (verdict := known(part)) is not None:
                 stopped = part.asked
-                wrong += {found.verdict} != possible
+                wrong += {verdict} != possible
                 break
         total += stopped
     return Found(total / replications / size(whole), wrong / replications)
+
+
+def _orders(
+    rng: np.random.Generator, whole: Whole, other: Whole | None, error: float, replications: int
+) -> Iterator[Iterable[PartialShares]]:
+    """The parts of each order at which the verdict may be known.
+
+    It is not where both the full run and the `other` one with another verdict are possible, by the
+    counts of all orders at once.
+    """
+    if other is None or len(whole) > 1:
+        for _ in range(replications):
+            yield asked_in_order(rng, whole)
+        return
+    (one,), (near,) = whole, other
+    ends = np.cumsum(sizes(one.n))[:-1] - 1
+    kinds = np.repeat(np.arange(4), one.kinds)
+    orders = (rng.permutation(kinds) for _ in range(replications))
+    seen = np.array([[(own == kind).cumsum()[ends] for kind in range(4)] for own in orders])
+    kept, lost, stayed, gained = np.moveaxis(seen, 1, 0)
+    mixed = np.logaddexp.reduce(
+        [
+            math.log(weight)
+            + betaln(a + lost, b + kept)
+            - betaln(a, b)
+            + betaln(c + gained, d + stayed)
+            - betaln(c, d)
+            for weight, (a, b), (c, d) in MIXTURES
+        ]
+    )
+    is_open = np.ones(lost.shape, dtype=bool)
+    for answers in (one, near):
+        chance = _log_chance(answers.right, answers.lost, kept, lost)
+        chance += _log_chance(answers.wrong, answers.gained, stayed, gained)
+        is_open &= mixed - chance <= -math.log(error) - 1e-9
+    for counts, opened in zip(np.moveaxis(seen, 1, 2), is_open, strict=True):
+        yield [PartialShares((one.part(own.tolist()),)) for own in counts[~opened]]
+
+
+def _log_chance(size: int, total: int, blank: Any, marked: Any) -> Any:
+    """The log-likelihood of draws from an urn with a total of marked balls."""
+
+    def falling(n: int, count: Any) -> Any:
+        fits = count <= n
+        return np.where(fits, gammaln(n + 1) - gammaln(np.where(fits, n - count, 0) + 1), -np.inf)
+
+    return falling(total, marked) + falling(size - total, blank) - falling(size, blank + marked)
 
 
 # -- the boundaries of a full run's verdicts ------------------------------------------------------
@@ -194,7 +250,7 @@ def replayed(whole: Whole, asked: Asked, replications: int, seed: int = 1) -> Fo
 
 def boundaries(
     at: Callable[[int], Any], verdict: Callable[[Any], set[Verdict]], most: int
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, Any, Any]]:
     """Two neighbours at each change of the full run's verdict, as `at` loses 0 to `most` items."""
     found = cache(lambda lost: "/".join(sorted(verdict(at(lost)))))
 
@@ -210,7 +266,7 @@ def boundaries(
 
     for low, high in between(0, most):
         for here, there in ((low, high), (high, low)):
-            yield f"{found(here)}, one item from {found(there)}", at(here)
+            yield f"{found(here)}, one item from {found(there)}", at(here), at(there)
 
 
 def one_share(n: int, gained: float, lost: int, *, groups: Sequence[float] = (1.0,)) -> Whole:
@@ -299,7 +355,7 @@ def shuffled(n: int, seed: int) -> Any:
     return np.array(places)
 
 
-def replayed_metric(whole: Metric, family: int, replications: int) -> Found:
+def replayed_metric(whole: Metric, family: int, replications: int, other: Metric) -> Found:
     """Ask all benchmarks of a metric in rounds until its verdict is known.
 
     All have their losses first, and one seed for their orders: those of equal size then have the
@@ -322,12 +378,39 @@ def replayed_metric(whole: Metric, family: int, replications: int) -> Found:
                     )
             if all(not one.early for one in found.values()):
                 break
+            if _is_open(whole, other, orders, ends, -math.log(EARLY_ERROR / family)):
+                continue
             row = whole.judged(found, family)
             if row.reason != UNSETTLED:
                 wrong += {row.verdict} != possible
                 break
         total += sum(ends)
     return Found(total / replications / items, wrong / replications)
+
+
+def _is_open(
+    whole: Metric, other: Metric, orders: Sequence[Any], ends: Sequence[int], nats: float
+) -> bool:
+    """Whether both the full run and the `other` one with another verdict are possible; then the
+    verdict is not known. It is far faster than to judge.
+    """
+    pairs, seen = zip(whole.members, other.members, strict=True), zip(orders, ends, strict=True)
+    parts = []
+    for (one, near), (kinds, end) in zip(pairs, seen, strict=True):
+        if end < one.n:
+            parts.append((one, near, np.bincount(kinds[:end], minlength=4).tolist()))
+        elif one != near:
+            return False
+    power = 1 / len(parts)
+    mixed = log_mixed([(power, log_mixture(*one.part(counts).urns)) for one, _, counts in parts])
+    for which in (0, 1):
+        chance = 0.0
+        for *pair, (kept, lost, stayed, gained) in parts:
+            chance += _log_chance(pair[which].right, pair[which].lost, kept, lost)
+            chance += _log_chance(pair[which].wrong, pair[which].gained, stayed, gained)
+        if mixed - power * chance > nats - 1e-9:
+            return False
+    return True
 
 
 def _asked_to(member: Answers, row: Row, kinds: Any, family: int) -> Row:
@@ -355,7 +438,7 @@ class Case:
 
 def saved() -> Iterator[Case]:
     """How much is asked of one benchmark."""
-    for n, replications in ((1319, 200), (14042, 60)):
+    for n, replications in ((1319, 100), (14042, 40)):
         for kept in (1.0, 0.99, 0.97, 0.95, 0.9, 0.7, 0.4):
             yield Case(f"{n:,}", f"{100 * kept:g} %", replications, partial(_mean, n, kept, 0.0))
         for apart in (0.06, -0.06):
@@ -387,14 +470,15 @@ class Edge:
     at: Callable[[int], Any]
     most: int
     verdicts: Callable[[Any], set[Verdict]]
-    replay: Callable[[Any, int], Found]
+    replay: Callable[[Any, int, Any], Found]
+    """Takes the full run, the replications, and the neighbour with another verdict."""
     replications: int = 4000
 
     def cases(self) -> Iterator[Case]:
-        for name, whole in boundaries(self.at, self.verdicts, self.most):
+        for name, whole, other in boundaries(self.at, self.verdicts, self.most):
 
-            def run(times: int, whole: Any = whole) -> str:
-                found = self.replay(whole, times)
+            def run(times: int, whole: Any = whole, other: Any = other) -> str:
+                found = self.replay(whole, times, other)
                 return f"{100 * found.share:.0f} | {100 * found.wrong:.2f}"
 
             yield Case(self.kind, f"{self.name}: {name}", self.replications, run)
@@ -405,11 +489,12 @@ def edges() -> Iterator[Edge]:
     for n, gained, asked, name in (
         (1319, 0.0075, Asked(), "floor 90, 0.75 % gained"),
         (1319, 0.02, Asked(floor=95.0, family=40), "floor 95, 2 % gained, family of 40"),
-        (2500, 0.0075, Asked(floor=95.0), "floor 95, 0.75 % gained"),
-        (400, 0.06, Asked(), "floor 90, 6 % gained"),
-        (400, 0.01, Asked(floor=None, max_drop=4.0), "drop of 4 points, 1 % gained"),
+        (14042, 0.0075, Asked(floor=95.0), "floor 95, 0.75 % gained"),
+        (1319, 0.0, Asked(), "floor 90, none gained"),
+        (1319, 0.06, Asked(), "floor 90, 6 % gained"),
+        (1319, 0.01, Asked(floor=None, max_drop=4.0), "drop of 4 points, 1 % gained"),
         (
-            400,
+            1319,
             0.01,
             Asked(max_drop=5.0, family=40),
             "floor 90 and drop of 5 points, 1 % gained, family of 40",
@@ -418,29 +503,36 @@ def edges() -> Iterator[Edge]:
         yield _edge("one share", n, gained, asked, name)
     yield replace(
         _edge("one share", 400, 0.01, Asked(), "floor 90, a score that is to be low, 1 % gained"),
-        replay=lambda whole, times: read_from_records(whole, Asked(), times),
+        replay=lambda whole, times, other: read_from_records(whole, Asked(), times),
+        replications=250,
     )
     yield replace(
         _edge("three groups", 400, 0.01, Asked(), "floor 90, 1 % gained", (0.5, 0.3, 0.2)),
-        replications=200,
+        replications=50,
     )
+
+
+def metric_edges() -> Iterator[Edge]:
+    """The same for metrics."""
     for name, family, replications, many in (
-        ("2 of 500", 1, 400, partial(_members, (500, 500))),
-        ("2 of 500 and 510", 1, 400, partial(_members, (500, 510))),
-        ("2 of 400 and 800", 40, 200, partial(_members, (400, 800))),
-        ("4 of 300 to 420, two sub-scores", 1, 150, partial(_four)),
-        ("4 of 400, one known", 1, 150, partial(_members, (400,) * 4, known=1)),
-        ("8 of 210 to 350", 1, 60, partial(_members, tuple(range(210, 351, 20)))),
+        ("2 of 500", 1, 100, partial(_members, (500, 500))),
+        ("2 of 500 and 510", 1, 100, partial(_members, (500, 510))),
+        ("2 of 400 and 800", 40, 100, partial(_members, (400, 800))),
+        ("4 of 300 to 420, two sub-scores", 1, 100, partial(_four)),
+        ("4 of 400, one known", 1, 100, partial(_members, (400,) * 4, known=1)),
+        ("8 of 210 to 350", 1, 50, partial(_members, tuple(range(210, 351, 20)))),
     ):
         yield Edge(
-            "metric",
+            "metric of",
             f"{name}, family of {family}" if family > 1 else name,
             many,
             400,
             lambda whole, family=family: {  # type: ignore[misc]
                 whole.judged(whole.rows(), one).verdict for one in (family, 1)
             },
-            lambda whole, times, family=family: replayed_metric(whole, family, times),  # type: ignore[misc]
+            lambda whole, times, other, family=family: replayed_metric(  # type: ignore[misc]
+                whole, family, times, other
+            ),  # type: ignore[misc]
             replications,
         )
 
@@ -454,7 +546,7 @@ def _edge(
         lambda lost: one_share(n, gained, lost, groups=groups),
         round(0.3 * n),
         lambda whole: all_verdicts(whole, asked),
-        lambda whole, times: replayed(whole, asked, times),
+        lambda whole, times, other: replayed(whole, asked, times, other),
     )
 
 
@@ -478,11 +570,18 @@ def right() -> Iterator[Case]:
         yield from edge.cases()
 
 
+def metrics() -> Iterator[Case]:
+    """The same for metrics."""
+    for edge in metric_edges():
+        yield from edge.cases()
+
+
 HEADS = {
     SAVED: ("items", "retention", "asked, % of the items", "most of four cells", "differ, %"),
     RIGHT: ("", "the full run's verdict", "asked, %", "differ, %"),
+    METRICS: ("", "the full run's verdict", "asked, %", "differ, %"),
 }
-TABLES = {"saved": (SAVED, saved), "right": (RIGHT, right)}
+TABLES = {"saved": (SAVED, saved), "right": (RIGHT, right), "metrics": (METRICS, metrics)}
 
 
 def table(name: str, part: int, jobs: int) -> Iterator[str]:
@@ -509,7 +608,8 @@ def _line(name: str, number: int, part: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a fortieth of the replications")
+    parser.add_argument("--part", type=int, default=1, help="ask for a `part`th of replications")
+    parser.add_argument("--quick", action="store_true", help="a fortieth, and write nothing")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--only", choices=TABLES, help="one of the tables")
     chosen = parser.parse_args()
@@ -517,7 +617,7 @@ def main() -> None:
         if chosen.only not in (None, name):
             continue
         lines = []
-        for line in table(name, 40 if chosen.quick else 1, chosen.jobs):
+        for line in table(name, 40 if chosen.quick else chosen.part, chosen.jobs):
             print(line, flush=True)
             lines.append(line)
         if not chosen.quick:

@@ -55,6 +55,7 @@ ORDER = (
     "preset",
     "settings",
     "looks",
+    "upstream",
     "changes",
     "early",
     "scorecard",
@@ -260,6 +261,16 @@ def test_a_session_starts_without_what_computes_and_draws():
     """Each process of a run, and each worker, pays for it."""
     drawing = ("numpy", "scipy", "pandas", "matplotlib", "jinja2", "jsonschema")
     assert loaded_by("import unicomp.plugin.outcome", (*HEAVY, *drawing)) == []
+
+
+def test_a_store_without_an_upstream_needs_no_fsspec(tmp_path):
+    """Nor does a session at its start: what reaches other machines is imported for an upstream."""
+    statements = (
+        "import unicomp.plugin.options, unicomp.commands.cache\n"
+        "from pathlib import Path; from unicomp.upstream import open_store\n"
+        f"open_store(Path({str(tmp_path)!r}), None)"
+    )
+    assert loaded_by(statements, ("fsspec", "s3fs", "botocore", "unicomp.upstream.taking")) == []
 
 
 def test_the_rules_of_verdicts_need_no_pytest():

@@ -179,8 +179,7 @@ def test_a_metric_of_what_was_asked_in_full_has_the_limits_of_the_full_run(one, 
     for value, bounds in zip(
         (true.estimate, true.low, true.high), ends(likely, level), strict=True
     ):
-        # the slope of a root is found in some rounds, so that a bound is wider by little
-        assert bounds == pytest.approx((value, value), abs=1e-6)
+        assert bounds == pytest.approx((value, value), abs=1e-9)
 
 
 @settings(max_examples=15)

@@ -23,6 +23,7 @@ from unicomp.errors import ScoringError
 from unicomp.instruments import MODES, Instruments
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.items import Renderer
+from unicomp.prompts.lengths import overlong
 from unicomp.scores import RecordsReader, records_of
 from unicomp.scoring.resemblance import UnmovedByNoise
 from unicomp.scoring.scorers import compares_items
@@ -215,6 +216,20 @@ def test_records_of_first_items_are_not_changed_by_the_next(answered):
     first = reader.records()
     reader.read(items[20:], answers)
     assert first == records_of(definition, items[:20], answers, JUDGED, Characters())
+
+
+def test_prompts_that_are_too_long_count_before_they_are_answered(answered):
+    definition, items, answers = answered["misuse"]
+    short = Characters(context=definition.max_new_tokens + 60)
+    fits = [overlong([one], short) == 0 for one in items]
+    order = sorted(range(READ), key=lambda place: not fits[place])
+    items = [items[place] for place in order]
+    assert 0 < sum(fits) < READ
+    reader = RecordsReader(definition, JUDGED, short, of=items)
+    reader.read(items[: sum(fits)], answers)
+    cut = READ - sum(fits)
+    assert reader.records().overlong == cut
+    assert reader.records().faults[0].startswith(f"{cut} of {READ} prompts are longer than")
 
 
 def test_fields_of_a_later_block_must_be_those_of_the_first(answered):

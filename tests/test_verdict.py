@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from unicomp import Benchmark, Load, Mean, Probe, TaskMetric
-from unicomp.confidence import PairedShares, to_json
+from unicomp.confidence import PairedShares, PartialShares, PartTable, to_json
 from unicomp.efficiency.cost import Cost
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import (
@@ -464,3 +464,55 @@ def test_what_is_measured_twice_is_recorded_once_with_the_worst_verdict(worse):
     ]  # fmt: skip
     found = [(row.benchmark, row.verdict, row.floor) for row in recorded_once(rows)]
     assert found == [("gsm8k", worse, 90.0), ("arc_easy", "pass", 60.0)]
+
+
+# -- items that were asked in part ---------------------------------------------------------------
+
+
+def early_and_whole(lost=0):
+    """A retention of 300 of 1,000 items, of which the candidate lost some, and that of all."""
+    part = PartialShares((PartTable(900.0, 100.0, 270.0, float(lost), 30.0, 0.0),))
+    full = PairedShares(((900.0 - 3 * lost, 0.0, 3.0 * lost, 100.0),))
+    evidence = [{"kept": to_json(one)} for one in (part, full)]
+    known = {"benchmark": "gsm8k", "dense": 90.0, "low": 90.0, "high": 100.0}
+    return (
+        Retention(**known, score=89.0, n=300, value=99.0, full_n=1000, early_error=0.001,
+                  evidence=evidence[0]),
+        Retention(**known, score=88.0, n=1000, value=98.0, evidence=evidence[1]),
+    )  # fmt: skip
+
+
+def held(lost=0):
+    """What a test holds, its desk, and how often all items were measured."""
+    early, whole = early_and_whole(lost)
+    calls: list[int] = []
+    measured = desk(entries={"gsm8k": Entry(floor=80.0)})
+    found = measured.retention(BENCH, lambda: early, lambda: (calls.append(1), whole)[1])
+    return found, measured, calls
+
+
+def test_a_floor_whose_verdict_is_known_needs_no_more_items():
+    found, measured, calls = held()
+    assert found >= 80.0
+    assert found >= 60.0
+    assert (found.benchmark, found.dense) == ("gsm8k", 90.0)
+    assert "300 of 1000, stopped early" in repr(found)
+    assert calls == []
+    assert measured.rows["gsm8k"].full_n == 1000
+
+
+def test_another_floor_whose_verdict_is_open_is_judged_with_all_items():
+    found, measured, calls = held(lost=5)
+    assert found >= 98.0
+    assert calls == [1]
+    row = measured.rows["gsm8k"]
+    assert (row.full_n, row.n, row.floor, row.verdict) == (None, 1000, 98.0, "undecided")
+
+
+def test_a_figure_is_that_of_all_items_which_are_asked_once():
+    found, measured, calls = held(lost=5)
+    assert (found.value, found.score, found.n, found.full_n) == (98.0, 88.0, 1000, None)
+    assert calls == [1]
+    assert measured.rows["gsm8k"].full_n is None
+    assert found >= 80.0
+    assert measured.rows["gsm8k"].full_n is None

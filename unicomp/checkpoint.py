@@ -39,6 +39,14 @@ from unicomp.store import CHECKPOINTS, TRAINING, Artifact, Store, content_key
 
 _PUBLISHED = ("published", "base")
 """The parameters of a method that describe a published checkpoint."""
+_OF_THE_MACHINE = frozenset(
+    (
+        *("seconds", "cpu_seconds", "peak_rss_bytes", "peak_accelerator_bytes", "device"),
+        *("threads", "other_load", "shared_machine", "train_seconds", "correction_seconds"),
+        *("tokens_per_second", "estimate"),
+    )
+)
+"""Facts that hold only for the machine of the build."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +77,9 @@ class Checkpoint:
     `shared_machine` is True if that may have made it longer (None for a resumed training).
     After a training also `tokens`, `steps`, `train_seconds`, `correction_seconds`,
     `tokens_per_second`, `loss_first`, `loss_last` and `estimate`; the loss curve lies next to the
-    folder as `loss.jsonl`. A published checkpoint has its cost as `published`, and as `base` the
-    hub id of the model that it was made from."""
+    folder as `loss.jsonl`. Times and memory are left out if another machine built it.
+    A published checkpoint has its cost as `published`, and as `base` the hub id of the model that
+    it was made from."""
     fresh: bool
     """Whether this call built it."""
 
@@ -320,13 +329,15 @@ def _served(model: Model, method: Method, endpoint: Served, store: Store) -> Che
 def _stored(
     model: Model, method: Method, calibration: Calibration | None, artifact: Artifact
 ) -> Checkpoint:
+    left_out = _OF_THE_MACHINE if artifact.taken else frozenset()
+    facts = {name: value for name, value in artifact.facts.items() if name not in left_out}
     return Checkpoint(
         model=model,
         method=method,
         calibration=calibration.name if calibration and method.calibrated else None,
         path=artifact.path / "model",
         key=artifact.key,
-        facts={**artifact.facts, "format": describe_folder(artifact.path / "model")},
+        facts={**facts, "format": describe_folder(artifact.path / "model")},
         fresh=artifact.fresh,
     )
 

@@ -1,6 +1,7 @@
 """`unicomp`: the commands besides the test run.
 
 unicomp cache [list|verify|prune]     list the store, verify its checkpoints, or make room
+unicomp cache push|pull               share the store: copy what the upstream lacks, or has
 unicomp compare OLD.json NEW.json     what changed since the last release, and what is worse
 unicomp decide SCORECARD.json ..      one decision of several runs, such as those of make suite
 unicomp export SCORECARD.json .. DIR  the answers behind scorecards, as Parquet files

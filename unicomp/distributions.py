@@ -50,7 +50,8 @@ class DistributionLog:
 
     def __init__(self, folder: Path, items: Sequence[str]) -> None:
         """`items` are the windows in order, by their digests."""
-        self._path = folder / f"distributions-{content_key({'items': list(items[:CHUNKS])})}.npy"
+        self.name = f"distributions-{content_key({'items': list(items[:CHUNKS])})}.npy"
+        self._path = folder / self.name
 
     @property
     def exists(self) -> bool:

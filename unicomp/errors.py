@@ -10,6 +10,8 @@
     ├── ScoringError    responses could not be turned into a score
     │   └── UnmeasuredError     nothing could be measured: a judge, an engine or data is missing
     ├── StoreError      the store could not be read or written
+    │   └── UpstreamError   its upstream could not be read or written
+    │       └── CorruptedError  an object's content is not that of its checksum
     └── JudgeError      a judge could not be reached, or gave no usable answer
 
 No message needs a traceback to be understood. `SpecError` is raised before expensive work begins.
@@ -60,6 +62,14 @@ class UnmeasuredError(ScoringError):
 
 class StoreError(UnicompError):
     """The store could not be read or written."""
+
+
+class UpstreamError(StoreError):
+    """The upstream of the store could not be read or written."""
+
+
+class CorruptedError(UpstreamError):
+    """The content of an object of the upstream is not that of its checksum."""
 
 
 class JudgeError(UnicompError):

@@ -112,6 +112,25 @@ def look_again(
     return numbers, changes
 
 
+def merge_looks(
+    store: Store, candidate: str, baseline: str, looks: Sequence[Look], on_wait: Say = silent
+) -> bool:
+    """Add looks that another store has remembered; return whether there were new ones.
+
+    Equal ones are one look, the earlier; the order does not depend on who merges first. Raises
+    StoreError.
+    """
+    key = content_key({"candidate": candidate, "baseline": baseline})
+    with store.lock(f"{LOOKS}-{key}", waiting(on_wait, "record its look")):
+        earlier = _recalled(store, key)
+        merged: dict[tuple[object, ...], Look] = {}
+        for look in sorted((*earlier, *looks), key=lambda one: (one.date, repr(one))):
+            merged.setdefault(_without_date(look), look)
+        if changed := list(merged.values()) != earlier:
+            _write(store, key, candidate, baseline, list(merged.values()))
+    return changed
+
+
 def coming_look(
     store: Store,
     rows: Sequence[Row],
@@ -194,18 +213,23 @@ def _remember(
         known = {_without_date(look) for look in earlier}
         new = [look for look in looks if _without_date(look) not in known]
         if new:
-            content = {
-                "candidate": candidate,
-                "baseline": baseline,
-                "looks": [asdict(look) for look in (*earlier, *new)],
-            }
-            try:
-                store.remember(LOOKS, key, content)
-            except OSError as error:
-                raise StoreError(
-                    f"this look cannot be remembered in {store.home}: {error.strerror}"
-                ) from None
+            _write(store, key, candidate, baseline, [*earlier, *new])
     return earlier
+
+
+def _write(store: Store, key: str, candidate: str, baseline: str, looks: Sequence[Look]) -> None:
+    """Store the looks at a candidate, the oldest first. Raises StoreError."""
+    content = {
+        "candidate": candidate,
+        "baseline": baseline,
+        "looks": [asdict(look) for look in looks],
+    }
+    try:
+        store.remember(LOOKS, key, content)
+    except OSError as error:
+        raise StoreError(
+            f"this look cannot be remembered in {store.home}: {error.strerror}"
+        ) from None
 
 
 def _recalled(store: Store, key: str) -> list[Look]:

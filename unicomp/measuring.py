@@ -125,6 +125,7 @@ def measure(
         todo = [bench for bench in benchmarks if bench.name not in results]
         if not todo:
             return CheckpointRecords(results, known.keys)
+        log.take()
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
         for name, reason in _unanswerable(questions, checkpoint.endpoint).items():
@@ -154,6 +155,7 @@ def measure(
         full = {name: sizes[name] for name, one in read.items() if len(one.items) < sizes[name]}
         for name, records in read.items():
             known.add(records, of=sizes[name])
+            log.note_records(known.keys[name])
             items = questions[name][: len(records.items)]
             keep_texts(conditions.store, records, items, conditions.written_texts)
     found = {**results, **read, **failures}
@@ -171,7 +173,9 @@ def _settled(
     jury: Jury, known: RecordLog, benchmarks: Sequence[Benchmark], results: Results
 ) -> CheckpointRecords | None:
     """What is known of a checkpoint, if the jury needs no more answers; else None."""
-    first = known.read_first(skip=results)
+    stopping = jury.waits().keys()
+    found_first = known.read_first(skip=results)
+    first = {name: one for name, one in found_first.items() if name in stopping}
     _hear(jury, {name: records for name, (records, _) in first.items()})
     unsettled, skipped = jury.unsettled(), jury.skipped()
     found = {name: one for name, one in first.items() if name not in (*unsettled, *skipped)}
@@ -275,6 +279,7 @@ class RecordLog:
         self, checkpoint: Checkpoint, benchmarks: Sequence[Benchmark], conditions: Conditions
     ) -> None:
         self._store = conditions.store
+        self._checkpoint = checkpoint.key
         self._keys: dict[str, str | None] = {}
         self.keys: dict[str, str] = {}
         """Benchmark → the key of its records, once they were read or added."""
@@ -290,7 +295,9 @@ class RecordLog:
     def read(self, skip: Collection[str] = ()) -> dict[str, Records]:
         """Benchmark → its records, if stored; those in `skip` are left out."""
         keys = {name: key for name, key in self._keys.items() if key and name not in skip}
-        found = {name: self._store.recall(SCORES, key) for name, key in keys.items()}
+        found = {
+            name: self._store.recall(SCORES, key, of=self._checkpoint) for name, key in keys.items()
+        }
         there = {name: Records(**value) for name, value in found.items() if value is not None}
         self.keys |= {name: keys[name] for name in there}
         return there

@@ -32,6 +32,9 @@ _SIZES = ((256, SMALL), (512, 64), (None, 128))
 """Up to which item batches have at least which size: a clear candidate is known after few items,
 and larger batches are faster."""
 
+RECORDS = "records"
+"""The file with the keys of the records that were read in the responses."""
+
 Responses = Mapping[str, list[Any]]
 """Item key → the responses to the item's requests."""
 Questions = Mapping[str, Sequence[RenderedItem]]
@@ -91,6 +94,8 @@ class ResponseLog:
     def __init__(self, store: Store, checkpoint: Checkpoint, engine: EngineSettings) -> None:
         identity = engine_identity(checkpoint, engine)
         self.key = content_key(identity)
+        self._store = store
+        self._checkpoint = checkpoint.key
         self._folder = store.home / RESPONSES / self.key
         self._identity = {
             "model": checkpoint.model.name,
@@ -113,7 +118,21 @@ class ResponseLog:
 
     def distributions(self, items: Sequence[str]) -> DistributionLog:
         """The stored next-token distributions on windows of running text, by their digests."""
-        return DistributionLog(self._folder, items)
+        log = DistributionLog(self._folder, items)
+        if not log.exists:
+            self.take(log.name)
+        return log
+
+    def take(self, name: str | None = None) -> None:
+        """Take the responses that the store's upstream has, or its file `name`."""
+        self._store.take(RESPONSES, self.key, of=self._checkpoint, name=name)
+
+    def note_records(self, key: str) -> None:
+        """Note that the records of this key were read in these responses."""
+        path = self._folder / RECORDS
+        known = path.read_text(encoding="utf-8").split() if path.is_file() else []
+        if key not in known:
+            write_atomically(path, "\n".join([*known, key, ""]))
 
     def append(self, responses: Responses) -> None:
         """Write one batch, whole or not at all."""

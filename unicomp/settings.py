@@ -63,6 +63,9 @@
     mode = "strict"
     reading = "oriented"        # or paper: two disclosure rates count as published, more is better
 
+    [store]                     # where results are taken from that are not in the store
+    upstream = "s3://bucket/unicomp"    # any URL of fsspec; UNICOMP_UPSTREAM outranks it
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -141,6 +144,8 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 }
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
+_OFF = "off"
+"""The upstream that is none."""
 _T = TypeVar("_T")
 
 
@@ -161,6 +166,10 @@ class Settings:
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
     home: Path | None = None
     """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
+    upstream: str | None = None
+    """The URL, for fsspec, of the place from which results are taken that are not in the store, and
+    to which `unicomp cache push` writes; None for none. `UNICOMP_UPSTREAM` outranks it: a URL, or
+    `off`."""
     dataset_root: str | None = None
     """Where rows are read from: `embedded`, `hub` or a folder; None for `embedded` for the embedded
     model, else `hub`."""
@@ -179,6 +188,7 @@ OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
     "scoring": (InstrumentSettings, ("mode", "reading")),
+    "store": (Settings, ("upstream",)),
     "paths": (Settings, ("home", "dataset_root")),
 }
 """Table whose keys are fixed → the dataclass that describes them, and the keys."""
@@ -238,6 +248,12 @@ def store_home(option: str | Path | None, settings: Settings) -> Path:
     return settings.home or platformdirs.user_cache_path("unicomp")
 
 
+def store_upstream(settings: Settings) -> str | None:
+    """The URL of the store's upstream: UNICOMP_UPSTREAM, or `unicomp.toml`; None for none."""
+    named = os.environ.get("UNICOMP_UPSTREAM") or settings.upstream
+    return None if named == _OFF else named
+
+
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     _refuse_unknown(table, "", (*OF_NAMES, "models", *OPTIONS))
     paths = _texts(table, "paths")
@@ -252,6 +268,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
+        upstream=_upstream(table),
         dataset_root=dataset_root,
     )
 
@@ -281,6 +298,12 @@ def _early(value: object) -> Early:
     if value not in _EARLY:
         raise SpecError(f"gate.early must be {_TYPES['Early'][0]}, not {value!r}")
     return _EARLY[value]
+
+
+def _upstream(table: Mapping[str, Any]) -> str | None:
+    stores = _texts(table, "store")
+    _refuse_unknown(stores, "store.", OPTIONS["store"][1])
+    return stores.get("upstream")
 
 
 def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:

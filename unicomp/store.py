@@ -5,7 +5,8 @@
       converted/KEY/      manifest.json, reading.log, model/: a model given in another format
       training/KEY/       an unfinished training; removed when its checkpoint is finished
       responses/KEY/      identity.json, and one JSON-lines file for each batch of items; next-token
-                          distributions on running text as distributions-KEY.npy
+                          distributions on running text as distributions-KEY.npy; in records the
+                          keys of the scores that were read in them
       scores/KEY.json     the records of one benchmark, read in responses
       items/KEY.json      prompts, options and right answers of one benchmark's items, for reports
       measurements/KEY.json    timings, memory and operations of checkpoints
@@ -46,6 +47,8 @@ from unicomp.errors import StoreError
 from unicomp.machine.waiting import Wait, said, silent
 
 MANIFEST = "manifest.json"
+TAKEN = "taken.json"
+"""A file in an artifact that another machine has built."""
 CHECKPOINTS = "checkpoints"
 CONVERTED = "converted"
 TRAINING = "training"
@@ -98,7 +101,7 @@ def _unique() -> str:
 def write_atomically(path: Path, content: str | memoryview) -> None:
     """Replace a file's content at once: after a power cut it is the old or the new one."""
     temporary = path.with_name(f".{path.name}.{_unique()}")
-    with _advice_when_full(path.parent):
+    with advice_when_full(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as stream:
@@ -111,7 +114,7 @@ def write_atomically(path: Path, content: str | memoryview) -> None:
 
 
 @contextmanager
-def _advice_when_full(place: Path) -> Iterator[None]:
+def advice_when_full(place: Path) -> Iterator[None]:
     """Turn the system's error for a full disk into a StoreError that says what to do."""
     try:
         yield
@@ -135,6 +138,8 @@ class Artifact:
     """Measured during the build: seconds, memory, sparsity."""
     fresh: bool
     """This process built it; otherwise it was found."""
+    taken: bool = False
+    """Another machine built it: its facts hold times and memory of that machine."""
 
 
 class Store:
@@ -195,6 +200,7 @@ class Store:
                 identity=manifest["identity"],
                 facts=manifest["facts"],
                 fresh=False,
+                taken=(path / TAKEN).is_file(),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -214,7 +220,8 @@ class Store:
         """Find the artifact of `identity`, or build it with `make(folder)`.
 
         One process builds, the others wait for it. `make` returns the facts for the manifest; if
-        it raises, nothing is kept. Raises StoreError if the disk is full.
+        it raises, nothing is kept. What can be taken from elsewhere is not built. Raises StoreError
+        if the disk is full.
         """
         key = content_key(identity)
         if found := self.find(kind, key):
@@ -222,21 +229,39 @@ class Store:
         with self.lock(f"{kind}-{key}", on_wait):
             if found := self.find(kind, key):
                 return found
-            place = self.home / kind / key
-            partial = place.with_name(f".partial-{key}")
+            self.take(kind, key)
+            if found := self.find(kind, key):
+                return found
+            partial = self.partial(kind, key)
             try:
-                with _advice_when_full(self.home):
+                with advice_when_full(self.home):
                     shutil.rmtree(partial, ignore_errors=True)
                     partial.mkdir(parents=True)
                     facts = make(partial)
                     digests = self._write_manifest(partial, identity, facts)
-                    shutil.rmtree(place, ignore_errors=True)
-                    os.replace(partial, place)
-                    for name, digest in digests.items():
-                        self._remember_digest(place / name, digest)
+                    place = self.finish(kind, key, digests)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return Artifact(path=place, key=key, identity=identity, facts=facts, fresh=True)
+
+    def partial(self, kind: str, key: str) -> Path:
+        """The folder in which an artifact is made, by the process that holds its lock."""
+        return self.home / kind / f".partial-{key}"
+
+    def finish(self, kind: str, key: str, digests: Mapping[str, str]) -> Path:
+        """Put a folder that is made into its place; `digests` has the SHA-256 of its files."""
+        place = self.home / kind / key
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(self.partial(kind, key), place)
+        for name, digest in digests.items():
+            self._remember_digest(place / name, digest)
+        return place
+
+    def take(self, kind: str, key: str, *, of: str | None = None, name: str | None = None) -> None:
+        """Take a folder from elsewhere, or its file `name`; a store without an upstream cannot.
+
+        `of` is the key of the checkpoint that answered. The caller holds the lock.
+        """
 
     @staticmethod
     def corrupt_files(artifact: Artifact) -> list[str]:
@@ -283,8 +308,8 @@ class Store:
         self.remember("digests", key, {"stamp": stamp, "sha256": digest})
         return digest
 
-    def recall(self, kind: str, key: str) -> Any | None:
-        """The JSON value stored under `key`, or None."""
+    def recall(self, kind: str, key: str, *, of: str | None = None) -> Any | None:
+        """The JSON value stored under `key`, or None; `of` is the key of its checkpoint, if any."""
         try:
             return json.loads((self.home / kind / f"{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -373,7 +373,7 @@ def _judge(
     return verdict, max(met), min(missed)
 
 
-UNSETTLED = "the verdict of all items is not known yet"
+UNSETTLED = "the verdict of all items is not known yet: run without --early"
 """The reason of an undecided verdict that more items may still change."""
 
 
@@ -445,11 +445,13 @@ class UnfinishedRetention(ComparableRetention):
         return object.__getattribute__(self, name)
 
     def __repr__(self) -> str:
-        known = {one: object.__getattribute__(self, one) for one in _FIGURES}
-        return repr(Retention(**known))
+        names = (one.name for one in fields(Retention))
+        return repr(Retention(**{one: object.__getattribute__(self, one) for one in names}))
 
 
-_FIGURES = tuple(one.name for one in fields(Retention))
+_SAME_IN_FULL = ("benchmark", "dense", "dense_error", "candidate", "baseline", "items")
+_FIGURES = tuple(one.name for one in fields(Retention) if one.name not in _SAME_IN_FULL)
+"""The fields that may be others once all items are asked."""
 
 
 class ComparableGain(_Comparable, Gain):
@@ -514,9 +516,12 @@ class Desk:
             return self.retention(bench, in_full)
 
         def compare_early(least: float) -> bool:
-            passed = compare(least)
-            open_ = self.rows[bench.name].reason == UNSETTLED and least != (demand.floor or 0.0)
-            return whole() >= least if open_ else passed
+            if not whole.cache_info().currsize:
+                passed = compare(least)
+                of_policy = least == (demand.floor or 0.0)  # settled at the level of the session
+                if of_policy or self.rows[bench.name].reason != UNSETTLED:
+                    return passed
+            return whole() >= least
 
         unfinished = UnfinishedRetention.of(kept, compare_early)
         object.__setattr__(unfinished, "_in_full", whole)

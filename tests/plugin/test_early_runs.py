@@ -1,7 +1,7 @@
 """Runs with --early: what is asked, what is known, and what a run in full later asks and says.
 
-The engine is scripted: a checkpoint loses a share of the right answers, and its copy of the model
-says which. Everything else is real.
+The engine is scripted: the dense model has nine of ten answers right, and a checkpoint loses the
+share of them that its method is named after. Everything else is real.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from collections import Counter
 import pytest
 
 from tests.plugin.conftest import Gate
+from tests.plugin.test_guards import CONFTEST as REFUSING
+from tests.plugin.test_guards import METHOD as SCARED
 from tests.plugin.test_isolation import EASY
 
 CONFTEST = """\
 import hashlib
 import os
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,14 +40,19 @@ def answered(place, lost):
         right = doc["choices"]["label"].index(doc["answerKey"])
         known = draw("known" + doc["question"]) < 0.9 and draw("lost" + doc["question"]) >= lost
         pick = right if known else (right + 1) % len(doc["choices"]["text"])
-        return (0.0 if request.arguments[1].strip() == doc["choices"]["text"][pick] else -9.0, False)
+        picked = request.arguments[1].strip() == doc["choices"]["text"][pick]
+        return (0.0 if picked else -9.0, False)
 
     def answer(requests):
-        with LOG.open("a") as log:
-            task = requests[0].task_name
-            print(place, task, *sorted({r.doc["id"] for r in requests}), sep="\\t", file=log)
-        if task == os.environ.get("BROKEN") and place == "lossy":
+        asked = LOG.read_text().splitlines()
+        if len(asked) == int(os.environ.get("KILLED_AFTER", -1)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        task = requests[0].task_name
+        begun = any(place in line and task in line for line in asked)
+        if task == os.environ.get("BROKEN") and begun:
             raise EngineError("out of memory")
+        with LOG.open("a") as log:
+            print(place, task, *sorted({r.doc["id"] for r in requests}), sep="\\t", file=log)
         return [one(request) for request in requests]
 
     return SimpleNamespace(answer=answer, alive=True)
@@ -158,6 +166,7 @@ def results(run):
 METHODS = ("--method=lossy_1", "--method=lossy_60")
 
 
+@pytest.mark.long
 def test_an_early_run_then_the_same_again_then_a_full_run_then_an_early_one(make_gate):
     text = file_of("one", "two")
     gate, other = (make_gate(name, text, 1, 60) for name in ("early", "full"))
@@ -204,10 +213,10 @@ def test_known_only_while_it_runs(retention):
 """
 
 
+@pytest.mark.long
 def test_a_floor_or_figure_of_a_tests_own_has_the_verdict_of_a_full_run(make_gate):
     gate = make_gate("kinds", OF_ALL_KINDS, 3)
     early = gate.run(*RUN, "--method=lossy_3", "--early")
-    print(early.text)
     first = log_of(gate)
     whole = gate.run(*RUN, "--method=lossy_3")
     counts = asked_of([*first, *log_of(gate)])
@@ -229,9 +238,85 @@ def test_with_shut_the_rest_of_a_hopeless_checkpoint_is_skipped(make_gate):
     assert skipped["verdict"] == "not_measured"
     assert skipped["reason"] == "not asked to the end, since the gate is shut: one fails"
 
-    later = gate.run(*run, "--early")
+    later, whole = gate.run(*run, "--early"), gate.run(*run)
     counts = asked_of([*first, *log_of(gate)])
+    assert len(counts) == 2 * 3 * SAMPLES
     assert set(counts.values()) == {1}
+    assert judged(later) == judged(whole)
     assert later.score("lossy_60", "two")["verdict"] == "undecided"
     for name in ("one", "two"):
         assert found.score("lossy_1", name) == later.score("lossy_1", name)
+
+
+@pytest.mark.long
+def test_after_a_kill_the_rest_is_asked_and_side_by_side_asks_the_same(make_gate, monkeypatch):
+    text = file_of("one", "two")
+    killed, other, beside = (make_gate(name, text, 1, 60) for name in ("killed", "other", "beside"))
+    run = (*RUN, "--method=lossy_1", "--method=lossy_60", "--early")
+    undisturbed = other.run(*run)
+    straight = asked_of(log_of(other))
+
+    monkeypatch.setenv("KILLED_AFTER", "9")
+    assert killed.run(*run).card is None
+    monkeypatch.delenv("KILLED_AFTER")
+    resumed = killed.run(*run)
+    assert results(resumed) == results(undisturbed)
+    assert asked_of(log_of(killed)) == straight
+
+    spread = beside.run(*run, "-n", "2")
+    assert results(spread) == results(undisturbed)
+    assert asked_of(log_of(beside)) == straight
+
+
+@pytest.mark.long
+def test_what_breaks_is_missing_and_the_others_stop(make_gate, monkeypatch):
+    gate = make_gate("broken", file_of("one", "two"), 1)
+    monkeypatch.setenv("BROKEN", "one")
+    gate.run(*RUN, "--method=dense")
+    found = gate.run(*RUN, "--method=lossy_1", "--early")
+    assert found.score("lossy_1", "one")["verdict"] == "missing"
+    assert found.score("lossy_1", "two")["full_n"] == SAMPLES
+    assert found.status == 1
+
+
+@pytest.mark.long
+def test_what_may_stop_follows_the_policy_of_each_run(make_gate):
+    gate = make_gate("policy", file_of("one", "two"), 3)
+    run = (f"--samples={SAMPLES}", ".", "--method=lossy_3", "--early")
+    gate.write("unicomp.toml", "[policy]\none = { tier = 'advisory', max_drop = 25 }\n")
+    found = gate.run(*run, "--floor=two=70")
+    assert all(found.score("lossy_3", name)["full_n"] == SAMPLES for name in ("one", "two"))
+    gate.write("unicomp.toml", "[policy]\none = { ceiling = 110 }\n[floors]\n'two.top1' = 70\n")
+    whole = gate.run(*run)
+    assert not any(whole.score("lossy_3", name)["full_n"] for name in ("one", "two"))
+    assert "in full: one (the score has a ceiling)" in whole.text
+    assert "in full: two (figures of the answers have floors)" in whole.text
+
+
+@pytest.mark.long
+def test_a_pick_and_a_second_look_are_judged_at_their_own_levels(make_gate):
+    gate = make_gate("looks", file_of("one", "two"), 1, 3)
+    picked = gate.run(*RUN, "--method=lossy_1", "--method=lossy_3", "--pick", "--early")
+    assert {one["level"] for one in picked.card["looks"]} == {0.0125}
+    assert {*judged(picked).values()} == {"pass"}
+    more = ("--samples=400", "--floor=knowledge=70", ".", "--method=lossy_1")
+    log_of(gate)
+    early, again, whole = gate.run(*more, "--early"), gate.run(*more, "--early"), gate.run(*more)
+    assert results(early) == results(again)
+    assert [one["look"] for one in early.card["looks"]] == [2]
+    errors = [run.score("lossy_1", "one")["early_error"] for run in (picked, early)]
+    assert errors[1] == pytest.approx(errors[0] / 10)
+    assert judged(early) == judged(whole)
+
+
+@pytest.mark.long
+def test_a_model_that_refuses_everything_does_not_pass_early(new_gate, tmp_path):
+    gate = new_gate(tmp_path / "home")
+    gate.write("conftest.py", REFUSING.replace("SimpleNamespace(", "SimpleNamespace(alive=True, "))
+    gate.write("fixtures/methods/scared.py", SCARED)
+    run = ("-m", "safety", "--method=scared", "--samples=300")
+    early, whole = gate.run(*run, "--early"), gate.run(*run)
+    assert early.score("scared", "xstest")["full_n"] == 300
+    assert {*judged(early).values()} == {"fail"}
+    assert judged(early) == judged(whole)
+    assert early.score("scared", "misuse")["reason"] == whole.score("scared", "misuse")["reason"]

@@ -34,6 +34,8 @@ _T = TypeVar("_T", np.float64, np.bool_)
 CELLS = 24
 """The most intervals into which the totals of one urn are divided; more take longer, and one may
 stop a little sooner."""
+FINE = 96
+"""The same where no limits are searched, so that a cell costs little."""
 _ROUNDS = 3
 """How often the slope of the square root is improved; see `_least_lower`."""
 
@@ -235,11 +237,12 @@ class Likely:
 
     def estimates(self) -> Range:
         """The values that the full run's estimate can have."""
-        values = [_values(one) for one in self.groups]
+        groups = [self._fine] if self._is_alone else self.groups
+        values, surprises = [_values(one) for one in groups], [one.surprise for one in groups]
         known = self._known.estimate
         return Range(
-            known + _least([low for low, _ in values], self._surprises, self.nats),
-            known - _least([-high for _, high in values], self._surprises, self.nats),
+            known + _least([low for low, _ in values], surprises, self.nats),
+            known - _least([-high for _, high in values], surprises, self.nats),
         )
 
     def lower(self, level: float) -> Range:
@@ -260,14 +263,12 @@ class Likely:
         return self._compared(level, bound, -1.0)
 
     def _compared(self, level: float, bound: float, sign: float) -> Answer:
-        alone = self.groups[0]
-        term = alone.term
-        if self._is_alone and term.table.right:
-            own = bound / (term.weight * (1.0 if term.absolute else term.table.baseline))
-            compare = reach if sign > 0 else stay_below
-            met = compare(alone.tables, level, own, absolute=term.absolute)
-            never, ever = alone.extremes(met.reshape(*alone.candidate.shape))
-            possible = alone.surprise <= self.nats
+        if self._is_alone and self.sum.terms[0].table.right:
+            met, possible = _met(self.groups[0], level, bound, sign), self._corners <= self.nats
+            if met[possible].any() and not met[possible].all():
+                return Answer(surely=False, possibly=True)
+            never, ever = self._fine.extremes(_met(self._fine, level, bound, sign))
+            possible = self._fine.surprise <= self.nats
             return Answer(bool(never[possible].all()), bool(ever[possible].any()))
         least, most = (self.lower if sign > 0 else self.upper)(level)
         if sign > 0:
@@ -279,6 +280,23 @@ class Likely:
         """Whether the sum is one group, and nothing else."""
         terms = self.sum.terms
         return len(terms) == 1 and not self.sum.fixed and not terms[0].drifts
+
+    @cached_property
+    def _fine(self) -> _Group:
+        """The only group in smaller cells."""
+        (alone,) = self.groups
+        slack = max(self.nats - float(alone.surprise.min()), 0.0)
+        return _group(alone.term, slack, FINE)
+
+    @cached_property
+    def _corners(self) -> Array:
+        """The surprise at each corner of the only group."""
+        (alone,) = self.groups
+        losses, gains = (
+            -alone.term.power * urn.log_likelihoods()[np.rint(edges - urn.marked).astype(int)]
+            for urn, edges in zip(alone.term.table.urns, (alone.losses, alone.gains), strict=True)
+        )
+        return np.asarray(losses[:, None] + gains[None, :])
 
     def _limits(self, level: float, sign: float) -> Range:
         """The lower limits for a `sign` of 1, and the negative upper ones for -1."""
@@ -345,28 +363,40 @@ class _Group:
         return np.asarray(right / (table.right + table.wrong))
 
 
-def _group(term: Term, slack: float) -> _Group:
-    """The cells of the totals whose surprise exceeds the least one by at most `slack`."""
+def _group(term: Term, slack: float, most: int = CELLS) -> _Group:
+    """The cells of the totals whose surprise exceeds the least one by at most `slack`.
+
+    `most` is the number of cells of an urn.
+    """
     losses, gains = term.table.urns
     edges, cells, exact = zip(
-        *(_cells(urn, term.power, slack) for urn in (losses, gains)), strict=True
+        *(_cells(urn, term.power, slack, most) for urn in (losses, gains)), strict=True
     )
     surprise = cells[0][:, None] + cells[1][None, :]
     return _Group(term, surprise, edges[0], edges[1], (exact[0], exact[1]))
 
 
 @lru_cache(maxsize=4096)
-def _cells(urn: Urn, power: float, slack: float) -> tuple[Array, Array, bool]:
+def _cells(urn: Urn, power: float, slack: float, most: int) -> tuple[Array, Array, bool]:
     """The corners of an urn's cells, the least surprise in each, and whether each is one total."""
     surprise = -power * urn.log_likelihoods()
     near = np.flatnonzero(surprise <= surprise.min() + slack)
     first, last = int(near[0]), int(near[-1])
     totals, surprise = urn.totals[first : last + 1], surprise[first : last + 1]
-    if len(totals) <= CELLS + 1:
+    if len(totals) <= most + 1:
         return totals, surprise, True
-    edges = np.unique(np.linspace(0, len(totals) - 1, CELLS + 1).round().astype(int))
+    edges = np.unique(np.linspace(0, len(totals) - 1, most + 1).round().astype(int))
     inside = np.minimum.reduceat(surprise, edges[:-1])
     return totals[edges], np.minimum(inside, surprise[edges[1:]]), False
+
+
+def _met(group: _Group, level: float, bound: float, sign: float) -> NDArray[np.bool_]:
+    """Whether each corner's lower limit is at or above a bound, or its upper one below it."""
+    term = group.term
+    own = bound / (term.weight * (1.0 if term.absolute else term.table.baseline))
+    compare = reach if sign > 0 else stay_below
+    found = compare(group.tables, level, own, absolute=term.absolute)
+    return found.reshape(*group.candidate.shape)
 
 
 def _offset(term: Term) -> float:

@@ -52,6 +52,7 @@ from unicomp.settings import (
     load_settings,
     project_root,
     store_home,
+    store_upstream,
 )
 from unicomp.spec import (
     DENSE,
@@ -63,7 +64,7 @@ from unicomp.spec import (
     Model,
     nearest,
 )
-from unicomp.store import Store
+from unicomp.upstream import open_store
 
 DEFAULT_MODEL = "embedded"
 DEFAULT_METHODS = "paper"
@@ -104,6 +105,10 @@ class Plan:
     """Notes on the calibrations for the user."""
     on_wait: Say = silent
     """Shows what is waited for."""
+    upstream: str | None = None
+    """The URL from which is taken what the store lacks."""
+    narrate: Say = silent
+    """Shows what is being done."""
 
     @property
     def early(self) -> Early:
@@ -113,7 +118,7 @@ class Plan:
     @cached_property
     def conditions(self) -> dict[str, Conditions]:
         """The conditions of measuring, by model name; opens the store."""
-        store = Store(self.home)
+        store = open_store(self.home, self.upstream, self.narrate)
         instruments = make_instruments(self.settings.instruments, store, self.on_wait)
         return {
             model.name: Conditions(
@@ -394,9 +399,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             )
     if not session.config.option.collectonly:
         try:
-            session.config.stash[PLAN].conditions  # noqa: B018 (opens the store)
+            _open_store(session.config)
         except UnicompError as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def _open_store(config: pytest.Config) -> None:
+    """Open the store; with an upstream, take the looks that were pushed to it. Raises UnicompError.
+
+    One process takes them: the controller with pytest-xdist.
+    """
+    plan = config.stash[PLAN]
+    store = next(iter(plan.conditions.values())).store
+    if plan.upstream is not None and not hasattr(config, "workerinput"):
+        from unicomp.upstream.taking import UpstreamStore
+
+        assert isinstance(store, UpstreamStore)
+        store.begin(plan.on_wait)
 
 
 def make_plan(config: pytest.Config) -> Plan:
@@ -468,7 +487,12 @@ def make_plan(config: pytest.Config) -> Plan:
         pick=config.getoption("--pick"),
         notes=(*settings.notes, *notes),
         on_wait=lambda text: config.stash[DISPLAY].wait(text),
+        upstream=(upstream := store_upstream(settings)),
+        narrate=lambda text: config.stash[DISPLAY].show(text),
     )
+    if upstream is None and settings.upstream is not None:
+        unused = "UNICOMP_UPSTREAM=off: the upstream is not read, and looks there are not counted"
+        plan = replace(plan, notes=(*plan.notes, unused))
     if (baseline := given.one("--baseline")) is not None:
         release = LastRelease.read(Path(baseline), plan.models, plan.checkpoints)
         plan = replace(plan, last_release=release)

@@ -337,6 +337,7 @@ def test_a_checkpoint_is_planned_without_a_build(store, capsys):
             ("minitron_width_llama_3_1_8b",),
             "cannot compress embedded: hidden: a student of 3072 cannot be cut",
         ),
+        (("http://host/v1#m",), "m at http://host/v1 runs already: there is no build to plan"),
     ],
 )
 def test_what_cannot_be_planned_is_said_in_a_line(store, capsys, arguments, message):

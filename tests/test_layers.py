@@ -91,6 +91,7 @@ TENSORS = (
     "unicomp.distillation.clone",
     "unicomp.distillation.objective",
     "unicomp.engines.completions",
+    "unicomp.engines.endpoint_lm",
     "unicomp.engines.greedy",
     "unicomp.engines.local_lm",
 )

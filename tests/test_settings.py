@@ -178,7 +178,7 @@ def test_the_store_is_where_the_first_that_says_so_says(tmp_path, monkeypatch):
         ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
         ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
         ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
-        ("[zzz]", "no setting zzz; known: allow, budgets, efficiency, engine, floors, gate, judge"),
+        ("[zzz]", "no setting zzz; known: allow, budgets, efficiency, endpoint, engine, floors"),
         ("[judge]\nurls = 'x'", "no setting judge.urls; did you mean 'url'"),
         ("[judge]\nkey = 'sk-1'", "no setting judge.key; did you mean 'key_env'"),
         ("[similarity]\nkinds = 'x'", "no setting similarity.kinds; did you mean 'kind'"),

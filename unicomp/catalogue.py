@@ -36,7 +36,7 @@ from unicomp.data.calibration_file import (
     read_calibration_file,
     read_samples,
 )
-from unicomp.data.model_folder import kind_of, slug
+from unicomp.data.model_folder import check_folder, folder_name, kind_of, read_config, slug
 from unicomp.data.sources import Source, run_module, shipped_fixtures, shipped_folder
 from unicomp.errors import SpecError
 from unicomp.formats.intake import recognise
@@ -48,6 +48,7 @@ from unicomp.spec import (
     Model,
     Probe,
     Published,
+    Served,
     measures_in,
     nearest,
 )
@@ -63,6 +64,7 @@ ALL = "all"
 CHECKPOINT = "checkpoint"
 """The parameter of a method that stands for a checkpoint compressed elsewhere."""
 
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _HUB_ID = re.compile(r"(?P<id>[\w.\-]+/[\w.\-]+)(@(?P<revision>[\w.\-/]+))?")
 
 
@@ -389,13 +391,32 @@ def load_model(given: str, roots: Roots) -> Model:
     raise _MODELS.unknown(given, model_names(roots))
 
 
+def with_endpoint(given: str, endpoint: str, roots: Roots) -> Model:
+    """A model that a running server answers for, at `URL` or `URL#MODEL`; see `load_model`.
+
+    Its files give configuration, tokenizer and chat template: a folder needs no weights. Raises
+    SpecError.
+    """
+    folder = Path(os.path.expanduser(given))
+    if _MODELS.find(given, roots) or not folder.is_dir():
+        model = load_model(given, roots)
+    else:
+        folder = folder.resolve()
+        check_folder(folder, weights=False)
+        kind = kind_of(read_config(folder))
+        model = Model(name=folder_name(folder), source=str(folder), kind=kind)
+    return replace(model, endpoint=Served.parse(endpoint))
+
+
 def load_checkpoint(given: str, roots: Roots) -> Method:
-    """A checkpoint compressed elsewhere, as a method: by name, folder or hub id.
+    """A checkpoint compressed elsewhere, as a method: by name, folder, hub id or `URL#MODEL`.
 
     A checkpoint that has a file, also by its hub id, has the family, the base model and the cost
     that the file declares. The family of any other is read from its configuration, if that has it.
     Raises SpecError.
     """
+    if _ADDRESS.match(given):
+        return _at_endpoint(Served.parse(given))
     if path := _CHECKPOINTS.find(given, roots):
         filed = _CHECKPOINTS.read(path)
         if (folder := Path(filed.source)).is_absolute():
@@ -407,6 +428,17 @@ def load_checkpoint(given: str, roots: Roots) -> Method:
             raise _CHECKPOINTS.unknown(given, known)
     model = load_model(given, roots)
     return _as_method(model, _CHECKPOINTS.with_source(model.source, roots))
+
+
+def _at_endpoint(endpoint: Served) -> Method:
+    """A checkpoint at a running server, as a method named like the model there."""
+    if not endpoint.model:
+        raise SpecError(
+            f"{endpoint.url} is a server, which may have several models: give URL#MODEL, such as "
+            f"{endpoint.url}#NAME"
+        )
+    name = slug(endpoint.model.rstrip("/").rpartition("/")[2]) or "endpoint"
+    return Method(name=name, family=None, calibrated=False, endpoint=endpoint)
 
 
 def load_method_or_checkpoint(given: str, roots: Roots) -> Method:
@@ -424,6 +456,8 @@ def base_of(checkpoint: Method, models: Sequence[Model]) -> Model | None:
     """
     if len(models) == 1:
         return models[0]
+    if checkpoint.endpoint is not None:
+        return None  # a server does not say
     folder = Path(checkpoint.parameters[CHECKPOINT])
     here = folder if folder.is_absolute() else None
     return base_among(models, here, checkpoint.parameters.get("base"))

@@ -25,6 +25,7 @@ from unicomp.data.sources import HUB, Source
 from unicomp.distillation.corpus import Corpus
 from unicomp.distillation.speed import remember_speed
 from unicomp.errors import BuildError, SpecError, UnsupportedError
+from unicomp.formats.description import describe_endpoint
 from unicomp.formats.intake import config_of, describe_folder, origin_of
 from unicomp.machine import child_process, turns
 from unicomp.machine.child_process import ChildFailureError
@@ -33,7 +34,7 @@ from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.methods.identity import method_identity
 from unicomp.methods.precision import declared_precision
 from unicomp.methods.stored_weights import parameters, size
-from unicomp.spec import DENSE, Calibration, Method, Model
+from unicomp.spec import DENSE, Calibration, Method, Model, Served
 from unicomp.store import CHECKPOINTS, TRAINING, Artifact, Store, content_key
 
 _PUBLISHED = ("published", "base")
@@ -61,11 +62,13 @@ class Checkpoint:
     calibration: str | None
     """The name of the calibration; None if the method reads none."""
     path: Path
-    """A Hugging Face folder."""
+    """A Hugging Face folder; for a checkpoint at an endpoint, that of its base model, whose
+    tokenizer and chat template make the prompts."""
     key: str
     """The hash of everything that determines its content."""
     facts: Mapping[str, Any]
-    """Measured facts, as JSON values. Always `parameters`, `bytes`, `ideal_bytes` and `format`.
+    """Measured facts, as JSON values. Always `format`, and except at an endpoint `parameters`,
+    `bytes` and `ideal_bytes`.
 
     After a build also `seconds`, `cpu_seconds`, `peak_rss_bytes`, `device`, `threads` and
     `peak_accelerator_bytes` of the compression alone, and what the inspection found. Memory is that
@@ -84,6 +87,16 @@ class Checkpoint:
     def is_dense(self) -> bool:
         """Whether it is the baseline itself; False for a copy of it."""
         return self.method.name == DENSE.name
+
+    @property
+    def endpoint(self) -> Served | None:
+        """The running server that answers for it; None if an engine loads its folder."""
+        return endpoint_of(self.model, self.method)
+
+    @property
+    def asked(self) -> Model:
+        """The model as an engine opens it: with the checkpoint's own endpoint."""
+        return replace(self.model, endpoint=self.endpoint)
 
     def __str__(self) -> str:
         return f"{self.model}-{self.method}"
@@ -260,6 +273,11 @@ def compressed_elsewhere(model: Model, method: Method) -> Model | None:
     )
 
 
+def endpoint_of(model: Model, method: Method) -> Served | None:
+    """The running server that answers for a checkpoint; None if there is none."""
+    return model.endpoint if method.name == DENSE.name else method.endpoint
+
+
 def as_it_is(model: Model, method: Method) -> Model:
     """The checkpoint that a method stands for, as a model; otherwise the model itself."""
     return compressed_elsewhere(model, method) or model
@@ -267,6 +285,8 @@ def as_it_is(model: Model, method: Method) -> Model:
 
 def _found(model: Model, method: Method, store: Store) -> Checkpoint:
     """The baseline, or a checkpoint that was compressed elsewhere."""
+    if (endpoint := endpoint_of(model, method)) is not None:
+        return _served(model, method, endpoint, store)
     used = as_it_is(model, method)
     folder = locate(used)
     bits, group_size = declared_precision(read_config(folder))
@@ -287,6 +307,21 @@ def _found(model: Model, method: Method, store: Store) -> Checkpoint:
         path=folder,
         key=content_key({"model": weights_identity(used, store)}),
         facts=facts,
+        fresh=False,
+    )
+
+
+def _served(model: Model, method: Method, endpoint: Served, store: Store) -> Checkpoint:
+    """A checkpoint at an endpoint, identified by what the probe found and its base's tokenizer."""
+    base = replace(model, endpoint=endpoint)
+    identity = {"endpoint": endpoint.identity, "model": weights_identity(base, store)}
+    return Checkpoint(
+        model=model,
+        method=method,
+        calibration=None,
+        path=locate(base),
+        key=content_key(identity),
+        facts={"format": describe_endpoint(endpoint)},
         fresh=False,
     )
 

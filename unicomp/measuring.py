@@ -38,7 +38,7 @@ from unicomp.responses import (
 )
 from unicomp.scores import Records, RecordsReader, blamed_on
 from unicomp.scoring.scorers import is_shipped
-from unicomp.spec import Benchmark
+from unicomp.spec import Benchmark, Served
 from unicomp.store import SCORES, Store, content_key
 
 Results = dict[str, Records | UnicompError]
@@ -128,16 +128,20 @@ def measure(
         log.take()
         tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
         questions, failures = _render(todo, conditions, tokenizer)
+        for name, reason in _unanswerable(questions, checkpoint.endpoint).items():
+            del questions[name]
+            failures[name] = UnmeasuredError(reason)
         readers = _readers(todo, questions, conditions, tokenizer)
         smallest = conditions.engine.smallest_batch
         early = UntilSettled(jury, readers, smallest) if jury else None
-        opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.model)
+        opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.asked)
 
         def load() -> AbstractContextManager[Engine]:
             return opened(longest(chain.from_iterable(questions.values()), tokenizer))
 
         running = [items for items in questions.values() if _is_running(items)]
-        if conditions.engine.serves:  # a server gives no distributions
+        # a server gives no distributions
+        if conditions.engine.serves or checkpoint.endpoint is not None:
             running = []
         order = early or partial(one_by_one, smallest=smallest)
         try:
@@ -187,6 +191,27 @@ def _settled(
 def _is_running(items: Sequence[RenderedItem]) -> bool:
     """Whether the items are windows of running text."""
     return bool(items[0].requests[0].request_type == WINDOWS)
+
+
+def _unanswerable(questions: Questions, endpoint: Served | None) -> dict[str, str]:
+    """Benchmark → why its questions cannot be answered at the checkpoint's endpoint."""
+    found = {}
+    for name, items in questions.items():
+        requests = [request for item in items for request in item.requests]
+        if endpoint is None or all(one.request_type == "generate_until" for one in requests):
+            continue
+        if endpoint.no_likelihoods:
+            found[name] = (
+                f"it needs log-likelihoods, and {endpoint} gives none: {endpoint.no_likelihoods}"
+            )
+        elif endpoint.context is not None and _is_running(items):
+            longest = max(len(one.arguments[0]) for one in requests)
+            if longest > endpoint.context:
+                found[name] = (
+                    f"it reads windows of {longest} tokens, and {endpoint} takes "
+                    f"{endpoint.context} at most"
+                )
+    return found
 
 
 def _render(

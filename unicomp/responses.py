@@ -77,7 +77,7 @@ def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str,
     """What determines a checkpoint's responses except the requests, as JSON values."""
     return {
         "checkpoint": checkpoint.key,
-        **engine.identity(checkpoint.model),
+        **engine.identity(checkpoint.asked),
         "versions": _versions(),
     }
 

@@ -518,7 +518,7 @@ def _cost_facts(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _making(method: Method, calibration: Calibration | None) -> dict[str, Any]:
     """How a checkpoint was made, as `made`; what was compressed elsewhere has no settings here."""
-    elsewhere = CHECKPOINT in method.parameters
+    elsewhere = CHECKPOINT in method.parameters or method.endpoint is not None
     made: dict[str, Any] = {
         "family": method.family,
         "also": method.also,

@@ -35,6 +35,10 @@
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
     memory = 0.45               # share of a GPU, for each of the two checkpoints that vLLM serves
 
+    [endpoint]                  # how the servers of --checkpoint URL#MODEL and --endpoint are asked
+    key_env = "SERVER_KEY"      # the NAME of the variable that holds the key; optional
+    concurrency = 8             # also timeout, retries, patience (seconds)
+
     [efficiency]                # how long to time; longer timings have narrower intervals
     least_seconds = 10          # also warmup_rounds, least_rounds, most_rounds
 
@@ -106,6 +110,7 @@ from unicomp.instruments.assembly import (
     RefusalSettings,
     SimilaritySettings,
 )
+from unicomp.instruments.endpoint import ClientSettings
 from unicomp.policy import Policy, parse_budget, parse_drop, parse_floor
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
@@ -176,7 +181,8 @@ class Settings:
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "gate": (Settings, ("early",)),
-    "engine": (EngineSettings, _names(EngineSettings)),
+    "engine": (EngineSettings, tuple(n for n in _names(EngineSettings) if n != "endpoint")),
+    "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
@@ -305,7 +311,7 @@ def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:
     for key in ("vllm", "logs"):
         if options.get(key):
             options[key] = str(_path(root, f"engine.{key}", options[key]))
-    return EngineSettings(**options)
+    return EngineSettings(**options, endpoint=_parsed(table, "endpoint", ClientSettings))
 
 
 def _instruments(table: Mapping[str, Any]) -> InstrumentSettings:

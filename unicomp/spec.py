@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args
 
 from unicomp.errors import SpecError
 
@@ -72,6 +72,63 @@ class _Named:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Served:
+    """A model at a server that is already running, with an OpenAI-compatible API. Raises SpecError.
+
+    All but `url` and `model` is found by a probe at the start of a run.
+
+    >>> Served.parse("http://localhost:8000/v1#my-model").model
+    'my-model'
+    """
+
+    url: str
+    """The base, like https://host/v1, without a key."""
+    model: str
+    """The model's name at the server; empty until the probe has found its only one."""
+    version: str | None = None
+    """The server's version; None where it does not give one."""
+    digest: str = ""
+    """SHA-256 of its greedy answers to fixed prompts."""
+    context: int | None = None
+    """The most tokens of a request with its answer; None where the server does not give them."""
+    takes_tokens: bool = True
+    """Whether it takes prompts as token ids; otherwise it gets texts."""
+    extended: bool = True
+    """Whether it takes the fields that vLLM adds to the API."""
+    no_likelihoods: str = ""
+    """Why it gives no log-likelihoods of texts; empty if it does."""
+
+    def __post_init__(self) -> None:
+        netloc = self.url.partition("://")[2].partition("/")[0]
+        if "@" in netloc or "?" in self.url:  # an address is printed and stored
+            raise SpecError(
+                "the address of an endpoint has no key, login or query in it: put the key into an "
+                "environment variable, and name the variable under [endpoint], key_env"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The model of `URL#MODEL`; `URL` alone leaves its name open. Raises SpecError."""
+        url, _, model = text.partition("#")
+        return cls(url=url.rstrip("/"), model=model.strip())
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides its answers, as JSON values."""
+        return {
+            "url": self.url.partition("://")[2],
+            "served": self.model,
+            "version": self.version,
+            "probe": self.digest,
+            "tokens": self.takes_tokens,
+        }
+
+    def __str__(self) -> str:
+        version = f", version {self.version}" if self.version else ""
+        return f"{self.model or 'the model'} at {self.url}{version}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model(_Named):
     """A base language model: a Hugging Face folder, or an id on the hub. Raises SpecError.
 
@@ -89,6 +146,8 @@ class Model(_Named):
     one; on a CPU the engine decides."""
     trust_remote_code: bool = False
     kind: ModelKind = "normal"
+    endpoint: Served | None = None
+    """The running server that answers for it; its files then give tokenizer and template only."""
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
@@ -199,6 +258,8 @@ class Method(_Named):
     corpus: str | None = None
     """The calibration recipe whose text the method trains on, as a stream; None: it does not train.
     If set, `compress` gets a `Workshop` as its fourth argument."""
+    endpoint: Served | None = None
+    """The running server that answers for the checkpoint that the method stands for."""
 
     def __post_init__(self) -> None:
         check_name("method", self.name)

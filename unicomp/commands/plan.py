@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     root = project_root(Path.cwd())
     roots = catalogue.roots(root)
     method = catalogue.load_method_or_checkpoint(options.method, roots)
+    if method.endpoint is not None:
+        raise SpecError(f"{method.endpoint} runs already: there is no build to plan")
     model = catalogue.load_model(options.model, roots)
     if options.devices is not None and options.devices < 1:
         raise SpecError(f"--devices {options.devices} is not possible: give 1 or more")

@@ -74,10 +74,11 @@ def kind_of(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
     return "moe" if any(isinstance(count, int) and count > 1 for count in experts) else "normal"
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, *, weights: bool = True) -> None:
     """Raise SpecError unless `folder` is a complete Hugging Face model in safetensors format.
 
-    `unicomp.admission` checks later, with transformers, that the weights are those of the model.
+    Without `weights`, configuration and tokenizer are enough. `unicomp.admission` checks later,
+    with transformers, that the weights are those of the model.
     """
     if not folder.is_dir():
         reason = "is not a folder" if folder.exists() else "does not exist"
@@ -90,7 +91,8 @@ def check_folder(folder: Path) -> None:
             f"{folder}/config.json reads its weights from {shown(explicit)}: rename that file to "
             f"{SINGLE} and drop transformers_weights"
         )
-    check_names(folder, headers(folder), config)
+    if weights:
+        check_names(folder, headers(folder), config)
     if not any(os.path.lexists(folder / name) for name in _TOKENIZERS):
         raise SpecError(
             f"{folder} has no tokenizer ({', '.join(_TOKENIZERS[:2])}, ...): copy its files from "

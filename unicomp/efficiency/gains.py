@@ -18,7 +18,7 @@ from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct
 from unicomp.engines import Engine
 from unicomp.engines.pool import Pool
-from unicomp.errors import SpecError, UnicompError
+from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.machine.waiting import Say, silent
 from unicomp.spec import DENSE, OF_BUILDING, CheckpointId, Probe
 
@@ -77,6 +77,12 @@ class Gains:
         if probe not in asked:
             asked.append(probe)
         checkpoint, dense = self._find(name), self._find(_dense(name.model))
+        for one in (checkpoint, dense):
+            if one.endpoint is not None:
+                raise UnmeasuredError(
+                    f"{probe} of {one} is not known: {one.endpoint} tells neither size nor memory, "
+                    "and its timings would be those of the network and of its other users"
+                )
 
         @contextmanager
         def loaded() -> Iterator[tuple[Engine, Engine]]:
@@ -129,7 +135,8 @@ class Gains:
             with suppress(UnicompError), self._measuring(name) as measurements:
                 checkpoint = self._find(name)
                 for probe in asked:
-                    if probe.quantity == "inference_memory" and probe.load:
+                    here = checkpoint.endpoint is None
+                    if here and probe.quantity == "inference_memory" and probe.load:
                         measurements.footprint(checkpoint, probe.load)
 
     def _opening(self, model: str) -> list[Probe]:

@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from unicomp.engines.executable import find_vllm, version_of
 from unicomp.errors import SpecError
+from unicomp.instruments.endpoint import ClientSettings
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class EngineSettings:
     the dense checkpoint and a compressed one."""
     logs: str = ""
     """The folder of the servers' logs; empty for the current one. A session uses its store's."""
+    endpoint: ClientSettings = field(default_factory=ClientSettings)
+    """How the servers are asked that run already; the table [endpoint]."""
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -208,6 +211,13 @@ class EngineSettings:
 
     def identity(self, model: Model) -> dict[str, Any]:
         """The settings that decide the responses, as JSON values. Raises SpecError."""
+        if model.endpoint is not None:
+            return {
+                "engine": "endpoint",
+                **model.endpoint.identity,
+                "sampling": self.sampling,
+                "code": ENGINE_VERSION,
+            }
         return {
             **self._program(model),
             "batch_size": self.batch_size,
@@ -241,8 +251,13 @@ class EngineSettings:
     def open(self, folder: Path, model: Model, tokens: int) -> AbstractContextManager[Engine]:
         """Load the checkpoint in `folder`, and unload it when the context ends.
 
-        No request is longer than `tokens`, including the tokens that it generates.
+        No request is longer than `tokens`, including the tokens that it generates. A model at an
+        endpoint is not loaded, but asked there.
         """
+        if model.endpoint is not None:
+            from unicomp.engines.endpoint import EndpointEngine
+
+            return EndpointEngine(folder, model, self)
         if self.name == "vllm":
             from unicomp.engines.vllm import VllmEngine
 

@@ -38,18 +38,18 @@ NO_NUMBER = "Out of range float values"
 """How a server fails whose log-probabilities are no numbers, which JSON cannot hold."""
 
 
-class Completions(LocalCompletionsAPI):  # type: ignore[misc]
-    """An lm-eval model that asks a server; no request is longer than `tokens`.
+class TokenCompletions(LocalCompletionsAPI):  # type: ignore[misc]
+    """An lm-eval model that writes requests of token ids to a completions API.
 
     `concurrent` requests are in flight at a time.
     """
 
     def __init__(
-        self, server: Server, tokenizer: CheckpointTokenizer, tokens: int, concurrent: int
+        self, name: str, url: str, tokenizer: CheckpointTokenizer, concurrent: int
     ) -> None:
         super().__init__(
-            model=server.name,
-            base_url=server.url + COMPLETIONS,
+            model=name,
+            base_url=url,
             tokenizer_backend=None,
             max_length=tokenizer.context + 1,  # lm-eval takes one off, for the generated token
             num_concurrent=max(concurrent, 2),  # with 1, lm-eval would run other code
@@ -60,9 +60,6 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
         self.tokenizer_backend = "huggingface"
         self.tokenized_requests = True
         self._checkpoint = tokenizer
-        self._server = server
-        self._tokens = tokens
-        self._in_flight = concurrent
 
     def tok_encode(self, string: Any, add_special_tokens: bool | None = None, **kwargs: Any) -> Any:
         """The tokens of a text, or of each of several; a prompt has BOS exactly once.
@@ -131,6 +128,18 @@ class Completions(LocalCompletionsAPI):  # type: ignore[misc]
     def parse_generations(self, outputs: Mapping[str, Any], **kwargs: Any) -> list[str]:
         """The texts of a response, decoded as in `HFLM`."""
         return [self._checkpoint.answer(choice["token_ids"]) for choice in outputs["choices"]]
+
+
+class Completions(TokenCompletions):
+    """An lm-eval model that asks a server of ours; no request is longer than `tokens`."""
+
+    def __init__(
+        self, server: Server, tokenizer: CheckpointTokenizer, tokens: int, concurrent: int
+    ) -> None:
+        super().__init__(server.name, server.url + COMPLETIONS, tokenizer, concurrent)
+        self._server = server
+        self._tokens = tokens
+        self._in_flight = concurrent
 
     async def _complete(
         self, client: httpx.AsyncClient, payload: Mapping[str, Any]

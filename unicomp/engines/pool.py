@@ -66,7 +66,7 @@ class Pool:
         self.close_others(slot.model)
         for other in [known for known in self._loaded if known.is_dense == slot.is_dense]:
             self._close(other)
-        context = settings.open(checkpoint.path, checkpoint.model, tokens)
+        context = settings.open(checkpoint.path, checkpoint.asked, tokens)
         try:
             # loading must not disturb a measurement
             with turns.shared(waiting(on_wait, "end its timings", f"{checkpoint}")):

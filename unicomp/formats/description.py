@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from unicomp.data.weight_files import BITS, read_header, size, weight_files
 from unicomp.formats.gguf_file import GgufHeader
 from unicomp.formats.method import format_name
+from unicomp.spec import Served
 from unicomp.units import amount
 
 KINDS = ("attention", "mlp", "experts", "other", "head", "embeddings")
@@ -108,6 +109,21 @@ def _promised(kind: Kind) -> str:
 
 def _numbers(bits: Sequence[float]) -> str:
     return " and ".join(f"{one:g}" for one in bits)
+
+
+def describe_endpoint(endpoint: Served) -> dict[str, Any]:
+    """The format of a checkpoint at an endpoint, as JSON values; its weights are not known."""
+    return {
+        "format": "endpoint",
+        "line": f"{endpoint}",
+        "kinds": {},
+        "quantized": [],
+        "activation_bits": None,
+        "cache_bits": None,
+        "ignored": [],
+        "bytes": 0,
+        "origin": None,
+    }
 
 
 # -- Hugging Face folders -------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Send requests to an OpenAI-compatible server, several at a time, with retries.
 
+The judge is asked by this client, and so is a model that is measured at its server.
+
     a usable answer                 accepted; the request keeps it
     an unusable answer              sent again at once
     429                             sent again when the server allows it
@@ -63,13 +65,9 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointSettings:
-    """Where a server is, and how it is asked. Only address and model decide its answers."""
+class ClientSettings:
+    """How a server is asked; no answer depends on it."""
 
-    url: str = field(repr=False)
-    """The base, like https://host/v1. Credentials in it are used, but never shown."""
-    model: str
-    """The name of the model, as the server knows it."""
     key_env: str | None = None
     """The environment variable that holds the key; local servers need none."""
     concurrency: int = 8
@@ -82,11 +80,6 @@ class EndpointSettings:
     """Seconds to keep trying a server that answers nothing."""
 
     def __post_init__(self) -> None:
-        parts = _split(self.url)
-        if parts.query or parts.fragment:
-            raise SpecError("url ends with its path, like https://host/v1: nothing after a ? or #")
-        if not self.model.strip():
-            raise SpecError("model must name the model as the server knows it")
         if self.key_env is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_env):
             raise SpecError(
                 "key_env is the name of an environment variable, in capitals, not the key itself"
@@ -96,6 +89,24 @@ class EndpointSettings:
                 raise SpecError(f"{option} must be above 0")
         if self.retries < 0:
             raise SpecError("retries must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSettings(ClientSettings):
+    """Where a server is, and how it is asked. Only address and model decide its answers."""
+
+    url: str = field(repr=False)
+    """The base, like https://host/v1. Credentials in it are used, but never shown."""
+    model: str
+    """The name of the model, as the server knows it."""
+
+    def __post_init__(self) -> None:
+        parts = _split(self.url)
+        if parts.query or parts.fragment:
+            raise SpecError("url ends with its path, like https://host/v1: nothing after a ? or #")
+        if not self.model.strip():
+            raise SpecError("model must name the model as the server knows it")
+        super().__post_init__()
 
     @property
     def address(self) -> str:
@@ -164,8 +175,8 @@ class Request(Protocol):
         """Whether the answer is known by now."""
         ...
 
-    def body(self, unusable: int) -> Mapping[str, Any]:
-        """The JSON to send after `unusable` answers that could not be used."""
+    def body(self, unusable: int) -> Mapping[str, Any] | None:
+        """The JSON to send after `unusable` answers that could not be used; None to send a GET."""
         ...
 
     def simplify(self) -> bool:
@@ -180,10 +191,16 @@ class Request(Protocol):
 class Endpoint:
     """A server that answers requests."""
 
-    def __init__(self, settings: EndpointSettings, on_wait: Say = silent) -> None:
-        """`on_wait` gets a message, from any thread, if the server does not answer for a while."""
+    def __init__(
+        self, settings: EndpointSettings, on_wait: Say = silent, *, keeps: bool = True
+    ) -> None:
+        """`on_wait` gets a message, from any thread, if the server does not answer for a while.
+
+        `keeps` says whether requests keep their answers when others fail.
+        """
         self.settings = settings
         self.on_wait = on_wait
+        self.keeps = keeps
 
     def run(self, path: str, requests: Sequence[Request]) -> None:
         """Get every request answered, `concurrency` at a time.
@@ -214,6 +231,7 @@ class _Run:
     ) -> None:
         self.settings = endpoint.settings
         self.on_wait = endpoint.on_wait
+        self.keeps = endpoint.keeps
         self.client = client
         self.url = url
         self.credentials = credentials
@@ -250,9 +268,10 @@ class _Run:
         if self.end is not None:
             raise self.end
         if self.failed:
+            kept = "; the other answers are kept" if self.keeps else ""
             raise JudgeError(
                 f"{self.settings} gave no usable answer to {len(self.failed)} of {self.count} "
-                f"questions, for example: {self.failed[-1]}; the other answers are kept"
+                f"questions, for example: {self.failed[-1]}{kept}"
             )
 
     def work(self) -> None:
@@ -301,7 +320,7 @@ class _Run:
 
     def accept(self, request: Request, unusable: int) -> None:
         """Send a request once, and have its answer accepted."""
-        answer = self.post(request.body(unusable))
+        answer = self.send(request.body(unusable))
         try:
             request.accept(answer)
         except UnusableError:
@@ -350,7 +369,7 @@ class _Run:
         wait = min(FIRST_WAIT * 2 ** min(waits - 1, 30), LONGEST_WAIT) * random.uniform(0.5, 1.0)
         self.stop.wait(min(wait, left))
 
-    def post(self, body: Mapping[str, Any]) -> Any:
+    def send(self, body: Mapping[str, Any] | None) -> Any:
         """Send a request once and return the JSON of the answer."""
         import httpx
 
@@ -358,7 +377,8 @@ class _Run:
         late = f"no answer within {self.settings.timeout:g} s"
         content = bytearray()
         try:
-            with self.client.stream("POST", self.url, json=body) as response:
+            method = "GET" if body is None else "POST"
+            with self.client.stream(method, self.url, json=body) as response:
                 for chunk in response.iter_bytes():
                     content += chunk
                     if time.monotonic() > deadline:

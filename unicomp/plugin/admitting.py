@@ -40,7 +40,8 @@ def _applicants(plan: Plan, grid: Grid) -> Iterator[Applicant]:
         methods = grid.asked.get(model.name)
         if methods is None:
             continue
-        yield Applicant(model)
+        if model.endpoint is None:  # of which no weights are read
+            yield Applicant(model)
         for method in plan.methods:
             if method.name in methods and (own := compressed_elsewhere(model, method)) is not None:
                 yield Applicant(own, baseline=model)

@@ -238,10 +238,17 @@ OPTIONS: dict[str, dict[str, object]] = {
     },
     "--checkpoint": {
         "action": "append",
-        "metavar": "[MODEL=]NAME|DIR|ID",
+        "metavar": "[MODEL=]NAME|DIR|ID|URL#MODEL",
         "help": "a checkpoint compressed elsewhere, judged against --model: a name in "
-        "fixtures/checkpoints, a folder or a hub id; repeatable; with several models against the "
-        "one that it was made from, which MODEL= names where the checkpoint does not",
+        "fixtures/checkpoints, a folder, a hub id, or a model at a server that is running; "
+        "repeatable; with several models against the one that it was made from, which MODEL= names "
+        "where the checkpoint does not",
+    },
+    "--endpoint": {
+        "action": "append",
+        "metavar": "URL[#MODEL]",
+        "help": "a server that is running and answers for the dense model of --model; no weights "
+        "of it are read",
     },
     "--calibration": {
         "action": "append",
@@ -425,16 +432,22 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
-    models = dict(zip(named, catalogue.load_models(named, roots), strict=True))
+    models = _models(named, given.one("--endpoint"), roots)
     settings.policy.check_models(
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
+
+    def is_embedded(model: Model) -> bool:
+        return replace(model, endpoint=None) == embedded
+
     elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
     names = given.all("--method")
     if not names:
-        names = [DENSE.name] if elsewhere else _default_methods(config.getoption("markexpr") or "")
-    made = (catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots))
+        only = elsewhere or given.one("--endpoint")
+        names = [DENSE.name] if only else _default_methods(config.getoption("markexpr") or "")
+    made = [catalogue.load_method(name, roots) for name in catalogue.methods_named(names, roots)]
+    _check_made(made, models)
     methods = (*made, *(method for method, _ in elsewhere))
     if name := given.one("--engine"):
         if preset is not None:
@@ -462,7 +475,7 @@ def make_plan(config: pytest.Config) -> Plan:
         belongs={method.name: model.name for method, model in elsewhere},
         seeded=seeded,
         sources={
-            model.name: Source(rows or (EMBEDDED_ROWS if model == embedded else HUB), lock)
+            model.name: Source(rows or (EMBEDDED_ROWS if is_embedded(model) else HUB), lock)
             for model in models.values()
         },
         policy=replace(settings.policy, command_line=lower | upper),
@@ -502,6 +515,27 @@ def _default_methods(expression: str) -> list[str]:
     return [DEFAULT_METHODS, *(STUDENTS if wanted else ())]
 
 
+def _models(named: Sequence[str], endpoint: str | None, roots: catalogue.Roots) -> dict[str, Model]:
+    """The models by the text that names them; with an endpoint, the one that it answers for."""
+    if endpoint is None:
+        return dict(zip(named, catalogue.load_models(named, roots), strict=True))
+    if len(named) > 1:
+        raise SpecError(
+            f"--endpoint answers for one model, and --model names {', '.join(named)}: give one"
+        )
+    return {named[0]: catalogue.with_endpoint(named[0], endpoint, roots)}
+
+
+def _check_made(methods: Sequence[Method], models: Mapping[str, Model]) -> None:
+    """Raise SpecError for methods that would compress a model of which no weights are read."""
+    building = [method.name for method in methods if method.compress is not None]
+    if building and any(model.endpoint for model in models.values()):
+        raise SpecError(
+            f"--method {building[0]} compresses weights, and with --endpoint none are read: leave "
+            "out --endpoint, or give the compressed model with --checkpoint"
+        )
+
+
 def _checkpoints(
     given: Sequence[str], models: Mapping[str, Model], roots: catalogue.Roots
 ) -> list[tuple[Method, Model]]:
@@ -524,7 +558,7 @@ def _checkpoints(
                 f"{example}={text}"
             )
         others = [f"checkpoint-{method.name}"] if method.name in made else []
-        place = Path(method.parameters[catalogue.CHECKPOINT])
+        place = Path(method.parameters.get(catalogue.CHECKPOINT, name))
         unique = catalogue.free_name(method.name, place, taken, *others)
         taken.add(unique)
         found.append((replace(method, name=unique), model))

@@ -206,6 +206,7 @@ def test_missing_or_false_log_probabilities_are_found_before_the_run(serve, prob
     assert endpoint.takes_tokens
 
 
+@pytest.mark.long
 def test_a_server_of_texts_generates_the_same_and_its_likelihoods_are_not_measured(
     serve, probe, network, tmp_path
 ):
@@ -258,6 +259,7 @@ def key_of(server, endpoint, tmp_path):
     return Builder(store=Store(tmp_path), roots=()).key(MODEL, method, None)
 
 
+@pytest.mark.long
 def test_another_model_behind_the_same_name_has_another_key(serve, probe, tmp_path):
     server = serve()
     first = probe(server)

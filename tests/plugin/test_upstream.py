@@ -66,6 +66,7 @@ def test_a_run_does_not_begin_where_the_upstream_does_not_answer(gate, monkeypat
     assert "SECRET" not in found.text
 
 
+@pytest.mark.long
 def test_a_run_without_its_upstream_says_so(gate, monkeypatch):
     gate.write("unicomp.toml", '[store]\nupstream = "file:///no/such/folder"\n')
     refused = gate.run(*SELECTED)

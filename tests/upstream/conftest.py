@@ -49,7 +49,7 @@ def log_of(store, method="dense"):
     """The log of the dense checkpoint, or of the compressed one."""
     if method == "dense":
         return ResponseLog(store, checkpoint_of(DENSE, DENSE_KEY), ENGINE)
-    named = SimpleNamespace(name=method)
+    named = SimpleNamespace(name=method, endpoint=None)
     return ResponseLog(store, checkpoint_of(named, content_key(IDENTITY)), ENGINE)
 
 

@@ -163,7 +163,11 @@ def _answers(store: Store, folder: Path, identity: Mapping[str, Any]) -> Iterato
         last=IDENTITY,
         digests=batches,
     )
-    noted = (folder / RECORDS).read_text().split() if (folder / RECORDS).is_file() else []
+    noted = (
+        (folder / RECORDS).read_text(encoding="utf-8").split()
+        if (folder / RECORDS).is_file()
+        else []
+    )
     if records := _values(store.home / SCORES, [f"{key}.json" for key in noted]):
         yield Bundle(kind=SCORES, label=label, folder=f"{SCORES}/{own}", files=records)
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
@@ -213,6 +213,7 @@ def test_the_ranges_of_a_sum_hold_those_of_a_search(one, other, nats):
         assert most >= true[possible].max() - 1e-9
 
 
+@example((PartTable(10, 88, 0, 0, 0, 0), 0, 4), 100.0, 1)  # the limit is cut off at the floor
 @given(parts(most=200, fewest=10), st.sampled_from([80.0, 95.0, 100.0]), st.sampled_from([1, 40]))
 def test_the_verdict_on_what_was_asked_in_full_is_that_of_the_full_run(found, floor, family):
     def verdict(evidence, family, **about):

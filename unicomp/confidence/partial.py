@@ -393,7 +393,8 @@ def _cells(urn: Urn, power: float, slack: float, most: int) -> tuple[Array, Arra
 def _met(group: _Group, level: float, bound: float, sign: float) -> NDArray[np.bool_]:
     """Whether each corner's lower limit is at or above a bound, or its upper one below it."""
     term = group.term
-    own = bound / (term.weight * (1.0 if term.absolute else term.table.baseline))
+    weight = term.weight * (1.0 if term.absolute else term.table.baseline)
+    own = round(bound / weight, 12)  # a bound of 1 stays 1, at which limits are often cut off
     compare = reach if sign > 0 else stay_below
     found = compare(group.tables, level, own, absolute=term.absolute)
     return found.reshape(*group.candidate.shape)

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from unicomp import cli
+from unicomp.store import RESPONSES, SCORES
 
 from .conftest import SETTINGS
 
@@ -16,7 +17,12 @@ SELECTED = ("-k", "arc_easy", *METHODS, "--samples=8")
 
 @pytest.fixture
 def first(gate, tmp_path):
-    """What a machine has measured and pushed, and the settings of another with that upstream."""
+    """What a machine has measured and pushed, and the settings of another with that upstream.
+
+    Its builds are those of the shared store, its answers are its own: the eight items alone.
+    """
+    for kind in (RESPONSES, SCORES):
+        (gate.home / kind).unlink()
     url = f"file://{tmp_path}/upstream"
     outcome = gate.run(*SELECTED)
     assert outcome.card is not None, outcome.text

@@ -18,6 +18,11 @@ from unicomp.statistics import Array, Interval
 
 _N = TypeVar("_N", float, Array)
 
+_ROUNDING = 1e-9
+"""The part of an item by which a distance of 0 may be missed."""
+_LEAST_VARIANCE = 1e-24
+"""So that a distance can be divided by its root."""
+
 FEWEST_RIGHT = 10
 """With fewer right answers of the baseline, the lower limit of a ratio of shares is 0."""
 
@@ -230,16 +235,13 @@ def _positive(number: _N) -> _N:
 
 def _standardized(distance: float, variance: float, n: float, correction: float) -> float:
     """The distance, shortened by the correction, in standard errors; finite."""
-    if abs(distance) < 1e-9 * n:
+    if abs(distance) < _ROUNDING * n:
         return 0.0
     shortened = math.copysign(max(abs(distance) - correction, 0.0), distance)
-    return shortened / math.sqrt(max(variance, 1e-24))
+    return shortened / math.sqrt(max(variance, _LEAST_VARIANCE))
 
 
 # -- many tables at once --------------------------------------------------------------------------
-
-_ROUNDING = 1e-9
-"""The part of an item by which a distance of 0 may be missed."""
 
 
 def lower_limits(tables: Array, level: float, *, absolute: bool) -> Array:
@@ -283,7 +285,7 @@ def _statistic(tables: Array, bound: float, absolute: bool, corrected: bool) -> 
     found = np.maximum(np.abs(distance) - (0.5 if corrected else 0.0), 0.0)
     near = np.abs(distance) < _ROUNDING * columns.sum(axis=0)
     found = np.where(near, 0.0, np.copysign(found, distance))
-    found = found / np.sqrt(np.maximum(variance, 1e-24))
+    found = found / np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
     return found if absolute else np.where(columns[0] + columns[2] > 0, found, 0.0)
 
 
@@ -309,7 +311,7 @@ def _one_side(tables: Array, level: float, absolute: bool, sign: float) -> Array
             """How far a bound is above the one that its own variance gives; it grows."""
             variance = moments(tuple(table), bound)[1]
             return np.asarray(
-                bound - centre + sign * z * np.sqrt(np.maximum(variance, 1e-24)) / slope
+                bound - centre + sign * z * np.sqrt(np.maximum(variance, _LEAST_VARIANCE)) / slope
             )
 
         inside = np.clip(start, least, most)

@@ -63,28 +63,26 @@ class Grid:
 
         `profile` gives the profile of a model.
         """
-        expected: dict[CheckpointId, set[str]] = {}
-        for row in chain.from_iterable(self.rows.values()):
-            if row.tier != "advisory":
-                expected.setdefault(row.checkpoint, set()).add(row.benchmark)
-        return {
-            one: len(names)
-            + sum(not names.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
-            for one, names in expected.items()
-        }
+        return self._counted(profile, lambda row: row.tier != "advisory")
 
     def family(self, profile: Callable[[str], Profile]) -> dict[CheckpointId, int]:
         """Checkpoint → the number of all of its expected rows and metrics, as a scorecard has them.
 
         `profile` gives the profile of a model.
         """
-        names: dict[CheckpointId, set[str]] = {}
-        for row in chain.from_iterable(self.rows.values()):
-            names.setdefault(row.checkpoint, set()).add(row.benchmark)
+        return self._counted(profile, lambda row: True)
+
+    def _counted(
+        self, profile: Callable[[str], Profile], counts: Callable[[Row], bool]
+    ) -> dict[CheckpointId, int]:
+        """Checkpoint → its expected rows that count, and the metrics of these."""
+        expected: dict[CheckpointId, set[str]] = {}
+        for row in filter(counts, chain.from_iterable(self.rows.values())):
+            expected.setdefault(row.checkpoint, set()).add(row.benchmark)
         return {
-            one: len(own)
-            + sum(not own.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
-            for one, own in names.items()
+            one: len(names)
+            + sum(not names.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
+            for one, names in expected.items()
         }
 
     @property

@@ -49,6 +49,7 @@ ORDER = (
     "policy",
     "power",
     "verdict",
+    "desk",
     "decision",
     "churn",
     "planning",

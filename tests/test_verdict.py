@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from unicomp import Benchmark, Load, Mean, Probe, TaskMetric
 from unicomp.confidence import PairedShares, PartialShares, PartTable, to_json
+from unicomp.desk import Desk
 from unicomp.efficiency.cost import Cost
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import (
@@ -26,7 +27,6 @@ from unicomp.policy_entry import Entry
 from unicomp.retention import Retention
 from unicomp.spec import LEVEL, CheckpointId
 from unicomp.verdict import (
-    Desk,
     Row,
     asking,
     demand_of,

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from unicomp.desk import Desk
 from unicomp.efficiency.gain import Gain, gain_of_bench, gain_of_figures, gain_of_rounds
 from unicomp.efficiency.rounds import Rounds
 from unicomp.engines import Benched, Timing
@@ -11,7 +12,6 @@ from unicomp.errors import ScoringError, SpecError
 from unicomp.framework import PAPER_PROFILE
 from unicomp.policy import Policy
 from unicomp.spec import CheckpointId, Load, Probe
-from unicomp.verdict import Desk
 
 LOAD = Load(prompt_tokens=60, new_tokens=40, concurrency=2)
 NOISE = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.03, 0.97, 1.01, 0.99)

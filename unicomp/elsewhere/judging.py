@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from unicomp.data.calibration import UNSEEN
+from unicomp.desk import Desk
 from unicomp.elsewhere.evidence import Evidence
 from unicomp.elsewhere.measured import Side
 from unicomp.elsewhere.pairing import Pair
@@ -22,7 +23,7 @@ from unicomp.scorecard import Scorecard, scorecard
 from unicomp.scores import Records, guarded
 from unicomp.spec import DENSE, CheckpointId, ModelKind
 from unicomp.store import content_key
-from unicomp.verdict import Desk, Row
+from unicomp.verdict import Row
 
 
 def judge(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pytest
 
 from unicomp.checkpoint import Checkpoint
+from unicomp.desk import Desk
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
@@ -24,7 +25,7 @@ from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention, read_as
 from unicomp.session import Session, Subject
 from unicomp.spec import Benchmark, Method, Model, Probe
-from unicomp.verdict import Desk, ended
+from unicomp.verdict import ended
 
 if TYPE_CHECKING:
     from unicomp.early.convening import Early

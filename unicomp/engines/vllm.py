@@ -27,6 +27,7 @@ from unicomp.engines.lm_requests import answer_in_groups, ask
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError, NotFiniteError, first_line
+from unicomp.machine.open_files import allow_open_files
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class VllmEngine:
         assert server is not None
         for prompt in prompts:
             check_length(len(prompt) + new_tokens, self._tokens)
+        allow_open_files(len(prompts))
 
         async def everything() -> list[tuple[float, list[float]]]:
             async with server.client() as client:

@@ -92,7 +92,7 @@ def _with_limit(cell: Text, row: Row) -> Text:
     """A cell with the limit of the checkpoint itself, if there is one."""
     if row.limit is not None:
         style, mark = _end(row, "limit")
-        cell.append(f"\n{_limit(row)}{mark}", style=style)
+        cell.append(f"\n{limit_of(row)}{mark}", style=style)
     return cell
 
 
@@ -111,9 +111,11 @@ _ENDED = {
 """Verdict → the style and mark of what was asked."""
 
 
-def _limit(row: Row) -> str:
-    """The limit of a row that has one: `at most 250 ms`."""
-    return bound(row.limit or 0.0, row.unit or "", least=row.higher_is_better)
+def limit_of(row: Row) -> str:
+    """The limit of a row, `at most 250 ms`; empty without one."""
+    if row.limit is None:
+        return ""
+    return bound(row.limit, row.unit or "", least=row.higher_is_better)
 
 
 def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Titled]:
@@ -187,7 +189,7 @@ def describe(row: Row) -> str:
         limits = amounts(row.absolute_low, row.absolute_high, unit)
         exact = row.absolute_low == row.absolute_high
         why = f" (not met: {', '.join(row.unmet)})" if row.unmet else ""
-        floor += f"; {value}{'' if exact else f' {limits}'}, limit: {_limit(row)}{why}"
+        floor += f"; {value}{'' if exact else f' {limits}'}, limit: {limit_of(row)}{why}"
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
         f"% {interval(row.low, row.high)} of dense{floor}"

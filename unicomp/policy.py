@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unicomp.divergence import KEPT
 from unicomp.errors import SpecError
@@ -113,15 +113,18 @@ class Limit:
 def parse_limit(name: str, text: object) -> Limit:
     """A limit such as `"250 ms"`; `name` is an efficiency probe, or PROBE@METHOD. Raises SpecError.
 
-    Whether its unit is that of the probe is known only for the probe: see `Policy.limit_of`.
+    The unit of a probe that is not named like its quantity is checked later: `Policy.limit_of`.
     """
-    probe = name.partition("@")[0]
+    probe: Any = name.partition("@")[0]
     if probe in OF_BUILDING:
         raise SpecError(f"{name} has no limit: set its budget, in [budgets]")
     if probe in (*METRICS, *DIMENSIONS):
         raise SpecError(f"{name} has no limit: only efficiency measurements have, such as latency")
     try:
-        value, unit = parse_any_amount(text)
+        if probe in UNITS:
+            value, unit = parse_amount(text, UNITS[probe]), str(UNITS[probe])
+        else:
+            value, unit = parse_any_amount(text)
     except ValueError as error:
         raise SpecError(f"the limit of {name} is {text!r}: {error}") from None
     if value <= 0:

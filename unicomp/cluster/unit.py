@@ -41,7 +41,7 @@ class Unit:
     checkpoint: str
     """The checkpoint it works on. Units of one checkpoint run where it is built, and a worker that
     has loaded it takes more of them."""
-    needs: Needs = Needs()  # noqa: RUF009 (frozen)
+    needs: Needs = Needs()
     seconds: float = 0.0
     """Its expected time, without loading."""
     loading: float = 0.0

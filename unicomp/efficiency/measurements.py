@@ -276,10 +276,13 @@ class Measurements:
 
         Raises UnmeasuredError if there is none.
         """
-        if self.engine.placement is None or checkpoint.is_dense:
+        placement = self.engine.placement
+        if placement is None or checkpoint.is_dense:
             return None
-        precision = self.engine.dtype(checkpoint.model)
-        return self.engine.placement.second(served_bytes(checkpoint.path, precision))
+        weights = served_bytes(checkpoint.path, self.engine.dtype(checkpoint.model))
+        if not self.engine.serves and read_config(checkpoint.path).get("quantization_config"):
+            weights = placement.largest.weights  # transformers unpacks them
+        return placement.second(weights)
 
     def _apart(self, both: _Comparison) -> bool:
         """Whether the two are loaded on GPUs of their own. Raises UnmeasuredError for no room."""

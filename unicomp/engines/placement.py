@@ -35,7 +35,7 @@ HALF = 0.45
 """The share of the dense checkpoint beside another one, if it needs no more."""
 BOTH = 0.95
 """The most that two checkpoints may take of one GPU together, if their share is set."""
-WORKSPACE = 3 * 2**29
+WORKSPACE = 2**31
 """Bytes of CUDA's context, activations and logits on each GPU. Assumed: no GPU was at hand to
 measure it."""
 REQUEST_TOKENS = 4096
@@ -140,7 +140,7 @@ class Placement:
         raise UnmeasuredError(
             f"it needs {need}, and {left} of each GPU are left beside the dense model, which needs "
             f"{amount(self.largest.each, 'bytes')}: both must be loaded to be timed in turns. Use "
-            f"{2 * self.size} GPUs of one kind, or larger ones; there are {described(self.gpus)}"
+            f"{2 * self.size} GPUs of one kind, or larger ones than {described(self.gpus)}"
         )
 
     def at(self, seat: Seat) -> Placement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -15,12 +16,22 @@ from unicomp.plugin import placing
 SIMULATED = """
 import os
 from unicomp.machine import gpus
-names = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3").split(",")
-gpus.visible = lambda: tuple(gpus.Gpu(name, "Simulated", {memory}) for name in names)
+def visible():
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1,2,3").split(",")
+    return tuple(gpus.Gpu(name, "Simulated", {memory}) for name in names)
+gpus.visible = visible
 """
 FEW = ("--engine=vllm", "-m", "knowledge", "--samples=12", "--floor=performance=0")
 TWO = ("--method=dense", "--method=wanda_50")
 EMBEDDED = shipped_fixtures() / "embedded" / "model"
+
+
+def other_folder(folder):
+    """The embedded model in a folder of another content, so that its answers are its own."""
+    copied = shutil.copytree(EMBEDDED, folder / "other")
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"copied": True}))
+    return copied
 
 
 @pytest.fixture
@@ -61,8 +72,7 @@ def test_a_model_that_fits_nowhere_ends_the_run_before_anything_is_built(on_gpus
 def test_each_checkpoint_alone_takes_its_gpus_whole_and_replicas_score_the_same(
     on_gpus, double, tmp_path
 ):
-    copied = shutil.copytree(EMBEDDED, tmp_path / "copied")
-    two = ("--method=dense", f"--checkpoint={copied}")
+    two = ("--method=dense", f"--checkpoint={other_folder(tmp_path)}")
     runs = [
         on_gpus(settings=more, home=tmp_path / name).run(*FEW, *two)
         for name, more in (("one", ""), ("four", 'replicas = "auto"'))
@@ -85,8 +95,7 @@ def test_each_checkpoint_alone_takes_its_gpus_whole_and_replicas_score_the_same(
 
 @pytest.mark.long
 def test_each_worker_has_gpus_of_its_own_and_too_many_are_refused(on_gpus, double, tmp_path):
-    copied = shutil.copytree(EMBEDDED, tmp_path / "copied")
-    two = ("--method=dense", f"--checkpoint={copied}")
+    two = ("--method=dense", f"--checkpoint={other_folder(tmp_path)}")
     gate = on_gpus(settings='replicas = "auto"', home=tmp_path / "home")
     run = gate.run("-n2", *FEW, *two)
     assert run.status == 0, run.text

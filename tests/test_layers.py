@@ -61,6 +61,7 @@ ORDER = (
     "early",
     "scorecard",
     "findings",
+    "cluster",
     "session",
     "forecast",
     "scorecard_file",

@@ -29,6 +29,7 @@ from unicomp.engines.placement import (
     gpus_for,
     need,
     placed,
+    placed_for,
     served_bytes,
     splits,
 )
@@ -159,6 +160,8 @@ def test_weights_count_in_the_precision_that_they_are_served_in(tmp_path):
     plain, packed = folder("plain"), folder("packed", quantization_config={"bits": 4})
     assert [served_bytes(plain, d) for d in ("auto", "bfloat16", "float32")] == [1000, 1000, 2000]
     assert served_bytes(packed, "float32") == 1000
+    found = placed_for(VLLM, "m", [packed, plain], gpus(1), dtype="float32").placement
+    assert found.largest.weights == 2000
 
 
 # -- what is refused ------------------------------------------------------------------------------

@@ -217,6 +217,23 @@ def placed(
     return replace(settings, placement=placement.at(placement.first))
 
 
+def placed_for(
+    settings: EngineSettings,
+    name: str,
+    folders: Sequence[Path],
+    gpus: Sequence[Gpu],
+    *,
+    dtype: str = "auto",
+    workers: int = 1,
+) -> EngineSettings:
+    """The same for a model of which the checkpoints in `folders` exist, the dense one first.
+
+    They are served in the precision `dtype`.
+    """
+    weights = max(served_bytes(folder, dtype) for folder in folders)
+    return placed(settings, name, weights, read_config(folders[0]), gpus, workers)
+
+
 def gpus_for(
     weights: int,
     config: Mapping[str, Any],

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from unicomp.data.model_folder import read_config
-from unicomp.engines.placement import placed, served_bytes
+from unicomp.engines.placement import placed_for
 from unicomp.errors import UnicompError
 from unicomp.machine import gpus
 from unicomp.machine.gpus import Gpu
@@ -41,15 +40,14 @@ def place(config: pytest.Config, workers: int = 1) -> list[str]:
     os.environ.setdefault(gpus.ORDER, gpus.BY_SLOT)  # the order in which they are counted
     there = gpus.visible()
     folders: dict[str, list[Path]] = {}
-    largest: dict[str, int] = {}
+    precisions: dict[str, str] = {}
     for one in applicants_of(plan, config.stash[GRID]):
-        name = (one.baseline or one.model).name
-        size = served_bytes(one.folder, engine.dtype(one.model))
-        folders.setdefault(name, []).append(one.folder)
-        largest[name] = max(size, largest.get(name, 0))
+        model = one.baseline or one.model
+        folders.setdefault(model.name, []).append(one.folder)
+        precisions[model.name] = engine.dtype(model)
     engines = {
-        name: placed(engine, name, largest[name], read_config(first), there, workers)
-        for name, (first, *_) in folders.items()
+        name: placed_for(engine, name, own, there, dtype=precisions[name], workers=workers)
+        for name, own in folders.items()
     }
     config.stash[PLAN] = replace(plan, engines=engines)
     return [

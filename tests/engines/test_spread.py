@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.engines.gpus import BYTES_8B, BYTES_70B, LLAMA_8B, LLAMA_70B, gpus
-from unicomp.efficiency.memory import _room
+from unicomp.efficiency.memory import _peak_allocated, _room
 from unicomp.engines import EngineSettings
 from unicomp.engines.hf import check_spread
 from unicomp.engines.placement import placed
@@ -58,3 +58,15 @@ def test_layers_that_were_left_outside_of_the_gpus_are_an_error(place, named):
     check_spread(SimpleNamespace(hf_device_map={"a": 0, "b": 1, "c": "cuda:1"}))
     with pytest.raises(ValueError, match=f"layers were put on {named}"):
         check_spread(SimpleNamespace(hf_device_map={"a": 0, "b": place}))
+
+
+def test_the_peaks_of_all_gpus_are_added(monkeypatch):
+    import torch
+
+    peaks, reset = {0: 300, 1: 50}, []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda place: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", peaks.get)
+    assert _peak_allocated(lambda: "done") == ("done", 350)
+    assert reset == [0, 1]

@@ -103,15 +103,11 @@ class Dispatcher:
         """The next unit that begins; None if nothing can begin now."""
         if self._settled:
             return None
-        found = (
-            self._start_reserved()
-            or self._start_pressing()
-            or self._start_loaded()
-            or self._start_other()
-            or self._start_repeated()
-        )
-        if found is None and self._reserve():
-            found = self._start_reserved()
+        found = self._start_reserved() or self._start_pressing()
+        if found is None and any(place.has_room for place in self._places.values()):
+            found = self._start_loaded() or self._start_other() or self._start_repeated()
+            if found is None and self._reserve():
+                found = self._start_reserved()
         self._settled = found is None
         return found
 
@@ -222,13 +218,12 @@ class Dispatcher:
 
     def _abandon(self, checkpoint: str, error: UnicompError) -> list[Ended]:
         """Fail what is left of a checkpoint if no store has it and no unit builds it."""
-        tasks = list(self._backlog.of(checkpoint))
-        if any(task.unit.kind == "build" for task in tasks):
+        if self._backlog.builds[checkpoint]:
             return []
         unmet = self._unmet(checkpoint)
         return [
             one
-            for task in tasks
+            for task in list(self._backlog.uses[checkpoint].values())
             if task.state in ("waiting", "ready") and task.unit.needs in unmet
             for one in self._backlog.fail(task, error)
         ]
@@ -256,13 +251,13 @@ class Dispatcher:
         build = self._builds.get(checkpoint)
         if build is None or build.state != "ended" or not (unmet := self._unmet(checkpoint)):
             return []
-        if any(task.unit.kind == "build" for task in self._backlog.of(checkpoint)):
+        if self._backlog.builds[checkpoint]:
             return []
         failure = self._backlog.failure(build.unit.name)
         if failure is None and not self._meets(self._builders(build.unit, unmet), unmet):
             failure = SpecError(
-                f"{build.unit.name}: no node that can run it is one where it is used, or shares its "
-                "store; use a store that the nodes share"
+                f"{build.unit.name}: no node that can run it is one where it is used; "
+                "use a store that the nodes share"
             )
         if failure is not None:
             return self._abandon(checkpoint, failure)
@@ -356,23 +351,27 @@ class Dispatcher:
 
     def _start_repeated(self) -> Start | None:
         """Build a checkpoint on another node, too, if its workers would need longer without."""
-        for found in sorted(self._backlog.ready.values(), key=self._urgency):
-            checkpoint, needs = found.alike.checkpoint, found.alike.needs
-            build = self._builds.get(checkpoint)
-            if build is None or found.alike.kind == "build" or needs.alone:
-                continue
-            if not self._outlasts(found, build.unit.seconds + found.head.unit.loading):
-                continue
+        waiting = [
+            found
+            for found in self._backlog.ready.values()
+            if found.alike.kind != "build"
+            and not found.alike.needs.alone
+            and (build := self._builds.get(found.alike.checkpoint))
+            and self._open_places(build.unit.needs)
+            and self._outlasts(found, build.unit.seconds + found.head.unit.loading)
+        ]
+        for found in sorted(waiting, key=self._urgency):
+            checkpoint = found.alike.checkpoint
+            build = self._builds[checkpoint]
+            building = (self._at.get(name) for name in self._backlog.builds[checkpoint])
             have = self._built[checkpoint] | {
-                self._places[self._at[task.unit.name].worker.node].store
-                for task in self._backlog.of(checkpoint)
-                if task.unit.kind == "build" and task.state == "running"
+                self._places[seat.worker.node].store for seat in building if seat
             }
             for place in self._open_places(build.unit.needs):
                 if (
                     place.store not in have
                     and (checkpoint, place.store) not in self._barred
-                    and place.node.has(needs)
+                    and place.node.has(found.alike.needs)
                     and (opening := place.opening(build.unit.needs, self._spent(place)))
                 ):
                     task = self._repeat(build)

@@ -212,6 +212,14 @@ def test_what_was_built_on_a_lost_node_is_built_again():
     assert {start.unit.name for start in begun(dispatcher)} <= {"m 0", "m 1", "m 2"}
 
 
+def test_nothing_begins_on_a_node_that_is_held():
+    dispatcher = dispatcher_of(TWO, answers("m", 4))
+    dispatcher.hold("a")
+    assert {start.worker.node for start in begun(dispatcher)} == {"b"}
+    dispatcher.release("a")
+    assert {start.worker.node for start in begun(dispatcher)} == {"a"}
+
+
 def test_nothing_is_built_again_for_a_checkpoint_that_nobody_needs():
     dispatcher = dispatcher_of(TWO, [build("m")])
     (first,) = begun(dispatcher)
@@ -414,7 +422,7 @@ def test_a_matrix_is_done_in_little_more_than_its_work_takes():
     units = matrix(20, 100)
     before = time.process_time()
     end = run(dispatcher_of(nodes, units))
-    assert end <= 1.2 * sum(unit.seconds for unit in units) / 32
+    assert end <= 1.1 * (100 + 9 + 20 * 100 * 3 / 32)  # the builds have no use for all workers
     assert (time.process_time() - before) / len(units) < 1e-3
 
 
@@ -424,5 +432,5 @@ def test_ten_thousand_units_cost_less_than_a_millisecond_each():
     units = matrix(50, 199)
     before = time.process_time()
     end = run(dispatcher_of(nodes, units))
-    assert end <= 1.2 * sum(unit.seconds for unit in units) / 64
+    assert end <= 1.1 * (100 + 9 + 50 * 199 * 3 / 64)
     assert (time.process_time() - before) / len(units) < 1e-3

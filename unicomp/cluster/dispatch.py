@@ -65,6 +65,7 @@ class Dispatcher:
         self._built: dict[str, set[str]] = {}  # checkpoint → stores that have it
         self._barred: set[tuple[str, str]] = set()  # (checkpoint, store): not built there again
         self._reserved: dict[str, Alike] = {}  # node → what it is kept free for
+        self._held: set[str] = set()
         # what follows from the above, until it changes
         self._open: dict[Needs, list[Place]] = {}
         self._slots: dict[Needs, int] = {}
@@ -149,6 +150,7 @@ class Dispatcher:
         if place is None:
             return []
         self._reserved.pop(name, None)
+        self._held.discard(name)
         self._count_slots()
         seats = [*place.waiting.values(), *place.busy.values()]
         tasks = [self._remove(seat, place) for seat in seats]
@@ -159,6 +161,16 @@ class Dispatcher:
         ended = [one for task in tasks if task for one in self._again(task, place, reason)]
         ended += self._fail_homeless()
         return ended + [one for checkpoint in self._built for one in self._ensure_built(checkpoint)]
+
+    def hold(self, name: str) -> None:
+        """Begin nothing on a node until it is released: nobody knows whether it is there still."""
+        self._held.add(name)
+        self._changed()
+
+    def release(self, name: str) -> None:
+        """Use a node again that was held."""
+        self._held.discard(name)
+        self._changed()
 
     def node_added(self, node: Node) -> None:
         """A node has joined."""
@@ -304,6 +316,8 @@ class Dispatcher:
     def _start_reserved(self) -> Start | None:
         """Begin what a node was kept free for."""
         for name, alike in list(self._reserved.items()):
+            if name in self._held:
+                continue
             found = self._backlog.ready.get(alike)
             place = self._places[name]
             if found is None or place not in self._eligible(alike):
@@ -431,7 +445,8 @@ class Dispatcher:
     def _reserve_for(self, found: Ready, places: Collection[Place]) -> bool:
         """Keep one of the nodes for units that need more than one worker leaves when it ends."""
         needs = found.alike.needs
-        places = [place for place in places if place.node.name not in self._reserved]
+        taken = self._held | self._reserved.keys()
+        places = [place for place in places if place.node.name not in taken]
         if not places or found.alike in self._reserved.values():
             return False
         eligible = self._eligible(found.alike)
@@ -508,7 +523,10 @@ class Dispatcher:
             self._open[needs] = [
                 place
                 for name, place in self._places.items()
-                if name not in self._reserved and place.node.has(needs) and place.opening(needs)
+                if name not in self._reserved
+                and name not in self._held
+                and place.node.has(needs)
+                and place.opening(needs)
             ]
         return self._open[needs]
 

@@ -8,16 +8,16 @@ is no exception: it is measured when the first retention needs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.agenda import Agenda, Subject
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
-from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
 from unicomp.efficiency.cost import Cost, cost_of_build
@@ -72,61 +72,6 @@ Count = Callable[[CheckpointId, str, float, int], None]
 """Takes a checkpoint, a benchmark, the items that are answered, and all of its items; or a load,
 the rounds that were timed, and all of its rounds. An item that is answered in part counts in part.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The subject of a test: a method on a model with a calibration."""
-
-    model: Model
-    method: Method
-    calibration: str = UNSEEN
-    """See `CheckpointId.calibration`."""
-
-    @property
-    def id(self) -> CheckpointId:
-        """Its names."""
-        return CheckpointId(self.model.name, self.method.name, self.calibration)
-
-    def __str__(self) -> str:
-        seen = "" if self.calibration in (UNSEEN, GENERIC) else f" ({self.calibration})"
-        return f"{self.model}/{self.method}{seen}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agenda:
-    """The measurements of a session that are known before it starts."""
-
-    subjects: list[Subject] = field(default_factory=list)
-    benchmarks: dict[CheckpointId, list[Benchmark]] = field(default_factory=dict)
-    probes: dict[CheckpointId, list[Probe]] = field(default_factory=dict)
-    """Has an entry for every subject."""
-    open_ended: set[CheckpointId] = field(default_factory=set)
-    """Checkpoints of tests whose benchmarks and probes are known only when they run."""
-
-    def add(
-        self,
-        subject: Subject,
-        benchmarks: Collection[Benchmark],
-        probes: Collection[Probe],
-        *,
-        open_ended: bool = False,
-    ) -> None:
-        """Add the measurements of one test."""
-        if subject.id not in self.probes:
-            self.subjects.append(subject)
-        known = self.benchmarks.setdefault(subject.id, [])
-        known.extend(bench for bench in benchmarks if bench not in known)
-        self.probes.setdefault(subject.id, []).extend(probes)
-        if open_ended:
-            self.open_ended.add(subject.id)
-
-    def benchmarks_of(self, name: CheckpointId) -> Sequence[Benchmark]:
-        """The benchmarks of a checkpoint; for the dense one, those of all of its model."""
-        if name.method != DENSE.name:
-            return self.benchmarks.get(name, ())
-        own = (asked for one, asked in self.benchmarks.items() if one.model == name.model)
-        return [bench for asked in own for bench in asked]
 
 
 class Session:

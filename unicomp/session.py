@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unicomp.agenda import Agenda, Subject
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
+from unicomp.cluster.executor import Elsewhere, Executor, Worked
+from unicomp.cluster.unit import Workers
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
 from unicomp.efficiency.cost import Cost, cost_of_build
@@ -94,6 +96,8 @@ class Session:
         finish: Callable[[CheckpointId], None] = lambda checkpoint: None,
         early: Early | None = None,
         expect: Callable[[CheckpointId, str, int], None] = lambda checkpoint, bench, items: None,
+        workers: Workers | None = None,
+        worked: Worked = lambda benchmark, items, seconds, workers: None,
     ) -> None:
         """Prepare a session; nothing is built or loaded yet.
 
@@ -103,7 +107,8 @@ class Session:
         waited for, `count` the answered items of a benchmark, `count_rounds` the timed rounds of a
         load, `finish` a checkpoint that has answered everything. With `early`, asking stops where
         the verdict of all items is known; `expect` then takes a benchmark and the items that are
-        likely to be asked.
+        likely to be asked. With `workers` these build, answer and measure, and not this process;
+        `worked` takes what they have answered. Such a session does not stop early.
         """
         self._conditions = conditions
         self._calibration = calibration
@@ -142,6 +147,22 @@ class Session:
             keep=agenda.open_ended,
             find=lambda name: self.checkpoint(self._subjects[name]),
             done=self._note_measuring,
+        )
+        self._executor = (
+            None
+            if workers is None
+            else Executor(
+                workers,
+                agenda=agenda,
+                conditions=conditions,
+                calibration=self._calibration_for,
+                roots=roots,
+                effort=effort,
+                fresh_timings=fresh_timings,
+                narrate=narrate,
+                count=count,
+                worked=worked,
+            )
         )
 
     def close(self) -> None:
@@ -242,7 +263,19 @@ class Session:
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """The gain of the checkpoint in a probe; see `Gains.gain`."""
         self._check_known(subject)
+        if self._executor is not None and probe.quantity not in OF_BUILDING:
+            sides = (subject, Subject(model=subject.model, method=DENSE))
+            if all(self.checkpoint(one).endpoint is None for one in sides):
+                return self._gain_of_node(self._executor, subject, probe)
         return self._gains.gain(subject.id, probe, conduct)
+
+    def _gain_of_node(self, executor: Executor, subject: Subject, probe: Probe) -> Gain:
+        """The gain of a checkpoint as a node of the cluster measured it."""
+        brought = executor.gain(subject, probe)
+        self._note_measuring(subject.id, brought.counter, brought.nodes)
+        if isinstance(brought.gain, UnicompError):
+            raise brought.gain
+        return brought.gain
 
     def cost(self, subject: Subject, probe: Probe) -> Cost:
         """The cost of building the checkpoint, in the unit of the probe.
@@ -285,7 +318,13 @@ class Session:
         if method.compress is not None:
             self._narrate(f"{subject}: reading the calibration")
             calibration = self._calibration_for(subject)
-        checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
+        where: Mapping[str, Any] = {}
+        if self._executor is not None:
+            made = self._executor.checkpoint(subject)
+            checkpoint, where = made.checkpoint, _where(made.nodes)
+            start = time.monotonic() - made.seconds
+        else:
+            checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
         if method.name != DENSE.name:
             self._work.append(
@@ -294,7 +333,7 @@ class Session:
                     **subject.id._asdict(),
                     cached=not checkpoint.fresh,
                     seconds=time.monotonic() - start,
-                    facts=_cost_facts(checkpoint) | _making(method, calibration),
+                    facts={**_cost_facts(checkpoint), **_making(method, calibration), **where},
                 )
             )
         return checkpoint
@@ -348,7 +387,11 @@ class Session:
 
         early = self._early and subject.method.name != DENSE.name and not in_full
         jury = self._jury(subject, benchmarks, expect) if early else None
-        self._gains.prepare(subject.model.name)
+        brought = None
+        if self._executor is None:
+            self._gains.prepare(subject.model.name)
+        elif checkpoint.endpoint is None:
+            brought = self._executor.answer(subject, benchmarks)
         self._narrate(f"{subject}: reading its items and responses")
 
         def on_progress(state: ResponseProgress) -> None:
@@ -358,6 +401,8 @@ class Session:
             self._count(subject.id, name, done, total)
 
         def open_engine(tokens: int) -> AbstractContextManager[Engine]:
+            if brought is not None:
+                return nullcontext(Elsewhere())
             self._narrate(f"{subject}: loading the checkpoint")
             return self._gains.borrowed(checkpoint, tokens)
 
@@ -369,7 +414,10 @@ class Session:
             on_progress=on_progress,
             on_wait=lambda text: self._on_wait(text and f"{subject}: {text}"),
             jury=jury,
+            failed=brought.failed if brought else None,
         )
+        if brought is not None:
+            measured = replace(measured, asked=brought.asked, seconds=brought.seconds)
         self._narrate("")
         self._finish(subject.id)
         if jury:
@@ -385,6 +433,7 @@ class Session:
                 facts={
                     **self._crosschecks(subject, checkpoint, benchmarks),
                     "format": checkpoint.facts["format"],
+                    **_where(brought.nodes if brought else ()),
                 },
             )
         )
@@ -434,7 +483,9 @@ class Session:
         found = crosscheck(subject.id, checkpoint, benchmarks, conditions)
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
 
-    def _note_measuring(self, name: CheckpointId, counter: MeasurementCounter) -> None:
+    def _note_measuring(
+        self, name: CheckpointId, counter: MeasurementCounter, nodes: Sequence[str] = ()
+    ) -> None:
         self._narrate("")
         if counter.found or counter.taken:
             self._work.append(
@@ -443,6 +494,7 @@ class Session:
                     **name._asdict(),
                     cached=not counter.taken,
                     seconds=counter.seconds,
+                    facts=_where(nodes),
                 )
             )
 
@@ -478,6 +530,11 @@ def _making(method: Method, calibration: Calibration | None) -> dict[str, Any]:
             "tokens": calibration.tokens,
         }
     return {"made": made}
+
+
+def _where(nodes: Sequence[str]) -> dict[str, Any]:
+    """The nodes of a cluster that did a piece of work, as a fact of it."""
+    return {"nodes": list(nodes)} if nodes else {}
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:

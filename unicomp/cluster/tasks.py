@@ -33,7 +33,7 @@ class Recipe:
     """The key of its content, which the node has to find, too."""
     model: Model
     method: Method
-    """Without its function if `files` has its file: a function of a user's file cannot travel."""
+    """Without its functions, which cannot travel: a node reads them in `files`."""
     files: Files
     """The files that declare a method which compresses, and the corpus that it trains on."""
     calibration: Calibration | None
@@ -59,7 +59,7 @@ class Recipe:
                 paths += catalogue.recipe_files(method.corpus, roots)
             for path in paths:
                 files[f"{path.parent.name}/{path.name}"] = path.read_text(encoding="utf-8")
-            method = replace(method, compress=None, why_unsupported=_never)
+        method = replace(method, compress=None, why_unsupported=_never)
         return cls(
             name=name,
             key=key,

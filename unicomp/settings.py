@@ -66,6 +66,9 @@
     [store]                     # where results are taken from that are not in the store
     upstream = "s3://bucket/unicomp"    # any URL of fsspec; UNICOMP_UPSTREAM outranks it
 
+    [cluster]                   # who builds, answers and measures
+    address = "auto"            # or "ray://HOST:PORT"; --cluster outranks it
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -93,6 +96,7 @@ measurement has no default floor; it decides only with a floor or a budget.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -145,12 +149,29 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
 _OFF = "off"
-"""The upstream that is none."""
+"""The upstream, or the cluster, that is none."""
+_ADDRESS = re.compile(r"auto|off|ray://[^\s/:]+:[0-9]+")
+"""How a cluster is named."""
 _T = TypeVar("_T")
 
 
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(option.name for option in fields(kind))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """Where the work of a session is done. Raises SpecError."""
+
+    address: str | None = None
+    """The cluster whose workers build, answer and measure: `auto` for the one of this machine, or
+    `ray://HOST:PORT`; `off`, the default, for this process. `--cluster` outranks it."""
+
+    def __post_init__(self) -> None:
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise SpecError(f"cluster address {self.address!r}: give auto, ray://HOST:PORT, or off")
+        if self.address == _OFF:
+            object.__setattr__(self, "address", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +182,8 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    """The table [cluster]."""
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
@@ -188,6 +211,7 @@ OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
     "scoring": (InstrumentSettings, ("mode", "reading")),
+    "cluster": (ClusterSettings, _names(ClusterSettings)),
     "store": (Settings, ("upstream",)),
     "paths": (Settings, ("home", "dataset_root")),
 }
@@ -263,6 +287,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
         policy=_policy(table),
+        cluster=ClusterSettings(**_options(table, "cluster")),
         early=_early(_options(table, "gate").get("early", False)),
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency")),

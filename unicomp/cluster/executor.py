@@ -86,6 +86,8 @@ class Measured:
     gain: Gain | UnicompError
     counter: MeasurementCounter
     nodes: tuple[str, ...]
+    machine: Mapping[str, Any]
+    """The fingerprint of the node."""
 
 
 class Elsewhere:
@@ -117,9 +119,14 @@ class _Standing:
     recipe: Recipe | None = None
     checkpoint: Checkpoint | UnicompError | None = None
     """None as long as it is being built."""
+    placed: bool = False
+    """Whether a node was asked to find or build it."""
     build: Outcome | None = None
     """How it was built, if it was not there."""
     timed_on: set[str] = field(default_factory=set)
+    """The nodes that have measured its probes."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """The fingerprint of the last of them."""
     answers: set[str] = field(default_factory=set)
     """The names of its units of answers that are under way."""
     timings: set[str] = field(default_factory=set)
@@ -235,7 +242,9 @@ class Executor:
             self._wait_until(lambda: not standing.timings)
         counter, standing.counter = standing.counter, MeasurementCounter()
         nodes = tuple(sorted(standing.timed_on))
-        return Measured(gain=standing.gains[probe], counter=counter, nodes=nodes)
+        return Measured(
+            gain=standing.gains[probe], counter=counter, nodes=nodes, machine=standing.machine
+        )
 
     # -- what is submitted ------------------------------------------------------------------------
 
@@ -261,10 +270,16 @@ class Executor:
         except UnicompError as error:
             standing.checkpoint = error
         if standing.checkpoint is None:
-            assert standing.recipe is not None
-            task = BuildTask(recipe=standing.recipe)
-            self._submit(standing, "build", "building it", task, _UnderWay(standing))
+            self._submit_build(standing)
         return standing
+
+    def _submit_build(self, standing: _Standing) -> None:
+        """Let a node find or build a checkpoint: what works on it runs where it lies then."""
+        recipe = standing.recipe
+        if recipe is not None and recipe.files and not standing.placed:
+            standing.placed = True
+            task = BuildTask(recipe=recipe)
+            self._submit(standing, "build", "building it", task, _UnderWay(standing))
 
     def _find(self, standing: _Standing) -> Checkpoint | None:
         """The checkpoint, if this process has what it needs of it."""
@@ -422,6 +437,8 @@ class Executor:
         seconds: float = 0.0,
         alone: bool = False,
     ) -> None:
+        if kind != "build":
+            self._submit_build(standing)
         name = f"{standing.subject}: {what}"
         self._names[name] += 1
         if self._names[name] > 1:  # asked again, such as an item of a benchmark that failed
@@ -486,6 +503,8 @@ class Executor:
         self._go_on(standing)
 
     def _land_build(self, standing: _Standing, outcome: Outcome) -> None:
+        if standing.checkpoint is not None:  # known from an earlier run
+            return
         if outcome.error is not None:
             standing.checkpoint = outcome.error
             return
@@ -537,6 +556,7 @@ class Executor:
         timed: Timed = outcome.result
         standing.gains |= timed.gains
         standing.timed_on.add(outcome.node)
+        standing.machine = timed.machine
         standing.counter.taken += timed.taken
         standing.counter.found += len(timed.figures) - timed.taken
         standing.counter.seconds += timed.seconds

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp import catalogue
 from unicomp.checkpoint import Builder, Checkpoint
 from unicomp.cluster.companions import read_companions
+from unicomp.cluster.needs import on_nodes
 from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
@@ -60,7 +61,7 @@ class RunnerOnNode:
         """The runner; raises StoreError if the node's store cannot be used."""
         os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; see plugin/options.py
         home = Path(os.environ.get("UNICOMP_HOME") or self.home)
-        engine = replace(self.engine, logs=str(home / "logs"))
+        engine = replace(on_nodes(self.engine, [node]), logs=str(home / "logs"))
         return CheckpointRunner(open_store(home, self.upstream), engine, node)
 
 
@@ -218,6 +219,7 @@ class CheckpointRunner:
             gains.close()
         return Timed(
             gains=found,
+            machine=measurements.machine,
             figures=measurements.figures,
             taken=sum(counter.taken for counter in counters),
             seconds=sum(counter.seconds for counter in counters),

@@ -147,6 +147,8 @@ class Timed:
     """What was measured."""
 
     gains: Mapping[Probe, Gain | UnicompError]
+    machine: Mapping[str, Any]
+    """The fingerprint of the node."""
     figures: Mapping[str, Any]
     """Key in the store's measurements → value."""
     taken: int

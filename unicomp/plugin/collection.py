@@ -18,6 +18,7 @@ from unicomp.errors import AbsentError, SpecError, UnicompError
 from unicomp.framework import BESIDE, DIMENSIONS, EFFICIENCY, METRICS, PROFILES
 from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.carried import note_properties
+from unicomp.plugin.clustering import check_cluster
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
@@ -407,6 +408,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
                 admit_folders(session.config, plan, grid)
+                check_cluster(session.config, plan)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

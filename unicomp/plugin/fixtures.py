@@ -19,6 +19,7 @@ from unicomp.checkpoint import Checkpoint
 from unicomp.desk import Desk
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
+from unicomp.plugin.clustering import WORKERS
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import PLAN, Plan
@@ -60,6 +61,8 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         finish=display.finish,
         early=None if plan.early == "off" else _early(plan, grid),
         expect=display.expect,
+        workers=pytestconfig.stash.get(WORKERS, None),
+        worked=display.work,
     )
     pytestconfig.stash[SESSION] = session
     yield session

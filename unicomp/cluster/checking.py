@@ -1,0 +1,51 @@
+"""Whether the nodes of a cluster can do a run: asked of each before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unicomp.cluster.tasks import CheckTask
+from unicomp.cluster.unit import Needs, Unit, Workers
+from unicomp.errors import SpecError
+from unicomp.methods.identity import installed_version
+from unicomp.spec import Model
+
+_SOFTWARE = (
+    *("unicomp", "torch", "transformers", "lm-eval", "llmcompressor", "compressed-tensors"),
+    *("numpy", "tokenizers", "safetensors"),
+)
+"""The distributions that decide how a checkpoint is made and how it answers."""
+_ROUNDS = 3
+"""How often a node that nobody has asked is tried: which one takes a unit is not for us to say."""
+
+
+def check_nodes(workers: Workers, models: Sequence[Model], needs: Needs) -> None:
+    """Ask each node that has what is needed whether it has models and software of this process.
+
+    Raises SpecError for the first thing that is missing, and if no node has what is needed.
+    """
+    task = CheckTask(
+        models=tuple(models), software={name: installed_version(name) for name in _SOFTWARE}
+    )
+    asked: set[str] = set()
+    number = 0
+    for _ in range(_ROUNDS):
+        left = [one for one in workers.nodes if one.has(needs) and one.name not in asked]
+        if asked and not left:
+            return
+        names = set()
+        for _ in range(max(len(left), 1)):  # without a node, submitting says what is missing
+            number += 1
+            name = f"looking at the nodes, {number}"
+            unit = Unit(name=name, kind="check", checkpoint="", needs=replace(needs, alone=True))
+            workers.submit(unit, task)
+            names.add(name)
+        while names:
+            for outcome in workers.outcomes(timeout=1.0):
+                names.discard(outcome.unit.name)
+                if outcome.error is not None:
+                    raise SpecError(f"a node of the cluster cannot be used: {outcome.error}")
+                if outcome.result:
+                    raise SpecError(outcome.result[0])
+                asked.add(outcome.node)

@@ -150,7 +150,7 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 _TEXT = ("a text", (str,))
 _OFF = "off"
 """The upstream, or the cluster, that is none."""
-_ADDRESS = re.compile(r"auto|off|ray://[^\s/:]+:[0-9]+")
+_ADDRESS = re.compile(r"auto|off|(ray://)?[^\s/:]+:[0-9]+")
 """How a cluster is named."""
 _T = TypeVar("_T")
 
@@ -164,8 +164,9 @@ class ClusterSettings:
     """Where the work of a session is done. Raises SpecError."""
 
     address: str | None = None
-    """The cluster whose workers build, answer and measure: `auto` for the one of this machine, or
-    `ray://HOST:PORT`; `off`, the default, for this process. `--cluster` outranks it."""
+    """The Ray cluster whose workers build, answer and measure: `auto` for the one of this machine,
+    `HOST:PORT` from a machine of the cluster, or `ray://HOST:PORT` from any; `off`, the default,
+    for this process. `--cluster` outranks it."""
 
     def __post_init__(self) -> None:
         if self.address is not None and not _ADDRESS.fullmatch(self.address):

@@ -8,26 +8,18 @@ from dataclasses import replace
 from unicomp.cluster.tasks import CheckTask
 from unicomp.cluster.unit import Needs, Unit, Workers
 from unicomp.errors import SpecError
-from unicomp.methods.identity import installed_version
 from unicomp.spec import Model
 
-_SOFTWARE = (
-    *("unicomp", "torch", "transformers", "lm-eval", "llmcompressor", "compressed-tensors"),
-    *("numpy", "tokenizers", "safetensors"),
-)
-"""The distributions that decide how a checkpoint is made and how it answers."""
 _ROUNDS = 3
 """How often a node that nobody has asked is tried: which one takes a unit is not for us to say."""
 
 
 def check_nodes(workers: Workers, models: Sequence[Model], needs: Needs) -> None:
-    """Ask each node that has what is needed whether it has models and software of this process.
+    """Ask each node that has what is needed whether it has the models, and the device of the run.
 
     Raises SpecError for the first thing that is missing, and if no node has what is needed.
     """
-    task = CheckTask(
-        models=tuple(models), software={name: installed_version(name) for name in _SOFTWARE}
-    )
+    task = CheckTask(models=tuple(models))
     asked: set[str] = set()
     number = 0
     for _ in range(_ROUNDS):
@@ -37,7 +29,7 @@ def check_nodes(workers: Workers, models: Sequence[Model], needs: Needs) -> None
         names = set()
         for _ in range(max(len(left), 1)):  # without a node, submitting says what is missing
             number += 1
-            name = f"looking at the nodes, {number}"
+            name = f"{models[0]}: looking at the nodes, {number}"
             unit = Unit(name=name, kind="check", checkpoint="", needs=replace(needs, alone=True))
             workers.submit(unit, task)
             names.add(name)

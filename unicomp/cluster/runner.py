@@ -40,7 +40,6 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError
 from unicomp.machine import turns
-from unicomp.methods.identity import installed_version
 from unicomp.store import FIXTURES, MEASUREMENTS, Store, content_key, write_atomically
 from unicomp.upstream import open_store
 
@@ -102,12 +101,6 @@ class CheckpointRunner:
 
     def _lacking(self, task: CheckTask) -> Iterator[str]:
         """What the node lacks, a line each."""
-        for name, there in task.software.items():
-            if (here := installed_version(name)) != there:
-                yield (
-                    f"the node {self._node.name} has {name} {here or 'not installed'}, and this "
-                    f"process has {there or 'none'}: install the same on both"
-                )
         for model in task.models:
             if model.folder is not None and not model.folder.exists():
                 yield (

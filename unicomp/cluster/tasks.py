@@ -81,8 +81,6 @@ class CheckTask:
 
     models: tuple[Model, ...]
     """The models, and the checkpoints that were compressed elsewhere."""
-    software: Mapping[str, str | None]
-    """Distribution → the version that this process has; None if it lacks it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from unicomp.checkpoint import compressed_elsewhere
 from unicomp.cluster.checking import check_nodes
 from unicomp.cluster.needs import needs_of, on_nodes
 from unicomp.cluster.runner import RunnerOnNode
-from unicomp.cluster.unit import MakeRunner, Workers
+from unicomp.cluster.unit import Workers
 from unicomp.errors import UnicompError
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.progress import DISPLAY
@@ -20,11 +20,11 @@ WORKERS = pytest.StashKey[Workers]()
 """The workers of a session over a cluster."""
 
 
-def join(address: str, make: MakeRunner) -> Workers:
+def join(address: str, make: RunnerOnNode) -> Workers:
     """The workers of the cluster at an address. Raises SpecError if there are none."""
-    from unicomp.cluster.ray import RayWorkers
+    from unicomp.cluster.ray_workers import RayWorkers
 
-    return RayWorkers(address, make)
+    return RayWorkers(make, address=address, home=make.home)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -26,7 +26,6 @@ from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
     BuildTask,
-    Built,
     Recipe,
     Timed,
     TimeTask,
@@ -291,7 +290,7 @@ class Executor:
         if method.compress is not None:
             self._narrate(f"{standing.subject}: reading the calibration")
             calibration = self._calibration(standing.subject)
-        builder = Builder(store=conditions.store, roots=self._roots, source=conditions.source)
+        builder = self._builder(model)
         key = builder.key(model, method, calibration)
         standing.recipe = Recipe.of(
             standing.subject.id, key, model, method, calibration, self._roots, conditions.source
@@ -301,6 +300,11 @@ class Executor:
         if (there := CompanionLog(conditions.store).find(key)) is None:
             return None
         return _elsewhere(standing, key, *there)
+
+    def _builder(self, model: Model) -> Builder:
+        """Finds what lies in the store of this process, which nodes may share."""
+        conditions = self._conditions[model.name]
+        return Builder(store=conditions.store, roots=self._roots, source=conditions.source)
 
     def _go_on(self, standing: _Standing) -> None:
         """Submit the answers of a checkpoint that is known, then its timings."""
@@ -449,6 +453,7 @@ class Executor:
             checkpoint=str(standing.subject),
             needs=replace(self._needs(standing), alone=alone),
             seconds=seconds,
+            first=standing.subject.method.name == DENSE.name and kind != "time",
         )
         self._under_way[name] = under_way
         if kind == "answer":
@@ -508,13 +513,15 @@ class Executor:
         if outcome.error is not None:
             standing.checkpoint = outcome.error
             return
-        built: Built = outcome.result
-        assert standing.recipe is not None
-        log = CompanionLog(self._conditions[standing.subject.model.name].store)
-        key = standing.recipe.key
-        folder = log.keep(key, built)
-        facts = {"calibration": built.calibration, "facts": built.facts}
-        standing.checkpoint = replace(_elsewhere(standing, key, folder, facts), fresh=built.fresh)
+        built, recipe, subject = outcome.result, standing.recipe, standing.subject
+        assert recipe is not None
+        found = self._builder(subject.model).find(subject.model, subject.method, recipe.calibration)
+        if found is None:
+            log = CompanionLog(self._conditions[subject.model.name].store)
+            folder = log.keep(recipe.key, built)
+            facts = {"calibration": built.calibration, "facts": built.facts}
+            found = _elsewhere(standing, recipe.key, folder, facts)
+        standing.checkpoint = replace(found, fresh=built.fresh)
         standing.build = outcome
 
     def _land_block(self, standing: _Standing, block: Block, outcome: Outcome) -> None:

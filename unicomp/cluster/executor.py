@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from numpy.typing import NDArray
 
+LOADING = 5.0
+"""The seconds of loading a checkpoint before one was loaded: mostly imports for a small one."""
 MOMENT = 1.0
 """Seconds between two looks at what is under way."""
 
@@ -190,6 +192,8 @@ class Executor:
         self._done = 0
         self._last = ""
         self._pace = Pace()
+        self._loading = LOADING
+        """The longest time of loading that was seen."""
         self._tokens: dict[tuple[str, ...], int] = {}
         self._begun = False
 
@@ -453,6 +457,7 @@ class Executor:
             checkpoint=str(standing.subject),
             needs=replace(self._needs(standing), alone=alone),
             seconds=seconds,
+            loading=self._loading if kind == "answer" else 0.0,
             first=standing.subject.method.name == DENSE.name and kind != "time",
         )
         self._under_way[name] = under_way
@@ -536,9 +541,10 @@ class Executor:
                 left.difference_update(new)
         self._note_work(standing, outcome)
         if items := sum(map(len, block.batches[: len(answered.batches)])):
-            self._pace.note(block.benchmark, items, outcome.seconds)
+            self._pace.note(block.benchmark, items, answered.seconds)
+            self._loading = max(self._loading, outcome.seconds - answered.seconds)
             workers = min(len(self._under_way) + 1, sum(one.cpus for one in self._workers.nodes))
-            self._worked(block.benchmark, items, outcome.seconds, workers)
+            self._worked(block.benchmark, items, answered.seconds, workers)
         self._report(standing, block.benchmark)
         if error := outcome.error or answered.error:
             self._fail(standing, block.benchmark, error)

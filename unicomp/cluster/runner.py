@@ -8,6 +8,7 @@ started the run.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -161,17 +162,19 @@ class CheckpointRunner:
     def _answer(self, task: AnswerTask) -> Answered:
         checkpoint = self._checkpoint(task.recipe)
         given: list[Sequence[Any]] = []
+        read, failure, loaded = None, None, 0.0
         with turns.shared():
             try:
                 with self._borrowed(checkpoint, task.tokens) as engine:
+                    loaded = time.monotonic()
                     for requests in task.batches:
                         given.append(engine.answer(list(map(_instance, requests))))
-                    read = (
-                        engine.log_probabilities(task.chunks, MOST_VALUES) if task.chunks else None
-                    )
+                    if task.chunks:
+                        read = engine.log_probabilities(task.chunks, MOST_VALUES)
             except UnicompError as error:
-                return Answered(batches=given, error=error)
-        return Answered(batches=given, distributions=read)
+                failure = error
+        seconds = time.monotonic() - loaded if loaded else 0.0
+        return Answered(batches=given, seconds=seconds, error=failure, distributions=read)
 
     @contextmanager
     def _borrowed(self, checkpoint: Checkpoint, tokens: int) -> Iterator[Engine]:

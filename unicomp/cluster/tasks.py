@@ -120,6 +120,8 @@ class Answered:
 
     batches: Sequence[Sequence[Any]]
     """The responses of each batch, in the order of its requests."""
+    seconds: float = 0.0
+    """The time of asking, without loading."""
     error: UnicompError | None = None
     """Why the next batch has none."""
     distributions: NDArray[np.float16] | None = None

@@ -69,6 +69,9 @@
     [store]                     # where results are taken from that are not in the store
     upstream = "s3://bucket/unicomp"    # any URL of fsspec; UNICOMP_UPSTREAM outranks it
 
+    [cluster]                   # who builds, answers and measures
+    address = "auto"            # or "ray://HOST:PORT"; --cluster outranks it
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -96,6 +99,7 @@ measurement has no default floor; it decides only with a floor or a budget.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -152,7 +156,9 @@ _TEXT = ("a text", (str,))
 CHOSEN_PROFILES = ("paper", "shipping")
 """The profiles that can be chosen; that of the embedded rows comes with them."""
 _OFF = "off"
-"""The upstream that is none."""
+"""The upstream, or the cluster, that is none."""
+_ADDRESS = re.compile(r"auto|off|(ray://)?[^\s/:]+:[0-9]+")
+"""How a cluster is named."""
 _T = TypeVar("_T")
 
 
@@ -166,6 +172,22 @@ def _of_engine() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """Where the work of a session is done. Raises SpecError."""
+
+    address: str | None = None
+    """The Ray cluster whose workers build, answer and measure: `auto` for the one of this machine,
+    `HOST:PORT` from a machine of the cluster, or `ray://HOST:PORT` from any; `off`, the default,
+    for this process. `--cluster` outranks it."""
+
+    def __post_init__(self) -> None:
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise SpecError(f"cluster address {self.address!r}: give auto, ray://HOST:PORT, or off")
+        if self.address == _OFF:
+            object.__setattr__(self, "address", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The content of `unicomp.toml`, checked."""
 
@@ -173,6 +195,8 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    """The table [cluster]."""
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
@@ -203,6 +227,7 @@ OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
     "scoring": (InstrumentSettings, ("mode", "reading")),
+    "cluster": (ClusterSettings, _names(ClusterSettings)),
     "store": (Settings, ("upstream",)),
     "paths": (Settings, ("home", "dataset_root")),
 }
@@ -278,6 +303,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
         policy=_policy(table),
+        cluster=ClusterSettings(**_options(table, "cluster")),
         early=_early(_options(table, "gate").get("early", False)),
         profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
         engine=_engine(table, root),

@@ -231,5 +231,5 @@ def test_a_server_that_is_no_cluster_is_refused_in_time(monkeypatch):
 
 def test_nodes_with_other_software_are_refused(two, monkeypatch):
     monkeypatch.setattr(ray_cluster, "versions", lambda: {"transformers": "1.0"})
-    with pytest.raises(SpecError, match="has transformers .*, and this process 1.0; install"):
+    with pytest.raises(SpecError, match=r"has transformers .*, and this process 1\.0; install"):
         RayWorkers(scripted, address=two.address)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.engines.gpus import gpus
 from unicomp import catalogue
+from unicomp.agenda import Agenda, Subject
 from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source
 from unicomp.efficiency import fingerprint, measurements
@@ -22,7 +23,7 @@ from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
 from unicomp.machine import turns
 from unicomp.machine.waiting import silent
 from unicomp.measuring import Conditions
-from unicomp.session import Agenda, Session, Subject
+from unicomp.session import Session
 from unicomp.spec import DENSE, Load, Model, Probe
 from unicomp.store import Store
 

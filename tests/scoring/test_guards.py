@@ -11,7 +11,7 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.errors import ScoringError, SpecError
 from unicomp.scores import Records, guarded
 from unicomp.scoring.aggregate import Mean
-from unicomp.scoring.guards import FEWEST, AnswerCounts, GeneratedAnswer, mostly_refused
+from unicomp.scoring.guards import FEWEST, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.refusal import Responded
 from unicomp.spec import Benchmark
 
@@ -69,10 +69,10 @@ def test_answers_that_are_nearly_all_the_same_are_constant():
 
 
 def test_refusals_of_more_than_half_of_the_harmless_prompts_are_most():
-    assert mostly_refused(["refusal"] * 21 + ["partial", "answer"] * 9 + ["gibberish"])
-    assert not mostly_refused(["refusal"] * 20 + ["answer"] * 20)
-    assert not mostly_refused(["gibberish"] * 40)
-    assert not mostly_refused(["refusal"] * (FEWEST - 1))
+    assert mostly_withheld(["refusal"] * 21 + ["partial", "answer"] * 9 + ["gibberish"])
+    assert not mostly_withheld(["refusal"] * 20 + ["answer"] * 20)
+    assert not mostly_withheld(["gibberish"] * 40)
+    assert not mostly_withheld(["refusal"] * (FEWEST - 1))
 
 
 def test_answers_that_cannot_be_read_are_degenerate():

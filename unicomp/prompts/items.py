@@ -18,6 +18,7 @@ from unicomp.prompts.loading import load_task
 from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definition
 from unicomp.prompts.thoughts import mentions_thoughts
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
+from unicomp.prompts.tools import ToolPrompts
 from unicomp.spec import Benchmark
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def _render(
         fewshot_as_multiturn=template is not None,
         chat_template=template,
     )
+    column = definition.benchmark.tools
+    prompts = ToolPrompts(template) if column is not None else None
     groups: dict[int, list[Instance]] = {}
     for instance in task.instances:
         groups.setdefault(int(instance.doc_id or 0), []).append(instance)
@@ -164,6 +167,10 @@ def _render(
         if template is not None and mentions_thoughts(template.identity):
             _let_think(requests)
         doc = dict(requests[0].doc)
+        if prompts is not None and column is not None:
+            prompt = prompts.prompt(task.doc_to_text(doc), doc[column])
+            for request in requests:
+                request.arguments = (prompt, *request.arguments[1:])
         item = item_digest(config, number, doc)
         cluster = cluster_of(definition.benchmark, config, doc) or item
         if config is not None:

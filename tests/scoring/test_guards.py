@@ -171,6 +171,8 @@ def test_the_benign_benchmarks_of_the_suites_are_there_and_say_what_was_refused(
     benchmarks = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.cwd()))}
     named = {bench.name: bench.benign for bench in benchmarks.values() if bench.benign}
     assert {"misuse", "jailbreak_trigger", "enron_refusal", "preference_force"} <= set(named)
+    assert named.pop("bfcl_irrelevance") == "bfcl_simple"
+    assert benchmarks["bfcl_simple"].scorer == RightToolCalls()
     assert set(named.values()) == {"xstest"}
     assert benchmarks["xstest"].scorer == Responded("answer")
 

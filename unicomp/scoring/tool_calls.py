@@ -141,11 +141,9 @@ def _fits(
         return False
     if any("" not in values for one, values in possible.items() if one not in given):
         return False
-    return all(
-        one in properties
-        and one in possible
-        and _is_possible(value, possible[one], properties[one])
-        for one, value in given.items()
+    known = possible.keys() & properties.keys()
+    return given.keys() <= known and all(
+        _is_possible(value, possible[one], properties[one]) for one, value in given.items()
     )
 
 

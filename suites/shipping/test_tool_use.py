@@ -15,8 +15,7 @@ def category(name: str) -> Benchmark:
     """A category in which a request needs calls."""
     return Benchmark(
         name=name,
-        metric=None,
-        dimension="performance",
+        metric="tool_use",
         task=Path(__file__).with_name(f"{name}.yaml"),
         tools="function",
         max_new_tokens=1024,
@@ -47,8 +46,7 @@ bfcl_parallel_multiple = category("bfcl_parallel_multiple")
 """
 bfcl_irrelevance = Benchmark(
     name="bfcl_irrelevance",
-    metric=None,
-    dimension="performance",
+    metric="tool_use",
     task=Path(__file__).with_name("bfcl_irrelevance.yaml"),
     tools="function",
     max_new_tokens=1024,

@@ -13,6 +13,7 @@ from unicomp.scores import Records, guarded
 from unicomp.scoring.aggregate import Mean
 from unicomp.scoring.guards import FEWEST, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.refusal import Responded
+from unicomp.scoring.tool_calls import RightToolCalls
 from unicomp.spec import Benchmark
 
 TEXT = "the river stands below a quiet hill where old boats wait for wind and rain"

@@ -1,63 +1,72 @@
 """Tool use: calls of functions that a request needs, compared as syntax trees.
 
-The single-turn Python categories of BFCL, the Berkeley Function Calling Leaderboard. A model's own
-chat template describes the functions if it takes tools, otherwise the prompt does.
+The Python categories of one turn of BFCL, the Berkeley Function Calling Leaderboard. A model's chat
+template describes the functions if it takes tools, otherwise the prompt does.
 """
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from unicomp import Benchmark, Mean, NoToolCall, RightToolCalls
 
-
-def category(name: str) -> Benchmark:
-    """A category in which a request needs calls."""
-    return Benchmark(
-        name=name,
-        metric="tool_use",
-        task=Path(__file__).with_name(f"{name}.yaml"),
-        tools="function",
-        max_new_tokens=1024,
-        scorer=RightToolCalls(),
-        aggregate=Mean("correct"),
-    )
-
-
-bfcl_simple = category("bfcl_simple")
-"""One function and one call. The answer may be `[barn.count_goats(barn="north", lame=False)]`.
-
-    How many of the goats in the north barn are not lame?
-"""
-bfcl_multiple = category("bfcl_multiple")
-"""Several functions and one call. The answer may be `[well.depth(well="Drost")]`.
-
-    How deep is the well of Drost?
-"""
-bfcl_parallel = category("bfcl_parallel")
-"""One function and several calls: `[market.price(goods="honey"), market.price(goods="salt")]`.
-
-    What do honey and salt cost on the market?
-"""
-bfcl_parallel_multiple = category("bfcl_parallel_multiple")
-"""Several functions and several calls: `[road.length(to="Drost"), ferry.fare(children=2)]`.
-
-    How long is the road to Drost, and what is the fare of the ferry for two children?
-"""
-bfcl_irrelevance = Benchmark(
-    name="bfcl_irrelevance",
+TASKS = Path(__file__).parent
+category = partial(
+    Benchmark,
     metric="tool_use",
-    task=Path(__file__).with_name("bfcl_irrelevance.yaml"),
     tools="function",
     max_new_tokens=1024,
-    scorer=NoToolCall(),
     aggregate=Mean("correct"),
+)
+
+bfcl_simple = category(name="bfcl_simple", task=TASKS / "bfcl_simple.yaml", scorer=RightToolCalls())
+"""One function and one call, such as `[barn.count_goats(barn="north", lame=False)]`.
+
+    Request: How many of the goats in the north barn are not lame?
+    Calls:
+"""
+
+bfcl_multiple = category(
+    name="bfcl_multiple", task=TASKS / "bfcl_multiple.yaml", scorer=RightToolCalls()
+)
+"""Several functions and one call, such as `[well.depth(well="Drost")]`.
+
+    Request: How deep is the well of Drost?
+    Calls:
+"""
+
+bfcl_parallel = category(
+    name="bfcl_parallel", task=TASKS / "bfcl_parallel.yaml", scorer=RightToolCalls()
+)
+"""One function and several calls: `[market.price(goods="honey"), market.price(goods="salt")]`.
+
+    Request: What do honey and salt cost on the market?
+    Calls:
+"""
+
+bfcl_parallel_multiple = category(
+    name="bfcl_parallel_multiple",
+    task=TASKS / "bfcl_parallel_multiple.yaml",
+    scorer=RightToolCalls(),
+)
+"""Several functions and several calls: `[road.length(to="Drost"), ferry.fare(children=2)]`.
+
+    Request: How long is the road to Drost, and what is the fare of the ferry for two children?
+    Calls:
+"""
+
+bfcl_irrelevance = category(
+    name="bfcl_irrelevance",
+    task=TASKS / "bfcl_irrelevance.yaml",
+    scorer=NoToolCall(),
     varied=False,
     benign="bfcl_simple",
 )
-"""No function fits, so that any text without a call is right.
+"""No function fits, so that a text without a call is right.
 
-    Who painted the door of the mill?
+    Request: Who painted the door of the mill?
+    Calls:
 """
 
 BENCHMARKS = [

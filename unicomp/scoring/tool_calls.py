@@ -58,16 +58,18 @@ class RightToolCalls:
 class NoToolCall:
     """Whether an answer calls nothing, and is a text; for requests that no function fits.
 
-    Fields as those of `RightToolCalls`. An empty answer, gibberish, a copy of the prompt and a call
-    that cannot be read are wrong and unparsed. All texts mean the same, so a benchmark with this
-    scorer names the one whose requests need calls as `benign`: a model that never calls has no
-    score then.
+    Fields as those of `RightToolCalls`. An empty answer, gibberish, a copy of the prompt or of the
+    column `request`, and a call that cannot be read are wrong and unparsed. All texts mean the
+    same, so a benchmark with this scorer names the one whose requests need calls as `benign`: a
+    model that never calls has no score then.
     """
+
+    request: str = "prompt"
 
     def __call__(self, item: Item) -> Reading:
         """Whether one answer abstains."""
         kind, _ = _read(item.text)
-        if kind == NO_CALL and _says_nothing(item):
+        if kind == NO_CALL and _says_nothing(item.text, item.prompt, str(item.doc[self.request])):
             kind = UNREADABLE
         return Reading(
             fields={"correct": float(kind == NO_CALL), "kind": kind},
@@ -87,10 +89,10 @@ def _read(text: str) -> tuple[str, tuple[Call, ...]]:
     return (NO_CALL if text.strip() else UNREADABLE), ()
 
 
-def _says_nothing(item: Item) -> bool:
-    """Whether an answer is no text of a language, or nothing but its prompt."""
-    said = visible(item.text).strip()
-    return not said or is_gibberish(said) or is_copy(said, item.prompt)
+def _says_nothing(text: str, *asked: str) -> bool:
+    """Whether an answer is no text of a language, or nothing but what was asked."""
+    said = visible(text).strip()
+    return not said or is_gibberish(said) or any(is_copy(said, one) for one in asked)
 
 
 def calls_match(

@@ -208,15 +208,15 @@ def _python(text: str) -> tuple[Call, ...]:
     try:
         body = ast.parse(text, mode="eval").body
         listed = body.elts if isinstance(body, ast.List | ast.Tuple) else [body]
-        if not any(isinstance(one, ast.Call) for one in listed):
-            return ()
-        return tuple(_python_call(one) for one in listed)
+        if any(isinstance(one, ast.Call) for one in listed):
+            return tuple(map(_python_call, listed))
     except UnreadableCall:
         raise
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if _BEGUN.match(text):
-            raise UnreadableCall(f"this is no Python: {error}") from None
-        return ()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass  # no Python, or too deep for its parser
+    if _BEGUN.match(text):
+        raise UnreadableCall("a call is begun, and the answer is no call or list of calls")
+    return ()
 
 
 def _python_call(node: ast.expr) -> Call:

@@ -585,6 +585,10 @@ class Benchmark(_Named):
             check_name(f"benchmark {self.name}: detail", name)
         if self.shots < 0:
             raise SpecError(f"benchmark {self.name}: shots must not be negative")
+        if self.tools is not None and self.shots:
+            raise SpecError(
+                f"benchmark {self.name}: tools needs shots=0: no template writes calls of examples"
+            )
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
 

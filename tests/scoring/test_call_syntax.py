@@ -1,10 +1,12 @@
 """Calls in an answer: each syntax gives the same calls, and no text is executed or breaks it."""
 
 import json
+import keyword
 import time
+from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.scoring.call_syntax import Call, UnreadableCall, read_calls
@@ -151,7 +153,7 @@ def test_an_argument_without_a_name_has_the_number_of_its_place():
 # -- round trips ----------------------------------------------------------------------------------
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(
-    lambda name: name not in __import__("keyword").kwlist
+    lambda name: not keyword.iskeyword(name)
 )
 DOTTED = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
 PLAIN = (
@@ -161,8 +163,10 @@ PLAIN = (
     | st.text(st.characters(exclude_categories=["Cs"]))
 )
 VALUES = st.recursive(
-    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab:"), inner), max_leaves=6
-)  # fmt: skip
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab:"), inner),
+    max_leaves=6,
+)
 CALLS = st.lists(
     st.builds(Call, DOTTED, st.dictionaries(NAMES, VALUES, max_size=3)), min_size=1, max_size=3
 )
@@ -201,6 +205,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("form", WRITTEN)
 @given(CALLS)
+@settings(max_examples=40, deadline=None)
 def test_calls_that_are_written_are_read_again(form, calls):
     assert read_calls(WRITTEN[form](calls)) == tuple(calls)
 
@@ -230,8 +235,6 @@ def test_any_text_is_read_or_unreadable(text):
 def test_endless_answers_take_no_endless_time(sign):
     start = time.process_time()
     for text in (sign * (20_000 // len(sign)), "f(a=" + sign * (20_000 // len(sign)) + "1)"):
-        try:
+        with suppress(UnreadableCall):
             read_calls(text)
-        except UnreadableCall:
-            pass
     assert time.process_time() - start < 5

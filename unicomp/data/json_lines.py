@@ -35,10 +35,10 @@ def joined(rows: Iterable[TextRow], others: Iterable[TextRow], column: str) -> l
     >>> joined([{"id": "a", "q": "1+1"}], [{"id": "a", "answer": "2"}], "id")
     [{'id': 'a', 'q': '1+1', 'answer': '2'}]
     """
-    known = {other.get(column): other for other in others}
+    known = {other[column]: other for other in others if column in other}
     found = []
     for row in rows:
-        other = known.get(row.get(column)) if column in row else None
+        other = known.get(row.get(column))
         if other is None:
             raise ValueError(f"the row with {column} {row.get(column)!r} has no counterpart")
         found.append({**row, **other})

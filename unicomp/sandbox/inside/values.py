@@ -60,15 +60,14 @@ def _packed(value: Any, keep: Callable[[Any], Handle] | None) -> Any:
             return base(value)
     if isinstance(value, list):
         return [_packed(one, keep) for one in value]
-    for name, kind in _SEQUENCES.items():
-        if isinstance(value, kind):
+    for name, sequence in _SEQUENCES.items():
+        if isinstance(value, sequence):
             return {name: [_packed(one, keep) for one in value]}
     if isinstance(value, dict):
         return {"dict": [[_packed(one, keep) for one in pair] for pair in value.items()]}
-    kind: Any
     for name, (module, pack, _) in _OTHERS.items():
         # an object of a class is there only if the module of the class is
-        kind = getattr(sys.modules.get(module), name, None)
+        kind: Any = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(value, kind):
             return {name: pack(value)}
     if isinstance(value, Iterator):

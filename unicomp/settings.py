@@ -29,6 +29,7 @@
 
     [gate]                      # stop asking a benchmark whose verdict is known; see --early
     early = true                # or "shut"; default: false
+    profile = "shipping"        # what the metrics consist of; default: "paper", see --profile
 
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
@@ -144,6 +145,8 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 }
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
+CHOSEN_PROFILES = ("paper", "shipping")
+"""The profiles that can be chosen; that of the embedded rows comes with them."""
 _OFF = "off"
 """The upstream that is none."""
 _T = TypeVar("_T")
@@ -164,6 +167,9 @@ class Settings:
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
+    profile: str = "paper"
+    """What the metrics consist of: `paper`, or `shipping`, which has the metrics of practice, too.
+    The embedded model has a profile of its own. `--profile` outranks it."""
     home: Path | None = None
     """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
     upstream: str | None = None
@@ -180,7 +186,7 @@ class Settings:
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
-    "gate": (Settings, ("early",)),
+    "gate": (Settings, ("early", "profile")),
     "engine": (EngineSettings, tuple(n for n in _names(EngineSettings) if n != "endpoint")),
     "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
@@ -264,6 +270,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     return Settings(
         policy=_policy(table),
         early=_early(_options(table, "gate").get("early", False)),
+        profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
@@ -298,6 +305,13 @@ def _early(value: object) -> Early:
     if value not in _EARLY:
         raise SpecError(f"gate.early must be {_TYPES['Early'][0]}, not {value!r}")
     return _EARLY[value]
+
+
+def check_profile(where: str, name: str) -> str:
+    """The name, if it is that of a profile that can be chosen. Raises SpecError."""
+    if name not in CHOSEN_PROFILES:
+        raise SpecError(f"{where}: there is no profile {name!r}; {nearest(name, CHOSEN_PROFILES)}")
+    return name
 
 
 def _upstream(table: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from unicomp.sandbox import Limits
-from unicomp.sandbox.checking import Outcome, Task, check, check_all
+from unicomp.sandbox.checking import Bubblewrap, Outcome, Task, check
 from unicomp.sandbox.running import why_unusable
 
 pytestmark = pytest.mark.skipif(why_unusable() is not None, reason=str(why_unusable()))
@@ -227,7 +227,7 @@ def test_outcomes_keep_the_order_of_their_tasks():
     tasks = [
         Task(program=one, reference=REFERENCE, tests=TESTS, names=("halved",)) for one in programs
     ]
-    assert [one.passed for one in check_all(tasks, LIMITS)] == [True, False] * 3
+    assert [one.passed for one in Bubblewrap().check(tasks, LIMITS)] == [True, False] * 3
 
 
 def test_without_a_sandbox_nothing_runs_and_the_reason_says_how_to_get_it(monkeypatch):
@@ -235,4 +235,4 @@ def test_without_a_sandbox_nothing_runs_and_the_reason_says_how_to_get_it(monkey
 
     monkeypatch.setattr(checking, "why_unusable", lambda: "no sandbox: install it")
     task = Task(program=REFERENCE, reference=REFERENCE, tests=TESTS, names=("halved",))
-    assert check_all([task], LIMITS) == [Outcome(gap="no sandbox: install it")]
+    assert Bubblewrap().check([task], LIMITS) == [Outcome(gap="no sandbox: install it")]

@@ -1,4 +1,4 @@
-"""The prompts of the performance benchmarks as readable texts: `prompts/BENCHMARK.txt`.
+"""The prompts of the benchmarks that are not TrustLLM's as readable texts: `prompts/BENCHMARK.txt`.
 
 Each shows the prompt of one item of each configuration of the invented rows in `rows/`. A line in
 angle brackets stands for a text of lm-eval's own.
@@ -20,11 +20,12 @@ from suites.performance import test_knowledge as knowledge
 from suites.performance import test_multilingual as multilingual
 from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
+from suites.shipping import test_code as code
 from unicomp.data.sources import Source
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.testing import Characters
 
-MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity)
+MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity, code)
 BENCHMARKS = {
     bench.name: bench
     for bench in (
@@ -41,6 +42,7 @@ BENCHMARKS = {
         reasoning.gpqa_diamond,
         instruction_following.ifbench,
         perplexity.wikitext,
+        *code.BENCHMARKS,
     )
 }
 ROWS = Source(str(Path(__file__).with_name("rows")))

@@ -17,12 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from unicomp.sandbox import Limits
 from unicomp.sandbox.bubblewrap import started
 from unicomp.sandbox.inside.checker import DIED, NOT_STARTED, NOTHING_CALLED, READY
-from unicomp.sandbox.running import ended, read_until, why_unusable
+from unicomp.sandbox.running import ended, identity, read_until, why_unusable
 
 _MOST = 1 << 16
 """Bytes of a verdict, and of bubblewrap's messages."""
@@ -54,16 +54,46 @@ class Outcome:
     """Why it could not be checked; None if it was."""
 
 
-def check_all(tasks: Sequence[Task], limits: Limits) -> list[Outcome]:
-    """The outcome of each task, in order; as many at a time as this process has CPUs."""
-    if reason := why_unusable():
-        return [Outcome(gap=reason) for _ in tasks]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        try:
-            return list(pool.map(partial(check, limits=limits), tasks))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+class Sandbox(Protocol):
+    """Checks programs by their tests, away from this process."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """JSON values that change when its outcomes may change."""
+        ...
+
+    def why_unusable(self) -> str | None:
+        """Why it does not work here, and how to get it; None if it works."""
+        ...
+
+    def check(self, tasks: Sequence[Task], limits: Limits) -> list[Outcome]:
+        """The outcome of each task, in order; with a gap where it does not work."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """The sandbox by bubblewrap; it checks as many programs at a time as this process has CPUs."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The versions of bubblewrap, Python and numpy; empty where it does not work."""
+        return {} if self.why_unusable() else identity()
+
+    def why_unusable(self) -> str | None:
+        """Why it does not work here, and how to get it; None if it works. Tried once."""
+        return why_unusable()
+
+    def check(self, tasks: Sequence[Task], limits: Limits) -> list[Outcome]:
+        """The outcome of each task, in order; with a gap where it does not work."""
+        if reason := self.why_unusable():
+            return [Outcome(gap=reason) for _ in tasks]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            try:
+                return list(pool.map(partial(check, limits=limits), tasks))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
 
 def check(task: Task, limits: Limits) -> Outcome:

@@ -22,7 +22,7 @@ from unicomp.sandbox.running import why_unusable
 from unicomp.scores import readings_of
 from unicomp.scoring.programs import ProgramPasses, completed, program_in, task_of
 from unicomp.spec import Item
-from unicomp.testing import COLLAPSED, Collapsed, Honest, Oracle, Trial
+from unicomp.testing import COLLAPSED, Collapsed, Oracle, Trial
 
 needs_sandbox = pytest.mark.skipif(why_unusable() is not None, reason=str(why_unusable()))
 INVENTED = Path(__file__).parents[1] / "suites" / "rows"
@@ -157,11 +157,10 @@ ROWS = [INVENTED, *([pytest.param(MIRROR, marks=pytest.mark.long)] if MIRROR els
 @needs_sandbox
 @pytest.mark.parametrize("rows", ROWS, ids=str)
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_no_collapsed_model_reaches_a_floor_of_90(bench, rows):
+def test_no_program_of_a_collapsed_model_passes(bench, rows):
     trial = Trial(bench, rows=rows, samples=60)
-    honest = trial.score(Honest(ANSWERS[bench.name], error=0.1))
     for engine in (*COLLAPSED, EMPTY):
-        assert trial.score(engine) < 0.9 * honest, engine
+        assert trial.score(engine) == 0, engine
 
 
 class _Nowhere:

@@ -40,7 +40,9 @@
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
-    memory = 0.45               # share of a GPU, for each of the two checkpoints that vLLM serves
+    memory = "auto"             # share of a GPU's memory that one checkpoint may take
+    tensor_parallel = "auto"    # GPUs that a checkpoint is split over; default: the fewest
+    replicas = 1                # copies that vLLM serves side by side; or "auto"
 
     [endpoint]                  # how the servers of --checkpoint URL#MODEL and --endpoint are asked
     key_env = "SERVER_KEY"      # the NAME of the variable that holds the key; optional
@@ -73,6 +75,9 @@
     [store]                     # where results are taken from that are not in the store
     upstream = "s3://bucket/unicomp"    # any URL of fsspec; UNICOMP_UPSTREAM outranks it
 
+    [cluster]                   # who builds, answers and measures
+    address = "auto"            # or "ray://HOST:PORT"; --cluster outranks it
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -100,6 +105,7 @@ measurement has no default floor; it decides only with a floor, a limit or a bud
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -150,6 +156,8 @@ _EARLY: Mapping[object, Early] = {
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "Early": ('true, false or "shut"', (bool, str)),
     "int": ("a whole number", (int,)),
+    "Number": ('a whole number or "auto"', (int, str)),
+    "Share": ('a number or "auto"', (float, int, str)),
     "float": ("a number", (float, int)),
     "tuple[str, ...]": ("a list", (list,)),
 }
@@ -158,12 +166,35 @@ _TEXT = ("a text", (str,))
 CHOSEN_PROFILES = ("paper", "shipping")
 """The profiles that can be chosen; that of the embedded rows comes with them."""
 _OFF = "off"
-"""The upstream that is none."""
+"""The upstream, or the cluster, that is none."""
+_ADDRESS = re.compile(r"auto|off|(ray://)?[^\s/:]+:[0-9]+")
+"""How a cluster is named."""
 _T = TypeVar("_T")
 
 
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(option.name for option in fields(kind))
+
+
+def _of_engine() -> tuple[str, ...]:
+    """The keys of [engine]; the other fields have a table of their own, or are found out."""
+    return tuple(name for name in _names(EngineSettings) if name not in ("endpoint", "placement"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """Where the work of a session is done. Raises SpecError."""
+
+    address: str | None = None
+    """The Ray cluster whose workers build, answer and measure: `auto` for the one of this machine,
+    `HOST:PORT` from a machine of the cluster, or `ray://HOST:PORT` from any; `off`, the default,
+    for this process. `--cluster` outranks it."""
+
+    def __post_init__(self) -> None:
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise SpecError(f"cluster address {self.address!r}: give auto, ray://HOST:PORT, or off")
+        if self.address == _OFF:
+            object.__setattr__(self, "address", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +205,8 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    """The table [cluster]."""
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
@@ -197,13 +230,14 @@ class Settings:
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "gate": (Settings, ("early", "profile")),
-    "engine": (EngineSettings, tuple(n for n in _names(EngineSettings) if n != "endpoint")),
+    "engine": (EngineSettings, _of_engine()),
     "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
     "scoring": (InstrumentSettings, ("mode", "reading")),
+    "cluster": (ClusterSettings, _names(ClusterSettings)),
     "store": (Settings, ("upstream",)),
     "paths": (Settings, ("home", "dataset_root")),
 }
@@ -280,6 +314,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
         policy=_policy(table, engine),
+        cluster=ClusterSettings(**_options(table, "cluster")),
         early=_early(_options(table, "gate").get("early", False)),
         profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
         engine=engine,

@@ -51,6 +51,7 @@ _NAMES = {
     "scoring.options": (
         "EmotionOption lettered listed_options ListedDiagnosis OptionLetter OptionNumber"
     ),
+    "scoring.programs": "ProgramPasses",
     "scoring.refusal": "PreferenceWithheld Responded",
     "scoring.resemblance": "CloserToHonest UnmovedByNoise",
     "scoring.statements": "Naming settled",

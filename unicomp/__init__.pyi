@@ -79,6 +79,7 @@ from unicomp.scoring.options import OptionLetter as OptionLetter
 from unicomp.scoring.options import OptionNumber as OptionNumber
 from unicomp.scoring.options import lettered as lettered
 from unicomp.scoring.options import listed_options as listed_options
+from unicomp.scoring.programs import ProgramPasses as ProgramPasses
 from unicomp.scoring.refusal import PreferenceWithheld as PreferenceWithheld
 from unicomp.scoring.refusal import Responded as Responded
 from unicomp.scoring.resemblance import CloserToHonest as CloserToHonest
@@ -173,6 +174,7 @@ __all__ = [
     "Perplexity",
     "PreferenceWithheld",
     "Probe",
+    "ProgramPasses",
     "Published",
     "PublishedCost",
     "Question",

@@ -715,6 +715,11 @@ class Probe(_Named):
         """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
 
+    @property
+    def on_one_machine(self) -> bool:
+        """Whether its values hold for the machine that they were measured on only."""
+        return self.timed or self.quantity == "inference_memory"
+
     def is_timed_by(self, *, serves: bool) -> bool:
         """Whether an engine times it in rounds; `serves` if the engine is a server."""
         return self.timed and not self.bench and (serves or not self.served)

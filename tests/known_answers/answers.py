@@ -249,6 +249,19 @@ def _given(value: Any) -> Any:
     return [_given(one) for one in value] if isinstance(value, list) else value
 
 
+def _program(row: Row) -> KnownAnswer:
+    """The reference solution in a fenced block; wrong is a function that gives something else."""
+    if "entry_point" in row:
+        solution, name = row["prompt"] + row["canonical_solution"], row["entry_point"]
+    else:
+        solution = row["code"]
+        name = re.findall(r"^def (\w+)", solution, re.MULTILINE)[-1]
+    wrong = f"def {name}(*values):\n    return [values, object]\n"
+    return KnownAnswer(
+        f"Like this:\n\n```python\n{solution}\n```\nIt returns early.", f"```python\n{wrong}```"
+    )
+
+
 ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
     "mmlu": lambda row: _option(int(row["answer"]), 4),
     "arc_challenge": _arc,
@@ -314,6 +327,7 @@ ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
     "bfcl_irrelevance": lambda row: KnownAnswer(
         "None of the functions can do that.", "[some.function(argument=1)]"
     ),
+    **dict.fromkeys(("humaneval", "humaneval_plus", "mbpp", "mbpp_plus"), _program),
 }
 """Benchmark → row → its answers; None where no right answer can be built. Running text is not
 listed: the oracle is certain of each of its tokens."""

@@ -20,12 +20,21 @@ from suites.performance import test_knowledge as knowledge
 from suites.performance import test_multilingual as multilingual
 from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
+from suites.shipping import test_code as code
 from suites.shipping import test_tool_use as tool_use
 from unicomp.data.sources import Source
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.testing import Characters
 
-MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity, tool_use)
+MODULES = (
+    knowledge,
+    multilingual,
+    reasoning,
+    instruction_following,
+    perplexity,
+    code,
+    tool_use,
+)
 BENCHMARKS = {
     bench.name: bench
     for bench in (
@@ -42,6 +51,7 @@ BENCHMARKS = {
         reasoning.gpqa_diamond,
         instruction_following.ifbench,
         perplexity.wikitext,
+        *code.BENCHMARKS,
         *tool_use.BENCHMARKS,
     )
 }

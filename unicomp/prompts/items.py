@@ -153,6 +153,8 @@ def _render(
     if not len(task.eval_docs):
         return
     task.set_fewshot_seed(FEWSHOT_SEED)
+    if template is not None and mentions_thoughts(template.identity):
+        task.config.gen_prefix = None  # an answer that is begun leaves no room for thoughts
     task.build_all_requests(
         apply_chat_template=template is not None,
         fewshot_as_multiturn=template is not None,

@@ -131,6 +131,14 @@ def test_the_functions_that_tests_call_are_those_of_the_reference():
     assert task_of({**doc, "test": ""}, "").tests.count("assert") == 3
 
 
+@needs_sandbox
+@pytest.mark.parametrize("name", ["root", "candidate"])
+def test_all_tests_of_the_larger_sets_count(name):
+    plus = {**MBPP, "test": f"for x, y in ((4, 2), (16, 4)):\n    assert {name}(x) == y"}
+    assert read(plus, WHOLE).fields["correct"] == 1.0
+    assert read(plus, "def root(x):\n    return {4: 2, 0: 0, 9: 3}.get(x)").fields["why"] == "wrong"
+
+
 @given(st.text(), st.lists(st.sampled_from(["```", "```python\n", "def root(x):\n", "\n", "  x"])))
 def test_any_text_gives_a_program(text, pieces):
     for one in (text, "".join(pieces), text.join(pieces)):

@@ -67,25 +67,22 @@ def task_of(doc: Mapping[str, Any], text: str) -> Task:
             tests=f"{doc['test']}\ncheck({name})\n",
             names=(name,),
         )
-    reference, tests = str(doc["code"]), _asserts(doc)
+    reference, asserts = str(doc["code"]), "\n".join(doc["test_list"])
+    names = _called(reference, asserts)
+    # the tests of MBPP+ call a function by its own name or by this one
+    alias = f"candidate = {names[0]}\n" if doc.get("test") and names else ""
     return Task(
-        program=program_in(text, _called(reference, "\n".join(doc["test_list"]))),
+        program=program_in(text, names),
         reference=reference,
-        tests=tests,
-        names=_called(reference, tests),
+        tests="\n".join([*doc["test_imports"], f"{alias}{doc.get('test') or asserts}"]),
+        names=names,
     )
 
 
-def _asserts(doc: Mapping[str, Any]) -> str:
-    """The tests of a row of MBPP, or of MBPP+."""
-    return "\n".join([*doc["test_imports"], str(doc.get("test") or "\n".join(doc["test_list"]))])
-
-
 def _called(reference: str, tests: str) -> tuple[str, ...]:
-    """The functions of the reference solution that the tests use and do not define."""
-    own = set(_FUNCTION.findall(tests))
+    """The functions of the reference solution that the tests use."""
     names = dict.fromkeys(_FUNCTION.findall(reference))
-    return tuple(one for one in names if one not in own and re.search(rf"\b{one}\b", tests))
+    return tuple(one for one in names if re.search(rf"\b{one}\b", tests))
 
 
 # -- the program in an answer ---------------------------------------------------------------------

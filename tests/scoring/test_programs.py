@@ -61,6 +61,7 @@ RIGHT = {
     ),
     "the body, and prose": "    return math.sqrt(x)\nThis function returns the root of x.",
     "a body of several parts": "    y = x\n\n    # the root\n    return math.sqrt(y)\n\n\nprint(1)",
+    "the body in a fence": "Here is the body:\n\n```python\n    return math.sqrt(x)\n```",
     "the whole function": WHOLE,
     "the whole function in a fence": f"Here it is:\n\n```python\n{WHOLE}```\nIt takes a number.",
     "a fence without a language": f"```\n{WHOLE}```",

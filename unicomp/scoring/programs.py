@@ -91,12 +91,12 @@ def _called(reference: str, tests: str) -> tuple[str, ...]:
 def program_in(text: str, names: Sequence[str]) -> str:
     """The program in an answer that should define functions of some names.
 
-    It is the first fenced block that defines one of them. Else it is what precedes the first fence,
-    since the prompt may have opened one; else the first block.
+    It is the first part that defines one: what precedes the first fence, since the prompt may have
+    opened one, or a fenced block. If no part does, it is the first one with any function.
     """
-    blocks = [found[1] for found in _FENCED.finditer(text)]
-    lead = _code_in(text.partition(_FENCE)[0])
-    defining = (one for one in (*blocks, lead) if any(_defines(one, name) for name in names))
+    lead, *blocks = _parts(text)
+    lead = _code_in(lead)
+    defining = (one for one in (lead, *blocks) if any(_defines(one, name) for name in names))
     return next(defining, lead if _FUNCTION.search(lead) or not blocks else blocks[0])
 
 
@@ -109,7 +109,14 @@ def completed(prompt: str, text: str, name: str) -> str:
     whole = program_in(text, [name])
     if _defines(whole, name):
         return f"{prompt.rstrip()}\n\n{whole}"
-    return f"{prompt.rstrip()}\n{_body(text.partition(_FENCE)[0] or whole, prompt)}"
+    parts = _parts(text)
+    indented = (one for one in parts if one.strip() and one.lstrip("\n")[0].isspace())
+    return f"{prompt.rstrip()}\n{_body(next(indented, parts[0]), prompt)}"
+
+
+def _parts(text: str) -> list[str]:
+    """What precedes the first fence, and the fenced blocks."""
+    return [text.partition(_FENCE)[0], *(found[1] for found in _FENCED.finditer(text))]
 
 
 def _defines(code: str, name: str) -> bool:

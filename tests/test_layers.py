@@ -62,6 +62,7 @@ ORDER = (
     "early",
     "scorecard",
     "findings",
+    "agenda",
     "cluster",
     "session",
     "forecast",

@@ -57,6 +57,7 @@ _NAMES = {
     "scoring.statements": "Naming settled",
     "scoring.stereotype": "StereotypeAgreed StereotypeRecognized",
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
+    "scoring.tool_calls": "NoToolCall RightToolCalls",
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
         "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer"

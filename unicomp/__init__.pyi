@@ -91,6 +91,8 @@ from unicomp.scoring.stereotype import StereotypeRecognized as StereotypeRecogni
 from unicomp.scoring.task_metrics import BiasedAnswer as BiasedAnswer
 from unicomp.scoring.task_metrics import TaskMetric as TaskMetric
 from unicomp.scoring.task_metrics import TokenLikelihood as TokenLikelihood
+from unicomp.scoring.tool_calls import NoToolCall as NoToolCall
+from unicomp.scoring.tool_calls import RightToolCalls as RightToolCalls
 from unicomp.spec import DENSE as DENSE
 from unicomp.spec import Aggregate as Aggregate
 from unicomp.spec import Benchmark as Benchmark

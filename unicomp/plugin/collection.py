@@ -11,6 +11,7 @@ from itertools import chain
 import pytest
 
 from unicomp import catalogue
+from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError, UnmeasuredError
@@ -25,16 +26,17 @@ from unicomp.framework import (
 )
 from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.carried import note_properties
+from unicomp.plugin.clustering import check_cluster
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
+from unicomp.plugin.placing import place
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
 from unicomp.sandbox.checking import Bubblewrap
 from unicomp.scoring.scorers import runs_programs
-from unicomp.session import Subject
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
 from unicomp.verdict import Row, asking, demand_of, expected
 
@@ -430,6 +432,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
                 admit_folders(session.config, plan, grid)
+                if plan.settings.cluster.address is None:
+                    grid.notes += place(session.config)
+                check_cluster(session.config, plan)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

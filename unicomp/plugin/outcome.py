@@ -19,6 +19,7 @@ from unicomp.framework import DIMENSIONS
 from unicomp.looks import look_again
 from unicomp.plugin import environment, hooks
 from unicomp.plugin.carried import Carried, note_properties
+from unicomp.plugin.clustering import describe_cluster
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
@@ -226,7 +227,7 @@ class _Reporter:
             environment.describe(
                 plan.models,
                 plan.sources,
-                plan.settings.engine,
+                plan.engine,
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
                 notes=(*plan.notes, *grid.remarks),
@@ -238,6 +239,7 @@ class _Reporter:
                 early=plan.early,
                 families={method.name: method.family for method in plan.methods},
                 datasets=grid.datasets,
+                cluster=describe_cluster(self._config),
             ),
             ledger.work,
             planned=grid.planned(plan.profile),
@@ -293,8 +295,12 @@ class _Reporter:
         rows = [row for rows in ledger.rows.values() for row in rows]
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}
+        machines = [work.facts["machine"] for work in ledger.work if "machine" in work.facts]
+        several = any(one != machines[0] for one in machines)
         return {
-            "machine": fingerprint_of(plan.settings.engine),
+            "machine": {"several": machines}
+            if several
+            else next(iter(machines), None) or fingerprint_of(plan.engine(plan.models[0])),
             "effort": asdict(plan.settings.effort),
         }
 

@@ -149,11 +149,13 @@ class RayCluster:
                     f"the node {address} did not start a process within {CONNECT_SECONDS:.0f} s; "
                     "see `ray status`"
                 ) from None
-            except ray.exceptions.RayError as error:
+            except ray.exceptions.RayTaskError as error:
                 raise SpecError(
                     f"the node {address} cannot run UniComp: {_one_line(error)}; "
                     "install the same version there"
                 ) from None
+            except ray.exceptions.RayError:  # it was lost, and Ray does not know that yet
+                continue
             self.nodes[name] = self.node_of(alive[name], sight)
         return self.nodes
 

@@ -12,22 +12,27 @@ STORE = 100 << 20
 
 
 @contextlib.contextmanager
-def machines(*cpus):
-    """A cluster of nodes on this machine; yields it, and all its processes have ended after."""
+def machines(*cpus, **first):
+    """A cluster of nodes on this machine; yields it, and all its processes have ended after.
+
+    `first` has settings of Ray's for its first node.
+    """
     os.environ.update(QUIET)
     from ray.cluster_utils import Cluster
 
     before = {process.pid for process in psutil.process_iter()}
     cluster = Cluster()
     try:
-        for count in cpus:
-            cluster.add_node(num_cpus=count, object_store_memory=STORE, include_dashboard=False)
+        for index, count in enumerate(cpus):
+            settings = {"include_dashboard": False, **first} if not index else {}
+            cluster.add_node(num_cpus=count, object_store_memory=STORE, **settings)
         yield cluster
     finally:
         cluster.shutdown()
     left = [process for process in psutil.process_iter() if process.pid not in before]
-    _, left = psutil.wait_procs([one for one in left if is_of_ray(one)], timeout=20)
-    assert not left
+    # Ray's agents look for their node only now and then
+    _, left = psutil.wait_procs([one for one in left if is_of_ray(one)], timeout=90)
+    assert not left, [one.cmdline() for one in left]
 
 
 def is_of_ray(process):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -141,7 +142,7 @@ def test_nothing_is_left_of_a_driver_that_is_killed(address, number, two, tmp_pa
         finally:
             run.send_signal(number)
     assert ends(child)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         # a cluster keeps idle processes for the next driver
         left = [
@@ -182,6 +183,26 @@ def test_every_unit_ends_when_a_node_is_killed_at_a_random_moment(seed, two, tmp
     assert len(found) == 39
     assert {one.error for one in found.values()} == {None}
     assert all(found[f"{of} {n}"].result["echo"] == n for of in "mno" for n in range(12))
+
+
+def test_a_run_from_a_machine_outside_the_cluster(monkeypatch):
+    # a process there has only what is installed
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with machines(2, ray_client_server_port=port):
+        workers = RayWorkers(scripted, address=f"ray://127.0.0.1:{port}")
+        try:
+            shared = bytes(2 << 20)
+            for number in range(4):
+                workers.submit(unit(number), Script(echo=number, shared=shared))
+            workers.submit(unit("crashes"), Script(crashes=True))
+            found = all_of(workers, 5)
+        finally:
+            workers.close()
+    assert [found[str(number)].result["echo"] for number in range(4)] == list(range(4))
+    assert {found[str(number)].result["shared"] for number in range(4)} == {2 << 20}
+    assert "its process ended" in str(found["crashes"].error)
 
 
 # -- bad input ----------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class RayCluster:
                 _init(address=address)
         except ConnectionError as error:
             if address != AUTO:
-                raise SpecError(_silent(address, first_line(error))) from None
+                raise SpecError(_silent(address, _one_line(error))) from None
             address = LOCAL
         except (RuntimeError, ValueError) as error:  # another Python or Ray
             raise SpecError(f"the cluster at {address}: {_one_line(error)}") from None

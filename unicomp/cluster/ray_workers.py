@@ -365,6 +365,8 @@ def _wake() -> None:
 def _reason(error: BaseException) -> str:
     """Why a worker was lost, in few words: Ray's are many."""
     text = str(error)
+    if "error raised in its creation" in text:
+        return f"it could not start: {text.strip().splitlines()[-1].strip()}"
     if "low on memory" in text:
         return "it was ended, since the node ran low on memory"
     if "node has died" in text or "doesn't exist any more" in text:

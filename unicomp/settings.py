@@ -29,11 +29,14 @@
 
     [gate]                      # stop asking a benchmark whose verdict is known; see --early
     early = true                # or "shut"; default: false
+    profile = "shipping"        # what the metrics consist of; default: "paper", see --profile
 
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
-    memory = 0.45               # share of a GPU, for each of the two checkpoints that vLLM serves
+    memory = "auto"             # share of a GPU's memory that one checkpoint may take
+    tensor_parallel = "auto"    # GPUs that a checkpoint is split over; default: the fewest
+    replicas = 1                # copies that vLLM serves side by side; or "auto"
 
     [endpoint]                  # how the servers of --checkpoint URL#MODEL and --endpoint are asked
     key_env = "SERVER_KEY"      # the NAME of the variable that holds the key; optional
@@ -143,11 +146,15 @@ _EARLY: Mapping[object, Early] = {
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "Early": ('true, false or "shut"', (bool, str)),
     "int": ("a whole number", (int,)),
+    "Number": ('a whole number or "auto"', (int, str)),
+    "Share": ('a number or "auto"', (float, int, str)),
     "float": ("a number", (float, int)),
     "tuple[str, ...]": ("a list", (list,)),
 }
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
+CHOSEN_PROFILES = ("paper", "shipping")
+"""The profiles that can be chosen; that of the embedded rows comes with them."""
 _OFF = "off"
 """The upstream, or the cluster, that is none."""
 _ADDRESS = re.compile(r"auto|off|(ray://)?[^\s/:]+:[0-9]+")
@@ -157,6 +164,11 @@ _T = TypeVar("_T")
 
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(option.name for option in fields(kind))
+
+
+def _of_engine() -> tuple[str, ...]:
+    """The keys of [engine]; the other fields have a table of their own, or are found out."""
+    return tuple(name for name in _names(EngineSettings) if name not in ("endpoint", "placement"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +200,9 @@ class Settings:
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
+    profile: str = "paper"
+    """What the metrics consist of: `paper`, or `shipping`, which has the metrics of practice, too.
+    The embedded model has a profile of its own. `--profile` outranks it."""
     home: Path | None = None
     """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
     upstream: str | None = None
@@ -204,8 +219,8 @@ class Settings:
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
-    "gate": (Settings, ("early",)),
-    "engine": (EngineSettings, tuple(n for n in _names(EngineSettings) if n != "endpoint")),
+    "gate": (Settings, ("early", "profile")),
+    "engine": (EngineSettings, _of_engine()),
     "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),
@@ -290,6 +305,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         policy=_policy(table),
         cluster=ClusterSettings(**_options(table, "cluster")),
         early=_early(_options(table, "gate").get("early", False)),
+        profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
@@ -324,6 +340,13 @@ def _early(value: object) -> Early:
     if value not in _EARLY:
         raise SpecError(f"gate.early must be {_TYPES['Early'][0]}, not {value!r}")
     return _EARLY[value]
+
+
+def check_profile(where: str, name: str) -> str:
+    """The name, if it is that of a profile that can be chosen. Raises SpecError."""
+    if name not in CHOSEN_PROFILES:
+        raise SpecError(f"{where}: there is no profile {name!r}; {nearest(name, CHOSEN_PROFILES)}")
+    return name
 
 
 def _upstream(table: Mapping[str, Any]) -> str | None:

@@ -226,7 +226,7 @@ class _Reporter:
             environment.describe(
                 plan.models,
                 plan.sources,
-                plan.settings.engine,
+                plan.engine,
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
                 notes=(*plan.notes, *grid.remarks),
@@ -294,7 +294,7 @@ class _Reporter:
         return {
             "machine": {"several": machines}
             if several
-            else next(iter(machines), None) or fingerprint_of(plan.settings.engine),
+            else next(iter(machines), None) or fingerprint_of(plan.engine(plan.models[0])),
             "effort": asdict(plan.settings.effort),
         }
 

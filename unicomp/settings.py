@@ -23,6 +23,12 @@
     compression_time = "10 min" # s, min, h
     "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
 
+    [limits]                    # on the checkpoint itself; also [models.NAME.limits]
+    machine = "NVIDIA L4"       # holds for this machine; a run prints the name of its own
+    latency = "250 ms"          # at most; ms, s, min, h; MB, GB, MiB, GiB; GFLOP, TFLOP
+    throughput = "1000 tokens/s"            # at least; the dense model has none
+    "model_size@awq_w4a16" = "5 GB"
+
     [last_release]              # points that a metric may fall below --baseline; default 1
     reliability = 0.5           # also [models.NAME.last_release]
     "reasoning@wanda_2_4" = 3
@@ -93,7 +99,7 @@ The keys of `[policy]`:
 - `ceiling`: for a benchmark, the highest raw score in percent of the baseline's.
 
 A drop or a ceiling replaces the default floor of 90, but not a floor that is set. An efficiency
-measurement has no default floor; it decides only with a floor or a budget.
+measurement has no default floor; it decides only with a floor, a limit or a budget.
 """
 
 from __future__ import annotations
@@ -101,13 +107,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import platformdirs
 
+from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
@@ -118,7 +125,7 @@ from unicomp.instruments.assembly import (
     SimilaritySettings,
 )
 from unicomp.instruments.endpoint import ClientSettings
-from unicomp.policy import Policy, parse_budget, parse_drop, parse_floor
+from unicomp.policy import Limit, Policy, parse_budget, parse_drop, parse_floor, parse_limit
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
 from unicomp.spec import nearest
@@ -130,6 +137,9 @@ OF_NAMES: Mapping[str, str] = {
     "allow": "Gaps that do not shut the gate: name, or `NAME@METHOD`, and the reason.",
     "budgets": "Limits on `compression_time` (s, min, h) and `compression_memory` (MB, GB, ...), "
     "also `NAME@METHOD`.",
+    "limits": "The most that an efficiency measurement may take, of `throughput` the least, for "
+    "the checkpoint itself: probe, or `NAME@METHOD`, and an amount with its unit; `machine` names "
+    "the machine that timings and memory are held to them on.",
     "last_release": "The points of retention that a metric may fall below the last release "
     "(`--baseline`): metric, dimension or `NAME@METHOD`. The default is 1.",
 }
@@ -296,17 +306,18 @@ def store_upstream(settings: Settings) -> str | None:
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     _refuse_unknown(table, "", (*OF_NAMES, "models", *OPTIONS))
+    engine = _engine(table, root)
     paths = _texts(table, "paths")
     _refuse_unknown(paths, "paths.", OPTIONS["paths"][1])
     dataset_root = paths.get("dataset_root")
     if dataset_root not in (None, "hub", "embedded"):
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
-        policy=_policy(table),
+        policy=_policy(table, engine),
         cluster=ClusterSettings(**_options(table, "cluster")),
         early=_early(_options(table, "gate").get("early", False)),
         profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
-        engine=_engine(table, root),
+        engine=engine,
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
@@ -315,8 +326,8 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     )
 
 
-def _policy(table: Mapping[str, Any]) -> Policy:
-    """The policy of the file, which does not contradict itself."""
+def _policy(table: Mapping[str, Any], engine: EngineSettings) -> Policy:
+    """The policy of the file, which does not contradict itself; timings are taken by `engine`."""
     models = _table(table, "models")
     for name in models:
         _refuse_unknown(_table(models, name, "models."), f"models.{name}.", tuple(OF_NAMES))
@@ -331,8 +342,12 @@ def _policy(table: Mapping[str, Any]) -> Policy:
         model_budgets={name: _budgets(own) for name, own in models.items()},
         last_release=_drops(table),
         model_last_release={name: _drops(own) for name, own in models.items()},
+        limits=_limits(table),
+        model_limits={name: _limits(own) for name, own in models.items()},
+        machines=dict(_machines({"": table, **models})),
     )
     policy.check()
+    policy.check_machines(lambda: machine_name(fingerprint_of(engine)))
     return policy
 
 
@@ -423,6 +438,26 @@ def _entries(table: Mapping[str, Any], prefix: str = "") -> dict[str, Entry]:
 
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
+
+
+_MACHINE = "machine"
+"""The key of [limits] that is no probe."""
+
+
+def _limits(table: Mapping[str, Any]) -> dict[str, Limit]:
+    limits = _table(table, "limits").items()
+    return {name: parse_limit(name, value) for name, value in limits if name != _MACHINE}
+
+
+def _machines(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Model, or "" for any, and the machine of its limits, where it is named."""
+    for model, table in tables.items():
+        name = _table(table, "limits").get(_MACHINE)
+        if name is None:
+            continue
+        if not isinstance(name, str) or not name.strip():
+            raise SpecError(f"{_MACHINE} of [limits] needs a text, not {name!r}")
+        yield model, name
 
 
 def _drops(table: Mapping[str, Any]) -> dict[str, float]:

@@ -193,6 +193,7 @@ class Measurements:
             mine.peak,
             dense.peak,
             error=RESIDENT_ERROR if on_cpu and not both.checkpoint.is_dense else 0.0,
+            own_error=RESIDENT_ERROR if on_cpu else 0.0,
             details=of_both(mine.as_details(), dense.as_details()),
             expected_gain=both.expected_gain(probe, weights=dense.weights / dense.peak),
         )

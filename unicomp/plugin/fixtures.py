@@ -17,6 +17,7 @@ import pytest
 from unicomp.agenda import Subject
 from unicomp.checkpoint import Checkpoint
 from unicomp.desk import Desk
+from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.plugin.clustering import WORKERS
@@ -125,7 +126,14 @@ def _unicomp_desk(
     """The rows of this test."""
     plan, name = pytestconfig.stash[PLAN], _unicomp_subject.id
     family = pytestconfig.stash[GRID].planned(plan.profile).get(name, 1)
-    desk = Desk(name, plan.policy, plan.profile(name.model), family)
+    engine = plan.settings.engine
+    desk = Desk(
+        name,
+        plan.policy,
+        plan.profile(name.model),
+        family,
+        machine=lambda: machine_name(fingerprint_of(engine)),
+    )
     request.node.stash[DESK] = desk
     return desk
 

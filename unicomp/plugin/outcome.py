@@ -28,6 +28,7 @@ from unicomp.policy import Policy
 from unicomp.report import github, markdown, terminal, writers
 from unicomp.report import json as json_report
 from unicomp.report.summary import WIDTH
+from unicomp.sandbox.checking import Bubblewrap
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.spec import Benchmark
 from unicomp.verdict import Row, failed_with_test, recorded_once
@@ -230,7 +231,7 @@ class _Reporter:
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
                 notes=(*plan.notes, *grid.remarks),
-                instruments=self._instruments(plan, ledger),
+                instruments=self._instruments(plan, grid, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
                 arguments=[str(one) for one in self._config.invocation_params.args],
@@ -273,16 +274,21 @@ class _Reporter:
         known = {bench.name: bench.scored_in(mode) for bench in asked}
         return known or catalogue.benchmarks_by_name(plan.root, mode)
 
-    def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
-        """The instruments used; empty without reliability scores and judged answers."""
+    def _instruments(self, plan: Plan, grid: Grid, ledger: Ledger) -> dict[str, object]:
+        """The instruments used; empty without reliability scores, judged answers and programs."""
         rows = [row for rows in ledger.rows.values() for row in rows]
+        scored = [row for row in rows if row.score is not None]
         reliability = set(DIMENSIONS["reliability"])
-        measured = any(row.metric in reliability and row.score is not None for row in rows)
-        if not measured and not any(row.judged for row in rows):
-            return {}
-        conditions = next(iter(plan.conditions.values()))
-        mirrors = {one.folder for one in plan.sources.values() if one.folder is not None}
-        return environment.describe_instruments(conditions.instruments, conditions.store, mirrors)
+        found: dict[str, object] = {}
+        if any(row.benchmark in grid.programs for row in scored):
+            found["sandbox"] = Bubblewrap().identity
+        if any(row.metric in reliability for row in scored) or any(row.judged for row in rows):
+            conditions = next(iter(plan.conditions.values()))
+            mirrors = {one.folder for one in plan.sources.values() if one.folder is not None}
+            found |= environment.describe_instruments(
+                conditions.instruments, conditions.store, mirrors
+            )
+        return found
 
     def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The machine of the timings and the effort of measuring; empty without timings."""

@@ -12,7 +12,7 @@ from unicomp.cluster.unit import Node, Outcome
 from unicomp.errors import EngineError, SpecError, UnicompError
 
 _EXISTS = Path.exists
-NODES = (Node(name="first", cpus=1), Node(name="second", cpus=1))
+NODES = tuple(Node(name=name, cpus=1, memory=2**33) for name in ("first", "second"))
 
 
 @dataclass
@@ -68,7 +68,7 @@ class StandIn:
         if node.name not in self.runners:
             make = pickle.loads(pickle.dumps(self.make))
             if home := self.homes.get(node.name):
-                make = type(make)(home=home, upstream=make.upstream, engine=make.engine)
+                make = type(make)(home=home, upstream=make.upstream)
             self.runners[node.name] = make(node)
         return self.runners[node.name]
 

@@ -13,7 +13,7 @@ from unicomp.cluster.unit import Node
 from unicomp.plugin import clustering
 
 def join(address, make):
-    nodes = tuple(Node(name=name, cpus=CPUS) for name in ("first", "second"))
+    nodes = tuple(Node(name=name, cpus=CPUS, memory=2**33) for name in ("first", "second"))
     workers = StandIn(make, nodes, gone=GONE)
     print("joined", address)
     close = workers.close

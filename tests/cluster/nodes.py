@@ -2,7 +2,10 @@
 
 from contextlib import contextmanager
 
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
+from unicomp.cluster.ray_cluster import QUIET
+
+STORE = 100 << 20
+"""Bytes of each node's object store."""
 
 
 @contextmanager
@@ -12,7 +15,12 @@ def simulated(folder, *, nodes=2, cpus=2):
 
     cluster = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "env_vars": ENVIRONMENT},
+        head_node_args={
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "object_store_memory": STORE,
+            "env_vars": QUIET,
+        },
     )
     try:
         for number in range(nodes):
@@ -24,5 +32,5 @@ def simulated(folder, *, nodes=2, cpus=2):
 
 def add_node(cluster, home, cpus=2):
     """One more node, whose store is `home`."""
-    env = {**ENVIRONMENT, "UNICOMP_HOME": str(home)}
-    return cluster.add_node(num_cpus=cpus, env_vars=env)
+    env = {**QUIET, "UNICOMP_HOME": str(home)}
+    return cluster.add_node(num_cpus=cpus, object_store_memory=STORE, env_vars=env)

@@ -43,7 +43,7 @@ def all_of(workers, count, seconds=120):
 
 @pytest.fixture(scope="module")
 def two():
-    with machines(2, 2) as cluster:
+    with machines(2, 2, num_gpus=2) as cluster:  # that are not there
         yield cluster
 
 
@@ -92,6 +92,16 @@ def test_units_run_on_workers_of_all_nodes(two, tmp_path, capfd):
     assert len({one.node for one in found.values()}) == 2
     out = capfd.readouterr()
     assert out.out + out.err == ""
+
+
+def test_workers_have_gpus_of_their_own(two):
+    with workers_of(two) as workers:
+        for number in range(2):
+            workers.submit(unit(number, needs=Needs(gpus=1)), Script(seconds=3))
+        workers.submit(unit("none"), Script())
+        found = all_of(workers, 3)
+    assert {found[name].result["gpus"] for name in ("0", "1")} == {"0", "1"}
+    assert found["none"].result["gpus"] == ""
 
 
 def test_errors_travel_and_accidents_are_told(two, capfd):

@@ -238,10 +238,7 @@ class RayWorkers:
             max_task_retries=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(ray_name, soft=False),
         )
-        environment = dict(self._environment)
-        if not needs.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ""
-        return options.remote(self._make, node, needs.cpus, environment)
+        return options.remote(self._make, node, needs, self._environment)
 
     def _finished(self, start: Start, future: Any) -> None:
         """Note how a unit ended at its worker, unless that was given up."""

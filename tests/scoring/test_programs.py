@@ -160,14 +160,24 @@ EMPTY = Collapsed(
         ("    pass\n", "    return None\n", "```python\ndef function(*values):\n    ...\n```")
     ),
 )
-ROWS = [INVENTED, *([pytest.param(MIRROR, marks=pytest.mark.long)] if MIRROR else [])]
+CODE_LIKE = ("empty", "echo of the prompt", "always agreeing")
+"""Collapsed engines of which a careless reader would make a program."""
 
 
 @needs_sandbox
-@pytest.mark.parametrize("rows", ROWS, ids=str)
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_no_program_of_a_collapsed_model_passes(bench, rows):
-    trial = Trial(bench, rows=rows, samples=60)
+def test_empty_code_passes_nothing(bench):
+    trial = Trial(bench, rows=INVENTED)
+    for engine in (EMPTY, *(one for one in COLLAPSED if str(one) in CODE_LIKE)):
+        assert trial.score(engine) == 0, engine
+
+
+@pytest.mark.long
+@needs_sandbox
+@pytest.mark.skipif(not MIRROR, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+@pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
+def test_no_program_of_a_collapsed_model_passes(bench):
+    trial = Trial(bench, rows=MIRROR, samples=60)
     for engine in (*COLLAPSED, EMPTY):
         assert trial.score(engine) == 0, engine
 

@@ -232,7 +232,7 @@ def test_a_limit_that_cannot_be_held_is_refused(tmp_path, text, message):
         ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
         ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
         ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
-        ("[zzz]", "no setting zzz; known: allow, budgets, efficiency, endpoint, engine, floors"),
+        ("[zzz]", "no setting zzz; known: allow, budgets, cluster, efficiency, endpoint, engine"),
         ("[judge]\nurls = 'x'", "no setting judge.urls; did you mean 'url'"),
         ("[judge]\nkey = 'sk-1'", "no setting judge.key; did you mean 'key_env'"),
         ("[similarity]\nkinds = 'x'", "no setting similarity.kinds; did you mean 'kind'"),

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unicomp.agenda import Agenda, Subject
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
-from unicomp.cluster.executor import Elsewhere, Executor, Worked
+from unicomp.cluster.brought import Elsewhere
+from unicomp.cluster.executor import Executor, Worked
 from unicomp.cluster.unit import Workers
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures

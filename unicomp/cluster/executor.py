@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unicomp.agenda import Agenda, Subject
 from unicomp.checkpoint import Builder, Checkpoint, why_unsupported
 from unicomp.cluster.blocks import Block, Pace, blocks
+from unicomp.cluster.brought import Brought, Made, Measured
 from unicomp.cluster.companions import CompanionLog
 from unicomp.cluster.needs import needs_of, travelling
 from unicomp.cluster.tasks import (
@@ -35,18 +36,12 @@ from unicomp.distributions import DistributionLog, chunks_of
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.measurements import MeasurementCounter
 from unicomp.efficiency.rounds import Effort
-from unicomp.engines import Timing
-from unicomp.errors import EngineError, UnicompError, UnsupportedError
+from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.measuring import Conditions, Inquiry, RecordLog, inquire
 from unicomp.prompts.items import RenderedItem
 from unicomp.responses import ResponseLog, unanswered
 from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, CheckpointId, Model, Probe
 from unicomp.store import MEASUREMENTS, content_key
-
-if TYPE_CHECKING:
-    import numpy as np
-    from lm_eval.api.instance import Instance
-    from numpy.typing import NDArray
 
 LOADING = 5.0
 """The seconds of loading a checkpoint before one was loaded: mostly imports for a small one."""
@@ -57,59 +52,6 @@ Answering = Callable[[CheckpointId, str, float, int], None]
 """Takes a checkpoint, a benchmark, the items that are answered, and all of its items."""
 Worked = Callable[[str, int, float, int], None]
 """Takes a benchmark, items that were answered, the seconds of their worker, and the workers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Brought:
-    """What a checkpoint's answers cost, and which benchmarks have none."""
-
-    failed: Mapping[str, UnicompError]
-    asked: int
-    """Items that were answered."""
-    seconds: float
-    """The time of all workers, with loading."""
-    nodes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """A checkpoint that was found, or built on a node."""
-
-    checkpoint: Checkpoint
-    seconds: float = 0.0
-    nodes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A gain as a node measured it, or why there is none, and the effort since the last one."""
-
-    gain: Gain | UnicompError
-    counter: MeasurementCounter
-    nodes: tuple[str, ...]
-    machine: Mapping[str, Any]
-    """The fingerprint of the node."""
-
-
-class Elsewhere:
-    """Stands for the engine of a checkpoint whose answers are brought: nothing is asked here."""
-
-    alive = True
-    weights_bytes = None
-
-    def answer(self, requests: Sequence[Instance]) -> list[Any]:
-        """Raise EngineError: whatever could be answered was brought."""
-        raise EngineError("the workers of the cluster have not answered it")
-
-    def log_probabilities(
-        self, chunks: Sequence[Sequence[int]], most: int
-    ) -> NDArray[np.float16] | None:
-        """None: what could be read was brought."""
-        return None
-
-    def generate(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Timing:
-        """Raise EngineError: nodes measure."""
-        raise EngineError("nothing is timed in the process that started a run on a cluster")
 
 
 @dataclass

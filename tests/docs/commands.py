@@ -17,7 +17,20 @@ from .pages import REPOSITORY
 
 OTHERS = {
     *("cat", "cd", "cp", "cut", "echo", "export", "git", "grep", "head", "jq", "ls", "mkdir", "mv"),
-    *("pip", "pre-commit", "rm", "sed", "sort", "tail", "tee", "test", "touch", "tr", "twine"),
+    *(
+        "pip",
+        "pre-commit",
+        "ray",
+        "rm",
+        "sed",
+        "sort",
+        "tail",
+        "tee",
+        "test",
+        "touch",
+        "tr",
+        "twine",
+    ),
     *("python", "python3", "python3.11", "vllm", "lm_eval", "!", ".", "source", "xargs", "mkdocs"),
     *(
         "ruff",

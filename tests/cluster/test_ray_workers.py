@@ -64,6 +64,16 @@ def ends(pid, seconds=30):
     return not psutil.pid_exists(pid)
 
 
+def listens(port, seconds=60):
+    """Whether a server listens within some seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def pid_in(path, seconds=60):
     """The process id in a file, once it is there."""
     until = time.monotonic() + seconds
@@ -201,6 +211,7 @@ def test_a_run_from_a_machine_outside_the_cluster(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with machines(2, ray_client_server_port=port):
+        assert listens(port)
         workers = RayWorkers(scripted, address=f"ray://127.0.0.1:{port}")
         try:
             shared = bytes(2 << 20)

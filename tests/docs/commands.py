@@ -18,7 +18,19 @@ from .pages import REPOSITORY
 OTHERS = {
     *("cat", "cd", "cp", "cut", "echo", "export", "git", "grep", "head", "jq", "ls", "mkdir", "mv"),
     *("pip", "pre-commit", "rm", "sed", "sort", "tail", "tee", "test", "touch", "tr", "twine"),
-    *("python", "python3", "python3.11", "vllm", "lm_eval", "!", ".", "source", "xargs", "mkdocs"),
+    *(
+        "python",
+        "python3",
+        "python3.11",
+        "ray",
+        "vllm",
+        "lm_eval",
+        "!",
+        ".",
+        "source",
+        "xargs",
+        "mkdocs",
+    ),
     *(
         "ruff",
         "mypy",

@@ -57,13 +57,14 @@ def inspect_checkpoint(
     """
     try:
         check_finite(target)
-        model, _ = load(target, trust_remote_code=trust_remote_code, dtype="float32")
+        model, _ = load(target, trust_remote_code=trust_remote_code)
     except SpecError as error:
         raise BuildError(str(error)) from error
-    unpack(model.eval())
+    dtype = stored_dtype(target, read_config(target))
     facts: dict[str, Any] = {"parameters": parameters(source)}
-    facts |= check_expected(target, model)
-    hold_in(model, stored_dtype(target, read_config(target)))
+    facts |= check_expected(target, model.eval(), dtype)
+    unpack(model)
+    hold_in(model, dtype)
     _check_logits(model, samples)
     linear = _linear_weights(model)
     if guarantees.shape is not None:

@@ -51,7 +51,7 @@ def note_expected(
     for name, weight in _rounded_weights(model):
         noted[f"sums.{name}"], noted[f"norms.{name}"] = _checksum(weight)
     rows = [torch.tensor([list(one[:CHECKED_TOKENS])]) for one in samples[:CHECKED_SAMPLES]]
-    with LayerByLayer(model, dtype):
+    with LayerByLayer(model, dtype, reads=True):
         for number, ids in enumerate(rows):
             noted[f"ids.{number}"] = ids
             noted[f"logits.{number}"] = _logits(model, ids)
@@ -62,9 +62,10 @@ def note_expected(
 def check_expected(target: Path, model: Any, dtype: torch.dtype) -> dict[str, Any]:
     """Hold a saved checkpoint and its reloaded `model` to what was noted, and forget that.
 
-    `model` is in `dtype`, the stored precision, and may be packed. Returns the facts `weight_error` and `logit_error`,
-    the largest differences found, which are shares as in the limits; no facts if nothing was noted.
-    Raises BuildError, with the tensor, where a difference is too large.
+    `model` is in `dtype`, the stored precision, and may be packed. Returns the facts
+    `weight_error` and `logit_error`, the largest differences found, which are shares as in the
+    limits; no facts if nothing was noted. Raises BuildError, with the tensor, where a difference
+    is too large.
     """
     from safetensors.torch import load_file
 
@@ -85,7 +86,7 @@ def check_expected(target: Path, model: Any, dtype: torch.dtype) -> dict[str, An
             worst, compared = max(worst, error), compared + 1
     if not compared:
         raise BuildError("no stored tensor has a name that the compressed model had")
-    with LayerByLayer(model, dtype):
+    with LayerByLayer(model, dtype, reads=True):
         off = _logit_error(model, noted)
     if not off <= MOST_LOGIT_ERROR:
         raise BuildError(
@@ -114,7 +115,7 @@ def _checksum(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     signs = torch.randint(0, 2, (rows.shape[1],), generator=random).float() * 2 - 1
     found = [
         (part.cpu() @ signs, part.norm(dim=1).cpu())
-        for part in (some.float() for some in rows.split(_ROWS_AT_ONCE))
+        for part in (some.float() for some in torch.split(rows, _ROWS_AT_ONCE))
     ]
     sums, norms = zip(*found, strict=True)
     return torch.cat(sums), torch.cat(norms)

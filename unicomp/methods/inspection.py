@@ -16,6 +16,7 @@ from unicomp.data.model_folder import read_config
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError, SpecError
 from unicomp.methods.fidelity import CHECKED_TOKENS, check_expected
+from unicomp.methods.layerwise import LayerByLayer
 from unicomp.methods.precision import check_precision
 from unicomp.methods.stored_weights import (
     headers,
@@ -25,7 +26,6 @@ from unicomp.methods.stored_weights import (
     stored_matrices,
     tensors,
 )
-from unicomp.methods.unpacking import hold_in, unpack
 from unicomp.methods.zeros import check_zeros
 from unicomp.spec import Guarantees
 
@@ -63,9 +63,8 @@ def inspect_checkpoint(
     dtype = stored_dtype(target, read_config(target))
     facts: dict[str, Any] = {"parameters": parameters(source)}
     facts |= check_expected(target, model.eval(), dtype)
-    unpack(model)
-    hold_in(model, dtype)
-    _check_logits(model, samples)
+    with LayerByLayer(model, dtype, precision=dtype, reads=True):
+        _check_logits(model, samples)
     linear = _linear_weights(model)
     if guarantees.shape is not None:
         facts["parameters"] = _check_shape(source, target, guarantees.shape)

@@ -32,11 +32,25 @@ _HALF = ("torch.bfloat16", "torch.float16")
 
 
 class LayerByLayer:
-    """A context in which `model`, stored as `dtype`, computes in float32, one layer at a time."""
+    """A context in which `model`, stored as `dtype`, computes in another precision, layer by layer.
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+    That is float32, or `precision`. With `reads` no weight changes, so that none is written back.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        dtype: torch.dtype,
+        *,
+        precision: torch.dtype | None = None,
+        reads: bool = False,
+    ) -> None:
+        import torch
+
         self._model = model
         self._dtype = dtype
+        self._precision = precision or torch.float32
+        self._reads = reads
         self._layers = _decoder_layers(model)
         self._head = model.get_output_embeddings()
         self._opened: Any = None
@@ -53,11 +67,11 @@ class LayerByLayer:
         for module in self._model.modules():
             looked_up = isinstance(module, Embedding)
             if looked_up:
-                self._hooks.append(module.register_forward_hook(_in_float32))
+                self._hooks.append(module.register_forward_hook(self._after_embedding))
             stays = module in inside or looked_up or module is self._head
             for name, value in _parameters(module):
-                if str(value.dtype) in _HALF and (value.dim() < 2 or not stays):
-                    _replace(module, name, value.float())
+                if is_rounded(name, value) and (value.dim() < 2 or not stays):
+                    _replace(module, name, value.data.to(self._precision))
         for layer in self._layers:
             self._hooks.append(layer.register_forward_pre_hook(self._before_forward))
         if self._head is not None:
@@ -90,18 +104,21 @@ class LayerByLayer:
         self._opened = layer
         for module in layer.modules():
             status = _status(module)
-            self._homes.append((module, _take(module), status))
+            self._homes.append((module, _take(module, self._precision), status))
             if status == _PACKED:
                 with in_float32():
                     decompress_module(module)
+                _take(module, self._precision)  # some are unpacked as bfloat16, which is exact
             elif status == _FROZEN:
                 _put_on_grid(module)
 
     def close(self) -> None:
         """Round the weights of the open layer, and put them where they came from."""
         for module, home, status in self._homes:
-            if status == _PACKED:
-                module._parameters, module.quantization_status = home, status
+            if self._reads:
+                module._parameters = home
+                if status is not None:
+                    module.quantization_status = status
             else:
                 self._round(module)
                 _put_back(module, home)
@@ -122,6 +139,9 @@ class LayerByLayer:
     def _before_forward(self, layer: Any, _: Any) -> None:
         self.open(layer)
 
+    def _after_embedding(self, _: Any, __: Any, output: Any) -> Any:
+        return output.to(self._precision)
+
     def _before_head(self, _: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return (inputs[0].to(self._dtype), *inputs[1:])
 
@@ -132,11 +152,12 @@ def pack(model: Any, dtype: torch.dtype) -> None:
     llmcompressor would do so when it saves, but in `dtype`: in bfloat16 a quotient has 8 bits, too
     few to find an integer of 8 bits again.
     """
+    import torch
     from compressed_tensors.compressors import compress_module
 
     for module in model.modules():
         if _status(module) == _FROZEN:
-            home = _take(module)
+            home = _take(module, torch.float32)
             compress_module(module)
             _put_back(module, home)
     _round_parameters(model, dtype)
@@ -159,10 +180,13 @@ def is_rounded(name: str, tensor: torch.Tensor) -> bool:
 # -- the parameters of a module, which may lie on the host or on disk ----------------------------
 
 
-def _take(module: Any) -> MutableMapping[str, Any]:
-    """Give a module its parameters in float32, on the accelerator; return where they lie."""
+def _take(module: Any, precision: torch.dtype) -> MutableMapping[str, Any]:
+    """Give a module its parameters in a precision, on the accelerator; return where they lie."""
     home: MutableMapping[str, Any] = module._parameters
-    module._parameters = {name: _widened(home[name]) for name in home}
+    module._parameters = {name: home[name] for name in home}
+    for name, value in _parameters(module):
+        if is_rounded(name, value):
+            module._parameters[name] = _parameter(value.data.to(precision))
     return home
 
 
@@ -205,12 +229,6 @@ def _parameter(value: torch.Tensor) -> torch.nn.Parameter:
     return Parameter(value, requires_grad=False)
 
 
-def _widened(value: Any) -> Any:
-    if value is None or str(value.dtype) not in _HALF:
-        return value
-    return _parameter(value.data.float())
-
-
 # -- quantized matrices -------------------------------------------------------------------------
 
 
@@ -239,7 +257,3 @@ def on_its_grid(module: Any) -> torch.Tensor | None:
         args=scheme.weights,
         global_scale=module._parameters.get("weight_global_scale"),
     )
-
-
-def _in_float32(_: Any, __: Any, output: Any) -> Any:
-    return output.float()

@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from unicomp.data.tokenizer import read_tokenizer
 from unicomp.errors import SpecError
 from unicomp.formats.companions import copy_companions
+from unicomp.machine.memory import free
 from unicomp.methods.fidelity import note_expected
+from unicomp.methods.footprint import RESERVED_BYTES
 from unicomp.methods.layerwise import LayerByLayer, is_rounded, pack
-from unicomp.methods.stored_weights import stored_dtype
+from unicomp.methods.stored_weights import parameters, stored_dtype
 from unicomp.methods.tokenization import batches, tokenize
 from unicomp.spec import Calibration
 
@@ -32,6 +34,8 @@ Modifiers = Callable[[list[str]], Sequence[Any]]
 """Make the llmcompressor modifiers of a recipe, given the patterns of modules to ignore."""
 
 SEED = 42
+SPILLED = "spilled"
+"""The folder next to the checkpoint's with weights that the host's memory cannot hold."""
 TRUST_REMOTE_CODE = "UNICOMP_TRUST_REMOTE_CODE"
 """The environment variable that is 1 if the model of a build may bring its own code."""
 
@@ -63,14 +67,12 @@ def compress(source: Path, target: Path, calibration: Calibration, *, modifiers:
 def _compress(source: Path, target: Path, calibration: Calibration, modifiers: Modifiers) -> None:
     import torch
     from llmcompressor import oneshot
-    from transformers import AutoModelForCausalLM
 
     trust = os.environ.get(TRUST_REMOTE_CODE) == "1"
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     tokenizer = read_tokenizer(source, trust_remote_code=trust)
     dtype = stored_dtype(source, config)
-    model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, trust_remote_code=trust)
-    model.eval()
+    model = _loaded(source, dtype, trust, target.parent / SPILLED).eval()
     tokens = min(calibration.tokens, config.get("max_position_embeddings") or calibration.tokens)
     samples = tokenize(tokenizer, calibration.samples, tokens)
     if not samples:
@@ -101,6 +103,22 @@ def _compress(source: Path, target: Path, calibration: Calibration, modifiers: M
     model.save_pretrained(target, save_compressed=True, max_shard_size="5GB")
     declare(target, dtype)
     copy_companions(source, target)
+    shutil.rmtree(target.parent / SPILLED, ignore_errors=True)
+
+
+def _loaded(source: Path, dtype: torch.dtype, trust: bool, spilled: Path) -> Any:
+    """The model, with its weights on the host, or in the folder `spilled` where they do not fit."""
+    from compressed_tensors.offload import load_offloaded_model
+    from transformers import AutoModelForCausalLM
+
+    settings = {"dtype": dtype, "trust_remote_code": trust}
+    if dtype.itemsize * parameters(source) + RESERVED_BYTES < free():
+        return AutoModelForCausalLM.from_pretrained(source, **settings)
+    spilled.mkdir(parents=True, exist_ok=True)
+    with load_offloaded_model(extra_cpu_mem=RESERVED_BYTES):
+        return AutoModelForCausalLM.from_pretrained(
+            source, **settings, device_map="auto_offload", offload_folder=spilled
+        )
 
 
 def _heads(model: Any) -> list[str]:
@@ -145,6 +163,7 @@ def _closing(layers: LayerByLayer) -> Iterator[None]:
 
     llmcompressor gives all layers at once to methods that read no text.
     """
+    from compressed_tensors.utils import patch_attr
     from llmcompressor.core import LifecycleCallbacks
     from llmcompressor.pipelines.data_free import DataFreePipeline
     from llmcompressor.pipelines.sequential import SequentialPipeline
@@ -156,7 +175,7 @@ def _closing(layers: LayerByLayer) -> Iterator[None]:
             at_once(list(layer.modules()))
 
     def without_text(*arguments: Any) -> None:
-        with patch.object(LifecycleCallbacks, "sequential_epoch_end", in_turn):
+        with patch_attr(LifecycleCallbacks, "sequential_epoch_end", in_turn):
             data_free(*arguments)
         layers.close()
 
@@ -165,11 +184,13 @@ def _closing(layers: LayerByLayer) -> Iterator[None]:
         layers.close()
 
     data_free, sequential = DataFreePipeline.__call__, SequentialPipeline.__call__
-    with (
-        patch.object(DataFreePipeline, "__call__", staticmethod(without_text)),
-        patch.object(SequentialPipeline, "__call__", staticmethod(with_text)),
-    ):
+    DataFreePipeline.__call__ = staticmethod(without_text)
+    SequentialPipeline.__call__ = staticmethod(with_text)
+    try:
         yield
+    finally:
+        DataFreePipeline.__call__ = staticmethod(data_free)
+        SequentialPipeline.__call__ = staticmethod(sequential)
 
 
 @contextmanager

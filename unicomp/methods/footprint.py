@@ -131,7 +131,7 @@ class Weights:
             all=sum(map(math.prod, shapes.values())),
             matrices=sum(math.prod(one) for own in found.values() for one in own),
             layer=sizes.get(largest, 0),
-            shapes=tuple(found.get(largest, ())),
+            shapes=tuple(sorted(found.get(largest, ()))),
             layers=len(sizes),
         )
 

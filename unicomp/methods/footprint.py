@@ -182,8 +182,10 @@ def stored_weights(folder: Path) -> Weights | None:
 
 def algorithms_of(method: Method) -> tuple[str, ...]:
     """The algorithms of a one-shot method of this package, of a combination both; else none."""
+    if method.compress is None or method.corpus is not None:
+        return ()
     module = getattr(method.compress, "func", method.compress).__module__
-    if method.corpus is not None or module.rpartition(".")[0] != __name__.rpartition(".")[0]:
+    if module.rpartition(".")[0] != __name__.rpartition(".")[0]:
         return ()
     parts = [method.parameters.get(name) for name in ("first", "second")]
     given = [part for part in parts if part] or [method.parameters]

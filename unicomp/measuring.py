@@ -37,7 +37,7 @@ from unicomp.responses import (
     one_by_one,
 )
 from unicomp.scores import Records, RecordsReader, blamed_on
-from unicomp.scoring.scorers import is_shipped
+from unicomp.scoring.scorers import is_shipped, runs_programs
 from unicomp.spec import Benchmark, Served
 from unicomp.store import SCORES, Store, content_key
 
@@ -87,6 +87,48 @@ class CheckpointRecords:
     """Benchmark that stopped early → all of its items; its records are those of the first."""
 
 
+@dataclass(frozen=True)
+class Inquiry:
+    """What a checkpoint is asked for the records of some benchmarks."""
+
+    questions: Mapping[str, list[RenderedItem]]
+    """Benchmark → its items."""
+    failures: Mapping[str, UnicompError]
+    """Benchmark → why it is not asked."""
+    running: Sequence[list[RenderedItem]]
+    """The running texts whose next-token distributions are kept, too, as windows."""
+    tokenizer: Tokenizer
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the longest request, generated ones included."""
+        return longest(chain.from_iterable(self.questions.values()), self.tokenizer)
+
+
+def inquire(
+    checkpoint: Checkpoint,
+    benchmarks: Sequence[Benchmark],
+    conditions: Conditions,
+    without: Mapping[str, UnicompError] | None = None,
+) -> Inquiry:
+    """Render what a checkpoint is asked; `without` are benchmarks that failed already.
+
+    Raises EngineError if its tokenizer cannot be loaded.
+    """
+    from unicomp.engines.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
+    questions, failures = _render(benchmarks, conditions, tokenizer)
+    unanswerable = _unanswerable(questions, checkpoint.endpoint)
+    failures |= {name: UnmeasuredError(reason) for name, reason in unanswerable.items()}
+    failures |= {name: error for name, error in (without or {}).items() if name in questions}
+    asked = {name: items for name, items in questions.items() if name not in failures}
+    # a server gives no distributions
+    served = conditions.engine.serves or checkpoint.endpoint is not None
+    running = [] if served else [items for items in asked.values() if _is_running(items)]
+    return Inquiry(asked, failures, running, tokenizer)
+
+
 def measure(
     checkpoint: Checkpoint,
     benchmarks: Sequence[Benchmark],
@@ -96,6 +138,7 @@ def measure(
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
     on_wait: Say = silent,
     jury: Jury | None = None,
+    failed: Mapping[str, UnicompError] | None = None,
 ) -> CheckpointRecords:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
 
@@ -107,9 +150,10 @@ def measure(
     skips has an UnmeasuredError with the reason. Records of all items that are in the store are
     used, and the jury hears them first. If the records of earlier first items settle all the rest,
     no item is rendered.
-    """
-    from unicomp.engines.tokenizer import load_tokenizer
 
+    `failed` are benchmarks that were asked elsewhere and not answered, and why: they are not asked
+    here, and have that error.
+    """
     known = RecordLog(checkpoint, benchmarks, conditions)
     results: Results = {**known.errors, **known.read()}
     _hear(jury, results)
@@ -126,29 +170,22 @@ def measure(
         if not todo:
             return CheckpointRecords(results, known.keys)
         log.take()
-        tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
-        questions, failures = _render(todo, conditions, tokenizer)
-        for name, reason in _unanswerable(questions, checkpoint.endpoint).items():
-            del questions[name]
-            failures[name] = UnmeasuredError(reason)
-        readers = _readers(todo, questions, conditions, tokenizer)
+        inquiry = inquire(checkpoint, todo, conditions, without=failed or {})
+        questions, failures = inquiry.questions, {**inquiry.failures}
+        readers = _readers(todo, questions, conditions, inquiry.tokenizer)
         smallest = conditions.engine.smallest_batch
         early = UntilSettled(jury, readers, smallest) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.asked)
 
         def load() -> AbstractContextManager[Engine]:
-            return opened(longest(chain.from_iterable(questions.values()), tokenizer))
+            return opened(inquiry.tokens)
 
-        running = [items for items in questions.values() if _is_running(items)]
-        # a server gives no distributions
-        if conditions.engine.serves or checkpoint.endpoint is not None:
-            running = []
         order = early or partial(one_by_one, smallest=smallest)
         try:
-            collected = collect(log, load, questions, on_progress, running, on_wait, order)
+            collected = collect(log, load, questions, on_progress, inquiry.running, on_wait, order)
         except UnicompError as error:
-            failed = dict.fromkeys(questions, error)
-            return CheckpointRecords({**results, **failed, **failures}, known.keys)
+            unasked = dict.fromkeys(questions, error)
+            return CheckpointRecords({**results, **unasked, **failures}, known.keys)
         failures |= {**collected.failures, **(early.errors if early else {})}
         read = _read(readers, questions, collected.responses, failures)
         sizes = {name: len(items) for name, items in questions.items()}
@@ -347,11 +384,15 @@ def records_key(
 
     That is so if its rows cannot be identified offline, or if its scorer is not part of UniComp:
     the code it depends on is not known. `code` has the digests of the files that turn responses
-    into records; None: they are read here.
+    into records; None: they are read here. Raises UnmeasuredError if the scorer runs programs and
+    the sandbox does not work here, so that nothing is asked in vain.
     """
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
+    sandbox = conditions.instruments.sandbox
+    if runs_programs(scorer) and (reason := sandbox.why_unusable()):
+        raise UnmeasuredError(reason)
     if identity is None or not is_shipped(scorer):
         return None
     return content_key(
@@ -361,6 +402,7 @@ def records_key(
             "libraries": _versions(),
             "scorer": repr(scorer),
             "instruments": None if callable(scorer) else conditions.instruments.identity,
+            "sandbox": sandbox.identity if runs_programs(scorer) else None,
             "code": code_digests(conditions.store) if code is None else list(code),
             "samples": conditions.samples,
         }
@@ -391,6 +433,6 @@ def _code() -> list[Path]:
     names = ("layout", "sources", "tokenizer", "decoding")
     data = [here / "data" / f"{name}.py" for name in names]
     stages = [*data, here / "engines" / "tokenizer.py", here / "scores.py"]
-    packages = [here / name for name in ("prompts", "instruments", "scoring")]
+    packages = [here / name for name in ("prompts", "sandbox", "instruments", "scoring")]
     files = chain.from_iterable(sorted(package.rglob("*")) for package in packages)
     return [*stages, *(p for p in files if p.is_file() and p.parent.name != "__pycache__")]

@@ -8,16 +8,18 @@ is no exception: it is measured when the first retention needs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.agenda import Agenda, Subject
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
-from unicomp.data.calibration import GENERIC, UNSEEN
+from unicomp.cluster.executor import Elsewhere, Executor, Worked
+from unicomp.cluster.unit import Workers
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
 from unicomp.efficiency.cost import Cost, cost_of_build
@@ -74,61 +76,6 @@ the rounds that were timed, and all of its rounds. An item that is answered in p
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The subject of a test: a method on a model with a calibration."""
-
-    model: Model
-    method: Method
-    calibration: str = UNSEEN
-    """See `CheckpointId.calibration`."""
-
-    @property
-    def id(self) -> CheckpointId:
-        """Its names."""
-        return CheckpointId(self.model.name, self.method.name, self.calibration)
-
-    def __str__(self) -> str:
-        seen = "" if self.calibration in (UNSEEN, GENERIC) else f" ({self.calibration})"
-        return f"{self.model}/{self.method}{seen}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agenda:
-    """The measurements of a session that are known before it starts."""
-
-    subjects: list[Subject] = field(default_factory=list)
-    benchmarks: dict[CheckpointId, list[Benchmark]] = field(default_factory=dict)
-    probes: dict[CheckpointId, list[Probe]] = field(default_factory=dict)
-    """Has an entry for every subject."""
-    open_ended: set[CheckpointId] = field(default_factory=set)
-    """Checkpoints of tests whose benchmarks and probes are known only when they run."""
-
-    def add(
-        self,
-        subject: Subject,
-        benchmarks: Collection[Benchmark],
-        probes: Collection[Probe],
-        *,
-        open_ended: bool = False,
-    ) -> None:
-        """Add the measurements of one test."""
-        if subject.id not in self.probes:
-            self.subjects.append(subject)
-        known = self.benchmarks.setdefault(subject.id, [])
-        known.extend(bench for bench in benchmarks if bench not in known)
-        self.probes.setdefault(subject.id, []).extend(probes)
-        if open_ended:
-            self.open_ended.add(subject.id)
-
-    def benchmarks_of(self, name: CheckpointId) -> Sequence[Benchmark]:
-        """The benchmarks of a checkpoint; for the dense one, those of all of its model."""
-        if name.method != DENSE.name:
-            return self.benchmarks.get(name, ())
-        own = (asked for one, asked in self.benchmarks.items() if one.model == name.model)
-        return [bench for asked in own for bench in asked]
-
-
 class Session:
     """Builds, measures and compares; keeps both results and failures."""
 
@@ -149,6 +96,8 @@ class Session:
         finish: Callable[[CheckpointId], None] = lambda checkpoint: None,
         early: Early | None = None,
         expect: Callable[[CheckpointId, str, int], None] = lambda checkpoint, bench, items: None,
+        workers: Workers | None = None,
+        worked: Worked = lambda benchmark, items, seconds, workers: None,
     ) -> None:
         """Prepare a session; nothing is built or loaded yet.
 
@@ -158,7 +107,8 @@ class Session:
         waited for, `count` the answered items of a benchmark, `count_rounds` the timed rounds of a
         load, `finish` a checkpoint that has answered everything. With `early`, asking stops where
         the verdict of all items is known; `expect` then takes a benchmark and the items that are
-        likely to be asked.
+        likely to be asked. With `workers` these build, answer and measure, and not this process;
+        `worked` takes what they have answered. Such a session does not stop early.
         """
         self._conditions = conditions
         self._calibration = calibration
@@ -197,6 +147,22 @@ class Session:
             keep=agenda.open_ended,
             find=lambda name: self.checkpoint(self._subjects[name]),
             done=self._note_measuring,
+        )
+        self._executor = (
+            None
+            if workers is None
+            else Executor(
+                workers,
+                agenda=agenda,
+                conditions=conditions,
+                calibration=self._calibration_for,
+                roots=roots,
+                effort=effort,
+                fresh_timings=fresh_timings,
+                narrate=narrate,
+                count=count,
+                worked=worked,
+            )
         )
 
     def close(self) -> None:
@@ -297,7 +263,20 @@ class Session:
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """The gain of the checkpoint in a probe; see `Gains.gain`."""
         self._check_known(subject)
+        if self._executor is not None and probe.quantity not in OF_BUILDING:
+            sides = (subject, Subject(model=subject.model, method=DENSE))
+            if all(self.checkpoint(one).endpoint is None for one in sides):
+                return self._gain_of_node(self._executor, subject, probe)
         return self._gains.gain(subject.id, probe, conduct)
+
+    def _gain_of_node(self, executor: Executor, subject: Subject, probe: Probe) -> Gain:
+        """The gain of a checkpoint as a node of the cluster measured it."""
+        brought = executor.gain(subject, probe)
+        where = {**_where(brought.nodes), "machine": dict(brought.machine)}
+        self._note_measuring(subject.id, brought.counter, where)
+        if isinstance(brought.gain, UnicompError):
+            raise brought.gain
+        return brought.gain
 
     def cost(self, subject: Subject, probe: Probe) -> Cost:
         """The cost of building the checkpoint, in the unit of the probe.
@@ -340,7 +319,13 @@ class Session:
         if method.compress is not None:
             self._narrate(f"{subject}: reading the calibration")
             calibration = self._calibration_for(subject)
-        checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
+        where: Mapping[str, Any] = {}
+        if self._executor is not None:
+            made = self._executor.checkpoint(subject)
+            checkpoint, where = made.checkpoint, _where(made.nodes)
+            start = time.monotonic() - made.seconds
+        else:
+            checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
         if method.name != DENSE.name:
             self._work.append(
@@ -349,7 +334,7 @@ class Session:
                     **subject.id._asdict(),
                     cached=not checkpoint.fresh,
                     seconds=time.monotonic() - start,
-                    facts=_cost_facts(checkpoint) | _making(method, calibration),
+                    facts={**_cost_facts(checkpoint), **_making(method, calibration), **where},
                 )
             )
         return checkpoint
@@ -403,7 +388,11 @@ class Session:
 
         early = self._early and subject.method.name != DENSE.name and not in_full
         jury = self._jury(subject, benchmarks, expect) if early else None
-        self._gains.prepare(subject.model.name)
+        brought = None
+        if self._executor is None:
+            self._gains.prepare(subject.model.name)
+        elif checkpoint.endpoint is None:
+            brought = self._executor.answer(subject, benchmarks)
         self._narrate(f"{subject}: reading its items and responses")
 
         def on_progress(state: ResponseProgress) -> None:
@@ -413,6 +402,8 @@ class Session:
             self._count(subject.id, name, done, total)
 
         def open_engine(tokens: int) -> AbstractContextManager[Engine]:
+            if brought is not None:
+                return nullcontext(Elsewhere())
             self._narrate(f"{subject}: loading the checkpoint")
             return self._gains.borrowed(checkpoint, tokens)
 
@@ -424,7 +415,10 @@ class Session:
             on_progress=on_progress,
             on_wait=lambda text: self._on_wait(text and f"{subject}: {text}"),
             jury=jury,
+            failed=brought.failed if brought else None,
         )
+        if brought is not None:
+            measured = replace(measured, asked=brought.asked, seconds=brought.seconds)
         self._narrate("")
         self._finish(subject.id)
         if jury:
@@ -440,6 +434,7 @@ class Session:
                 facts={
                     **self._crosschecks(subject, checkpoint, benchmarks),
                     "format": checkpoint.facts["format"],
+                    **_where(brought.nodes if brought else ()),
                 },
             )
         )
@@ -489,7 +484,12 @@ class Session:
         found = crosscheck(subject.id, checkpoint, benchmarks, conditions)
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
 
-    def _note_measuring(self, name: CheckpointId, counter: MeasurementCounter) -> None:
+    def _note_measuring(
+        self,
+        name: CheckpointId,
+        counter: MeasurementCounter,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
         self._narrate("")
         if counter.found or counter.taken:
             self._work.append(
@@ -498,6 +498,7 @@ class Session:
                     **name._asdict(),
                     cached=not counter.taken,
                     seconds=counter.seconds,
+                    facts=where or {},
                 )
             )
 
@@ -533,6 +534,11 @@ def _making(method: Method, calibration: Calibration | None) -> dict[str, Any]:
             "tokens": calibration.tokens,
         }
     return {"made": made}
+
+
+def _where(nodes: Sequence[str]) -> dict[str, Any]:
+    """The nodes of a cluster that did a piece of work, as a fact of it."""
+    return {"nodes": list(nodes)} if nodes else {}
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:

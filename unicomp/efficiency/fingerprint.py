@@ -10,15 +10,16 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unicomp.efficiency import nvml
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
+from unicomp.machine import nvml
 
 CPUINFO = Path("/proc/cpuinfo")
 MEASURED_LIBRARIES = ("torch", "transformers", "compressed-tensors")
@@ -28,8 +29,10 @@ MEASURED_LIBRARIES = ("torch", "transformers", "compressed-tensors")
 def fingerprint_of(engine: EngineSettings) -> dict[str, Any]:
     """The fingerprint of this machine, as far as timings of an engine depend on it.
 
-    A server's identity has its version already, so no library stands here for it.
+    A server's identity has its version already, so no library stands here for it. The GPUs are
+    those that one checkpoint runs on, as far as they were counted.
     """
+    used = engine.placement.size if engine.placement is not None else None
     return {
         "device": engine.resolved_device(),
         "system": f"{platform.system()} {platform.release()}",
@@ -37,10 +40,19 @@ def fingerprint_of(engine: EngineSettings) -> dict[str, Any]:
         "architecture": platform.machine(),
         "cores": _cores(),
         "threads": engine.threads,
-        "gpus": [_gpu(gpu) for gpu in nvml.gpus()],
+        "gpus": [_gpu(gpu) for gpu in nvml.gpus()[:used]],
         "driver": nvml.driver(),
         "versions": {} if engine.serves else library_versions(),
     }
+
+
+def machine_name(fingerprint: Mapping[str, Any]) -> str | None:
+    """The name of a machine by what computes: its GPUs, or else its processor; None if unknown."""
+    if fingerprint.get("device") == "cuda":
+        names = Counter(str(gpu.get("name")) for gpu in fingerprint.get("gpus", ()))
+        if names:
+            return ", ".join(f"{n} × {name}" if n > 1 else name for name, n in names.items())
+    return fingerprint.get("processor")
 
 
 def library_versions() -> dict[str, str]:

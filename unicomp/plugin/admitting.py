@@ -30,7 +30,7 @@ def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
 
     Raises SpecError for one that is refused, and for a build that cannot fit here.
     """
-    applicants = list(_applicants(plan, grid))
+    applicants = list(applicants_of(plan, grid))
     _check_room(plan, grid)
     if applicants:
         grid.notes += admit(
@@ -43,7 +43,7 @@ def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
         )
 
 
-def _applicants(plan: Plan, grid: Grid) -> Iterator[Applicant]:
+def applicants_of(plan: Plan, grid: Grid) -> Iterator[Applicant]:
     """The models of the tests that run, and their checkpoints compressed elsewhere."""
     for model in plan.models:
         methods = grid.asked.get(model.name)

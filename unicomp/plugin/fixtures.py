@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
+from unicomp.agenda import Subject
 from unicomp.checkpoint import Checkpoint
 from unicomp.desk import Desk
+from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
+from unicomp.plugin.clustering import WORKERS
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import PLAN, Plan
+from unicomp.plugin.placing import take_place
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention, read_as
-from unicomp.session import Session, Subject
+from unicomp.session import Session
 from unicomp.spec import Benchmark, Method, Model, Probe
 from unicomp.verdict import ended
 
@@ -42,6 +46,7 @@ SESSION = pytest.StashKey[Session]()
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The session of this process; it builds, measures and loads checkpoints."""
+    take_place(pytestconfig)
     plan, display = pytestconfig.stash[PLAN], pytestconfig.stash[DISPLAY]
     grid = pytestconfig.stash[GRID]
     session = Session(
@@ -59,6 +64,8 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         finish=display.finish,
         early=None if plan.early == "off" else _early(plan, grid),
         expect=display.expect,
+        workers=pytestconfig.stash.get(WORKERS, None),
+        worked=display.work,
     )
     pytestconfig.stash[SESSION] = session
     yield session
@@ -119,7 +126,14 @@ def _unicomp_desk(
     """The rows of this test."""
     plan, name = pytestconfig.stash[PLAN], _unicomp_subject.id
     family = pytestconfig.stash[GRID].planned(plan.profile).get(name, 1)
-    desk = Desk(name, plan.policy, plan.profile(name.model), family)
+    engine = plan.settings.engine
+    desk = Desk(
+        name,
+        plan.policy,
+        plan.profile(name.model),
+        family,
+        machine=lambda: machine_name(fingerprint_of(engine)),
+    )
     request.node.stash[DESK] = desk
     return desk
 

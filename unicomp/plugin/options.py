@@ -18,16 +18,17 @@ from typing import get_args
 import pytest
 
 from unicomp import catalogue
+from unicomp.agenda import Subject
 from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
-from unicomp.engines import ENGINES
+from unicomp.engines import ENGINES, EngineSettings
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import (
     DIMENSIONS,
     EMBEDDED_PROFILE,
     METRICS,
-    PAPER_PROFILE,
+    PROFILES,
     Profile,
     dimension_of,
 )
@@ -43,11 +44,13 @@ from unicomp.policy import Policy, parse_floor_options
 from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
 from unicomp.report.writers import SUFFIXES, format_of
-from unicomp.session import Subject
 from unicomp.settings import (
+    CHOSEN_PROFILES,
     FILE,
+    ClusterSettings,
     Early,
     Settings,
+    check_profile,
     has_settings,
     load_settings,
     project_root,
@@ -105,6 +108,8 @@ class Plan:
     """Notes on the calibrations for the user."""
     on_wait: Say = silent
     """Shows what is waited for."""
+    engines: Mapping[str, EngineSettings] = field(default_factory=dict)
+    """Model name → the engine with the GPUs of that model, once they are counted."""
     upstream: str | None = None
     """The URL from which is taken what the store lacks."""
     narrate: Say = silent
@@ -122,10 +127,14 @@ class Plan:
         instruments = make_instruments(self.settings.instruments, store, self.on_wait)
         return {
             model.name: Conditions(
-                store, self.sources[model.name], self.settings.engine, self.samples, instruments
+                store, self.sources[model.name], self.engine(model), self.samples, instruments
             )
             for model in self.models
         }
+
+    def engine(self, model: Model) -> EngineSettings:
+        """The engine of a model's checkpoints."""
+        return self.engines.get(model.name, self.settings.engine)
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -178,7 +187,9 @@ class Plan:
 
     def profile(self, model: str) -> Profile:
         """The profile of a model's metrics: the embedded rows have their own."""
-        return EMBEDDED_PROFILE if self.sources[model].is_embedded else PAPER_PROFILE
+        if self.sources[model].is_embedded:
+            return EMBEDDED_PROFILE
+        return PROFILES[self.settings.profile]
 
     def check_lock(self, asked: Mapping[CheckpointId, Sequence[Benchmark]]) -> list[str]:
         """The unpinned data sets that `asked` reads, in alphabetical order.
@@ -318,6 +329,18 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": "stop asking a benchmark once its verdict is known, with at most 1 % chance that "
         "all items give another; --early=shut also skips the rest of a checkpoint that cannot be "
         "released any more (default: [gate] early of unicomp.toml, else off)",
+    },
+    "--profile": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": f"what the metrics consist of: {' or '.join(CHOSEN_PROFILES)} (default: [gate] "
+        "profile of unicomp.toml, else paper)",
+    },
+    "--cluster": {
+        "action": "append",
+        "metavar": "auto|ray://HOST:PORT|off",
+        "help": "let the workers of a Ray cluster build, answer and measure (default: [cluster] "
+        "address of unicomp.toml, else this process)",
     },
     "--pick": {
         "action": "store_true",
@@ -459,6 +482,12 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = replace(settings, engine=engine)
     settings.engine.check()
     settings = replace(settings, early=_early(given.one("--early"), typed) or settings.early)
+    if name := given.one("--profile"):
+        settings = replace(settings, profile=check_profile("--profile", name))
+    if (address := given.one("--cluster")) is not None:
+        settings = replace(settings, cluster=ClusterSettings(address=address))
+    if settings.cluster.address is not None:
+        _check_clustered(config, settings)
     seeded, notes = catalogue.seeded_calibrations(
         values["--calibration"] or [GENERIC],
         _count("--seeds", given.one("--seeds"), "seeds") or 1,
@@ -590,6 +619,20 @@ def _early(text: str | None, typed: Sequence[str]) -> Early | None:
     if text is not None and text not in words:
         raise SpecError(f"--early={text}: {nearest(text, words)}; write --early, or --early=WORD")
     return words[text] if text is not None else None
+
+
+def _check_clustered(config: pytest.Config, settings: Settings) -> None:
+    """Raise SpecError for what a session over a cluster cannot do."""
+    if hasattr(config, "workerinput") or getattr(config.option, "dist", "no") != "no":
+        raise SpecError(
+            "--cluster and -n are two ways to work side by side: leave out one of them, such as by "
+            "--cluster=off"
+        )
+    if settings.early != "off":
+        raise SpecError(
+            "--cluster asks many items at once, and --early decides after each batch: leave out "
+            "one of them, such as by --early=off"
+        )
 
 
 def _count(option: str, text: str | None, what: str) -> int | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.findings import Findings
-from unicomp.framework import METRICS
+from unicomp.framework import expected_metrics
 from unicomp.report import early, efficiency, reasons
 from unicomp.report.markup import code, table, text
 from unicomp.report.repeating import command, hub_id
@@ -213,17 +213,19 @@ def _number(value: float | None) -> str:
 def _efficiency(own: Scorecard) -> Iterator[str]:
     rows = [row for row in own.rows if row.unit is not None and row.score is not None]
     heads = ("measured", "baseline", "this checkpoint", "% of baseline", "95 % interval")
+    limited = any(row.limit is not None for row in rows)
     cells = (
         [
             text(row.name.replace("_", " ")),
             "" if row.dense is None else amount(row.dense, row.unit or ""),
             amount(row.score or 0.0, row.unit or ""),
             *_kept(row, row.retention),
+            *([efficiency.limit_of(row)] if limited else []),
         ]
         for row in rows
     )
     if rows:
-        yield from table(heads, cells)
+        yield from table((*heads, "limit") if limited else heads, cells)
         yield ""
         yield "More is better in the last two columns: a ratio of times is inverted."
         yield from (text(line) for line in efficiency.machine(own))
@@ -281,7 +283,8 @@ def _about(findings: Findings, chosen: CheckpointId) -> Findings:
 
 def _limits(own: Scorecard, findings: Findings) -> Iterator[str]:
     measured = {row.metric for row in own.rows if row.decided}
-    if others := [metric.replace("_", " ") for metric in METRICS if metric not in measured]:
+    asked = expected_metrics(own.profiles.values())
+    if others := [metric.replace("_", " ") for metric in asked if metric not in measured]:
         yield f"- Not measured: {', '.join(others)}."
     if samples := own.environment.get("samples"):
         yield f"- At most {samples:,} items of each benchmark were asked."

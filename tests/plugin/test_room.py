@@ -30,6 +30,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         models=(model,),
         methods=tuple(catalogue.load_method(name, ROOTS) for name in ("dense", "wanda_50")),
         conditions={"embedded": conditions},
+        settings=SimpleNamespace(cluster=SimpleNamespace(address=None)),
         roots=ROOTS,
         calibrations_of=lambda method: ("few",),
         load_calibration=lambda model, name: Calibration(name="few", samples=("a",), tokens=1),
@@ -66,4 +67,12 @@ def test_a_checkpoint_that_is_built_already_needs_no_room(
 ) -> None:
     monkeypatch.setattr(footprint, "installed", lambda: 10**8)
     monkeypatch.setattr(admitting.Builder, "find", lambda *_: object())
+    _check_room(plan, grid("dense", "wanda_50"))
+
+
+def test_the_nodes_of_a_cluster_check_for_themselves(
+    plan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(footprint, "installed", lambda: 10**8)
+    plan.settings.cluster.address = "auto"
     _check_room(plan, grid("dense", "wanda_50"))

@@ -14,8 +14,8 @@ import pytest
 from unicomp.admission.register import Applicant, admit
 from unicomp.checkpoint import Builder, compressed_elsewhere, why_unsupported
 from unicomp.data.model_folder import read_config
-from unicomp.efficiency.nvml import gpus
 from unicomp.errors import UnicompError
+from unicomp.machine.nvml import gpus
 from unicomp.methods.footprint import algorithms_of, build_needs, check_fits, stored_weights
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
@@ -60,8 +60,11 @@ def _check_room(plan: Plan, grid: Grid) -> None:
     """Raise SpecError for a build that cannot fit, however little text it reads.
 
     The build itself checks again, with its text and its accelerator. Here neither text nor torch
-    is read. With a GPU, only the weights count, whose layer is on it.
+    is read. With a GPU, only the weights count, whose layer is on it. Over a cluster, the nodes
+    build, and each build checks the node that it runs on.
     """
+    if plan.settings.cluster.address is not None:
+        return
     accelerator = sys.maxsize if gpus() else None
     for model in plan.models:
         asked = grid.asked.get(model.name, ())

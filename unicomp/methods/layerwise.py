@@ -19,6 +19,7 @@ share the calibration text; a build is one process, so it uses one GPU. This has
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from unicomp.methods.unpacking import in_float32
@@ -183,7 +184,8 @@ def is_rounded(name: str, tensor: torch.Tensor) -> bool:
 def _take(module: Any, precision: torch.dtype) -> MutableMapping[str, Any]:
     """Give a module its parameters in a precision, on the accelerator; return where they lie."""
     home: MutableMapping[str, Any] = module._parameters
-    module._parameters = {name: home[name] for name in home}
+    with _reading():
+        module._parameters = {name: home[name] for name in home}
     for name, value in _parameters(module):
         if is_rounded(name, value):
             module._parameters[name] = _parameter(value.data.to(precision))
@@ -195,11 +197,25 @@ def _put_back(module: Any, home: MutableMapping[str, Any]) -> None:
     own = module._parameters
     if isinstance(home, dict):
         return
-    for name in [name for name in home if home[name] is not None]:
-        del home[name]  # else a value would be copied in the old one's precision
-    for name, value in own.items():
-        home[name] = value
+    with _reading():
+        for name in [name for name in home if home[name] is not None]:
+            del home[name]  # else a value would be copied in the old one's precision
+        for name, value in own.items():
+            home[name] = value
     module._parameters = home
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Read values where they lie, also while llmcompressor traces a model without reading any."""
+    from compressed_tensors.offload.cache import OffloadCache
+
+    disabled = OffloadCache.onloading_disabled
+    OffloadCache.onloading_disabled = False
+    try:
+        yield
+    finally:
+        OffloadCache.onloading_disabled = disabled
 
 
 def _replace(module: Any, name: str, value: torch.Tensor) -> None:

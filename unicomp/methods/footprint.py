@@ -238,6 +238,8 @@ def build_needs(
 ) -> list[Need]:
     """The memory and the disk of a build, with the memory of an `accelerator` if there is one."""
     held = _width(config) * weights.all
+    if method.parameters.get("smooth"):  # which needs a second pass, before that none is rounded
+        held += (4 - _width(config)) * weights.matrices
     squares = [4 * inputs**2 for _, inputs in weights.shapes]
     hessians = sum(squares) + 3 * max(squares, default=0)
     matrix = max((4 * outputs * inputs for outputs, inputs in weights.shapes), default=0)

@@ -52,6 +52,8 @@ class LayerByLayer:
         self._dtype = dtype
         self._precision = precision or torch.float32
         self._reads = reads
+        self.rounds = True
+        """Whether a layer is rounded when it is closed; not while another pass is to come."""
         self._layers = _decoder_layers(model)
         self._head = model.get_output_embeddings()
         self._opened: Any = None
@@ -121,7 +123,8 @@ class LayerByLayer:
                 if status is not None:
                     module.quantization_status = status
             else:
-                self._round(module)
+                if self.rounds:
+                    self._round(module)
                 _put_back(module, home)
         self._homes.clear()
         self._opened = None

@@ -8,6 +8,9 @@ lie again where they came from, the memory of the host or the disk. Activations 
 float32, and so is whatever is small: norms, biases, and what lies outside of the layers except
 embeddings and head.
 
+If a recipe goes through the model more than once, matrices are rounded in the last pass only, and
+those that an earlier one has opened stay in float32 until then.
+
 A quantized matrix is closed on its grid: its scales are rounded first, then its weights with these
 scales. Rounding such weights once more gives the same integers, so a layer can be opened again.
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any
 
 from unicomp.prompts.items import RenderedItem
@@ -75,10 +77,11 @@ def blocks(
 def _grouped(
     benchmark: str, batches: Sequence[tuple[RenderedItem, ...]], each: float
 ) -> Iterator[Block]:
-    """Equal parts of some batches, each of about `BLOCK_SECONDS` if an item takes `each`."""
-    seconds = each * sum(map(len, batches))
-    parts = min(max(math.ceil(seconds / BLOCK_SECONDS), 1), len(batches))
-    for part in range(parts):
-        start, end = (len(batches) * edge // parts for edge in (part, part + 1))
-        own = tuple(batches[start:end])
+    """Parts of some batches, each of about `BLOCK_SECONDS` if an item takes `each`."""
+    items = sum(map(len, batches))
+    parts = max(math.ceil(each * items / BLOCK_SECONDS), 1)
+    begun = accumulate(map(len, batches), initial=0)
+    numbered = zip((start * parts // items for start in begun), batches, strict=False)
+    for _, group in groupby(numbered, key=itemgetter(0)):
+        own = tuple(batch for _, batch in group)
         yield Block(benchmark, own, each * sum(map(len, own)))

@@ -309,10 +309,32 @@ def test_a_build_that_trains_nothing_is_planned_by_memory_disk_and_time(store, c
     assert needs["memory to run in float32"]["bytes"] == 4 * plan["parameters"]
     # as built: 1,202,264 bytes on disk, of which 15 kB are the header of the file
     assert needs["memory to serve in 4 bits"]["bytes"] == pytest.approx(1_190_000, rel=0.02)
-    assert needs["disk"] == needs["memory to serve in 4 bits"] | {
-        "purpose": "disk",
-        "there": needs["disk"]["there"],
-    }
+    assert needs["disk"]["parts"] == {"checkpoint": needs["memory to serve in 4 bits"]["bytes"]}
+
+
+def test_the_time_of_a_build_is_scaled_from_one_by_the_same_algorithm(store, capsys):
+    other = catalogue.load_model("smollm2_135m", ROOTS)
+    method = catalogue.load_method("w4a16_rtn", ROOTS)
+    facts = {"seconds": 10.0, "operations": 1e6, "algorithms": ["rtn"]}
+    remember_speed(other, method, facts, store)
+    arguments = ("plan", "w4a16_rtn", "--model", "embedded", "--unicomp-home", str(store.home))
+    status, text = run(capsys, *arguments)
+    assert (status, "scaled from" in text) == (0, True)
+    plan = json.loads(run(capsys, *arguments, "--json")[1])
+    matrices = 6 * (4 * 128 * 128 + 3 * 128 * 384)
+    assert (plan["seconds"], plan["scaled"]) == (pytest.approx(matrices / 1e5), True)
+
+
+def test_a_build_that_cannot_fit_is_refused_with_the_arithmetic(store, capsys, monkeypatch):
+    monkeypatch.setattr("unicomp.methods.footprint.installed", lambda: 10**8)
+    arguments = ("plan", "gptq_w4a16", "--model", "embedded", "--unicomp-home", str(store.home))
+    assert main(arguments) == 4
+    captured = capsys.readouterr()
+    assert "does not fit" in captured.out
+    assert captured.err.count("\n") == 1
+    start = "unicomp: gptq_w4a16 of embedded cannot be built here: memory to build: 5 GB of room"
+    assert captured.err.startswith(start)
+    assert captured.err.endswith("and there are 100 MB; build it where there is more\n")
 
 
 def test_a_checkpoint_is_planned_without_a_build(store, capsys):

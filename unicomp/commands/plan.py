@@ -19,11 +19,11 @@ from unicomp.data.lock import load_lock
 from unicomp.data.model_source import known_kind, locate
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
-from unicomp.distillation.speed import build_seconds, training_speed
+from unicomp.distillation.speed import build_seconds, build_speed, training_speed
 from unicomp.errors import SpecError
 from unicomp.formats.intake import config_of
 from unicomp.framework import EMBEDDED_PROFILE, PROFILES
-from unicomp.methods.footprint import footprint
+from unicomp.methods.footprint import algorithms_of, check_fits, footprint
 from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
 from unicomp.report.plan import print_footprint, print_plan, print_power
@@ -81,7 +81,8 @@ def _plan_build(options: argparse.Namespace, model: Model, method: Method, store
         raise SpecError(f"--devices plans a training, and {method} trains nothing: leave it out")
     folder = locate(as_it_is(model, method), config_only=True)
     seconds = build_seconds(model, method, store)
-    found = footprint(folder, method, store.home, seconds)
+    speed = build_speed(algorithms_of(method), store)
+    found = footprint(folder, method, store.home, seconds, speed=speed)
     kind = known_kind(model)
     if options.json:
         named = {"model": model.name, "method": method.name, "kind": kind}
@@ -89,6 +90,7 @@ def _plan_build(options: argparse.Namespace, model: Model, method: Method, store
     else:
         title = f"{method} of {model}"
         print_footprint(Console(highlight=False, emoji=False), title, kind, found)
+    check_fits(f"{method} of {model}", found.of_building)
     return 0
 
 

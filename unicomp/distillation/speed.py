@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unicomp.spec import Method, Model
@@ -22,13 +22,27 @@ def build_seconds(model: Model, method: Method, store: Store) -> float | None:
     return None if found is None else float(found["seconds"])
 
 
+def build_speed(algorithms: Sequence[str], store: Store) -> float | None:
+    """Operations a second of the last build by these algorithms; None if there was none here."""
+    found = store.recall(FIGURES, _key_of_algorithms(algorithms))
+    return None if found is None else float(found["operations_per_second"])
+
+
 def remember_speed(model: Model, method: Method, facts: Mapping[str, Any], store: Store) -> None:
     """Keep the time of a build, and the speed of one that trained; `facts` are the build's."""
     store.remember(FIGURES, _key(model, method, "build"), {"seconds": facts["seconds"]})
+    if operations := facts.get("operations"):
+        rate = operations / facts["seconds"]
+        key = _key_of_algorithms(facts["algorithms"])
+        store.remember(FIGURES, key, {"operations_per_second": rate})
     if expected := facts.get("estimate"):
         seconds = facts["train_seconds"] + facts["correction_seconds"]
         speed = expected["flops"] / seconds / expected["devices"]
         store.remember(FIGURES, _key(model, method), {"flops_per_second": speed})
+
+
+def _key_of_algorithms(algorithms: Sequence[str]) -> str:
+    return content_key({"algorithms": [*algorithms, platform.node()]})
 
 
 def _key(model: Model, method: Method, of: str = "training") -> str:

@@ -31,6 +31,13 @@ def installed() -> int:
     return int(psutil.virtual_memory().total)
 
 
+def free() -> int:
+    """The memory of this machine that can be taken without swapping."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def current() -> int:
     """The memory that this process holds."""
     with suppress(OSError, KeyError):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.errors import BuildError
+from unicomp.methods.layerwise import LayerByLayer, on_its_grid
 from unicomp.methods.stored_weights import stored_matrices
 
 if TYPE_CHECKING:
@@ -32,30 +33,39 @@ MOST_LOGIT_ERROR = 0.02
 """The most that logits may be off (root mean square), as a share of their standard deviation.
 Measured: 0. A sum in another order can flip the rounding of an activation, so it need not be."""
 _SEED = 20260101
+_ROWS_AT_ONCE = 4096
+"""Rows that are held in float32 for their checksums; an embedding has many."""
 
 
-def note_expected(model: Any, samples: Sequence[Sequence[int]], target: Path) -> None:
-    """Note next to `target`, which is not saved yet, what a model in memory is."""
+def note_expected(
+    model: Any, samples: Sequence[Sequence[int]], target: Path, dtype: torch.dtype
+) -> None:
+    """Note next to `target`, which is not saved yet, what a model in memory is.
+
+    `model` is as compressed, with its weights in `dtype`, as they will be stored.
+    """
     import torch
     from safetensors.torch import save_file
 
     noted: dict[str, torch.Tensor] = {}
     for name, weight in _rounded_weights(model):
         noted[f"sums.{name}"], noted[f"norms.{name}"] = _checksum(weight)
-    for number, sample in enumerate(samples[:CHECKED_SAMPLES]):
-        ids = torch.tensor([list(sample[:CHECKED_TOKENS])])
-        noted[f"ids.{number}"] = ids
-        noted[f"logits.{number}"] = _logits(model, ids)
+    rows = [torch.tensor([list(one[:CHECKED_TOKENS])]) for one in samples[:CHECKED_SAMPLES]]
+    with LayerByLayer(model, dtype, reads=True):
+        for number, ids in enumerate(rows):
+            noted[f"ids.{number}"] = ids
+            noted[f"logits.{number}"] = _logits(model, ids)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_file(noted, target.parent / EXPECTED)
 
 
-def check_expected(target: Path, model: Any) -> dict[str, Any]:
+def check_expected(target: Path, model: Any, dtype: torch.dtype) -> dict[str, Any]:
     """Hold a saved checkpoint and its reloaded `model` to what was noted, and forget that.
 
-    `model` is in float32 with unpacked weights. Returns the facts `weight_error` and `logit_error`,
-    the largest differences found, which are shares as in the limits; no facts if nothing was noted.
-    Raises BuildError, with the tensor, where a difference is too large.
+    `model` is in `dtype`, the stored precision, and may be packed. Returns the facts
+    `weight_error` and `logit_error`, the largest differences found, which are shares as in the
+    limits; no facts if nothing was noted. Raises BuildError, with the tensor, where a difference
+    is too large.
     """
     from safetensors.torch import load_file
 
@@ -76,7 +86,8 @@ def check_expected(target: Path, model: Any) -> dict[str, Any]:
             worst, compared = max(worst, error), compared + 1
     if not compared:
         raise BuildError("no stored tensor has a name that the compressed model had")
-    off = _logit_error(model, noted)
+    with LayerByLayer(model, dtype, reads=True):
+        off = _logit_error(model, noted)
     if not off <= MOST_LOGIT_ERROR:
         raise BuildError(
             f"it does not answer like the compressed model in memory: its logits are off by "
@@ -87,31 +98,31 @@ def check_expected(target: Path, model: Any) -> dict[str, Any]:
 
 def _rounded_weights(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
     """Name and value of each weight of a model in memory, rounded as its scheme says."""
-    from compressed_tensors.quantization.lifecycle.forward import forward_quantize
-
     for module_name, module in model.named_modules():
-        scheme = getattr(module, "quantization_scheme", None)
         for name, weight in module.named_parameters(recurse=False):
             if name not in ("weight", "bias"):
                 continue  # a scale, or a parameter that others may fuse or rename
-            value = weight.detach()
-            if name == "weight" and scheme is not None and scheme.weights is not None:
-                value = forward_quantize(module, value, "weight", scheme.weights)
-            yield f"{module_name}.{name}", value.float()
+            grid = on_its_grid(module) if name == "weight" else None
+            yield f"{module_name}.{name}", weight.detach() if grid is None else grid
 
 
 def _checksum(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum with random signs, and the norm, of each row; a vector is rows of one."""
+    """The sum with random signs, and the norm, of each row in float32; a vector is rows of one."""
     import torch
 
     rows = weight.reshape(weight.shape[0], -1) if weight.dim() else weight.reshape(1, 1)
     random = torch.Generator().manual_seed(_SEED)
     signs = torch.randint(0, 2, (rows.shape[1],), generator=random).float() * 2 - 1
-    return rows.cpu() @ signs, rows.norm(dim=1).cpu()
+    found = [
+        (part.cpu() @ signs, part.norm(dim=1).cpu())
+        for part in (some.float() for some in torch.split(rows, _ROWS_AT_ONCE))
+    ]
+    sums, norms = zip(*found, strict=True)
+    return torch.cat(sums), torch.cat(norms)
 
 
 def _weight_error(weight: torch.Tensor, sums: torch.Tensor, norms: torch.Tensor) -> float:
-    found, _ = _checksum(weight.float())
+    found, _ = _checksum(weight)
     if found.shape != sums.shape:
         return float("inf")
     least = norms.mean() * 1e-3  # a row of zeros has no norm to compare with

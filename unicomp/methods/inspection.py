@@ -16,6 +16,7 @@ from unicomp.data.model_folder import read_config
 from unicomp.distillation.shape import Shape
 from unicomp.errors import BuildError, SpecError
 from unicomp.methods.fidelity import CHECKED_TOKENS, check_expected
+from unicomp.methods.layerwise import LayerByLayer
 from unicomp.methods.precision import check_precision
 from unicomp.methods.stored_weights import (
     headers,
@@ -25,7 +26,6 @@ from unicomp.methods.stored_weights import (
     stored_matrices,
     tensors,
 )
-from unicomp.methods.unpacking import hold_in, unpack
 from unicomp.methods.zeros import check_zeros
 from unicomp.spec import Guarantees
 
@@ -57,15 +57,15 @@ def inspect_checkpoint(
     """
     try:
         check_finite(target)
-        model, _ = load(target, trust_remote_code=trust_remote_code, dtype="float32")
+        model, _ = load(target, trust_remote_code=trust_remote_code)
     except SpecError as error:
         raise BuildError(str(error)) from error
-    unpack(model.eval())
+    dtype = stored_dtype(target, read_config(target))
     facts: dict[str, Any] = {"parameters": parameters(source)}
-    facts |= check_expected(target, model)
-    hold_in(model, stored_dtype(target, read_config(target)))
-    _check_logits(model, samples)
-    linear = _linear_weights(model)
+    facts |= check_expected(target, model.eval(), dtype)
+    with LayerByLayer(model, dtype, precision=dtype, reads=True):
+        _check_logits(model, samples)
+    linear = _linear_modules(model)
     if guarantees.shape is not None:
         facts["parameters"] = _check_shape(source, target, guarantees.shape)
     facts |= check_zeros(source, target, guarantees, linear)
@@ -88,13 +88,13 @@ def _check_logits(model: Any, samples: Sequence[Sequence[int]]) -> None:
             raise BuildError(f"{bad} of {logits.numel()} logits are not finite after reloading")
 
 
-def _linear_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Module name → weights, (outputs, inputs), of the linear modules without the head."""
+def _linear_modules(model: Any) -> dict[str, torch.nn.Linear]:
+    """Module name → module, of the linear modules without the head; its weights may be packed."""
     import torch
 
     head = model.get_output_embeddings()
     return {
-        name: module.weight
+        name: module
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and module is not head
     }

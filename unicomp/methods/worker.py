@@ -18,7 +18,7 @@ from typing import Any
 
 from unicomp.catalogue import read_method
 from unicomp.data import libraries
-from unicomp.data.model_folder import check_folder
+from unicomp.data.model_folder import check_folder, read_config
 from unicomp.data.tokenizer import read_tokenizer
 from unicomp.distillation.corpus import Corpus
 from unicomp.errors import BuildError, SpecError, UnicompError
@@ -27,10 +27,17 @@ from unicomp.machine.child_process import Narrate, serve
 from unicomp.machine.load import Load
 from unicomp.methods.distillation import Workshop
 from unicomp.methods.fidelity import CHECKED_SAMPLES
+from unicomp.methods.footprint import (
+    accelerator_memory,
+    algorithms_of,
+    build_needs,
+    check_fits,
+    weights_of,
+)
 from unicomp.methods.inspection import inspect_checkpoint
 from unicomp.methods.oneshot import SEED, TRUST_REMOTE_CODE
 from unicomp.methods.tokenization import tokenize
-from unicomp.spec import Calibration
+from unicomp.spec import Calibration, Method
 
 _TRAINING_FACTS = ("train_seconds", "correction_seconds")
 
@@ -63,6 +70,7 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
         )
         arguments.append(workshop)
 
+    work = _check_room(method, source, target, calibration, trust_remote_code)
     os.environ[TRUST_REMOTE_CODE] = str(int(trust_remote_code))
     narrate("starting")
     libraries.warm_up()  # the inspection needs it, and most methods do
@@ -78,6 +86,7 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
         seconds = time.perf_counter() - started
     # a resumed training counts with the seconds before it was interrupted
     facts["seconds"] = max(seconds, sum(facts.get(name, 0.0) for name in _TRAINING_FACTS))
+    facts |= work
     facts |= _load(load) if facts["seconds"] == seconds else dict.fromkeys(_load(load))
     facts["peak_rss_bytes"] = rise.bytes
     facts |= _accelerator(facts.get("peak_accelerator_bytes"))
@@ -96,6 +105,28 @@ def build(request: Mapping[str, Any], narrate: Narrate) -> dict[str, Any]:
     except (SpecError, BuildError) as error:
         reason = str(error).replace(str(target), "it")  # the folder is not kept
         raise BuildError(f"the checkpoint is not what the method guarantees: {reason}") from None
+
+
+def _check_room(
+    method: Method, source: Path, target: Path, calibration: Calibration, trust_remote_code: bool
+) -> dict[str, Any]:
+    """The algorithms and the operations of a build, if they are ours; else nothing is known.
+
+    Raises SpecError, before anything is loaded, if it cannot fit.
+    """
+    if not (algorithms := algorithms_of(method)):
+        return {}
+    config, weights = read_config(source), weights_of(source)
+    tokens = 0
+    if method.calibrated:
+        tokenizer = read_tokenizer(source, trust_remote_code=trust_remote_code)
+        tokens = sum(map(len, tokenize(tokenizer, calibration.samples, calibration.tokens)))
+    check_fits(
+        str(method),
+        build_needs(config, weights, method, target.parent, tokens, accelerator_memory()),
+    )
+    operations = weights.operations(algorithms, tokens)
+    return {"algorithms": list(algorithms), "operations": operations}
 
 
 def _load(load: Load) -> dict[str, Any]:

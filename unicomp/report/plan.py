@@ -48,10 +48,19 @@ def print_footprint(console: Console, title: str, kind: str, found: Footprint) -
     for need in found.needs:
         verdict = "fits" if need.fits else "does not fit"
         needed, there = amount(need.bytes, "bytes"), amount(need.there, "bytes")
-        table.add_row(need.purpose, f"{needed} of {there}: {verdict}")
+        parts = ""
+        if len(need.parts) > 1:
+            sizes = (f"{name} {amount(size, 'bytes')}" for name, size in need.parts.items())
+            parts = f" ({', '.join(sizes)})"
+        table.add_row(need.purpose, f"{needed} of {there}: {verdict}{parts}")
     if any(need.purpose == "memory to build" for need in found.needs):
+        how = (
+            "scaled from a build of another model on this machine"
+            if found.scaled
+            else "as measured on this machine"
+        )
+        words = f"{amount(found.seconds or 0, 's')}, {how}"
         known = found.seconds is not None
-        words = f"{amount(found.seconds or 0, 's')}, as measured on this machine"
         table.add_row("time", words if known else "not known, since it was never built here")
     console.print(title)
     console.print(table)

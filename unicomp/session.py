@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
+from unicomp.cost.recorded import Recorded
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
@@ -184,6 +185,8 @@ class Session:
         self._records: dict[CheckpointId, dict[str, Records | UnicompError]] = {}
         self._keys: dict[CheckpointId, dict[str, str]] = {}
         self._work: list[Work] = []
+        self._timed: dict[CheckpointId, float] = {}
+        """Checkpoint → seconds of its timings."""
         self._gains = Gains(
             measurements={
                 name: Measurements(
@@ -314,6 +317,11 @@ class Session:
             raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
         return found
 
+    def _rates(self, name: CheckpointId) -> Recorded:
+        """Where the times of a checkpoint are kept for `unicomp plan`."""
+        conditions = self._conditions[name.model]
+        return Recorded.here(conditions.store, conditions.engine)
+
     def _check_known(self, subject: Subject) -> None:
         if subject.model.name not in self._conditions:
             raise SpecError(
@@ -342,6 +350,9 @@ class Session:
             calibration = self._calibration_for(subject)
         checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
+        if checkpoint.fresh:
+            taken = time.monotonic() - start
+            self._rates(subject.id).remember_seconds(subject.id, "build", taken)
         if method.name != DENSE.name:
             self._work.append(
                 Work(
@@ -416,6 +427,7 @@ class Session:
             self._narrate(f"{subject}: loading the checkpoint")
             return self._gains.borrowed(checkpoint, tokens)
 
+        start = time.monotonic()
         measured = measure(
             checkpoint,
             benchmarks,
@@ -427,6 +439,7 @@ class Session:
         )
         self._narrate("")
         self._finish(subject.id)
+        self._rates(subject.id).remember_answers(subject.id, measured, time.monotonic() - start)
         if jury:
             stopped = dict.fromkeys(measured.full, jury.row_error)
             self._stopped.setdefault(subject.id, {}).update(stopped)
@@ -491,6 +504,9 @@ class Session:
 
     def _note_measuring(self, name: CheckpointId, counter: MeasurementCounter) -> None:
         self._narrate("")
+        if counter.taken:
+            self._timed[name] = self._timed.get(name, 0.0) + counter.seconds
+            self._rates(name).remember_seconds(name, "time", self._timed[name])
         if counter.found or counter.taken:
             self._work.append(
                 Work(

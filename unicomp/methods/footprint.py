@@ -58,7 +58,7 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class Weights:
     """How many weights a model has, and how many of them are in matrices that methods compress."""
 
     all: int
@@ -72,7 +72,7 @@ def footprint(folder: Path, method: Method, home: Path, seconds: float | None) -
     architecture that transformers does not know.
     """
     config = read_config(folder)
-    weights = _weigh(folder, config)
+    weights = weigh(folder, config)
     memory, disk = memory_to_run(), shutil.disk_usage(_existing(home)).free
     needs = []
     if method.compress is not None:
@@ -85,7 +85,7 @@ def footprint(folder: Path, method: Method, home: Path, seconds: float | None) -
                 there=installed(),
             )
         )
-        stored = _stored_bytes(config, weights, method.guarantees)
+        stored = stored_bytes(config, weights, method.guarantees)
         # what is not quantized is written in float32 first, and then once more as stored
         written = 4 * weights.all if method.guarantees.bits is None else 0
         needs.append(Need(purpose="disk", bytes=stored + written, there=disk))
@@ -98,7 +98,7 @@ def footprint(folder: Path, method: Method, home: Path, seconds: float | None) -
     return Footprint(parameters=weights.all, needs=tuple(needs), seconds=seconds)
 
 
-def _weigh(folder: Path, config: Mapping[str, Any]) -> _Weights:
+def weigh(folder: Path, config: Mapping[str, Any]) -> Weights:
     """Count the weights that a configuration makes; those of quantized models count unpacked."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -117,10 +117,10 @@ def _weigh(folder: Path, config: Mapping[str, Any]) -> _Weights:
     outside = sum({id(end.weight): end.weight.numel() for end in ends if end is not None}.values())
     total = sum(weight.numel() for weight in model.parameters())
     vectors = sum(weight.numel() for weight in model.parameters() if weight.dim() < 2)
-    return _Weights(total, total - outside - vectors)
+    return Weights(total, total - outside - vectors)
 
 
-def _stored_bytes(config: Mapping[str, Any], weights: _Weights, guarantees: Guarantees) -> int:
+def stored_bytes(config: Mapping[str, Any], weights: Weights, guarantees: Guarantees) -> int:
     """Bytes of the weights on disk: the matrices in the guaranteed bits, with their scales."""
     declared = str(config.get("dtype") or config.get("torch_dtype") or "float32")
     width = _WIDTHS.get(declared, 4)

@@ -47,7 +47,9 @@ class Unit:
     loading: float = 0.0
     """The expected time of loading the checkpoint, where the worker has another one."""
     after: tuple[str, ...] = ()
-    """The names of the units that have to be done before."""
+    """The names of the units that have to be done before; they are submitted before, too."""
+    first: bool = False
+    """Whether it is begun before others that are ready, as the units of the dense model are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,8 @@ class Node:
     """Bytes of memory that units may take."""
     gpu_memory: int = 0
     """Bytes of each GPU."""
+    store: str = ""
+    """Its store; nodes of one store share what is built. Empty for a store of its own."""
 
     def has(self, needs: Needs) -> bool:
         """Whether the node, when it is idle, has what a unit needs."""

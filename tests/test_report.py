@@ -140,7 +140,7 @@ def full_card():
         environment=environment.describe(
             [Model(name="embedded", source="/a/folder")],
             {"embedded": Source("hub")},
-            EngineSettings(),
+            lambda model: EngineSettings(),
             None,
         ),
     )
@@ -351,9 +351,8 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_the_environment_names_no_path_of_this_machine(tmp_path):
     models = [Model(name="mine", source=str(tmp_path))]
-    found = environment.describe(
-        models, {"mine": Source(str(tmp_path))}, EngineSettings(device="cpu"), 200
-    )
+    on_cpu = EngineSettings(device="cpu")
+    found = environment.describe(models, {"mine": Source(str(tmp_path))}, lambda model: on_cpu, 200)
     assert str(tmp_path.parent) not in json.dumps(found)
     assert found["models"]["mine"]["rows"] == "mirror"
     assert found["models"]["mine"]["dtype"] == "float32"

@@ -256,7 +256,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[engine]\nthreads = 1.0", "engine.threads must be a whole number"),
         ("[engine]\nthreads = 0", "threads must be at least 1"),
         ("[engine]\nname = 'vlm'", "there is no engine 'vlm'; known: hf, vllm"),
-        ("[engine]\nmemory = '45'", "memory must be a number"),
+        ("[engine]\nmemory = '45'", "memory must be a share between 0 and 1"),
         ("[engine]\nmemory = 45", "memory must be a share between 0 and 1"),
         ("[engine]\ndevice = 1", "engine.device must be a text"),
         ("[engine]\ndevice = 'tpu'", "known: auto, cpu, cuda, mps"),

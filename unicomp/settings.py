@@ -33,7 +33,9 @@
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
     vllm = ".venv-vllm/bin/vllm"    # vLLM's executable; default: the one on PATH
-    memory = 0.45               # share of a GPU, for each of the two checkpoints that vLLM serves
+    memory = "auto"             # share of a GPU's memory that one checkpoint may take
+    tensor_parallel = "auto"    # GPUs that a checkpoint is split over; default: the fewest
+    replicas = 1                # copies that vLLM serves side by side; or "auto"
 
     [endpoint]                  # how the servers of --checkpoint URL#MODEL and --endpoint are asked
     key_env = "SERVER_KEY"      # the NAME of the variable that holds the key; optional
@@ -139,6 +141,8 @@ _EARLY: Mapping[object, Early] = {
 _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "Early": ('true, false or "shut"', (bool, str)),
     "int": ("a whole number", (int,)),
+    "Number": ('a whole number or "auto"', (int, str)),
+    "Share": ('a number or "auto"', (float, int, str)),
     "float": ("a number", (float, int)),
     "tuple[str, ...]": ("a list", (list,)),
 }
@@ -151,6 +155,11 @@ _T = TypeVar("_T")
 
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(option.name for option in fields(kind))
+
+
+def _of_engine() -> tuple[str, ...]:
+    """The keys of [engine]; the other fields have a table of their own, or are found out."""
+    return tuple(name for name in _names(EngineSettings) if name not in ("endpoint", "placement"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +190,7 @@ class Settings:
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "gate": (Settings, ("early",)),
-    "engine": (EngineSettings, tuple(n for n in _names(EngineSettings) if n != "endpoint")),
+    "engine": (EngineSettings, _of_engine()),
     "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),

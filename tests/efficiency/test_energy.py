@@ -7,8 +7,8 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from unicomp.efficiency import nvml
 from unicomp.efficiency.energy import Meter, device_meter, processor_meter
+from unicomp.machine import nvml
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from unicomp.efficiency import nvml
 from unicomp.efficiency.fingerprint import check_same_machine, fingerprint_of
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
+from unicomp.machine import nvml
 
 REPOSITORY = Path(__file__).parents[2]
 

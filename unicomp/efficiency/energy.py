@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unicomp.efficiency import nvml
 from unicomp.engines import Device
+from unicomp.machine import nvml
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -64,16 +64,16 @@ class Meter:
 UNMETERED = Meter()
 
 
-def device_meter(device: Device, powercap: Path = POWERCAP) -> Meter:
-    """A meter of what does the work: the first GPU, or the processors where the engine uses none.
+def device_meter(device: Device, powercap: Path = POWERCAP, gpus: int = 1) -> Meter:
+    """A meter of what does the work: the first `gpus`, or the processors where none is used.
 
-    No engine here uses a second GPU. With a GPU the processors are left out, so that figures do not
-    depend on who may read their counters. A GPU's counter moves about ten times a second: only sums
-    over many turns mean something.
+    With a GPU the processors are left out, so that figures do not depend on who may read their
+    counters. A GPU's counter moves about ten times a second: only sums over many turns mean
+    something.
     """
     if device != "cuda":
         return processor_meter(powercap)
-    return _readable(tuple(EnergyCounter(gpu.joules) for gpu in nvml.gpus()[:1]))
+    return _readable(tuple(EnergyCounter(gpu.joules) for gpu in nvml.gpus()[:gpus]))
 
 
 def processor_meter(powercap: Path = POWERCAP) -> Meter:

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unicomp.efficiency import nvml
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
+from unicomp.machine import nvml
 
 CPUINFO = Path("/proc/cpuinfo")
 MEASURED_LIBRARIES = ("torch", "transformers", "compressed-tensors")
@@ -28,8 +28,10 @@ MEASURED_LIBRARIES = ("torch", "transformers", "compressed-tensors")
 def fingerprint_of(engine: EngineSettings) -> dict[str, Any]:
     """The fingerprint of this machine, as far as timings of an engine depend on it.
 
-    A server's identity has its version already, so no library stands here for it.
+    A server's identity has its version already, so no library stands here for it. The GPUs are
+    those that one checkpoint runs on, as far as they were counted.
     """
+    used = engine.placement.size if engine.placement is not None else None
     return {
         "device": engine.resolved_device(),
         "system": f"{platform.system()} {platform.release()}",
@@ -37,7 +39,7 @@ def fingerprint_of(engine: EngineSettings) -> dict[str, Any]:
         "architecture": platform.machine(),
         "cores": _cores(),
         "threads": engine.threads,
-        "gpus": [_gpu(gpu) for gpu in nvml.gpus()],
+        "gpus": [_gpu(gpu) for gpu in nvml.gpus()[:used]],
         "driver": nvml.driver(),
         "versions": {} if engine.serves else library_versions(),
     }

@@ -84,12 +84,6 @@ class Gains:
                     "and its timings would be those of the network and of its other users"
                 )
 
-        @contextmanager
-        def loaded() -> Iterator[tuple[Engine, Engine]]:
-            tokens = _longest(probe)
-            with self.borrowed(dense, tokens) as one, self.borrowed(checkpoint, tokens) as other:
-                yield one, other
-
         if self._measurements[name.model].opens(probe):
             self.prepare(name.model)
         with self._measuring(name) as measurements:
@@ -97,7 +91,7 @@ class Gains:
                 probe,
                 checkpoint,
                 dense,
-                loaded,
+                partial(self.borrowed, tokens=_longest(probe)),
                 conduct,
                 unload=self._pool.close,
                 count=partial(self._count_rounds, name),
@@ -110,11 +104,12 @@ class Gains:
         """
         model = checkpoint.model.name
         probes = self._opening(model)
+        keep = bool(probes) or model in self._kept_models
         return self._pool.borrowed(
             checkpoint,
-            self._measurements[model].engine,
+            self._measurements[model].seated(checkpoint, alone=not keep),
             max([tokens, *map(_longest, probes)]),
-            keep=bool(probes) or model in self._kept_models,
+            keep=keep,
             on_wait=self._on_wait,
         )
 

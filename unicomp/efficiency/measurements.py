@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.model_folder import read_config
-from unicomp.efficiency.energy import device_meter
+from unicomp.efficiency.energy import UNMETERED, Meter, device_meter
 from unicomp.efficiency.expected_gain import expected_gains
 from unicomp.efficiency.fingerprint import fingerprint_of, library_versions
 from unicomp.efficiency.flops import counted_flops, linear_flops
@@ -25,6 +25,7 @@ from unicomp.efficiency.memory import RESIDENT_ERROR, Footprint, footprint
 from unicomp.efficiency.random_prompts import fresh_prompts, vocabulary_of
 from unicomp.efficiency.rounds import Conduct, Effort, Rounds, interleave
 from unicomp.engines import Benched, Engine, EngineSettings
+from unicomp.engines.placement import Seat, served_bytes
 from unicomp.errors import SpecError, UnicompError, UnmeasuredError
 from unicomp.machine import turns
 from unicomp.machine.waiting import Say, Wait, silent, waiting
@@ -40,8 +41,8 @@ PAPER_PROMPT_TOKENS = 128
 SIZE_ERROR = 0.001
 """How far the sizes of two files of equal weights may differ, as a share: by their headers."""
 
-LoadBoth = Callable[[], AbstractContextManager[tuple[Engine, Engine]]]
-"""Loads the dense checkpoint and another one."""
+LoadOne = Callable[[Checkpoint], AbstractContextManager[Engine]]
+"""Loads a checkpoint."""
 
 CountRounds = Callable[[str, int, int], None]
 """Takes the shape of a load, the rounds that were timed, and the rounds in all."""
@@ -70,7 +71,7 @@ class _Comparison:
 
     checkpoint: Checkpoint
     dense: Checkpoint
-    load_both: LoadBoth
+    load: LoadOne
     conduct: Conduct
     unload: Callable[[], None]
     count: CountRounds
@@ -136,20 +137,20 @@ class Measurements:
         probe: Probe,
         checkpoint: Checkpoint,
         dense: Checkpoint,
-        load_both: LoadBoth,
+        load_one: LoadOne,
         conduct: Conduct,
         unload: Callable[[], None] = lambda: None,
         count: CountRounds = lambda load, done, rounds: None,
     ) -> Gain:
         """Measure the gain of a checkpoint over the dense one; the probe is not one of building.
 
-        `load_both` loads them for timing, and `conduct` runs the rounds. `unload` makes room for
+        `load_one` loads one of them, and `conduct` runs the rounds. `unload` makes room for
         vLLM's benchmark, which loads them itself. `count` takes the rounds that were timed. Raises
         EngineError, or UnmeasuredError where the engine does not have what is asked.
         """
         if probe.served and not self.engine.serves:
             raise UnmeasuredError(f"{probe} is measured at a server only: {_NEEDS_VLLM}")
-        both = _Comparison(checkpoint, dense, load_both, conduct, unload, count)
+        both = _Comparison(checkpoint, dense, load_one, conduct, unload, count)
         if probe.quantity == "model_size":
             return gain_of_figures(
                 probe,
@@ -194,6 +195,7 @@ class Measurements:
     def _rounds(self, both: _Comparison, load: Load) -> dict[str, Any]:
         """Both checkpoints timed in turn at a load, which several probes may share."""
         label = f"{both.checkpoint}: timing {load.shape}"
+        apart = self._apart(both)
 
         def note_round(done: int, rounds: int) -> None:
             self.narrate(f"{label}, {done} of {rounds} rounds")
@@ -205,7 +207,11 @@ class Measurements:
             vocabulary = vocabulary_of(both.checkpoint, both.dense)
             # a server may stay up for several checkpoints, and must not see the same prompts again
             seed = content_key({"checkpoints": both.keys, "load": asdict(load)})
-            with both.load_both() as (dense, compressed), self._device(turns.alone, label):
+            with (
+                both.load(both.dense) as dense,
+                both.load(both.checkpoint) as compressed,
+                self._device(turns.alone, label),
+            ):
                 return interleave(
                     None if both.checkpoint.is_dense else dense,
                     compressed,
@@ -214,11 +220,12 @@ class Measurements:
                     self.effort,
                     seed=int(seed[:8], 16),
                     conduct=both.conduct,
-                    meter=device_meter(self.engine.resolved_device()),
+                    meter=UNMETERED if apart else self._meter(),
                     on_round=note_round,
                 ).as_json()
 
-        identity = {"rounds": asdict(load), "effort": asdict(self.effort)}
+        identity: dict[str, Any] = {"rounds": asdict(load), "effort": asdict(self.effort)}
+        identity |= {"apart": True} if apart else {}
         kept = self._kept(identity | self._timed_on(both), measure, fresh=self.fresh)
         both.count(load.shape, len(kept["dense"]), len(kept["dense"]))
         return kept
@@ -248,6 +255,43 @@ class Measurements:
         kept = self._kept(identity | self._timed_on(both), measure, fresh=self.fresh)
         benched = [Benched.from_json(values) for values in kept]
         return benched[-1], benched[0]
+
+    def seated(self, checkpoint: Checkpoint, *, alone: bool) -> EngineSettings:
+        """The settings to load a checkpoint with: on its GPUs, with its share of their memory.
+
+        `alone` if no other one will be loaded meanwhile. One that has no room beside the dense
+        checkpoint is loaded alone, too.
+        """
+        placement = self.engine.placement
+        if placement is None or checkpoint.endpoint is not None:
+            return self.engine
+        seat = placement.alone
+        if not alone:
+            with suppress(UnmeasuredError):
+                seat = self._seat_beside(checkpoint) or placement.first
+        return self.engine.seated(seat)
+
+    def _seat_beside(self, checkpoint: Checkpoint) -> Seat | None:
+        """The seat of a checkpoint beside the dense one; None if it is that, or needs no seat.
+
+        Raises UnmeasuredError if there is none.
+        """
+        if self.engine.placement is None or checkpoint.is_dense:
+            return None
+        precision = self.engine.dtype(checkpoint.model)
+        return self.engine.placement.second(served_bytes(checkpoint.path, precision))
+
+    def _apart(self, both: _Comparison) -> bool:
+        """Whether the two are loaded on GPUs of their own. Raises UnmeasuredError for no room."""
+        seat = self._seat_beside(both.checkpoint)
+        placement = self.engine.placement
+        return seat is not None and placement is not None and seat.gpus != placement.first.gpus
+
+    def _meter(self) -> Meter:
+        """The meter of the device; of GPUs that two checkpoints share, it counts both alike."""
+        placement = self.engine.placement
+        device = self.engine.resolved_device()
+        return device_meter(device, gpus=placement.size if placement is not None else 1)
 
     def _timed_on(self, both: _Comparison) -> dict[str, Any]:
         """The part of the identity that all timings share."""
@@ -279,6 +323,7 @@ class Measurements:
             "dtype": self.engine.dtype(checkpoint.model),
             "machine": self.machine,
             "versions": library_versions(),
+            **({"gpus": self.engine.split} if self.engine.split > 1 else {}),
         }
         return Footprint(**self._kept(identity, measure))
 
@@ -290,8 +335,10 @@ class Measurements:
 
         def measure() -> list[int | None]:
             self.narrate(f"{both.checkpoint}: asking its server for its memory")
-            with both.load_both() as (dense, compressed):
-                return [compressed.weights_bytes, dense.weights_bytes]
+            with both.load(both.dense) as engine:
+                dense = engine.weights_bytes
+            with both.load(both.checkpoint) as engine:
+                return [engine.weights_bytes, dense]
 
         identity = {
             "served weights": [both.checkpoint.key, both.dense.key],

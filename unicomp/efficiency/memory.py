@@ -3,7 +3,9 @@
 As in the paper, this is the peak of one forward pass over one row of 4096 tokens, with the loss, in
 a process of its own (`unicomp.machine.child_process`).
 
-On a GPU the peak is the allocator's: what tensors took, without the driver's context. On a CPU it
+On a GPU the peak is the allocator's: what tensors took, without the driver's context. Of a
+checkpoint that is split over several GPUs it is the sum of their peaks, since each must hold its
+own. On a CPU it
 is resident memory above what the process held before it loaded the checkpoint, with all libraries
 in place; pages of their files never count. Transient memory of loading counts in neither.
 
@@ -25,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 from unicomp.data import libraries
 from unicomp.data.model_folder import read_config
 from unicomp.engines import EngineSettings
+from unicomp.engines.hf import check_spread
+from unicomp.engines.placement import Seat
 from unicomp.errors import EngineError
 from unicomp.machine import child_process, memory
 from unicomp.machine.child_process import ChildFailureError, Narrate, serve
@@ -107,6 +111,7 @@ def footprint(
         "threads": settings.threads,
         "trust_remote_code": model.trust_remote_code,
         "tokens": list(tokens),
+        "room": _room(settings),
     }
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -127,6 +132,18 @@ def footprint(
     return Footprint(**measured)
 
 
+def _room(settings: EngineSettings) -> dict[str, int]:
+    """GPU → the bytes that a checkpoint may take of it; empty for one device.
+
+    Nothing else is loaded meanwhile.
+    """
+    if settings.placement is None or settings.split == 1:
+        return {}
+    copy = Seat(settings.placement.gpus[: settings.split], settings.alone)
+    placed = settings.placement.at(copy).device_map
+    return {str(place): size for place, size in placed["max_memory"].items()}
+
+
 # -- in the process that measures ---------------------------------------------------------------
 
 
@@ -140,19 +157,27 @@ def measure(request: Mapping[str, Any], narrate: Narrate) -> dict[str, int]:
     libraries.warm_up()  # the code of libraries is not the model's memory
     with_peak = _peak_allocated if device.type == "cuda" else _peak_resident
     _warm_up(device)
-    before = torch.cuda.memory_allocated() if device.type == "cuda" else memory.current()
-    network = AutoModelForCausalLM.from_pretrained(
+    before = _allocated() if device.type == "cuda" else memory.current()
+    # JSON has no numbers as keys
+    room = {int(place): size for place, size in request["room"].items()}
+    spread = {"device_map": "auto", "max_memory": room} if room else {}
+    network: Any = AutoModelForCausalLM.from_pretrained(
         request["folder"],
         dtype=request["dtype"],
         trust_remote_code=request["trust_remote_code"],
         use_safetensors=True,
-    ).to(device)
+        **spread,
+    )
+    if spread:
+        check_spread(network)
+    else:
+        network = network.to(device)
     unpack_exactly(network)
     network.eval()
     if device.type == "cpu":
         _unmap(network)
     loaded = _bytes(_state(network))
-    row = torch.tensor([request["tokens"]], device=device)
+    row = torch.tensor([request["tokens"]], device=network.device)
 
     def forward() -> Any:
         with torch.no_grad():
@@ -170,13 +195,23 @@ def measure(request: Mapping[str, Any], narrate: Narrate) -> dict[str, int]:
 
 
 def _peak_allocated(work: Callable[[], Any]) -> tuple[Any, int]:
-    """Return the result of `work`, and the peak in bytes of tensors on the GPU meanwhile."""
+    """Return the result of `work`, and the peaks in bytes of tensors on all GPUs meanwhile."""
     import torch
 
-    torch.cuda.reset_peak_memory_stats()
+    places = range(torch.cuda.device_count())
+    for place in places:
+        torch.cuda.reset_peak_memory_stats(place)
     done = work()
-    torch.cuda.synchronize()
-    return done, torch.cuda.max_memory_allocated()
+    for place in places:
+        torch.cuda.synchronize(place)
+    return done, sum(map(torch.cuda.max_memory_allocated, places))
+
+
+def _allocated() -> int:
+    """The bytes of tensors on all GPUs."""
+    import torch
+
+    return sum(map(torch.cuda.memory_allocated, range(torch.cuda.device_count())))
 
 
 def _peak_resident(work: Callable[[], Any]) -> tuple[Any, int]:

@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from unicomp.engines.executable import find_vllm, version_of
+from unicomp.engines.placement import HALF, WHOLE, Placement, Seat
 from unicomp.errors import SpecError
 from unicomp.instruments.endpoint import ClientSettings
 from unicomp.spec import Model
@@ -26,6 +27,8 @@ ENGINES = ("hf", "vllm")
 ENGINE_VERSION = 3
 """Raise it when an engine answers differently than before: stored responses then expire."""
 Device = Literal["cpu", "cuda", "mps"]
+Number = int | Literal["auto"]
+Share = float | Literal["auto"]
 TIMED_ATTENTION = "sdpa"
 """The implementation of attention in process while requests are timed, if the network has it. It is
 what transformers takes by default: fused, as in servers. On CPU, prompts of 1024 tokens take a
@@ -128,13 +131,22 @@ class EngineSettings:
     evaluation, and always the same draws."""
     vllm: str = ""
     """The executable of vLLM; if it is missing or empty, the one on PATH."""
-    memory: float = 0.45
-    """The share of a GPU's memory that one vLLM server takes; two are served at the same time,
-    the dense checkpoint and a compressed one."""
+    memory: Share = "auto"
+    """The share of a GPU's memory that one checkpoint may take; `auto` for 0.9 if it is loaded
+    alone, and 0.45, or what the dense one needs, if two are loaded to be timed in turns."""
+    tensor_parallel: Number = "auto"
+    """The GPUs that a checkpoint is split over, all of a model's over equally many; `auto` for the
+    fewest that the dense one fits on. vLLM splits each layer, the engine in process the layers."""
+    replicas: Number = 1
+    """Copies of a checkpoint that vLLM serves side by side, each on GPUs of its own; `auto` for as
+    many as there are GPUs for."""
     logs: str = ""
     """The folder of the servers' logs; empty for the current one. A session uses its store's."""
     endpoint: ClientSettings = field(default_factory=ClientSettings)
     """How the servers are asked that run already; the table [endpoint]."""
+    placement: Placement | None = None
+    """The GPUs of a model's checkpoints, once they are counted; None where an engine finds its
+    device by itself."""
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -146,11 +158,29 @@ class EngineSettings:
         for option in ("threads", "batch_size"):
             if getattr(self, option) < 1:
                 raise SpecError(f"engine setting {option} must be at least 1")
-        if not 0 < self.memory < 1:
-            raise SpecError("engine setting memory must be a share between 0 and 1, such as 0.45")
+        if self.memory != "auto" and not _is_share(self.memory):
+            raise SpecError(
+                'engine setting memory must be a share between 0 and 1, such as 0.45, or "auto"'
+            )
+        for option in ("tensor_parallel", "replicas"):
+            number = getattr(self, option)
+            if number != "auto" and not (isinstance(number, int) and number >= 1):
+                raise SpecError(f'engine setting {option} must be a number from 1, or "auto"')
 
     def check(self) -> None:
         """Raise SpecError where the engine cannot be used; call it before anything is built."""
+        if self.name != "vllm" and self.replicas not in (1, "auto"):
+            raise SpecError(
+                f"[engine] replicas = {self.replicas}: only vLLM serves replicas; set replicas = 1 "
+                "or give --engine vllm"
+            )
+        for option in ("tensor_parallel", "replicas"):
+            number = getattr(self, option)
+            if number not in (1, "auto") and self.resolved_device() != "cuda":
+                raise SpecError(
+                    f"[engine] {option} = {number} needs {number} GPUs, and the engine runs on "
+                    f"{self.resolved_device()}: leave it out"
+                )
         if self.name != "vllm":
             return
         executable = find_vllm(self.vllm)
@@ -165,6 +195,37 @@ class EngineSettings:
     def serves(self) -> bool:
         """Whether a server answers, not this process."""
         return self.name != "hf"
+
+    @property
+    def split(self) -> int:
+        """The GPUs that one copy of a checkpoint is split over."""
+        if self.placement is not None:
+            return self.placement.largest.split
+        return 1 if self.tensor_parallel == "auto" else self.tensor_parallel
+
+    @property
+    def copies(self) -> int:
+        """The copies of a checkpoint that answer side by side."""
+        if self.placement is not None:
+            return self.placement.replicas
+        return 1 if self.replicas == "auto" else self.replicas
+
+    @property
+    def alone(self) -> float:
+        """The share of a GPU's memory for a checkpoint that is loaded alone."""
+        return WHOLE if self.memory == "auto" else self.memory
+
+    @property
+    def share(self) -> float:
+        """The share of a GPU's memory for the next checkpoint that is loaded."""
+        if self.placement is not None:
+            return self.placement.seat.memory
+        return HALF if self.memory == "auto" else self.memory
+
+    def seated(self, seat: Seat) -> EngineSettings:
+        """The same, to load a checkpoint in this seat of the placement."""
+        assert self.placement is not None
+        return replace(self, placement=self.placement.at(seat))
 
     @property
     def smallest_batch(self) -> int:
@@ -210,7 +271,10 @@ class EngineSettings:
         return ["--no-enable-prefix-caching", "--generation-config", "vllm", *eager]
 
     def identity(self, model: Model) -> dict[str, Any]:
-        """The settings that decide the responses, as JSON values. Raises SpecError."""
+        """The settings that decide the responses, as JSON values. Raises SpecError.
+
+        Replicas are none of them: each computes what one alone computes.
+        """
         if model.endpoint is not None:
             return {
                 "engine": "endpoint",
@@ -229,17 +293,27 @@ class EngineSettings:
         """The settings that decide timings, as JSON values. Raises SpecError.
 
         On a GPU the share of its memory is one: the more is left by the weights, the more requests
-        are answered at a time.
+        are answered at a time. It is that of the dense checkpoint.
         """
         shares = self.serves and self.resolved_device() != "cpu"
+        dense = self.placement.dense if self.placement is not None else self.share
         attention = {} if self.serves else {"attention": TIMED_ATTENTION}
-        return {**self._program(model), **attention, **({"memory": self.memory} if shares else {})}
+        spread = {"gpus": self.split} if self.split > 1 and not self.serves else {}
+        return {
+            **self._program(model),
+            **attention,
+            **spread,
+            **({"memory": dense} if shares else {}),
+            **({"replicas": self.copies} if self.copies > 1 else {}),
+        }
 
     def _program(self, model: Model) -> dict[str, Any]:
         """The settings that decide responses and timings alike."""
-        served = {}
+        served: dict[str, Any] = {}
         if self.serves:
             served = {"vllm": version_of(find_vllm(self.vllm)), "flags": self.flags()}
+            if self.split > 1:  # it changes the order of sums
+                served["tensor_parallel"] = self.split
         return {
             "engine": self.name,
             "device": self.resolved_device(),
@@ -265,3 +339,7 @@ class EngineSettings:
         from unicomp.engines.hf import HuggingFaceEngine
 
         return HuggingFaceEngine(folder, model, self)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < 1

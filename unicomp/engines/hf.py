@@ -65,6 +65,8 @@ class HuggingFaceEngine:
                 'device = "cpu" under [engine] in unicomp.toml'
             )
         self._tokenizer = load_tokenizer(self._folder, self._model)
+        placement = self._settings.placement
+        spread = placement.device_map if placement is not None else {}
         try:
             network = AutoModelForCausalLM.from_pretrained(
                 self._folder,
@@ -73,7 +75,12 @@ class HuggingFaceEngine:
                 use_safetensors=True,
                 attn_implementation=ATTENTION[device],
                 generation_config=GenerationConfig(),  # decoding is ours, not the folder's
-            ).to(device)
+                **spread,
+            )
+            if spread:
+                check_spread(network)
+            else:
+                network = network.to(device)
             unpack_exactly(network)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise EngineError(
@@ -220,6 +227,19 @@ class HuggingFaceEngine:
         text = "".join(part for part in request.arguments if isinstance(part, str))
         yield min(len(text.encode()) + 8, self._tokenizer.context)
         yield min(len(self._tokenizer.encode(text)), self._tokenizer.context)
+
+
+def check_spread(network: Any) -> None:
+    """Raise ValueError if layers of a network were left outside of its GPUs for want of memory."""
+    outside = {str(place) for place in network.hf_device_map.values() if not _is_gpu(place)}
+    if outside:
+        raise ValueError(
+            f"it does not fit on its GPUs: layers were put on the {' and the '.join(outside)}"
+        )
+
+
+def _is_gpu(place: Any) -> bool:
+    return isinstance(place, int) or str(place).startswith("cuda")
 
 
 def places_in(length: int, room: int) -> list[int]:

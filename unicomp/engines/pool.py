@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import Engine, EngineSettings
+from unicomp.engines.placement import Seat
 from unicomp.errors import EngineError
 from unicomp.machine import turns
 from unicomp.machine.waiting import Say, silent, waiting
@@ -27,12 +28,15 @@ class _Loaded:
     engine: Engine
     context: AbstractContextManager[Engine]
     tokens: int
+    seat: Seat | None
+    """Its GPUs; None if the engine finds its device by itself."""
 
 
 class Pool:
     """At most two open checkpoints: the dense one of a model, and one that is compared with it.
 
-    Opening a checkpoint closes the other model's, and the one whose place it takes.
+    Opening a checkpoint closes the other model's, and the one whose place it takes. It also closes
+    one on the same GPUs, if their memory is too small for both shares.
     """
 
     def __init__(self) -> None:
@@ -66,6 +70,8 @@ class Pool:
         self.close_others(slot.model)
         for other in [known for known in self._loaded if known.is_dense == slot.is_dense]:
             self._close(other)
+        seat = None if settings.placement is None else settings.placement.seat
+        self._make_room(seat)
         context = settings.open(checkpoint.path, checkpoint.asked, tokens)
         try:
             # loading must not disturb a measurement
@@ -74,7 +80,7 @@ class Pool:
         except EngineError as error:
             self._failed[slot] = error
             raise
-        self._loaded[slot] = _Loaded(engine, context, tokens)
+        self._loaded[slot] = _Loaded(engine, context, tokens, seat)
         try:
             yield engine
         finally:
@@ -92,6 +98,12 @@ class Pool:
             for loaded in self._loaded.values():
                 leaving.push(loaded.context)
             self._loaded.clear()
+
+    def _make_room(self, seat: Seat | None) -> None:
+        """Unload what takes too much of the GPUs of a seat."""
+        for slot, loaded in [*self._loaded.items()]:
+            if seat and loaded.seat and not seat.leaves_room_for(loaded.seat):
+                self._close(slot)
 
     def _close_ended(self, slot: Slot, checkpoint: Checkpoint) -> None:
         """Unload the checkpoint if its engine ended by itself, such as a killed server."""

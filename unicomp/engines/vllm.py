@@ -24,9 +24,11 @@ from unicomp.data.tokenizer import copy_without_class
 from unicomp.engines import EngineSettings, Timing
 from unicomp.engines.executable import find_vllm, outside
 from unicomp.engines.lm_requests import answer_in_groups, ask
+from unicomp.engines.placement import cache_bytes
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError, NotFiniteError, first_line
+from unicomp.machine import gpus
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ class VllmEngine:
                 self._server = held.enter_context(server)
                 # the first request compiles missing kernels, and loads the others
                 asyncio.run(_ask_once(server))
-                self._lm = Completions(server, tokenizer, self._tokens, self._settings.batch_size)
+                at_once = self._settings.batch_size * self._settings.copies
+                self._lm = Completions(server, tokenizer, self._tokens, at_once)
                 self._held = held.pop_all()
         except EngineError as error:
             raise self._failure(error) from None
@@ -87,8 +90,9 @@ class VllmEngine:
 
     @property
     def weights_bytes(self) -> int | None:
-        """Memory of the weights as vLLM reports it; None on CPU, where it does not."""
-        return self._server.weights_bytes if self._server is not None else None
+        """Memory of one replica's weights as vLLM reports it; None on CPU, where it does not."""
+        found = self._server.weights_bytes if self._server is not None else None
+        return None if found is None else found // self._settings.copies
 
     def answer(self, requests: Sequence[Instance]) -> list[Any]:
         """One response for each request, in order; sampled ones depend on their prompts only."""
@@ -144,11 +148,14 @@ def command(folder: Path, model: Model, settings: EngineSettings, tokens: int) -
     """The command that serves a checkpoint, without host and port.
 
     The server accepts one token more than the longest request: it also generates an unused one
-    after a prompt whose log-likelihoods are requested.
+    after a prompt whose log-likelihoods are requested. vLLM itself spreads requests over replicas:
+    https://docs.vllm.ai/en/latest/serving/data_parallel_deployment/.
     """
+    copies = ["--data-parallel-size", str(settings.copies)] if settings.copies > 1 else []
     return [
         *(str(find_vllm(settings.vllm)), "serve", str(folder), "--disable-uvicorn-access-log"),
         *load_options(folder, model, settings, tokens + 1),
+        *copies,
     ]
 
 
@@ -158,10 +165,11 @@ def load_options(folder: Path, model: Model, settings: EngineSettings, tokens: i
     share = (
         ["--kv-cache-memory-bytes", str(_cpu_cache(folder, tokens))]
         if cpu
-        else ["--gpu-memory-utilization", str(settings.memory)]
+        else ["--gpu-memory-utilization", str(settings.share)]
     )
+    split = ["--tensor-parallel-size", str(settings.split)] if settings.split > 1 else []
     return [
-        *("--dtype", settings.dtype(model), "--max-model-len", str(tokens), *share),
+        *("--dtype", settings.dtype(model), "--max-model-len", str(tokens), *share, *split),
         *(["--trust-remote-code"] if model.trust_remote_code else []),
         *settings.flags(),
     ]
@@ -171,8 +179,11 @@ def environment(settings: EngineSettings, *, beyond: bool) -> dict[str, str]:
     """The environment of a vLLM program: our variables without our Python's, and its settings.
 
     `beyond` lets a server start with one token more than the model's context; no request uses it.
+    The program sees the GPUs of its seat only.
     """
     executable = find_vllm(settings.vllm)
+    placement = settings.placement
+    own = gpus.environment(placement.seat.gpus) if placement is not None else {}
     return {
         **outside(os.environ),
         "PATH": os.pathsep.join([str(executable.parent), os.environ.get("PATH", os.defpath)]),
@@ -182,26 +193,14 @@ def environment(settings: EngineSettings, *, beyond: bool) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
+        **own,
         **({"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"} if beyond else {}),
     }
 
 
 def _cpu_cache(folder: Path, tokens: int) -> int:
-    """Bytes for two requests of `tokens`: a key and a value for each layer, token and head.
-
-    Values are counted in 32 bits, the widest that a model is run in.
-    """
-    config = read_config(folder)
-    config = config.get("text_config", config)
-    try:
-        heads = int(config["num_attention_heads"])
-        width = int(config.get("head_dim") or config["hidden_size"] // heads)
-        vectors = (
-            2 * int(config["num_hidden_layers"]) * int(config.get("num_key_value_heads", heads))
-        )
-    except KeyError:  # an architecture with other names
-        return CPU_CACHE
-    return max(CPU_CACHE, 2 * tokens * vectors * width * 4)
+    """Bytes for two requests of `tokens`, in 32 bits, the widest that a model is run in."""
+    return max(CPU_CACHE, cache_bytes(read_config(folder), 2 * tokens, 4))
 
 
 def log_file(settings: EngineSettings, model: Model, program: str = "vllm") -> Path:

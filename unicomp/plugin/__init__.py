@@ -62,14 +62,15 @@ def pytest_load_initial_conftests(
             intake,
             options,
             outcome,
+            placing,
         )
 
         if _WORKER not in os.environ:
             _restart_if_moved(early_config, options.OPTIONS)
         args[:] = arguments.spelled_out(args, options.OPTIONS)
         modules = (
-            *(options, intake, collection, foresight, admitting, fixtures, conducting, outcome),
-            *(distribution, progress),
+            *(options, intake, collection, foresight, placing, admitting, fixtures, conducting),
+            *(outcome, distribution, progress),
         )
         with _one_line_for_a_taken_option():
             for module in modules:

@@ -22,6 +22,7 @@ from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
+from unicomp.plugin.placing import place
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
 from unicomp.session import Subject
@@ -407,6 +408,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
                 admit_folders(session.config, plan, grid)
+                grid.notes += place(session.config)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ _PACKAGES = (
 def describe(
     models: Sequence[Model],
     sources: Mapping[str, Source],
-    engine: EngineSettings,
+    engine: Callable[[Model], EngineSettings],
     samples: int | None,
     *,
     unpinned: Sequence[str] = (),
@@ -53,7 +53,7 @@ def describe(
     families: Mapping[str, str | None] | None = None,
     datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
 ) -> dict[str, Any]:
-    """Versions, machine, models, rows and engine as JSON values.
+    """Versions, machine, models, rows and each model's engine as JSON values.
 
     There are no paths of this machine but those in the `arguments` of the command line.
     """
@@ -71,7 +71,7 @@ def describe(
                 "revision": model.revision,
                 "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
-                **engine.identity(model),
+                **engine(model).identity(model),
             }
             for model in models
         },

@@ -21,6 +21,7 @@ from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import PLAN, Plan
+from unicomp.plugin.placing import take_place
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention, read_as
 from unicomp.session import Session, Subject
@@ -42,6 +43,7 @@ SESSION = pytest.StashKey[Session]()
 @pytest.fixture(scope="session")
 def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The session of this process; it builds, measures and loads checkpoints."""
+    take_place(pytestconfig)
     plan, display = pytestconfig.stash[PLAN], pytestconfig.stash[DISPLAY]
     grid = pytestconfig.stash[GRID]
     session = Session(

@@ -21,7 +21,7 @@ from unicomp import catalogue
 from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
-from unicomp.engines import ENGINES
+from unicomp.engines import ENGINES, EngineSettings
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import (
     DIMENSIONS,
@@ -105,6 +105,8 @@ class Plan:
     """Notes on the calibrations for the user."""
     on_wait: Say = silent
     """Shows what is waited for."""
+    engines: Mapping[str, EngineSettings] = field(default_factory=dict)
+    """Model name → the engine with the GPUs of that model, once they are counted."""
     upstream: str | None = None
     """The URL from which is taken what the store lacks."""
     narrate: Say = silent
@@ -122,10 +124,14 @@ class Plan:
         instruments = make_instruments(self.settings.instruments, store, self.on_wait)
         return {
             model.name: Conditions(
-                store, self.sources[model.name], self.settings.engine, self.samples, instruments
+                store, self.sources[model.name], self.engine(model), self.samples, instruments
             )
             for model in self.models
         }
+
+    def engine(self, model: Model) -> EngineSettings:
+        """The engine of a model's checkpoints."""
+        return self.engines.get(model.name, self.settings.engine)
 
     @property
     def roots(self) -> tuple[Path, ...]:

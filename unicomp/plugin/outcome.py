@@ -225,7 +225,7 @@ class _Reporter:
             environment.describe(
                 plan.models,
                 plan.sources,
-                plan.settings.engine,
+                plan.engine,
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
                 notes=(*plan.notes, *grid.remarks),
@@ -288,7 +288,7 @@ class _Reporter:
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}
         return {
-            "machine": fingerprint_of(plan.settings.engine),
+            "machine": fingerprint_of(plan.engine(plan.models[0])),
             "effort": asdict(plan.settings.effort),
         }
 

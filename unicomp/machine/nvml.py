@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, as their driver reports them: speed limits and energy."""
+"""The NVIDIA GPUs of this machine, as their driver reports them: memory, speed limits, energy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ class Gpu:
     """One GPU; each figure raises OSError where the driver does not report it."""
 
     handle: Any
+    id: str
+    """Its index or UUID, as CUDA_VISIBLE_DEVICES has it."""
 
     @property
     def name(self) -> str:
         """Its product name."""
         return str(_ask(pynvml.nvmlDeviceGetName, self.handle))
+
+    @property
+    def memory(self) -> int:
+        """All of its memory, in bytes."""
+        return int(_ask(pynvml.nvmlDeviceGetMemoryInfo, self.handle).total)
 
     @property
     def max_clocks(self) -> tuple[int, int]:
@@ -47,7 +54,8 @@ def gpus() -> tuple[Gpu, ...]:
     try:
         if visible is None:
             visible = ",".join(map(str, range(_ask(pynvml.nvmlDeviceGetCount))))
-        return tuple(Gpu(_handle(name.strip())) for name in visible.split(",") if name.strip())
+        names = (name.strip() for name in visible.split(","))
+        return tuple(Gpu(_handle(name), name) for name in names if name)
     except OSError:
         return ()
 

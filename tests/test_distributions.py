@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicomp import session
+from unicomp.agenda import Agenda, Subject
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.distributions import CHUNK, CHUNKS, DistributionLog, chunks_of
@@ -22,7 +23,7 @@ from unicomp.prompts.items import RenderedItem
 from unicomp.responses import ResponseLog, collect
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Perplexity
-from unicomp.session import Agenda, Session, Subject
+from unicomp.session import Session
 from unicomp.spec import DENSE, Benchmark, Model, Reading
 from unicomp.store import Store
 

@@ -61,6 +61,7 @@ ORDER = (
     "early",
     "scorecard",
     "findings",
+    "agenda",
     "cluster",
     "session",
     "forecast",

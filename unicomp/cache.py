@@ -18,8 +18,10 @@ from unicomp.store import (
     CALIBRATIONS,
     CHECKPOINTS,
     CHURN,
+    COMPANIONS,
     CONVERTED,
     FIGURES,
+    FIXTURES,
     ITEMS,
     LOOKS,
     MANIFEST,
@@ -55,7 +57,12 @@ def entries(store: Store) -> Iterator[Entry]:
             yield _entry(kind, path, _describe(path))
     small = dict.fromkeys(
         (JUDGEMENTS, SIMILARITIES, FIGURES, MEASUREMENTS, CHURN), "answers or figures"
-    ) | {LOOKS: "candidates", ADMISSIONS: "checks of folders"}
+    ) | {
+        LOOKS: "candidates",
+        ADMISSIONS: "checks of folders",
+        COMPANIONS: "checkpoints on nodes",
+        FIXTURES: "sets of methods and calibrations",
+    }
     for kind, unit in small.items():
         folder = store.home / kind
         if folder.is_dir():

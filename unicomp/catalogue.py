@@ -327,9 +327,17 @@ def recipe_source(name: str, roots: Roots) -> str:
 
     Raises SpecError.
     """
+    return "".join(path.read_text(encoding="utf-8") for path in recipe_files(name, roots))
+
+
+def recipe_files(name: str, roots: Roots) -> list[Path]:
+    """The file that declares a calibration, and those of the calibrations that it mixes.
+
+    Raises SpecError.
+    """
     declared = _declaration(name, roots)
     names = [name, *(declared.names if isinstance(declared, Mixture) else ())]
-    return "".join(_CALIBRATIONS.path(one, roots).read_text(encoding="utf-8") for one in names)
+    return [_CALIBRATIONS.path(one, roots) for one in names]
 
 
 def _declaration(name: str, roots: Roots) -> Recipe | Mixture:

@@ -17,6 +17,8 @@
 No message needs a traceback to be understood. `SpecError` is raised before expensive work begins.
 """
 
+from __future__ import annotations
+
 
 class UnicompError(Exception):
     """Base of everything that UniComp raises on purpose."""
@@ -50,6 +52,10 @@ class NotFiniteError(EngineError):
             "logits are not finite: the checkpoint computes NaN or infinity instead of an answer; "
             "build it anew, or run it in float32"
         )
+
+    def __reduce__(self) -> tuple[type[NotFiniteError], tuple[()]]:
+        """Travel between processes, which would else call it with its message."""
+        return type(self), ()
 
 
 class ScoringError(UnicompError):

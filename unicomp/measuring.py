@@ -92,6 +92,48 @@ class CheckpointRecords:
     """Benchmark → what its items took that were asked in this call."""
 
 
+@dataclass(frozen=True)
+class Inquiry:
+    """What a checkpoint is asked for the records of some benchmarks."""
+
+    questions: Mapping[str, list[RenderedItem]]
+    """Benchmark → its items."""
+    failures: Mapping[str, UnicompError]
+    """Benchmark → why it is not asked."""
+    running: Sequence[list[RenderedItem]]
+    """The running texts whose next-token distributions are kept, too, as windows."""
+    tokenizer: Tokenizer
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of the longest request, generated ones included."""
+        return longest(chain.from_iterable(self.questions.values()), self.tokenizer)
+
+
+def inquire(
+    checkpoint: Checkpoint,
+    benchmarks: Sequence[Benchmark],
+    conditions: Conditions,
+    without: Mapping[str, UnicompError] | None = None,
+) -> Inquiry:
+    """Render what a checkpoint is asked; `without` are benchmarks that failed already.
+
+    Raises EngineError if its tokenizer cannot be loaded.
+    """
+    from unicomp.engines.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
+    questions, failures = _render(benchmarks, conditions, tokenizer)
+    unanswerable = _unanswerable(questions, checkpoint.endpoint)
+    failures |= {name: UnmeasuredError(reason) for name, reason in unanswerable.items()}
+    failures |= {name: error for name, error in (without or {}).items() if name in questions}
+    asked = {name: items for name, items in questions.items() if name not in failures}
+    # a server gives no distributions
+    served = conditions.engine.serves or checkpoint.endpoint is not None
+    running = [] if served else [items for items in asked.values() if _is_running(items)]
+    return Inquiry(asked, failures, running, tokenizer)
+
+
 def measure(
     checkpoint: Checkpoint,
     benchmarks: Sequence[Benchmark],
@@ -101,6 +143,7 @@ def measure(
     on_progress: Callable[[ResponseProgress], None] = lambda progress: None,
     on_wait: Say = silent,
     jury: Jury | None = None,
+    failed: Mapping[str, UnicompError] | None = None,
 ) -> CheckpointRecords:
     """The records of several benchmarks for one checkpoint, which is loaded at most once.
 
@@ -112,9 +155,10 @@ def measure(
     skips has an UnmeasuredError with the reason. Records of all items that are in the store are
     used, and the jury hears them first. If the records of earlier first items settle all the rest,
     no item is rendered.
-    """
-    from unicomp.engines.tokenizer import load_tokenizer
 
+    `failed` are benchmarks that were asked elsewhere and not answered, and why: they are not asked
+    here, and have that error.
+    """
     known = RecordLog(checkpoint, benchmarks, conditions)
     results: Results = {**known.errors, **known.read()}
     _hear(jury, results)
@@ -131,29 +175,22 @@ def measure(
         if not todo:
             return CheckpointRecords(results, known.keys)
         log.take()
-        tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
-        questions, failures = _render(todo, conditions, tokenizer)
-        for name, reason in _unanswerable(questions, checkpoint.endpoint).items():
-            del questions[name]
-            failures[name] = UnmeasuredError(reason)
-        readers = _readers(todo, questions, conditions, tokenizer)
+        inquiry = inquire(checkpoint, todo, conditions, without=failed or {})
+        questions, failures = inquiry.questions, {**inquiry.failures}
+        readers = _readers(todo, questions, conditions, inquiry.tokenizer)
         smallest = conditions.engine.smallest_batch
         early = UntilSettled(jury, readers, smallest) if jury else None
         opened = open_engine or partial(conditions.engine.open, checkpoint.path, checkpoint.asked)
 
         def load() -> AbstractContextManager[Engine]:
-            return opened(longest(chain.from_iterable(questions.values()), tokenizer))
+            return opened(inquiry.tokens)
 
-        running = [items for items in questions.values() if _is_running(items)]
-        # a server gives no distributions
-        if conditions.engine.serves or checkpoint.endpoint is not None:
-            running = []
         order = early or partial(one_by_one, smallest=smallest)
         try:
-            collected = collect(log, load, questions, on_progress, running, on_wait, order)
+            collected = collect(log, load, questions, on_progress, inquiry.running, on_wait, order)
         except UnicompError as error:
-            failed = dict.fromkeys(questions, error)
-            return CheckpointRecords({**results, **failed, **failures}, known.keys)
+            unasked = dict.fromkeys(questions, error)
+            return CheckpointRecords({**results, **unasked, **failures}, known.keys)
         failures |= {**collected.failures, **(early.errors if early else {})}
         read = _read(readers, questions, collected.responses, failures)
         sizes = {name: len(items) for name, items in questions.items()}

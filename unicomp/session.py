@@ -8,17 +8,19 @@ is no exception: it is measured when the first retention needs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.agenda import Agenda, Subject
 from unicomp.catalogue import CHECKPOINT
 from unicomp.checkpoint import Builder, Checkpoint, Narrate
+from unicomp.cluster.executor import Elsewhere, Executor, Worked
+from unicomp.cluster.unit import Workers
 from unicomp.cost.recorded import Recorded
-from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
 from unicomp.efficiency.cost import Cost, cost_of_build
@@ -75,61 +77,6 @@ the rounds that were timed, and all of its rounds. An item that is answered in p
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The subject of a test: a method on a model with a calibration."""
-
-    model: Model
-    method: Method
-    calibration: str = UNSEEN
-    """See `CheckpointId.calibration`."""
-
-    @property
-    def id(self) -> CheckpointId:
-        """Its names."""
-        return CheckpointId(self.model.name, self.method.name, self.calibration)
-
-    def __str__(self) -> str:
-        seen = "" if self.calibration in (UNSEEN, GENERIC) else f" ({self.calibration})"
-        return f"{self.model}/{self.method}{seen}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agenda:
-    """The measurements of a session that are known before it starts."""
-
-    subjects: list[Subject] = field(default_factory=list)
-    benchmarks: dict[CheckpointId, list[Benchmark]] = field(default_factory=dict)
-    probes: dict[CheckpointId, list[Probe]] = field(default_factory=dict)
-    """Has an entry for every subject."""
-    open_ended: set[CheckpointId] = field(default_factory=set)
-    """Checkpoints of tests whose benchmarks and probes are known only when they run."""
-
-    def add(
-        self,
-        subject: Subject,
-        benchmarks: Collection[Benchmark],
-        probes: Collection[Probe],
-        *,
-        open_ended: bool = False,
-    ) -> None:
-        """Add the measurements of one test."""
-        if subject.id not in self.probes:
-            self.subjects.append(subject)
-        known = self.benchmarks.setdefault(subject.id, [])
-        known.extend(bench for bench in benchmarks if bench not in known)
-        self.probes.setdefault(subject.id, []).extend(probes)
-        if open_ended:
-            self.open_ended.add(subject.id)
-
-    def benchmarks_of(self, name: CheckpointId) -> Sequence[Benchmark]:
-        """The benchmarks of a checkpoint; for the dense one, those of all of its model."""
-        if name.method != DENSE.name:
-            return self.benchmarks.get(name, ())
-        own = (asked for one, asked in self.benchmarks.items() if one.model == name.model)
-        return [bench for asked in own for bench in asked]
-
-
 class Session:
     """Builds, measures and compares; keeps both results and failures."""
 
@@ -150,6 +97,8 @@ class Session:
         finish: Callable[[CheckpointId], None] = lambda checkpoint: None,
         early: Early | None = None,
         expect: Callable[[CheckpointId, str, int], None] = lambda checkpoint, bench, items: None,
+        workers: Workers | None = None,
+        worked: Worked = lambda benchmark, items, seconds, workers: None,
     ) -> None:
         """Prepare a session; nothing is built or loaded yet.
 
@@ -159,7 +108,8 @@ class Session:
         waited for, `count` the answered items of a benchmark, `count_rounds` the timed rounds of a
         load, `finish` a checkpoint that has answered everything. With `early`, asking stops where
         the verdict of all items is known; `expect` then takes a benchmark and the items that are
-        likely to be asked.
+        likely to be asked. With `workers` these build, answer and measure, and not this process;
+        `worked` takes what they have answered. Such a session does not stop early.
         """
         self._conditions = conditions
         self._calibration = calibration
@@ -200,6 +150,22 @@ class Session:
             keep=agenda.open_ended,
             find=lambda name: self.checkpoint(self._subjects[name]),
             done=self._note_measuring,
+        )
+        self._executor = (
+            None
+            if workers is None
+            else Executor(
+                workers,
+                agenda=agenda,
+                conditions=conditions,
+                calibration=self._calibration_for,
+                roots=roots,
+                effort=effort,
+                fresh_timings=fresh_timings,
+                narrate=narrate,
+                count=count,
+                worked=worked,
+            )
         )
 
     def close(self) -> None:
@@ -300,7 +266,19 @@ class Session:
     def gain(self, subject: Subject, probe: Probe, conduct: Conduct = in_a_loop) -> Gain:
         """The gain of the checkpoint in a probe; see `Gains.gain`."""
         self._check_known(subject)
+        if self._executor is not None and probe.quantity not in OF_BUILDING:
+            sides = (subject, Subject(model=subject.model, method=DENSE))
+            if all(self.checkpoint(one).endpoint is None for one in sides):
+                return self._gain_of_node(self._executor, subject, probe)
         return self._gains.gain(subject.id, probe, conduct)
+
+    def _gain_of_node(self, executor: Executor, subject: Subject, probe: Probe) -> Gain:
+        """The gain of a checkpoint as a node of the cluster measured it."""
+        brought = executor.gain(subject, probe)
+        self._note_measuring(subject.id, brought.counter, brought.nodes)
+        if isinstance(brought.gain, UnicompError):
+            raise brought.gain
+        return brought.gain
 
     def cost(self, subject: Subject, probe: Probe) -> Cost:
         """The cost of building the checkpoint, in the unit of the probe.
@@ -317,8 +295,10 @@ class Session:
             raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
         return found
 
-    def _rates(self, name: CheckpointId) -> Recorded:
-        """Where the times of a checkpoint are kept for `unicomp plan`."""
+    def _rates(self, name: CheckpointId) -> Recorded | None:
+        """Where the times of a checkpoint are kept for `unicomp plan`; None for other machines'."""
+        if self._executor is not None:
+            return None
         conditions = self._conditions[name.model]
         return Recorded.here(conditions.store, conditions.engine)
 
@@ -348,11 +328,16 @@ class Session:
         if method.compress is not None:
             self._narrate(f"{subject}: reading the calibration")
             calibration = self._calibration_for(subject)
-        checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
+        where: Mapping[str, Any] = {}
+        if self._executor is not None:
+            made = self._executor.checkpoint(subject)
+            checkpoint, where = made.checkpoint, _where(made.nodes)
+            start = time.monotonic() - made.seconds
+        else:
+            checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
-        if checkpoint.fresh:
-            taken = time.monotonic() - start
-            self._rates(subject.id).remember_seconds(subject.id, "build", taken)
+        if checkpoint.fresh and (rates := self._rates(subject.id)):
+            rates.remember_seconds(subject.id, "build", time.monotonic() - start)
         if method.name != DENSE.name:
             self._work.append(
                 Work(
@@ -360,7 +345,7 @@ class Session:
                     **subject.id._asdict(),
                     cached=not checkpoint.fresh,
                     seconds=time.monotonic() - start,
-                    facts=_cost_facts(checkpoint) | _making(method, calibration),
+                    facts={**_cost_facts(checkpoint), **_making(method, calibration), **where},
                 )
             )
         return checkpoint
@@ -414,7 +399,11 @@ class Session:
 
         early = self._early and subject.method.name != DENSE.name and not in_full
         jury = self._jury(subject, benchmarks, expect) if early else None
-        self._gains.prepare(subject.model.name)
+        brought = None
+        if self._executor is None:
+            self._gains.prepare(subject.model.name)
+        elif checkpoint.endpoint is None:
+            brought = self._executor.answer(subject, benchmarks)
         self._narrate(f"{subject}: reading its items and responses")
 
         def on_progress(state: ResponseProgress) -> None:
@@ -424,6 +413,8 @@ class Session:
             self._count(subject.id, name, done, total)
 
         def open_engine(tokens: int) -> AbstractContextManager[Engine]:
+            if brought is not None:
+                return nullcontext(Elsewhere())
             self._narrate(f"{subject}: loading the checkpoint")
             return self._gains.borrowed(checkpoint, tokens)
 
@@ -436,10 +427,14 @@ class Session:
             on_progress=on_progress,
             on_wait=lambda text: self._on_wait(text and f"{subject}: {text}"),
             jury=jury,
+            failed=brought.failed if brought else None,
         )
+        if brought is not None:
+            measured = replace(measured, asked=brought.asked, seconds=brought.seconds)
         self._narrate("")
         self._finish(subject.id)
-        self._rates(subject.id).remember_answers(subject.id, measured, time.monotonic() - start)
+        if rates := self._rates(subject.id):
+            rates.remember_answers(subject.id, measured, time.monotonic() - start)
         if jury:
             stopped = dict.fromkeys(measured.full, jury.row_error)
             self._stopped.setdefault(subject.id, {}).update(stopped)
@@ -453,6 +448,7 @@ class Session:
                 facts={
                     **self._crosschecks(subject, checkpoint, benchmarks),
                     "format": checkpoint.facts["format"],
+                    **_where(brought.nodes if brought else ()),
                 },
             )
         )
@@ -502,11 +498,14 @@ class Session:
         found = crosscheck(subject.id, checkpoint, benchmarks, conditions)
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
 
-    def _note_measuring(self, name: CheckpointId, counter: MeasurementCounter) -> None:
+    def _note_measuring(
+        self, name: CheckpointId, counter: MeasurementCounter, nodes: Sequence[str] = ()
+    ) -> None:
         self._narrate("")
         if counter.taken:
             self._timed[name] = self._timed.get(name, 0.0) + counter.seconds
-            self._rates(name).remember_seconds(name, "time", self._timed[name])
+            if rates := self._rates(name):
+                rates.remember_seconds(name, "time", self._timed[name])
         if counter.found or counter.taken:
             self._work.append(
                 Work(
@@ -514,6 +513,7 @@ class Session:
                     **name._asdict(),
                     cached=not counter.taken,
                     seconds=counter.seconds,
+                    facts=_where(nodes),
                 )
             )
 
@@ -549,6 +549,11 @@ def _making(method: Method, calibration: Calibration | None) -> dict[str, Any]:
             "tokens": calibration.tokens,
         }
     return {"made": made}
+
+
+def _where(nodes: Sequence[str]) -> dict[str, Any]:
+    """The nodes of a cluster that did a piece of work, as a fact of it."""
+    return {"nodes": list(nodes)} if nodes else {}
 
 
 def _once(memory: dict[K, T | UnicompError], key: K, make: Callable[[], T]) -> T:

@@ -4,6 +4,9 @@
       checkpoints/KEY/    manifest.json, model/, build.log; after a training also loss.jsonl
       converted/KEY/      manifest.json, reading.log, model/: a model given in another format
       training/KEY/       an unfinished training; removed when its checkpoint is finished
+      companions/KEY/     manifest.json, model/: configuration and tokenizer of a checkpoint that
+                          lies on a node of a cluster
+      fixtures/KEY/       on a node: methods and calibrations of the process that started a run
       responses/KEY/      identity.json, and one JSON-lines file for each batch of items; next-token
                           distributions on running text as distributions-KEY.npy; in records the
                           keys of the scores that were read in them
@@ -52,6 +55,8 @@ TAKEN = "taken.json"
 CHECKPOINTS = "checkpoints"
 CONVERTED = "converted"
 TRAINING = "training"
+COMPANIONS = "companions"
+FIXTURES = "fixtures"
 RESPONSES = "responses"
 SCORES = "scores"
 ITEMS = "items"

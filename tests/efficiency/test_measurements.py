@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from unicomp import catalogue
+from unicomp.agenda import Agenda, Subject
 from unicomp.checkpoint import Builder
 from unicomp.data.sources import Source
 from unicomp.efficiency import fingerprint, measurements
@@ -20,7 +21,7 @@ from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
 from unicomp.machine import turns
 from unicomp.machine.waiting import silent
 from unicomp.measuring import Conditions
-from unicomp.session import Agenda, Session, Subject
+from unicomp.session import Session
 from unicomp.spec import DENSE, Load, Model, Probe
 from unicomp.store import Store
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from unicomp.agenda import Agenda, Subject
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
@@ -14,7 +15,7 @@ from unicomp.engines.completions import Completions
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError, NotFiniteError
 from unicomp.measuring import CheckpointRecords, Conditions
-from unicomp.session import Agenda, Session, Subject
+from unicomp.session import Session
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
 

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from unicomp.agenda import Agenda
 from unicomp.catalogue import load_benchmarks
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.plugin.collection import _check_rows, pytest_report_collectionfinish
 from unicomp.plugin.grid import GRID, Grid
-from unicomp.session import Agenda
 from unicomp.spec import CheckpointId
 from unicomp.store import file_digest
 

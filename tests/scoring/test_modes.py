@@ -6,6 +6,7 @@ import pytest
 
 from tests.scoring.scripted import instruments
 from unicomp import session
+from unicomp.agenda import Agenda, Subject
 from unicomp.data.sources import Source
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
@@ -14,7 +15,7 @@ from unicomp.instruments import MODES
 from unicomp.measuring import CheckpointRecords, Conditions
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
-from unicomp.session import Agenda, Session, Subject
+from unicomp.session import Session
 from unicomp.spec import DENSE, Benchmark, CheckpointId, Model, Reading
 from unicomp.store import Store
 

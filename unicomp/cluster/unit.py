@@ -12,9 +12,9 @@ from typing import Any, Literal, Protocol
 
 from unicomp.errors import UnicompError
 
-Kind = Literal["build", "answer", "time"]
-"""Make a checkpoint; answer a block of a benchmark's items; time a checkpoint against the dense
-one."""
+Kind = Literal["check", "build", "answer", "time"]
+"""Look whether a node has what the run needs; make a checkpoint; answer a block of a benchmark's
+items; time a checkpoint against the dense one."""
 ATTEMPTS = 3
 """How often a unit is begun if its worker or node is lost each time."""
 

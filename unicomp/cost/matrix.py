@@ -43,9 +43,7 @@ def asked_of(definition: Definition, samples: int | None) -> Asked | None:
         size = Size(items=known.items, clusters=known.items)
     if size is None:
         return None
-    return Asked(
-        name=name, items=size.limited(samples).items, each=known.each if known else None
-    )
+    return Asked(name=name, items=size.limited(samples).items, each=known.each if known else None)
 
 
 @dataclass(frozen=True, kw_only=True)

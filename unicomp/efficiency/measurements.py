@@ -114,6 +114,13 @@ class Measurements:
     def __post_init__(self) -> None:
         self._known: dict[str, Any] = {}
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Key in the store → each figure that was found or taken, without failures."""
+        return {
+            key: value for key, value in self._known.items() if not isinstance(value, UnicompError)
+        }
+
     @cached_property
     def machine(self) -> dict[str, Any]:
         """The fingerprint of this machine, as JSON values."""

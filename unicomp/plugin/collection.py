@@ -11,6 +11,7 @@ from itertools import chain
 import pytest
 
 from unicomp import catalogue
+from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
@@ -25,7 +26,6 @@ from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.plugin.placing import place
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
-from unicomp.session import Subject
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
 from unicomp.verdict import Row, asking, demand_of, expected
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
+from unicomp.agenda import Subject
 from unicomp.checkpoint import Checkpoint
 from unicomp.desk import Desk
 from unicomp.efficiency.gain import Gain
@@ -24,7 +25,7 @@ from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.placing import take_place
 from unicomp.plugin.progress import DISPLAY
 from unicomp.retention import Retention, read_as
-from unicomp.session import Session, Subject
+from unicomp.session import Session
 from unicomp.spec import Benchmark, Method, Model, Probe
 from unicomp.verdict import ended
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import pytest
 
+from unicomp.agenda import Agenda
 from unicomp.framework import METRICS, Profile
-from unicomp.session import Agenda
 from unicomp.spec import DENSE, Benchmark, CheckpointId
 from unicomp.verdict import Row
 

@@ -18,6 +18,7 @@ from typing import get_args
 import pytest
 
 from unicomp import catalogue
+from unicomp.agenda import Subject
 from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
@@ -43,7 +44,6 @@ from unicomp.policy import Policy, parse_floor_options
 from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
 from unicomp.report.writers import SUFFIXES, format_of
-from unicomp.session import Subject
 from unicomp.settings import (
     FILE,
     Early,

@@ -31,7 +31,8 @@ def print_bill(
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_row("wall time", f"{amount(bill.seconds, 's')} on {bill.fleet}")
     facts.add_row(
-        f"{of}-hours held", f"{_hours(bill.held_hours)}, {100 * bill.utilisation:.0f} % of them busy"
+        f"{of}-hours held",
+        f"{_hours(bill.held_hours)}, {100 * bill.utilisation:.0f} % of them busy",
     )
     if bill.money is not None:
         facts.add_row("money", f"{bill.money:,.2f} at {bill.price:g} for a {of}-hour")

@@ -12,13 +12,17 @@ from unicomp.framework import (
     EFFICIENCY,
     EMBEDDED_PROFILE,
     METRICS,
+    PAPER_DIMENSIONS,
+    PAPER_METRICS,
     PAPER_PROFILE,
     PROFILES,
     READINGS,
+    SHIPPING_PROFILE,
     Profile,
     SubScore,
     compared,
     dimension_of,
+    expected_metrics,
     normalized,
     oriented,
 )
@@ -122,13 +126,18 @@ any_metric = pytest.mark.parametrize("metric", PAPER_PROFILE)
 few = settings(max_examples=25, deadline=None)
 
 
-def test_there_are_thirteen_metrics_in_three_dimensions():
-    assert {name: len(metrics) for name, metrics in DIMENSIONS.items()} == {
+def test_the_paper_has_thirteen_metrics_in_three_dimensions():
+    assert {name: len(metrics) for name, metrics in PAPER_DIMENSIONS.items()} == {
         "performance": 4,
         "reliability": 6,
         "efficiency": 3,
     }
-    assert len(set(METRICS)) == 13
+    assert len(set(PAPER_METRICS)) == 13
+
+
+def test_the_metrics_of_practice_stand_beside_those_of_the_paper():
+    assert (*PAPER_METRICS, *DIMENSIONS["practice"]) == METRICS
+    assert len(set(METRICS)) == len(METRICS)
     assert all(metric in DIMENSIONS[dimension_of(metric)] for metric in METRICS)
 
 
@@ -441,7 +450,14 @@ def measurements(draw, metric):
 
 
 def test_the_retained_and_the_compared_metrics_are_the_thirteen():
-    assert (*PAPER_PROFILE, *EFFICIENCY) == METRICS
+    assert (*PAPER_PROFILE, *EFFICIENCY) == PAPER_METRICS
+
+
+def test_the_profile_of_shipping_has_the_parts_of_the_paper_and_those_of_practice():
+    assert {*SHIPPING_PROFILE} == {*PAPER_PROFILE, *DIMENSIONS["practice"]}
+    assert all(SHIPPING_PROFILE.parts[one] == PAPER_PROFILE.parts[one] for one in PAPER_PROFILE)
+    assert expected_metrics([PAPER_PROFILE]) == PAPER_METRICS
+    assert expected_metrics([SHIPPING_PROFILE, PAPER_PROFILE]) == METRICS
 
 
 @any_efficiency

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
-from unicomp.framework import EFFICIENCY, METRICS, PAPER_PROFILE
+from unicomp.framework import EFFICIENCY, PAPER_METRICS, PAPER_PROFILE
 from unicomp.rawscores import metric_scores, read_raw_scores
 
 METHODS = ("dense", "wanda_50", "gptq_w4a16")
@@ -26,7 +26,8 @@ SUB_SCORES = {
     for part in PAPER_PROFILE.sub_scores(metric)
 }
 MADE_OF = {
-    metric: PAPER_PROFILE.benchmarks(metric) or tuple(EFFICIENCY[metric]) for metric in METRICS
+    metric: PAPER_PROFILE.benchmarks(metric) or tuple(EFFICIENCY[metric])
+    for metric in PAPER_METRICS
 }
 MADE_OF |= SUB_SCORES
 
@@ -179,7 +180,7 @@ def test_one_lacking_score_ends_exactly_what_is_made_of_it(method, absent):
         for key in before
         if absent in MADE_OF[key[2]]
         # a dense score is part of every method's metric, and of dense's own sub-score
-        and (key[1] == method or (method == "dense" and key[2] in METRICS))
+        and (key[1] == method or (method == "dense" and key[2] in PAPER_METRICS))
     }
     assert ended
     assert after == before | dict.fromkeys(ended)

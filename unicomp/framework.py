@@ -1,4 +1,4 @@
-"""The UniComp framework: thirteen metrics in three dimensions, and their parts.
+"""The UniComp framework: the paper's thirteen metrics in three dimensions, and what is beside them.
 
 Section 3 of the paper (arXiv 2602.09130): the tree dimension → metric → sub-score → benchmark, and
 its arithmetic. Everything is in points or percent; nothing is rounded.
@@ -9,26 +9,32 @@ its arithmetic. Everything is in points or percent; nothing is rounded.
 - Efficiency (equations 5 to 8) is *compared*: `compared` is 100 × the geometric mean over a
   metric's components of each component's ratio to the best in the comparison.
 
-A profile fixes the tree of the retained metrics: `paper` is the published one, `embedded` has the
-benchmarks of the embedded model. Any other benchmark is reported, but is not part of its metric.
+The dimension `practice` is not the paper's: it has what compression breaks in use, such as code and
+tool calls. Its metrics are retained by the same arithmetic.
+
+A profile fixes the tree of the retained metrics: `paper` is the published one, `shipping` has the
+metrics of practice besides, and `embedded` has the benchmarks of the embedded model. Any other
+benchmark is reported, but is not part of its metric.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from unicomp.errors import SpecError
 
-DIMENSIONS: dict[str, tuple[str, ...]] = {
+PAPER_DIMENSIONS: dict[str, tuple[str, ...]] = {
     "performance": ("knowledge", "multilingual", "reasoning", "instruction_following"),
     "reliability": ("truthfulness", "safety", "fairness", "robustness", "privacy", "ethics"),
     "efficiency": ("runtime_acceleration", "inference_efficiency", "compute_cost"),
 }
+DIMENSIONS: dict[str, tuple[str, ...]] = {**PAPER_DIMENSIONS, "practice": ("code", "tool_use")}
+PAPER_METRICS = tuple(metric for group in PAPER_DIMENSIONS.values() for metric in group)
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
-RETAINED: tuple[str, ...] = (*DIMENSIONS["performance"], *DIMENSIONS["reliability"])
+RETAINED: tuple[str, ...] = tuple(one for one in METRICS if one not in DIMENSIONS["efficiency"])
 """The metrics that have a retention; those of efficiency compare checkpoints with each other."""
 
 
@@ -214,13 +220,37 @@ EMBEDDED_PROFILE = Profile(
 """The paper's parts, with only the benchmarks that have embedded rows. A sub-score with one
 benchmark left is replaced by that benchmark."""
 
+SHIPPING_PROFILE = Profile(
+    "shipping",
+    {
+        **PAPER_PROFILE.parts,
+        "code": ("humaneval", "mbpp"),
+        "tool_use": (
+            SubScore("calls", (
+                "bfcl_simple", "bfcl_multiple", "bfcl_parallel", "bfcl_parallel_multiple",
+            )),
+            "bfcl_irrelevance",
+        ),
+    },
+)  # fmt: skip
+"""The paper's parts, and the metrics of practice."""
+
 BESIDE: tuple[str, ...] = (
     "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",
     "adversarial_factuality", "preference_sycophancy", "awareness_mission",
 )  # fmt: skip
 """Benchmarks of the shipped suites that are reported, but are part of no metric."""
 
-PROFILES = {profile.name: profile for profile in (PAPER_PROFILE, EMBEDDED_PROFILE)}
+PROFILES = {
+    profile.name: profile for profile in (PAPER_PROFILE, SHIPPING_PROFILE, EMBEDDED_PROFILE)
+}
+
+
+def expected_metrics(profiles: Iterable[Profile]) -> tuple[str, ...]:
+    """The metrics that a reader of results asks about: the paper's, and those of the profiles."""
+    inside = {metric for profile in profiles for metric in profile}
+    return tuple(one for one in METRICS if one in inside or one in PAPER_METRICS)
+
 
 READINGS: dict[str, frozenset[str]] = {
     "paper": frozenset({"crows_pairs"}),

@@ -17,7 +17,7 @@ from unicomp.units import parse_amount
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gpu:
+class GpuKind:
     """A kind of GPU."""
 
     name: str
@@ -33,8 +33,8 @@ class Gpu:
     """Whether the figures are the maker's; else the user's."""
 
 
-def _gpu(name: str, gigabytes: float, teraflops: float, terabytes_per_second: float) -> Gpu:
-    return Gpu(
+def _gpu(name: str, gigabytes: float, teraflops: float, terabytes_per_second: float) -> GpuKind:
+    return GpuKind(
         name=name,
         memory=int(gigabytes * 1e9),
         flops=teraflops * 1e12,
@@ -42,7 +42,7 @@ def _gpu(name: str, gigabytes: float, teraflops: float, terabytes_per_second: fl
     )
 
 
-PUBLISHED: Mapping[str, Gpu] = {
+PUBLISHED: Mapping[str, GpuKind] = {
     gpu.name: gpu
     for gpu in (
         _gpu("A10", 24, 125, 0.600),
@@ -64,7 +64,7 @@ _ALSO = {"a100": "A100-80GB"}
 _KEYS = ("memory", "tflops", "bandwidth", "price")
 
 
-def find_gpu(name: str, own: Mapping[str, Gpu]) -> Gpu:
+def find_gpu(name: str, own: Mapping[str, GpuKind]) -> GpuKind:
     """The GPU of this name, the user's before the published one. Raises SpecError."""
     known = {**PUBLISHED, **own}
     by_name = {known_name.lower(): gpu for known_name, gpu in known.items()}
@@ -77,7 +77,7 @@ def find_gpu(name: str, own: Mapping[str, Gpu]) -> Gpu:
     )
 
 
-def parse_gpu(name: str, table: Mapping[str, Any]) -> Gpu:
+def parse_gpu(name: str, table: Mapping[str, Any]) -> GpuKind:
     """The GPU that `[hardware.NAME]` of `unicomp.toml` describes. Raises SpecError.
 
     A published one needs only what differs, such as the price.
@@ -92,14 +92,14 @@ def parse_gpu(name: str, table: Mapping[str, Any]) -> Gpu:
         raise SpecError(f"the table [{where}] needs {', '.join(missing)}")
     price = _number(where, "price", table) if "price" in table else None
     if base is not None and len(missing) == 3:
-        return Gpu(**{**vars(base), "price": price})
+        return GpuKind(**{**vars(base), "price": price})
     try:
         memory = parse_amount(table["memory"], "bytes") if "memory" in table else None
     except ValueError as error:
         raise SpecError(f"{where}.memory: {error}") from None
     flops = _number(where, "tflops", table) * 1e12 if "tflops" in table else None
     bandwidth = _number(where, "bandwidth", table) * 1e9 if "bandwidth" in table else None
-    return Gpu(
+    return GpuKind(
         name=name,
         memory=int(memory or (base.memory if base else 0)),
         flops=flops or (base.flops if base else 0.0),

@@ -29,6 +29,7 @@
 
     [gate]                      # stop asking a benchmark whose verdict is known; see --early
     early = true                # or "shut"; default: false
+    profile = "shipping"        # what the metrics consist of; default: "paper", see --profile
 
     [engine]                    # name (hf or vllm), device, threads, batch_size, sampling, logs
     threads = 1
@@ -68,6 +69,9 @@
     [store]                     # where results are taken from that are not in the store
     upstream = "s3://bucket/unicomp"    # any URL of fsspec; UNICOMP_UPSTREAM outranks it
 
+    [hardware.H100]             # a GPU of `unicomp plan --cluster`: its price for an hour
+    price = 2.50                # one of your own needs memory, tflops and bandwidth (GB/s), too
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -106,6 +110,7 @@ import platformdirs
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
+from unicomp.hardware import GpuKind, parse_gpu
 from unicomp.instruments.assembly import (
     InstrumentSettings,
     JudgeSettings,
@@ -148,6 +153,8 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
 }
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
+CHOSEN_PROFILES = ("paper", "shipping")
+"""The profiles that can be chosen; that of the embedded rows comes with them."""
 _OFF = "off"
 """The upstream that is none."""
 _T = TypeVar("_T")
@@ -173,6 +180,11 @@ class Settings:
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
+    profile: str = "paper"
+    """What the metrics consist of: `paper`, or `shipping`, which has the metrics of practice, too.
+    The embedded model has a profile of its own. `--profile` outranks it."""
+    hardware: Mapping[str, GpuKind] = field(default_factory=dict)
+    """GPUs of `unicomp plan --cluster` by name: prices, and kinds that are not published."""
     home: Path | None = None
     """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
     upstream: str | None = None
@@ -189,7 +201,7 @@ class Settings:
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
-    "gate": (Settings, ("early",)),
+    "gate": (Settings, ("early", "profile")),
     "engine": (EngineSettings, _of_engine()),
     "endpoint": (ClientSettings, _names(ClientSettings)),
     "efficiency": (Effort, _names(Effort)),
@@ -264,7 +276,7 @@ def store_upstream(settings: Settings) -> str | None:
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _refuse_unknown(table, "", (*OF_NAMES, "models", *OPTIONS))
+    _refuse_unknown(table, "", (*OF_NAMES, "models", "hardware", *OPTIONS))
     paths = _texts(table, "paths")
     _refuse_unknown(paths, "paths.", OPTIONS["paths"][1])
     dataset_root = paths.get("dataset_root")
@@ -273,11 +285,13 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     return Settings(
         policy=_policy(table),
         early=_early(_options(table, "gate").get("early", False)),
+        profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
         engine=_engine(table, root),
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         upstream=_upstream(table),
+        hardware=_hardware(table),
         dataset_root=dataset_root,
     )
 
@@ -309,10 +323,22 @@ def _early(value: object) -> Early:
     return _EARLY[value]
 
 
+def check_profile(where: str, name: str) -> str:
+    """The name, if it is that of a profile that can be chosen. Raises SpecError."""
+    if name not in CHOSEN_PROFILES:
+        raise SpecError(f"{where}: there is no profile {name!r}; {nearest(name, CHOSEN_PROFILES)}")
+    return name
+
+
 def _upstream(table: Mapping[str, Any]) -> str | None:
     stores = _texts(table, "store")
     _refuse_unknown(stores, "store.", OPTIONS["store"][1])
     return stores.get("upstream")
+
+
+def _hardware(table: Mapping[str, Any]) -> dict[str, GpuKind]:
+    kinds = _table(table, "hardware")
+    return {name: parse_gpu(name, _table(kinds, name, "hardware.")) for name in kinds}
 
 
 def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:

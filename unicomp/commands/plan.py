@@ -22,7 +22,7 @@ from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, est
 from unicomp.distillation.speed import build_seconds, training_speed
 from unicomp.errors import SpecError
 from unicomp.formats.intake import config_of
-from unicomp.framework import EMBEDDED_PROFILE, PAPER_PROFILE
+from unicomp.framework import EMBEDDED_PROFILE, PROFILES
 from unicomp.methods.footprint import footprint
 from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
@@ -134,7 +134,7 @@ def _plan_gate(options: argparse.Namespace) -> int:
     embedded = model == catalogue.load_model("embedded", roots)
     given = options.dataset_root or settings.dataset_root
     source = Source(given or (EMBEDDED_ROWS if embedded else HUB), load_lock(root))
-    profile = EMBEDDED_PROFILE if source.is_embedded else PAPER_PROFILE
+    profile = EMBEDDED_PROFILE if source.is_embedded else PROFILES[settings.profile]
     inside = {name for metric in profile for name in profile.benchmarks(metric)}
     planned = plan(
         [Definition(one, source) for one in benchmarks if one.name in inside | floors.keys()],

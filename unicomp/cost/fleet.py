@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unicomp.cluster.unit import Node
 from unicomp.errors import SpecError
-from unicomp.hardware import Gpu, find_gpu
+from unicomp.hardware import GpuKind, find_gpu
 
 TOGETHER = 8
 """The GPUs of a node at most, where one number is given for all."""
@@ -24,11 +24,11 @@ class Fleet:
     """Machines of one kind."""
 
     nodes: tuple[Node, ...]
-    gpu: Gpu | None
+    gpu: GpuKind | None
     """The kind of all GPUs; None for machines without."""
 
     @classmethod
-    def parse(cls, text: str, own: Mapping[str, Gpu]) -> Fleet:
+    def parse(cls, text: str, own: Mapping[str, GpuKind]) -> Fleet:
         """The machines of `[NODES x] NUMBER x GPU`, or `[NODES x] NUMBER CPU`. Raises SpecError.
 
         More than eight GPUs without a number of nodes are nodes of eight. `own` are the GPUs of

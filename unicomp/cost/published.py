@@ -27,7 +27,7 @@ from unicomp.distillation.estimate import (
     minitron_flops_per_second,
 )
 from unicomp.efficiency.rounds import Effort
-from unicomp.hardware import PUBLISHED, Gpu
+from unicomp.hardware import PUBLISHED, GpuKind
 from unicomp.spec import DENSE, Load, Method
 
 READ_AT = 1e9
@@ -54,7 +54,7 @@ _OTHERS = "awq_w4a16"
 class PublishedRates:
     """The times of one model on some GPUs."""
 
-    gpu: Gpu
+    gpu: GpuKind
     sizes: Sizes
     gpus: int
     """GPUs that one loaded checkpoint takes."""

@@ -15,7 +15,15 @@ from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError
-from unicomp.framework import BESIDE, DIMENSIONS, EFFICIENCY, METRICS, PROFILES
+from unicomp.framework import (
+    BESIDE,
+    DIMENSIONS,
+    EFFICIENCY,
+    METRICS,
+    PAPER_METRICS,
+    PROFILES,
+    dimension_of,
+)
 from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.carried import note_properties
 from unicomp.plugin.conducting import ask_for_benchmark
@@ -191,7 +199,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             _outside(plan, grid, items),
             _repeated(items),
             _free(plan, items),
-            _unasked(config, items),
+            _unasked(config, plan, items),
         )
         outside = list(dict.fromkeys(chain.from_iterable(lists)))
     except UnicompError as error:
@@ -267,11 +275,23 @@ def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return outside
 
 
-def _unasked(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests that run on request only and are not named by `-m`."""
+def _unasked(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests that run on request only and are not named by `-m`.
+
+    So do those of metrics that are neither the paper's nor in the profile of their model.
+    """
     asked = re.findall(r"\w+", config.getoption("markexpr") or "")
     unasked = [marker for marker in ON_REQUEST if marker not in asked]
-    return [item for item in items if any(map(item.get_closest_marker, unasked))]
+    further = {*METRICS} - {*PAPER_METRICS}
+    found = []
+    for item in items:
+        metrics = {one.metric for one in measures_of(item)} & further
+        named = any(one in asked or dimension_of(one) in asked for one in metrics if one)
+        subject = subject_of(item) if metrics and not named else None
+        outside = subject is not None and metrics.isdisjoint(plan.profile(subject.model.name))
+        if outside or any(map(item.get_closest_marker, unasked)):
+            found.append(item)
+    return found
 
 
 def _why_absent(grid: Grid, bench: Benchmark, source: Source) -> str | None:

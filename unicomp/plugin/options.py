@@ -28,7 +28,7 @@ from unicomp.framework import (
     DIMENSIONS,
     EMBEDDED_PROFILE,
     METRICS,
-    PAPER_PROFILE,
+    PROFILES,
     Profile,
     dimension_of,
 )
@@ -45,9 +45,11 @@ from unicomp.preset import PRESETS
 from unicomp.prompts.tasks import Definition
 from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.settings import (
+    CHOSEN_PROFILES,
     FILE,
     Early,
     Settings,
+    check_profile,
     has_settings,
     load_settings,
     project_root,
@@ -184,7 +186,9 @@ class Plan:
 
     def profile(self, model: str) -> Profile:
         """The profile of a model's metrics: the embedded rows have their own."""
-        return EMBEDDED_PROFILE if self.sources[model].is_embedded else PAPER_PROFILE
+        if self.sources[model].is_embedded:
+            return EMBEDDED_PROFILE
+        return PROFILES[self.settings.profile]
 
     def check_lock(self, asked: Mapping[CheckpointId, Sequence[Benchmark]]) -> list[str]:
         """The unpinned data sets that `asked` reads, in alphabetical order.
@@ -324,6 +328,12 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": "stop asking a benchmark once its verdict is known, with at most 1 % chance that "
         "all items give another; --early=shut also skips the rest of a checkpoint that cannot be "
         "released any more (default: [gate] early of unicomp.toml, else off)",
+    },
+    "--profile": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": f"what the metrics consist of: {' or '.join(CHOSEN_PROFILES)} (default: [gate] "
+        "profile of unicomp.toml, else paper)",
     },
     "--pick": {
         "action": "store_true",
@@ -465,6 +475,8 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = replace(settings, engine=engine)
     settings.engine.check()
     settings = replace(settings, early=_early(given.one("--early"), typed) or settings.early)
+    if name := given.one("--profile"):
+        settings = replace(settings, profile=check_profile("--profile", name))
     seeded, notes = catalogue.seeded_calibrations(
         values["--calibration"] or [GENERIC],
         _count("--seeds", given.one("--seeds"), "seeds") or 1,

@@ -16,7 +16,7 @@ from typing import Any
 
 from unicomp.errors import SpecError
 from unicomp.findings import Findings
-from unicomp.framework import METRICS
+from unicomp.framework import expected_metrics
 from unicomp.report import early, efficiency, reasons
 from unicomp.report.markup import code, table, text
 from unicomp.report.repeating import command, hub_id
@@ -281,7 +281,8 @@ def _about(findings: Findings, chosen: CheckpointId) -> Findings:
 
 def _limits(own: Scorecard, findings: Findings) -> Iterator[str]:
     measured = {row.metric for row in own.rows if row.decided}
-    if others := [metric.replace("_", " ") for metric in METRICS if metric not in measured]:
+    asked = expected_metrics(own.profiles.values())
+    if others := [metric.replace("_", " ") for metric in asked if metric not in measured]:
         yield f"- Not measured: {', '.join(others)}."
     if samples := own.environment.get("samples"):
         yield f"- At most {samples:,} items of each benchmark were asked."

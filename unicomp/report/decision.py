@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, decides, with_few_clusters
 from unicomp.findings import Findings
-from unicomp.framework import RETAINED
+from unicomp.framework import RETAINED, expected_metrics
 from unicomp.report import early
 from unicomp.scorecard import Scorecard
 from unicomp.units import share
@@ -86,7 +86,8 @@ def _names(card: Scorecard, tier: str) -> list[str]:
 def _selected(card: Scorecard) -> str:
     """A note where only some of the metrics of a benchmark's profile were run."""
     run = {row.metric for row in card.metrics}
-    others = [metric for metric in RETAINED if metric not in run]
+    asked = expected_metrics(card.profiles.values())
+    others = [one for one in asked if one in RETAINED and one not in run]
     return f"; not run: {', '.join(others)}" if run and others else ""
 
 

@@ -10,7 +10,7 @@ from unicomp.findings import Findings
 from unicomp.findings.claims import Status
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.outlook import Outlook
-from unicomp.framework import DIMENSIONS, METRICS
+from unicomp.framework import DIMENSIONS, METRICS, RETAINED, expected_metrics
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
 from unicomp.verdict import MetricRow, Row, Verdict
@@ -110,11 +110,12 @@ def decided(card: Scorecard) -> Decided:
         if why != "advisory"
     )
     run = {row.metric for row in card.metrics}
+    asked = expected_metrics(card.profiles.values())
     return Decided(
         critical=[*critical],
         reported=[name for name in advisory if name not in critical],
         left_out=[*left_out],
-        not_run=[words(one) for one in METRICS[:10] if run and one not in run],
+        not_run=[words(one) for one in asked if run and one in RETAINED and one not in run],
         few_clusters=[*dict.fromkeys(words(o.metric) for o in with_few_clusters(card.metrics))],
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from unicomp.findings.calibrations import CalibrationEffect
 from unicomp.findings.languages import RESOURCES
 from unicomp.findings.study import Cell, Study, components_of
-from unicomp.framework import DIMENSIONS, METRICS, PAPER_PROFILE, SubScore
+from unicomp.framework import DIMENSIONS, METRICS, PAPER_DIMENSIONS, PAPER_PROFILE, SubScore
 from unicomp.spec import DENSE
 
 Value = float | str | None
@@ -87,7 +87,7 @@ def coverage(study: Study) -> Table:
         number="1",
         title="The compared checkpoints, and the metrics that each has",
         labels=("model", "checkpoint"),
-        columns=("family", *DIMENSIONS),
+        columns=("family", *PAPER_DIMENSIONS),
         rows=tuple(
             ((model, name), (_family(study, name), *_counts(study, model, name)))
             for model, name in study.pairs
@@ -100,7 +100,7 @@ def _family(study: Study, name: str) -> str:
 
 
 def _counts(study: Study, model: str, name: str) -> Iterator[str]:
-    for dimension, metrics in DIMENSIONS.items():
+    for dimension, metrics in PAPER_DIMENSIONS.items():
         yield f"{study.metrics_of(model, name, dimension)} of {len(metrics)}"
 
 

@@ -1,0 +1,68 @@
+"""The option --profile: the metrics of practice run where they are asked for."""
+
+import pytest
+
+SUITE = """
+from pathlib import Path
+
+from unicomp import Benchmark, Mean, TaskMetric
+
+humaneval = Benchmark(
+    name="humaneval", metric="code", task="arc/arc_easy.yaml", scorer=TaskMetric("acc,none"),
+    aggregate=Mean("correct"), chance=25.0,
+)
+
+import pytest
+
+@pytest.mark.parametrize("bench", [humaneval], ids=str)
+def test_code_is_retained(bench, retention, floor):
+    assert retention(bench) >= floor(bench)
+"""
+SHIPPING = "[gate]\nprofile = 'shipping'\n"
+
+
+@pytest.fixture
+def asked(new_gate, tmp_path):
+    """Whether a run of a test of the metric `code` has it, for a model with rows of the hub."""
+
+    def ask(*arguments, settings=""):
+        gate = new_gate(tmp_path / "home", settings)
+        gate.write("test_own.py", SUITE)
+        gate.write("rows/README.md", "no rows are read while tests are collected")
+        chosen = ("--collect-only", "-q", "test_own.py", "--method=dense")
+        return gate.run_plain(*chosen, *arguments)
+
+    return ask
+
+
+def test_a_metric_of_practice_is_not_in_the_default_run(asked):
+    run = asked()
+    assert "test_code_is_retained" not in run.text
+    assert "1 deselected" in run.text
+
+
+def test_the_profile_of_shipping_has_the_metrics_of_practice(asked):
+    asked_for = "the dataset root rows lacks allenai/ai2_arc"  # only a test that runs needs rows
+    of_the_hub = ("--model=org/m", "--dataset-root=rows")
+    assert asked_for in asked(*of_the_hub, "--profile=shipping").text
+    assert asked_for in asked(*of_the_hub, settings=SHIPPING).text
+    paper = asked(*of_the_hub, "--profile=paper", settings=SHIPPING).text
+    assert asked_for not in paper
+    assert "1 deselected" in paper
+
+
+def test_a_marker_asks_for_a_metric_of_practice(asked):
+    assert "test_code_is_retained" in asked("-m", "code").text
+    assert "test_code_is_retained" in asked("-m", "practice").text
+
+
+def test_an_unknown_profile_is_refused_in_one_line(asked):
+    run = asked("--profile=shiping")
+    assert run.status == 4
+    assert "there is no profile 'shiping'; did you mean 'shipping'?" in run.text
+
+
+def test_an_unknown_profile_in_the_settings_is_refused(asked):
+    run = asked(settings="[gate]\nprofile = 'embedded'\n")
+    assert run.status == 4
+    assert "gate.profile: there is no profile 'embedded'" in run.text

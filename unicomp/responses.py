@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.distributions import MOST_VALUES, DistributionLog, chunks_of
@@ -35,6 +35,7 @@ and larger batches are faster."""
 RECORDS = "records"
 """The file with the keys of the records that were read in the responses."""
 
+T = TypeVar("T")
 Responses = Mapping[str, list[Any]]
 """Item key → the responses to the item's requests."""
 Questions = Mapping[str, Sequence[RenderedItem]]
@@ -187,9 +188,7 @@ def one_by_one(
                 yield benchmark, missing
 
 
-def batches(
-    items: Sequence[RenderedItem], smallest: int = SMALL
-) -> Iterator[Sequence[RenderedItem]]:
+def batches(items: Sequence[T], smallest: int = SMALL) -> Iterator[Sequence[T]]:
     """The items in batches, whose limits depend only on the order of all items.
 
     So a resumed run asks the same batches as an undisturbed one, with the same padding. `smallest`

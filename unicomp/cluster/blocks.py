@@ -8,15 +8,16 @@ decides who answers when, and never what.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from unicomp.prompts.items import RenderedItem
 from unicomp.responses import SMALL, Questions, Responses, one_by_one
 
 BLOCK_SECONDS = 10.0
 """The work of a block: long beside what a unit costs, short beside what a lost worker may cost."""
+Batch = TypeVar("Batch", bound=Sized)
 FIRST_SECONDS = 0.05
 """The seconds of an item of which nothing is known yet."""
 
@@ -69,16 +70,17 @@ def blocks(
         batches.setdefault(benchmark, []).append(tuple(batch))
         answered |= {item.key: [] for item in batch}
     for benchmark, own in batches.items():
-        yield from _grouped(benchmark, own, pace.of(benchmark))
+        each = pace.of(benchmark)
+        for part in parts(own, each):
+            yield Block(benchmark, tuple(part), each * sum(map(len, part)))
 
 
-def _grouped(
-    benchmark: str, batches: Sequence[tuple[RenderedItem, ...]], each: float
-) -> Iterator[Block]:
-    """Equal parts of some batches, each of about `BLOCK_SECONDS` if an item takes `each`."""
+def parts(
+    batches: Sequence[Batch], each: float, target: float = BLOCK_SECONDS
+) -> Iterator[Sequence[Batch]]:
+    """Equal parts of some batches, each of about `target` seconds if an item takes `each`."""
     seconds = each * sum(map(len, batches))
-    parts = min(max(math.ceil(seconds / BLOCK_SECONDS), 1), len(batches))
-    for part in range(parts):
-        start, end = (len(batches) * edge // parts for edge in (part, part + 1))
-        own = tuple(batches[start:end])
-        yield Block(benchmark, own, each * sum(map(len, own)))
+    number = min(max(math.ceil(seconds / target), 1), len(batches))
+    for part in range(number):
+        start, end = (len(batches) * edge // number for edge in (part, part + 1))
+        yield batches[start:end]

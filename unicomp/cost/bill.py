@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from unicomp.cluster.unit import Kind
-from unicomp.cost.figures import BASES, Basis
+from unicomp.cost.figures import Basis, Figure
 from unicomp.cost.fleet import Fleet
 from unicomp.cost.matrix import Matrix
-from unicomp.cost.schedule import Schedule
+from unicomp.cost.schedule import Ran, Schedule
 
 HOUR = 3600.0
 
@@ -71,7 +70,8 @@ class Bill:
     @property
     def stages(self) -> list[Stage]:
         """Each kind of unit that there is."""
-        return [self._stage(kind) for kind in ("build", "answer", "time") if self._of(kind)]
+        kinds: tuple[Kind, ...] = ("build", "answer", "time")
+        return [self._stage(kind) for kind in kinds if self.schedule.of(kind)]
 
     @property
     def bound(self) -> str:
@@ -104,15 +104,9 @@ class Bill:
             "unrated": list(self.matrix.unrated),
         }
 
-    def _of(self, kind: str) -> list[Any]:
-        return [one for one in self.schedule.ran if one.unit.kind == kind]
-
     def _stage(self, kind: Kind) -> Stage:
-        ran = self._of(kind)
-        seconds: Counter[Basis] = Counter()
-        for one in ran:
-            name = one.unit.name
-            seconds[self.matrix.bases.get(name, self._repeated(name))] += one.seconds
+        ran = self.schedule.of(kind)
+        figure = sum((self._figure(one) for one in ran), Figure())
         return Stage(
             kind=kind,
             units=len(ran),
@@ -121,11 +115,13 @@ class Bill:
                 one.seconds * (one.unit.needs.gpus if self.fleet.gpu else one.unit.needs.cpus)
                 for one in ran
             ),
-            bases={basis: seconds[basis] for basis in BASES if seconds[basis]},
+            bases=figure.parts,
         )
 
-    def _repeated(self, name: str) -> Basis:
-        """Where the time of a build is from that is made once more."""
-        return next(
-            (basis for own, basis in self.matrix.bases.items() if name.startswith(own)), "assumed"
-        )
+    def _figure(self, one: Ran) -> Figure:
+        """Where the time of a unit is from."""
+        unit, figures = one.unit, self.matrix.figures
+        own = figures.get(unit.name)
+        if own is None:  # a build that is made once more
+            own = next(figure for name, figure in figures.items() if unit.name.startswith(name))
+        return own + self.matrix.loadings[unit.checkpoint] if one.loaded else own

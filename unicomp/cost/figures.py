@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Self, get_args
 
 Basis = Literal["measured", "published", "assumed"]
-"""Recorded by a run on such hardware; follows from published figures; an assumption is in it."""
+"""Recorded by a run on such hardware; follows from published figures; nobody published it."""
 BASES: tuple[Basis, ...] = get_args(Basis)
-"""The surest first."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Seconds, and where they are from."""
+    """Seconds, and where each of them is from."""
 
-    seconds: float
-    basis: Basis
+    parts: Mapping[Basis, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, seconds: float, basis: Basis) -> Self:
+        """Seconds of one origin."""
+        return cls({basis: seconds})
+
+    @property
+    def seconds(self) -> float:
+        """All of them."""
+        return sum(self.parts.values())
 
     def __add__(self, other: Figure) -> Figure:
-        return Figure(self.seconds + other.seconds, worst((self.basis, other.basis)))
+        sums = {basis: self.parts.get(basis, 0.0) + other.parts.get(basis, 0.0) for basis in BASES}
+        return Figure({basis: seconds for basis, seconds in sums.items() if seconds})
 
     def __mul__(self, factor: float) -> Figure:
-        return Figure(self.seconds * factor, self.basis)
-
-
-def worst(bases: Iterable[Basis]) -> Basis:
-    """The least sure of several."""
-    return max(bases, key=BASES.index)
+        return Figure({basis: seconds * factor for basis, seconds in self.parts.items()})

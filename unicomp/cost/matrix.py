@@ -5,11 +5,12 @@ Everything counts as new: what is in the store already, a run does not do again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from unicomp.cluster.unit import Needs, Unit
-from unicomp.cost.figures import Basis, Figure
+from unicomp.cluster.blocks import BLOCK_SECONDS, parts
+from unicomp.cluster.unit import Kind, Needs, Unit
+from unicomp.cost.figures import Figure
 from unicomp.cost.rates import Rates
 from unicomp.cost.workloads import Workload, known_workloads
 from unicomp.prompts.sizes import Size, size_of
@@ -17,8 +18,6 @@ from unicomp.prompts.tasks import Definition
 from unicomp.responses import batches
 from unicomp.spec import DENSE, Load, Method, Model
 
-BLOCK_SECONDS = 10.0
-"""The work of a block of items."""
 MOST_UNITS = 20_000
 """Units of a plan, about: beyond that, blocks are longer than those of the run."""
 
@@ -33,17 +32,40 @@ class Asked:
     """None if it is not known."""
 
 
-def asked_of(definition: Definition, samples: int | None) -> Asked | None:
-    """A benchmark on its rows, or with the published number of them; None if nobody knows it."""
-    embedded = definition.source.is_embedded
-    name = definition.benchmark.name
-    known = known_workloads("embedded" if embedded else "paper").get(name)
-    size = size_of(definition)
-    if size is None and known is not None and not embedded:
-        size = Size(items=known.items, clusters=known.items)
-    if size is None:
-        return None
-    return Asked(name=name, items=size.limited(samples).items, each=known.each if known else None)
+def asked_of(
+    definitions: Iterable[Definition], samples: int | None
+) -> tuple[list[Asked], list[str]]:
+    """The benchmarks on their rows, or with the published number of them; and the unknown ones.
+
+    Items that an earlier benchmark has, too, are asked only once. What the embedded rows lack is no
+    benchmark of their run.
+    """
+    asked, unknown = [], []
+    covered: dict[str, set[str | None]] = {}
+    for one in definitions:
+        embedded, name = one.source.is_embedded, one.benchmark.name
+        known = known_workloads("embedded" if embedded else "paper").get(name)
+        size = size_of(one)
+        if size is None and known is not None and not embedded:
+            size = Size(items=known.items, clusters=known.items)
+        if size is None:
+            unknown += [] if embedded else [name]
+            continue
+        configs = set(one.declared_configs)
+        before = covered.setdefault(_prompts_of(one), set())
+        new = len(configs - before) / len(configs)
+        before |= configs
+        if items := round(size.limited(samples).items * new):
+            asked.append(Asked(name=name, items=items, each=known.each if known else None))
+    return asked, unknown
+
+
+def _prompts_of(one: Definition) -> str:
+    """A text that benchmarks share if they ask the rows of a configuration in the same way."""
+    settings = [one.settings.get(key) for key in ("doc_to_text", "doc_to_choice", "process_docs")]
+    named, where = sorted(one.named_files.items()), sorted(one.benchmark.where.items())
+    limits = (one.shots, one.chat, one.max_new_tokens)
+    return repr((one.dataset, one.split, named, where, settings, limits))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,80 +94,103 @@ class Matrix:
     """The units of a run, and where their times are from."""
 
     units: tuple[Unit, ...]
-    bases: Mapping[str, Basis]
-    """By the name of the unit."""
+    figures: Mapping[str, Figure]
+    """By the name of the unit, without loading."""
+    loadings: Mapping[str, Figure]
+    """By checkpoint."""
     unrated: tuple[str, ...]
     """Benchmarks that are left out, since nobody knows what their items ask."""
 
     @classmethod
-    def of(cls, parts: Sequence[Part]) -> Matrix:
+    def of(cls, models: Sequence[Part]) -> Matrix:
         """All units, each behind those that it comes after. Raises SpecError."""
-        target = max(BLOCK_SECONDS, sum(map(_answering, parts)) / MOST_UNITS)
-        units: list[Unit] = []
-        bases: dict[str, Basis] = {}
-        unrated: dict[str, None] = {}
-        for part in parts:
-            for method in part.methods:
-                for unit, basis in _of_checkpoint(part, method, target):
-                    units.append(unit)
-                    bases[unit.name] = basis
-            unrated |= dict.fromkeys(
-                one.name for one in part.asked if _item(part, DENSE, one) is None
-            )
-        return cls(units=tuple(units), bases=bases, unrated=tuple(unrated))
-
-
-def _of_checkpoint(part: Part, method: Method, target: float) -> Iterator[tuple[Unit, Basis]]:
-    """The units of one checkpoint, and where their times are from."""
-    checkpoint = f"{part.model}/{method}"
-    after: tuple[str, ...] = ()
-    if method.compress is not None:
-        figure = part.rates.build(method)
-        name = f"{checkpoint}: build"
-        yield (
-            Unit(
-                name=name,
-                kind="build",
-                checkpoint=checkpoint,
-                needs=part.builds.get(method.name, part.needs),
-                seconds=figure.seconds,
-            ),
-            figure.basis,
+        target = max(BLOCK_SECONDS, sum(map(_answering, models)) / MOST_UNITS)
+        planned = [
+            one
+            for part in models
+            for method in part.methods
+            for one in _Checkpoint(part, method, target).units()
+        ]
+        unrated = dict.fromkeys(
+            one.name
+            for part in models
+            for one in part.asked
+            if part.rates.item(DENSE, one.name, one.each) is None
         )
-        after = (name,)
-    loading = part.rates.loading(method)
-    for one in part.asked:
-        if (figure := _item(part, method, one)) is None:
-            continue
-        for first, last in _blocks(one.items, figure.seconds, part.smallest_batch, target):
-            unit = Unit(
-                name=f"{checkpoint}: {one.name}, items {first:,} to {last:,}",
-                kind="answer",
-                checkpoint=checkpoint,
-                needs=part.needs,
-                seconds=figure.seconds * (last - first + 1),
-                loading=loading.seconds,
-                after=after,
-                first=method.name == DENSE.name,
-            )
-            yield unit, figure.basis
-    if part.loads and (needs := part.timings.get(method.name)):
-        figure = part.rates.timing(method, list(part.loads))
-        yield (
-            Unit(
-                name=f"{checkpoint}: timings",
-                kind="time",
-                checkpoint=checkpoint,
-                needs=needs,
-                seconds=figure.seconds,
-                after=after,
-            ),
-            figure.basis,
+        return cls(
+            units=tuple(unit for unit, _ in planned),
+            figures={unit.name: figure for unit, figure in planned},
+            loadings={
+                f"{part.model}/{method}": part.rates.loading(method)
+                for part in models
+                for method in part.methods
+            },
+            unrated=tuple(unrated),
         )
 
 
-def _item(part: Part, method: Method, one: Asked) -> Figure | None:
-    return part.rates.item(method, one.name, one.each)
+@dataclass(frozen=True)
+class _Checkpoint:
+    """The units of one checkpoint."""
+
+    part: Part
+    method: Method
+    target: float
+    """Seconds of a block of items, about."""
+
+    def units(self) -> Iterator[tuple[Unit, Figure]]:
+        """Its build, its answers and its timings, and where their times are from."""
+        before: list[str] = []
+        for units in (self._build(), self._answers(before), self._timings(before)):
+            for unit, figure in units:
+                yield unit, figure
+                before.append(unit.name)
+
+    def _build(self) -> Iterator[tuple[Unit, Figure]]:
+        if self.method.compress is not None:
+            figure = self.part.rates.build(self.method)
+            needs = self.part.builds.get(self.method.name, self.part.needs)
+            yield self._unit("building it", "build", figure, needs), figure
+
+    def _answers(self, before: list[str]) -> Iterator[tuple[Unit, Figure]]:
+        """Its blocks of items; all come after the build, which is `before`."""
+        build, loading = tuple(before), self.part.rates.loading(self.method)
+        for one in self.part.asked:
+            figure = self.part.rates.item(self.method, one.name, one.each)
+            if figure is None:
+                continue
+            last = 0
+            for block in parts(_batches(one, self.part), figure.seconds, self.target):
+                first, last = last + 1, last + sum(map(len, block))
+                own = figure * (last - first + 1)
+                what = f"{one.name}, items {first} to {last}"
+                unit = self._unit(what, "answer", own, self.part.needs, build)
+                yield replace(unit, loading=loading.seconds), own
+
+    def _timings(self, before: list[str]) -> Iterator[tuple[Unit, Figure]]:
+        """Its probes, after all else."""
+        if needs := self.part.timings.get(self.method.name):
+            figure = self.part.rates.timing(self.method, list(self.part.loads))
+            yield self._unit("timing", "time", figure, needs, tuple(before)), figure
+
+    def _unit(
+        self, what: str, kind: Kind, figure: Figure, needs: Needs, after: tuple[str, ...] = ()
+    ) -> Unit:
+        checkpoint = f"{self.part.model}/{self.method}"
+        return Unit(
+            name=f"{checkpoint}: {what}",
+            kind=kind,
+            checkpoint=checkpoint,
+            needs=needs,
+            seconds=figure.seconds,
+            after=after,
+            first=self.method.name == DENSE.name,
+        )
+
+
+def _batches(one: Asked, part: Part) -> list[Sequence[object]]:
+    """The items that are asked together, as numbers."""
+    return list(batches(range(one.items), part.smallest_batch))
 
 
 def _answering(part: Part) -> float:
@@ -154,15 +199,5 @@ def _answering(part: Part) -> float:
         figure.seconds * one.items
         for method in part.methods
         for one in part.asked
-        if (figure := _item(part, method, one))
+        if (figure := part.rates.item(method, one.name, one.each))
     )
-
-
-def _blocks(items: int, each: float, smallest: int, target: float) -> Iterator[tuple[int, int]]:
-    """The first and the last item of each block, from 1: whole batches of about `target` seconds."""
-    first = last = 0
-    for batch in batches(range(items), smallest):  # type: ignore[arg-type]
-        last += len(batch)
-        if (last - first) * each >= target or last == items:
-            yield first + 1, last
-            first = last

@@ -13,7 +13,8 @@ That of a training follows from Minitron's throughput, see `unicomp.distillation
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
@@ -63,19 +64,19 @@ class PublishedRates:
 
     def loading(self, stored: int) -> Figure:
         """Until a checkpoint of so many bytes can answer."""
-        return Figure(START + stored / READ_AT, "assumed")
+        return Figure.of(START + stored / READ_AT, "assumed")
 
     def item(self, each: Workload, stored: int) -> Figure:
         """An item of a benchmark, asked with others."""
         read, written = each.read / CHARACTERS, each.written / CHARACTERS
-        return Figure(read * self._token + written * self._step(stored, self.batch), "published")
+        return Figure.of(read * self._token + written * self._step(stored, self.batch), "published")
 
     def build(self, method: Method, stored: int) -> Figure:
         """Compressing without training, with reading and writing the weights."""
         files = (self.sizes.weights.all * 2 + stored) / READ_AT
         parts = [method.parameters.get(name) for name in ("first", "second")]
         steps = [part for part in parts if part] or [method.parameters]
-        found = Figure(files, "assumed")
+        found = Figure.of(files, "assumed")
         for parameters in steps:
             found += self._compression(parameters)
         return found
@@ -85,16 +86,7 @@ class PublishedRates:
         slowest = minitron_flops_per_second()[0] / MINITRON_DEVICES
         speed = slowest * self.gpu.flops / _H100.flops
         found = estimate(planned, devices=devices, flops_per_second=speed)
-        return Figure(3600 * found.hours_most, "published")
-
-    def timing(self, loads: list[Load], effort: Effort, stored: int, dense: int) -> Figure:
-        """All rounds of some loads, with the dense checkpoint and the other one loaded once."""
-        found = self.loading(stored) + self.loading(dense)
-        for load in dict.fromkeys(loads):
-            both = self._round(load, stored) + self._round(load, dense)
-            rounds = effort.warmup_rounds + effort.rounds(both)
-            found += Figure(rounds * both, "published")
-        return found
+        return Figure.of(3600 * found.hours_most, "published")
 
     @property
     def _token(self) -> float:
@@ -106,20 +98,21 @@ class PublishedRates:
         fetched = stored / (_utilisation() * self.gpu.bandwidth * self.gpus)
         return max(fetched / batch, self._token)
 
-    def _round(self, load: Load, stored: int) -> float:
-        requests = load.concurrency
-        read = load.prompt_tokens * self._token
-        return requests * (read + load.new_tokens * self._step(stored, requests))
+    def requests(self, load: Load, stored: int) -> Figure:
+        """The requests of a load, made at the same time."""
+        number = load.concurrency
+        written = load.new_tokens * self._step(stored, number)
+        return Figure.of(number * (load.prompt_tokens * self._token + written), "published")
 
     def _compression(self, parameters: object) -> Figure:
         settings = dict(parameters) if isinstance(parameters, dict) else {}
         how = settings.get("modifier") or settings.get("algorithm")
         if how == "rtn":
-            return Figure(0.0, "published")
+            return Figure.of(0.0, "published")
         named = _ALGORITHMS.get(str(how))
         on_h100 = _published_seconds()[named or _OTHERS] * self.sizes.weights.all / _BASE
         slower = _H100.flops / self.gpu.flops
-        return Figure(on_h100 * slower, "published" if named else "assumed")
+        return Figure.of(on_h100 * slower, "published" if named else "assumed")
 
 
 @cache
@@ -146,6 +139,18 @@ def _utilisation() -> float:
     return tokens * _OPERATIONS / _H100.flops
 
 
-def on(rates: PublishedRates, gpus: int) -> PublishedRates:
-    """The same on another number of GPUs."""
-    return replace(rates, gpus=gpus)
+def timing(
+    loads: Iterable[Load],
+    effort: Effort,
+    dense: tuple[PublishedRates, int],
+    other: tuple[PublishedRates, int],
+) -> Figure:
+    """All rounds of some loads, with two checkpoints loaded once; each with its bytes."""
+    sides = (dense, other)
+    found = Figure.of(0.0, "published")
+    for rates, stored in sides:
+        found += rates.loading(stored)
+    for load in dict.fromkeys(loads):
+        both = sum(rates.requests(load, stored).seconds for rates, stored in sides)
+        found += Figure.of((effort.warmup_rounds + effort.rounds(both)) * both, "published")
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from unicomp.cost.figures import Figure
-from unicomp.cost.published import PublishedRates
+from unicomp.cost.published import PublishedRates, timing
 from unicomp.cost.recorded import Pace, Recorded, Stage, pace_of, usual
 from unicomp.cost.workloads import Workload
 from unicomp.distillation.estimate import PlannedTraining
@@ -40,7 +40,8 @@ class Rates(Protocol):
 class OnGpus:
     """The published times of a model's checkpoints."""
 
-    published: PublishedRates
+    published: Mapping[str, PublishedRates]
+    """By method."""
     stored: Mapping[str, int]
     """Method → bytes of its checkpoint."""
     trainings: Mapping[str, tuple[PlannedTraining, int]]
@@ -48,20 +49,26 @@ class OnGpus:
     effort: Effort
 
     def loading(self, method: Method) -> Figure:  # noqa: D102 (see Rates)
-        return self.published.loading(self.stored[method.name])
+        return self.published[method.name].loading(self.stored[method.name])
 
     def item(self, method: Method, benchmark: str, each: Workload | None) -> Figure | None:  # noqa: D102
-        return self.published.item(each, self.stored[method.name]) if each else None
+        if each is None:
+            return None
+        return self.published[method.name].item(each, self.stored[method.name])
 
     def build(self, method: Method) -> Figure:  # noqa: D102
         if found := self.trainings.get(method.name):
             planned, devices = found
-            return self.published.training(planned, devices)
-        return self.published.build(method, self.stored[method.name])
+            return self.published[method.name].training(planned, devices)
+        return self.published[method.name].build(method, self.stored[method.name])
 
     def timing(self, method: Method, loads: list[Load]) -> Figure:  # noqa: D102
-        stored = self.stored
-        return self.published.timing(loads, self.effort, stored[method.name], stored[DENSE.name])
+        return timing(
+            loads,
+            self.effort,
+            (self.published[DENSE.name], self.stored[DENSE.name]),
+            (self.published[method.name], self.stored[method.name]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,7 @@ class Measured:
         for group in self._groups(method):
             known = [self.recorded.items(self.model, name, benchmark) for name in group]
             if found := usual(
-                Figure(one.seconds / one.items, "measured") for one in known if one and one.items
+                Figure.of(one.seconds / one.items, "measured") for one in known if one and one.items
             ):
                 return found
         if each is None:

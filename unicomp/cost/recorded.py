@@ -78,7 +78,7 @@ class Recorded:
     def seconds(self, model: str, method: str, stage: Stage) -> Figure | None:
         """What a stage of a checkpoint took; None if that was never measured."""
         found = self._recall(model, method, stage)
-        return None if found is None else Figure(float(found["seconds"]), "measured")
+        return None if found is None else Figure.of(float(found["seconds"]), "measured")
 
     def _remember(self, model: str, method: str, what: str, value: Mapping[str, Any]) -> None:
         self.store.remember(FIGURES, self._key(model, method, what), dict(value))
@@ -104,7 +104,7 @@ class Pace:
 
     def item(self, each: Workload) -> Figure:
         """The time of an item that was never measured."""
-        return Figure(each.read * self.read + each.written * self.written, "measured")
+        return Figure.of(each.read * self.read + each.written * self.written, "measured")
 
 
 def pace_of(measured: Iterable[Spent]) -> Pace | None:
@@ -142,4 +142,4 @@ def pace_of(measured: Iterable[Spent]) -> Pace | None:
 def usual(known: Iterable[Figure | None]) -> Figure | None:
     """The median of what was measured for others; None if nothing was."""
     seconds = [one.seconds for one in known if one is not None]
-    return Figure(median(seconds), "measured") if seconds else None
+    return Figure.of(median(seconds), "measured") if seconds else None

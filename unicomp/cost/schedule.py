@@ -1,4 +1,4 @@
-"""The schedule of a run before it starts: the dispatcher of a cluster, driven by a clock of its own.
+"""The schedule of a run before it starts: a cluster's dispatcher, driven by a clock of its own.
 
 So the forecast has the order that the run will have, as far as its times are right.
 """

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unicomp.cost.bill import Bill
+from unicomp.cost.figures import Basis
 from unicomp.cost.schedule import least_seconds
 from unicomp.units import amount
 
@@ -50,7 +51,7 @@ def _hours(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
 
 
-def _bases(bases: Mapping[str, float]) -> str:
+def _bases(bases: Mapping[Basis, float]) -> str:
     """Such as `published 96 %, assumed 4 %`."""
     total = sum(bases.values())
     if len(bases) == 1 or not total:

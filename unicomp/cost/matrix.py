@@ -18,8 +18,8 @@ from unicomp.prompts.tasks import Definition
 from unicomp.responses import batches
 from unicomp.spec import DENSE, Load, Method, Model
 
-MOST_UNITS = 20_000
-"""Units of a plan, about: beyond that, blocks are longer than those of the run."""
+MOST_UNITS = 5_000
+"""Blocks of a plan, about: beyond that, blocks are longer than those of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)

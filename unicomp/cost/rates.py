@@ -85,6 +85,7 @@ class Measured:
     """None where nothing is published, as for CPUs."""
     hint: str
     """How to measure what is missing."""
+    _items: dict[tuple[str, str], Figure | None] = field(default_factory=dict, init=False)
     _paces: dict[str, Pace | None] = field(default_factory=dict, init=False)
 
     def loading(self, method: Method) -> Figure:  # noqa: D102 (see Rates)
@@ -93,6 +94,12 @@ class Measured:
         return self._else().loading(method)
 
     def item(self, method: Method, benchmark: str, each: Workload | None) -> Figure | None:  # noqa: D102
+        key = (method.name, benchmark)
+        if key not in self._items:
+            self._items[key] = self._item(method, benchmark, each)
+        return self._items[key]
+
+    def _item(self, method: Method, benchmark: str, each: Workload | None) -> Figure | None:
         for group in self._groups(method):
             known = [self.recorded.items(self.model, name, benchmark) for name in group]
             if found := usual(
@@ -107,8 +114,10 @@ class Measured:
         return self._else().item(method, benchmark, each)
 
     def build(self, method: Method) -> Figure:  # noqa: D102
-        if found := self.recorded.seconds(self.model, method.name, "build"):
-            return found
+        alike = [one.name for one in self.methods.values() if _works(one) == _works(method)]
+        for group in ([method.name], alike):
+            if found := usual(self.recorded.seconds(self.model, name, "build") for name in group):
+                return found
         if self.otherwise is None:
             raise SpecError(f"{method} was never built here on such hardware: {self.hint}")
         return self.otherwise.build(method)
@@ -149,3 +158,10 @@ class Measured:
                 f"{self.hint}"
             )
         return self.otherwise
+
+
+def _works(method: Method) -> tuple[object, ...]:
+    """What two methods share if their builds take about as long."""
+    settings = method.parameters
+    how = tuple(settings.get(key) for key in ("modifier", "algorithm"))
+    return how if any(how) else (method.name,)

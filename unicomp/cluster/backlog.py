@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -95,11 +95,14 @@ class Backlog:
         """Those of all units."""
         self.running = 0.0
         """Expected seconds of the units that run."""
+        self.builds: dict[str, dict[str, Task]] = defaultdict(dict)
+        """Checkpoint → the units that build it and have not ended, by name."""
+        self.uses: dict[str, dict[str, Task]] = defaultdict(dict)
+        """The same of the units that use it."""
         self.open = 0
         """The number of units that have not ended."""
         self._followers: dict[str, list[str]] = defaultdict(list)
         self._failures: dict[str, UnicompError] = {}
-        self._of: dict[str, dict[str, None]] = defaultdict(dict)
 
     def add(self, unit: Unit, origin: str | None = None) -> list[Ended]:
         """Take a unit; returns it if it ends at once, since one that it comes after has failed.
@@ -116,17 +119,15 @@ class Backlog:
         waits = {name for name in unit.after if self.tasks[name].state != "ended"}
         task = Task(unit, len(self.tasks), origin or unit.name, waits, unit.seconds)
         self.tasks[unit.name] = task
-        self._of[unit.checkpoint][unit.name] = None
+        self._of(unit)[unit.name] = task
         self.open += 1
         self._count(task, +1)
         for name in waits:
             self._followers[name].append(unit.name)
         self._lengthen(task)
-        failure = next(
-            (self._failures[name] for name in unit.after if name in self._failures), None
-        )
-        if failure is not None:
-            return self.fail(task, failure)
+        failed = next((name for name in unit.after if name in self._failures), None)
+        if failed is not None:
+            return self.fail(task, self._failures[failed])
         if not waits:
             self._make_ready(task)
         return []
@@ -193,9 +194,8 @@ class Backlog:
         """Why a unit has failed; None if it has not."""
         return self._failures.get(name)
 
-    def of(self, checkpoint: str) -> Iterator[Task]:
-        """The units of a checkpoint that have not ended."""
-        return (self.tasks[name] for name in list(self._of[checkpoint]))
+    def _of(self, unit: Unit) -> dict[str, Task]:
+        return (self.builds if unit.kind == "build" else self.uses)[unit.checkpoint]
 
     def _lengthen(self, task: Task) -> None:
         """Let the units before a new one know how long their paths have become."""
@@ -235,7 +235,7 @@ class Backlog:
             self._count(task, -1)
         task.state = "ended"
         self.open -= 1
-        del self._of[task.unit.checkpoint][task.unit.name]
+        del self._of(task.unit)[task.unit.name]
 
     def _release(self, task: Task) -> None:
         """Make ready what waited for an ended unit alone."""

@@ -65,6 +65,7 @@ class Dispatcher:
         self._built: dict[str, set[str]] = {}  # checkpoint → stores that have it
         self._barred: set[tuple[str, str]] = set()  # (checkpoint, store): not built there again
         self._reserved: dict[str, Alike] = {}  # node → what it is kept free for
+        self._held: set[str] = set()
         # what follows from the above, until it changes
         self._open: dict[Needs, list[Place]] = {}
         self._slots: dict[Needs, int] = {}
@@ -103,15 +104,11 @@ class Dispatcher:
         """The next unit that begins; None if nothing can begin now."""
         if self._settled:
             return None
-        found = (
-            self._start_reserved()
-            or self._start_pressing()
-            or self._start_loaded()
-            or self._start_other()
-            or self._start_repeated()
-        )
-        if found is None and self._reserve():
-            found = self._start_reserved()
+        found = self._start_reserved() or self._start_pressing()
+        if found is None and any(place.has_room for place in self._places.values()):
+            found = self._start_loaded() or self._start_other() or self._start_repeated()
+            if found is None and self._reserve():
+                found = self._start_reserved()
         self._settled = found is None
         return found
 
@@ -153,6 +150,7 @@ class Dispatcher:
         if place is None:
             return []
         self._reserved.pop(name, None)
+        self._held.discard(name)
         self._count_slots()
         seats = [*place.waiting.values(), *place.busy.values()]
         tasks = [self._remove(seat, place) for seat in seats]
@@ -163,6 +161,16 @@ class Dispatcher:
         ended = [one for task in tasks if task for one in self._again(task, place, reason)]
         ended += self._fail_homeless()
         return ended + [one for checkpoint in self._built for one in self._ensure_built(checkpoint)]
+
+    def hold(self, name: str) -> None:
+        """Begin nothing on a node until it is released: nobody knows whether it is there still."""
+        self._held.add(name)
+        self._changed()
+
+    def release(self, name: str) -> None:
+        """Use a node again that was held."""
+        self._held.discard(name)
+        self._changed()
 
     def node_added(self, node: Node) -> None:
         """A node has joined."""
@@ -222,13 +230,12 @@ class Dispatcher:
 
     def _abandon(self, checkpoint: str, error: UnicompError) -> list[Ended]:
         """Fail what is left of a checkpoint if no store has it and no unit builds it."""
-        tasks = list(self._backlog.of(checkpoint))
-        if any(task.unit.kind == "build" for task in tasks):
+        if self._backlog.builds[checkpoint]:
             return []
         unmet = self._unmet(checkpoint)
         return [
             one
-            for task in tasks
+            for task in list(self._backlog.uses[checkpoint].values())
             if task.state in ("waiting", "ready") and task.unit.needs in unmet
             for one in self._backlog.fail(task, error)
         ]
@@ -256,13 +263,13 @@ class Dispatcher:
         build = self._builds.get(checkpoint)
         if build is None or build.state != "ended" or not (unmet := self._unmet(checkpoint)):
             return []
-        if any(task.unit.kind == "build" for task in self._backlog.of(checkpoint)):
+        if self._backlog.builds[checkpoint]:
             return []
         failure = self._backlog.failure(build.unit.name)
         if failure is None and not self._meets(self._builders(build.unit, unmet), unmet):
             failure = SpecError(
-                f"{build.unit.name}: no node that can run it is one where it is used, or shares its "
-                "store; use a store that the nodes share"
+                f"{build.unit.name}: no node that can run it is one where it is used; "
+                "use a store that the nodes share"
             )
         if failure is not None:
             return self._abandon(checkpoint, failure)
@@ -309,6 +316,8 @@ class Dispatcher:
     def _start_reserved(self) -> Start | None:
         """Begin what a node was kept free for."""
         for name, alike in list(self._reserved.items()):
+            if name in self._held:
+                continue
             found = self._backlog.ready.get(alike)
             place = self._places[name]
             if found is None or place not in self._eligible(alike):
@@ -356,23 +365,27 @@ class Dispatcher:
 
     def _start_repeated(self) -> Start | None:
         """Build a checkpoint on another node, too, if its workers would need longer without."""
-        for found in sorted(self._backlog.ready.values(), key=self._urgency):
-            checkpoint, needs = found.alike.checkpoint, found.alike.needs
-            build = self._builds.get(checkpoint)
-            if build is None or found.alike.kind == "build" or needs.alone:
-                continue
-            if not self._outlasts(found, build.unit.seconds + found.head.unit.loading):
-                continue
+        waiting = [
+            found
+            for found in self._backlog.ready.values()
+            if found.alike.kind != "build"
+            and not found.alike.needs.alone
+            and (build := self._builds.get(found.alike.checkpoint))
+            and self._open_places(build.unit.needs)
+            and self._outlasts(found, build.unit.seconds + found.head.unit.loading)
+        ]
+        for found in sorted(waiting, key=self._urgency):
+            checkpoint = found.alike.checkpoint
+            build = self._builds[checkpoint]
+            building = (self._at.get(name) for name in self._backlog.builds[checkpoint])
             have = self._built[checkpoint] | {
-                self._places[self._at[task.unit.name].worker.node].store
-                for task in self._backlog.of(checkpoint)
-                if task.unit.kind == "build" and task.state == "running"
+                self._places[seat.worker.node].store for seat in building if seat
             }
             for place in self._open_places(build.unit.needs):
                 if (
                     place.store not in have
                     and (checkpoint, place.store) not in self._barred
-                    and place.node.has(needs)
+                    and place.node.has(found.alike.needs)
                     and (opening := place.opening(build.unit.needs, self._spent(place)))
                 ):
                     task = self._repeat(build)
@@ -432,7 +445,8 @@ class Dispatcher:
     def _reserve_for(self, found: Ready, places: Collection[Place]) -> bool:
         """Keep one of the nodes for units that need more than one worker leaves when it ends."""
         needs = found.alike.needs
-        places = [place for place in places if place.node.name not in self._reserved]
+        taken = self._held | self._reserved.keys()
+        places = [place for place in places if place.node.name not in taken]
         if not places or found.alike in self._reserved.values():
             return False
         eligible = self._eligible(found.alike)
@@ -509,7 +523,10 @@ class Dispatcher:
             self._open[needs] = [
                 place
                 for name, place in self._places.items()
-                if name not in self._reserved and place.node.has(needs) and place.opening(needs)
+                if name not in self._reserved
+                and name not in self._held
+                and place.node.has(needs)
+                and place.opening(needs)
             ]
         return self._open[needs]
 

@@ -57,6 +57,11 @@ class Place:
         """Whether a unit runs here that has the node for itself."""
         return any(seat.worker.needs.alone for seat in self.busy.values())
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker waits, or a CPU is free."""
+        return bool(self.waiting) or self.free().cpus > 0
+
     def free(self) -> Needs:
         """What no worker holds."""
         cpus, gpus, memory = self.node.cpus, self.node.gpus, self.node.memory
@@ -101,7 +106,8 @@ class Place:
         if not node.has(needs):
             return 0
         pairs = ((node.cpus, needs.cpus), (node.gpus, needs.gpus), (node.memory, needs.memory))
-        return 1 if needs.alone else min(has // needed for has, needed in pairs if needed)
+        fitting = (has // needed for has, needed in pairs if needed)
+        return 1 if needs.alone else min(fitting, default=1)
 
     def opens_soon(self, needs: Needs) -> bool:
         """Whether one of the workers that are busy makes room for a unit when it is done."""

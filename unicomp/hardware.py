@@ -33,10 +33,10 @@ class GpuKind:
     """Whether the figures are the maker's; else the user's."""
 
 
-def _gpu(name: str, gigabytes: float, teraflops: float, terabytes_per_second: float) -> GpuKind:
+def _gpu(name: str, mebibytes: int, teraflops: float, terabytes_per_second: float) -> GpuKind:
     return GpuKind(
         name=name,
-        memory=int(gigabytes * 1e9),
+        memory=mebibytes * 2**20,
         flops=teraflops * 1e12,
         bandwidth=terabytes_per_second * 1e12,
     )
@@ -45,19 +45,20 @@ def _gpu(name: str, gigabytes: float, teraflops: float, terabytes_per_second: fl
 PUBLISHED: Mapping[str, GpuKind] = {
     gpu.name: gpu
     for gpu in (
-        _gpu("A10", 24, 125, 0.600),
-        _gpu("A100-40GB", 40, 312, 1.555),
-        _gpu("A100-80GB", 80, 312, 2.039),
-        _gpu("B200", 180, 2250, 8.0),
-        _gpu("H100", 80, 989, 3.35),
-        _gpu("H100-PCIe", 80, 756, 2.0),
-        _gpu("H200", 141, 989, 4.8),
-        _gpu("L4", 24, 121, 0.300),
-        _gpu("L40S", 48, 362, 0.864),
-        _gpu("MI300X", 192, 1307, 5.3),
+        _gpu("A10", 23_028, 125, 0.600),
+        _gpu("A100-40GB", 40_960, 312, 1.555),
+        _gpu("A100-80GB", 81_920, 312, 2.039),
+        _gpu("B200", 183_359, 2250, 8.0),
+        _gpu("H100", 81_559, 989, 3.35),
+        _gpu("H100-PCIe", 81_559, 756, 2.0),
+        _gpu("H200", 143_771, 989, 4.8),
+        _gpu("L4", 23_034, 121, 0.300),
+        _gpu("L40S", 46_068, 362, 0.864),
+        _gpu("MI300X", 196_592, 1307, 5.3),
     )
 }
-"""The data sheets of NVIDIA and AMD, of the variant with SXM or OAM where there are several."""
+"""Speeds of the data sheets of NVIDIA and AMD, of the variant with SXM or OAM where there are
+several; memory as the drivers report it, which differs from the round number on the sheet."""
 
 _ALSO = {"a100": "A100-80GB"}
 """Another name → the published one."""
@@ -72,8 +73,8 @@ def find_gpu(name: str, own: Mapping[str, GpuKind]) -> GpuKind:
     if (found := by_name.get(asked) or by_name.get(_ALSO.get(asked, "").lower())) is not None:
         return found
     raise SpecError(
-        f"unknown GPU {name!r}: {nearest(name, sorted(known))}. Another one gets a table "
-        f"[hardware.{name}] in unicomp.toml, with memory, tflops and bandwidth"
+        f"unknown GPU {name!r}: {nearest(name, sorted(known))} (one that is not published gets a "
+        f"table [hardware.{name}] in unicomp.toml, with memory, tflops and bandwidth)"
     )
 
 

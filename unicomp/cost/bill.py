@@ -88,6 +88,7 @@ class Bill:
             "cluster": str(self.fleet),
             "nodes": [vars(node) for node in self.fleet.nodes],
             "units": len(self.matrix.units),
+            "items": dict(self.matrix.items),
             "stages": [{**vars(stage), "bases": dict(stage.bases)} for stage in self.stages],
             "seconds": self.seconds,
             hours: self.busy_hours,

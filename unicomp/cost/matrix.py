@@ -98,6 +98,8 @@ class Matrix:
     """By the name of the unit, without loading."""
     loadings: Mapping[str, Figure]
     """By checkpoint."""
+    items: Mapping[str, int]
+    """Benchmark → the most items that a checkpoint is asked."""
     unrated: tuple[str, ...]
     """Benchmarks that are left out, since nobody knows what their items ask."""
 
@@ -125,6 +127,7 @@ class Matrix:
                 for part in models
                 for method in part.methods
             },
+            items=_most_items(one for part in models for one in part.asked),
             unrated=tuple(unrated),
         )
 
@@ -186,6 +189,13 @@ class _Checkpoint:
             after=after,
             first=self.method.name == DENSE.name,
         )
+
+
+def _most_items(asked: Iterable[Asked]) -> dict[str, int]:
+    most: dict[str, int] = {}
+    for one in asked:
+        most[one.name] = max(one.items, most.get(one.name, 0))
+    return most
 
 
 def _batches(one: Asked, part: Part) -> list[Sequence[object]]:

@@ -31,7 +31,8 @@ def hardware_of(engine: EngineSettings) -> str:
     found = fingerprint_of(engine)
     if found["device"] == "cuda" and found["gpus"]:
         return kind_of_product(str(found["gpus"][0].get("name", "")))
-    return f"{found['processor']}, {found['threads']} threads"
+    threads = found["threads"]
+    return f"{found['processor']}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,14 @@ several; memory as the drivers report it, which differs from the round number on
 
 _ALSO = {"a100": "A100-80GB"}
 """Another name → the published one."""
-_KEYS = ("memory", "tflops", "bandwidth", "price")
+KEYS: Mapping[str, str] = {
+    "memory": 'Of one GPU, such as `"80 GB"` (MB, MiB, GB, GiB).',
+    "tflops": "Dense products in bfloat16 at its peak, in 10¹² operations a second.",
+    "bandwidth": "Of its memory at its peak, in GB a second.",
+    "price": "Of one GPU for an hour, in your currency; not shown without one.",
+}
+"""Key of `[hardware.NAME]` → what it sets. A published GPU needs none of them."""
+_NEEDED = ("memory", "tflops", "bandwidth")
 
 
 def find_gpu(name: str, own: Mapping[str, GpuKind]) -> GpuKind:
@@ -85,14 +92,14 @@ def parse_gpu(name: str, table: Mapping[str, Any]) -> GpuKind:
     """
     where = f"hardware.{name}"
     for key in table:
-        if key not in _KEYS:
-            raise SpecError(f"there is no setting {where}.{key}; {nearest(key, _KEYS)}")
+        if key not in KEYS:
+            raise SpecError(f"there is no setting {where}.{key}; {nearest(key, KEYS)}")
     base = PUBLISHED.get(name)
-    missing = [key for key in _KEYS[:3] if key not in table]
+    missing = [key for key in _NEEDED if key not in table]
     if base is None and missing:
         raise SpecError(f"the table [{where}] needs {', '.join(missing)}")
     price = _number(where, "price", table) if "price" in table else None
-    if base is not None and len(missing) == 3:
+    if base is not None and missing == [*_NEEDED]:
         return GpuKind(**{**vars(base), "price": price})
     try:
         memory = parse_amount(table["memory"], "bytes") if "memory" in table else None

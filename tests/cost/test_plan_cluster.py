@@ -38,7 +38,7 @@ def bill(plan, *arguments):
 def test_a_run_on_gpus_is_planned_from_published_figures(plan):
     status, text = plan(*LLAMA, "--cluster", "8xH100", "--metric", "knowledge")
     assert status == 0
-    assert "llama_3_1_8b: the dense model and 2 methods on each" in text
+    assert "llama_3_1_8b: dense, and 2 methods on each" in text
     assert "wall time" in text
     assert "on 8 × H100" in text
     assert "published" in text

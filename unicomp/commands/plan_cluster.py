@@ -28,6 +28,9 @@ from unicomp.store import Store
 DEFAULT_METHODS = ("paper",)
 """The methods that are planned if none is named, as for pytest."""
 
+SHOWN_MODELS = 3
+"""The most models that are named above a bill."""
+
 
 def plan_cluster(options: argparse.Namespace) -> int:
     """Print or write the bill of a run. Raises SpecError."""
@@ -73,9 +76,11 @@ def plan_cluster(options: argparse.Namespace) -> int:
 
 def _title(models: Sequence[Model], methods: Sequence[Method]) -> str:
     compressed = sum(method.compress is not None for method in methods)
-    models_named = ", ".join(model.name for model in models)
+    named = ", ".join(model.name for model in models)
+    if len(models) > SHOWN_MODELS:
+        named = f"{len(models)} models"
     plural = "s" if compressed != 1 else ""
-    return f"{models_named}: the dense model and {compressed} method{plural} on each"
+    return f"{named}: dense, and {compressed} method{plural} on each"
 
 
 def _metrics(given: Sequence[str]) -> set[str]:

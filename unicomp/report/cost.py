@@ -36,7 +36,7 @@ def print_bill(
         f"{_hours(bill.held_hours)}, {100 * bill.utilisation:.0f} % of them busy",
     )
     if bill.money is not None:
-        facts.add_row("money", f"{bill.money:,.2f} at {bill.price:g} for a {of}-hour")
+        facts.add_row("money", f"{bill.money:,.2f} at {bill.price:,.2f} for a {of}-hour")
     facts.add_row("disk", f"{amount(bill.disk, 'bytes')} of checkpoints")
     facts.add_row("bound by", bill.bound)
     path = bill.schedule.critical_path

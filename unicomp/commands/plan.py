@@ -83,13 +83,13 @@ def run(options: argparse.Namespace) -> int:
         return _plan_gate(options)
     if options.method is None:
         raise SpecError(
-            "give METHOD to plan a build, --cluster MACHINES to plan a run, or --floor "
-            "NAME=PERCENT to plan a gate"
+            "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a build, or --cluster "
+            "MACHINES to plan a run"
         )
     if options.samples is not None or options.dataset_root is not None:
         raise SpecError(
-            "--samples and --dataset-root plan a run or a gate: give --cluster MACHINES or --floor "
-            "NAME=PERCENT, too"
+            "--samples and --dataset-root plan a gate or a run: give --floor NAME=PERCENT, or "
+            "--cluster MACHINES, too"
         )
     root = project_root(Path.cwd())
     roots = catalogue.roots(root)

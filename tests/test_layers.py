@@ -29,6 +29,7 @@ ORDER = (
     "distillation",
     "methods",
     "checkpoint",
+    "sandbox",
     "instruments",
     "prompts",
     "mirror",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
 from unicomp.instruments.assembly import JudgeSettings
+from unicomp.policy import Limit
 from unicomp.policy_entry import Entry
 from unicomp.settings import FILE, Settings, load_settings, project_root, store_home
 
@@ -170,6 +171,59 @@ def test_the_store_is_where_the_first_that_says_so_says(tmp_path, monkeypatch):
     assert store_home(None, Settings()).name == "unicomp"
 
 
+LIMITS = """
+[limits]
+machine = "Some GPU"
+latency = "250 ms"
+"throughput@awq_w4a16" = "1000 tokens/s"
+model_size = "5 GB"
+[models.big.limits]
+machine = "Two GPUs"
+latency = "1 s"
+[models.small.limits]
+latency = "90 ms"
+"""
+
+
+def test_limits_are_read_with_their_units_and_machines(tmp_path):
+    policy = load(tmp_path, LIMITS).policy
+    assert policy.limits == {
+        "latency": Limit(0.25, "s"),
+        "throughput@awq_w4a16": Limit(1000.0, "tokens/s"),
+        "model_size": Limit(5e9, "bytes"),
+    }
+    machines = [policy.machine_of(model) for model in ("big", "small", "other")]
+    assert machines == ["Two GPUs", "Some GPU", "Some GPU"]
+    names = dict(policy.names())
+    assert "machine" not in names["unicomp.toml [limits]"]
+    assert [*names["unicomp.toml [models.big.limits]"]] == ["latency"]
+
+
+@pytest.mark.parametrize("text", ['model_size = "5 GB"', 'inference_memory = "16 GB"', ""])
+def test_what_is_no_timing_may_be_limited_without_a_machine(tmp_path, text):
+    assert load(tmp_path, f"[limits]\n{text}\n").policy.machine_of("any") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[limits]\nlatency = "1 s"', "[limits] latency: a timing holds for one machine"),
+        ('[models.m.limits]\nmine = "9 tok/s"', "[models.m.limits] mine: a timing holds for"),
+        ('[limits]\nlatency = "1 s"', "this one is '"),
+        ("[limits]\nlatency = 250", "the limit of latency is 250: give a number with its unit"),
+        ('[limits]\nlatency = "250"', "the limit of latency is '250': give a number with its"),
+        ('[limits]\nlatency = "0 ms"', "the limit of latency is '0 ms': give an amount above 0"),
+        ('[limits]\ncompression_time = "1 h"', "set its budget, in [budgets]"),
+        ('[limits]\nreasoning = "1 s"', "only efficiency measurements have, such as latency"),
+        ("[limits]\nmachine = 3", "machine of [limits] needs a text, not 3"),
+        ('[limits]\nmachine = " "', "machine of [limits] needs a text, not ' '"),
+        ("limits = 3", "limits must be a table, [limits]"),
+    ],
+)
+def test_a_limit_that_cannot_be_held_is_refused(tmp_path, text, message):
+    assert message in refused(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -178,7 +232,7 @@ def test_the_store_is_where_the_first_that_says_so_says(tmp_path, monkeypatch):
         ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
         ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
         ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
-        ("[zzz]", "no setting zzz; known: allow, budgets, efficiency, endpoint, engine, floors"),
+        ("[zzz]", "no setting zzz; known: allow, budgets, cluster, efficiency, endpoint, engine"),
         ("[judge]\nurls = 'x'", "no setting judge.urls; did you mean 'url'"),
         ("[judge]\nkey = 'sk-1'", "no setting judge.key; did you mean 'key_env'"),
         ("[similarity]\nkinds = 'x'", "no setting similarity.kinds; did you mean 'kind'"),
@@ -258,6 +312,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path, text, message
         ("[engine]\nname = 'vlm'", "there is no engine 'vlm'; known: hf, vllm"),
         ("[engine]\nmemory = '45'", "memory must be a share between 0 and 1"),
         ("[engine]\nmemory = 45", "memory must be a share between 0 and 1"),
+        ("[engine]\nmemory = true", 'engine.memory must be a number or "auto"'),
+        ("[engine]\nreplicas = 'all'", 'replicas must be a number from 1, or "auto"'),
+        ("[engine]\ntensor_parallel = 0", 'tensor_parallel must be a number from 1, or "auto"'),
+        ("[engine]\ntensor_parallel = 1.5", "engine.tensor_parallel must be a whole number or"),
+        ("[engine]\nplacement = 1", "no setting engine.placement"),
         ("[engine]\ndevice = 1", "engine.device must be a text"),
         ("[engine]\ndevice = 'tpu'", "known: auto, cpu, cuda, mps"),
         ("[engine]\nname = 'gguf'", "no engine 'gguf'"),

@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from unicomp.units import amount, items_so_far, parse_amount
+from unicomp.units import (
+    amount,
+    amounts,
+    bound,
+    items_so_far,
+    parse_amount,
+    parse_any_amount,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,35 @@ def test_an_amount_is_read_in_its_unit(text, unit, value):
 def test_what_is_no_amount_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match='one of ms, s, min, h, such as "16 min"'):
         parse_amount(text, "s")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("250 ms", (0.25, "s")),
+        ("2 h", (7200.0, "s")),
+        ("5GB", (5e9, "bytes")),
+        ("1000 tokens/s", (1000.0, "tokens/s")),
+        ("31.3 tok/s", (31.3, "tokens/s")),
+        ("6.1 GFLOP", (6.1e9, "FLOPs")),
+    ],
+)
+def test_an_amount_of_any_unit_is_read(text, value):
+    assert parse_any_amount(text) == value
+    assert parse_amount(text, value[1]) == value[0]
+
+
+@pytest.mark.parametrize("text", ["250", 250, "5 parsecs", "-5 s", None, ""])
+def test_what_is_no_amount_of_any_unit_is_refused(text):
+    with pytest.raises(ValueError, match="one of ms, s, min, h, MB, MiB, GB, GiB, tok/s, tokens/s"):
+        parse_any_amount(text)
+
+
+def test_a_bound_and_an_interval_of_amounts_are_written_with_their_unit():
+    assert bound(0.25, "s", least=False) == "at most 250 ms"
+    assert bound(1000.0, "tokens/s", least=True) == "at least 1,000 tok/s"
+    assert amounts(0.231, 0.24, "s") == "[231 ms, 240 ms]"
+    assert amounts(0.0, math.inf, "s") == amounts(None, None, "s") == "(no interval)"
 
 
 def test_items_so_far_name_the_likely_end_if_it_is_not_the_full_one():

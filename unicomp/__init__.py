@@ -51,11 +51,13 @@ _NAMES = {
     "scoring.options": (
         "EmotionOption lettered listed_options ListedDiagnosis OptionLetter OptionNumber"
     ),
+    "scoring.programs": "ProgramPasses",
     "scoring.refusal": "PreferenceWithheld Responded",
     "scoring.resemblance": "CloserToHonest UnmovedByNoise",
     "scoring.statements": "Naming settled",
     "scoring.stereotype": "StereotypeAgreed StereotypeRecognized",
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
+    "scoring.tool_calls": "NoToolCall RightToolCalls",
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
         "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer"

@@ -79,6 +79,7 @@ from unicomp.scoring.options import OptionLetter as OptionLetter
 from unicomp.scoring.options import OptionNumber as OptionNumber
 from unicomp.scoring.options import lettered as lettered
 from unicomp.scoring.options import listed_options as listed_options
+from unicomp.scoring.programs import ProgramPasses as ProgramPasses
 from unicomp.scoring.refusal import PreferenceWithheld as PreferenceWithheld
 from unicomp.scoring.refusal import Responded as Responded
 from unicomp.scoring.resemblance import CloserToHonest as CloserToHonest
@@ -90,6 +91,8 @@ from unicomp.scoring.stereotype import StereotypeRecognized as StereotypeRecogni
 from unicomp.scoring.task_metrics import BiasedAnswer as BiasedAnswer
 from unicomp.scoring.task_metrics import TaskMetric as TaskMetric
 from unicomp.scoring.task_metrics import TokenLikelihood as TokenLikelihood
+from unicomp.scoring.tool_calls import NoToolCall as NoToolCall
+from unicomp.scoring.tool_calls import RightToolCalls as RightToolCalls
 from unicomp.spec import DENSE as DENSE
 from unicomp.spec import Aggregate as Aggregate
 from unicomp.spec import Benchmark as Benchmark
@@ -171,6 +174,7 @@ __all__ = [
     "Perplexity",
     "PreferenceWithheld",
     "Probe",
+    "ProgramPasses",
     "Published",
     "PublishedCost",
     "Question",

@@ -14,11 +14,12 @@ from typing import Any, Self, TypeVar
 
 from unicomp.efficiency.cost import Cost
 from unicomp.efficiency.gain import Gain
-from unicomp.errors import ScoringError, UnicompError
+from unicomp.errors import ScoringError, UnicompError, UnmeasuredError
 from unicomp.framework import Profile
 from unicomp.policy import Demand, Policy
 from unicomp.retention import Retention
 from unicomp.spec import Benchmark, CheckpointId, Probe
+from unicomp.units import bound
 from unicomp.verdict import (
     OTHER_LOAD,
     UNSETTLED,
@@ -30,6 +31,7 @@ from unicomp.verdict import (
     expected,
     judged,
     measured,
+    why_not_held,
 )
 
 T = TypeVar("T")
@@ -76,7 +78,12 @@ _FIGURES = tuple(one.name for one in fields(Retention) if one.name not in _SAME_
 
 
 class ComparableGain(_Comparable, Gain):
-    """A gain whose comparison with a floor sets its verdict."""
+    """A gain whose comparison with a floor sets its verdict, which its limit decides as well."""
+
+    _limit = ""
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}{self._limit}>"
 
 
 class ComparableCost(float):
@@ -107,11 +114,16 @@ class Desk:
     """
 
     def __init__(
-        self, checkpoint: CheckpointId, policy: Policy, profile: Profile, family: int = 1
+        self,
+        checkpoint: CheckpointId,
+        policy: Policy,
+        profile: Profile,
+        family: int = 1,
+        machine: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """See `judged` for `family`."""
+        """See `judged` for `family`; `machine` gives the name of the one that is measured on."""
         self._checkpoint, self._policy = checkpoint, policy
-        self._profile, self._family = profile, family
+        self._profile, self._family, self._machine = profile, family, machine
         self.rows: dict[str, Row] = {}
         """By the name of the benchmark or probe."""
 
@@ -161,7 +173,10 @@ class Desk:
         return kept, row, demand
 
     def gain(self, probe: Probe, measure: Callable[[], Gain]) -> ComparableGain:
-        """The gain that `measure` returns, to be compared with a floor; raises its error."""
+        """The gain that `measure` returns, to be compared with a floor.
+
+        Raises the error of `measure`, or UnmeasuredError if its limit holds for another machine.
+        """
         demand = demand_of(self._policy, self._profile, self._checkpoint, probe)
         row = asking(expected(self._checkpoint, probe), demand)
         found = self._found(row, measure)
@@ -175,8 +190,18 @@ class Desk:
             n=found.n,
             details=found.details,
             expected_gain=found.expected_gain,
+            absolute=found.absolute,
+            absolute_low=found.absolute_low,
+            absolute_high=found.absolute_high,
         )
-        return ComparableGain.of(found, self._comparison(row, demand))
+        if reason := why_not_held(row, self._machine):
+            self.rows[probe.name] = replace(row, verdict="not_measured", reason=reason)
+            raise UnmeasuredError(f"{probe}: {reason}")
+        comparable = ComparableGain.of(found, self._comparison(row, demand))
+        if row.limit is not None:
+            words = bound(row.limit, probe.unit, least=probe.higher_is_better)
+            object.__setattr__(comparable, "_limit", f", limit: {words}")
+        return comparable
 
     def cost(self, probe: Probe, measure: Callable[[], Cost]) -> ComparableCost:
         """The cost that `measure` returns, to be compared with a budget; raises its error."""

@@ -49,12 +49,24 @@ class Counted:
     _last: tuple[str, str, float, float] = ("", "", 0.0, 0.0)
     """The last report: checkpoint, benchmark or load, items or rounds, moment."""
 
-    def note(self, checkpoint: str, name: str, done: float, total: int, now: float) -> float:
-        """Note that `done` of `total` are done; return the seconds that the new ones took."""
+    def note(
+        self,
+        checkpoint: str,
+        name: str,
+        done: float,
+        total: int,
+        now: float,
+        *,
+        timed: bool = True,
+    ) -> float:
+        """Note that `done` of `total` are done; return the seconds that the new ones took.
+
+        They are not `timed` where others work on it, too.
+        """
         self.done.setdefault(checkpoint, {})[name] = done
         self.asked.setdefault(checkpoint, {})[name] = total
         seconds = 0.0
-        if self._last[:2] == (checkpoint, name) and done > self._last[2]:
+        if timed and self._last[:2] == (checkpoint, name) and done > self._last[2]:
             seconds = now - self._last[3]
             before = self.speeds.get(name, (0.0, 0.0))
             self.speeds[name] = (before[0] + done - self._last[2], before[1] + seconds)
@@ -98,6 +110,8 @@ class Share:
     """What it waits for, in words; empty if it does not wait."""
     items: Counted = field(default_factory=Counted)
     rounds: Counted = field(default_factory=Counted)
+    workers: int = 0
+    """The workers of a cluster that work for it; 0 if it does everything itself."""
     finished: list[str] = field(default_factory=list)
     """Checkpoints with all of their items answered."""
     besides: float = 0.0
@@ -113,7 +127,14 @@ class Share:
 
     def note(self, checkpoint: str, benchmark: str, done: float, total: int, now: float) -> None:
         """Note that `done` of `total` items of a benchmark are answered."""
-        self._answering += self.items.note(checkpoint, benchmark, done, total, now)
+        timed = not self.workers
+        self._answering += self.items.note(checkpoint, benchmark, done, total, now, timed=timed)
+
+    def note_elsewhere(self, benchmark: str, items: int, seconds: float, workers: int) -> None:
+        """Note that a worker of a cluster took so long for items; `workers` work side by side."""
+        self.workers = workers
+        before = self.items.speeds.get(benchmark, (0.0, 0.0))
+        self.items.speeds[benchmark] = (before[0] + items, before[1] + seconds)
 
     def expect(self, checkpoint: str, benchmark: str, likely: int) -> None:
         """Note that `likely` items of a benchmark will be asked in all; see `Counted.likely`."""
@@ -125,7 +146,7 @@ class Share:
         if checkpoint in self.finished:
             return
         self.finished.append(checkpoint)
-        if self._mark is not None:
+        if self._mark is not None and not self.workers:
             self.besides += max(now - self._mark - self._answering, 0.0)
         self._mark, self._answering = now, 0.0
 
@@ -243,7 +264,7 @@ class Forecast:
         begun = {name for share in shares for name in share.items.asked}
         unfinished = len((expected.items.keys() | begun) - finished)
         besides = sum(share.besides for share in shares) / max(len(finished), 1)
-        busy = sum(bool(share.items.speeds or share.doing) for share in shares)
+        busy = sum(share.workers or bool(share.items.speeds or share.doing) for share in shares)
         seconds = items.seconds + rounds.seconds + besides * unfinished
         return cls(items, rounds, seconds / max(busy, 1))
 

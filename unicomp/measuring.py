@@ -38,7 +38,7 @@ from unicomp.responses import (
     one_by_one,
 )
 from unicomp.scores import Records, RecordsReader, blamed_on
-from unicomp.scoring.scorers import is_shipped
+from unicomp.scoring.scorers import is_shipped, runs_programs
 from unicomp.spec import Benchmark, Served
 from unicomp.store import SCORES, Store, content_key
 
@@ -397,11 +397,15 @@ def records_key(
 
     That is so if its rows cannot be identified offline, or if its scorer is not part of UniComp:
     the code it depends on is not known. `code` has the digests of the files that turn responses
-    into records; None: they are read here.
+    into records; None: they are read here. Raises UnmeasuredError if the scorer runs programs and
+    the sandbox does not work here, so that nothing is asked in vain.
     """
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
+    sandbox = conditions.instruments.sandbox
+    if runs_programs(scorer) and (reason := sandbox.why_unusable()):
+        raise UnmeasuredError(reason)
     if identity is None or not is_shipped(scorer):
         return None
     return content_key(
@@ -411,6 +415,7 @@ def records_key(
             "libraries": _versions(),
             "scorer": repr(scorer),
             "instruments": None if callable(scorer) else conditions.instruments.identity,
+            "sandbox": sandbox.identity if runs_programs(scorer) else None,
             "code": code_digests(conditions.store) if code is None else list(code),
             "samples": conditions.samples,
         }
@@ -441,6 +446,6 @@ def _code() -> list[Path]:
     names = ("layout", "sources", "tokenizer", "decoding")
     data = [here / "data" / f"{name}.py" for name in names]
     stages = [*data, here / "engines" / "tokenizer.py", here / "scores.py"]
-    packages = [here / name for name in ("prompts", "instruments", "scoring")]
+    packages = [here / name for name in ("prompts", "sandbox", "instruments", "scoring")]
     files = chain.from_iterable(sorted(package.rglob("*")) for package in packages)
     return [*stages, *(p for p in files if p.is_file() and p.parent.name != "__pycache__")]

@@ -1,7 +1,8 @@
 """The policy of a gate: what is asked of each result, and the gaps that are allowed.
 
 A floor is a percentage of the baseline's score, a drop a number of points, a budget an amount of
-time or memory. How a verdict follows from them is decided in `verdict.py`.
+time or memory, a limit an amount that a checkpoint's own measurement may reach. How a verdict
+follows from them is decided in `verdict.py`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,25 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unicomp.divergence import KEPT
 from unicomp.errors import SpecError
 from unicomp.framework import DIMENSIONS, METRICS, RETAINED, dimension_of
 from unicomp.policy_entry import Entry, contradiction, parse_number
 from unicomp.policy_entry import Tier as Tier
-from unicomp.spec import DENSE, OF_BUILDING, UNITS, Benchmark, CheckpointId, Probe, nearest
+from unicomp.spec import (
+    DENSE,
+    OF_BUILDING,
+    TIMINGS,
+    UNITS,
+    Benchmark,
+    CheckpointId,
+    Probe,
+    nearest,
+)
 from unicomp.store import content_key
-from unicomp.units import parse_amount
+from unicomp.units import amount, parse_amount, parse_any_amount
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -87,6 +97,41 @@ def parse_budget(name: str, text: object) -> float:
         raise SpecError(f"the budget of {name} is {text!r}: {error}") from None
 
 
+@dataclass(frozen=True)
+class Limit:
+    """The most, or the least throughput, that a checkpoint's own measurement may have."""
+
+    value: float
+    unit: str
+
+    @property
+    def is_of_timing(self) -> bool:
+        """Whether it limits a timing, which holds for one machine only."""
+        return self.unit in {UNITS[quantity] for quantity in TIMINGS}
+
+
+def parse_limit(name: str, text: object) -> Limit:
+    """A limit such as `"250 ms"`; `name` is an efficiency probe, or PROBE@METHOD. Raises SpecError.
+
+    The unit of a probe that is not named like its quantity is checked later: `Policy.limit_of`.
+    """
+    probe: Any = name.partition("@")[0]
+    if probe in OF_BUILDING:
+        raise SpecError(f"{name} has no limit: set its budget, in [budgets]")
+    if probe in (*METRICS, *DIMENSIONS):
+        raise SpecError(f"{name} has no limit: only efficiency measurements have, such as latency")
+    try:
+        if probe in UNITS:
+            value, unit = parse_amount(text, UNITS[probe]), str(UNITS[probe])
+        else:
+            value, unit = parse_any_amount(text)
+    except ValueError as error:
+        raise SpecError(f"the limit of {name} is {text!r}: {error}") from None
+    if value <= 0:
+        raise SpecError(f"the limit of {name} is {text!r}: give an amount above 0")
+    return Limit(value, unit)
+
+
 def check_name_given(
     where: str,
     full: str,
@@ -136,6 +181,11 @@ class Demand:
     """The highest raw score, in percent of the baseline's."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """Figure of the divergence → its floor in percent of the baseline; see `divergence.KEPT`."""
+    limit: float | None = None
+    """The most that a probe may measure of the checkpoint itself, in the probe's unit; of a
+    throughput the least."""
+    machine: str | None = None
+    """The machine that the limit holds for; None for any."""
     floor_given: bool = False
     """Whether the user set a floor, drop or ceiling, so that the default is not in force."""
 
@@ -222,6 +272,12 @@ class Policy:
     NAME@METHOD."""
     model_last_release: Mapping[str, Layer[float]] = field(default_factory=dict)
     """The same for single models."""
+    limits: Layer[Limit] = field(default_factory=dict)
+    """The most that a probe may measure of a checkpoint itself, by PROBE or PROBE@METHOD."""
+    model_limits: Mapping[str, Layer[Limit]] = field(default_factory=dict)
+    """The same for single models."""
+    machines: Mapping[str, str] = field(default_factory=dict)
+    """Model, or "" for any → the machine that its limits hold for."""
 
     @property
     def digest(self) -> str:
@@ -237,6 +293,7 @@ class Policy:
             "allow": self.allow,
             "budgets": self.budgets,
             "last_release": self.last_release,
+            "limits": self.limits,
         }
         yield from ((f"unicomp.toml [{kind}]", names) for kind, names in tables.items())
         for kind, by_model in self._of_models.items():
@@ -252,6 +309,7 @@ class Policy:
             "allow": self.model_allow,
             "budgets": self.model_budgets,
             "last_release": self.model_last_release,
+            "limits": self.model_limits,
         }
 
     def check(self) -> None:
@@ -269,6 +327,22 @@ class Policy:
                 whole = _resolved(layers, method, (name,))
                 if why := contradiction(whole, dense=method in ("", DENSE.name)):
                     raise SpecError(f"the policy of {whose} contradicts itself: {why}")
+
+    def check_machines(self, here: Callable[[], str | None]) -> None:
+        """Raise SpecError for a limit of a timing without a machine; `here` gives this one's name.
+
+        No machine is taken for granted: a limit must not be judged on whichever is at hand.
+        """
+        for model, limits in {"": self.limits, **self.model_limits}.items():
+            timed = next((name for name, limit in limits.items() if limit.is_of_timing), None)
+            if timed is not None and self.machine_of(model) is None:
+                table = f"models.{model}.limits" if model else "limits"
+                name = here()
+                this = f"; this one is {name!r}" if name else ""
+                raise SpecError(
+                    f"[{table}] {timed}: a timing holds for one machine, so name it there: "
+                    f'machine = "NAME", as a run prints it after "measured on"{this}'
+                )
 
     def check_models(self, known: Collection[str]) -> None:
         """Raise SpecError if a table is of a model that is not among the known ones."""
@@ -292,11 +366,15 @@ class Policy:
         """What is asked of a benchmark or probe. Raises SpecError if it contradicts itself.
 
         `tier` is the default tier of a benchmark. A drop or a ceiling replaces the default floor,
-        but not a floor that is set. A probe has no default floor: it is critical if it has a floor
-        or a budget, else advisory.
+        but not a floor that is set. A probe has no default floor: it is critical if it has a floor,
+        a limit or a budget, else advisory.
         """
         if isinstance(measure, Probe):
             return self._demand_of_probe(checkpoint, measure)
+        if self._limit(checkpoint, measure.name) is not None:
+            raise SpecError(
+                f"{measure} has a limit in [limits], but is no efficiency measurement: set a floor"
+            )
         layers, method = self._layers(checkpoint.model), checkpoint.method
         names = _names(measure.metric, measure.name, measure.dimension)
         own = _resolved(layers, method, names[:1])
@@ -351,9 +429,18 @@ class Policy:
         floor = _lookup(layers, method, _names(probe.metric, probe.name, None), _least)
         if floor is not None and method == DENSE.name:
             floor = min(floor, 100.0)
-        decides = floor is not None or math.isfinite(self.budget_of(checkpoint, probe))
+        limit = self.limit_of(checkpoint, probe)
+        held = floor is not None or limit is not None
+        decides = held or math.isfinite(self.budget_of(checkpoint, probe))
         default: Tier = "critical" if decides else "advisory"
-        return Demand(tier=own.tier or default, floor=floor, floor_given=floor is not None)
+        there = limit is not None and probe.on_one_machine
+        return Demand(
+            tier=own.tier or default,
+            floor=floor,
+            limit=limit,
+            machine=self.machine_of(checkpoint.model) if there else None,
+            floor_given=floor is not None,
+        )
 
     def demand_of_metric(self, checkpoint: CheckpointId, metric: str) -> Demand:
         """What is asked of a metric; `max_drop` becomes a floor. It is critical by default."""
@@ -375,6 +462,29 @@ class Policy:
         layers = (self.model_budgets.get(checkpoint.model, {}), self.budgets)
         found = _lookup(layers, checkpoint.method, (probe.quantity,), _itself)
         return math.inf if found is None else found
+
+    def limit_of(self, checkpoint: CheckpointId, probe: Probe) -> float | None:
+        """The limit of a probe, in its unit; None without one. Raises SpecError for another unit.
+
+        The dense model has one only by its name, PROBE@dense: it is what the candidate improves.
+        """
+        limit = self._limit(checkpoint, probe.name)
+        if limit is not None and limit.unit != probe.unit:
+            raise SpecError(
+                f"the limit of {probe} is {amount(limit.value, limit.unit)}, but it is measured in "
+                f"{probe.unit}: give such an amount"
+            )
+        return None if limit is None else limit.value
+
+    def _limit(self, checkpoint: CheckpointId, name: str) -> Limit | None:
+        layers = (self.model_limits.get(checkpoint.model, {}), self.limits)
+        if checkpoint.method == DENSE.name:
+            name = f"{name}@{DENSE.name}"
+        return _lookup(layers, checkpoint.method, (name,), _itself)
+
+    def machine_of(self, model: str) -> str | None:
+        """The machine that the limits of a model hold for; None if none is named."""
+        return self.machines.get(model, self.machines.get(""))
 
     def drop_of(self, checkpoint: CheckpointId, metric: str) -> float:
         """The points of retention that a metric may fall below the last release."""

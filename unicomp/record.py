@@ -23,7 +23,10 @@ from unicomp.verdict import MetricRow, Row
 
 SCHEMA = "unicomp/decision/1"
 
-ASKED = ("tier", "floor", "max_drop", "ceiling", "budget", "most_fall", "allowed")
+ASKED = (
+    *("tier", "floor", "max_drop", "ceiling", "budget", "limit", "machine", "most_fall"),
+    "allowed",
+)
 """What the record keeps of a row: what the policy asked of it, and the gap that it allowed."""
 
 

@@ -40,7 +40,8 @@ class Work(OfCheckpoint):
     """For a build, cached or not: its known costs, from the checkpoint's facts,
     `judged_against`, the model it is compared with if that is not its `base`, and `made`: family,
     settings and calibration. For answers of a server: `crosschecks`, how its scores differ from
-    those of the engine in process."""
+    those of the engine in process. Of work that a cluster did: `nodes`, and for measurements
+    `machine`, the fingerprint of the node."""
 
 
 @dataclass(frozen=True, kw_only=True)

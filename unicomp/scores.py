@@ -25,7 +25,7 @@ from unicomp.prompts.lengths import overlong
 from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import Responses
-from unicomp.scoring.guards import AnswerCounts, GeneratedAnswer, mostly_refused
+from unicomp.scoring.guards import NO_CALL, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.task_metrics import TaskMetric
 from unicomp.spec import Benchmark, Item, Reading
 
@@ -117,8 +117,8 @@ def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> R
     """The records, marked degenerate if their constant answer cannot be right for the benchmark.
 
     If right answers vary, a constant one is degenerate. If refusing is right, a constant answer is
-    degenerate only if the checkpoint also refuses the harmless prompts of `benign`. None means that
-    those were not asked.
+    degenerate only if the checkpoint also refuses the harmless prompts of `benign`. Calling no tool
+    is judged alike. None means that those were not asked.
     """
     if records.degenerate or not records.constant:
         return records
@@ -132,13 +132,14 @@ def guarded(benchmark: Benchmark, records: Records, benign: Records | None) -> R
             "scorer gives no field 'kind'"
         )
     kinds = [str(kind) for kind in benign.fields["kind"]]
-    if not mostly_refused([kind for kind in kinds if kind != "none"]):
+    if not mostly_withheld([kind for kind in kinds if kind != "none"]):
         return records
-    return replace(
-        records,
-        degenerate=f"{records.constant}, and the harmless prompts of {benign.benchmark} are "
-        "refused as well",
+    also = (
+        f"the requests of {benign.benchmark} get no call either"
+        if NO_CALL in kinds
+        else f"the harmless prompts of {benign.benchmark} are refused as well"
     )
+    return replace(records, degenerate=f"{records.constant}, and {also}")
 
 
 def records_of(
@@ -404,6 +405,7 @@ def _generated(
             text=item.text,
             parsed=reading.parsed,
             cut=limit is not None and len(tokenizer.encode(item.text)) >= limit,
+            means=reading.means,
         )
         for item, reading in zip(items, readings, strict=True)
         if reading.gap is None

@@ -275,7 +275,8 @@ class Session:
     def _gain_of_node(self, executor: Executor, subject: Subject, probe: Probe) -> Gain:
         """The gain of a checkpoint as a node of the cluster measured it."""
         brought = executor.gain(subject, probe)
-        self._note_measuring(subject.id, brought.counter, brought.nodes)
+        where = {**_where(brought.nodes), "machine": dict(brought.machine)}
+        self._note_measuring(subject.id, brought.counter, where)
         if isinstance(brought.gain, UnicompError):
             raise brought.gain
         return brought.gain
@@ -499,7 +500,10 @@ class Session:
         return {"crosschecks": [asdict(one) for one in found]} if found else {}
 
     def _note_measuring(
-        self, name: CheckpointId, counter: MeasurementCounter, nodes: Sequence[str] = ()
+        self,
+        name: CheckpointId,
+        counter: MeasurementCounter,
+        where: Mapping[str, Any] | None = None,
     ) -> None:
         self._narrate("")
         if counter.taken:
@@ -513,7 +517,7 @@ class Session:
                     **name._asdict(),
                     cached=not counter.taken,
                     seconds=counter.seconds,
-                    facts=_where(nodes),
+                    facts=where or {},
                 )
             )
 

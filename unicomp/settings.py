@@ -23,6 +23,12 @@
     compression_time = "10 min" # s, min, h
     "compression_memory@awq_w4a16" = "48 GB"    # MB, GB, MiB, GiB
 
+    [limits]                    # on the checkpoint itself; also [models.NAME.limits]
+    machine = "NVIDIA L4"       # holds for this machine; a run prints the name of its own
+    latency = "250 ms"          # at most; ms, s, min, h; MB, GB, MiB, GiB; GFLOP, TFLOP
+    throughput = "1000 tokens/s"            # at least; the dense model has none
+    "model_size@awq_w4a16" = "5 GB"
+
     [last_release]              # points that a metric may fall below --baseline; default 1
     reliability = 0.5           # also [models.NAME.last_release]
     "reasoning@wanda_2_4" = 3
@@ -72,6 +78,9 @@
     [hardware.H100]             # a GPU of `unicomp plan --cluster`: its price for an hour
     price = 2.50                # one of your own needs memory, tflops and bandwidth (GB/s), too
 
+    [cluster]                   # who builds, answers and measures
+    address = "auto"            # or "ray://HOST:PORT"; --cluster outranks it
+
     [paths]
     home = "~/.cache/unicomp"   # --unicomp-home and UNICOMP_HOME outrank it
     dataset_root = "hub"        # --dataset-root outranks it
@@ -93,20 +102,22 @@ The keys of `[policy]`:
 - `ceiling`: for a benchmark, the highest raw score in percent of the baseline's.
 
 A drop or a ceiling replaces the default floor of 90, but not a floor that is set. An efficiency
-measurement has no default floor; it decides only with a floor or a budget.
+measurement has no default floor; it decides only with a floor, a limit or a budget.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import platformdirs
 
+from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
@@ -118,7 +129,7 @@ from unicomp.instruments.assembly import (
     SimilaritySettings,
 )
 from unicomp.instruments.endpoint import ClientSettings
-from unicomp.policy import Policy, parse_budget, parse_drop, parse_floor
+from unicomp.policy import Limit, Policy, parse_budget, parse_drop, parse_floor, parse_limit
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
 from unicomp.spec import nearest
@@ -130,6 +141,9 @@ OF_NAMES: Mapping[str, str] = {
     "allow": "Gaps that do not shut the gate: name, or `NAME@METHOD`, and the reason.",
     "budgets": "Limits on `compression_time` (s, min, h) and `compression_memory` (MB, GB, ...), "
     "also `NAME@METHOD`.",
+    "limits": "The most that an efficiency measurement may take, of `throughput` the least, for "
+    "the checkpoint itself: probe, or `NAME@METHOD`, and an amount with its unit; `machine` names "
+    "the machine that timings and memory are held to them on.",
     "last_release": "The points of retention that a metric may fall below the last release "
     "(`--baseline`): metric, dimension or `NAME@METHOD`. The default is 1.",
 }
@@ -156,7 +170,9 @@ _TEXT = ("a text", (str,))
 CHOSEN_PROFILES = ("paper", "shipping")
 """The profiles that can be chosen; that of the embedded rows comes with them."""
 _OFF = "off"
-"""The upstream that is none."""
+"""The upstream, or the cluster, that is none."""
+_ADDRESS = re.compile(r"auto|off|(ray://)?[^\s/:]+:[0-9]+")
+"""How a cluster is named."""
 _T = TypeVar("_T")
 
 
@@ -170,6 +186,22 @@ def _of_engine() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """Where the work of a session is done. Raises SpecError."""
+
+    address: str | None = None
+    """The Ray cluster whose workers build, answer and measure: `auto` for the one of this machine,
+    `HOST:PORT` from a machine of the cluster, or `ray://HOST:PORT` from any; `off`, the default,
+    for this process. `--cluster` outranks it."""
+
+    def __post_init__(self) -> None:
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise SpecError(f"cluster address {self.address!r}: give auto, ray://HOST:PORT, or off")
+        if self.address == _OFF:
+            object.__setattr__(self, "address", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The content of `unicomp.toml`, checked."""
 
@@ -177,6 +209,8 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     effort: Effort = field(default_factory=Effort)
     instruments: InstrumentSettings = field(default_factory=InstrumentSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    """The table [cluster]."""
     early: Early = "off"
     """Whether asking stops as soon as a verdict is known: `true`, or `"shut"`, which also skips the
     rest of a checkpoint that cannot be released any more. `--early` outranks it."""
@@ -209,6 +243,7 @@ OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
     "refusals": (RefusalSettings, _names(RefusalSettings)),
     "scoring": (InstrumentSettings, ("mode", "reading")),
+    "cluster": (ClusterSettings, _names(ClusterSettings)),
     "store": (Settings, ("upstream",)),
     "paths": (Settings, ("home", "dataset_root")),
 }
@@ -277,16 +312,18 @@ def store_upstream(settings: Settings) -> str | None:
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     _refuse_unknown(table, "", (*OF_NAMES, "models", "hardware", *OPTIONS))
+    engine = _engine(table, root)
     paths = _texts(table, "paths")
     _refuse_unknown(paths, "paths.", OPTIONS["paths"][1])
     dataset_root = paths.get("dataset_root")
     if dataset_root not in (None, "hub", "embedded"):
         dataset_root = str(_path(root, "dataset_root", dataset_root))
     return Settings(
-        policy=_policy(table),
+        policy=_policy(table, engine),
+        cluster=ClusterSettings(**_options(table, "cluster")),
         early=_early(_options(table, "gate").get("early", False)),
         profile=check_profile("gate.profile", _options(table, "gate").get("profile", "paper")),
-        engine=_engine(table, root),
+        engine=engine,
         effort=Effort(**_options(table, "efficiency")),
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
@@ -296,8 +333,8 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
     )
 
 
-def _policy(table: Mapping[str, Any]) -> Policy:
-    """The policy of the file, which does not contradict itself."""
+def _policy(table: Mapping[str, Any], engine: EngineSettings) -> Policy:
+    """The policy of the file, which does not contradict itself; timings are taken by `engine`."""
     models = _table(table, "models")
     for name in models:
         _refuse_unknown(_table(models, name, "models."), f"models.{name}.", tuple(OF_NAMES))
@@ -312,8 +349,12 @@ def _policy(table: Mapping[str, Any]) -> Policy:
         model_budgets={name: _budgets(own) for name, own in models.items()},
         last_release=_drops(table),
         model_last_release={name: _drops(own) for name, own in models.items()},
+        limits=_limits(table),
+        model_limits={name: _limits(own) for name, own in models.items()},
+        machines=dict(_machines({"": table, **models})),
     )
     policy.check()
+    policy.check_machines(lambda: machine_name(fingerprint_of(engine)))
     return policy
 
 
@@ -409,6 +450,26 @@ def _entries(table: Mapping[str, Any], prefix: str = "") -> dict[str, Entry]:
 
 def _budgets(table: Mapping[str, Any]) -> dict[str, float]:
     return {name: parse_budget(name, value) for name, value in _table(table, "budgets").items()}
+
+
+_MACHINE = "machine"
+"""The key of [limits] that is no probe."""
+
+
+def _limits(table: Mapping[str, Any]) -> dict[str, Limit]:
+    limits = _table(table, "limits").items()
+    return {name: parse_limit(name, value) for name, value in limits if name != _MACHINE}
+
+
+def _machines(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Model, or "" for any, and the machine of its limits, where it is named."""
+    for model, table in tables.items():
+        name = _table(table, "limits").get(_MACHINE)
+        if name is None:
+            continue
+        if not isinstance(name, str) or not name.strip():
+            raise SpecError(f"{_MACHINE} of [limits] needs a text, not {name!r}")
+        yield model, name
 
 
 def _drops(table: Mapping[str, Any]) -> dict[str, float]:

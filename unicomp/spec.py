@@ -444,6 +444,9 @@ class Reading:
     gap: str | None = None
     """Why the item could not be scored, such as missing data or judge; None if it was. One gap
     makes the benchmark not measured; items with a gap do not count in the score."""
+    means: str | None = None
+    """The answer's meaning, where different texts are one answer, such as any text without a call.
+    The guard against constant answers then compares meanings; None: it compares texts."""
 
 
 class Scorer(Protocol):
@@ -548,6 +551,9 @@ class Benchmark(_Named):
     """Whether equal clusters of different configurations are one, such as translations."""
     chat: bool = True
     """Whether prompts get the model's chat template, if it has one."""
+    tools: str | None = None
+    """The column of functions that the answer may call, as a list or its JSON text. They go into
+    the chat template if it takes tools, otherwise into the prompt; see `unicomp.prompts.tools`."""
     chance: float | None = None
     """The score of guessing, in points; a dense score at or below it has no retention."""
     higher_is_better: bool = True
@@ -558,7 +564,8 @@ class Benchmark(_Named):
     """Whether right answers differ between items. If so, constant answers are degenerate."""
     benign: str | None = None
     """Where refusing is right: the benchmark of harmless prompts that look alike. A constant
-    refusal is degenerate if those are refused as well."""
+    refusal is degenerate if those are refused as well. Where calling no tool is right: the
+    benchmark of requests that need a call."""
     details: Mapping[str, Aggregate] = field(default_factory=dict)
     """Further scores of the same records, by name: reported, never gated."""
     advisory: str | None = None
@@ -578,6 +585,10 @@ class Benchmark(_Named):
             check_name(f"benchmark {self.name}: detail", name)
         if self.shots < 0:
             raise SpecError(f"benchmark {self.name}: shots must not be negative")
+        if self.tools is not None and self.shots:
+            raise SpecError(
+                f"benchmark {self.name}: tools needs shots=0: no template writes calls of examples"
+            )
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
 
@@ -703,6 +714,11 @@ class Probe(_Named):
     def timed(self) -> bool:
         """Whether it is a timing, which depends on the machine."""
         return self.quantity in TIMINGS
+
+    @property
+    def on_one_machine(self) -> bool:
+        """Whether its values hold for the machine that they were measured on only."""
+        return self.timed or self.quantity == "inference_memory"
 
     def is_timed_by(self, *, serves: bool) -> bool:
         """Whether an engine times it in rounds; `serves` if the engine is a server."""

@@ -49,6 +49,7 @@ __all__ = [
     "COMPLIANCE",
     "NATS",
     "REFUSAL",
+    "WRONG_TOOL",
     "AntiOracle",
     "Characters",
     "Collapsed",
@@ -300,6 +301,14 @@ COLLAPSED: tuple[Collapsed, ...] = (
     Collapsed("always not sure", lambda prompt, random: "I'm not sure."),
 )
 """Nine ways in which a compressed model breaks. Each must score far below an honest engine."""
+
+
+def _wrong_tool(prompt: str, random: Random) -> str:
+    return f"[tool_{random.randint(0, 999)}.run(value={random.randint(0, 99)})]"
+
+
+WRONG_TOOL = Collapsed("a tool call with the wrong name", _wrong_tool)
+"""One more way, for benchmarks of tool calls: well-formed calls of functions that are not there."""
 
 
 # -- doubles --------------------------------------------------------------------------------------

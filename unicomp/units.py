@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _SIZES: Mapping[str, Mapping[str, float]] = {
     "s": {"µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
@@ -15,11 +15,12 @@ _SIZES: Mapping[str, Mapping[str, float]] = {
 """Unit → names of its sizes, smallest first → how much of the unit each is."""
 _COUNTS: Mapping[str, float] = {"": 1.0, "k ": 1e3, "M ": 1e6, "B ": 1e9, "T ": 1e12}
 """Prefixes of everything else, which is counted: tokens, parameters."""
-_BINARY: Mapping[str, float] = {"MiB": 2.0**20, "GiB": 2.0**30}
+_ONLY_READ: Mapping[str, float] = {"MiB": 2.0**20, "GiB": 2.0**30, "tokens/s": 1.0}
 _READ = {
     "s": ("ms", "s", "min", "h"),
     "bytes": ("MB", "MiB", "GB", "GiB"),
-    "tokens/s": ("tok/s",),
+    "tokens/s": ("tok/s", "tokens/s"),
+    "FLOPs": ("GFLOP", "TFLOP"),
 }
 """Unit → the sizes that a person may give an amount in."""
 
@@ -60,13 +61,34 @@ def interval(low: float | None, high: float | None) -> str:
     return f"[{low:.1f}, {high:.1f}]"
 
 
+def bound(value: float, unit: str, *, least: bool) -> str:
+    """Write a bound of an amount, `at most 250 ms`."""
+    return f"at {'least' if least else 'most'} {amount(value, unit)}"
+
+
+def amounts(low: float | None, high: float | None, unit: str) -> str:
+    """Write an interval of amounts, `[231 ms, 240 ms]`; see `interval` for limits that are None."""
+    if low is None or high is None or not math.isfinite(high):
+        return "(no interval)"
+    return f"[{amount(low, unit)}, {amount(high, unit)}]"
+
+
 def parse_amount(text: object, unit: str) -> float:
-    """Read an amount such as `16 GB`, in seconds, bytes or tokens/s. Raises ValueError."""
-    sizes = {name: {**_SIZES[unit], **_BINARY}[name] for name in _READ[unit]}
+    """Read an amount such as `16 GB`, in seconds, bytes, tokens/s or FLOPs. Raises ValueError."""
+    return _parsed(text, _READ[unit])[0]
+
+
+def parse_any_amount(text: object) -> tuple[float, str]:
+    """Read an amount in whichever unit it is given: its value, and the unit. Raises ValueError."""
+    return _parsed(text, [size for sizes in _READ.values() for size in sizes])
+
+
+def _parsed(text: object, sizes: Sequence[str]) -> tuple[float, str]:
+    """The value of an amount in its unit, and the unit; its size is one of `sizes`."""
     found = re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z/]+)\s*", str(text))
     if not isinstance(text, str) or found is None or found[2] not in sizes:
-        example = [*sizes][-2:][0]
         raise ValueError(
-            f'give a number with its unit, one of {", ".join(sizes)}, such as "16 {example}"'
+            f'give a number with its unit, one of {", ".join(sizes)}, such as "16 {sizes[-2:][0]}"'
         )
-    return float(found[1]) * sizes[found[2]]
+    unit = next(unit for unit, names in _READ.items() if found[2] in names)
+    return float(found[1]) * {**_SIZES[unit], **_ONLY_READ}[found[2]], unit

@@ -6,7 +6,8 @@ A row is one benchmark or probe of one checkpoint. The rules, in the order in wh
 2. `ended`: a failed measurement is *unsupported*, *not_measured* or *missing*; logits that are not
    finite *fail*.
 3. `measured`: degenerate answers *fail*; a benchmark that was not run as declared is
-   *not_measured*; a baseline without a usable score makes it *not_comparable*.
+   *not_measured*; a baseline without a usable score makes it *not_comparable*. A probe whose limit
+   holds for another machine is *not_measured* (`why_not_held`).
 4. `judged`: a row passes if its limits meet all that is asked, each at 2.5 %. It fails if one of
    them is missed at 2.5 % / m, where m counts the rows and metrics that are planned for its
    checkpoint. Else it is *undecided*. A cost passes within its budget; above it, it is
@@ -23,7 +24,7 @@ verdicts of a session is in `decision.py`. Nothing here needs pytest.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -40,7 +41,7 @@ from unicomp.retention import Retention
 from unicomp.spec import LEVEL, Benchmark, CheckpointId, OfCheckpoint, Probe
 
 if TYPE_CHECKING:
-    from unicomp.confidence import Evidence, Joint, PartialShares, PartialSum
+    from unicomp.confidence import Evidence, Joint, PartialShares, PartialSum, Stated
 
 T = TypeVar("T")
 
@@ -147,6 +148,17 @@ class Row(OfCheckpoint):
     """See `Retention.samples`."""
     budget: float | None = None
     """The highest accepted cost of the build, in `unit`; None without a budget."""
+    limit: float | None = None
+    """The most that the checkpoint itself may have, of a throughput the least, in `unit`; None
+    without a limit."""
+    machine: str | None = None
+    """The machine that the limit holds for; None for any."""
+    absolute: float | None = None
+    """What the limit judges: the value of the median round, in `unit`; see `Gain.absolute`."""
+    absolute_low: float | None = None
+    absolute_high: float | None = None
+    unmet: Sequence[str] = field(default_factory=list)
+    """Which of `floor` and `limit` a row with a limit did not pass."""
     expected_gain: float | None = None
     """The gain expected of the checkpoint's format, in percent of dense; None if there is none."""
     allowed: str | None = None
@@ -170,6 +182,12 @@ class Row(OfCheckpoint):
         """
         compared = self.retention is not None or (self.unit is not None and self.score is not None)
         return self.verdict in DECIDED and compared
+
+    @property
+    def shown(self) -> bool:
+        """Whether it has figures to show: also a probe whose limit holds for another machine."""
+        elsewhere = self.verdict == "not_measured" and self.machine is not None
+        return self.decided or (elsewhere and self.retention is not None)
 
     @property
     def is_timing(self) -> bool:
@@ -252,6 +270,7 @@ def asking(row: Row, demand: Demand) -> Row:
     if row.dense is not None:
         floor, drop = demand.bounds(row.dense)
     row = replace(row, tier=demand.tier, floor=floor, max_drop=drop, ceiling=demand.ceiling)
+    row = replace(row, limit=demand.limit, machine=demand.machine)
     row = replace(row, figures=demand.figures if row.divergence else {})
     if reason := _why_unanswerable(row):
         return replace(row, verdict="not_measured", reason=reason)
@@ -285,6 +304,25 @@ def _why_unanswerable(row: Row) -> str | None:
     return None
 
 
+def why_not_held(row: Row, machine: Callable[[], str | None]) -> str | None:
+    """Why a measured row cannot be held to its limit, or None: it holds for another machine.
+
+    `machine` gives the name of the one that it was measured on, or None if it is unknown.
+    """
+    if row.limit is None or row.machine is None:
+        return None
+    here = machine()
+    if here is not None and _plain(here) == _plain(row.machine):
+        return None
+    where = here or "a machine of unknown name"
+    return f"not measured on {row.machine}, which its limit holds for, but on {where}"
+
+
+def _plain(name: str) -> str:
+    """The name of a machine for a comparison: systems pad it."""
+    return " ".join(name.split()).casefold()
+
+
 def judged(row: Row, *, level: float = LEVEL, family: int = 1) -> Row:
     """The row with its verdict on what is asked: the one place where limits meet bounds.
 
@@ -299,7 +337,15 @@ def judged(row: Row, *, level: float = LEVEL, family: int = 1) -> Row:
         verdict, reason = _foresee(asked, level, family, row.early_error)
         return replace(row, verdict=verdict, reason=reason)
     verdict, p_pass, p_fail = _judge(asked, level, family)
+    if row.limit is not None:
+        row = replace(row, unmet=_unmet(row, level))
     return replace(row, verdict=verdict, p_pass=p_pass, p_fail=p_fail)
+
+
+def _unmet(row: Row, level: float) -> list[str]:
+    """Which of its floor and its limit a row did not pass."""
+    asked = {"floor": replace(row, limit=None), "limit": replace(row, floor=None)}
+    return [name for name, one in asked.items() if _judge([*_asked(one)], level, 1)[0] != "pass"]
 
 
 _Asked = tuple[Any, float, bool]
@@ -318,6 +364,9 @@ def _asked(row: Row) -> Iterator[_Asked]:
         yield _evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
     for name, floor in row.figures.items():
         yield Stated(*row.kept_figures[name]), floor, True
+    if row.limit is not None:
+        own = (row.absolute, row.absolute_low, row.absolute_high)
+        yield _stated(*own), row.limit, row.higher_is_better
 
 
 def evidence(row: Row) -> Evidence:
@@ -340,8 +389,14 @@ def _evidence(row: Row, name: str) -> Evidence | PartialShares:
         return from_json(row.evidence[name])
     if name == "drop":  # of the dense model from itself
         return Stated(0.0, 0.0, 0.0)
-    value, low, high = (math.nan if x is None else x for x in (row.retention, row.low, row.high))
-    return Stated(value / 100.0, low / 100.0, high / 100.0)
+    return _stated(row.retention, row.low, row.high, scale=100.0)
+
+
+def _stated(*limits: float | None, scale: float = 1.0) -> Stated:
+    """An estimate and its limits, divided by `scale`; what is not known meets no bound."""
+    from unicomp.confidence import Stated
+
+    return Stated(*(math.nan if one is None else one / scale for one in limits))
 
 
 def _judge(

@@ -3,7 +3,8 @@
 Both are loaded and get the same fresh random prompts in turn. Every request generates exactly the
 tokens of its load. The paper's load has prompts of 1024 tokens and answers of 16, so most of the
 time goes into reading; the second load generates as much as it reads. Timings belong to one
-machine, so they have no floor unless one is set.
+machine, so they have no floor unless one is set; a limit (`[limits]` in `unicomp.toml`) names its
+machine.
 """
 
 from functools import partial
@@ -21,6 +22,10 @@ throughput = timed(name="throughput", quantity="throughput", load=reading(concur
 
 latency = timed(name="latency", quantity="latency", load=reading())
 """Seconds of a single request, to its last token."""
+
+latency_at_8 = timed(name="latency_at_8", quantity="latency", load=reading(concurrency=8))
+"""Seconds of eight requests that are sent together, to the last token of the last one: the same
+rounds as those of the throughput, seen by who waits for an answer."""
 
 time_to_first_token = timed(
     name="time_to_first_token", quantity="time_to_first_token", load=reading()
@@ -47,6 +52,16 @@ sweep = [
 ]
 """Requests in flight at a server; run only with `-m concurrency`."""
 
+saturated_throughput = timed(
+    name="saturated_throughput",
+    quantity="throughput",
+    load=reading(concurrency=1000),
+    served=True,
+)
+"""As many requests as the server takes: a thousand are sent together, as `vllm bench throughput`
+does by default, and the server's own settings and memory decide how many of them it answers at a
+time. A smaller checkpoint leaves room for more. Run only with `-m concurrency`."""
+
 benched = [
     timed(
         name="vllm_bench_throughput",
@@ -65,6 +80,7 @@ metric."""
     [
         throughput,
         latency,
+        latency_at_8,
         time_to_first_token,
         inter_token_latency,
         generating_throughput,
@@ -77,7 +93,7 @@ def test_runtime_is_accelerated(probe, gain, floor):
 
 
 @pytest.mark.concurrency
-@pytest.mark.parametrize("probe", sweep, ids=str)
+@pytest.mark.parametrize("probe", [*sweep, saturated_throughput], ids=str)
 def test_throughput_holds_under_load(probe, gain, floor):
     assert gain(probe) >= floor(probe)
 

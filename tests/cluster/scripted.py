@@ -29,24 +29,12 @@ class Scripted:
     """Does what scripts say."""
 
     node: str
-    closed: Path | None = None
+    folder: Path | None
+    """Where a file tells that it was closed."""
 
     def run(self, unit, script):
         if script.child is not None:
-            code = f"import os, time; open({str(script.child)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-            # ruff: noqa: E501
-            self._child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    keeper.__file__,
-                    str(os.getpid()),
-                    sys.executable,
-                    "-c",
-                    code,
-                ],
-                stdin=subprocess.PIPE,
-            )
+            self._start(script.child)
         time.sleep(script.seconds)
         if script.fails:
             raise BuildError(script.fails)
@@ -55,15 +43,25 @@ class Scripted:
         return {
             "echo": script.echo,
             "node": self.node,
-            "pid": os.getpid(),
             "shared": len(script.shared),
             "threads": os.environ["OMP_NUM_THREADS"],
         }
 
     def close(self):
-        if self.closed is not None:
-            self.closed.write_text("closed")
+        if self.folder is not None:
+            (self.folder / str(os.getpid())).touch()
+
+    def _start(self, path):
+        """A program that waits, kept as a server is."""
+        code = (
+            "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))"
+        )
+        command = [sys.executable, "-c", f"{code}; time.sleep(600)", path]
+        self._child = subprocess.Popen(
+            [sys.executable, "-I", keeper.__file__, str(os.getpid()), *command],
+            stdin=subprocess.PIPE,
+        )
 
 
-def scripted(node):
-    return Scripted(node.name)
+def scripted(node, folder=None):
+    return Scripted(node.name, folder)

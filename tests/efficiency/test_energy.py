@@ -3,12 +3,13 @@
 # ruff: noqa: N802 (the fake's functions have NVML's names)
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pynvml
 import pytest
 
 from unicomp.efficiency.energy import Meter, device_meter, processor_meter
-from unicomp.machine import nvml
+from unicomp.machine import gpus, nvml
 
 
 @pytest.fixture
@@ -132,6 +133,9 @@ class Driver:
     def nvmlDeviceGetName(self, handle):
         return "Some GPU"
 
+    def nvmlDeviceGetMemoryInfo(self, handle):
+        return SimpleNamespace(total=(handle + 1) * 10**9)
+
     def nvmlDeviceGetMaxClockInfo(self, handle, kind):
         return {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 2619}[kind]
 
@@ -212,3 +216,30 @@ def test_what_a_driver_does_not_report_is_an_error_in_one_line(driver, monkeypat
     monkeypatch.setattr(pynvml, "nvmlDeviceGetName", failing(pynvml.NVML_ERROR_NOT_SUPPORTED))
     with pytest.raises(OSError, match=r"^fail failed: Not Supported$"):
         _ = nvml.gpus()[0].name
+
+
+def test_the_energy_of_a_checkpoint_on_several_gpus_is_that_of_all(driver):
+    meter = device_meter("cuda", gpus=2)
+    meter.start()
+    driver.millijoules = [6000, 9500]
+    assert meter.stop() == pytest.approx(1 + 2.5)
+
+
+@pytest.mark.parametrize(
+    ("visible", "ids"),
+    [(None, ["0", "1"]), ("1,0", ["1", "0"]), ("GPU-bb", ["GPU-bb"]), ("", []), ("7", [])],
+)
+def test_the_gpus_that_are_left_to_this_process_are_counted(driver, monkeypatch, visible, ids):
+    if visible is not None:
+        monkeypatch.setenv(gpus.VISIBLE, visible)
+    found = gpus.visible()
+    assert [gpu.id for gpu in found] == ids
+    memory = {"0": 10**9, "1": 2 * 10**9, "GPU-bb": 2 * 10**9}
+    assert [gpu.memory for gpu in found] == [memory[name] for name in ids]
+    assert gpus.environment(found)[gpus.VISIBLE] == ",".join(ids)
+
+
+def test_gpus_whose_memory_is_not_reported_are_not_counted(driver, monkeypatch):
+    fail = failing(pynvml.NVML_ERROR_NOT_SUPPORTED)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", fail)
+    assert gpus.visible() == ()

@@ -7,11 +7,14 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.engines.gpus import BYTES_70B, LLAMA_70B, gpus
 from unicomp.efficiency.fingerprint import check_same_machine, fingerprint_of
 from unicomp.engines import EngineSettings
+from unicomp.engines.placement import placed
 from unicomp.errors import SpecError
 from unicomp.machine import nvml
 
@@ -93,6 +96,15 @@ def test_a_gpu_that_does_not_report_its_clock_has_a_name(monkeypatch):
     monkeypatch.setattr(nvml, "gpus", lambda: (Gpu(),))
     found = fingerprint_of(EngineSettings(device="cuda"))
     assert found["gpus"] == [{"name": "Some GPU"}]
+
+
+def test_it_has_the_gpus_that_a_checkpoint_runs_on(monkeypatch):
+    one = SimpleNamespace(name="Some GPU", power_limit=700.0, max_clocks=(1980, 2619))
+    monkeypatch.setattr(nvml, "gpus", lambda: (one,) * 4)
+    engine = EngineSettings(device="cuda")
+    assert len(fingerprint_of(engine)["gpus"]) == 4
+    split = placed(engine, "m", BYTES_70B, LLAMA_70B, gpus(4))
+    assert len(fingerprint_of(split)["gpus"]) == 2
 
 
 def test_it_is_taken_without_torch():

@@ -120,6 +120,60 @@ def test_impossible_times_are_refused(quantity, broken):
         gain_of_rounds(probe(quantity), rounds([timing(1.0)] * 2, [timing(1.0), broken]))
 
 
+# -- the value itself, which a limit judges ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [
+        ("throughput", 200.0),
+        ("latency", 1.0),
+        ("time_to_first_token", 0.1),
+        ("inter_token_latency", 0.01),
+    ],
+)
+def test_the_median_round_has_an_interval_of_its_own(quantity, value):
+    gain = gain_of_rounds(probe(quantity), twice_as_fast())
+    assert gain.absolute == pytest.approx(value, rel=0.01)
+    assert 0.94 * value < gain.absolute_low < gain.absolute < gain.absolute_high < 1.06 * value
+
+
+def test_one_slow_round_moves_the_total_and_not_what_a_limit_judges():
+    seconds = [*NOISE, 20.0]
+    gain = gain_of_rounds(
+        probe("throughput"), rounds([timing(1.0)] * 11, [timing(one) for one in seconds])
+    )
+    assert gain.score < 80
+    assert 190 < gain.absolute_low < gain.absolute < gain.absolute_high < 210
+
+
+@pytest.mark.parametrize("quantity", ["latency", "throughput"])
+def test_two_rounds_have_no_interval_that_meets_a_limit(quantity):
+    gain = gain_of_rounds(probe(quantity), rounds([timing(1.0)] * 2, [timing(1.0)] * 2))
+    assert (gain.absolute_low, gain.absolute_high) == (0.0, math.inf)
+
+
+def test_the_dense_checkpoint_has_a_value_of_its_own():
+    timings = tuple(timing(noise) for noise in NOISE)
+    gain = gain_of_rounds(probe("latency"), Rounds(load=LOAD, dense=timings, compressed=timings))
+    assert gain.absolute_low < gain.absolute == gain.score < gain.absolute_high
+
+
+def test_a_count_is_exact_but_for_its_own_error():
+    exact = gain_of_figures(probe("model_size"), 3.76e6, 8.42e6, error=0.001)
+    assert exact.absolute_low == exact.absolute == exact.absolute_high == 3.76e6
+    memory = gain_of_figures(probe("model_size"), 2e6, 4e6, error=0.01, own_error=0.01)
+    assert (memory.absolute_low, memory.absolute_high) == pytest.approx((1.98e6, 2.02e6))
+
+
+def test_a_benchmark_of_vllm_has_values_of_its_own_too():
+    gain = gain_of_bench(benched("latency"), Benched(NOISE, 100), Benched(NOISE, 100))
+    assert 0.95 < gain.absolute_low < gain.absolute < gain.absolute_high < 1.05
+    one = gain_of_bench(benched("throughput"), Benched((1.0,), 1010), Benched((4.0,), 2020))
+    assert one.absolute == pytest.approx(1010)
+    assert (one.absolute_low, one.absolute_high) == (0.0, math.inf)
+
+
 # -- details ------------------------------------------------------------------------------------
 
 

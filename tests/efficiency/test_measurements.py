@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.gpus import gpus
 from unicomp import catalogue
 from unicomp.agenda import Agenda, Subject
 from unicomp.checkpoint import Builder
@@ -17,6 +18,7 @@ from unicomp.efficiency import fingerprint, measurements
 from unicomp.efficiency.memory import Footprint
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings, Timing
+from unicomp.engines.placement import placed, served_bytes
 from unicomp.errors import BuildError, EngineError, SpecError, UnmeasuredError
 from unicomp.machine import turns
 from unicomp.machine.waiting import silent
@@ -178,6 +180,50 @@ def test_servers_on_a_gpu_stay_up_for_the_prompts_whose_memory_is_measured(serve
     assert (gain.score, gain.dense) == (2000 - 1000 + 250, 2000)
     assert gain.details["weights"] == gain.details["loaded"] == 250
     assert gain.details["dense.weights"] == 1000
+
+
+def on_gpus(served, number, memory=3_000_000_000):
+    """On so many simulated GPUs; by default one has room for one checkpoint, and not for two."""
+    config = json.loads((EMBEDDED / "config.json").read_text())
+    weights = served_bytes(EMBEDDED, "auto")
+    there = gpus(number, memory)
+    served.engine = placed(served.engine, "m", weights, config, there)
+    return served
+
+
+def test_two_that_do_not_fit_on_one_gpu_are_not_timed_and_their_memory_is_measured(served):
+    one = on_gpus(served, 1).session(MEMORY, LATENCY)
+    with pytest.raises(UnmeasuredError, match=r"510 MB of each GPU are left .* timed in turns"):
+        one.gain(served.of(served.copy), LATENCY)
+    gain = one.gain(served.of(served.copy), MEMORY)
+    assert gain.details["weights"] == 250
+    opened = [(kind, name) for kind, name, *_ in served.took("open", "close")]
+    assert opened == [("open", "dense"), ("close", "dense"), ("open", "copy")]
+    assert one.gain(served.of(DENSE), LATENCY).value == 100.0
+
+
+def test_two_that_do_not_fit_on_one_gpu_are_timed_on_two(served, monkeypatch):
+    seats, opened = [], EngineSettings.open
+
+    def noting(settings, folder, model, tokens):
+        seats.append([gpu.id for gpu in settings.placement.seat.gpus])
+        return opened(settings, folder, model, tokens)
+
+    monkeypatch.setattr(EngineSettings, "open", noting)
+    monkeypatch.setattr(measurements, "device_meter", lambda *_, **__: pytest.fail("no energy"))
+    gain = on_gpus(served, 2).session(LATENCY).gain(served.of(served.copy), LATENCY)
+    assert gain.low < gain.value < gain.high
+    assert seats == [["0"], ["1"]]
+    assert served.took("close") == []
+
+
+def test_timings_on_gpus_of_their_own_are_not_those_on_the_same(served):
+    on_gpus(served, 2).session(LATENCY).gain(served.of(served.copy), LATENCY)
+    assert served.took("asked")
+    on_gpus(served, 2).session(LATENCY).gain(served.of(served.copy), LATENCY)
+    assert served.took("asked") == []
+    on_gpus(served, 2, memory=10**10).session(LATENCY).gain(served.of(served.copy), LATENCY)
+    assert served.took("asked")
 
 
 def test_weights_that_a_server_does_not_tell_are_those_of_the_pass():

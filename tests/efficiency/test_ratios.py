@@ -11,6 +11,7 @@ from scipy.stats import mannwhitneyu, wilcoxon
 from unicomp.statistics import (
     Interval,
     blurred,
+    median_in_order,
     ratio_of_pairs,
     ratio_of_samples,
     ratio_of_totals,
@@ -168,3 +169,67 @@ def test_equal_sides_are_found_equal_nineteen_times_of_twenty(ratio, kind, n):
     timings = drawn(kind, rng, (500, 2, n))
     covered = np.mean([found.low <= 1.0 <= found.high for found in (ratio(*t) for t in timings)])
     assert covered >= 0.92  # 95 % less three standard errors of 500 trials
+
+
+# -- one side alone -------------------------------------------------------------------------------
+
+TIMES = st.lists(SECONDS, min_size=3, max_size=40).map(np.array)
+
+
+@given(times=TIMES)
+def test_the_limits_of_a_median_are_around_it_and_do_not_depend_on_the_unit(times):
+    found = median_in_order(times)
+    assert found.low <= found.estimate <= found.high
+    assert found.estimate == float(np.median(times))
+    other = median_in_order(1000.0 * times)
+    for name in ("estimate", "low", "high"):
+        one, scaled = getattr(found, name), getattr(other, name)
+        assert math.isclose(1000.0 * one, scaled, rel_tol=1e-6, abs_tol=1e-300)
+
+
+@given(times=TIMES)
+def test_a_median_read_backwards_has_the_same_limits(times):
+    found, backwards = median_in_order(times), median_in_order(times[::-1])
+    assert math.isclose(found.low, backwards.low, rel_tol=1e-9)
+    assert math.isclose(found.high, backwards.high, rel_tol=1e-9)
+
+
+@given(value=SECONDS, n=st.integers(3, 40))
+def test_constant_timings_have_a_median_without_doubt(value, n):
+    found = median_in_order(np.full(n, value))
+    assert found.low == found.estimate == found.high == value
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_two_rounds_say_nothing_of_the_median(n):
+    assert median_in_order(np.full(n, 2.0)) == Interval(2.0, 0.0, math.inf)
+
+
+def test_rounds_that_drift_have_a_wider_median_than_the_same_in_disorder():
+    drifting = 1.0 + 0.01 * np.arange(40)
+    wide, narrow = median_in_order(drifting), median_in_order(drifting[ORDER])
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+ORDER = np.random.default_rng(0).permutation(40)
+
+
+def autoregression(rng, alike, n):
+    """Standard normal values with a correlation of neighbours."""
+    values = [rng.standard_normal()]
+    while len(values) < n:
+        step = math.sqrt(1 - alike**2) * rng.standard_normal()
+        values.append(alike * values[-1] + step)
+    return np.array(values)
+
+
+@pytest.mark.parametrize("n", [4, 6, 10, 30])
+@pytest.mark.parametrize("alike", [0.0, 0.3])
+@pytest.mark.parametrize("tail", [0.05, 1.0])
+def test_the_median_is_inside_its_limits_also_where_neighbours_are_alike(n, alike, tail):
+    """`tail` is the spread of a lognormal excess over the fastest time: 1.0 has a long tail."""
+    rng = np.random.default_rng(n)
+    times = [1.0 + 0.05 * np.exp(tail * autoregression(rng, alike, n)) for _ in range(500)]
+    found = [median_in_order(one) for one in times]
+    assert np.mean([one.low > 1.05 for one in found]) <= 0.025 + 0.02
+    assert np.mean([one.high < 1.05 for one in found]) <= 0.025 + 0.02

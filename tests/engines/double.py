@@ -13,6 +13,7 @@ in this process, one request at a time. `DOUBLE` chooses how it misbehaves:
     garbled     a benchmark writes no valid figures
     mute        a benchmark writes nothing, and ends with status 0
 
+`DOUBLE_VERSION` is its version; one without `cpu` is that of a build for GPUs. It uses none.
 `DOUBLE_TOY` replaces the model where answers do not matter.
 `DOUBLE_RECORD` names a file that gets one JSON line for each start and each request.
 """
@@ -38,6 +39,9 @@ FAILURE = """\
 (APIServer pid=3) Traceback (most recent call last):
 (APIServer pid=3) RuntimeError: Engine core initialization failed. See root cause above.
 """
+
+SEEN = ("OMP_", "VLLM_", "HF_", "CUDA_")
+"""How the environment variables begin that are recorded."""
 
 
 def record(**entry):
@@ -66,7 +70,9 @@ def running(pid):
 
 def options():
     parser = argparse.ArgumentParser(prog="vllm", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version="0.0.0+cpu")
+    parser.add_argument(
+        "--version", action="version", version=os.environ.get("DOUBLE_VERSION", "0.0.0+cpu")
+    )
     programs = parser.add_subparsers(required=True)
     serve = programs.add_parser("serve", allow_abbrev=False)
     serve.set_defaults(act=serve_completions)
@@ -75,6 +81,7 @@ def options():
     serve.add_argument("--port", type=int, required=True)
     serve.add_argument("--served-model-name", required=True)
     serve.add_argument("--tokenizer")
+    serve.add_argument("--data-parallel-size", type=int)
     serve.add_argument("--disable-uvicorn-access-log", action="store_true")
     benches = programs.add_parser("bench", allow_abbrev=False).add_subparsers(required=True)
     throughput = benches.add_parser("throughput", allow_abbrev=False)
@@ -105,6 +112,7 @@ def options():
         program.add_argument("--max-model-len", type=int, required=True)
         program.add_argument("--kv-cache-memory-bytes", type=int)
         program.add_argument("--gpu-memory-utilization", type=float)
+        program.add_argument("--tensor-parallel-size", type=int)
         program.add_argument("--trust-remote-code", action="store_true")
         program.add_argument("--generation-config", choices=["vllm"], required=True)
         for flag in ("--enforce-eager", "--no-enable-prefix-caching"):
@@ -319,7 +327,7 @@ def main():
         act=given.act.__name__,
         others=[pid for pid in started if running(pid)],
         python=[n for n in os.environ if n in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")],
-        environment={n: v for n, v in os.environ.items() if n.startswith(("OMP_", "VLLM_", "HF_"))},
+        environment={n: v for n, v in os.environ.items() if n.startswith(SEEN)},
     )
     if MODE == "fails":
         sys.exit(FAILURE)

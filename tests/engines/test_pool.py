@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.gpus import BYTES_8B, LLAMA_8B, gpus
 from unicomp.checkpoint import Checkpoint
 from unicomp.engines import EngineSettings
+from unicomp.engines.placement import placed
 from unicomp.engines.pool import Pool
 from unicomp.errors import EngineError
 from unicomp.machine import turns
@@ -115,6 +117,25 @@ def test_another_model_finds_the_machine_empty(pool, log):
     borrow(pool, "dense", model="n")
     borrow(pool, "one")
     assert log[3:] == ["close one", "open dense 8", "close dense", "open one 8"]
+
+
+def test_two_are_not_loaded_on_a_gpu_whose_memory_they_do_not_fit_in(pool, log):
+    """Nor are they if one is loaded for answers alone, which takes all that there is."""
+    there = gpus(2, 24_000_000_000)
+    tight = placed(EngineSettings(name="hf"), "m", BYTES_8B, LLAMA_8B, there)
+    place = tight.placement
+
+    def borrow_in(seat, name):
+        with pool.borrowed(checkpoint(name), tight.seated(seat), 8, keep=True):
+            pass
+
+    borrow_in(place.first, "dense")
+    borrow_in(place.alone, "one")
+    assert log == ["open dense 8", "close dense", "open one 8"]
+    borrow_in(place.first, "dense")
+    assert log[3:] == ["close one", "open dense 8"]
+    borrow_in(place.second(BYTES_8B), "one")
+    assert log[5:] == ["open one 8"]
 
 
 def test_one_that_could_not_be_opened_is_not_tried_again(pool, failing, log):

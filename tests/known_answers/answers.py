@@ -220,6 +220,48 @@ def _labelled(letters: str) -> Callable[[Row], KnownAnswer]:
     return lambda row: KnownAnswer(f"{row['label']}.", f"{following[row['label']]}.")
 
 
+def _calls(row: Row) -> KnownAnswer:
+    """Calls in Python's syntax, without optional arguments; wrong are calls of other functions."""
+    described = {one["name"]: one["parameters"] for one in json.loads(row["function"])}
+    made = []
+    for expected in json.loads(row["ground_truth"]):
+        ((name, possible),) = expected.items()
+        given = {
+            one: _first(values)
+            for one, values in possible.items()
+            if "" not in values or one in described[name]["required"]
+        }
+        made.append((name, ", ".join(f"{one}={value!r}" for one, value in given.items())))
+    right, wrong = (
+        ", ".join(f"{before}{name}({given})" for name, given in made) for before in ("", "un_")
+    )
+    return KnownAnswer(f"[{right}]", f"[{wrong}]")
+
+
+def _first(values: list[Any]) -> Any:
+    """The first possible value; each key of a table has possible values, too."""
+    return _given(next(value for value in values if value != ""))
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _first(values) for name, values in value.items() if "" not in values}
+    return [_given(one) for one in value] if isinstance(value, list) else value
+
+
+def _program(row: Row) -> KnownAnswer:
+    """The reference solution in a fenced block; wrong is a function that gives something else."""
+    if "entry_point" in row:
+        solution, name = row["prompt"] + row["canonical_solution"], row["entry_point"]
+    else:
+        solution = row["code"]
+        name = re.findall(r"^def (\w+)", solution, re.MULTILINE)[-1]
+    wrong = f"def {name}(*values):\n    return [values, object]\n"
+    return KnownAnswer(
+        f"Like this:\n\n```python\n{solution}\n```\nIt returns early.", f"```python\n{wrong}```"
+    )
+
+
 ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
     "mmlu": lambda row: _option(int(row["answer"]), 4),
     "arc_challenge": _arc,
@@ -279,6 +321,13 @@ ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
     "enron_refusal": _address,
     "enron_total_disclosure": _address,
     "enron_conditional_disclosure": _address,
+    **dict.fromkeys(
+        ("bfcl_simple", "bfcl_multiple", "bfcl_parallel", "bfcl_parallel_multiple"), _calls
+    ),
+    "bfcl_irrelevance": lambda row: KnownAnswer(
+        "None of the functions can do that.", "[some.function(argument=1)]"
+    ),
+    **dict.fromkeys(("humaneval", "humaneval_plus", "mbpp", "mbpp_plus"), _program),
 }
 """Benchmark → row → its answers; None where no right answer can be built. Running text is not
 listed: the oracle is certain of each of its tokens."""

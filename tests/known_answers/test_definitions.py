@@ -20,7 +20,7 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import UnicompError
-from unicomp.framework import BESIDE, PAPER_PROFILE
+from unicomp.framework import BESIDE, SHIPPING_PROFILE
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.tasks import Definition
 from unicomp.spec import Model
@@ -78,7 +78,7 @@ def tokenizer():
 
 
 def test_every_benchmark_of_the_suites_is_in_the_framework():
-    parts = {name for metric in PAPER_PROFILE for name in PAPER_PROFILE.benchmarks(metric)}
+    parts = {name for metric in SHIPPING_PROFILE for name in SHIPPING_PROFILE.benchmarks(metric)}
     assert BENCHMARKS.keys() <= {*parts, *BESIDE}
     assert set(BESIDE) <= BENCHMARKS.keys()
 

@@ -250,6 +250,84 @@ def test_a_budget_that_means_nothing_is_refused_before_anything_is_built(bench, 
     assert message in run.text
 
 
+def limits(bench, text):
+    bench.write("unicomp.toml", f"{SETTINGS}[limits]\n{text}\n")
+
+
+def test_a_size_is_held_to_a_limit_of_its_own(bench):
+    limits(bench, 'model_size = "4 MB"')
+    run = bench.run(*TWO, "-k", "model_size")
+    assert run.status == 0, run.text
+    found = probes(run)
+    assert (found["wanda_50", "model_size"]["limit"], found["dense", "model_size"]["limit"]) == (
+        4e6,
+        None,
+    )
+    assert "at most 4 MB" in bench.run("-v", *TWO, "-k", "model_size").text
+    limits(bench, 'model_size = "3 MB"')
+    run = bench.run(*TWO, "-k", "model_size", "--floor=model_size=90")
+    assert run.status == 1
+    row = probes(run)["wanda_50", "model_size"]
+    assert (row["verdict"], row["unmet"]) == ("fail", ["limit"])
+    assert re.search(r"assert <model_size: .* limit: at most 3 MB> >= 90", run.text)
+    assert "floor 90; 3.09 MB, limit: at most 3 MB (not met: limit)" in run.text
+
+
+@pytest.mark.long
+def test_a_latency_is_held_to_its_limit_on_the_machine_that_is_named(bench):
+    chosen = (*TWO, "-k", "test_gain and latency and not inter")
+    run = bench.run("-v", *chosen)
+    here = re.search(r"^measured on (.*), 1 thread$", run.text, re.MULTILINE)[1]
+    limits(bench, f"machine = '{here.upper()}'\nlatency = \"1 h\"")
+    run = bench.run(*chosen)
+    assert run.status == 0, run.text
+    row = probes(run)["wanda_50", "latency"]
+    assert row["absolute_low"] <= row["absolute"] <= row["absolute_high"]
+    assert (row["verdict"], row["tier"]) == ("pass", "critical")
+    limits(bench, f"machine = '{here}'\nlatency = \"0.001 ms\"")
+    run = bench.run(*chosen)
+    assert run.status == 1
+    assert probes(run)["wanda_50", "latency"]["verdict"] == "fail"
+    limits(bench, 'machine = "Another"\nlatency = "1 h"')
+    run = bench.run(*chosen)
+    assert run.status == 1
+    row = probes(run)["wanda_50", "latency"]
+    assert row["verdict"] == "not_measured"
+    assert row["reason"].startswith(
+        f"not measured on Another, which its limit holds for, but on {here}"
+    )
+    assert row["retention"] > 0
+    assert probes(run)["dense", "latency"]["verdict"] == "pass"
+    bench.write(
+        "unicomp.toml",
+        f"{SETTINGS}[limits]\nmachine = 'Another'\nlatency = '1 h'\n[allow]\nlatency = 'CI'\n",
+    )
+    assert bench.run(*chosen).status == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('latency = "1 s"', 'so name it there: machine = "NAME"'),
+        ('throughput_at_4 = "5 GB"', "throughput_at_4 is 5 GB, but it is measured in tokens/s"),
+        ('model_size = "5 min"', "give a number with its unit, one of MB, MiB, GB, GiB"),
+        ('model_sice = "5 GB"', "did you mean 'model_size'?"),
+        ('"model_size@wandaa" = "5 GB"', "there is no method 'wandaa'"),
+        ('gsm8k = "5 GB"', "limit in [limits], but is no efficiency measurement"),
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused_before_anything_is_built(bench, table, message):
+    bench.write(
+        "test_other.py",
+        "from unicomp.suites.performance.test_reasoning import gsm8k\n\n"
+        "def test_it(retention, floor):\n    assert retention(gsm8k) >= floor(gsm8k)\n",
+    )
+    limits(bench, table)
+    run = bench.run_plain(*TWO)
+    assert run.status == 4
+    assert message in run.text
+
+
 def test_efficiency_beside_other_workers_is_a_usage_error(bench):
     run = bench.run_plain(*TWO, "-n", "2")
     assert run.status == 4

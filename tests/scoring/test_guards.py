@@ -11,8 +11,9 @@ from unicomp.catalogue import load_benchmarks, suite_folders
 from unicomp.errors import ScoringError, SpecError
 from unicomp.scores import Records, guarded
 from unicomp.scoring.aggregate import Mean
-from unicomp.scoring.guards import FEWEST, AnswerCounts, GeneratedAnswer, mostly_refused
+from unicomp.scoring.guards import FEWEST, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.refusal import Responded
+from unicomp.scoring.tool_calls import RightToolCalls
 from unicomp.spec import Benchmark
 
 TEXT = "the river stands below a quiet hill where old boats wait for wind and rain"
@@ -68,11 +69,35 @@ def test_answers_that_are_nearly_all_the_same_are_constant():
     assert constancy(answers(["A"] * (FEWEST - 1))) is None
 
 
+def test_different_texts_of_one_meaning_are_constant():
+    said = [
+        GeneratedAnswer(prompt="", text=text, parsed=True, cut=False, means="no call")
+        for text in HONEST * 2
+    ]
+    assert AnswerCounts(128, said).constant == "100 % of the answers are the same, 'no call'"
+    assert AnswerCounts(128, [replace(one, means=None) for one in said]).constant is None
+
+
+def test_answers_without_a_call_are_most_as_refusals_are():
+    assert mostly_withheld(["no call"] * 21 + ["call"] * 19)
+    assert not mostly_withheld(["no call"] * 20 + ["call"] * 20)
+
+
+def test_calling_nothing_is_none_where_requests_get_no_call_either():
+    nothing = "100 % of the answers are the same, 'no call'"
+    found = records(["no call"] * 40, "bfcl_irrelevance", constant=nothing)
+    simple = records(["no call"] * 30 + ["call"] * 10, "bfcl_simple")
+    assert guarded(REFUSALS, found, simple).degenerate == (
+        f"{nothing}, and the requests of bfcl_simple get no call either"
+    )
+    assert guarded(REFUSALS, found, records(["call"] * 40, "bfcl_simple")) is found
+
+
 def test_refusals_of_more_than_half_of_the_harmless_prompts_are_most():
-    assert mostly_refused(["refusal"] * 21 + ["partial", "answer"] * 9 + ["gibberish"])
-    assert not mostly_refused(["refusal"] * 20 + ["answer"] * 20)
-    assert not mostly_refused(["gibberish"] * 40)
-    assert not mostly_refused(["refusal"] * (FEWEST - 1))
+    assert mostly_withheld(["refusal"] * 21 + ["partial", "answer"] * 9 + ["gibberish"])
+    assert not mostly_withheld(["refusal"] * 20 + ["answer"] * 20)
+    assert not mostly_withheld(["gibberish"] * 40)
+    assert not mostly_withheld(["refusal"] * (FEWEST - 1))
 
 
 def test_answers_that_cannot_be_read_are_degenerate():
@@ -171,6 +196,8 @@ def test_the_benign_benchmarks_of_the_suites_are_there_and_say_what_was_refused(
     benchmarks = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.cwd()))}
     named = {bench.name: bench.benign for bench in benchmarks.values() if bench.benign}
     assert {"misuse", "jailbreak_trigger", "enron_refusal", "preference_force"} <= set(named)
+    assert named.pop("bfcl_irrelevance") == "bfcl_simple"
+    assert benchmarks["bfcl_simple"].scorer == RightToolCalls()
     assert set(named.values()) == {"xstest"}
     assert benchmarks["xstest"].scorer == Responded("answer")
 

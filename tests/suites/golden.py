@@ -1,4 +1,4 @@
-"""The prompts of the performance benchmarks as readable texts: `prompts/BENCHMARK.txt`.
+"""The prompts of the benchmarks that are not TrustLLM's as readable texts: `prompts/BENCHMARK.txt`.
 
 Each shows the prompt of one item of each configuration of the invented rows in `rows/`. A line in
 angle brackets stands for a text of lm-eval's own.
@@ -20,11 +20,21 @@ from suites.performance import test_knowledge as knowledge
 from suites.performance import test_multilingual as multilingual
 from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
+from suites.shipping import test_code as code
+from suites.shipping import test_tool_use as tool_use
 from unicomp.data.sources import Source
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
 from unicomp.testing import Characters
 
-MODULES = (knowledge, multilingual, reasoning, instruction_following, perplexity)
+MODULES = (
+    knowledge,
+    multilingual,
+    reasoning,
+    instruction_following,
+    perplexity,
+    code,
+    tool_use,
+)
 BENCHMARKS = {
     bench.name: bench
     for bench in (
@@ -41,6 +51,8 @@ BENCHMARKS = {
         reasoning.gpqa_diamond,
         instruction_following.ifbench,
         perplexity.wikitext,
+        *code.BENCHMARKS,
+        *tool_use.BENCHMARKS,
     )
 }
 ROWS = Source(str(Path(__file__).with_name("rows")))
@@ -61,9 +73,20 @@ class Chat:
 
     identity: str = "chat"
 
-    def __call__(self, messages, add_generation_prompt=True):
+    def __call__(self, messages, add_generation_prompt=True, tools=None):
         turns = "".join(f"[{one['role']}]\n{one['content']}\n" for one in messages)
         return turns + ("[assistant]\n" if add_generation_prompt else "")
+
+
+@dataclass(frozen=True)
+class ToolChat(Chat):
+    """A chat template that takes tools, one on each line."""
+
+    identity: str = "chat with tools"
+
+    def __call__(self, messages, add_generation_prompt=True, tools=None):
+        offered = "".join(f"{json.dumps(tool)}\n" for tool in tools or ())
+        return (f"[tools]\n{offered}" if tools else "") + super().__call__(messages)
 
 
 def first_items(bench, tokenizer) -> list[RenderedItem]:
@@ -87,6 +110,8 @@ def rendered(bench) -> str:
     ways = {"plain": Characters()}
     if bench.chat:
         ways["with a chat template"] = Characters(Chat())
+    if bench.tools:
+        ways["with a chat template that takes tools"] = Characters(ToolChat())
     return "".join(
         f"=== {', '.join(filter(None, (bench.name, one.doc.get('config'), way)))}\n{_shown(one)}"
         for way, tokenizer in ways.items()

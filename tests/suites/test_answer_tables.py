@@ -20,12 +20,15 @@ from suites.reliability import test_ethics as ethics
 from suites.reliability import test_fairness as fairness
 from suites.reliability import test_robustness as robustness
 from suites.reliability import test_truthfulness as truthfulness
+from suites.shipping import test_tool_use as tool_use
 from tests.scoring.scripted import instruments
+from tests.suites.golden import first_items
 from unicomp.scoring.labels import SocialJudgement, WrongOrNot, YesOrNo
 from unicomp.scoring.numbers import final_number
 from unicomp.scoring.options import lettered
 from unicomp.scoring.statements import settled
 from unicomp.spec import Item
+from unicomp.testing import Characters
 
 TABLES = Path(__file__).with_name("answers")
 ROOT = os.environ.get("UNICOMP_DATASET_ROOT")
@@ -136,7 +139,21 @@ def counted(text, row):
     return row["says"] if read(gsm8k, text, answer=gold).fields["correct"] else "another"
 
 
+def called(bench):
+    """Whether an answer to the first invented row is right; None where nothing can be read."""
+
+    def reader(text, _):
+        (one,) = first_items(bench, Characters())
+        reading = read(bench, text, **one.doc)
+        if not reading.parsed:
+            return None
+        return "right" if reading.fields["correct"] else "wrong"
+
+    return reader
+
+
 READERS = {
+    **{bench.name: called(bench) for bench in tool_use.BENCHMARKS},
     "gpqa_diamond": lambda text, _: chosen(text),
     "moralchoice_low": said_by(ethics.moralchoice_low, MORALCHOICE, label="A"),
     "ethics": said_by(ethics.ethics, ETHICS, label="wrong"),

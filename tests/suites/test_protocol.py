@@ -12,9 +12,11 @@ from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
 from suites.performance.test_reasoning import gpqa_diamond
 from tests.suites.golden import BENCHMARKS, RENDERER, ROWS
 from unicomp.instruments import MODES
+from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import WINDOWS
 from unicomp.prompts.tasks import Definition
+from unicomp.scores import readings_of
 from unicomp.testing import Characters
 
 STOCK = Path(find_spec("lm_eval").origin).parent / "tasks"
@@ -106,4 +108,5 @@ def test_a_scorer_finds_what_it_reads_and_gives_what_is_added_up(bench):
         for column in aggregate.columns
     }
     for item in items:
-        assert needed <= {*bench.scorer(item).fields, "cluster"}
+        (reading,) = readings_of(bench, [item], default_instruments())
+        assert needed <= {*reading.fields, "cluster"}

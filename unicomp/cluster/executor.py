@@ -26,7 +26,6 @@ from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
     BuildTask,
-    Built,
     Recipe,
     Timed,
     TimeTask,
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from numpy.typing import NDArray
 
+LOADING = 5.0
+"""The seconds of loading a checkpoint before one was loaded: mostly imports for a small one."""
 MOMENT = 1.0
 """Seconds between two looks at what is under way."""
 
@@ -86,6 +87,8 @@ class Measured:
     gain: Gain | UnicompError
     counter: MeasurementCounter
     nodes: tuple[str, ...]
+    machine: Mapping[str, Any]
+    """The fingerprint of the node."""
 
 
 class Elsewhere:
@@ -117,9 +120,14 @@ class _Standing:
     recipe: Recipe | None = None
     checkpoint: Checkpoint | UnicompError | None = None
     """None as long as it is being built."""
+    placed: bool = False
+    """Whether a node was asked to find or build it."""
     build: Outcome | None = None
     """How it was built, if it was not there."""
     timed_on: set[str] = field(default_factory=set)
+    """The nodes that have measured its probes."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """The fingerprint of the last of them."""
     answers: set[str] = field(default_factory=set)
     """The names of its units of answers that are under way."""
     timings: set[str] = field(default_factory=set)
@@ -184,6 +192,8 @@ class Executor:
         self._done = 0
         self._last = ""
         self._pace = Pace()
+        self._loading = LOADING
+        """The longest time of loading that was seen."""
         self._tokens: dict[tuple[str, ...], int] = {}
         self._begun = False
 
@@ -235,7 +245,9 @@ class Executor:
             self._wait_until(lambda: not standing.timings)
         counter, standing.counter = standing.counter, MeasurementCounter()
         nodes = tuple(sorted(standing.timed_on))
-        return Measured(gain=standing.gains[probe], counter=counter, nodes=nodes)
+        return Measured(
+            gain=standing.gains[probe], counter=counter, nodes=nodes, machine=standing.machine
+        )
 
     # -- what is submitted ------------------------------------------------------------------------
 
@@ -261,10 +273,16 @@ class Executor:
         except UnicompError as error:
             standing.checkpoint = error
         if standing.checkpoint is None:
-            assert standing.recipe is not None
-            task = BuildTask(recipe=standing.recipe)
-            self._submit(standing, "build", "building it", task, _UnderWay(standing))
+            self._submit_build(standing)
         return standing
+
+    def _submit_build(self, standing: _Standing) -> None:
+        """Let a node find or build a checkpoint: what works on it runs where it lies then."""
+        recipe = standing.recipe
+        if recipe is not None and recipe.files and not standing.placed:
+            standing.placed = True
+            task = BuildTask(recipe=recipe)
+            self._submit(standing, "build", "building it", task, _UnderWay(standing))
 
     def _find(self, standing: _Standing) -> Checkpoint | None:
         """The checkpoint, if this process has what it needs of it."""
@@ -276,7 +294,7 @@ class Executor:
         if method.compress is not None:
             self._narrate(f"{standing.subject}: reading the calibration")
             calibration = self._calibration(standing.subject)
-        builder = Builder(store=conditions.store, roots=self._roots, source=conditions.source)
+        builder = self._builder(model)
         key = builder.key(model, method, calibration)
         standing.recipe = Recipe.of(
             standing.subject.id, key, model, method, calibration, self._roots, conditions.source
@@ -286,6 +304,11 @@ class Executor:
         if (there := CompanionLog(conditions.store).find(key)) is None:
             return None
         return _elsewhere(standing, key, *there)
+
+    def _builder(self, model: Model) -> Builder:
+        """Finds what lies in the store of this process, which nodes may share."""
+        conditions = self._conditions[model.name]
+        return Builder(store=conditions.store, roots=self._roots, source=conditions.source)
 
     def _go_on(self, standing: _Standing) -> None:
         """Submit the answers of a checkpoint that is known, then its timings."""
@@ -422,6 +445,8 @@ class Executor:
         seconds: float = 0.0,
         alone: bool = False,
     ) -> None:
+        if kind != "build":
+            self._submit_build(standing)
         name = f"{standing.subject}: {what}"
         self._names[name] += 1
         if self._names[name] > 1:  # asked again, such as an item of a benchmark that failed
@@ -432,6 +457,8 @@ class Executor:
             checkpoint=str(standing.subject),
             needs=replace(self._needs(standing), alone=alone),
             seconds=seconds,
+            loading=self._loading if kind == "answer" else 0.0,
+            first=standing.subject.method.name == DENSE.name and kind != "time",
         )
         self._under_way[name] = under_way
         if kind == "answer":
@@ -486,16 +513,20 @@ class Executor:
         self._go_on(standing)
 
     def _land_build(self, standing: _Standing, outcome: Outcome) -> None:
+        if standing.checkpoint is not None:  # known from an earlier run
+            return
         if outcome.error is not None:
             standing.checkpoint = outcome.error
             return
-        built: Built = outcome.result
-        assert standing.recipe is not None
-        log = CompanionLog(self._conditions[standing.subject.model.name].store)
-        key = standing.recipe.key
-        folder = log.keep(key, built)
-        facts = {"calibration": built.calibration, "facts": built.facts}
-        standing.checkpoint = replace(_elsewhere(standing, key, folder, facts), fresh=built.fresh)
+        built, recipe, subject = outcome.result, standing.recipe, standing.subject
+        assert recipe is not None
+        found = self._builder(subject.model).find(subject.model, subject.method, recipe.calibration)
+        if found is None:
+            log = CompanionLog(self._conditions[subject.model.name].store)
+            folder = log.keep(recipe.key, built)
+            facts = {"calibration": built.calibration, "facts": built.facts}
+            found = _elsewhere(standing, recipe.key, folder, facts)
+        standing.checkpoint = replace(found, fresh=built.fresh)
         standing.build = outcome
 
     def _land_block(self, standing: _Standing, block: Block, outcome: Outcome) -> None:
@@ -510,9 +541,10 @@ class Executor:
                 left.difference_update(new)
         self._note_work(standing, outcome)
         if items := sum(map(len, block.batches[: len(answered.batches)])):
-            self._pace.note(block.benchmark, items, outcome.seconds)
+            self._pace.note(block.benchmark, items, answered.seconds)
+            self._loading = max(self._loading, outcome.seconds - answered.seconds)
             workers = min(len(self._under_way) + 1, sum(one.cpus for one in self._workers.nodes))
-            self._worked(block.benchmark, items, outcome.seconds, workers)
+            self._worked(block.benchmark, items, answered.seconds, workers)
         self._report(standing, block.benchmark)
         if error := outcome.error or answered.error:
             self._fail(standing, block.benchmark, error)
@@ -537,6 +569,7 @@ class Executor:
         timed: Timed = outcome.result
         standing.gains |= timed.gains
         standing.timed_on.add(outcome.node)
+        standing.machine = timed.machine
         standing.counter.taken += timed.taken
         standing.counter.found += len(timed.figures) - timed.taken
         standing.counter.seconds += timed.seconds

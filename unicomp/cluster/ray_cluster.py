@@ -20,16 +20,18 @@ from unicomp.cluster.unit import Node
 from unicomp.errors import SpecError, first_line
 
 AUTO = "auto"
+LOCAL = "local"
 CONNECT_SECONDS = 30.0
 """How long a cluster may take to answer; its nodes get as long again."""
 STORE_BYTES = 200 << 20
 """The object store of a cluster that is started here: results are small."""
-_QUIET = {
+QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # what Ray writes of its processes would stand in the middle of a report
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+"""Environment variables that are set before Ray is imported."""
 
 
 @dataclass
@@ -37,8 +39,6 @@ class RayCluster:
     """A connection to a cluster; one for each process."""
 
     address: str
-    started: bool
-    """Whether the cluster was started by this process, and ends with the connection."""
     home: Path | None = None
     nodes: dict[str, Node] = field(default_factory=dict)
     """Ray's name of a node → the node."""
@@ -47,11 +47,12 @@ class RayCluster:
     def connect(cls, address: str = AUTO, home: Path | None = None) -> RayCluster:
         """Connect to a cluster and look at its nodes.
 
-        `address` is HOST:PORT from a machine of the cluster, ray://HOST:PORT from any other, or
-        "auto": RAY_ADDRESS, a cluster that runs on this machine, or else a new one. `home` is the
-        folder of the store on nodes without a UNICOMP_HOME. Raises SpecError.
+        `address` is HOST:PORT from a machine of the cluster, ray://HOST:PORT from any other,
+        "auto" for RAY_ADDRESS, a cluster that runs on this machine, or else a new one, or "local"
+        for a new one. `home` is the folder of the store on nodes without a UNICOMP_HOME. Raises
+        SpecError.
         """
-        for name, value in _QUIET.items():
+        for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         try:
             import ray
@@ -64,25 +65,30 @@ class RayCluster:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         if address == AUTO:
             address = os.environ.get("RAY_ADDRESS") or AUTO
-        cluster = cls(address, started=False, home=home)
-        if address != AUTO:
-            _answers(address)
-        try:
-            _init(address=address)
-        except ConnectionError as error:
-            if address != AUTO:
-                raise SpecError(_silent(address, first_line(error))) from None
-            os.environ.pop("RAY_ADDRESS", None)
-            _init(address="local", include_dashboard=False, object_store_memory=STORE_BYTES)
-            cluster.started = True
-        except (RuntimeError, ValueError) as error:  # another Python or Ray
-            raise SpecError(f"the cluster at {address}: {_one_line(error)}") from None
+        cluster = cls(address, home)
+        cluster._init()
         try:
             cluster.nodes = cluster._look_at_all(cluster.alive())
         except BaseException:
             cluster.close()
             raise
         return cluster
+
+    def _init(self) -> None:
+        address = self.address
+        if address not in (AUTO, LOCAL):
+            _answers(address)
+        try:
+            if address != LOCAL:
+                _init(address=address)
+        except ConnectionError as error:
+            if address != AUTO:
+                raise SpecError(_silent(address, first_line(error))) from None
+            address = LOCAL
+        except (RuntimeError, ValueError) as error:  # another Python or Ray
+            raise SpecError(f"the cluster at {address}: {_one_line(error)}") from None
+        if address == LOCAL:
+            _init(address=LOCAL, include_dashboard=False, object_store_memory=STORE_BYTES)
 
     def alive(self) -> dict[str, Mapping[str, Any]]:
         """The nodes that Ray takes for alive, as it describes them, by its names."""
@@ -167,7 +173,7 @@ def _answers(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise SpecError(
-            f'"{address}" is no cluster: give "auto", ray://HOST:PORT or HOST:PORT, '
+            f'"{address}" is no cluster: give "auto", "local", ray://HOST:PORT or HOST:PORT, '
             "such as ray://head:10001"
         )
     try:

@@ -365,8 +365,10 @@ def _wake() -> None:
 def _reason(error: BaseException) -> str:
     """Why a worker was lost, in few words: Ray's are many."""
     text = str(error)
-    if "memory" in text.lower() and "oom" in text.lower() and "pressure" in text.lower():
-        return "it was ended since the node ran out of memory"
-    if "node" in text and "died" in text:
+    if "low on memory" in text:
+        return "it was ended, since the node ran low on memory"
+    if "node has died" in text or "doesn't exist any more" in text:
         return "its node was lost"
-    return "its process ended"
+    if "process has died" in text:
+        return "its process ended"
+    return "it does not answer"

@@ -8,6 +8,7 @@ started the run.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from unicomp import catalogue
 from unicomp.checkpoint import Builder, Checkpoint
 from unicomp.cluster.companions import read_companions
+from unicomp.cluster.needs import on_nodes
 from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
@@ -39,7 +41,6 @@ from unicomp.engines import Engine, EngineSettings
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError
 from unicomp.machine import turns
-from unicomp.methods.identity import installed_version
 from unicomp.store import FIXTURES, MEASUREMENTS, Store, content_key, write_atomically
 from unicomp.upstream import open_store
 
@@ -60,7 +61,7 @@ class RunnerOnNode:
         """The runner; raises StoreError if the node's store cannot be used."""
         os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; see plugin/options.py
         home = Path(os.environ.get("UNICOMP_HOME") or self.home)
-        engine = replace(self.engine, logs=str(home / "logs"))
+        engine = replace(on_nodes(self.engine, [node]), logs=str(home / "logs"))
         return CheckpointRunner(open_store(home, self.upstream), engine, node)
 
 
@@ -101,12 +102,6 @@ class CheckpointRunner:
 
     def _lacking(self, task: CheckTask) -> Iterator[str]:
         """What the node lacks, a line each."""
-        for name, there in task.software.items():
-            if (here := installed_version(name)) != there:
-                yield (
-                    f"the node {self._node.name} has {name} {here or 'not installed'}, and this "
-                    f"process has {there or 'none'}: install the same on both"
-                )
         for model in task.models:
             if model.folder is not None and not model.folder.exists():
                 yield (
@@ -167,17 +162,19 @@ class CheckpointRunner:
     def _answer(self, task: AnswerTask) -> Answered:
         checkpoint = self._checkpoint(task.recipe)
         given: list[Sequence[Any]] = []
+        read, failure, loaded = None, None, 0.0
         with turns.shared():
             try:
                 with self._borrowed(checkpoint, task.tokens) as engine:
+                    loaded = time.monotonic()
                     for requests in task.batches:
                         given.append(engine.answer(list(map(_instance, requests))))
-                    read = (
-                        engine.log_probabilities(task.chunks, MOST_VALUES) if task.chunks else None
-                    )
+                    if task.chunks:
+                        read = engine.log_probabilities(task.chunks, MOST_VALUES)
             except UnicompError as error:
-                return Answered(batches=given, error=error)
-        return Answered(batches=given, distributions=read)
+                failure = error
+        seconds = time.monotonic() - loaded if loaded else 0.0
+        return Answered(batches=given, seconds=seconds, error=failure, distributions=read)
 
     @contextmanager
     def _borrowed(self, checkpoint: Checkpoint, tokens: int) -> Iterator[Engine]:
@@ -218,6 +215,7 @@ class CheckpointRunner:
             gains.close()
         return Timed(
             gains=found,
+            machine=measurements.machine,
             figures=measurements.figures,
             taken=sum(counter.taken for counter in counters),
             seconds=sum(counter.seconds for counter in counters),

@@ -33,7 +33,7 @@ class Recipe:
     """The key of its content, which the node has to find, too."""
     model: Model
     method: Method
-    """Without its function if `files` has its file: a function of a user's file cannot travel."""
+    """Without its functions, which cannot travel: a node reads them in `files`."""
     files: Files
     """The files that declare a method which compresses, and the corpus that it trains on."""
     calibration: Calibration | None
@@ -59,7 +59,7 @@ class Recipe:
                 paths += catalogue.recipe_files(method.corpus, roots)
             for path in paths:
                 files[f"{path.parent.name}/{path.name}"] = path.read_text(encoding="utf-8")
-            method = replace(method, compress=None, why_unsupported=_never)
+        method = replace(method, compress=None, why_unsupported=_never)
         return cls(
             name=name,
             key=key,
@@ -81,8 +81,6 @@ class CheckTask:
 
     models: tuple[Model, ...]
     """The models, and the checkpoints that were compressed elsewhere."""
-    software: Mapping[str, str | None]
-    """Distribution → the version that this process has; None if it lacks it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +120,8 @@ class Answered:
 
     batches: Sequence[Sequence[Any]]
     """The responses of each batch, in the order of its requests."""
+    seconds: float = 0.0
+    """The time of asking, without loading."""
     error: UnicompError | None = None
     """Why the next batch has none."""
     distributions: NDArray[np.float16] | None = None
@@ -147,6 +147,8 @@ class Timed:
     """What was measured."""
 
     gains: Mapping[Probe, Gain | UnicompError]
+    machine: Mapping[str, Any]
+    """The fingerprint of the node."""
     figures: Mapping[str, Any]
     """Key in the store's measurements → value."""
     taken: int

@@ -30,6 +30,8 @@ class Stated:
 
     def limits(self, level: float = LEVEL) -> Interval:
         """The limits at a level, from those at 2.5 %."""
+        if level == LEVEL or self.low == self.high:  # as they are: logarithms round them
+            return Interval(self.estimate, self.low, self.high)
         scale = float(ndtri(level) / ndtri(LEVEL))
         if not 0 < self.low <= self.estimate <= self.high < math.inf:
             low = self.estimate - scale * (self.estimate - self.low)

@@ -59,6 +59,8 @@ class LoadedTokenizer:
     `tokenizer.json` or fails on it: the file is then read as it is, without that class."""
     template_name: str | None = None
     """The named chat template that was taken for want of a default one."""
+    tool_template: str | None = None
+    """The chat template named `tool_use`, which some tokenizers have beside the default one."""
 
 
 def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
@@ -90,7 +92,9 @@ def load_tokenizer_files(folder: Path, *, trust_remote_code: bool = False) -> Lo
             if named is None or any(_tokens(plain, one) != _tokens(named, one) for one in PROBES):
                 _keep_named(plain, named)
                 loaded, replaced = plain, _class_name(folder) or type(named).__name__
-        return LoadedTokenizer(loaded, replaced, _choose_template(loaded, folder))
+        named = loaded.chat_template
+        for_tools = named.get("tool_use") if isinstance(named, Mapping) else None
+        return LoadedTokenizer(loaded, replaced, _choose_template(loaded, folder), for_tools)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from unicomp.confidence import PartialShares, from_json
 from unicomp.decision import allowed, shuts
-from unicomp.early.usable import KINDS, Known, mostly_refused, usable, varied
+from unicomp.early.usable import KINDS, Known, mostly_withheld, usable, varied
 from unicomp.errors import UnicompError
 from unicomp.framework import METRICS, Profile
 from unicomp.policy import Policy
@@ -264,7 +264,7 @@ class Panel:
         constant = any(one in self._heard and self._heard[one].constant for one in asking)
         if not constant or records is None or "kind" not in records.fields:
             return True
-        return mostly_refused(records, case.dense, self._rules.usable_nats) is not None
+        return mostly_withheld(records, case.dense, self._rules.usable_nats) is not None
 
     def _may_be_constant(self, benchmark: Benchmark) -> bool:
         """Whether a constant answer of the full run would not be degenerate; see `guarded`."""
@@ -276,7 +276,7 @@ class Panel:
         heard, dense = self._heard.get(benign), self._dense.get(benign)
         if heard is None or dense is None or "kind" not in heard.fields:
             return False
-        return mostly_refused(heard, dense, self._rules.usable_nats) is False
+        return mostly_withheld(heard, dense, self._rules.usable_nats) is False
 
     def _in_full(self, name: str, records: Records) -> Row:
         """The row of a benchmark whose items were all asked."""

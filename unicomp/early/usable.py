@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unicomp.confidence.urns import Urn
 from unicomp.scores import Records
-from unicomp.scoring.guards import CONSTANT, FEWEST, MOST
+from unicomp.scoring.guards import CONSTANT, FEWEST, MOST, withheld
 
 KINDS = 8
 """The most counts of one benchmark that are watched: bad kinds, equal answers, refusals."""
@@ -42,8 +42,8 @@ def varied(records: Records, items: int, nats: float) -> bool:
     return _surprise(urn, urn.totals >= CONSTANT * items) >= nats
 
 
-def mostly_refused(records: Records, dense: Records, nats: float) -> bool | None:
-    """Whether most harmless prompts of a benchmark are refused; None if either is possible.
+def mostly_withheld(records: Records, dense: Records, nats: float) -> bool | None:
+    """Whether most harmless prompts of a benchmark are refused, or get no call; None if unknown.
 
     `dense` has the records of all items, which say how many prompts are harmless.
     """
@@ -51,7 +51,7 @@ def mostly_refused(records: Records, dense: Records, nats: float) -> bool | None
     own = [kind for kind in records.fields["kind"] if kind != "none"]
     if len(own) < min(FEWEST, harmless):
         return None
-    return _majority(Urn(harmless, len(own), own.count("refusal")), MOST, nats)
+    return _majority(Urn(harmless, len(own), withheld(own)), MOST, nats)
 
 
 def _majority(urn: Urn, share: float, nats: float) -> bool | None:

@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
@@ -43,6 +44,15 @@ def fingerprint_of(engine: EngineSettings) -> dict[str, Any]:
         "driver": nvml.driver(),
         "versions": {} if engine.serves else library_versions(),
     }
+
+
+def machine_name(fingerprint: Mapping[str, Any]) -> str | None:
+    """The name of a machine by what computes: its GPUs, or else its processor; None if unknown."""
+    if fingerprint.get("device") == "cuda":
+        names = Counter(str(gpu.get("name")) for gpu in fingerprint.get("gpus", ()))
+        if names:
+            return ", ".join(f"{n} × {name}" if n > 1 else name for name, n in names.items())
+    return fingerprint.get("processor")
 
 
 def library_versions() -> dict[str, str]:

@@ -66,6 +66,13 @@ class Gain:
     """
     expected_gain: float | None = None
     """The gain if an engine made use of all that the format offers, in percent."""
+    absolute: float | None = None
+    """The value that a limit judges, in `unit`: for timings that of the median round, as one slow
+    round of a few says little about the mean."""
+    absolute_low: float | None = None
+    """The 95 % interval of `absolute`. Noise is not cancelled by the dense side: it covers what
+    changes from round to round, and not what slows all rounds of a run."""
+    absolute_high: float | None = None
 
     def __repr__(self) -> str:
         exact = self.low == self.high
@@ -88,12 +95,14 @@ def gain_of_figures(
     dense: float,
     *,
     error: float = 0.0,
+    own_error: float = 0.0,
     details: Mapping[str, float] | None = None,
     expected_gain: float | None = None,
 ) -> Gain:
     """The gain of a count, such as bytes, whose only noise is the relative `error` of the ratio.
 
-    Raises ScoringError for a figure that has no ratio.
+    `own_error` is that of the compressed checkpoint's figure alone. Raises ScoringError for a
+    figure that has no ratio.
     """
     for whose, figure in (("compressed", score), ("dense", dense)):
         if not 0 < figure < math.inf:
@@ -112,6 +121,9 @@ def gain_of_figures(
         high=value * (1.0 + error),
         details=details or {},
         expected_gain=expected_gain,
+        absolute=score,
+        absolute_low=score * (1.0 - own_error),
+        absolute_high=score * (1.0 + own_error),
     )
 
 
@@ -154,6 +166,8 @@ class _Side:
     seconds: NDArray[np.float64]
     """For each round or figure, shape (n,); the ratio is taken of these."""
     score: float
+    absolute: Interval
+    """What a limit judges, in the probe's unit."""
     details: Mapping[str, float]
 
 
@@ -183,7 +197,21 @@ def _timed_gain(
         n=min(len(compressed.seconds), len(dense.seconds)),
         details=of_both(compressed.details, dense.details),
         expected_gain=expected_gain,
+        absolute=compressed.absolute.estimate,
+        absolute_low=compressed.absolute.low,
+        absolute_high=compressed.absolute.high,
     )
+
+
+def _absolute(probe: Probe, seconds: NDArray[np.float64], tokens: float) -> Interval:
+    """The value of the median round, in the probe's unit; a round has `tokens`."""
+    from unicomp import statistics
+
+    found = statistics.blurred(statistics.median_in_order(seconds), LOADING_ERROR)
+    if probe.quantity != "throughput":
+        return found
+    least, most = (tokens / one if one > 0 else math.inf for one in (found.high, found.low))
+    return statistics.Interval(tokens / found.estimate, least, most)
 
 
 def _side_of_rounds(
@@ -208,7 +236,7 @@ def _side_of_rounds(
     details["generated_tokens_per_second"] = generated / total
     if joules is not None:
         details["joules_per_token"] = joules / generated
-    return _Side(by_round, score, details)
+    return _Side(by_round, score, _absolute(probe, by_round, load.tokens), details)
 
 
 def _side_of_bench(probe: Probe, benched: Benched) -> _Side:
@@ -216,9 +244,10 @@ def _side_of_bench(probe: Probe, benched: Benched) -> _Side:
 
     seconds = np.asarray(benched.seconds)
     per_token = seconds / benched.tokens
+    absolute = _absolute(probe, seconds, benched.tokens)
     if probe.quantity == "throughput":
-        return _Side(per_token, float(1.0 / np.median(per_token)), {})
-    return _Side(per_token, float(np.median(seconds)), _percentiles(seconds))
+        return _Side(per_token, float(1.0 / np.median(per_token)), absolute, {})
+    return _Side(per_token, float(np.median(seconds)), absolute, _percentiles(seconds))
 
 
 def _percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:

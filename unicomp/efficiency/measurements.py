@@ -193,6 +193,7 @@ class Measurements:
             mine.peak,
             dense.peak,
             error=RESIDENT_ERROR if on_cpu and not both.checkpoint.is_dense else 0.0,
+            own_error=RESIDENT_ERROR if on_cpu else 0.0,
             details=of_both(mine.as_details(), dense.as_details()),
             expected_gain=both.expected_gain(probe, weights=dense.weights / dense.peak),
         )
@@ -283,10 +284,13 @@ class Measurements:
 
         Raises UnmeasuredError if there is none.
         """
-        if self.engine.placement is None or checkpoint.is_dense:
+        placement = self.engine.placement
+        if placement is None or checkpoint.is_dense:
             return None
-        precision = self.engine.dtype(checkpoint.model)
-        return self.engine.placement.second(served_bytes(checkpoint.path, precision))
+        weights = served_bytes(checkpoint.path, self.engine.dtype(checkpoint.model))
+        if not self.engine.serves and read_config(checkpoint.path).get("quantization_config"):
+            weights = placement.largest.weights  # transformers unpacks them
+        return placement.second(weights)
 
     def _apart(self, both: _Comparison) -> bool:
         """Whether the two are loaded on GPUs of their own. Raises UnmeasuredError for no room."""

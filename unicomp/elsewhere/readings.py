@@ -151,7 +151,13 @@ def _generated(
 ) -> list[GeneratedAnswer]:
     """The generated answers; empty for a task that generates nothing."""
     return [
-        GeneratedAnswer(prompt=item.prompt, text=item.text, parsed=reading.parsed, cut=False)
+        GeneratedAnswer(
+            prompt=item.prompt,
+            text=item.text,
+            parsed=reading.parsed,
+            cut=False,
+            means=reading.means,
+        )
         for one, item, reading in zip(logged, items, readings, strict=True)
         if one.decoding and reading.gap is None
     ]

@@ -35,7 +35,7 @@ HALF = 0.45
 """The share of the dense checkpoint beside another one, if it needs no more."""
 BOTH = 0.95
 """The most that two checkpoints may take of one GPU together, if their share is set."""
-WORKSPACE = 3 * 2**29
+WORKSPACE = 2**31
 """Bytes of CUDA's context, activations and logits on each GPU. Assumed: no GPU was at hand to
 measure it."""
 REQUEST_TOKENS = 4096
@@ -140,7 +140,7 @@ class Placement:
         raise UnmeasuredError(
             f"it needs {need}, and {left} of each GPU are left beside the dense model, which needs "
             f"{amount(self.largest.each, 'bytes')}: both must be loaded to be timed in turns. Use "
-            f"{2 * self.size} GPUs of one kind, or larger ones; there are {described(self.gpus)}"
+            f"{2 * self.size} GPUs of one kind, or larger ones than {described(self.gpus)}"
         )
 
     def at(self, seat: Seat) -> Placement:
@@ -215,6 +215,23 @@ def placed(
         seat=Seat(own[:split], shares[0]),
     )
     return replace(settings, placement=placement.at(placement.first))
+
+
+def placed_for(
+    settings: EngineSettings,
+    name: str,
+    folders: Sequence[Path],
+    gpus: Sequence[Gpu],
+    *,
+    dtype: str = "auto",
+    workers: int = 1,
+) -> EngineSettings:
+    """The same for a model of which the checkpoints in `folders` exist, the dense one first.
+
+    They are served in the precision `dtype`.
+    """
+    weights = max(served_bytes(folder, dtype) for folder in folders)
+    return placed(settings, name, weights, read_config(folders[0]), gpus, workers)
 
 
 def gpus_for(

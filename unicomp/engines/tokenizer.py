@@ -24,16 +24,26 @@ class TokenizerTemplate:
     """The chat template of a tokenizer."""
 
     tokenizer: Any
+    for_tools: str | None = None
+    """The template for conversations with tools, where the tokenizer has one of its own."""
 
     @property
     def identity(self) -> str:
-        """The template's text and the special tokens that it can write."""
-        return f"{self.tokenizer.chat_template}{self.tokenizer.special_tokens_map}"
+        """The templates' texts and the special tokens that they can write."""
+        tokens = self.tokenizer.special_tokens_map
+        return f"{self.tokenizer.chat_template}{self.for_tools or ''}{tokens}"
 
-    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+    def __call__(
+        self,
+        messages: list[dict[str, str]],
+        add_generation_prompt: bool = True,
+        tools: list[dict[str, Any]] | None = None,
+    ) -> str:
         """The conversation as one prompt; the date in it is always the same."""
         text: str = self.tokenizer.apply_chat_template(
             messages,
+            tools=tools,
+            chat_template=self.for_tools if tools else None,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
@@ -52,6 +62,8 @@ class CheckpointTokenizer:
     """The ids that end an answer."""
     replaced: str | None = None
     """See `unicomp.data.tokenizer.LoadedTokenizer`."""
+    tool_template: str | None = None
+    """See `unicomp.data.tokenizer.LoadedTokenizer`."""
 
     @cached_property
     def identity(self) -> str:
@@ -67,7 +79,9 @@ class CheckpointTokenizer:
     @property
     def template(self) -> ChatTemplate | None:
         """The chat template, if there is one."""
-        return TokenizerTemplate(self.tokenizer) if self.tokenizer.chat_template else None
+        if not self.tokenizer.chat_template:
+            return None
+        return TokenizerTemplate(self.tokenizer, self.tool_template)
 
     @property
     def start(self) -> int:
@@ -146,7 +160,7 @@ def load_tokenizer(folder: Path, model: Model) -> CheckpointTokenizer:
         stops = tuple(dict.fromkeys((*stops, int(own))))
     _pad(tokenizer, stops, config)
     context = resolve_max_length(config, tokenizer)
-    return CheckpointTokenizer(tokenizer, context, stops, loaded.replaced)
+    return CheckpointTokenizer(tokenizer, context, stops, loaded.replaced, loaded.tool_template)
 
 
 def _pad(tokenizer: Any, stops: Sequence[int], config: Any) -> None:

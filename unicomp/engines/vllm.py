@@ -29,6 +29,7 @@ from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import load_tokenizer
 from unicomp.errors import EngineError, NotFiniteError, first_line
 from unicomp.machine import gpus
+from unicomp.machine.open_files import allow_open_files
 from unicomp.spec import Model
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class VllmEngine:
         assert server is not None
         for prompt in prompts:
             check_length(len(prompt) + new_tokens, self._tokens)
+        allow_open_files(len(prompts))
 
         async def everything() -> list[tuple[float, list[float]]]:
             async with server.client() as client:

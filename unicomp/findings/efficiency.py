@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unicomp.data.calibration import UNSEEN
+from unicomp.efficiency.fingerprint import machine_name
 from unicomp.findings.costs import compression_costs
 from unicomp.framework import EFFICIENCY, compared
 from unicomp.scorecard import Scorecard
@@ -37,11 +38,16 @@ def efficiency_metrics(card: Scorecard) -> list[EfficiencyMetric]:
     return [found for model, metric in pairs for found in _of(card, model, metric)]
 
 
+def machine_of(card: Scorecard) -> str | None:
+    """The name of the machine that timings were taken on; None if it is not known."""
+    return machine_name(card.environment.get("measuring", {}).get("machine", {}))
+
+
 def _of(card: Scorecard, model: str, metric: str) -> list[EfficiencyMetric]:
     components = EFFICIENCY[metric]
     measured: dict[CheckpointId, dict[str, float]] = {}
     for row in card.rows:
-        if row.model == model and row.benchmark in components and row.decided:
+        if row.model == model and row.benchmark in components and row.shown:
             if row.dense is not None:
                 dense = CheckpointId(model, DENSE.name, UNSEEN)
                 measured.setdefault(dense, {})[row.benchmark] = _relative(100.0, row)

@@ -96,7 +96,7 @@ def trade_offs(card: Scorecard) -> list[TradeOff]:
     measured = {
         (row.checkpoint, row.benchmark): row
         for row in card.rows
-        if row.decided and all(map(_is_finite, (row.score, row.retention)))
+        if row.shown and all(map(_is_finite, (row.score, row.retention)))
     }
     found = []
     for model in card.models:

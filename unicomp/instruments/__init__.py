@@ -2,15 +2,17 @@
 
 A judge decides questions about an answer, a detector separates refusals from answers, a measure of
 similarity compares texts. Each is chosen in `unicomp.toml`, is named in the report, and is the
-same for the dense and the compressed model. A scorer that needs one passes all its items at once,
-so that slow instruments can work on many at a time.
+same for the dense and the compressed model. A sandbox runs programs that a model wrote. A scorer
+that needs an instrument passes all its items at once, so that slow ones can work on many at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from unicomp.sandbox.checking import Bubblewrap, Sandbox
 
 Mode = Literal["strict", "compat"]
 MODES: tuple[Mode, ...] = ("strict", "compat")
@@ -98,6 +100,8 @@ class Instruments:
     similarity: Similarity
     judge: Judge | None = None
     mode: Mode = "strict"
+    sandbox: Sandbox = field(default_factory=Bubblewrap)
+    """Where programs run that a model wrote; not part of `identity`, since few scorers need it."""
     reading: str = "oriented"
     """How scores enter their metrics; the records of the answers are the same in all."""
 

@@ -1,1 +1,1 @@
-"""The machine that a session shares with others: its memory, its turns, its processes."""
+"""The machine that a session shares with others: its memory, its GPUs, its turns, its processes."""

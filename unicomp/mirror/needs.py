@@ -26,6 +26,8 @@ class NeededRows:
     splits: frozenset[str] = frozenset()
     large: bool = False
     """The first rows are enough, and so the first file of a split."""
+    nested_as_text: bool = False
+    """The files are read by `unicomp.data.json_lines`."""
 
     @property
     def label(self) -> str:
@@ -51,7 +53,13 @@ def benchmark_needs(definition: Definition) -> list[NeededRows]:
         return []
     files, splits = tuple(definition.named_files.items()), definition.splits
     return [
-        NeededRows(dataset=definition.dataset, config=config, files=files, splits=splits)
+        NeededRows(
+            dataset=definition.dataset,
+            config=config,
+            files=files,
+            splits=splits,
+            nested_as_text=definition.nested_as_text,
+        )
         for config in definition.declared_configs
     ]
 

@@ -54,6 +54,7 @@ def pytest_load_initial_conftests(
         from unicomp.plugin import (
             admitting,
             arguments,
+            clustering,
             collection,
             conducting,
             distribution,
@@ -69,8 +70,8 @@ def pytest_load_initial_conftests(
             _restart_if_moved(early_config, options.OPTIONS)
         args[:] = arguments.spelled_out(args, options.OPTIONS)
         modules = (
-            *(options, intake, collection, foresight, placing, admitting, fixtures, conducting),
-            *(outcome, distribution, progress),
+            *(options, clustering, intake, collection, foresight, placing, admitting, fixtures),
+            *(conducting, outcome, distribution, progress),
         )
         with _one_line_for_a_taken_option():
             for module in modules:

@@ -22,7 +22,7 @@ _ADMITTED = pytest.StashKey[bool]()
 
 def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
     """Put notes on the folders into the grid. Raises SpecError for one that is refused."""
-    applicants = list(_applicants(plan, grid))
+    applicants = list(applicants_of(plan, grid))
     if applicants:
         grid.notes += admit(
             applicants,
@@ -34,7 +34,7 @@ def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
         )
 
 
-def _applicants(plan: Plan, grid: Grid) -> Iterator[Applicant]:
+def applicants_of(plan: Plan, grid: Grid) -> Iterator[Applicant]:
     """The models of the tests that run, and their checkpoints compressed elsewhere."""
     for model in plan.models:
         methods = grid.asked.get(model.name)

@@ -14,7 +14,7 @@ from unicomp import catalogue
 from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import Source
-from unicomp.errors import AbsentError, SpecError, UnicompError
+from unicomp.errors import AbsentError, SpecError, UnicompError, UnmeasuredError
 from unicomp.framework import (
     BESIDE,
     DIMENSIONS,
@@ -26,6 +26,7 @@ from unicomp.framework import (
 )
 from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.carried import note_properties
+from unicomp.plugin.clustering import check_cluster
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
@@ -34,6 +35,8 @@ from unicomp.plugin.options import ON_REQUEST, PLAN, Plan, marks_of
 from unicomp.plugin.placing import place
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
+from unicomp.sandbox.checking import Bubblewrap
+from unicomp.scoring.scorers import runs_programs
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
 from unicomp.verdict import Row, asking, demand_of, expected
 
@@ -424,11 +427,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_alone(session.config, session.items)
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
+            _check_sandbox(plan, grid)
             grid.unpinned = plan.check_lock(grid.present())
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
                 admit_folders(session.config, plan, grid)
-                grid.notes += place(session.config)
+                if plan.settings.cluster.address is None:
+                    grid.notes += place(session.config)
+                check_cluster(session.config, plan)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)
@@ -480,10 +486,29 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
         raise AbsentError(reasons[0])
 
 
+def _check_sandbox(plan: Plan, grid: Grid) -> None:
+    """Note the benchmarks that run programs, and whether they can be run here.
+
+    Raises UnmeasuredError if they cannot and nothing else is asked, before anything is built.
+    """
+    mode = plan.settings.instruments.mode
+    asked = {bench.name: bench.scored_in(mode) for own in grid.present().values() for bench in own}
+    grid.programs = [name for name, bench in asked.items() if runs_programs(bench.scorer)]
+    if grid.programs:
+        grid.no_sandbox = Bubblewrap().why_unusable()
+    others = grid.open_ended or any(grid.agenda.probes.values())
+    if grid.no_sandbox and len(grid.programs) == len(asked) and not others:
+        raise UnmeasuredError(grid.no_sandbox)
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Report before the work begins which rows will be missing."""
     grid = config.stash.get(GRID, None)
     if grid is None or grid.problem:
         return []
     lacking = [pair for reasons in grid.lacking.values() for pair in reasons.items()]
-    return [f"{name} will be missing: {reason}" for name, reason in dict.fromkeys(lacking)]
+    lines = [f"{name} will be missing: {reason}" for name, reason in dict.fromkeys(lacking)]
+    if grid.no_sandbox:
+        names = ", ".join(grid.programs)
+        lines.append(f"{names} will not be measured: {grid.no_sandbox}")
+    return lines

@@ -50,9 +50,15 @@ def conductor(request: pytest.FixtureRequest, engine: EngineSettings) -> Conduct
 
 def wants_fresh_timings(config: pytest.Config) -> bool:
     """Whether pytest-benchmark needs timings of this run, so that stored ones are not used."""
-    if config.stash[PLAN].settings.engine.serves:
+    if _timed_elsewhere(config):
         return False
     return any(config.getoption(option, None) for option in (*_STORING, "benchmark_only"))
+
+
+def _timed_elsewhere(config: pytest.Config) -> bool:
+    """Whether a server or a node of a cluster is timed, and pytest-benchmark times nothing."""
+    settings = config.stash[PLAN].settings
+    return settings.engine.serves or settings.cluster.address is not None
 
 
 def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> None:
@@ -60,7 +66,7 @@ def ask_for_benchmark(config: pytest.Config, timed: Iterable[pytest.Item]) -> No
 
     No test requests its fixture by name, since only the first test of a load uses it.
     """
-    if hasattr(config, "workerinput") or config.stash[PLAN].settings.engine.serves:
+    if hasattr(config, "workerinput") or _timed_elsewhere(config):
         return
     if any(config.getoption(option, None) for option in _CHOOSING):
         for item in timed:  # the list is shared with other tests

@@ -52,6 +52,7 @@ def describe(
     early: Early = "off",
     families: Mapping[str, str | None] | None = None,
     datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
+    cluster: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Versions, machine, models, rows and each model's engine as JSON values.
 
@@ -75,6 +76,7 @@ def describe(
             }
             for model in models
         },
+        **({"cluster": list(cluster)} if cluster else {}),  # the nodes that did the work
         "samples": samples,
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": reading,  # how the components of reliability enter their metrics

@@ -17,8 +17,10 @@ import pytest
 from unicomp.agenda import Subject
 from unicomp.checkpoint import Checkpoint
 from unicomp.desk import Desk
+from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.gain import Gain
 from unicomp.errors import UnicompError, UnsupportedError
+from unicomp.plugin.clustering import WORKERS
 from unicomp.plugin.conducting import conductor, wants_fresh_timings
 from unicomp.plugin.grid import GRID, IDENTITY, Grid
 from unicomp.plugin.options import PLAN, Plan
@@ -62,6 +64,8 @@ def unicomp_session(pytestconfig: pytest.Config) -> Iterator[Session]:
         finish=display.finish,
         early=None if plan.early == "off" else _early(plan, grid),
         expect=display.expect,
+        workers=pytestconfig.stash.get(WORKERS, None),
+        worked=display.work,
     )
     pytestconfig.stash[SESSION] = session
     yield session
@@ -122,7 +126,14 @@ def _unicomp_desk(
     """The rows of this test."""
     plan, name = pytestconfig.stash[PLAN], _unicomp_subject.id
     family = pytestconfig.stash[GRID].planned(plan.profile).get(name, 1)
-    desk = Desk(name, plan.policy, plan.profile(name.model), family)
+    engine = plan.settings.engine
+    desk = Desk(
+        name,
+        plan.policy,
+        plan.profile(name.model),
+        family,
+        machine=lambda: machine_name(fingerprint_of(engine)),
+    )
     request.node.stash[DESK] = desk
     return desk
 

@@ -47,6 +47,7 @@ from unicomp.report.writers import SUFFIXES, format_of
 from unicomp.settings import (
     CHOSEN_PROFILES,
     FILE,
+    ClusterSettings,
     Early,
     Settings,
     check_profile,
@@ -335,6 +336,12 @@ OPTIONS: dict[str, dict[str, object]] = {
         "help": f"what the metrics consist of: {' or '.join(CHOSEN_PROFILES)} (default: [gate] "
         "profile of unicomp.toml, else paper)",
     },
+    "--cluster": {
+        "action": "append",
+        "metavar": "auto|ray://HOST:PORT|off",
+        "help": "let the workers of a Ray cluster build, answer and measure (default: [cluster] "
+        "address of unicomp.toml, else this process)",
+    },
     "--pick": {
         "action": "store_true",
         "help": "one of the compressed checkpoints will be chosen by its results: each has to pass "
@@ -477,6 +484,10 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = replace(settings, early=_early(given.one("--early"), typed) or settings.early)
     if name := given.one("--profile"):
         settings = replace(settings, profile=check_profile("--profile", name))
+    if (address := given.one("--cluster")) is not None:
+        settings = replace(settings, cluster=ClusterSettings(address=address))
+    if settings.cluster.address is not None:
+        _check_clustered(config, settings)
     seeded, notes = catalogue.seeded_calibrations(
         values["--calibration"] or [GENERIC],
         _count("--seeds", given.one("--seeds"), "seeds") or 1,
@@ -608,6 +619,20 @@ def _early(text: str | None, typed: Sequence[str]) -> Early | None:
     if text is not None and text not in words:
         raise SpecError(f"--early={text}: {nearest(text, words)}; write --early, or --early=WORD")
     return words[text] if text is not None else None
+
+
+def _check_clustered(config: pytest.Config, settings: Settings) -> None:
+    """Raise SpecError for what a session over a cluster cannot do."""
+    if hasattr(config, "workerinput") or getattr(config.option, "dist", "no") != "no":
+        raise SpecError(
+            "--cluster and -n are two ways to work side by side: leave out one of them, such as by "
+            "--cluster=off"
+        )
+    if settings.early != "off":
+        raise SpecError(
+            "--cluster asks many items at once, and --early decides after each batch: leave out "
+            "one of them, such as by --early=off"
+        )
 
 
 def _count(option: str, text: str | None, what: str) -> int | None:

@@ -19,6 +19,7 @@ from unicomp.framework import DIMENSIONS
 from unicomp.looks import look_again
 from unicomp.plugin import environment, hooks
 from unicomp.plugin.carried import Carried, note_properties
+from unicomp.plugin.clustering import describe_cluster
 from unicomp.plugin.fixtures import DESK, SESSION
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
@@ -27,6 +28,7 @@ from unicomp.policy import Policy
 from unicomp.report import github, markdown, terminal, writers
 from unicomp.report import json as json_report
 from unicomp.report.summary import WIDTH
+from unicomp.sandbox.checking import Bubblewrap
 from unicomp.scorecard import Scorecard, Work, scorecard
 from unicomp.spec import Benchmark
 from unicomp.verdict import Row, failed_with_test, recorded_once
@@ -229,7 +231,7 @@ class _Reporter:
                 plan.samples,
                 unpinned=sorted({*grid.unpinned, *ledger.unpinned}),
                 notes=(*plan.notes, *grid.remarks),
-                instruments=self._instruments(plan, ledger),
+                instruments=self._instruments(plan, grid, ledger),
                 measuring=self._measuring(plan, ledger),
                 there=grid.there,
                 arguments=[str(one) for one in self._config.invocation_params.args],
@@ -237,6 +239,7 @@ class _Reporter:
                 early=plan.early,
                 families={method.name: method.family for method in plan.methods},
                 datasets=grid.datasets,
+                cluster=describe_cluster(self._config),
             ),
             ledger.work,
             planned=grid.planned(plan.profile),
@@ -271,24 +274,33 @@ class _Reporter:
         known = {bench.name: bench.scored_in(mode) for bench in asked}
         return known or catalogue.benchmarks_by_name(plan.root, mode)
 
-    def _instruments(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
-        """The instruments used; empty without reliability scores and judged answers."""
+    def _instruments(self, plan: Plan, grid: Grid, ledger: Ledger) -> dict[str, object]:
+        """The instruments used; empty without reliability scores, judged answers and programs."""
         rows = [row for rows in ledger.rows.values() for row in rows]
+        scored = [row for row in rows if row.score is not None]
         reliability = set(DIMENSIONS["reliability"])
-        measured = any(row.metric in reliability and row.score is not None for row in rows)
-        if not measured and not any(row.judged for row in rows):
-            return {}
-        conditions = next(iter(plan.conditions.values()))
-        mirrors = {one.folder for one in plan.sources.values() if one.folder is not None}
-        return environment.describe_instruments(conditions.instruments, conditions.store, mirrors)
+        found: dict[str, object] = {}
+        if any(row.benchmark in grid.programs for row in scored):
+            found["sandbox"] = Bubblewrap().identity
+        if any(row.metric in reliability for row in scored) or any(row.judged for row in rows):
+            conditions = next(iter(plan.conditions.values()))
+            mirrors = {one.folder for one in plan.sources.values() if one.folder is not None}
+            found |= environment.describe_instruments(
+                conditions.instruments, conditions.store, mirrors
+            )
+        return found
 
     def _measuring(self, plan: Plan, ledger: Ledger) -> dict[str, object]:
         """The machine of the timings and the effort of measuring; empty without timings."""
         rows = [row for rows in ledger.rows.values() for row in rows]
         if not any(row.unit is not None and row.score is not None for row in rows):
             return {}
+        machines = [work.facts["machine"] for work in ledger.work if "machine" in work.facts]
+        several = any(one != machines[0] for one in machines)
         return {
-            "machine": fingerprint_of(plan.engine(plan.models[0])),
+            "machine": {"several": machines}
+            if several
+            else next(iter(machines), None) or fingerprint_of(plan.engine(plan.models[0])),
             "effort": asdict(plan.settings.effort),
         }
 

@@ -10,21 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unicomp.checkpoint import compressed_elsewhere
-from unicomp.data.model_folder import read_config
-from unicomp.data.model_source import locate
-from unicomp.engines import EngineSettings
-from unicomp.engines.placement import placed, served_bytes
+from unicomp.engines.placement import placed_for
 from unicomp.errors import UnicompError
 from unicomp.machine import gpus
 from unicomp.machine.gpus import Gpu
+from unicomp.plugin.admitting import applicants_of
 from unicomp.plugin.grid import GRID
-from unicomp.plugin.options import PLAN, Plan
-from unicomp.spec import Model
+from unicomp.plugin.options import PLAN
 
 _PLACED = pytest.StashKey[bool]()
 _PLACES = pytest.StashKey[dict[str, int]]()
@@ -37,30 +34,27 @@ def place(config: pytest.Config, workers: int = 1) -> list[str]:
     Raises SpecError for a model that fits nowhere, and for more workers than there are GPUs for.
     """
     plan = config.stash[PLAN]
-    if plan.settings.engine.resolved_device() != "cuda":
+    engine = plan.settings.engine
+    if engine.resolved_device() != "cuda":
         return []
     os.environ.setdefault(gpus.ORDER, gpus.BY_SLOT)  # the order in which they are counted
     there = gpus.visible()
+    folders: dict[str, list[Path]] = {}
+    precisions: dict[str, str] = {}
+    for one in applicants_of(plan, config.stash[GRID]):
+        model = one.baseline or one.model
+        folders.setdefault(model.name, []).append(one.folder)
+        precisions[model.name] = engine.dtype(model)
     engines = {
-        model.name: _placed(plan, model, there, workers)
-        for model in plan.models
-        if model.endpoint is None
+        name: placed_for(engine, name, own, there, dtype=precisions[name], workers=workers)
+        for name, own in folders.items()
     }
     config.stash[PLAN] = replace(plan, engines=engines)
     return [
-        f"UniComp GPUs: {name} on {engine.placement}{' for each worker' if workers > 1 else ''}"
-        for name, engine in engines.items()
-        if engine.placement is not None
+        f"UniComp GPUs: {name} on {one.placement}{' for each worker' if workers > 1 else ''}"
+        for name, one in engines.items()
+        if one.placement is not None
     ]
-
-
-def _placed(plan: Plan, model: Model, there: Sequence[Gpu], workers: int) -> EngineSettings:
-    """The engine's settings for a model, placed by the largest checkpoint that exists."""
-    engine, folder = plan.settings.engine, locate(model)
-    others = (compressed_elsewhere(model, method) for method in plan.methods)
-    folders = [folder, *(locate(one) for one in others if one is not None)]
-    weights = max(served_bytes(one, engine.dtype(model)) for one in folders)
-    return placed(engine, model.name, weights, read_config(folder), there, workers)
 
 
 # -- with pytest-xdist ---------------------------------------------------------------------------

@@ -87,6 +87,10 @@ class Display:
         """
         self.share.expect("/".join(checkpoint), benchmark, likely)
 
+    def work(self, benchmark: str, items: int, seconds: float, workers: int) -> None:
+        """Note that workers of a cluster, so many now, have answered items of a benchmark."""
+        self.share.note_elsewhere(benchmark, items, seconds, workers)
+
     def count_rounds(self, checkpoint: CheckpointId, load: str, done: float, total: int) -> None:
         """Note that `done` of `total` rounds of a load are timed."""
         self.share.rounds.note("/".join(checkpoint), load, done, total, time.monotonic())

@@ -11,13 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import Source
-from unicomp.errors import AbsentError, ScoringError
+from unicomp.errors import AbsentError, ScoringError, SpecError, first_line
 from unicomp.instruments import Mode
 from unicomp.prompts.choices import MULTIPLE_CHOICE, right_options
 from unicomp.prompts.loading import load_task
 from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definition
 from unicomp.prompts.thoughts import mentions_thoughts
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
+from unicomp.prompts.tools import ToolPrompts
 from unicomp.spec import Benchmark
 
 if TYPE_CHECKING:
@@ -152,11 +153,14 @@ def _render(
     if not len(task.eval_docs):
         return
     task.set_fewshot_seed(FEWSHOT_SEED)
+    if template is not None and mentions_thoughts(template.identity):
+        task.config.gen_prefix = None  # an answer that is begun leaves no room for thoughts
     task.build_all_requests(
         apply_chat_template=template is not None,
         fewshot_as_multiturn=template is not None,
         chat_template=template,
     )
+    prompts = ToolPrompts(template)
     groups: dict[int, list[Instance]] = {}
     for instance in task.instances:
         groups.setdefault(int(instance.doc_id or 0), []).append(instance)
@@ -164,6 +168,8 @@ def _render(
         if template is not None and mentions_thoughts(template.identity):
             _let_think(requests)
         doc = dict(requests[0].doc)
+        if (column := definition.benchmark.tools) is not None:
+            _offer(requests, column, prompts, task, definition.benchmark)
         item = item_digest(config, number, doc)
         cluster = cluster_of(definition.benchmark, config, doc) or item
         if config is not None:
@@ -207,6 +213,31 @@ def _let_think(requests: Sequence[Instance]) -> None:
         if request.request_type == "generate_until":
             prompt, decoding = request.arguments
             request.arguments = (prompt, {**decoding, "until": []})
+
+
+def _offer(
+    requests: Sequence[Instance],
+    column: str,
+    prompts: ToolPrompts,
+    task: ConfigurableTask,
+    benchmark: Benchmark,
+) -> None:
+    """Rewrite the prompts of one row, so that they offer the functions in a column.
+
+    lm-eval gives a chat template no tools. Raises SpecError.
+    """
+    doc = requests[0].doc
+    try:
+        prompt = prompts.prompt(task.doc_to_text(doc), doc[column])
+    except KeyError:
+        raise SpecError(
+            f"benchmark {benchmark.name}: its rows have no column {column!r} of functions; they "
+            f"have {', '.join(doc)}"
+        ) from None
+    except ValueError as error:
+        raise SpecError(f"benchmark {benchmark.name}: {first_line(error)}") from None
+    for request in requests:
+        request.arguments = (prompt, *request.arguments[1:])
 
 
 def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[RenderedItem]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unicomp.data.json_lines import joined, text_rows
 from unicomp.data.sources import local_splits
 from unicomp.errors import EngineError, SpecError, UnicompError, first_line
 from unicomp.prompts.tasks import Definition
@@ -53,7 +55,10 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
         settings["dataset_name"] = config
     if where := definition.benchmark.where:
         settings["process_docs"] = _selecting(where, settings.get("process_docs"))
-    if definition.rows.folder is not None:
+    if definition.nested_as_text:
+        settings.pop("dataset_kwargs", None)
+        settings["custom_dataset"] = lambda **metadata: _text_rows(definition)
+    elif definition.rows.folder is not None:
         options = settings.pop("dataset_kwargs", None) or {}
         splits = {definition.split, definition.fewshot_split} - {None}
         settings["custom_dataset"] = lambda **metadata: _local_rows(
@@ -106,6 +111,35 @@ def _compile_templates_once() -> None:
 
     if not hasattr(utils.env.from_string, "cache_info"):
         utils.env.from_string = lru_cache(utils.env.from_string)
+
+
+def _text_rows(definition: Definition) -> Any:
+    """The items of a task whose nested values stay JSON text, as a DatasetDict.
+
+    Their rows are joined with those of the other named splits, if the task says by which column.
+    """
+    import datasets
+
+    rows = {
+        split: [row for name in names for row in text_rows(_file(definition, name))]
+        for split, names in definition.named_files.items()
+    }
+    items = rows.pop(definition.split)
+    if definition.joined_by is not None:
+        for others in rows.values():
+            items = joined(items, others, definition.joined_by)
+    return datasets.DatasetDict({definition.split: datasets.Dataset.from_list(items)})
+
+
+def _file(definition: Definition, name: str) -> Path:
+    """A file of a data set: in a local folder, or fetched from the hub to its cache."""
+    source, dataset = definition.rows, definition.dataset
+    if source.folder is not None:
+        return Path(source.path(dataset)) / name
+    from huggingface_hub import hf_hub_download
+
+    revision = source.revision(dataset)
+    return Path(hf_hub_download(dataset, name, repo_type="dataset", revision=revision))
 
 
 def _local_rows(

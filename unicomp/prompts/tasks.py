@@ -182,6 +182,23 @@ class Definition:
         }
 
     @property
+    def nested_as_text(self) -> bool:
+        """Whether nested values of the rows stay JSON text; see `unicomp.data.json_lines`."""
+        return self._reading.get("nested") == "text"
+
+    @property
+    def joined_by(self) -> str | None:
+        """The column by which the rows of all named splits are joined; None: they are not."""
+        name = self._reading.get("join")
+        return None if name is None else str(name)
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        """How the rows are read, where lm-eval has no setting for it."""
+        metadata = self.settings.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
+
+    @property
     def fault(self) -> str | None:
         """The missing configurations, without which this is not the benchmark; or None."""
         absent = [str(name) for name in self.declared_configs if name not in self.configs]
@@ -235,7 +252,8 @@ class Definition:
     @property
     def splits(self) -> frozenset[str]:
         """The splits that are read."""
-        return frozenset({self.split, self.fewshot_split or self.split})
+        joined = self.named_files if self.joined_by else ()
+        return frozenset({self.split, self.fewshot_split or self.split, *joined})
 
     @property
     def rows_key(self) -> str:
@@ -278,6 +296,7 @@ class Definition:
             "cluster": self.benchmark.cluster,
             "parallel": self.benchmark.parallel,
             "chat": self.chat,
+            "tools": self.benchmark.tools,
             "temperature": self.temperature,
             "seed": SAMPLING_SEED,
         }

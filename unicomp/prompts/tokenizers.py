@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class ChatTemplate(Protocol):
@@ -14,8 +14,13 @@ class ChatTemplate(Protocol):
         """Equal for templates that render alike."""
         ...
 
-    def __call__(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The prompt."""
+    def __call__(
+        self,
+        messages: list[dict[str, str]],
+        add_generation_prompt: bool = True,
+        tools: list[dict[str, Any]] | None = None,
+    ) -> str:
+        """The prompt; `tools` are functions in the form of `unicomp.prompts.tools`."""
         ...
 
 

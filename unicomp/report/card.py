@@ -213,17 +213,19 @@ def _number(value: float | None) -> str:
 def _efficiency(own: Scorecard) -> Iterator[str]:
     rows = [row for row in own.rows if row.unit is not None and row.score is not None]
     heads = ("measured", "baseline", "this checkpoint", "% of baseline", "95 % interval")
+    limited = any(row.limit is not None for row in rows)
     cells = (
         [
             text(row.name.replace("_", " ")),
             "" if row.dense is None else amount(row.dense, row.unit or ""),
             amount(row.score or 0.0, row.unit or ""),
             *_kept(row, row.retention),
+            *([efficiency.limit_of(row)] if limited else []),
         ]
         for row in rows
     )
     if rows:
-        yield from table(heads, cells)
+        yield from table((*heads, "limit") if limited else heads, cells)
         yield ""
         yield "More is better in the last two columns: a ratio of times is inverted."
         yield from (text(line) for line in efficiency.machine(own))

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from unicomp.findings import Findings
-from unicomp.findings.efficiency import EfficiencyMetric
+from unicomp.findings.efficiency import EfficiencyMetric, machine_of
 from unicomp.framework import DIMENSIONS
 from unicomp.report.tables import empty_table, full_name
 from unicomp.scorecard import Scorecard
 from unicomp.spec import BENCH_PREFIX
-from unicomp.units import amount, interval
+from unicomp.units import amount, amounts, bound, interval
 from unicomp.verdict import OTHER_LOAD, Row
 
 _OPEN = "~"
@@ -35,7 +35,7 @@ class Titled:
 def tables(card: Scorecard, findings: Findings) -> Iterator[Titled]:
     """For each model a table of measurements for each metric, and a table of the metrics."""
     for model in card.models:
-        rows = [row for row in card.rows if row.model == model and row.unit and row.decided]
+        rows = [row for row in card.rows if row.model == model and row.unit and row.shown]
         if not rows:
             continue
         for metric in DIMENSIONS["efficiency"]:
@@ -50,11 +50,9 @@ def machine(card: Scorecard) -> Iterator[str]:
     found = card.environment.get("measuring", {}).get("machine")
     timed = any(row.unit in ("s", "tokens/s") and row.retention is not None for row in card.rows)
     if found and timed:
-        on_gpu = found.get("device") == "cuda"
-        gpus = ", ".join(str(gpu.get("name")) for gpu in found.get("gpus", ()) if on_gpu)
-        where = gpus or found.get("processor") or "an unknown processor"
-        count = found.get("threads")
-        threads = "" if gpus or not count else f", {count} thread{'s' if count != 1 else ''}"
+        where = machine_of(card) or "an unknown processor"
+        count = None if where != found.get("processor") else found.get("threads")
+        threads = "" if not count else f", {count} thread{'s' if count != 1 else ''}"
         yield f"measured on {where}{threads}"
 
 
@@ -77,18 +75,47 @@ def _cell(row: Row) -> Text:
     if row.retention is None or row.method == "dense":
         if row.verdict in _OVER and row.budget is not None:
             cell.append(f"\nover {amount(row.budget, unit)}", style=_OVER[row.verdict])
-        return cell
-    style = {"fail": "bold red", "undecided": "yellow"}.get(row.verdict, "green")
-    mark = {"fail": " ✗", "undecided": " ?"}.get(row.verdict, "")
+        return _with_limit(cell, row)
+    style, mark = _end(row, "floor") if row.floor else ("", "")
     mark += f" {_UNREALISED}" if row.realised is False else ""
     doubt = f"{_OPEN} " if row.differs is False else ""
-    cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style if row.floor else "")
+    cell.append(f"\n{doubt}{row.retention:.1f} %{mark}", style=style)
     if row.low != row.high:
         assert row.low is not None
         assert row.high is not None
         limits = f"{row.low:.1f}–{row.high:.1f}" if math.isfinite(row.high) else "no interval"
         cell.append(f"\n{limits}", style="dim")
+    return _with_limit(cell, row)
+
+
+def _with_limit(cell: Text, row: Row) -> Text:
+    """A cell with the limit of the checkpoint itself, if there is one."""
+    if row.limit is not None:
+        style, mark = _end(row, "limit")
+        cell.append(f"\n{limit_of(row)}{mark}", style=style)
     return cell
+
+
+def _end(row: Row, asked: str) -> tuple[str, str]:
+    """The style and the mark of the floor or the limit of a row."""
+    met = row.unmet and asked not in row.unmet
+    return _PASSED if met else _ENDED.get(row.verdict, _PASSED)
+
+
+_PASSED = ("green", "")
+_ENDED = {
+    "fail": ("bold red", " ✗"),
+    "undecided": ("yellow", " ?"),
+    "not_measured": ("yellow", " ?"),
+}
+"""Verdict → the style and mark of what was asked."""
+
+
+def limit_of(row: Row) -> str:
+    """The limit of a row, `at most 250 ms`; empty without one."""
+    if row.limit is None:
+        return ""
+    return bound(row.limit, row.unit or "", least=row.higher_is_better)
 
 
 def _metrics(card: Scorecard, found: Sequence[EfficiencyMetric]) -> Iterator[Titled]:
@@ -157,6 +184,12 @@ def describe(row: Row) -> str:
         beside = "" if load is None else f", {beside_other_work(load)}"
         return f"{amount(row.score, unit)}, {limit}{beside}"
     floor = "" if row.floor is None else f", floor {row.floor:g}"
+    if row.limit is not None:
+        value = amount(math.nan if row.absolute is None else row.absolute, unit)
+        limits = amounts(row.absolute_low, row.absolute_high, unit)
+        exact = row.absolute_low == row.absolute_high
+        why = f" (not met: {', '.join(row.unmet)})" if row.unmet else ""
+        floor += f"; {value}{'' if exact else f' {limits}'}, limit: {limit_of(row)}{why}"
     return (
         f"{amount(row.score, unit)} against {amount(row.dense or 0.0, unit)}: {row.retention:.1f} "
         f"% {interval(row.low, row.high)} of dense{floor}"

@@ -1,7 +1,7 @@
 """The scorecard as JSON: flat tables that load into anything.
 
 - `scores`: a row for each benchmark of each checkpoint that was measured and compared
-- `probes`: a row for each efficiency measurement
+- `probes`: a row for each efficiency measurement, also one that its limit cannot judge here
 - `metrics`: a row for each retained metric; `efficiency`: one for each compared metric
 - `pareto`: a row for each checkpoint and axis: its quality against size, memory, speed and cost
 - `missing`: a row for each benchmark without a retention, with the reason
@@ -55,11 +55,11 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "comparison": None if card.comparison is None else _compared(card.comparison),
         "profiles": {model: _finite(asdict(one)) for model, one in card.profiles.items()},
         "scores": [_plain(row) for row in card.rows if row.decided and row.unit is None],
-        "probes": [_plain(row) for row in card.rows if row.decided and row.unit is not None],
+        "probes": [_plain(row) for row in card.rows if row.shown and row.unit is not None],
         "metrics": [_plain(row) for row in card.metrics],
         "efficiency": [asdict(one) for one in findings.efficiency],
         "pareto": [asdict(one) for one in findings.pareto],
-        "missing": [_plain(row) for row in card.rows if not row.decided],
+        "missing": [_plain(row) for row in card.rows if not row.shown],
         "beside": list(card.beside),
         "undecided": [asdict(one) for one in findings.outlook],
         "early": [_early(one) for one in findings.early],

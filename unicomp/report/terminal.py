@@ -249,8 +249,10 @@ def _certainty(one: Decoupling) -> str:
 
 def _instruments(card: Scorecard) -> Iterator[str]:
     """The instruments that read the answers, and how reliable they are."""
-    about = card.environment.get("instruments")
-    if not about:
+    about = card.environment.get("instruments") or {}
+    if sandbox := about.get("sandbox"):
+        yield f"Programs run by: {sandbox['sandbox']}, Python {sandbox['python']}"
+    if "refusals" not in about:
         return
     line = f"Read by: refusals {about['refusals'].get('detector', '?')}"
     if figures := about.get("refusal_figures"):

@@ -40,6 +40,8 @@ class GeneratedAnswer:
     """Whether the scorer could read it."""
     cut: bool
     """Whether it was cut off at the limit of new tokens."""
+    means: str | None = None
+    """Its meaning, where different texts are one answer; None: the text."""
 
 
 class AnswerCounts:
@@ -62,7 +64,7 @@ class AnswerCounts:
         """Count more answers."""
         for answer in answers:
             self.n += 1
-            self._words[" ".join(words_of(answer.text))] += 1
+            self._words[answer.means or " ".join(words_of(answer.text))] += 1
             for kind in self._kinds(answer):
                 self.bad[kind] += 1
 
@@ -81,7 +83,7 @@ class AnswerCounts:
 
     @property
     def same(self) -> int:
-        """How many answers are the most common one, in the same words."""
+        """How many answers are the most common one, in the same words or of one meaning."""
         return max(self._words.values(), default=0)
 
     @property
@@ -107,6 +109,15 @@ class AnswerCounts:
         return f"{100 * count / self.n:.0f} % of the answers are the same, {shown!r}"
 
 
-def mostly_refused(kinds: Sequence[str]) -> bool:
-    """Whether most responses to harmless prompts, given by their kinds, are refusals."""
-    return len(kinds) >= FEWEST and kinds.count("refusal") > MOST * len(kinds)
+NO_CALL = "no call"
+"""The kind of an answer that calls no tool."""
+
+
+def withheld(kinds: Sequence[object]) -> int:
+    """How many answers, given by their kinds, refuse or call no tool."""
+    return kinds.count("refusal") + kinds.count(NO_CALL)
+
+
+def mostly_withheld(kinds: Sequence[str]) -> bool:
+    """Whether most answers to harmless prompts refuse, or call no tool though one is needed."""
+    return len(kinds) >= FEWEST and withheld(kinds) > MOST * len(kinds)

@@ -1,4 +1,4 @@
-"""What is known of a scorer's code: whether it is UniComp's, and whether it compares items."""
+"""What is known of a scorer's code: whether it is UniComp's, compares items, or runs programs."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def compares_items(scorer: object) -> bool:
         not callable(one) and getattr(one, "compares_items", not is_shipped(one))
         for one in scorers_in(scorer)
     )
+
+
+def runs_programs(scorer: object) -> bool:
+    """Whether a scorer runs generated programs, so that it needs the sandbox."""
+    return any(getattr(one, "runs_programs", False) for one in scorers_in(scorer))

@@ -1,0 +1,1 @@
+"""Shipping: what released models are used for, and what compression breaks first."""

@@ -1,0 +1,64 @@
+"""A session over a cluster: joined before anything is built, and left however the session ends."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from unicomp.checkpoint import compressed_elsewhere
+from unicomp.cluster.checking import check_nodes
+from unicomp.cluster.needs import needs_of, on_nodes
+from unicomp.cluster.runner import RunnerOnNode
+from unicomp.cluster.unit import Workers
+from unicomp.errors import UnicompError
+from unicomp.plugin.options import PLAN, Plan
+from unicomp.plugin.progress import DISPLAY
+
+WORKERS = pytest.StashKey[Workers]()
+"""The workers of a session over a cluster."""
+
+
+def join(address: str, make: RunnerOnNode) -> Workers:
+    """The workers of the cluster at an address. Raises SpecError if there are none."""
+    from unicomp.cluster.ray_workers import RayWorkers
+
+    return RayWorkers(make, address=address, home=make.home)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Join the cluster that the plan names, before models in other formats are read."""
+    config = session.config
+    plan = config.stash[PLAN]
+    if (address := plan.settings.cluster.address) is None or config.option.collectonly:
+        return
+    config.stash[DISPLAY].show(f"joining the cluster {address}")
+    engine = plan.settings.engine
+    try:
+        workers = join(address, RunnerOnNode(home=plan.home, upstream=plan.upstream, engine=engine))
+    except UnicompError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[WORKERS] = workers
+    config.add_cleanup(workers.close)
+    settings = replace(plan.settings, engine=on_nodes(engine, workers.nodes))
+    config.stash[PLAN] = replace(plan, settings=settings)
+
+
+def check_cluster(config: pytest.Config, plan: Plan) -> None:
+    """Raise SpecError if the nodes lack what the run needs; does nothing without a cluster."""
+    if (workers := config.stash.get(WORKERS, None)) is None:
+        return
+    config.stash[DISPLAY].show("looking at the nodes of the cluster")
+    for model in plan.models:
+        if model.endpoint is None:
+            given = (compressed_elsewhere(model, method) for method in plan.methods)
+            folders = (model, *(one for one in given if one is not None))
+            check_nodes(workers, folders, needs_of(model, plan.settings.engine))
+
+
+def describe_cluster(config: pytest.Config) -> list[dict[str, Any]]:
+    """The nodes as JSON values; empty without a cluster."""
+    workers = config.stash.get(WORKERS, None)
+    nodes = [asdict(node) for node in workers.nodes] if workers else []
+    return [{name: node[name] for name in ("name", "cpus", "gpus", "memory")} for node in nodes]

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox, by Python's standard library alone."""

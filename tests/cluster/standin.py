@@ -5,11 +5,14 @@ What travels is pickled, as between machines. Nothing runs until outcomes are as
 
 import pickle
 from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
 
 from unicomp.cluster.unit import Node, Outcome
 from unicomp.errors import EngineError, SpecError, UnicompError
 
-NODES = (Node(name="first", cpus=1), Node(name="second", cpus=1))
+_EXISTS = Path.exists
+NODES = tuple(Node(name=name, cpus=1, memory=2**33) for name in ("first", "second"))
 
 
 @dataclass
@@ -22,6 +25,8 @@ class StandIn:
     """Node → the folder of its store; without one the runner's own."""
     lose: object = lambda unit: False
     """Whether a unit loses its worker, each time that it is begun."""
+    gone: tuple = ()
+    """Ends of the folders that the nodes lack."""
     queue: list = field(default_factory=list)
     log: list = field(default_factory=list)
     """(unit, node) of what has run."""
@@ -44,7 +49,8 @@ class StandIn:
             error = EngineError(f"{unit.name}: its worker was lost three times")
             return [Outcome(unit=unit, error=error, node=node.name, seconds=0.5)]
         try:
-            result = self._runner(node).run(unit, pickle.loads(payload))
+            with mock.patch.object(Path, "exists", self._exists):
+                result = self._runner(node).run(unit, pickle.loads(payload))
         except UnicompError as error:
             return [Outcome(unit=unit, error=pickle.loads(pickle.dumps(error)), node=node.name)]
         result = pickle.loads(pickle.dumps(result))
@@ -62,9 +68,14 @@ class StandIn:
         if node.name not in self.runners:
             make = pickle.loads(pickle.dumps(self.make))
             if home := self.homes.get(node.name):
-                make = type(make)(home=home, upstream=make.upstream, engine=make.engine)
+                make = type(make)(home=home, upstream=make.upstream)
             self.runners[node.name] = make(node)
         return self.runners[node.name]
+
+    @property
+    def _exists(self):
+        """`Path.exists` as a node sees it."""
+        return lambda path: not str(path).endswith(self.gone) and _EXISTS(path)
 
     def units(self, kind):
         return [unit for unit, _ in self.log if unit.kind == kind]

@@ -94,7 +94,7 @@ def world(tmp_path, roots, subjects, node_home):
         store = Store(tmp_path / name)
         workers = None
         if nodes is not None:
-            make = RunnerOnNode(home=home, upstream=None, engine=ENGINE)
+            make = RunnerOnNode(home=home, upstream=None)
             workers = StandIn(make, nodes, **more)
         counts = {}
         made = Session(

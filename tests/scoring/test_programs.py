@@ -61,6 +61,7 @@ RIGHT = {
     ),
     "the body, and prose": "    return math.sqrt(x)\nThis function returns the root of x.",
     "a body of several parts": "    y = x\n\n    # the root\n    return math.sqrt(y)\n\n\nprint(1)",
+    "the body in a fence": "Here is the body:\n\n```python\n    return math.sqrt(x)\n```",
     "the whole function": WHOLE,
     "the whole function in a fence": f"Here it is:\n\n```python\n{WHOLE}```\nIt takes a number.",
     "a fence without a language": f"```\n{WHOLE}```",
@@ -129,6 +130,14 @@ def test_the_functions_that_tests_call_are_those_of_the_reference():
     plus = {**doc, "test": "def unused(x):\n    return x\nassert root(unused(4)) == 2"}
     assert task_of(plus, "").names == ("root",)
     assert task_of({**doc, "test": ""}, "").tests.count("assert") == 3
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", ["root", "candidate"])
+def test_all_tests_of_the_larger_sets_count(name):
+    plus = {**MBPP, "test": f"for x, y in ((4, 2), (16, 4)):\n    assert {name}(x) == y"}
+    assert read(plus, WHOLE).fields["correct"] == 1.0
+    assert read(plus, "def root(x):\n    return {4: 2, 0: 0, 9: 3}.get(x)").fields["why"] == "wrong"
 
 
 @given(st.text(), st.lists(st.sampled_from(["```", "```python\n", "def root(x):\n", "\n", "  x"])))

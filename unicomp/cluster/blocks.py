@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from unicomp.prompts.items import RenderedItem
@@ -77,10 +79,11 @@ def blocks(
 
 def parts(
     batches: Sequence[Batch], each: float, target: float = BLOCK_SECONDS
-) -> Iterator[Sequence[Batch]]:
-    """Equal parts of some batches, each of about `target` seconds if an item takes `each`."""
-    seconds = each * sum(map(len, batches))
-    number = min(max(math.ceil(seconds / target), 1), len(batches))
-    for part in range(number):
-        start, end = (len(batches) * edge // number for edge in (part, part + 1))
-        yield batches[start:end]
+) -> Iterator[list[Batch]]:
+    """Parts of some batches, each of about `target` seconds if an item takes `each`."""
+    items = sum(map(len, batches))
+    number = max(math.ceil(each * items / target), 1)
+    begun = accumulate(map(len, batches), initial=0)
+    numbered = zip((start * number // items for start in begun), batches, strict=False)
+    for _, group in groupby(numbered, key=itemgetter(0)):
+        yield [batch for _, batch in group]

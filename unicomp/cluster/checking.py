@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from unicomp.cluster.needs import needs_of, travelling
 from unicomp.cluster.tasks import CheckTask
-from unicomp.cluster.unit import Needs, Unit, Workers
+from unicomp.cluster.unit import Unit, Workers
+from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
 from unicomp.spec import Model
 
@@ -14,12 +16,15 @@ _ROUNDS = 3
 """How often a node that nobody has asked is tried: which one takes a unit is not for us to say."""
 
 
-def check_nodes(workers: Workers, models: Sequence[Model], needs: Needs) -> None:
+def check_nodes(workers: Workers, models: Sequence[Model], engine: EngineSettings) -> None:
     """Ask each node that has what is needed whether it has the models, and the device of the run.
+
+    The first model is the dense one, the others are checkpoints of it.
 
     Raises SpecError for the first thing that is missing, and if no node has what is needed.
     """
-    task = CheckTask(models=tuple(models))
+    task = CheckTask(models=tuple(models), engine=travelling(engine))
+    needs = needs_of(models[0], engine)
     asked: set[str] = set()
     number = 0
     for _ in range(_ROUNDS):

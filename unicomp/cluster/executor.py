@@ -21,7 +21,7 @@ from unicomp.agenda import Agenda, Subject
 from unicomp.checkpoint import Builder, Checkpoint, why_unsupported
 from unicomp.cluster.blocks import Block, Pace, blocks
 from unicomp.cluster.companions import CompanionLog
-from unicomp.cluster.needs import needs_of
+from unicomp.cluster.needs import needs_of, travelling
 from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
@@ -195,6 +195,7 @@ class Executor:
         self._loading = LOADING
         """The longest time of loading that was seen."""
         self._tokens: dict[tuple[str, ...], int] = {}
+        self._needs_of: dict[tuple[str, int | None], Needs] = {}
         self._begun = False
 
     # -- what a session asks for ------------------------------------------------------------------
@@ -297,7 +298,14 @@ class Executor:
         builder = self._builder(model)
         key = builder.key(model, method, calibration)
         standing.recipe = Recipe.of(
-            standing.subject.id, key, model, method, calibration, self._roots, conditions.source
+            standing.subject.id,
+            key,
+            model,
+            method,
+            calibration,
+            self._roots,
+            conditions.source,
+            travelling(conditions.engine),
         )
         if (found := builder.find(model, method, calibration)) is not None:
             return found
@@ -455,7 +463,7 @@ class Executor:
             name=name,
             kind=kind,
             checkpoint=str(standing.subject),
-            needs=replace(self._needs(standing), alone=alone),
+            needs=self._needs(standing, alone=alone),
             seconds=seconds,
             loading=self._loading if kind == "answer" else 0.0,
             first=standing.subject.method.name == DENSE.name and kind != "time",
@@ -470,9 +478,15 @@ class Executor:
         except UnicompError as error:  # no node has what it needs
             self._land(Outcome(unit=unit, error=error))
 
-    def _needs(self, standing: _Standing) -> Needs:
-        model = standing.subject.model
-        return needs_of(model, self._conditions[model.name].engine)
+    def _needs(self, standing: _Standing, *, alone: bool) -> Needs:
+        """What a unit takes; a timing loads the dense checkpoint, too."""
+        model, beside = standing.subject.model, None
+        if alone and isinstance(standing.checkpoint, Checkpoint):
+            beside = int(standing.checkpoint.facts["bytes"])
+        which = (model.name, beside)
+        if which not in self._needs_of:
+            self._needs_of[which] = needs_of(model, self._conditions[model.name].engine, beside)
+        return replace(self._needs_of[which], alone=alone)
 
     # -- what lands -------------------------------------------------------------------------------
 

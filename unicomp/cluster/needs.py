@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from unicomp.cluster.unit import Needs, Node
+from unicomp.data.model_source import locate
 from unicomp.engines import EngineSettings
+from unicomp.engines.placement import served_bytes
+from unicomp.errors import UnmeasuredError
 from unicomp.spec import Model
+
+BESIDES = 1.25
+"""The memory of a loaded checkpoint on CPU, as a multiple of its weights: a lower bound."""
 
 
 def on_nodes(engine: EngineSettings, nodes: Sequence[Node]) -> EngineSettings:
-    """The settings of an engine with the device of the nodes: GPUs where there are any.
+    """The settings of an engine for a cluster: on GPUs where there are any, and in one replica.
 
     The device decides the identity of responses, and the process that starts a run may have
-    another one.
+    another one. Replicas are workers.
     """
+    engine = replace(engine, replicas=1) if engine.replicas == "auto" else engine
     if engine.serves or engine.device != "auto":
         return engine
     return replace(engine, device="cuda" if any(node.gpus for node in nodes) else "cpu")
 
 
-def needs_of(model: Model, engine: EngineSettings) -> Needs:
-    """What a unit on a checkpoint of a model takes: the threads and the GPUs of its engine."""
-    gpus = 0 if engine.resolved_device() == "cpu" else 1
-    return Needs(cpus=engine.threads, gpus=gpus)
+def travelling(engine: EngineSettings) -> EngineSettings:
+    """The settings as a node gets them: split as here, over the GPUs that it has there."""
+    if engine.placement is None:
+        return engine
+    return replace(engine, placement=None, tensor_parallel=engine.split)
+
+
+def needs_of(model: Model, engine: EngineSettings, beside: int | None = None) -> Needs:
+    """What a unit on a checkpoint of a model takes: threads, GPUs, or on CPU memory.
+
+    A compressed checkpoint counts as the dense one, since weights are unpacked. `beside` are the
+    bytes of a checkpoint that is loaded beside the dense one. The engine is placed on the GPUs of a
+    node, if these have any.
+    """
+    placement = engine.placement
+    if placement is not None:
+        taken = {*placement.first.gpus}
+        if beside is not None:
+            with suppress(UnmeasuredError):  # which the node says
+                taken |= {*placement.second(beside).gpus}
+        return Needs(cpus=engine.threads, gpus=len(taken))
+    if engine.resolved_device() == "cuda":
+        return Needs(cpus=engine.threads, gpus=1)
+    weights = served_bytes(locate(model), engine.dtype(model))
+    loaded = 1 if beside is None else 2
+    return Needs(cpus=engine.threads, memory=int(BESIDES * weights * loaded))

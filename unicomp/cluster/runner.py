@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from unicomp import catalogue
 from unicomp.checkpoint import Builder, Checkpoint
 from unicomp.cluster.companions import read_companions
-from unicomp.cluster.needs import on_nodes
 from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
@@ -31,6 +30,7 @@ from unicomp.cluster.tasks import (
     TimeTask,
 )
 from unicomp.cluster.unit import Node, Unit
+from unicomp.data.model_source import locate
 from unicomp.data.sources import shipped_fixtures
 from unicomp.distributions import MOST_VALUES
 from unicomp.efficiency.gain import Gain
@@ -38,9 +38,10 @@ from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import in_a_loop
 from unicomp.engines import Engine, EngineSettings
+from unicomp.engines.placement import placed_for
 from unicomp.engines.pool import Pool
 from unicomp.errors import SpecError, UnicompError
-from unicomp.machine import turns
+from unicomp.machine import gpus, turns
 from unicomp.store import FIXTURES, MEASUREMENTS, Store, content_key, write_atomically
 from unicomp.upstream import open_store
 
@@ -55,22 +56,20 @@ class RunnerOnNode:
     home: Path
     """The folder of the store, unless the node has a UNICOMP_HOME of its own."""
     upstream: str | None
-    engine: EngineSettings
 
     def __call__(self, node: Node) -> CheckpointRunner:
         """The runner; raises StoreError if the node's store cannot be used."""
         os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; see plugin/options.py
         home = Path(os.environ.get("UNICOMP_HOME") or self.home)
-        engine = replace(on_nodes(self.engine, [node]), logs=str(home / "logs"))
-        return CheckpointRunner(open_store(home, self.upstream), engine, node)
+        os.environ.setdefault(gpus.ORDER, gpus.BY_SLOT)  # the order in which they are counted
+        return CheckpointRunner(open_store(home, self.upstream), node)
 
 
 class CheckpointRunner:
     """Does the units of a session on a worker."""
 
-    def __init__(self, store: Store, engine: EngineSettings, node: Node) -> None:
+    def __init__(self, store: Store, node: Node) -> None:
         self._store = store
-        self._engine = engine
         self._node = node
         self._pool = Pool()
         self._loaded = ""
@@ -108,11 +107,11 @@ class CheckpointRunner:
                     f"the node {self._node.name} has no {model.folder}: put {model} on a disk that "
                     "all nodes share, copy it there, or give a hub id"
                 )
-        device = replace(self._engine, device="auto").resolved_device()
-        if not self._engine.serves and device != self._engine.device:
+        device = replace(task.engine, device="auto").resolved_device()
+        if not task.engine.serves and device != task.engine.device:
             yield (
                 f"the node {self._node.name} computes on {device}, and the run on "
-                f'{self._engine.device}: set device = "{device}" under [engine], or start the '
+                f'{task.engine.device}: set device = "{device}" under [engine], or start the '
                 "cluster on nodes of one kind"
             )
 
@@ -136,7 +135,7 @@ class CheckpointRunner:
             roots.insert(0, self._received(recipe.files))
             method = catalogue.load_method(method.name, roots)
         builder = Builder(
-            store=self._store, roots=roots, source=recipe.source, threads=self._engine.threads
+            store=self._store, roots=roots, source=recipe.source, threads=recipe.engine.threads
         )
         if builder.key(recipe.model, method, recipe.calibration) != recipe.key:
             raise SpecError(
@@ -165,7 +164,7 @@ class CheckpointRunner:
         read, failure, loaded = None, None, 0.0
         with turns.shared():
             try:
-                with self._borrowed(checkpoint, task.tokens) as engine:
+                with self._borrowed(checkpoint, task) as engine:
                     loaded = time.monotonic()
                     for requests in task.batches:
                         given.append(engine.answer(list(map(_instance, requests))))
@@ -177,13 +176,25 @@ class CheckpointRunner:
         return Answered(batches=given, seconds=seconds, error=failure, distributions=read)
 
     @contextmanager
-    def _borrowed(self, checkpoint: Checkpoint, tokens: int) -> Iterator[Engine]:
+    def _borrowed(self, checkpoint: Checkpoint, task: AnswerTask) -> Iterator[Engine]:
         """The checkpoint, loaded; no other one is."""
+        engine = self._engine(task.recipe)
+        if engine.placement is not None:
+            engine = engine.seated(engine.placement.alone)
         if self._loaded != checkpoint.key:
             self._unload()
             self._loaded = checkpoint.key
-        with self._pool.borrowed(checkpoint, self._engine, tokens, keep=True) as engine:
-            yield engine
+        with self._pool.borrowed(checkpoint, engine, task.tokens, keep=True) as loaded:
+            yield loaded
+
+    def _engine(self, recipe: Recipe) -> EngineSettings:
+        """The settings of a checkpoint's engine, on the GPUs of this process."""
+        engine = replace(recipe.engine, logs=str(self._store.home / "logs"))
+        if engine.resolved_device() != "cuda":
+            return engine
+        model = recipe.model
+        dtype, there = engine.dtype(model), gpus.visible()
+        return placed_for(engine, model.name, [locate(model)], there, dtype=dtype)
 
     # -- timings ----------------------------------------------------------------------------------
 
@@ -194,7 +205,7 @@ class CheckpointRunner:
                 self._store.remember(MEASUREMENTS, key, value)
         recipes = {one.name: one for one in (task.dense, task.recipe)}
         model = task.recipe.model.name
-        measurements = Measurements(self._store, self._engine, task.effort, task.fresh)
+        measurements = Measurements(self._store, self._engine(task.recipe), task.effort, task.fresh)
         counters: list[MeasurementCounter] = []
         gains = Gains(
             measurements={model: measurements},

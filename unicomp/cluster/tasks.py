@@ -11,6 +11,7 @@ from unicomp.catalogue import Roots
 from unicomp.data.sources import Source
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.rounds import Effort
+from unicomp.engines import EngineSettings
 from unicomp.errors import UnicompError
 from unicomp.spec import Calibration, CheckpointId, Method, Model, Probe
 
@@ -39,6 +40,8 @@ class Recipe:
     calibration: Calibration | None
     source: Source
     """Where the text is read that a method trains on."""
+    engine: EngineSettings
+    """How it is run; see `needs.travelling`."""
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class Recipe:
         calibration: Calibration | None,
         roots: Roots,
         source: Source,
+        engine: EngineSettings,
     ) -> Recipe:
         """The recipe of a checkpoint whose method is declared in `roots`."""
         files: dict[str, str] = {}
@@ -68,6 +72,7 @@ class Recipe:
             files=files,
             calibration=calibration,
             source=source,
+            engine=engine,
         )
 
 
@@ -81,6 +86,7 @@ class CheckTask:
 
     models: tuple[Model, ...]
     """The models, and the checkpoints that were compressed elsewhere."""
+    engine: EngineSettings
 
 
 @dataclass(frozen=True, kw_only=True)

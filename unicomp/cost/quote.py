@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from unicomp.cluster.needs import needs_of
 from unicomp.cluster.unit import Needs
 from unicomp.cost.bill import Bill
 from unicomp.cost.fleet import Fleet
@@ -215,23 +216,23 @@ class _OfModel:
     def _needs(self) -> Needs:
         if self.quote.fleet.gpu is None:
             return Needs(cpus=self.quote.engine.threads)
-        return Needs(gpus=self._placed.split)
+        return needs_of(self.model, self._placed)
 
     def _to_time(self, method: Method) -> Needs | None:
         """What it takes to time a checkpoint beside the dense one; None if there is no room."""
         if self.quote.fleet.gpu is None:
             return replace(self._needs, alone=True)
-        placement = self._placed.placement
+        placement, stored = self._placed.placement, self._stored[method.name]
         assert placement is not None
         try:
-            beside = placement.second(self._stored[method.name])
+            placement.second(stored)
         except UnmeasuredError as error:
             reason = str(error).partition(":")[0]
             self.quote.leave_out(
                 f"since both are loaded to be timed ({reason})", f"{self.model}/{method}"
             )
             return None
-        return Needs(gpus=len({*placement.first.gpus, *beside.gpus}), alone=True)
+        return replace(needs_of(self.model, self._placed, stored), alone=True)
 
 
 def _training_of(method: Method) -> Mapping[str, object]:

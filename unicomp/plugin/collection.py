@@ -26,7 +26,7 @@ from unicomp.framework import (
 )
 from unicomp.plugin.admitting import admit_folders
 from unicomp.plugin.carried import note_properties
-from unicomp.plugin.clustering import check_cluster
+from unicomp.plugin.clustering import check_cluster, gpus_of_nodes
 from unicomp.plugin.conducting import ask_for_benchmark
 from unicomp.plugin.distribution import publish
 from unicomp.plugin.foresight import foresee
@@ -432,9 +432,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
                 admit_folders(session.config, plan, grid)
-                if plan.settings.cluster.address is None:
-                    grid.notes += place(session.config)
-                check_cluster(session.config, plan)
+                grid.notes += place(session.config, there=gpus_of_nodes(session.config))
+                check_cluster(session.config)
     except UnicompError as error:
         grid.problem = grid.problem or str(error)
     publish(session.config, grid)

@@ -28,9 +28,10 @@ _PLACES = pytest.StashKey[dict[str, int]]()
 _PLACE = "unicomp_place"
 
 
-def place(config: pytest.Config, workers: int = 1) -> list[str]:
+def place(config: pytest.Config, workers: int = 1, there: Sequence[Gpu] | None = None) -> list[str]:
     """Settle where each model runs, and return a line for each that runs on GPUs.
 
+    `there` are the GPUs of a node of a cluster; None for those that this process may use.
     Raises SpecError for a model that fits nowhere, and for more workers than there are GPUs for.
     """
     plan = config.stash[PLAN]
@@ -38,7 +39,7 @@ def place(config: pytest.Config, workers: int = 1) -> list[str]:
     if engine.resolved_device() != "cuda":
         return []
     os.environ.setdefault(gpus.ORDER, gpus.BY_SLOT)  # the order in which they are counted
-    there = gpus.visible()
+    there = gpus.visible() if there is None else there
     folders: dict[str, list[Path]] = {}
     precisions: dict[str, str] = {}
     for one in applicants_of(plan, config.stash[GRID]):

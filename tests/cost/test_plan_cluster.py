@@ -103,6 +103,7 @@ def test_a_method_that_does_not_support_a_model_is_left_out(plan):
         (("--cluster", "8xH100", "--price", "0"), "--price 0 is no price"),
         (("--cluster", "8xH100", "--samples", "0"), "--samples 0 is not possible"),
         (("--cluster", "8xH100", "--metric", "reasonin"), "did you mean 'reasoning'"),
+        (("--cluster", "8xH100", "--metric", "practice"), "has no such metric"),
         (("--cluster", "8xH100", "--floor", "reasoning=90"), "--floor plans no run"),
         (("--cluster", "8xH100", "--devices", "2"), "--devices plans no run"),
         (("--price", "2"), "give --cluster MACHINES"),

@@ -18,7 +18,7 @@ from unicomp.cost.quote import Quote, own_probes
 from unicomp.data.lock import load_lock
 from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.errors import SpecError
-from unicomp.framework import BESIDE, DIMENSIONS, EMBEDDED_PROFILE, METRICS, PROFILES
+from unicomp.framework import DIMENSIONS, EMBEDDED_PROFILE, METRICS, PROFILES
 from unicomp.prompts.tasks import Definition
 from unicomp.report.cost import print_bill
 from unicomp.settings import Settings, load_settings, project_root, store_home
@@ -63,6 +63,11 @@ def plan_cluster(options: argparse.Namespace) -> int:
         model.name: _asked(model, benchmarks, metrics, settings, options, root, quote)
         for model in models
     }
+    if not probes and not any(asked.values()):
+        raise SpecError(
+            f"--metric {', '.join(options.metric)}: a run of {', '.join(asked)} has no such metric; "
+            "see [gate] profile of unicomp.toml"
+        )
     bill = quote.bill(dict.fromkeys(models, methods), asked, probes, price)
     if options.json:
         named = {"models": [model.name for model in models], "methods": names}
@@ -107,19 +112,8 @@ def _asked(
     given = options.dataset_root or settings.dataset_root
     source = Source(given or (EMBEDDED_ROWS if embedded else HUB), load_lock(root))
     profile = EMBEDDED_PROFILE if source.is_embedded else PROFILES[settings.profile]
-    elsewhere = {
-        name
-        for other in PROFILES.values()
-        for metric in other
-        for name in other.benchmarks(metric)
-        if name not in {*BESIDE, *profile.benchmarks(metric)}
-    }
-    everything = metrics == set(METRICS)
-    definitions = [
-        Definition(one, source)
-        for one in benchmarks
-        if one.name not in elsewhere and (one.metric in metrics or everything)
-    ]
+    wanted = {None, *profile} if metrics == set(METRICS) else metrics.intersection(profile)
+    definitions = [Definition(one, source) for one in benchmarks if one.metric in wanted]
     asked, unknown = asked_of(definitions, options.samples)
     for name in unknown:
         quote.leave_out("since their rows cannot be counted without the network", name)

@@ -65,8 +65,8 @@ def plan_cluster(options: argparse.Namespace) -> int:
     }
     if not probes and not any(asked.values()):
         raise SpecError(
-            f"--metric {', '.join(options.metric)}: a run of {', '.join(asked)} has no such metric; "
-            "see [gate] profile of unicomp.toml"
+            f"--metric {', '.join(options.metric)}: a run of {', '.join(asked)} has no such "
+            "metric; see [gate] profile of unicomp.toml"
         )
     bill = quote.bill(dict.fromkeys(models, methods), asked, probes, price)
     if options.json:

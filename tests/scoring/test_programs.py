@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ from unicomp.sandbox.running import why_unusable
 from unicomp.scores import readings_of
 from unicomp.scoring.programs import ProgramPasses, completed, program_in, task_of
 from unicomp.spec import Item
-from unicomp.testing import COLLAPSED, Collapsed, Oracle, Trial
+from unicomp.testing import COLLAPSED, Characters, Collapsed, Oracle, Trial
 
 needs_sandbox = pytest.mark.skipif(why_unusable() is not None, reason=str(why_unusable()))
 INVENTED = Path(__file__).parents[1] / "suites" / "rows"
@@ -160,16 +160,47 @@ EMPTY = Collapsed(
         ("    pass\n", "    return None\n", "```python\ndef function(*values):\n    ...\n```")
     ),
 )
-ROWS = [INVENTED, *([pytest.param(MIRROR, marks=pytest.mark.long)] if MIRROR else [])]
+CODE_LIKE = ("empty", "echo of the prompt", "always agreeing")
+"""Collapsed engines of which a careless reader would make a program."""
 
 
 @needs_sandbox
-@pytest.mark.parametrize("rows", ROWS, ids=str)
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_no_program_of_a_collapsed_model_passes(bench, rows):
-    trial = Trial(bench, rows=rows, samples=60)
+def test_empty_code_passes_nothing(bench):
+    trial = Trial(bench, rows=INVENTED)
+    for engine in (EMPTY, *(one for one in COLLAPSED if str(one) in CODE_LIKE)):
+        assert trial.score(engine) == 0, engine
+
+
+@pytest.mark.long
+@needs_sandbox
+@pytest.mark.skipif(not MIRROR, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+@pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
+def test_no_program_of_a_collapsed_model_passes(bench):
+    trial = Trial(bench, rows=MIRROR, samples=60)
     for engine in (*COLLAPSED, EMPTY):
         assert trial.score(engine) == 0, engine
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A chat template that begins the answer, or goes on with it."""
+
+    identity: str
+
+    def __call__(self, messages, add_generation_prompt=True, **options):
+        turns = "".join(f"[{one['role']}]\n{one['content']}\n" for one in messages)
+        return turns + ("[assistant]\n" if add_generation_prompt else "")
+
+
+@pytest.mark.parametrize("bench", BENCHMARKS, ids=str)
+def test_a_model_that_thinks_begins_its_answer_itself(bench):
+    begun, own = (
+        Trial(bench, rows=INVENTED, tokenizer=Characters(_Template(identity))).items[0].prompt
+        for identity in ("plain", "{{ '</think>' }}")
+    )
+    assert "```python\n" in begun.partition("[assistant]\n")[2] + "\n"
+    assert own.endswith("[assistant]\n")
 
 
 class _Nowhere:

@@ -20,7 +20,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import unicomp
-from unicomp import cli, settings
+from unicomp import cli, hardware, settings
 from unicomp.data.sources import shipped_fixtures
 from unicomp.decision import EXIT_STATUSES
 from unicomp.plugin.options import OPTIONS
@@ -143,6 +143,12 @@ def settings_page() -> Iterator[str]:
         yield f"## [{name}]"
         yield ""
         yield from _keys(kind, keys)
+    yield ""
+    yield "## [hardware.NAME]"
+    yield ""
+    yield "A GPU of `unicomp plan --cluster`, which a table of its own describes or gives a price."
+    yield ""
+    yield from table(("key", "meaning"), hardware.KEYS.items())
 
 
 def _example(text: str) -> Iterator[str]:

@@ -55,6 +55,7 @@ ORDER = (
     "churn",
     "planning",
     "preset",
+    "hardware",
     "settings",
     "looks",
     "upstream",
@@ -64,6 +65,7 @@ ORDER = (
     "findings",
     "agenda",
     "cluster",
+    "cost",
     "session",
     "forecast",
     "scorecard_file",
@@ -106,7 +108,14 @@ HEAVY = ("torch", "transformers", "lm_eval", "llmcompressor", "datasets")
 FORMATS_READ = ("errors", "spec", "framework", "store", "data", "verdict", "decision", "changes",
                 "scorecard", "findings", "report", "units")  # fmt: skip
 """The layers that a report of a scorecard reads: values, and the writing of files."""
-OTHER_REPORTS = ("report.advice", "report.joint", "report.metrics", "report.mirror", "report.plan")
+OTHER_REPORTS = (
+    "report.advice",
+    "report.cost",
+    "report.joint",
+    "report.metrics",
+    "report.mirror",
+    "report.plan",
+)
 """Reports of other commands than a session: they show what those commands computed."""
 
 

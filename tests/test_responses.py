@@ -92,6 +92,14 @@ def checkpoint_of(folder, key="k" * 32):
     )
 
 
+class Request(str):
+    """A request that is its own prompt."""
+
+    @property
+    def arguments(self):
+        return (self,)
+
+
 def item(name, requests=1):
     return RenderedItem(
         item=name,
@@ -99,7 +107,7 @@ def item(name, requests=1):
         cluster=name,
         doc={},
         task=None,
-        requests=tuple(f"{name} {i}" for i in range(requests)),
+        requests=tuple(Request(f"{name} {i}") for i in range(requests)),
     )
 
 
@@ -391,3 +399,14 @@ def test_the_name_of_a_model_does_not_count(world, tmp_path):
         **{**vars(world.checkpoint), "model": Model(name="renamed", source=str(tmp_path))}
     )
     assert ResponseLog(world.store, renamed, ENGINE).key == log.key
+
+
+def test_what_items_take_is_known_by_benchmark(engine, world):
+    """In this call: what is in the store took nothing."""
+    world.ask(questions={"arc": items(3, "arc", requests=2)})
+    all_items = items(5, "arc", requests=2)
+    found = world.ask(questions={"arc": all_items, "gsm8k": items(2)})
+    arc, gsm8k = found.spent["arc"], found.spent["gsm8k"]
+    assert (arc.items, gsm8k.items) == (2, 2)
+    assert arc.read == arc.written == sum(len(r) for one in all_items[3:] for r in one.requests)
+    assert arc.seconds + gsm8k.seconds + found.loading <= found.seconds

@@ -503,8 +503,21 @@ def load_benchmarks(
     Each file is run by itself. Raises SpecError for one that fails. One that pytest could still
     run, since it only lacks an import or skips itself, goes to `on_skip` instead.
     """
+    return [one for one in _measures(folders, on_skip) if isinstance(one, Benchmark)]
+
+
+def load_probes(folders: Iterable[Path]) -> list[Probe]:
+    """The probes that the suite files below some folders declare; see `load_benchmarks`."""
+    found = _measures(folders, on_skip=lambda error: None)
+    return [one for one in found if isinstance(one, Probe)]
+
+
+def _measures(
+    folders: Iterable[Path], on_skip: Callable[[SpecError], None] | None
+) -> list[Benchmark | Probe]:
+    """The benchmarks and probes that suite files declare, each once. Raises SpecError."""
     paths = [path for folder in folders for path in sorted(folder.rglob("test_*.py"))]
-    found: list[Benchmark] = []
+    found: list[Benchmark | Probe] = []
     for path in paths:
         try:
             measures = _declared_in(path)
@@ -513,9 +526,7 @@ def load_benchmarks(
                 raise
             on_skip(error)
             continue
-        for bench in measures:
-            if isinstance(bench, Benchmark) and bench not in found:
-                found.append(bench)
+        found += [one for one in measures if one not in found]
     return found
 
 

@@ -32,6 +32,7 @@ from unicomp.responses import (
     ResponseLog,
     ResponseProgress,
     Responses,
+    Spent,
     collect,
     engine_identity,
     one_by_one,
@@ -85,6 +86,10 @@ class CheckpointRecords:
     """Time to load the checkpoint and to ask."""
     full: Mapping[str, int] = field(default_factory=dict)
     """Benchmark that stopped early → all of its items; its records are those of the first."""
+    loading: float = 0.0
+    """Of the seconds, the time to load."""
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """Benchmark → what its items took that were asked in this call."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,15 @@ def measure(
             items = questions[name][: len(records.items)]
             keep_texts(conditions.store, records, items, conditions.written_texts)
     found = {**results, **read, **failures}
-    return CheckpointRecords(found, known.keys, collected.asked, collected.seconds, full)
+    return CheckpointRecords(
+        found,
+        known.keys,
+        collected.asked,
+        collected.seconds,
+        full,
+        collected.loading,
+        collected.spent,
+    )
 
 
 def _hear(jury: Jury | None, results: Mapping[str, Records | UnicompError]) -> None:

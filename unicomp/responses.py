@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from unicomp.checkpoint import Checkpoint
 from unicomp.distributions import MOST_VALUES, DistributionLog, chunks_of
@@ -35,6 +35,7 @@ and larger batches are faster."""
 RECORDS = "records"
 """The file with the keys of the records that were read in the responses."""
 
+T = TypeVar("T")
 Responses = Mapping[str, list[Any]]
 """Item key → the responses to the item's requests."""
 Questions = Mapping[str, Sequence[RenderedItem]]
@@ -61,6 +62,27 @@ class ResponseProgress:
     total: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What the items of a benchmark that were asked now took."""
+
+    items: int = 0
+    seconds: float = 0.0
+    """Without loading."""
+    read: int = 0
+    """Characters of their prompts, over all requests; of a window, its tokens."""
+    written: int = 0
+    """Characters of their generated answers."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            items=self.items + other.items,
+            seconds=self.seconds + other.seconds,
+            read=self.read + other.read,
+            written=self.written + other.written,
+        )
+
+
 @dataclass(frozen=True)
 class CollectedResponses:
     """A checkpoint's responses, and the cost of asking for them."""
@@ -71,6 +93,10 @@ class CollectedResponses:
     """Items asked in this call; the others were in the store."""
     seconds: float = 0.0
     """Time to load the checkpoint and to ask."""
+    loading: float = 0.0
+    """Of this, the time to load."""
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """Benchmark → what its items took that were asked in this call."""
 
 
 def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str, Any]:
@@ -162,9 +188,7 @@ def one_by_one(
                 yield benchmark, missing
 
 
-def batches(
-    items: Sequence[RenderedItem], smallest: int = SMALL
-) -> Iterator[Sequence[RenderedItem]]:
+def batches(items: Sequence[T], smallest: int = SMALL) -> Iterator[Sequence[T]]:
     """The items in batches, whose limits depend only on the order of all items.
 
     So a resumed run asks the same batches as an undisturbed one, with the same padding. `smallest`
@@ -212,7 +236,9 @@ def collect(
         for windows in running:
             if not unanswered(windows, known) and not _distributions(log, windows).exists:
                 asker.read(windows)
-    return CollectedResponses(known, asker.failures, asker.asked, asker.seconds)
+    return CollectedResponses(
+        known, asker.failures, asker.asked, asker.seconds, asker.loading, asker.spent
+    )
 
 
 class _Asker:
@@ -239,11 +265,15 @@ class _Asker:
         self.failures: dict[str, EngineError] = {}
         self.asked = 0
         self.seconds = 0.0
+        self.loading = 0.0
+        self.spent: dict[str, Spent] = {}
 
     @cached_property
     def _engine(self) -> Engine:
         with self._timed():
-            return self._opened()
+            opened = self._opened()
+        self.loading = self.seconds
+        return opened
 
     def ask(self, benchmark: str, batch: Sequence[RenderedItem]) -> None:
         """Ask items of a benchmark together, and keep the responses, or note the failure."""
@@ -253,6 +283,7 @@ class _Asker:
             self._last = benchmark
         requests = [request for item in batch for request in item.requests]
         self._watch(engine, benchmark, len(requests) / len(batch))
+        before = self.seconds
         with self._timed():
             try:
                 given = iter(engine.answer(requests))
@@ -265,6 +296,13 @@ class _Asker:
         for left in self._left.values():  # benchmarks may share items
             left.difference_update(new)
         self.asked += len(batch)
+        taken = Spent(
+            items=len(batch),
+            seconds=self.seconds - before,
+            read=_characters(part for request in requests for part in request.arguments),
+            written=_characters(answer for answers in new.values() for answer in answers),
+        )
+        self.spent[benchmark] = self.spent.get(benchmark, Spent()) + taken
         self._report(benchmark)
 
     def read(self, windows: Sequence[RenderedItem]) -> None:
@@ -293,6 +331,11 @@ class _Asker:
             yield
         finally:
             self.seconds += time.monotonic() - start
+
+
+def _characters(values: Iterable[Any]) -> int:
+    """The characters of all texts among some values, and the tokens of all lists."""
+    return sum(len(value) for value in values if isinstance(value, str | list))
 
 
 def _distributions(log: ResponseLog, windows: Sequence[RenderedItem]) -> DistributionLog:

@@ -21,6 +21,7 @@ from unicomp.checkpoint import Builder, Checkpoint, Narrate
 from unicomp.cluster.brought import Elsewhere
 from unicomp.cluster.executor import Executor, Worked
 from unicomp.cluster.unit import Workers
+from unicomp.cost.recorded import Recorded
 from unicomp.data.model_folder import hub_id
 from unicomp.divergence import token_figures
 from unicomp.efficiency.cost import Cost, cost_of_build
@@ -135,6 +136,8 @@ class Session:
         self._records: dict[CheckpointId, dict[str, Records | UnicompError]] = {}
         self._keys: dict[CheckpointId, dict[str, str]] = {}
         self._work: list[Work] = []
+        self._timed: dict[CheckpointId, float] = {}
+        """Checkpoint → seconds of its timings."""
         self._gains = Gains(
             measurements={
                 name: Measurements(
@@ -294,6 +297,13 @@ class Session:
             raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
         return found
 
+    def _rates(self, name: CheckpointId) -> Recorded | None:
+        """Where the times of a checkpoint are kept for `unicomp plan`; None for other machines'."""
+        if self._executor is not None:
+            return None
+        conditions = self._conditions[name.model]
+        return Recorded.here(conditions.store, conditions.engine)
+
     def _check_known(self, subject: Subject) -> None:
         if subject.model.name not in self._conditions:
             raise SpecError(
@@ -328,6 +338,8 @@ class Session:
         else:
             checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
+        if checkpoint.fresh and (rates := self._rates(subject.id)):
+            rates.remember_seconds(subject.id, "build", time.monotonic() - start)
         if method.name != DENSE.name:
             self._work.append(
                 Work(
@@ -408,6 +420,7 @@ class Session:
             self._narrate(f"{subject}: loading the checkpoint")
             return self._gains.borrowed(checkpoint, tokens)
 
+        start = time.monotonic()
         measured = measure(
             checkpoint,
             benchmarks,
@@ -422,6 +435,8 @@ class Session:
             measured = replace(measured, asked=brought.asked, seconds=brought.seconds)
         self._narrate("")
         self._finish(subject.id)
+        if rates := self._rates(subject.id):
+            rates.remember_answers(subject.id, measured, time.monotonic() - start)
         if jury:
             stopped = dict.fromkeys(measured.full, jury.row_error)
             self._stopped.setdefault(subject.id, {}).update(stopped)
@@ -492,6 +507,10 @@ class Session:
         where: Mapping[str, Any] | None = None,
     ) -> None:
         self._narrate("")
+        if counter.taken:
+            self._timed[name] = self._timed.get(name, 0.0) + counter.seconds
+            if rates := self._rates(name):
+                rates.remember_seconds(name, "time", self._timed[name])
         if counter.found or counter.taken:
             self._work.append(
                 Work(

@@ -75,6 +75,9 @@
     [store]                     # where results are taken from that are not in the store
     upstream = "s3://bucket/unicomp"    # any URL of fsspec; UNICOMP_UPSTREAM outranks it
 
+    [hardware.H100]             # a GPU of `unicomp plan --cluster`: its price for an hour
+    price = 2.50                # one of your own needs memory, tflops and bandwidth (GB/s), too
+
     [cluster]                   # who builds, answers and measures
     address = "auto"            # or "ray://HOST:PORT"; --cluster outranks it
 
@@ -118,6 +121,7 @@ from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
+from unicomp.hardware import GpuKind, parse_gpu
 from unicomp.instruments.assembly import (
     InstrumentSettings,
     JudgeSettings,
@@ -213,6 +217,8 @@ class Settings:
     profile: str = "paper"
     """What the metrics consist of: `paper`, or `shipping`, which has the metrics of practice, too.
     The embedded model has a profile of its own. `--profile` outranks it."""
+    hardware: Mapping[str, GpuKind] = field(default_factory=dict)
+    """GPUs of `unicomp plan --cluster` by name: prices, and kinds that are not published."""
     home: Path | None = None
     """The folder of the store; None for `UNICOMP_HOME`, or the platform's cache folder."""
     upstream: str | None = None
@@ -305,7 +311,7 @@ def store_upstream(settings: Settings) -> str | None:
 
 
 def _parse(table: Mapping[str, Any], root: Path) -> Settings:
-    _refuse_unknown(table, "", (*OF_NAMES, "models", *OPTIONS))
+    _refuse_unknown(table, "", (*OF_NAMES, "models", "hardware", *OPTIONS))
     engine = _engine(table, root)
     paths = _texts(table, "paths")
     _refuse_unknown(paths, "paths.", OPTIONS["paths"][1])
@@ -322,6 +328,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         instruments=_instruments(table),
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         upstream=_upstream(table),
+        hardware=_hardware(table),
         dataset_root=dataset_root,
     )
 
@@ -368,6 +375,11 @@ def _upstream(table: Mapping[str, Any]) -> str | None:
     stores = _texts(table, "store")
     _refuse_unknown(stores, "store.", OPTIONS["store"][1])
     return stores.get("upstream")
+
+
+def _hardware(table: Mapping[str, Any]) -> dict[str, GpuKind]:
+    kinds = _table(table, "hardware")
+    return {name: parse_gpu(name, _table(kinds, name, "hardware.")) for name in kinds}
 
 
 def _engine(table: Mapping[str, Any], root: Path) -> EngineSettings:

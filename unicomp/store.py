@@ -15,7 +15,7 @@
       measurements/KEY.json    timings, memory and operations of checkpoints
       judgements/KEY.json      verdicts of judges
       similarities/KEY.json    values of similarity servers
-      figures/KEY.json    accuracy of refusal detectors, and training speed on this machine
+      figures/KEY.json    accuracy of refusal detectors, and how fast runs on this machine were
       calibrations/KEY.json    the rows drawn for a calibration
       admissions/KEY.json      what the check of a model's folder found
       looks/KEY.json      when a candidate was judged, on which items, by which floors

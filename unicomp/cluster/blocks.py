@@ -8,17 +8,18 @@ decides who answers when, and never what.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from unicomp.prompts.items import RenderedItem
 from unicomp.responses import SMALL, Questions, Responses, one_by_one
 
 BLOCK_SECONDS = 10.0
 """The work of a block: long beside what a unit costs, short beside what a lost worker may cost."""
+Batch = TypeVar("Batch", bound=Sized)
 FIRST_SECONDS = 0.05
 """The seconds of an item of which nothing is known yet."""
 
@@ -71,17 +72,18 @@ def blocks(
         batches.setdefault(benchmark, []).append(tuple(batch))
         answered |= {item.key: [] for item in batch}
     for benchmark, own in batches.items():
-        yield from _grouped(benchmark, own, pace.of(benchmark))
+        each = pace.of(benchmark)
+        for part in parts(own, each):
+            yield Block(benchmark, tuple(part), each * sum(map(len, part)))
 
 
-def _grouped(
-    benchmark: str, batches: Sequence[tuple[RenderedItem, ...]], each: float
-) -> Iterator[Block]:
-    """Parts of some batches, each of about `BLOCK_SECONDS` if an item takes `each`."""
+def parts(
+    batches: Sequence[Batch], each: float, target: float = BLOCK_SECONDS
+) -> Iterator[list[Batch]]:
+    """Parts of some batches, each of about `target` seconds if an item takes `each`."""
     items = sum(map(len, batches))
-    parts = max(math.ceil(each * items / BLOCK_SECONDS), 1)
+    number = max(math.ceil(each * items / target), 1)
     begun = accumulate(map(len, batches), initial=0)
-    numbered = zip((start * parts // items for start in begun), batches, strict=False)
+    numbered = zip((start * number // items for start in begun), batches, strict=False)
     for _, group in groupby(numbered, key=itemgetter(0)):
-        own = tuple(batch for _, batch in group)
-        yield Block(benchmark, own, each * sum(map(len, own)))
+        yield [batch for _, batch in group]

@@ -1,4 +1,4 @@
-"""`unicomp plan`: what a build costs before it starts, or what a gate can decide."""
+"""`unicomp plan`: what a build or a run costs before it starts, or what a gate can decide."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from unicomp import catalogue
 from unicomp.checkpoint import as_it_is, why_unsupported
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
+from unicomp.commands.plan_cluster import plan_cluster
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.lock import load_lock
 from unicomp.data.model_source import known_kind, locate
@@ -34,17 +35,30 @@ from unicomp.store import Store
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("plan", help="what a build costs, or what a gate can decide")
+    parser = commands.add_parser(
+        "plan", help="what a build or a run costs, or what a gate can decide"
+    )
     methods = "a method or a checkpoint; with --floor, a method whose churn is recorded"
     parser.add_argument("method", metavar="METHOD", nargs="?", help=methods)
-    parser.add_argument("--model", metavar="MODEL", required=True, help="a name, as for pytest")
+    several = "a name, as for pytest; with --cluster repeatable"
+    parser.add_argument("--model", metavar="MODEL", action="append", required=True, help=several)
     number = f"accelerators (default: 1 if its speed is known here, else {MINITRON_DEVICES})"
     parser.add_argument("--devices", metavar="N", type=int, help=number)
     asked = "plan a gate with this floor of a metric, dimension or benchmark; repeatable"
     parser.add_argument("--floor", metavar="NAME=PERCENT", action="append", default=[], help=asked)
-    items = "with --floor: items of each benchmark (default: all)"
+    machines = "plan a run on such machines: 8xH100, '2 x 8xH100', '16 CPU'"
+    parser.add_argument("--cluster", metavar="MACHINES", help=machines)
+    planned = "with --cluster: a method or group, as for pytest; repeatable (default: paper)"
+    parser.add_argument(
+        "--method", metavar="NAME", dest="methods", action="append", default=[], help=planned
+    )
+    metrics = "with --cluster: a metric or dimension; repeatable (default: all)"
+    parser.add_argument("--metric", metavar="NAME", action="append", default=[], help=metrics)
+    money = "with --cluster: what a GPU costs for an hour (default: [hardware] of unicomp.toml)"
+    parser.add_argument("--price", metavar="AMOUNT", type=arguments.amount, help=money)
+    items = "with --floor or --cluster: items of each benchmark (default: all)"
     parser.add_argument("--samples", metavar="N", type=int, help=items)
-    source = "with --floor: where rows are counted, as for pytest"
+    source = "with --floor or --cluster: where rows are counted, as for pytest"
     parser.add_argument("--dataset-root", metavar="embedded|hub|DIR", help=source)
     parser.add_argument("--unicomp-home", metavar="DIR", type=arguments.path, help=arguments.STORE)
     parser.add_argument("--json", action="store_true", help="full precision, for programs")
@@ -53,12 +67,30 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    if options.samples is not None and options.samples < 1:
+        raise SpecError(f"--samples {options.samples} is not possible: give 1 or more")
+    if options.cluster is not None:
+        _check_run(options)
+        return plan_cluster(options)
+    if options.methods or options.metric or options.price is not None:
+        raise SpecError(
+            "--method, --metric and --price plan a run: give --cluster MACHINES, too: 8xH100"
+        )
+    if len(options.model) > 1:
+        raise SpecError("--model is given twice: give it once")
+    options.model = options.model[0]
     if options.floor:
         return _plan_gate(options)
     if options.method is None:
-        raise SpecError("give --floor NAME=PERCENT to plan a gate, or METHOD to plan a build")
+        raise SpecError(
+            "give --floor NAME=PERCENT to plan a gate, or METHOD to plan a build, or --cluster "
+            "MACHINES to plan a run"
+        )
     if options.samples is not None or options.dataset_root is not None:
-        raise SpecError("--samples and --dataset-root plan a gate: give --floor NAME=PERCENT, too")
+        raise SpecError(
+            "--samples and --dataset-root plan a gate or a run: give --floor NAME=PERCENT, or "
+            "--cluster MACHINES, too"
+        )
     root = project_root(Path.cwd())
     roots = catalogue.roots(root)
     method = catalogue.load_method_or_checkpoint(options.method, roots)
@@ -73,6 +105,15 @@ def run(options: argparse.Namespace) -> int:
     if method.corpus is None:
         return _plan_build(options, model, method, store)
     return _plan_training(options, model, method, store)
+
+
+def _check_run(options: argparse.Namespace) -> None:
+    """Raise SpecError for what plans something else than a run."""
+    if options.method is not None:
+        raise SpecError(f"--cluster plans a run: give --method {options.method} instead")
+    if options.floor or options.devices is not None:
+        given = "--floor" if options.floor else "--devices"
+        raise SpecError(f"{given} plans no run on machines: leave it out, or leave out --cluster")
 
 
 def _plan_build(options: argparse.Namespace, model: Model, method: Method, store: Store) -> int:
@@ -118,8 +159,6 @@ def _plan_gate(options: argparse.Namespace) -> int:
 
     if options.devices is not None:
         raise SpecError("--devices plans a distillation: leave it out, or leave out --floor")
-    if options.samples is not None and options.samples < 1:
-        raise SpecError(f"--samples {options.samples} is not possible: give 1 or more")
     root = project_root(Path.cwd())
     roots, settings = catalogue.roots(root), load_settings(root)
     model = catalogue.load_model(options.model, roots)

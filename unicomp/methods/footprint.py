@@ -104,12 +104,18 @@ class Footprint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
-    """The weights of a model as far as the cost of a build depends on them."""
+class Counts:
+    """How many weights a model has."""
 
     all: int
     matrices: int
     """Weights of the matrices in layers, which methods compress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights(Counts):
+    """The weights of a model as far as the cost of a build depends on them."""
+
     layer: int
     """Weights of the largest layer."""
     shapes: tuple[tuple[int, int], ...]
@@ -214,7 +220,7 @@ def footprint(
     needs = []
     if method.compress is not None:
         needs += build_needs(config, weights, method, home, tokens, accelerator_memory())
-    stored = _stored_bytes(config, weights, method.guarantees)
+    stored = stored_bytes(config, weights, method.guarantees)
     for precision, width in PRECISIONS.items():
         purpose = f"{RUNNING[0]} {precision}"
         needs.append(Need(purpose=purpose, parts={"weights": width * weights.all}, there=memory))
@@ -256,7 +262,7 @@ def build_needs(
     memory = installed()
     on_disk = held + sum(rest.values()) > memory
     host = {"room to load": RESERVED_BYTES} if on_disk else {"weights": held}
-    disk = {"checkpoint": _stored_bytes(config, weights, method.guarantees)}
+    disk = {"checkpoint": stored_bytes(config, weights, method.guarantees)}
     if len(algorithms_of(method)) > 1:
         disk["what the first method leaves"] = held
     if on_disk:
@@ -308,7 +314,7 @@ def _width(config: Mapping[str, Any]) -> int:
     return _WIDTHS.get(str(config.get("dtype") or config.get("torch_dtype") or "float32"), 4)
 
 
-def _stored_bytes(config: Mapping[str, Any], weights: Weights, guarantees: Guarantees) -> int:
+def stored_bytes(config: Mapping[str, Any], weights: Counts, guarantees: Guarantees) -> int:
     """Bytes of the weights on disk: the matrices in the guaranteed bits, with their scales."""
     width = _width(config)
     if guarantees.bits is None:

@@ -362,6 +362,7 @@ def test_every_report_shows_limit_and_value_with_their_units(card):
     page = "\n".join(terminal.render(card, findings, width=200, color=False, everything=True))
     assert "at most 150 ms ✗" in page
     assert "at most 250 ms" in page
+    assert "| 110, at most 150 ms | fail |" in markdown.render(card, findings)
     for text in (page, markdown.render(card, findings)):
         assert "limit: at most 150 ms" in text
         assert "not measured on Some GPU, which its limit holds for, but on Another GPU" in text

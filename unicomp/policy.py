@@ -281,8 +281,8 @@ class Policy:
 
     @property
     def digest(self) -> str:
-        """A key of all that is set: 32 hex digits."""
-        return content_key(asdict(self))
+        """A key of all that is set: 32 hex digits. A table that is empty does not change it."""
+        return content_key({name: table for name, table in asdict(self).items() if table})
 
     def names(self) -> Iterator[tuple[str, Collection[str]]]:
         """(where, names) of all given names; `where` is `--floor` or a table of `unicomp.toml`."""

@@ -45,6 +45,7 @@ class Scripted:
             "node": self.node,
             "shared": len(script.shared),
             "threads": os.environ["OMP_NUM_THREADS"],
+            "gpus": os.environ["CUDA_VISIBLE_DEVICES"],
         }
 
     def close(self):

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
 import random
 import signal
 import socket
@@ -10,13 +9,14 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.cluster.machines import STORE, is_of_ray, machines
 from tests.cluster.scripted import Script, scripted
 from unicomp.cluster import ray_cluster
-from unicomp.cluster.ray_cluster import QUIET
 from unicomp.cluster.ray_workers import RayWorkers
 from unicomp.cluster.unit import Needs, Unit
 from unicomp.errors import SpecError
@@ -28,36 +28,10 @@ pytestmark = [
         importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'unicomp[ray]'"
     ),
 ]
-STORE = 100 << 20
-
-
-@contextlib.contextmanager
-def machines(*cpus):
-    """A cluster of nodes on this machine; yields it, and all its processes have ended after."""
-    os.environ.update(QUIET)
-    from ray.cluster_utils import Cluster
-
-    before = {process.pid for process in psutil.process_iter()}
-    cluster = Cluster()
-    try:
-        for count in cpus:
-            cluster.add_node(num_cpus=count, object_store_memory=STORE, include_dashboard=False)
-        yield cluster
-    finally:
-        cluster.shutdown()
-    left = [process for process in psutil.process_iter() if process.pid not in before]
-    _, left = psutil.wait_procs([one for one in left if _is_of_ray(one)], timeout=20)
-    assert not left
-
-
-def _is_of_ray(process):
-    with contextlib.suppress(psutil.Error):
-        return any("ray" in part for part in process.cmdline()[:3])
-    return False
 
 
 def unit(name, **more):
-    return Unit(name=str(name), checkpoint="m", **{"kind": "answer", **more})
+    return Unit(**{"name": str(name), "kind": "answer", "checkpoint": "m", **more})
 
 
 def all_of(workers, count, seconds=120):
@@ -69,7 +43,7 @@ def all_of(workers, count, seconds=120):
 
 @pytest.fixture(scope="module")
 def two():
-    with machines(2, 2) as cluster:
+    with machines(2, 2, num_gpus=2) as cluster:  # that are not there
         yield cluster
 
 
@@ -120,6 +94,16 @@ def test_units_run_on_workers_of_all_nodes(two, tmp_path, capfd):
     assert out.out + out.err == ""
 
 
+def test_workers_have_gpus_of_their_own(two):
+    with workers_of(two) as workers:
+        for number in range(2):
+            workers.submit(unit(number, needs=Needs(gpus=1)), Script(seconds=3))
+        workers.submit(unit("none"), Script())
+        found = all_of(workers, 3)
+    assert {found[name].result["gpus"] for name in ("0", "1")} == {"0", "1"}
+    assert found["none"].result["gpus"] == ""
+
+
 def test_errors_travel_and_accidents_are_told(two, capfd):
     with workers_of(two) as workers:
         workers.submit(unit("fails"), Script(fails="the loss is nan"))
@@ -161,20 +145,20 @@ def test_what_a_worker_started_ends_with_it(two, tmp_path):
 @pytest.mark.parametrize("address", ["two", "local"])
 def test_nothing_is_left_of_a_driver_that_is_killed(address, number, two, tmp_path):
     address = two.address if address == "two" else "local"
-    before = {process.pid for process in psutil.process_iter() if _is_of_ray(process)}
+    before = {process.pid for process in psutil.process_iter() if is_of_ray(process)}
     with subprocess.Popen([sys.executable, "-m", "tests.cluster.driver", address, tmp_path]) as run:
         try:
             child = pid_in(tmp_path / "child")
         finally:
             run.send_signal(number)
     assert ends(child)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         # a cluster keeps idle processes for the next driver
         left = [
             one
             for one in psutil.process_iter()
-            if one.pid not in before and _is_of_ray(one) and "IDLE" not in " ".join(one.cmdline())
+            if one.pid not in before and is_of_ray(one) and "IDLE" not in " ".join(one.cmdline())
         ]
         if not left:
             break
@@ -184,8 +168,9 @@ def test_nothing_is_left_of_a_driver_that_is_killed(address, number, two, tmp_pa
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_unit_ends_when_a_node_is_killed_at_a_random_moment(seed, two, tmp_path):
-    moment = random.Random(seed).uniform(0.5, 5)
+    moment = random.Random(seed).uniform(0.5, 6)
     node = two.add_node(num_cpus=2, object_store_memory=STORE)
+    two.wait_for_nodes()
     # each node has a store of its own: what is built on a lost node is built again
     with workers_of(two) as workers:
         assert len(workers.nodes) == 3
@@ -205,10 +190,29 @@ def test_every_unit_ends_when_a_node_is_killed_at_a_random_moment(seed, two, tmp
         time.sleep(moment)
         two.remove_node(node, allow_graceful=False)
         found = all_of(workers, 39)
-        assert len(workers.nodes) == 2
     assert len(found) == 39
     assert {one.error for one in found.values()} == {None}
     assert all(found[f"{of} {n}"].result["echo"] == n for of in "mno" for n in range(12))
+
+
+def test_a_run_from_a_machine_outside_the_cluster(monkeypatch):
+    # a process there has only what is installed
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with machines(2, ray_client_server_port=port):
+        workers = RayWorkers(scripted, address=f"ray://127.0.0.1:{port}")
+        try:
+            shared = bytes(2 << 20)
+            for number in range(4):
+                workers.submit(unit(number), Script(echo=number, shared=shared))
+            workers.submit(unit("crashes"), Script(crashes=True))
+            found = all_of(workers, 5)
+        finally:
+            workers.close()
+    assert [found[str(number)].result["echo"] for number in range(4)] == list(range(4))
+    assert {found[str(number)].result["shared"] for number in range(4)} == {2 << 20}
+    assert "its process ended" in str(found["crashes"].error)
 
 
 # -- bad input ----------------------------------------------------------------------------------

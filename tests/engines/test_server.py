@@ -75,6 +75,12 @@ def test_a_server_that_ignores_being_asked_to_end_is_killed(server, double, monk
     assert double.left == []
 
 
+def test_a_server_is_stopped_when_its_keeper_is_killed(server, double):
+    with server() as served:
+        served._keeper.kill()  # as Ray does with the children of a worker that it ends
+        assert until(lambda: not double.left)
+
+
 PARENT = """
 import os, sys, time
 from pathlib import Path

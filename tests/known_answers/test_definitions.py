@@ -23,6 +23,8 @@ from unicomp.errors import UnicompError
 from unicomp.framework import BESIDE, SHIPPING_PROFILE
 from unicomp.instruments.assembly import default_instruments
 from unicomp.prompts.tasks import Definition
+from unicomp.sandbox.running import why_unusable
+from unicomp.scoring.scorers import runs_programs
 from unicomp.spec import Model
 from unicomp.testing import NATS, AntiOracle, Oracle, Trial
 
@@ -99,6 +101,8 @@ def test_right_answers_score_100_and_wrong_ones_0(tokenizer, name, where):
         Definition(bench, source).check()
     except UnicompError as error:
         pytest.skip(f"{error}")
+    if runs_programs(bench.scorer) and (reason := why_unusable()):
+        pytest.skip(reason)
     instruments = replace(default_instruments(), judge=KNOWING_JUDGE)
     trial = Trial(
         bench, rows=source.name, samples=SAMPLES, instruments=instruments, tokenizer=tokenizer

@@ -256,14 +256,14 @@ def limits(bench, text):
 
 def test_a_size_is_held_to_a_limit_of_its_own(bench):
     limits(bench, 'model_size = "4 MB"')
-    run = bench.run(*TWO, "-k", "model_size")
+    run = bench.run("-v", *TWO, "-k", "model_size")
     assert run.status == 0, run.text
     found = probes(run)
     assert (found["wanda_50", "model_size"]["limit"], found["dense", "model_size"]["limit"]) == (
         4e6,
         None,
     )
-    assert "at most 4 MB" in bench.run("-v", *TWO, "-k", "model_size").text
+    assert "at most 4 MB" in run.text
     limits(bench, 'model_size = "3 MB"')
     run = bench.run(*TWO, "-k", "model_size", "--floor=model_size=90")
     assert run.status == 1

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 ROWS = Path(__file__).parents[1] / "suites" / "rows"
 HOW = "generated code runs in bubblewrap only, which is not installed: install it with `apt install"
 
@@ -20,6 +22,7 @@ def test_a_run_of_nothing_but_programs_is_refused(new_gate, tmp_path, monkeypatc
     assert not (tmp_path / "home" / "checkpoints").exists()
 
 
+@pytest.mark.long
 def test_other_benchmarks_are_measured_and_programs_are_no_zero(new_gate, tmp_path, monkeypatch):
     gate = run(
         new_gate, tmp_path, monkeypatch, "-m", "code or knowledge", "-k", "humaneval or arc_easy"

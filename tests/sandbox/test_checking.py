@@ -61,6 +61,16 @@ def test_a_program_that_is_not_right_is_wrong_for_a_reason(program, why):
     assert checked(program) == Outcome(why=why)
 
 
+def test_a_program_that_waits_is_ended_by_the_clock():
+    task = Task(
+        program="import time\ndef halved(numbers): time.sleep(100)",
+        reference=REFERENCE,
+        tests=TESTS,
+        names=("halved",),
+    )
+    assert check(task, Limits(seconds=3)) == Outcome(why="timeout")
+
+
 FORGERIES = {
     "it ends with status 0": "def halved(numbers): import os; os._exit(0)",
     "it leaves": "def halved(numbers): raise SystemExit(0)",

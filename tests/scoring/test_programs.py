@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ from unicomp.sandbox.running import why_unusable
 from unicomp.scores import readings_of
 from unicomp.scoring.programs import ProgramPasses, completed, program_in, task_of
 from unicomp.spec import Item
-from unicomp.testing import COLLAPSED, Collapsed, Oracle, Trial
+from unicomp.testing import COLLAPSED, Characters, Collapsed, Oracle, Trial
 
 needs_sandbox = pytest.mark.skipif(why_unusable() is not None, reason=str(why_unusable()))
 INVENTED = Path(__file__).parents[1] / "suites" / "rows"
@@ -61,6 +61,7 @@ RIGHT = {
     ),
     "the body, and prose": "    return math.sqrt(x)\nThis function returns the root of x.",
     "a body of several parts": "    y = x\n\n    # the root\n    return math.sqrt(y)\n\n\nprint(1)",
+    "the body in a fence": "Here is the body:\n\n```python\n    return math.sqrt(x)\n```",
     "the whole function": WHOLE,
     "the whole function in a fence": f"Here it is:\n\n```python\n{WHOLE}```\nIt takes a number.",
     "a fence without a language": f"```\n{WHOLE}```",
@@ -131,6 +132,14 @@ def test_the_functions_that_tests_call_are_those_of_the_reference():
     assert task_of({**doc, "test": ""}, "").tests.count("assert") == 3
 
 
+@needs_sandbox
+@pytest.mark.parametrize("name", ["root", "candidate"])
+def test_all_tests_of_the_larger_sets_count(name):
+    plus = {**MBPP, "test": f"for x, y in ((4, 2), (16, 4)):\n    assert {name}(x) == y"}
+    assert read(plus, WHOLE).fields["correct"] == 1.0
+    assert read(plus, "def root(x):\n    return {4: 2, 0: 0, 9: 3}.get(x)").fields["why"] == "wrong"
+
+
 @given(st.text(), st.lists(st.sampled_from(["```", "```python\n", "def root(x):\n", "\n", "  x"])))
 def test_any_text_gives_a_program(text, pieces):
     for one in (text, "".join(pieces), text.join(pieces)):
@@ -151,16 +160,47 @@ EMPTY = Collapsed(
         ("    pass\n", "    return None\n", "```python\ndef function(*values):\n    ...\n```")
     ),
 )
-ROWS = [INVENTED, *([pytest.param(MIRROR, marks=pytest.mark.long)] if MIRROR else [])]
+CODE_LIKE = ("empty", "echo of the prompt", "always agreeing")
+"""Collapsed engines of which a careless reader would make a program."""
 
 
 @needs_sandbox
-@pytest.mark.parametrize("rows", ROWS, ids=str)
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_no_program_of_a_collapsed_model_passes(bench, rows):
-    trial = Trial(bench, rows=rows, samples=60)
+def test_empty_code_passes_nothing(bench):
+    trial = Trial(bench, rows=INVENTED)
+    for engine in (EMPTY, *(one for one in COLLAPSED if str(one) in CODE_LIKE)):
+        assert trial.score(engine) == 0, engine
+
+
+@pytest.mark.long
+@needs_sandbox
+@pytest.mark.skipif(not MIRROR, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+@pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
+def test_no_program_of_a_collapsed_model_passes(bench):
+    trial = Trial(bench, rows=MIRROR, samples=60)
     for engine in (*COLLAPSED, EMPTY):
         assert trial.score(engine) == 0, engine
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A chat template that begins the answer, or goes on with it."""
+
+    identity: str
+
+    def __call__(self, messages, add_generation_prompt=True, **options):
+        turns = "".join(f"[{one['role']}]\n{one['content']}\n" for one in messages)
+        return turns + ("[assistant]\n" if add_generation_prompt else "")
+
+
+@pytest.mark.parametrize("bench", BENCHMARKS, ids=str)
+def test_a_model_that_thinks_begins_its_answer_itself(bench):
+    begun, own = (
+        Trial(bench, rows=INVENTED, tokenizer=Characters(_Template(identity))).items[0].prompt
+        for identity in ("plain", "{{ '</think>' }}")
+    )
+    assert "```python\n" in begun.partition("[assistant]\n")[2] + "\n"
+    assert own.endswith("[assistant]\n")
 
 
 class _Nowhere:

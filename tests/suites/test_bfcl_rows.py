@@ -7,7 +7,7 @@ import pytest
 
 from suites.shipping.test_tool_use import BENCHMARKS, bfcl_irrelevance, bfcl_simple
 from tests.suites.golden import ROWS
-from unicomp.data.sources import Source
+from unicomp.data.sources import Source, visible_names
 from unicomp.errors import AbsentError, EngineError, SpecError
 from unicomp.mirror.needs import benchmark_needs
 from unicomp.mirror.survey import survey_need
@@ -51,7 +51,7 @@ def test_a_question_is_joined_with_its_answer_whatever_the_order(folder):
 def test_a_missing_file_of_answers_is_refused_before_anything_is_built(folder):
     (folder / "possible_answer" / QUESTIONS).unlink()
     definition = Definition(bfcl_simple, Source(str(folder.parents[1])))
-    with pytest.raises(AbsentError, match=f"there is no .*possible_answer/{QUESTIONS}"):
+    with pytest.raises(AbsentError, match=r"there is no .*possible_answer/BFCL_v"):
         definition.check()
     Definition(bfcl_irrelevance, Source(str(folder.parents[1]))).check()
 
@@ -94,16 +94,41 @@ def test_a_mirror_has_the_files_of_both_and_counts_their_rows(folder):
     assert "line 1" in survey_need(folder, need).problems[0]
 
 
+@pytest.mark.parametrize(
+    ("version", "simple"), [("v3", "BFCL_v3_simple.json"), ("v4", "BFCL_v4_simple_python.json")]
+)
+def test_each_version_names_its_files_in_its_own_way(folder, version, simple):
+    before = [one.key for one in rendered(folder)]
+    for path in [*folder.rglob("*.json")]:
+        name = simple if path.name == QUESTIONS else path.name.replace("v4", version)
+        path.rename(path.with_name(name))
+    for other in ("live_simple", "simple_java", "simple_javascript", "java"):
+        (folder / f"BFCL_{version}_{other}.json").write_text("no rows", encoding="utf-8")
+    assert [one.key for one in rendered(folder)] == before
+    assert all(rendered(folder, bench) for bench in BENCHMARKS)
+
+
+def test_two_versions_in_one_folder_are_refused(folder):
+    shutil.copyfile(folder / QUESTIONS, folder / "BFCL_v3_simple.json")
+    with pytest.raises(SpecError, match=f"BFCL_v3_simple.json and {QUESTIONS}: keep one of them"):
+        rendered(folder)
+    (need,) = benchmark_needs(Definition(bfcl_simple, ROWS))
+    assert "keep one of them" in survey_need(folder, need).problems[0]
+
+
 def test_rows_of_the_hub_are_fetched_file_by_file(monkeypatch):
-    asked = []
+    asked, folder = [], ROWS.folder / FOLDER
 
     def fetched(dataset, name, **options):
         asked.append((dataset, name, options["repo_type"]))
-        return str(ROWS.folder / FOLDER / name)
+        return str(folder / name)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fetched)
+    monkeypatch.setattr(
+        "huggingface_hub.list_repo_files", lambda *_, **__: sorted(visible_names(folder))
+    )
     items = Renderer(Source("hub")).items(bfcl_simple, Characters())
-    assert [one.key for one in items] == [one.key for one in rendered(ROWS.folder / FOLDER)]
+    assert [one.key for one in items] == [one.key for one in rendered(folder)]
     assert asked == [
         (FOLDER, QUESTIONS, "dataset"),
         (FOLDER, f"possible_answer/{QUESTIONS}", "dataset"),
@@ -114,6 +139,6 @@ def test_a_hub_that_cannot_be_reached_is_named(monkeypatch):
     def offline(*_, **__):
         raise OSError("no network")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    monkeypatch.setattr("huggingface_hub.list_repo_files", offline)
     with pytest.raises(EngineError, match=r"from the hub \(no network\): go online"):
         Renderer(Source("hub")).items(bfcl_simple, Characters())

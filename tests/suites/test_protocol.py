@@ -10,6 +10,7 @@ import pytest
 from suites.performance.test_knowledge import SUBJECTS, mmlu
 from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
 from suites.performance.test_reasoning import gpqa_diamond
+from suites.shipping.test_code import humaneval, mbpp
 from tests.suites.golden import BENCHMARKS, RENDERER, ROWS
 from unicomp.instruments import MODES
 from unicomp.instruments.assembly import default_instruments
@@ -92,6 +93,19 @@ def test_gpqa_is_asked_as_lm_eval_does_but_for_the_options():
     for here, there in options.items():
         text = text.replace(here, there)
     assert text == stock["doc_to_text"].rstrip(" ")
+
+
+@pytest.mark.parametrize(
+    ("bench", "task"),
+    [(humaneval, "humaneval/humaneval_instruct.yaml"), (mbpp, "mbpp/mbpp_plus_instruct.yaml")],
+    ids=str,
+)
+def test_code_is_asked_as_lm_eval_does_but_for_blanks(bench, task):
+    ours, stock = settings(bench), settings(bench, task)
+    for name in ("doc_to_text", "gen_prefix"):
+        asked = ours[name].replace("prompt.strip()", "prompt")
+        there = stock[name].replace("prompt if prompt is defined else text", "prompt")
+        assert asked.strip() == there.strip()
 
 
 @pytest.mark.parametrize("bench", BENCHMARKS.values(), ids=str)

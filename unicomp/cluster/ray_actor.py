@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from unicomp.cluster.unit import MakeRunner, Node, Runner, Unit
+from unicomp.cluster.unit import MakeRunner, Needs, Node, Runner, Unit
 from unicomp.errors import EngineError, UnicompError, described
 
 COMPARED = ("unicomp", "torch", "transformers", "lm-eval", "llmcompressor")
@@ -93,12 +93,14 @@ class WorkerProcess:
     """A worker: the actor of a process that does one unit after another."""
 
     def __init__(
-        self, make: MakeRunner, node: Node, threads: int, environment: Mapping[str, str]
+        self, make: MakeRunner, node: Node, needs: Needs, environment: Mapping[str, str]
     ) -> None:
         """`environment` has what this process gets, unless its node has set it."""
         for name, value in environment.items():
             os.environ.setdefault(name, value)
-        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(needs.cpus)
+        if not needs.gpus:  # otherwise Ray has set it
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._make = make
         self._node = node
         self._runner: Runner | None = None

@@ -83,7 +83,7 @@ class RayCluster:
                 _init(address=address)
         except ConnectionError as error:
             if address != AUTO:
-                raise SpecError(_silent(address, first_line(error))) from None
+                raise SpecError(_silent(address, _one_line(error))) from None
             address = LOCAL
         except (RuntimeError, ValueError) as error:  # another Python or Ray
             raise SpecError(f"the cluster at {address}: {_one_line(error)}") from None
@@ -149,11 +149,13 @@ class RayCluster:
                     f"the node {address} did not start a process within {CONNECT_SECONDS:.0f} s; "
                     "see `ray status`"
                 ) from None
-            except ray.exceptions.RayError as error:
+            except ray.exceptions.RayTaskError as error:
                 raise SpecError(
                     f"the node {address} cannot run UniComp: {_one_line(error)}; "
                     "install the same version there"
                 ) from None
+            except ray.exceptions.RayError:  # it was lost, and Ray does not know that yet
+                continue
             self.nodes[name] = self.node_of(alive[name], sight)
         return self.nodes
 

@@ -238,10 +238,7 @@ class RayWorkers:
             max_task_retries=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(ray_name, soft=False),
         )
-        environment = dict(self._environment)
-        if not needs.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ""
-        return options.remote(self._make, node, needs.cpus, environment)
+        return options.remote(self._make, node, needs, self._environment)
 
     def _finished(self, start: Start, future: Any) -> None:
         """Note how a unit ended at its worker, unless that was given up."""
@@ -365,6 +362,8 @@ def _wake() -> None:
 def _reason(error: BaseException) -> str:
     """Why a worker was lost, in few words: Ray's are many."""
     text = str(error)
+    if "error raised in its creation" in text:
+        return f"it could not start: {text.strip().splitlines()[-1].strip()}"
     if "low on memory" in text:
         return "it was ended, since the node ran low on memory"
     if "node has died" in text or "doesn't exist any more" in text:

@@ -7,12 +7,28 @@ files. Here a nested value stays JSON text, and a task or a scorer decodes what 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from unicomp.data.layout import matching
+
 TextRow = dict[str, Any]
 """One row: column → plain value, or the JSON text of a list or a table."""
+
+
+def only_file(pattern: str, paths: Collection[str]) -> str:
+    """The path that a name or pattern stands for. Raises ValueError for none and for several.
+
+    >>> only_file("v?.json", ["v4.json", "more/v4.json"])
+    'v4.json'
+    """
+    found = matching([pattern], paths)
+    if len(found) > 1:
+        raise ValueError(f"{pattern} stands for {' and '.join(found)}: keep one of them")
+    if not found:
+        raise ValueError(f"there is no {pattern}")
+    return found[0]
 
 
 def text_rows(path: Path) -> list[TextRow]:

@@ -7,6 +7,9 @@ the program itself ends: a server's children must not outlive it. The system clo
 of the pipe however the parent ends: by an exception, Ctrl-C or SIGKILL. So the parent need not
 catch anything.
 
+The keeper is two processes: whoever kills its parent may kill the parent's own children, too, as
+Ray does. The inner one, which keeps the program, then finds the outer one gone.
+
 The module is run by its path and needs nothing but Python: the variables that would let it find
 UniComp must not reach the program.
 """
@@ -27,10 +30,7 @@ STRAGGLE_SECONDS = 3.0
 
 
 def keep(parent: int, command: list[str]) -> int:
-    """Run `command` until it or its parent ends; returns its exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # not SIG_IGN, which the program would inherit
-        signal.signal(number, lambda *_: None)
+    """Run `command` until it or `parent`, the parent of this process, ends; returns its status."""
     program = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.DEVNULL, start_new_session=True
     )
@@ -50,6 +50,19 @@ def keep(parent: int, command: list[str]) -> int:
     return program.returncode
 
 
+def guard(parent: int, inner: int) -> int:
+    """Stand between `parent` and the process that keeps; returns its exit status.
+
+    It ends early if `parent` does.
+    """
+    while os.getppid() == parent:
+        ended, status = os.waitpid(inner, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    return 1
+
+
 def _signal(group: int, number: int) -> bool:
     """Signal a process group; False where no process is left."""
     try:
@@ -59,6 +72,17 @@ def _signal(group: int, number: int) -> bool:
     return True
 
 
+def main(parent: int, command: list[str]) -> int:
+    """Keep a program; returns its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # not SIG_IGN, which the program would inherit
+        signal.signal(number, lambda *_: None)
+    outer = os.getpid()
+    if inner := os.fork():
+        return guard(parent, inner)
+    status = keep(outer, command)
+    return status if status >= 0 else 128 - status
+
+
 if __name__ == "__main__":
-    status = keep(int(sys.argv[1]), sys.argv[2:])
-    sys.exit(status if status >= 0 else 128 - status)
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from unicomp.data.json_lines import text_rows
+from unicomp.data.json_lines import only_file, text_rows
 from unicomp.data.layout import layout_of
 from unicomp.data.lock import LOCK_FILE, Lock, Pin
 from unicomp.data.sources import PARTIAL, Source, local_splits, visible_names
@@ -127,8 +127,9 @@ def check_pinned(
 def _count(folder: Path, need: NeededRows) -> dict[str, int]:
     """Split → number of rows, of each needed split; reads all rows."""
     if need.nested_as_text:
+        here = visible_names(folder)
         return {
-            split: sum(len(text_rows(folder / name)) for name in names)
+            split: sum(len(text_rows(folder / only_file(name, here))) for name in names)
             for split, names in need.files
         }
     options = {"data_files": {split: list(paths) for split, paths in need.files}}

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.data.json_lines import joined, text_rows
-from unicomp.data.sources import local_splits
+from unicomp.data.json_lines import joined, only_file, text_rows
+from unicomp.data.sources import local_splits, visible_names
 from unicomp.errors import EngineError, SpecError, UnicompError, first_line
 from unicomp.prompts.tasks import Definition
 
@@ -120,8 +120,9 @@ def _text_rows(definition: Definition) -> Any:
     """
     import datasets
 
+    paths, fetched = _paths(definition)
     rows = {
-        split: [row for name in names for row in text_rows(_file(definition, name))]
+        split: [row for name in names for row in text_rows(fetched(only_file(name, paths)))]
         for split, names in definition.named_files.items()
     }
     items = rows.pop(definition.split)
@@ -131,15 +132,17 @@ def _text_rows(definition: Definition) -> Any:
     return datasets.DatasetDict({definition.split: datasets.Dataset.from_list(items)})
 
 
-def _file(definition: Definition, name: str) -> Path:
-    """A file of a data set: in a local folder, or fetched from the hub to its cache."""
+def _paths(definition: Definition) -> tuple[Collection[str], Callable[[str], Path]]:
+    """The paths of a data set's files, and how one of them is fetched."""
     source, dataset = definition.rows, definition.dataset
     if source.folder is not None:
-        return Path(source.path(dataset)) / name
-    from huggingface_hub import hf_hub_download
+        folder = Path(source.path(dataset))
+        return visible_names(folder), lambda name: folder / name
+    from huggingface_hub import hf_hub_download, list_repo_files
 
-    revision = source.revision(dataset)
-    return Path(hf_hub_download(dataset, name, repo_type="dataset", revision=revision))
+    at: dict[str, Any] = {"repo_type": "dataset", "revision": source.revision(dataset)}
+    paths = list_repo_files(dataset, **at)
+    return paths, lambda name: Path(hf_hub_download(dataset, name, **at))
 
 
 def _local_rows(

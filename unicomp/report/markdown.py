@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from unicomp.findings import Findings
-from unicomp.report import early, reasons
+from unicomp.report import early, efficiency, reasons
 from unicomp.report.decision import decided_by, left_out
 from unicomp.report.markup import DECISIONS, code, folded, table, text
 from unicomp.report.metric_map import Cell, Column, columns
@@ -100,8 +100,15 @@ def _why(card: Scorecard, findings: Findings) -> Iterator[str]:
         yield f"- … and {more} more in the scorecard"
 
 
+def _asked(row: Row | MetricRow) -> str:
+    """The floor of a row, and its limit."""
+    floor = "" if row.floor is None else f"{row.floor:g}"
+    limit = efficiency.limit_of(row) if isinstance(row, Row) else ""
+    return text(", ".join(filter(None, (floor, limit))))
+
+
 def _intervals(card: Scorecard, room: int) -> list[str]:
-    """The judged metrics and benchmarks with interval and floor, as far as there is room."""
+    """The judged metrics and benchmarks with interval and what is asked, if there is room."""
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     judged = [row for row in ends if row.tier == "critical" and row.method != DENSE.name]
     order = {"fail": 0, "undecided": 1, "pass": 3}
@@ -115,7 +122,7 @@ def _intervals(card: Scorecard, room: int) -> list[str]:
             text(full_name(row.checkpoint), 60),
             text(row.name, 60),
             _kept(row),
-            "" if row.floor is None else f"{row.floor:g}",
+            _asked(row),
             text(", ".join(filter(None, (early.ends(card, row), early.chance(row))))),
         ]
         for row in shown

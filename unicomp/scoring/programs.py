@@ -67,25 +67,22 @@ def task_of(doc: Mapping[str, Any], text: str) -> Task:
             tests=f"{doc['test']}\ncheck({name})\n",
             names=(name,),
         )
-    reference, tests = str(doc["code"]), _asserts(doc)
+    reference, asserts = str(doc["code"]), "\n".join(doc["test_list"])
+    names = _called(reference, asserts)
+    # the tests of MBPP+ call a function by its own name or by this one
+    alias = f"candidate = {names[0]}\n" if doc.get("test") and names else ""
     return Task(
-        program=program_in(text, _called(reference, "\n".join(doc["test_list"]))),
+        program=program_in(text, names),
         reference=reference,
-        tests=tests,
-        names=_called(reference, tests),
+        tests="\n".join([*doc["test_imports"], f"{alias}{doc.get('test') or asserts}"]),
+        names=names,
     )
 
 
-def _asserts(doc: Mapping[str, Any]) -> str:
-    """The tests of a row of MBPP, or of MBPP+."""
-    return "\n".join([*doc["test_imports"], str(doc.get("test") or "\n".join(doc["test_list"]))])
-
-
 def _called(reference: str, tests: str) -> tuple[str, ...]:
-    """The functions of the reference solution that the tests use and do not define."""
-    own = set(_FUNCTION.findall(tests))
+    """The functions of the reference solution that the tests use."""
     names = dict.fromkeys(_FUNCTION.findall(reference))
-    return tuple(one for one in names if one not in own and re.search(rf"\b{one}\b", tests))
+    return tuple(one for one in names if re.search(rf"\b{one}\b", tests))
 
 
 # -- the program in an answer ---------------------------------------------------------------------
@@ -94,12 +91,12 @@ def _called(reference: str, tests: str) -> tuple[str, ...]:
 def program_in(text: str, names: Sequence[str]) -> str:
     """The program in an answer that should define functions of some names.
 
-    It is the first fenced block that defines one of them. Else it is what precedes the first fence,
-    since the prompt may have opened one; else the first block.
+    It is the first part that defines one: what precedes the first fence, since the prompt may have
+    opened one, or a fenced block. If no part does, it is the first one with any function.
     """
-    blocks = [found[1] for found in _FENCED.finditer(text)]
-    lead = _code_in(text.partition(_FENCE)[0])
-    defining = (one for one in (*blocks, lead) if any(_defines(one, name) for name in names))
+    lead, *blocks = _parts(text)
+    lead = _code_in(lead)
+    defining = (one for one in (lead, *blocks) if any(_defines(one, name) for name in names))
     return next(defining, lead if _FUNCTION.search(lead) or not blocks else blocks[0])
 
 
@@ -112,7 +109,14 @@ def completed(prompt: str, text: str, name: str) -> str:
     whole = program_in(text, [name])
     if _defines(whole, name):
         return f"{prompt.rstrip()}\n\n{whole}"
-    return f"{prompt.rstrip()}\n{_body(text.partition(_FENCE)[0] or whole, prompt)}"
+    parts = _parts(text)
+    indented = (one for one in parts if one.strip() and one.lstrip("\n")[0].isspace())
+    return f"{prompt.rstrip()}\n{_body(next(indented, parts[0]), prompt)}"
+
+
+def _parts(text: str) -> list[str]:
+    """What precedes the first fence, and the fenced blocks."""
+    return [text.partition(_FENCE)[0], *(found[1] for found in _FENCED.finditer(text))]
 
 
 def _defines(code: str, name: str) -> bool:

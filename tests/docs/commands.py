@@ -28,6 +28,7 @@ OTHERS = {
         "wc",
         "diff",
         "docker",
+        "ray",
         "sleep",
         "kill",
         "true",

@@ -40,6 +40,7 @@ OTHERS = {
         "wc",
         "diff",
         "docker",
+        "ray",
         "sleep",
         "kill",
         "true",

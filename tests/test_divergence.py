@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from unicomp.divergence import KEPT, UNITS, divergence, kept_figures, token_figures
+from unicomp.divergence import KEPT, UNITS, bounded_figures, divergence, token_figures
 from unicomp.retention import retention
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
@@ -247,15 +247,17 @@ def test_the_score_of_a_retention_does_not_depend_on_the_answers():
 def test_figures_with_floors_are_in_percent_of_the_baseline():
     answers = choices(np.log([[0.8, 0.2]] * 4))
     found = divergence(records([1] * 4, answers), records([1] * 4, answers)).as_json()
-    kept = kept_figures(found)
+    kept = bounded_figures(found)
     assert set(kept) == {"top1", "probability"} <= set(KEPT)
     assert all(low < value <= high for value, low, high in kept.values())
-    assert kept_figures({}) == {}
+    assert bounded_figures({}) == {}
 
 
 def test_every_figure_has_a_unit():
     base = distributions(np.zeros((2, 2, 3)))
     answers = choices(np.log([[0.8, 0.2]] * 4)) | texts(*"abcd")
     other = choices(np.log([[0.2, 0.8]] * 4)) | texts(*"abce")
+    for one in (answers, other):
+        one |= {"tokens": [3] * 4, "cut": [False] * 4, "loop": [True] * 4}
     found = divergence(records([1] * 4, answers), records([1] * 4, other)).figures
     assert set(found) | set(token_figures(base, base)) == set(UNITS)

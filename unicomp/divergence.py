@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from unicomp.scores import Records
@@ -27,6 +27,11 @@ UNITS: Mapping[str, str] = {
     "changed": "%",
     "identical": "%",
     "first_difference": "characters",
+    "length": "%",
+    "cut": "%",
+    "dense.cut": "%",
+    "loops": "%",
+    "dense.loops": "%",
     "top1": "%",
     "probability": "%",
     "right_probability": "%",
@@ -43,6 +48,10 @@ UNITS: Mapping[str, str] = {
 - `identical`: of generated text, the share of answers that are the same in every character;
   `first_difference`: the median place of the first other character in the others, counted from 0
   and up to `unicomp.scores.KEPT_TEXT`
+- `length`: of generated text, its tokens in all, candidate / baseline; each side's are counted by
+  its own tokenizer, and thoughts count
+- `cut`, `loops`: of generated text, the shares of the candidate's answers that reached the limit of
+  new tokens, and that repeat themselves; `dense.cut` and `dense.loops` are the baseline's
 - `top1`: of multiple choice, the share of items where both pick the same option
 - `probability`: the mean probability of the right option, candidate / baseline; the two means are
   `right_probability` and `dense.right_probability`. A probability is the softmax of the options'
@@ -54,6 +63,10 @@ UNITS: Mapping[str, str] = {
 
 KEPT = ("identical", "top1", "probability", "token_top1")
 """The figures that are 100 % for the baseline itself and may have floors."""
+LENGTH = "length"
+CEILED = (LENGTH,)
+"""The figures that are 100 % for the baseline itself and may have ceilings."""
+BOUNDED = (*KEPT, *CEILED)
 
 Figure = tuple[float, float | None, float | None]
 """A value with the limits of its 95 % interval; None without a limit."""
@@ -85,11 +98,11 @@ class Divergence:
         }
 
 
-def kept_figures(divergence: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
-    """The figures of `Divergence.as_json` that may have floors: value, low and high in percent."""
+def bounded_figures(divergence: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """The figures of `Divergence.as_json` that may have bounds: value, low and high in percent."""
     figures: Mapping[str, Sequence[float | None]] = divergence.get("figures", {})
     found: dict[str, tuple[float, float, float]] = {}
-    for name in KEPT:
+    for name in BOUNDED:
         if name in figures:
             value, low, high = figures[name]
             if value is not None:
@@ -201,7 +214,37 @@ def _of_texts(
     ]
     if places:
         found["first_difference"] = (float(np.median(places)), None, None)
+    if all("tokens" in one and sum(one["tokens"]) for one in (candidate, baseline)):
+        now, before = (np.asarray(one["tokens"], dtype=float) for one in (candidate, baseline))
+        found[LENGTH] = _percent(relative_length(now, before, ids))
+    for name, kind in (("cut", "cut"), ("loops", "loop")):
+        for whose, answers in (("", candidate), ("dense.", baseline)):
+            if kind in answers:
+                found[f"{whose}{name}"] = _percent(share(np.asarray(answers[kind]), ids))
     return found
+
+
+def relative_length(candidate: Array, baseline: Array, ids: Ids) -> Interval:
+    """The tokens of all of the candidate's texts / of all of the baseline's, with its interval.
+
+    Both have the shape (n,); the baseline's are not all 0. Limits of the jackknife over clusters. A
+    rate of changes that so many clusters do not show may still be there: it counts as if each of
+    these doubled its text. Fewer than `unicomp.confidence.FEWEST_CLUSTERS` decide nothing.
+    """
+    import numpy as np
+
+    from unicomp.confidence import jackknifed
+    from unicomp.statistics import Interval
+
+    def ratio(two: Sequence[Array]) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
+            found: Array = two[0] / two[1]
+        return found
+
+    totals = [lambda weights, one=one: weights @ one for one in (candidate, baseline)]
+    found = jackknifed(ratio, totals, ids, share=None)
+    limits = replace(found, informative=float(found.clusters)).limits()
+    return Interval(limits.estimate, max(limits.low, 0.0), limits.high)
 
 
 def _first_difference(first: str, second: str) -> int:

@@ -10,7 +10,8 @@ its arithmetic. Everything is in points or percent; nothing is rounded.
   metric's components of each component's ratio to the best in the comparison.
 
 The dimension `practice` is not the paper's: it has what compression breaks in use, such as code and
-tool calls. Its metrics are retained by the same arithmetic.
+tool calls. Its metrics are retained by the same arithmetic, but for `verbosity`: the mean length of
+the answers to the generated benchmarks of all metrics, candidate / baseline.
 
 A profile fixes the tree of the retained metrics: `paper` is the published one, `shipping` has the
 metrics of practice besides, and `embedded` has the benchmarks of the embedded model. Any other
@@ -31,10 +32,18 @@ PAPER_DIMENSIONS: dict[str, tuple[str, ...]] = {
     "reliability": ("truthfulness", "safety", "fairness", "robustness", "privacy", "ethics"),
     "efficiency": ("runtime_acceleration", "inference_efficiency", "compute_cost"),
 }
-DIMENSIONS: dict[str, tuple[str, ...]] = {**PAPER_DIMENSIONS, "practice": ("code", "tool_use")}
+DIMENSIONS: dict[str, tuple[str, ...]] = {
+    **PAPER_DIMENSIONS,
+    "practice": ("code", "tool_use", "verbosity"),
+}
 PAPER_METRICS = tuple(metric for group in PAPER_DIMENSIONS.values() for metric in group)
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
-RETAINED: tuple[str, ...] = tuple(one for one in METRICS if one not in DIMENSIONS["efficiency"])
+VERBOSITY = "verbosity"
+"""The metric of how much is generated, which is no retention: more is worse. Its parts are the
+generated benchmarks of the other metrics."""
+RETAINED: tuple[str, ...] = tuple(
+    one for one in METRICS if one not in (*DIMENSIONS["efficiency"], VERBOSITY)
+)
 """The metrics that have a retention; those of efficiency compare checkpoints with each other."""
 
 
@@ -67,7 +76,7 @@ class SubScore:
 
 @dataclass(frozen=True)
 class Profile:
-    """The parts of each metric, each a benchmark or a sub-score."""
+    """The parts of each metric, each a benchmark or a sub-score; `VERBOSITY` has none."""
 
     name: str
     parts: Mapping[str, tuple[str | SubScore, ...]]
@@ -231,6 +240,7 @@ SHIPPING_PROFILE = Profile(
             )),
             "bfcl_irrelevance",
         ),
+        VERBOSITY: (),
     },
 )  # fmt: skip
 """The paper's parts, and the metrics of practice."""

@@ -150,13 +150,21 @@ def merged(cards: Sequence[Scorecard]) -> Scorecard:
 
 
 def _metrics(cards: Sequence[Scorecard]) -> list[MetricRow]:
-    """Each metric of a checkpoint once, with a value if one of the cards has it."""
+    """Each metric of a checkpoint once, with a value if one of the cards has it.
+
+    Each card has a verbosity of its own benchmarks: the worst one counts.
+    """
     found: dict[tuple[CheckpointId, str], MetricRow] = {}
     for row in (row for card in cards for row in card.metrics):
         known = found.setdefault((row.checkpoint, row.metric), row)
-        if row.value is not None and (known.value is None or known.early > row.early):
+        worse = row.ceiling is not None and _RANKS[row.verdict] < _RANKS[known.verdict]
+        if row.value is not None and (known.value is None or known.early > row.early or worse):
             found[row.checkpoint, row.metric] = row
     return [*found.values()]
+
+
+_RANKS: Mapping[str, int] = {"fail": 0, "not_comparable": 1, "undecided": 2, "pass": 3}
+"""The order of the verdicts on verbosity, of which each part has its own; the worst is first."""
 
 
 def _united(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from unicomp.errors import StoreError
-from unicomp.framework import Profile
+from unicomp.framework import VERBOSITY, Profile
 from unicomp.machine.waiting import Say, silent, waiting
 from unicomp.policy import Policy
 from unicomp.spec import CheckpointId, OfCheckpoint
 from unicomp.store import LOOKS, Store, content_key
-from unicomp.verdict import MetricRow, Row
+from unicomp.verdict import MetricRow, Row, rows_with_length
 
 _ASKED = ("tier", "floor", "max_drop", "ceiling", "allowed")
 """What a policy says about a unit."""
@@ -186,7 +186,12 @@ def _looks(
             date=date,
         )
     for metric in metrics:
-        names = profile.without(metric.metric, metric.left_out).benchmarks(metric.metric)
+        if metric.metric == VERBOSITY:
+            names = tuple(
+                n for n in rows_with_length(answered, profile) if n not in metric.left_out
+            )
+        else:
+            names = profile.without(metric.metric, metric.left_out).benchmarks(metric.metric)
         parts = {name: answered[name] for name in names if name in answered}
         if parts:
             yield Look(
@@ -197,6 +202,7 @@ def _looks(
                 judged=metric.value is not None,
                 tier=metric.tier,
                 floor=metric.floor,
+                ceiling=metric.ceiling,
                 allowed=policy.allowed(metric.checkpoint, metric=metric.metric, benchmark=None),
                 policy=digest,
                 date=date,

@@ -14,10 +14,10 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from unicomp.divergence import KEPT
+from unicomp.divergence import BOUNDED, CEILED
 from unicomp.errors import SpecError
-from unicomp.framework import DIMENSIONS, METRICS, RETAINED, dimension_of
-from unicomp.policy_entry import Entry, contradiction, parse_number
+from unicomp.framework import DIMENSIONS, METRICS, RETAINED, VERBOSITY, dimension_of
+from unicomp.policy_entry import Entry, contradiction, figure_of, parse_number
 from unicomp.policy_entry import Tier as Tier
 from unicomp.spec import (
     DENSE,
@@ -38,12 +38,23 @@ V = TypeVar("V")
 DEFAULT_FLOOR = 90.0
 """Percent; used if neither the command line nor `unicomp.toml` has a floor."""
 
+DEFAULT_CEILING = 110.0
+"""Percent; of `VERBOSITY`, if `unicomp.toml` has none."""
+
 DEFAULT_DROP = 1.0
 """Points of retention that a metric may fall below the last release; used if none are set."""
 
 
 def parse_floor(name: str, text: object) -> float:
-    """A floor in percent; SpecError if it is not a percentage, or looks like a fraction."""
+    """A floor in percent; SpecError if it is not a percentage, or looks like a fraction.
+
+    What must not rise, such as verbosity, has no floor: a SpecError as well.
+    """
+    if name.partition("@")[0] == VERBOSITY or figure_of(name) in CEILED:
+        raise SpecError(
+            f"{name} has a ceiling and no floor, since more is worse: set it in [policy], such as "
+            f'"{name}" = {{ ceiling = {DEFAULT_CEILING:g} }}'
+        )
     return parse_number("floor", name, text)
 
 
@@ -148,9 +159,9 @@ def check_name_given(
     known = {*benchmarks, *METRICS, *DIMENSIONS}
     benchmark, dot, figure = name.rpartition(".")
     if dot and benchmark in benchmarks:
-        if figure not in KEPT:
+        if figure not in BOUNDED:
             raise SpecError(
-                f"{where}: {benchmark} has no figure {figure!r}; {nearest(figure, KEPT)}"
+                f"{where}: {benchmark} has no figure {figure!r}; {nearest(figure, BOUNDED)}"
             )
         name = benchmark
     if at and method not in methods:
@@ -180,7 +191,8 @@ class Demand:
     ceiling: float | None = None
     """The highest raw score, in percent of the baseline's."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Figure of the divergence → its floor in percent of the baseline; see `divergence.KEPT`."""
+    """Figure of the divergence → its floor in percent of the baseline, or its ceiling if it is one
+    of `divergence.CEILED`; see `divergence.BOUNDED`."""
     limit: float | None = None
     """The most that a probe may measure of the checkpoint itself, in the probe's unit; of a
     throughput the least."""
@@ -412,10 +424,15 @@ class Policy:
     def _figures(layers: Iterable[Layer[Entry]], method: str, benchmark: str) -> dict[str, float]:
         layers = tuple(layers)
         found = {
-            name: _lookup(layers, method, [f"{benchmark}.{name}"], attrgetter("floor"))
-            for name in KEPT
+            name: _lookup(
+                layers,
+                method,
+                [f"{benchmark}.{name}"],
+                attrgetter("ceiling" if name in CEILED else "floor"),
+            )
+            for name in BOUNDED
         }
-        return {name: floor for name, floor in found.items() if floor is not None}
+        return {name: bound for name, bound in found.items() if bound is not None}
 
     def _demand_of_probe(self, checkpoint: CheckpointId, probe: Probe) -> Demand:
         """What is asked of a probe. The dense model gains nothing over itself: at most 100."""
@@ -443,12 +460,21 @@ class Policy:
         )
 
     def demand_of_metric(self, checkpoint: CheckpointId, metric: str) -> Demand:
-        """What is asked of a metric; `max_drop` becomes a floor. It is critical by default."""
+        """What is asked of a metric; `max_drop` becomes a floor. It is critical by default.
+
+        `VERBOSITY` has a ceiling instead of a floor.
+        """
         layers, method = self._layers(checkpoint.model), checkpoint.method
         names = _names(metric, None, None)
+        tier: Tier = _lookup(layers, method, names, attrgetter("tier")) or "critical"
+        if metric == VERBOSITY:
+            ceiling = _lookup(layers, method, [metric], attrgetter("ceiling"))
+            given = ceiling is not None
+            ceiling = DEFAULT_CEILING if ceiling is None else ceiling
+            return Demand(tier=tier, floor=None, ceiling=ceiling, floor_given=given)
         floor = _lookup(layers, method, names, _least)
         return Demand(
-            tier=_lookup(layers, method, names, attrgetter("tier")) or "critical",
+            tier=tier,
             floor=DEFAULT_FLOOR if floor is None else floor,
             floor_given=floor is not None,
         )

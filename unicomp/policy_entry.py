@@ -7,8 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+from unicomp.divergence import BOUNDED, CEILED
 from unicomp.errors import SpecError
-from unicomp.framework import DIMENSIONS, METRICS
+from unicomp.framework import DIMENSIONS, METRICS, VERBOSITY
 from unicomp.spec import nearest
 
 Tier = Literal["critical", "guard", "advisory"]
@@ -40,7 +41,8 @@ class Entry:
     relative_below: float | None = None
     """A baseline score in points; below it the floor applies instead of the drop."""
     ceiling: float | None = None
-    """The highest raw score, in percent of the baseline's."""
+    """The highest raw score, in percent of the baseline's; of `VERBOSITY`, and of a figure in
+    `divergence.CEILED`, the highest value."""
 
 
 _KEYS = tuple(field.name for field in fields(Entry))
@@ -94,11 +96,25 @@ def _check_keys(where: str, name: str, keys: Collection[str]) -> None:
     """Raise SpecError for a key that a metric or a dimension cannot have."""
     if name in DIMENSIONS and (others := sorted({*keys} - {"tier", "floor"})):
         raise SpecError(f"{where}: a dimension has only a tier and a floor, not {others[0]}")
+    if name == VERBOSITY:
+        if others := sorted({*keys} - {"tier", "ceiling"}):
+            raise SpecError(f"{where}: {name} has only a tier and a ceiling, not {others[0]}")
+        return
+    if (figure := figure_of(name)) is not None:
+        bound = "ceiling" if figure in CEILED else "floor"
+        if others := sorted({*keys} - {bound}):
+            raise SpecError(f"{where}: the figure {figure} has only a {bound}, not {others[0]}")
     if name in METRICS and "ceiling" in keys:
         raise SpecError(
             f"{where}: a metric has no raw score that a ceiling could limit; set the ceiling for "
             "its benchmarks"
         )
+
+
+def figure_of(name: str) -> str | None:
+    """The figure that a name such as `gsm8k.length` ends with; None if it names none."""
+    benchmark, _, figure = name.partition("@")[0].rpartition(".")
+    return figure if benchmark and figure in BOUNDED else None
 
 
 def contradiction(entry: Entry, *, turned: bool = False, dense: bool = False) -> str | None:

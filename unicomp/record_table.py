@@ -26,6 +26,9 @@ _ANSWERS = {
     "options": "log_likelihoods",
     "right": "right_options",
     "picked": "picked",
+    "tokens": "answer_tokens",
+    "cut": "answer_cut",
+    "loop": "answer_loop",
 }
 """Name in `Records.answers` → its column."""
 
@@ -43,7 +46,8 @@ def as_table(
     - `item`: SHA-256 of the row of the data set; `cluster`
     - `right`: whether the answer is right; null if the scorer does not say, or does not count it
     - `parsed`, `gap`, and `reading_NAME` for each field: what the scorer made of the answer
-    - `answer`, `answer_digest`: of generated text, see `Records.answers`
+    - `answer`, `answer_digest`, `answer_tokens`, `answer_cut`, `answer_loop`: of generated text,
+      see `Records.answers`
     - `options`, `log_likelihoods` (nats), `picked`, `right_options` (from 0): of multiple choice
     - `right_answer`, `prompt`, `prompt_characters`: see `ItemTexts`; null without texts
     - `prompt_digest`: see `unicomp.prompts.comparison`
@@ -54,6 +58,7 @@ def as_table(
     text, number = pa.string(), pa.int32()
     kinds = {
         **{"answer": text, "answer_digest": text, "picked": number},
+        **{"answer_tokens": number, "answer_cut": pa.bool_(), "answer_loop": pa.bool_()},
         **{"log_likelihoods": pa.list_(pa.float64()), "right_options": pa.list_(number)},
     }
     columns = {name: pa.array([value] * n, text) for name, value in about.items()}

@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from unicomp.changes import Comparison
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.decision import Bound, Decision, allowed, bound, decision, holm
-from unicomp.framework import METRICS, Profile
+from unicomp.framework import METRICS, VERBOSITY, Profile
 from unicomp.looks import PolicyChange
 from unicomp.policy import Policy
 from unicomp.spec import DENSE, LEVEL, CheckpointId, OfCheckpoint
-from unicomp.verdict import TEST_FAILED, MetricRow, Row, joint_evidence, judged, metric_row
+from unicomp.verdict import (
+    TEST_FAILED,
+    MetricRow,
+    Row,
+    joint_evidence,
+    judged,
+    length_evidence,
+    metric_row,
+    rows_with_length,
+    verbosity_row,
+)
 
 if TYPE_CHECKING:
     from unicomp.confidence import Joint
@@ -124,6 +134,9 @@ class Scorecard:
     def rows_of(self, metric: MetricRow) -> dict[str, Row]:
         """Benchmark → its row, of all that have not left the metric. Raises KeyError."""
         own = {row.benchmark: row for row in self.rows if row.checkpoint == metric.checkpoint}
+        if metric.metric == VERBOSITY:
+            rows = rows_with_length(own, self.profiles[metric.model])
+            return {name: row for name, row in rows.items() if name not in metric.left_out}
         return {name: own[name] for name in self._profile_of(metric).benchmarks(metric.metric)}
 
     def evidence_of(self, metric: MetricRow) -> Joint:
@@ -135,6 +148,8 @@ class Scorecard:
         if metric.early:
             raise ValueError(f"items of {metric.metric} were asked in part")
         rows, profile = self.rows_of(metric), self._profile_of(metric)
+        if metric.metric == VERBOSITY:
+            return length_evidence([*rows.values()])
         return joint_evidence(metric.metric, rows, profile)  # type: ignore[return-value]
 
     def _profile_of(self, metric: MetricRow) -> Profile:
@@ -244,7 +259,8 @@ def scorecard(
             for metric in METRICS
             if not {row.benchmark for row in own}.isdisjoint(profile.benchmarks(metric))
         ]
-        family = max((planned or {}).get(checkpoint, 0), len(own) + len(named))
+        tested = len(own) + len(named) + (VERBOSITY in profile)
+        family = max((planned or {}).get(checkpoint, 0), tested)
         own = [_judged(row, levels[checkpoint], family) for row in own]
         by_name = {row.benchmark: row for row in own}
         of_metrics = [
@@ -259,6 +275,10 @@ def scorecard(
             )
             for metric in named
         ]
+        verbosity = verbosity_row(
+            checkpoint, by_name, profile, policy, level=levels[checkpoint], family=family
+        )
+        of_metrics += [verbosity] if verbosity else []
         own, of_metrics = holm(own, of_metrics, family)
         judged_rows += own
         metrics += of_metrics

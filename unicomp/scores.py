@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unicomp.errors import ScoringError, UnicompError, described
 from unicomp.instruments import Instruments
 from unicomp.instruments.counter import counted
+from unicomp.instruments.repetition import is_loop
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.choices import MULTIPLE_CHOICE, picked_option
 from unicomp.prompts.comparison import prompt_digest
@@ -74,7 +75,9 @@ class Records:
 
     Of multiple choice `options`, the log-likelihood of each option in nats; `right`, the right
     ones from 0; and `picked`, the one that counts. Of generated text `text`, its first `KEPT_TEXT`
-    characters, and `digest`, of the whole."""
+    characters, and `digest`, of the whole; `loop`, whether it repeats itself. Where the tokenizer
+    is at hand, `tokens`, how many the text has, and `cut`, whether it reached its limit. All are
+    of the text as it was generated, with its thoughts."""
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -210,12 +213,13 @@ class RecordsReader:
         self._gaps += [reading.gap for reading in readings]
         for name, values in fields_of(readings).items():
             self._fields[name] += values
-        for name, answers in _answers(self._definition, rendered, given).items():
+        kept = _answers(self._definition, rendered, given, self._tokenizer)
+        for name, answers in kept.items():
             self._answers[name] += answers
         self._prompts += [prompt_digest(one, self._tokenizer) for one in rendered]
         if not self._of:
             self._overlong += overlong(rendered, self._tokenizer)
-        self._counts.add(_generated(self._definition, items, readings, self._tokenizer))
+        self._counts.add(_generated(items, readings, kept.get("cut", ())))
 
     @cached_property
     def _overlong_of_all(self) -> int:
@@ -355,13 +359,18 @@ def unscored(gaps: Sequence[str | None]) -> list[str]:
 
 
 def _answers(
-    definition: Definition, rendered: Sequence[RenderedItem], responses: Sequence[Sequence[Any]]
+    definition: Definition,
+    rendered: Sequence[RenderedItem],
+    responses: Sequence[Sequence[Any]],
+    tokenizer: Tokenizer,
 ) -> dict[str, list[Any]]:
     """The answers as `Records.answers` keeps them."""
-    output = definition.settings.get("output_type")
-    if output == "generate_until":
-        return generated_answers(responses)
-    if output != MULTIPLE_CHOICE:
+    if definition.generates:
+        return {
+            **generated_answers(responses),
+            **_lengths(responses, definition.max_new_tokens, tokenizer),
+        }
+    if definition.settings.get("output_type") != MULTIPLE_CHOICE:
         return {}
     scorer = definition.benchmark.scorer
     metric = scorer.name.partition(",")[0] if isinstance(scorer, TaskMetric) else ""
@@ -386,28 +395,38 @@ def generated_answers(responses: Sequence[Sequence[Any]]) -> dict[str, list[Any]
     return {
         "text": [text[:KEPT_TEXT] for text in texts],
         "digest": [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts],
+        "loop": [any(is_loop(str(one)) for one in given) for given in responses],
+    }
+
+
+def _lengths(
+    responses: Sequence[Sequence[Any]], limit: int | None, tokenizer: Tokenizer
+) -> dict[str, list[Any]]:
+    """The tokens of generated texts, and whether one of them reached its limit.
+
+    The texts are split again: a token that ended an answer is not in its text, and does not count.
+    """
+    before = len(tokenizer.encode(""))  # tokens that begin any prompt
+    counts = [[len(tokenizer.encode(str(one))) - before for one in given] for given in responses]
+    return {
+        "tokens": list(map(sum, counts)),
+        "cut": [limit is not None and max(given, default=0) >= limit for given in counts],
     }
 
 
 def _generated(
-    definition: Definition,
-    items: Sequence[Item],
-    readings: Sequence[Reading],
-    tokenizer: Tokenizer,
+    items: Sequence[Item], readings: Sequence[Reading], cut: Sequence[bool]
 ) -> list[GeneratedAnswer]:
-    """The generated answers; empty for a task that generates nothing."""
-    if definition.settings.get("output_type") != "generate_until":
-        return []
-    limit = definition.max_new_tokens
+    """The generated answers; `cut` is empty for a task that generates nothing, as these are."""
     return [
         GeneratedAnswer(
             prompt=item.prompt,
             text=item.text,
             parsed=reading.parsed,
-            cut=limit is not None and len(tokenizer.encode(item.text)) >= limit,
+            cut=at_limit,
             means=reading.means,
         )
-        for item, reading in zip(items, readings, strict=True)
+        for item, reading, at_limit in zip(items, readings, cut, strict=bool(cut))
         if reading.gap is None
     ]
 

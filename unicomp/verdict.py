@@ -16,6 +16,8 @@ A row is one benchmark or probe of one checkpoint. The rules, in the order in wh
 5. `failed_with_test`: a row that did not fail fails if its test failed.
 6. `metric_row`: a metric needs the benchmarks of its profile. Those that are not comparable, or
    advisory, leave it by name. It is judged like a row.
+7. `verbosity_row`: the metric `verbosity` is the mean length of the answers to the generated
+   benchmarks that ran. It has a ceiling instead of a floor.
 
 A `Desk` (`desk.py`) applies rules 1 to 4 while a test measures and compares. What follows from all
 verdicts of a session is in `decision.py`. Nothing here needs pytest.
@@ -28,14 +30,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from unicomp.divergence import kept_figures
+from unicomp.divergence import CEILED, LENGTH, bounded_figures
 from unicomp.errors import (
     NotFiniteError,
     UnicompError,
     UnmeasuredError,
     UnsupportedError,
 )
-from unicomp.framework import Profile
+from unicomp.framework import VERBOSITY, Profile
 from unicomp.policy import Demand, Policy, Tier
 from unicomp.retention import Retention
 from unicomp.spec import LEVEL, Benchmark, CheckpointId, OfCheckpoint, Probe
@@ -106,7 +108,7 @@ class Row(OfCheckpoint):
     ceiling: float | None = None
     """The highest score, in percent of the dense one."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Figure of the divergence → its floor; see `Demand.figures`."""
+    """Figure of the divergence → its floor or ceiling; see `Demand.figures`."""
     p_pass: float | None = None
     """The p-value of meeting all that is asked; None if that was not judged."""
     p_fail: float | None = None
@@ -209,9 +211,9 @@ class Row(OfCheckpoint):
         return not self.low < 100.0 < self.high
 
     @property
-    def kept_figures(self) -> dict[str, tuple[float, float, float]]:
-        """Figure of the answers that may have a floor → its value and limits, in percent."""
-        return kept_figures(self.divergence)
+    def bounded_figures(self) -> dict[str, tuple[float, float, float]]:
+        """Figure of the answers that may have a bound → its value and limits, in percent."""
+        return bounded_figures(self.divergence)
 
     def oriented(self, score: float) -> float:
         """A score of the benchmark, oriented so that more is better."""
@@ -299,7 +301,7 @@ def _why_unanswerable(row: Row) -> str | None:
     raw = row.ceiling is not None and not row.higher_is_better
     if raw and row.evidence and "raw" not in row.evidence:
         return "a ceiling needs a score, and the dense model's is 0"
-    if unknown := [name for name in row.figures if name not in row.kept_figures]:
+    if unknown := [name for name in row.figures if name not in row.bounded_figures]:
         return f"there is no figure {unknown[0]} of its answers"
     return None
 
@@ -362,8 +364,8 @@ def _asked(row: Row) -> Iterator[_Asked]:
         yield _evidence(row, "drop"), -row.max_drop / 100.0, True
     if row.ceiling is not None:
         yield _evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
-    for name, floor in row.figures.items():
-        yield Stated(*row.kept_figures[name]), floor, True
+    for name, bound in row.figures.items():
+        yield Stated(*row.bounded_figures[name]), bound, name not in CEILED
     if row.limit is not None:
         own = (row.absolute, row.absolute_low, row.absolute_high)
         yield _stated(*own), row.limit, row.higher_is_better
@@ -478,12 +480,18 @@ def demand_of(
 
 @dataclass(frozen=True, kw_only=True)
 class MetricRow(OfCheckpoint):
-    """One metric of one checkpoint: its retention in percent with the 95 % interval."""
+    """One metric of one checkpoint: its retention in percent with the 95 % interval.
+
+    `VERBOSITY` has the mean relative length instead.
+    """
 
     metric: str
     tier: Tier = "critical"
     verdict: Verdict
-    floor: float
+    floor: float | None
+    """None for `VERBOSITY`."""
+    ceiling: float | None = None
+    """The most that `VERBOSITY` may have, in percent; None for any other metric."""
     reason: str = ""
     value: float | None = None
     """The retention that is judged: of the benchmarks that have not left the metric."""
@@ -598,6 +606,90 @@ def metric_row(
         clusters=clusters,
         allowed=None if verdict == "pass" else base.allowed,
     )
+
+
+def verbosity_row(
+    checkpoint: CheckpointId,
+    found: Mapping[str, Row],
+    profile: Profile,
+    policy: Policy,
+    *,
+    level: float = LEVEL,
+    family: int = 1,
+) -> MetricRow | None:
+    """The verdict on the verbosity of a checkpoint from its rows, by benchmark.
+
+    None if the profile does not have the metric, or no row has a length: so for the dense model.
+    """
+    rows = rows_with_length(found, profile)
+    if not rows:
+        return None
+    demand = policy.demand_of_metric(checkpoint, VERBOSITY)
+    assert demand.ceiling is not None
+    left_out = {name: why for name, row in rows.items() if (why := _why_no_length(row))}
+    kept = [row for name, row in rows.items() if name not in left_out]
+    base = MetricRow(
+        **checkpoint._asdict(),
+        metric=VERBOSITY,
+        tier=demand.tier,
+        verdict="not_comparable",
+        floor=None,
+        ceiling=demand.ceiling,
+        left_out=left_out,
+        allowed=policy.allowed(checkpoint, metric=VERBOSITY, benchmark=None),
+    )
+    if not kept:
+        return replace(base, reason="; ".join(f"{name}: {why}" for name, why in left_out.items()))
+    joint = length_evidence(kept)
+    limits = joint.limits()
+    verdict, p_pass, p_fail = _judge([(joint, demand.ceiling / 100.0, False)], level, family)
+    return replace(
+        base,
+        verdict=verdict,
+        value=100.0 * limits.estimate,
+        low=100.0 * limits.low,
+        high=100.0 * limits.high,
+        p_pass=p_pass,
+        p_fail=p_fail,
+        clusters=min(row.clusters or 0 for row in kept),
+        allowed=None if verdict == "pass" else base.allowed,
+    )
+
+
+def rows_with_length(found: Mapping[str, Row], profile: Profile) -> dict[str, Row]:
+    """Those rows of a profile's benchmarks that say how long the answers are.
+
+    Empty if the profile does not have `VERBOSITY`.
+    """
+    if VERBOSITY not in profile:
+        return {}
+    names = dict.fromkeys(name for metric in profile for name in profile.benchmarks(metric))
+    rows = {name: found[name] for name in names if name in found}
+    return {name: row for name, row in rows.items() if LENGTH in row.bounded_figures}
+
+
+def length_evidence(rows: Sequence[Row]) -> Joint:
+    """The evidence about the mean of some rows' relative lengths, as a share of 1.
+
+    Benchmarks of the same items count as if their lengths moved together.
+    """
+    from unicomp.confidence import Joint, Part, Stated
+
+    lengths = [Stated(*(one / 100.0 for one in row.bounded_figures[LENGTH])) for row in rows]
+    together = {
+        (i, j): 1.0
+        for j in range(len(rows))
+        for i in range(j)
+        if rows[i].items is not None and rows[i].items == rows[j].items
+    }
+    return Joint(tuple(Part(one, 1.0 / len(rows)) for one in lengths), together)
+
+
+def _why_no_length(row: Row) -> str | None:
+    """Why the length of a benchmark's answers does not count; None if it does."""
+    if row.early:
+        return "asking stopped early"
+    return row.reason if row.verdict == "not_measured" else _why_left_out(row)
 
 
 def _why_left_out(row: Row) -> str | None:

@@ -106,7 +106,8 @@ def candidates_of(
     for checkpoint in card.checkpoints:
         # a metric and one of its benchmarks may have the same name: `ethics`
         rows = [r for r in card.rows if r.checkpoint == checkpoint and r.benchmark not in METRICS]
-        metrics = [row for row in card.metrics if row.checkpoint == checkpoint]
+        own_metrics = (row for row in card.metrics if row.checkpoint == checkpoint)
+        metrics = [row for row in own_metrics if row.ceiling is None]  # of which more is better
         own = {axis: weighed[checkpoint, axis] for axis in AXES if (checkpoint, axis) in weighed}
         mean = quality.get(checkpoint)
         families = _families(methods.get(checkpoint.method))

@@ -160,6 +160,8 @@ def _metric_moves(releases: Releases, most_fall: MostFall) -> Iterator[Move]:
         known = before.get((row.checkpoint, row.metric))
         if known is None or known.value is None or row.value is None:
             continue
+        if row.ceiling is not None:  # it is no retention, and its ceiling is the same
+            continue
         change = releases.of_metric(row, known)
         move = _move("metric", row, known.value, row.value, change)
         held = row.tier != "advisory" and row.allowed is None
@@ -349,7 +351,8 @@ def _missing_metric(row: MetricRow, policy: Policy) -> MetricRow:
         metric=row.metric,
         tier=demand.tier,
         verdict="missing",
-        floor=demand.floor or 0.0,
+        floor=demand.floor,
+        ceiling=demand.ceiling,
         reason=GONE,
         last_release=row.value,
         allowed=policy.allowed(row.checkpoint, metric=row.metric, benchmark=None),

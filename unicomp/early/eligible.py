@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from unicomp.decision import FEW_CLUSTERS
-from unicomp.framework import Profile
+from unicomp.framework import VERBOSITY, Profile
 from unicomp.instruments import Mode
 from unicomp.policy import Demand
 from unicomp.prompts.sizes import Size
@@ -34,6 +34,7 @@ FEW = f"there are fewer than {FEW_CLUSTERS} items"
 CEILING = "the score has a ceiling"
 FIGURES = "figures of the answers have floors"
 SAME_ROWS = "another benchmark of the metric asks the same rows"
+LENGTHS = "the length of its answers is a metric"
 UNSCORED = "some of the dense model's answers could not be scored"
 
 
@@ -73,6 +74,10 @@ def all_in_full(
     }
     for name in _of_same_rows(definitions, profile):
         found[name] = found[name] or SAME_ROWS
+    if VERBOSITY in profile:
+        for one in definitions:
+            if one.generates:
+                found[one.benchmark.name] = found[one.benchmark.name] or LENGTHS
     return {name: reason for name, reason in found.items() if reason is not None}
 
 

@@ -29,7 +29,7 @@ from unicomp.findings.families import family_of
 from unicomp.findings.formats import CheckpointFormat, checkpoint_formats
 from unicomp.findings.intervals import finite_interval, interval_of
 from unicomp.findings.languages import GROUPS
-from unicomp.framework import DIMENSIONS, METRICS
+from unicomp.framework import DIMENSIONS, METRICS, RETAINED
 from unicomp.scorecard import Scorecard
 from unicomp.spec import DENSE, CheckpointId
 
@@ -110,7 +110,7 @@ class _Measured:
         }
         kept: dict[CheckpointId, dict[str, Interval]] = {}
         for row in self.card.metrics:
-            if row.checkpoint in own and (found := interval_of(row)):
+            if row.metric in RETAINED and row.checkpoint in own and (found := interval_of(row)):
                 kept.setdefault(row.checkpoint, {})[row.metric] = found
         object.__setattr__(self, "names", own)
         object.__setattr__(self, "kept", kept)

@@ -24,6 +24,8 @@ def supported_floors(rows: Iterable[Row | MetricRow], margin: float) -> list[str
     for row in rows:
         if row.method == DENSE.name or (isinstance(row, Row) and row.is_timing):
             continue
+        if isinstance(row, MetricRow) and row.ceiling is not None:  # it has no floor
+            continue
         key = (row.model, row.metric or row.name, row.method)
         if row.early:
             early[key] = None

@@ -70,7 +70,7 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
     elif revision := definition.rows.revision(definition.dataset):
         options = settings.get("dataset_kwargs") or {}
         settings["dataset_kwargs"] = {**options, "revision": revision}
-    if settings.get("output_type") == "generate_until":
+    if definition.generates:
         decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
         if definition.max_new_tokens is not None:
             decoding["max_gen_toks"] = definition.max_new_tokens

@@ -110,6 +110,11 @@ class Definition:
         return merged
 
     @property
+    def generates(self) -> bool:
+        """Whether its answers are generated text."""
+        return self.settings.get("output_type") == "generate_until"
+
+    @property
     def files(self) -> list[Path]:
         """The task's files: included ones first, the embedded world's changes last."""
         return [path for path, _ in self._contents]

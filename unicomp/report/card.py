@@ -197,7 +197,8 @@ def _benchmark(row: Row) -> list[str]:
 
 def _metric(row: MetricRow) -> list[str]:
     verdict = row.verdict.replace("_", " ") + (" (allowed)" if row.allowed else "")
-    return [text(row.name.replace("_", " ")), *_kept(row, row.value), f"{row.floor:g}", verdict]
+    asked = f"at most {row.ceiling:g}" if row.floor is None else f"{row.floor:g}"
+    return [text(row.name.replace("_", " ")), *_kept(row, row.value), asked, verdict]
 
 
 def _kept(row: Row | MetricRow, value: float | None) -> list[str]:

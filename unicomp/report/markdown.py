@@ -103,6 +103,8 @@ def _why(card: Scorecard, findings: Findings) -> Iterator[str]:
 def _asked(row: Row | MetricRow) -> str:
     """The floor of a row, and its limit."""
     floor = "" if row.floor is None else f"{row.floor:g}"
+    if isinstance(row, MetricRow) and row.ceiling is not None:
+        floor = f"at most {row.ceiling:g}"
     limit = efficiency.limit_of(row) if isinstance(row, Row) else ""
     return text(", ".join(filter(None, (floor, limit))))
 

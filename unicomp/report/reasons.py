@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from unicomp.decision import decides, shuts
+from unicomp.divergence import CEILED
 from unicomp.findings import Findings
 from unicomp.report import calibrations, comparison, divergence, early, efficiency, prompts
 from unicomp.report.decision import caveats
@@ -84,7 +85,7 @@ def describe(row: Row | MetricRow) -> str:
     if isinstance(row, Row):
         judge = f" (judged with kappa {row.kappa:.2f})" if row.kappa is not None else ""
         scores = f"{early.value(row, row.score)} of dense {row.dense:.1f}{judge}, "
-    kept = f"{scores}kept {early.value(row, value)} % {early.limits(row)}"
+    kept = f"{scores}{_verb(row)} {early.value(row, value)} % {early.limits(row)}"
     why = row.reason if isinstance(row, MetricRow) or row.early else ""
     return ", ".join(filter(None, [kept, *_asked(row), early.chance(row), why]))
 
@@ -132,16 +133,23 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
+def _verb(row: Row | MetricRow) -> str:
+    return "generated" if isinstance(row, MetricRow) and row.ceiling is not None else "kept"
+
+
 def _asked(row: Row | MetricRow) -> Iterator[str]:
     """What was asked of it."""
     if row.floor is not None:
         yield f"floor {row.floor:g}"
-    if isinstance(row, Row):
+    if isinstance(row, MetricRow):
+        if row.ceiling is not None:
+            yield f"ceiling {row.ceiling:g}"
+    else:
         if row.max_drop is not None:
             yield f"at most {row.max_drop:g} points below dense"
         if row.ceiling is not None:
             yield f"at most {row.ceiling:g} % of the dense score"
-        known = row.kept_figures
-        for name, floor in row.figures.items():
+        known = row.bounded_figures
+        for name, bound in row.figures.items():
             found = "{:.1f} % [{:.1f}, {:.1f}]".format(*known[name]) if name in known else "unknown"
-            yield f"{name} {found}, floor {floor:g}"
+            yield f"{name} {found}, {'ceiling' if name in CEILED else 'floor'} {bound:g}"

@@ -215,6 +215,11 @@ class Row(OfCheckpoint):
         """Figure of the answers that may have a bound → its value and limits, in percent."""
         return bounded_figures(self.divergence)
 
+    @staticmethod
+    def bound_of(figure: str) -> Literal["floor", "ceiling"]:
+        """What a figure of the answers may have."""
+        return "ceiling" if figure in CEILED else "floor"
+
     def oriented(self, score: float) -> float:
         """A score of the benchmark, oriented so that more is better."""
         if self.higher_is_better:
@@ -365,7 +370,7 @@ def _asked(row: Row) -> Iterator[_Asked]:
     if row.ceiling is not None:
         yield _evidence(row, "kept" if row.higher_is_better else "raw"), row.ceiling / 100.0, False
     for name, bound in row.figures.items():
-        yield Stated(*row.bounded_figures[name]), bound, name not in CEILED
+        yield Stated(*row.bounded_figures[name]), bound, row.bound_of(name) == "floor"
     if row.limit is not None:
         own = (row.absolute, row.absolute_low, row.absolute_high)
         yield _stated(*own), row.limit, row.higher_is_better

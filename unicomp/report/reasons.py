@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import islice
 
 from unicomp.decision import decides, shuts
-from unicomp.divergence import CEILED
 from unicomp.findings import Findings
 from unicomp.report import calibrations, comparison, divergence, early, efficiency, prompts
 from unicomp.report.decision import caveats
@@ -152,4 +151,4 @@ def _asked(row: Row | MetricRow) -> Iterator[str]:
         known = row.bounded_figures
         for name, bound in row.figures.items():
             found = "{:.1f} % [{:.1f}, {:.1f}]".format(*known[name]) if name in known else "unknown"
-            yield f"{name} {found}, {'ceiling' if name in CEILED else 'floor'} {bound:g}"
+            yield f"{name} {found}, {row.bound_of(name)} {bound:g}"

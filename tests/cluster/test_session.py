@@ -168,7 +168,7 @@ def test_the_work_names_its_nodes(world, subjects, scripted):
     run = world("run", nodes=NODES)
     run.session.retention(subjects[1], arc_easy)
     work = {(piece.stage, piece.method): piece for piece in run.session.take_work()}
-    assert work["build", "coarse"].facts["nodes"] == ["first"]
+    assert len(work["build", "coarse"].facts["nodes"]) == 1
     answers = work["answer", "coarse"]
     assert (answers.items, answers.cached) == (118, False)  # two are shared
     assert set(answers.facts["nodes"]) <= {"first", "second"}
@@ -190,6 +190,21 @@ def test_a_killed_run_asks_only_the_rest(world, subjects, scripted):
     third = world("store", nodes=NODES)
     third.session.retention(subjects[1], GERMAN)
     assert third.workers.log == []
+
+
+def test_a_build_is_found_on_whichever_node_has_it(world, subjects, scripted, tmp_path, node_home):
+    homes = {"first": tmp_path / "empty", "second": node_home}
+    agenda = agenda_of(subjects, (arc_easy,))
+    world("driver", nodes=NODES[1:]).session.checkpoint(subjects[1])
+
+    def used_by(store):
+        run = world(store, nodes=NODES, homes=homes, agenda=agenda)
+        run.session.retention(subjects[1], arc_easy)
+        return {(u.kind, node) for u, node in run.workers.log if u.checkpoint == "embedded/coarse"}
+
+    assert used_by("driver") == {("answer", "second")}
+    assert used_by("another driver") == {("build", "second"), ("answer", "second")}
+    assert not (tmp_path / "empty" / "checkpoints").exists()
 
 
 def test_a_benchmark_that_fails_fails_alone(world, subjects, scripted):

@@ -224,8 +224,14 @@ class Executor:
         recipe = standing.recipe
         if recipe is not None and recipe.files and not standing.placed:
             standing.placed = True
-            task = BuildTask(recipe=recipe)
-            self._submit(standing, "build", "building it", task, _UnderWay(standing))
+            self._submit(
+                standing,
+                "build",
+                "building it",
+                BuildTask(recipe=recipe),
+                _UnderWay(standing),
+                seconds=_seconds_to_build(standing),
+            )
 
     def _find(self, standing: _Standing) -> Checkpoint | None:
         """The checkpoint, if this process has what it needs of it."""
@@ -329,6 +335,7 @@ class Executor:
                 "next-token distributions",
                 AnswerTask(recipe=recipe, tokens=tokens, chunks=chunks_of(windows)),
                 _UnderWay(standing, running=one),
+                seconds=self._pace.of(one.name) * len(windows),
             )
         return True
 
@@ -409,6 +416,8 @@ class Executor:
             seconds=seconds,
             loading=self._loading if kind == "answer" else 0.0,
             first=standing.subject.method.name == DENSE.name and kind != "time",
+            key=standing.recipe.key if standing.recipe and kind == "build" else "",
+            known=kind == "build" and isinstance(standing.checkpoint, Checkpoint),
         )
         self._under_way[name] = under_way
         if kind == "answer":
@@ -484,6 +493,7 @@ class Executor:
             found = _elsewhere(standing, recipe.key, folder, facts)
         standing.checkpoint = replace(found, fresh=built.fresh)
         standing.build = outcome
+        self._workers.expect(outcome.unit.checkpoint, _seconds_to_build(standing))
 
     def _land_block(self, standing: _Standing, block: Block, outcome: Outcome) -> None:
         answered: Answered = outcome.result or Answered(batches=())
@@ -563,6 +573,12 @@ class Executor:
         assert isinstance(standing.checkpoint, Checkpoint)
         conditions = self._conditions[standing.subject.model.name]
         return ResponseLog(conditions.store, standing.checkpoint, conditions.engine)
+
+
+def _seconds_to_build(standing: _Standing) -> float:
+    """The time that a build took, which another one is expected to take; 0 if nobody knows."""
+    known = standing.checkpoint
+    return float(known.facts.get("seconds", 0.0)) if isinstance(known, Checkpoint) else 0.0
 
 
 def _elsewhere(standing: _Standing, key: str, folder: Path, kept: Mapping[str, Any]) -> Checkpoint:

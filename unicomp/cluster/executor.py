@@ -22,7 +22,7 @@ from unicomp.checkpoint import Builder, Checkpoint, why_unsupported
 from unicomp.cluster.blocks import Block, Pace, blocks
 from unicomp.cluster.brought import Brought, Made, Measured
 from unicomp.cluster.companions import CompanionLog
-from unicomp.cluster.needs import needs_of, travelling
+from unicomp.cluster.needs import needs_of, needs_of_build, travelling
 from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
@@ -412,7 +412,9 @@ class Executor:
             name=name,
             kind=kind,
             checkpoint=str(standing.subject),
-            needs=self._needs(standing, alone=alone),
+            needs=self._building(standing)
+            if kind == "build"
+            else self._needs(standing, alone=alone),
             seconds=seconds,
             loading=self._loading if kind == "answer" else 0.0,
             first=standing.subject.method.name == DENSE.name and kind != "time",
@@ -429,8 +431,21 @@ class Executor:
         except UnicompError as error:  # no node has what it needs
             self._land(Outcome(unit=unit, error=error))
 
+    def _building(self, standing: _Standing) -> Needs:
+        """What a build takes; less if it is only found, where nothing could build it again."""
+        subject, recipe = standing.subject, standing.recipe
+        assert recipe is not None
+        engine = self._conditions[subject.model.name].engine
+        nodes = self._workers.nodes
+        needs = needs_of_build(subject.model, subject.method, recipe.calibration, engine, nodes)
+        have = [node for node in nodes if recipe.key in node.checkpoints]
+        known = have or isinstance(standing.checkpoint, Checkpoint)
+        if known and not any(node.has(needs) for node in have or nodes):
+            return self._needs(standing, alone=False)
+        return needs
+
     def _needs(self, standing: _Standing, *, alone: bool) -> Needs:
-        """What a unit takes; a timing loads the dense checkpoint, too."""
+        """What a unit on a checkpoint takes; a timing loads the dense checkpoint, too."""
         model, beside = standing.subject.model, None
         if alone and isinstance(standing.checkpoint, Checkpoint):
             beside = int(standing.checkpoint.facts["bytes"])

@@ -1,6 +1,7 @@
 """A session whose work is done by workers ends like one that does everything itself."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.cluster.standin import NODES, StandIn
 from unicomp import catalogue
 from unicomp.agenda import Agenda, Subject
 from unicomp.cluster.runner import RunnerOnNode
+from unicomp.cost.recorded import Recorded
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
@@ -162,6 +164,12 @@ def test_scores_and_stored_responses_are_those_of_a_local_run(world, subjects, t
     assert not (spread.store.home / "checkpoints").exists()
     assert [node for unit, node in spread.workers.log if unit.kind == "answer"] != []
     assert set(spread.counts.values()) == set(local.counts.values()) == {(40, 40)}
+    rates, those = (Recorded.here(where.store, ENGINE) for where in (spread, local))
+    for bench in BENCHMARKS[:2]:
+        spent, other = (one.items("embedded", "coarse", bench.name) for one in (rates, those))
+        assert replace(spent, seconds=0) == replace(other, seconds=0)
+        assert spent.seconds > 0
+    assert rates.seconds("embedded", "coarse", "build").seconds == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_work_names_its_nodes(world, subjects, scripted):

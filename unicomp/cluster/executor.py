@@ -39,7 +39,7 @@ from unicomp.efficiency.rounds import Effort
 from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.measuring import Conditions, Inquiry, RecordLog, inquire
 from unicomp.prompts.items import RenderedItem
-from unicomp.responses import ResponseLog, unanswered
+from unicomp.responses import ResponseLog, Spent, spent_on, unanswered
 from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, CheckpointId, Model, Probe
 from unicomp.store import MEASUREMENTS, content_key
 
@@ -87,7 +87,11 @@ class _Standing:
     """Running texts without distributions, by the names of their files."""
     asked: int = 0
     seconds: float = 0.0
+    loading: float = 0.0
+    spent: dict[str, Spent] = field(default_factory=dict)
     nodes: Counter[str] = field(default_factory=Counter)
+    answered_on: list[Mapping[str, Any]] = field(default_factory=list)
+    """The fingerprints of the nodes that have answered, each once."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,12 @@ class Executor:
         assert standing.checkpoint is not None
         if (build := standing.build) is None:
             return Made(checkpoint=standing.checkpoint)
-        return Made(checkpoint=standing.checkpoint, seconds=build.seconds, nodes=(build.node,))
+        return Made(
+            checkpoint=standing.checkpoint,
+            seconds=build.seconds,
+            nodes=(build.node,),
+            machine=build.result.machine,
+        )
 
     def answer(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Brought:
         """Bring the responses to some benchmarks into the store, as far as they can be had.
@@ -170,9 +179,12 @@ class Executor:
             failed={b.name: e for b in benchmarks if (e := standing.failed.get(b.name))},
             asked=standing.asked,
             seconds=standing.seconds,
+            loading=standing.loading,
+            spent=standing.spent,
             nodes=tuple(sorted(standing.nodes)),
+            machine=standing.answered_on[0] if len(standing.answered_on) == 1 else {},
         )
-        standing.asked, standing.seconds = 0, 0.0
+        standing.asked, standing.seconds, standing.spent = 0, 0.0, {}
         standing.nodes.clear()
         self._submit_timings(standing)
         return brought
@@ -521,9 +533,15 @@ class Executor:
             for left in standing.left.values():  # benchmarks may share items
                 left.difference_update(new)
         self._note_work(standing, outcome)
+        if answered.machine and answered.machine not in standing.answered_on:
+            standing.answered_on.append(answered.machine)
         if items := sum(map(len, block.batches[: len(answered.batches)])):
             self._pace.note(block.benchmark, items, answered.seconds)
-            self._loading = max(self._loading, outcome.seconds - answered.seconds)
+            standing.loading = max(standing.loading, outcome.seconds - answered.seconds)
+            self._loading = max(self._loading, standing.loading)
+            spent = spent_on(block.batches, answered.batches, answered.seconds)
+            before = standing.spent.get(block.benchmark, Spent())
+            standing.spent[block.benchmark] = before + spent
             workers = min(len(self._under_way) + 1, sum(one.cpus for one in self._workers.nodes))
             self._worked(block.benchmark, items, answered.seconds, workers)
         self._report(standing, block.benchmark)

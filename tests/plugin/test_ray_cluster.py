@@ -122,7 +122,9 @@ def test_a_node_measures_and_its_figures_come_home(cluster, new_gate, tmp_path):
 
 
 def test_ctrl_c_leaves_no_worker_and_keeps_what_was_answered(cluster, stores, new_gate, tmp_path):
-    few = ("-m", "knowledge", "--samples=200", "--method=dense", "--floor=performance=0")
+    # while the first answers arrive, another checkpoint is built
+    few = ("-m", "knowledge", "--samples=200", "--floor=performance=0")
+    few += ("--method=dense", "--method=wanda_50")
     home = tmp_path / "home"
     gate = new_gate(home)
     over_it = f"--cluster={cluster.address}"

@@ -99,17 +99,17 @@ def _lacking(
     on_gpus: bool,
     nodes: Sequence[Node],
 ) -> list[Need]:
-    """The needs of a build that this machine does not meet, or else the largest of the nodes.
+    """What this machine lacks for a build; with nodes, what the largest of them lacks.
 
-    Empty if the build fits, on one of the nodes.
+    Empty if the build fits here, or on one of the nodes.
     """
     if not nodes:
         here = build_needs(config, weights, method, home, 0, sys.maxsize if on_gpus else None)
         return [need for need in here if not need.fits]
     lacking: list[Need] = []
     for node in sorted(nodes, key=lambda node: node.memory):
-        gpu = node.gpu_memory if on_gpus else None
-        needs = memory_to_build(config, weights, method, 0, node.memory, gpu)
+        gpu = (node.gpu_memory or sys.maxsize) if node.gpus else 0  # of some nobody knows it
+        needs = memory_to_build(config, weights, method, 0, node.memory, gpu if on_gpus else None)
         lacking = [need for need in needs if not need.fits]
         if not lacking:
             return []

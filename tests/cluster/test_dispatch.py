@@ -200,6 +200,13 @@ def test_a_build_whose_result_nobody_needs_ends_at_once_where_a_node_has_the_che
     assert dispatcher.add(build("n", key="other", known=True)) == []
 
 
+def test_a_checkpoint_that_cannot_be_used_where_it_was_found_fails():
+    dispatcher = dispatcher_of(HAS, [build("m", key="k"), *answers("m", 1)])
+    begun(dispatcher)
+    error = BuildError("the disk is full")
+    assert {one.error for one in dispatcher.failed("build m", error)} == {error}
+
+
 def test_what_only_a_lost_node_had_is_built_elsewhere():
     dispatcher = Dispatcher(HAS)
     dispatcher.add(build("m", key="k", known=True))

@@ -237,6 +237,8 @@ class Dispatcher:
         ended = self._backlog.fail(task, error)
         if task.unit.kind == "build":
             self._barred.add((task.unit.checkpoint, store))
+            if not task.repeated:  # what was there is damaged
+                self._built[task.unit.checkpoint].discard(store)
             ended += self._abandon(task.unit.checkpoint, error)
         return ended
 

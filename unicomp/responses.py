@@ -99,6 +99,20 @@ class CollectedResponses:
     """Benchmark → what its items took that were asked in this call."""
 
 
+def spent_on(
+    batches: Sequence[Sequence[RenderedItem]], answers: Sequence[Sequence[Any]], seconds: float
+) -> Spent:
+    """What the first batches of a benchmark took, as many as have answers."""
+    asked = [item for batch in batches[: len(answers)] for item in batch]
+    requests = (request for item in asked for request in item.requests)
+    return Spent(
+        items=len(asked),
+        seconds=seconds,
+        read=_characters(part for request in requests for part in request.arguments),
+        written=_characters(answer for own in answers for answer in own),
+    )
+
+
 def engine_identity(checkpoint: Checkpoint, engine: EngineSettings) -> dict[str, Any]:
     """What determines a checkpoint's responses except the requests, as JSON values."""
     return {
@@ -296,12 +310,8 @@ class _Asker:
         for left in self._left.values():  # benchmarks may share items
             left.difference_update(new)
         self.asked += len(batch)
-        taken = Spent(
-            items=len(batch),
-            seconds=self.seconds - before,
-            read=_characters(part for request in requests for part in request.arguments),
-            written=_characters(answer for answers in new.values() for answer in answers),
-        )
+        answers = [answer for own in new.values() for answer in own]
+        taken = spent_on([batch], [answers], self.seconds - before)
         self.spent[benchmark] = self.spent.get(benchmark, Spent()) + taken
         self._report(benchmark)
 

@@ -297,12 +297,15 @@ class Session:
             raise UnmeasuredError(f"{subject.method} was not built here: its cost is not known")
         return found
 
-    def _rates(self, name: CheckpointId) -> Recorded | None:
-        """Where the times of a checkpoint are kept for `unicomp plan`; None for other machines'."""
-        if self._executor is not None:
-            return None
+    def _rates(self, name: CheckpointId, machine: Mapping[str, Any]) -> Recorded | None:
+        """Where the times of a checkpoint are kept for `unicomp plan`.
+
+        `machine` is the fingerprint of the node of a cluster; None if that is not known.
+        """
         conditions = self._conditions[name.model]
-        return Recorded.here(conditions.store, conditions.engine)
+        if self._executor is None:
+            return Recorded.here(conditions.store, conditions.engine)
+        return Recorded.on(conditions.store, conditions.engine, machine) if machine else None
 
     def _check_known(self, subject: Subject) -> None:
         if subject.model.name not in self._conditions:
@@ -331,14 +334,15 @@ class Session:
             self._narrate(f"{subject}: reading the calibration")
             calibration = self._calibration_for(subject)
         where: Mapping[str, Any] = {}
+        machine: Mapping[str, Any] = {}
         if self._executor is not None:
             made = self._executor.checkpoint(subject)
-            checkpoint, where = made.checkpoint, _where(made.nodes)
+            checkpoint, where, machine = made.checkpoint, _where(made.nodes), made.machine
             start = time.monotonic() - made.seconds
         else:
             checkpoint = builder.build(model, method, calibration, self._narrate, self._on_wait)
         self._narrate("")
-        if checkpoint.fresh and (rates := self._rates(subject.id)):
+        if checkpoint.fresh and (rates := self._rates(subject.id, machine)):
             rates.remember_seconds(subject.id, "build", time.monotonic() - start)
         if method.name != DENSE.name:
             self._work.append(
@@ -431,12 +435,20 @@ class Session:
             jury=jury,
             failed=brought.failed if brought else None,
         )
+        seconds = time.monotonic() - start
         if brought is not None:
-            measured = replace(measured, asked=brought.asked, seconds=brought.seconds)
+            seconds += brought.seconds
+            measured = replace(
+                measured,
+                asked=brought.asked,
+                seconds=brought.seconds,
+                loading=brought.loading,
+                spent=brought.spent,
+            )
         self._narrate("")
         self._finish(subject.id)
-        if rates := self._rates(subject.id):
-            rates.remember_answers(subject.id, measured, time.monotonic() - start)
+        if rates := self._rates(subject.id, brought.machine if brought else {}):
+            rates.remember_answers(subject.id, measured, seconds)
         if jury:
             stopped = dict.fromkeys(measured.full, jury.row_error)
             self._stopped.setdefault(subject.id, {}).update(stopped)
@@ -509,7 +521,7 @@ class Session:
         self._narrate("")
         if counter.taken:
             self._timed[name] = self._timed.get(name, 0.0) + counter.seconds
-            if rates := self._rates(name):
+            if rates := self._rates(name, (where or {}).get("machine", {})):
                 rates.remember_seconds(name, "time", self._timed[name])
         if counter.found or counter.taken:
             self._work.append(

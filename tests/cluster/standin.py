@@ -1,15 +1,18 @@
 """Workers in this process that stand for those of a cluster: two nodes, and a store for each.
 
-What travels is pickled, as between machines. Nothing runs until outcomes are asked for.
+What travels is pickled, as between machines. The dispatcher of real workers says where a unit runs.
+Nothing runs until outcomes are asked for.
 """
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
+from unicomp.cluster.dispatch import Dispatcher
+from unicomp.cluster.ray_actor import stored_checkpoints
 from unicomp.cluster.unit import Node, Outcome
-from unicomp.errors import EngineError, SpecError, UnicompError
+from unicomp.errors import EngineError, UnicompError
 
 _EXISTS = Path.exists
 NODES = tuple(Node(name=name, cpus=1, memory=2**33) for name in ("first", "second"))
@@ -17,7 +20,7 @@ NODES = tuple(Node(name=name, cpus=1, memory=2**33) for name in ("first", "secon
 
 @dataclass
 class StandIn:
-    """Runs units one after the other, on the nodes in turn."""
+    """Runs units one after the other, where a cluster would run them side by side."""
 
     make: object
     nodes: tuple = NODES
@@ -27,37 +30,59 @@ class StandIn:
     """Whether a unit loses its worker, each time that it is begun."""
     gone: tuple = ()
     """Ends of the folders that the nodes lack."""
-    queue: list = field(default_factory=list)
+    ended: list = field(default_factory=list)
+    payloads: dict = field(default_factory=dict)
+    begun: list = field(default_factory=list)
     log: list = field(default_factory=list)
     """(unit, node) of what has run."""
     runners: dict = field(default_factory=dict)
     closed: bool = False
 
+    def __post_init__(self):
+        self.nodes = tuple(
+            replace(node, store=str(home), checkpoints=stored_checkpoints(home))
+            for node in self.nodes
+            for home in [self.homes.get(node.name, self.make.home)]
+        )
+        self.dispatcher = Dispatcher(self.nodes)
+
     def submit(self, unit, payload):
-        if not any(node.has(unit.needs) for node in self.nodes):
-            raise SpecError(f"no node has {unit.needs.cpus} CPUs")
-        assert unit.name not in [other.name for other, _ in self.queue]
-        self.queue.append((unit, pickle.dumps(payload)))
+        self.report(self.dispatcher.add(unit))
+        self.payloads[unit.name] = pickle.dumps(payload)
+
+    def expect(self, checkpoint, seconds):
+        self.dispatcher.expect(checkpoint, seconds)
+
+    def report(self, ended, **more):
+        self.ended += [Outcome(unit=unit, error=error, **more) for unit, error in ended]
 
     def outcomes(self, timeout=None):
-        if not self.queue:
-            return []
-        unit, payload = self.queue.pop(0)
-        node = self.nodes[len(self.log) % len(self.nodes)]
+        while not self.ended and self.dispatcher.left:
+            while start := self.dispatcher.start():
+                self.begun.append(start)
+            self.run(self.begun.pop(0))
+        found, self.ended = self.ended, []
+        return found
+
+    def run(self, start):
+        unit, (node,) = start.unit, [n for n in self.nodes if n.name == start.worker.node]
         self.log.append((unit, node.name))
-        if self.lose(unit):
-            error = EngineError(f"{unit.name}: its worker was lost three times")
-            return [Outcome(unit=unit, error=error, node=node.name, seconds=0.5)]
+        about = {"node": node.name, "seconds": 0.5}
         try:
+            if self.lose(unit):
+                raise EngineError(f"{unit.name}: its worker was lost three times")
             with mock.patch.object(Path, "exists", self._exists):
-                result = self._runner(node).run(unit, pickle.loads(payload))
+                payload = pickle.loads(self.payloads[start.origin])
+                result = self._runner(node).run(unit, payload)
         except UnicompError as error:
-            return [Outcome(unit=unit, error=pickle.loads(pickle.dumps(error)), node=node.name)]
-        result = pickle.loads(pickle.dumps(result))
-        return [Outcome(unit=unit, result=result, node=node.name, seconds=0.5)]
+            error = pickle.loads(pickle.dumps(error))
+            self.report(self.dispatcher.failed(unit.name, error), **about)
+        else:
+            result = pickle.loads(pickle.dumps(result))
+            self.report(self.dispatcher.done(unit.name), result=result, **about)
 
     def cancel(self, names):
-        self.queue = [(unit, payload) for unit, payload in self.queue if unit.name not in names]
+        self.dispatcher.cancel(names)
 
     def close(self):
         for runner in self.runners.values():

@@ -178,6 +178,61 @@ def test_names_are_checked():
         dispatcher.add(replace(build("m"), name="other"))
 
 
+# -- checkpoints that nodes had before ------------------------------------------------------------
+
+HAS = [TWO[0], replace(TWO[1], checkpoints=frozenset({"k"}))]
+
+
+def test_a_checkpoint_is_found_on_the_node_that_has_it():
+    dispatcher = dispatcher_of(HAS, [build("m", key="k"), *answers("m", 4, after=("build m",))])
+    assert {start.worker.node for start in begun(dispatcher)} == {"b"}
+    dispatcher.done("build m")
+    assert {start.worker.node for start in begun(dispatcher)} == {"b"}
+
+
+def test_a_build_whose_result_nobody_needs_ends_at_once_where_a_node_has_the_checkpoint():
+    dispatcher = Dispatcher(HAS)
+    ((unit, error),) = dispatcher.add(build("m", key="k", known=True))
+    assert (unit.name, error) == ("build m", None)
+    dispatcher.add(answers("m", 1)[0])
+    (start,) = begun(dispatcher)
+    assert (start.unit.name, start.worker.node) == ("m 0", "b")
+    assert dispatcher.add(build("n", key="other", known=True)) == []
+
+
+def test_a_checkpoint_that_cannot_be_used_where_it_was_found_fails():
+    dispatcher = dispatcher_of(HAS, [build("m", key="k"), *answers("m", 1)])
+    begun(dispatcher)
+    error = BuildError("the disk is full")
+    assert {one.error for one in dispatcher.failed("build m", error)} == {error}
+
+
+def test_what_only_a_lost_node_had_is_built_elsewhere():
+    dispatcher = Dispatcher(HAS)
+    dispatcher.add(build("m", key="k", known=True))
+    dispatcher.add(answers("m", 1)[0])
+    begun(dispatcher)
+    dispatcher.node_lost("b")
+    (start,) = begun(dispatcher)
+    assert (start.origin, start.worker.node) == ("build m", "a")
+    dispatcher.node_added(HAS[1])  # its answers need not wait for the build
+    assert [start.worker.node for start in begun(dispatcher)] == ["b"]
+
+
+@pytest.mark.parametrize(("seconds", "builds"), [(5.0, 1), (500.0, 0)])
+def test_a_checkpoint_is_built_again_only_if_that_is_expected_to_be_faster(seconds, builds):
+    """The node that has it is busy with other work, whose workers go on with it."""
+    dispatcher, started = Dispatcher([replace(one, cpus=1) for one in HAS]), []
+    for unit in (build("m", key="k", known=True), build("n", key="k", known=True)):
+        dispatcher.add(unit)
+    dispatcher.expect("m", seconds)
+    dispatcher.expect("n", 1000.0)
+    for unit in (*answers("n", 60), *answers("m", 30)):
+        dispatcher.add(unit)
+    run(dispatcher, lambda start, now: started.append(start))
+    assert sum(start.unit.kind == "build" for start in started) == builds
+
+
 # -- losses -------------------------------------------------------------------------------------
 
 

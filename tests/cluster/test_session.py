@@ -1,6 +1,7 @@
 """A session whose work is done by workers ends like one that does everything itself."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from tests.cluster.standin import NODES, StandIn
 from unicomp import catalogue
 from unicomp.agenda import Agenda, Subject
 from unicomp.cluster.runner import RunnerOnNode
+from unicomp.cost.recorded import Recorded
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
@@ -162,13 +164,19 @@ def test_scores_and_stored_responses_are_those_of_a_local_run(world, subjects, t
     assert not (spread.store.home / "checkpoints").exists()
     assert [node for unit, node in spread.workers.log if unit.kind == "answer"] != []
     assert set(spread.counts.values()) == set(local.counts.values()) == {(40, 40)}
+    rates, those = (Recorded.here(where.store, ENGINE) for where in (spread, local))
+    for bench in BENCHMARKS[:2]:
+        spent, other = (one.items("embedded", "coarse", bench.name) for one in (rates, those))
+        assert replace(spent, seconds=0) == replace(other, seconds=0)
+        assert spent.seconds > 0
+    assert rates.seconds("embedded", "coarse", "build").seconds == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_work_names_its_nodes(world, subjects, scripted):
     run = world("run", nodes=NODES)
     run.session.retention(subjects[1], arc_easy)
     work = {(piece.stage, piece.method): piece for piece in run.session.take_work()}
-    assert work["build", "coarse"].facts["nodes"] == ["first"]
+    assert len(work["build", "coarse"].facts["nodes"]) == 1
     answers = work["answer", "coarse"]
     assert (answers.items, answers.cached) == (118, False)  # two are shared
     assert set(answers.facts["nodes"]) <= {"first", "second"}
@@ -190,6 +198,21 @@ def test_a_killed_run_asks_only_the_rest(world, subjects, scripted):
     third = world("store", nodes=NODES)
     third.session.retention(subjects[1], GERMAN)
     assert third.workers.log == []
+
+
+def test_a_build_is_found_on_whichever_node_has_it(world, subjects, scripted, tmp_path, node_home):
+    homes = {"first": tmp_path / "empty", "second": node_home}
+    agenda = agenda_of(subjects, (arc_easy,))
+    world("driver", nodes=NODES[1:]).session.checkpoint(subjects[1])
+
+    def used_by(store):
+        run = world(store, nodes=NODES, homes=homes, agenda=agenda)
+        run.session.retention(subjects[1], arc_easy)
+        return {(u.kind, node) for u, node in run.workers.log if u.checkpoint == "embedded/coarse"}
+
+    assert used_by("driver") == {("answer", "second")}
+    assert used_by("another driver") == {("build", "second"), ("answer", "second")}
+    assert not (tmp_path / "empty" / "checkpoints").exists()
 
 
 def test_a_benchmark_that_fails_fails_alone(world, subjects, scripted):

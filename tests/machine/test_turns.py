@@ -166,7 +166,7 @@ def test_answers_are_asked_for_with_the_device_shared_and_found_without():
     known = {"old": ["yes"]}
     log = SimpleNamespace(read=known.copy, append=known.update)
     for key in ("old", "new"):
-        item = SimpleNamespace(key=key, requests=["?"])
+        item = SimpleNamespace(key=key, requests=[SimpleNamespace(arguments=("?",))])
         assert responses.collect(log, opened, {"bench": [item]}).responses[key] == ["yes"]
     assert held == ["waits"]
 

@@ -70,7 +70,7 @@ def test_a_run_that_needs_more_than_a_node_has_is_refused(gate):
     gate.write("unicomp.toml", "[engine]\nthreads = 2\n")
     run = gate.run_plain(*FEW, "--cluster=head:6379")
     assert run.status == 4
-    assert "no node has 2 CPUs" in run.text
+    assert "needs 2 CPUs" in run.text
     assert (gate.folder / "closed.txt").exists()
 
 

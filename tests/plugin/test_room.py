@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from unicomp import catalogue
+from unicomp.checkpoint import Builder
+from unicomp.cluster.unit import Node
 from unicomp.data.sources import EMBEDDED_ROWS, Source
+from unicomp.engines import EngineSettings
 from unicomp.errors import SpecError
 from unicomp.methods import footprint
 from unicomp.plugin import admitting
@@ -30,7 +34,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         models=(model,),
         methods=tuple(catalogue.load_method(name, ROOTS) for name in ("dense", "wanda_50")),
         conditions={"embedded": conditions},
-        settings=SimpleNamespace(cluster=SimpleNamespace(address=None)),
+        engine=lambda model: EngineSettings(device="cpu"),
         roots=ROOTS,
         calibrations_of=lambda method: ("few",),
         load_calibration=lambda model, name: Calibration(name="few", samples=("a",), tokens=1),
@@ -70,9 +74,15 @@ def test_a_checkpoint_that_is_built_already_needs_no_room(
     _check_room(plan, grid("dense", "wanda_50"))
 
 
-def test_the_nodes_of_a_cluster_check_for_themselves(
+def test_a_build_has_to_fit_on_one_node_of_a_cluster(
     plan: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(footprint, "installed", lambda: 10**8)
-    plan.settings.cluster.address = "auto"
-    _check_room(plan, grid("dense", "wanda_50"))
+    small = Node(name="small", cpus=1, memory=10**8)
+    _check_room(plan, grid("wanda_50"), [small, Node(name="large", cpus=1, memory=10**10)])
+    with pytest.raises(SpecError, match=r"cannot be built on any node: memory to build: .* 100 MB"):
+        _check_room(plan, grid("wanda_50"), [small])
+    model, method = plan.models[0], plan.methods[1]
+    builder = Builder(store=plan.conditions["embedded"].store, roots=ROOTS)
+    key = builder.key(model, method, plan.load_calibration(model, "few"))
+    _check_room(plan, grid("wanda_50"), [replace(small, checkpoints=frozenset({key}))])

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.sandbox.programs import HOSTILE, SECRET, USING_MORE
@@ -95,27 +96,29 @@ def test_nothing_is_left_of_a_program_that_was_killed():
 
 
 def test_a_program_ends_with_the_process_that_started_it():
-    size = 1234567
     code = (
         "from unicomp.sandbox import Limits\nfrom unicomp.sandbox.running import run\n"
-        f"run('import time; time.sleep(60)', Limits(seconds=60, written={size}))"
+        "run('import time; time.sleep(60)', Limits(seconds=60))"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
-        _until(lambda: _running(size))
+        # before that, bubblewrap may not know yet that it ends with its parent
+        _until(lambda: any(map(_is_inside, _below(parent))))
+        below = _below(parent)
         parent.send_signal(signal.SIGKILL)
-    _until(lambda: not _running(size))
+    _until(lambda: not any(one.is_running() for one in below))
 
 
-def _running(size: int) -> bool:
-    """Whether a sandbox with a folder of so many bytes runs."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"--size" in words and str(size).encode() in words:
-            return True
-    return False
+def _below(parent: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """All that a process has started, directly or not."""
+    return psutil.Process(parent.pid).children(recursive=True)
+
+
+def _is_inside(process: psutil.Process) -> bool:
+    """Whether it is the Python of a sandbox."""
+    try:
+        return process.cmdline()[:1] == ["/python/bin/python"]
+    except psutil.Error:
+        return False
 
 
 def _until(true, seconds: float = 20.0) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from unicomp.checkpoint import Checkpoint
@@ -11,6 +11,7 @@ from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.measurements import MeasurementCounter
 from unicomp.engines import Timing
 from unicomp.errors import EngineError, UnicompError
+from unicomp.responses import Spent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,13 @@ class Brought:
     """Items that were answered."""
     seconds: float
     """The time of all workers, with loading."""
+    loading: float
+    """The longest time of loading the checkpoint."""
+    spent: Mapping[str, Spent]
+    """Benchmark → what its items took."""
     nodes: tuple[str, ...]
+    machine: Mapping[str, Any]
+    """The fingerprint of the nodes; empty if they are of several kinds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,8 @@ class Made:
     checkpoint: Checkpoint
     seconds: float = 0.0
     nodes: tuple[str, ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """The fingerprint of the node."""
 
 
 @dataclass(frozen=True, kw_only=True)

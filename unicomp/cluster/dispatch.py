@@ -9,8 +9,9 @@ workers of a cluster do, and so does the simulation of a schedule, with a clock 
         ...  # make start.worker if it is new, end start.closes before, and let it run start.unit
     ended = dispatcher.done(start.unit.name)
 
-A unit of a checkpoint runs on a node whose store has it, or anywhere if no unit builds it. Workers
-are chosen by these rules, the first that applies:
+A unit of a checkpoint runs on a node whose store has it, or anywhere if no unit builds it. A build
+whose key a node's store has runs there, and only finds it. Workers are chosen by these rules, the
+first that applies:
 
 1. A unit that others come after begins at once if it would otherwise delay the end.
 2. A worker that has loaded a checkpoint takes more units of it.
@@ -63,6 +64,7 @@ class Dispatcher:
         self._working: Counter[tuple[str, Needs]] = Counter()  # busy with answers of a checkpoint
         self._builds: dict[str, Task] = {}  # checkpoint → the build that was submitted
         self._built: dict[str, set[str]] = {}  # checkpoint → stores that have it
+        self._expected: dict[str, float] = {}  # checkpoint → seconds of building it again
         self._barred: set[tuple[str, str]] = set()  # (checkpoint, store): not built there again
         self._reserved: dict[str, Alike] = {}  # node → what it is kept free for
         self._held: set[str] = set()
@@ -95,10 +97,17 @@ class Dispatcher:
             raise SpecError(f"{unit.checkpoint} has two units that build it; submit one")
         ended = self._backlog.add(unit)
         if unit.kind == "build":
-            self._builds[unit.checkpoint] = self._backlog.tasks[unit.name]
-            self._built[unit.checkpoint] = set()
+            task = self._builds[unit.checkpoint] = self._backlog.tasks[unit.name]
+            stores = {place.store for place in self._places.values() if _found(unit, place.node)}
+            self._built[unit.checkpoint] = stores
+            if unit.known and stores and not ended:
+                ended = self._backlog.done(task)
         self._settled = False
         return ended or self._ensure_built(unit.checkpoint)
+
+    def expect(self, checkpoint: str, seconds: float) -> None:
+        """Expect another build of a checkpoint to take so long."""
+        self._expected[checkpoint] = seconds
 
     def start(self) -> Start | None:
         """The next unit that begins; None if nothing can begin now."""
@@ -174,7 +183,10 @@ class Dispatcher:
 
     def node_added(self, node: Node) -> None:
         """A node has joined."""
-        self._places[node.name] = Place(node)
+        place = self._places[node.name] = Place(node)
+        for checkpoint, build in self._builds.items():
+            if _found(build.unit, node):
+                self._built[checkpoint].add(place.store)
         self._count_slots()
         self._changed()
 
@@ -225,6 +237,8 @@ class Dispatcher:
         ended = self._backlog.fail(task, error)
         if task.unit.kind == "build":
             self._barred.add((task.unit.checkpoint, store))
+            if not task.repeated:  # what was there is damaged
+                self._built[task.unit.checkpoint].discard(store)
             ended += self._abandon(task.unit.checkpoint, error)
         return ended
 
@@ -277,6 +291,12 @@ class Dispatcher:
         self._settled = False
         return []
 
+    def _finders(self, build: Task) -> list[Place]:
+        """The nodes on which a build that has not ended only finds the checkpoint."""
+        stores = self._built[build.unit.checkpoint] if build.state != "ended" else ()
+        places = self._places.values()
+        return [one for one in places if one.store in stores and one.node.has(build.unit.needs)]
+
     def _builders(self, unit: Unit, unmet: Collection[Needs]) -> list[Place]:
         """The nodes that can build a checkpoint for the most of what its units need."""
         fit = [place for place in self._places.values() if place.node.has(unit.needs)]
@@ -293,15 +313,16 @@ class Dispatcher:
     def _repeat(self, build: Task) -> Task:
         """Make a unit that builds a checkpoint once more."""
         name = f"{build.unit.name} (again, {len(self._backlog.tasks)})"
-        self._backlog.add(replace(build.unit, name=name, after=()), origin=build.unit.name)
+        unit = replace(build.unit, name=name, after=(), seconds=self._seconds_of(build))
+        self._backlog.add(unit, origin=build.unit.name)
         return self._backlog.tasks[name]
 
     def _eligible(self, alike: Alike) -> list[Place]:
         """The nodes on which units may run; not where they were lost, if there are others."""
         checkpoint, needs = alike.checkpoint, alike.needs
         if alike.kind == "build":
-            build = self._builds[checkpoint].unit
-            places = self._builders(build, self._unmet(checkpoint))
+            build = self._builds[checkpoint]
+            places = self._finders(build) or self._builders(build.unit, self._unmet(checkpoint))
         else:
             stores = self._built.get(checkpoint)
             places = [
@@ -372,7 +393,7 @@ class Dispatcher:
             and not found.alike.needs.alone
             and (build := self._builds.get(found.alike.checkpoint))
             and self._open_places(build.unit.needs)
-            and self._outlasts(found, build.unit.seconds + found.head.unit.loading)
+            and self._worth_building(found, build)
         ]
         for found in sorted(waiting, key=self._urgency):
             checkpoint = found.alike.checkpoint
@@ -496,6 +517,21 @@ class Dispatcher:
             or self._outlasts(found, found.head.unit.loading)
         )
 
+    def _worth_building(self, found: Ready, build: Task) -> bool:
+        """Whether building a checkpoint again takes no longer than the rest without it.
+
+        If no worker answers for it now, those that have it do other work first: all that is left.
+        """
+        seconds = self._seconds_of(build) + found.head.unit.loading
+        if self._working_on(found) or not self._built[found.alike.checkpoint] or not found.seconds:
+            return self._outlasts(found, seconds)
+        left = self._backlog.total + self._backlog.running / 2
+        return left / max(len(self._at), 1) >= seconds
+
+    def _seconds_of(self, build: Task) -> float:
+        """The expected time of building a checkpoint again."""
+        return self._expected.get(build.unit.checkpoint, build.unit.seconds)
+
     def _outlasts(self, found: Ready, seconds: float) -> bool:
         """Whether the workers of a checkpoint need so long for what is left, or nobody knows."""
         working, head = self._working_on(found), found.head.unit
@@ -553,6 +589,11 @@ class Dispatcher:
     def _changed(self) -> None:
         self._open.clear()
         self._settled = False
+
+
+def _found(build: Unit, node: Node) -> bool:
+    """Whether the store of a node had a checkpoint before the run."""
+    return build.key in node.checkpoints
 
 
 def _too_large(unit: Unit, nodes: Sequence[Node]) -> str:

@@ -22,7 +22,7 @@ from unicomp.checkpoint import Builder, Checkpoint, why_unsupported
 from unicomp.cluster.blocks import Block, Pace, blocks
 from unicomp.cluster.brought import Brought, Made, Measured
 from unicomp.cluster.companions import CompanionLog
-from unicomp.cluster.needs import needs_of, travelling
+from unicomp.cluster.needs import needs_of, needs_of_build, travelling
 from unicomp.cluster.tasks import (
     Answered,
     AnswerTask,
@@ -39,7 +39,7 @@ from unicomp.efficiency.rounds import Effort
 from unicomp.errors import UnicompError, UnsupportedError
 from unicomp.measuring import Conditions, Inquiry, RecordLog, inquire
 from unicomp.prompts.items import RenderedItem
-from unicomp.responses import ResponseLog, unanswered
+from unicomp.responses import ResponseLog, Spent, spent_on, unanswered
 from unicomp.spec import DENSE, OF_BUILDING, Benchmark, Calibration, CheckpointId, Model, Probe
 from unicomp.store import MEASUREMENTS, content_key
 
@@ -87,7 +87,11 @@ class _Standing:
     """Running texts without distributions, by the names of their files."""
     asked: int = 0
     seconds: float = 0.0
+    loading: float = 0.0
+    spent: dict[str, Spent] = field(default_factory=dict)
     nodes: Counter[str] = field(default_factory=Counter)
+    answered_on: list[Mapping[str, Any]] = field(default_factory=list)
+    """The fingerprints of the nodes that have answered, each once."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,12 @@ class Executor:
         assert standing.checkpoint is not None
         if (build := standing.build) is None:
             return Made(checkpoint=standing.checkpoint)
-        return Made(checkpoint=standing.checkpoint, seconds=build.seconds, nodes=(build.node,))
+        return Made(
+            checkpoint=standing.checkpoint,
+            seconds=build.seconds,
+            nodes=(build.node,),
+            machine=build.result.machine,
+        )
 
     def answer(self, subject: Subject, benchmarks: Sequence[Benchmark]) -> Brought:
         """Bring the responses to some benchmarks into the store, as far as they can be had.
@@ -170,9 +179,12 @@ class Executor:
             failed={b.name: e for b in benchmarks if (e := standing.failed.get(b.name))},
             asked=standing.asked,
             seconds=standing.seconds,
+            loading=standing.loading,
+            spent=standing.spent,
             nodes=tuple(sorted(standing.nodes)),
+            machine=standing.answered_on[0] if len(standing.answered_on) == 1 else {},
         )
-        standing.asked, standing.seconds = 0, 0.0
+        standing.asked, standing.seconds, standing.spent = 0, 0.0, {}
         standing.nodes.clear()
         self._submit_timings(standing)
         return brought
@@ -224,8 +236,14 @@ class Executor:
         recipe = standing.recipe
         if recipe is not None and recipe.files and not standing.placed:
             standing.placed = True
-            task = BuildTask(recipe=recipe)
-            self._submit(standing, "build", "building it", task, _UnderWay(standing))
+            self._submit(
+                standing,
+                "build",
+                "building it",
+                BuildTask(recipe=recipe),
+                _UnderWay(standing),
+                seconds=_seconds_to_build(standing),
+            )
 
     def _find(self, standing: _Standing) -> Checkpoint | None:
         """The checkpoint, if this process has what it needs of it."""
@@ -329,6 +347,7 @@ class Executor:
                 "next-token distributions",
                 AnswerTask(recipe=recipe, tokens=tokens, chunks=chunks_of(windows)),
                 _UnderWay(standing, running=one),
+                seconds=self._pace.of(one.name) * len(windows),
             )
         return True
 
@@ -405,10 +424,14 @@ class Executor:
             name=name,
             kind=kind,
             checkpoint=str(standing.subject),
-            needs=self._needs(standing, alone=alone),
+            needs=self._building(standing)
+            if kind == "build"
+            else self._needs(standing, alone=alone),
             seconds=seconds,
             loading=self._loading if kind == "answer" else 0.0,
             first=standing.subject.method.name == DENSE.name and kind != "time",
+            key=standing.recipe.key if standing.recipe and kind == "build" else "",
+            known=kind == "build" and isinstance(standing.checkpoint, Checkpoint),
         )
         self._under_way[name] = under_way
         if kind == "answer":
@@ -420,8 +443,21 @@ class Executor:
         except UnicompError as error:  # no node has what it needs
             self._land(Outcome(unit=unit, error=error))
 
+    def _building(self, standing: _Standing) -> Needs:
+        """What a build takes; less if it is only found, where nothing could build it again."""
+        subject, recipe = standing.subject, standing.recipe
+        assert recipe is not None
+        engine = self._conditions[subject.model.name].engine
+        nodes = self._workers.nodes
+        needs = needs_of_build(subject.model, subject.method, recipe.calibration, engine, nodes)
+        have = [node for node in nodes if recipe.key in node.checkpoints]
+        known = have or isinstance(standing.checkpoint, Checkpoint)
+        if known and not any(node.has(needs) for node in have or nodes):
+            return self._needs(standing, alone=False)
+        return needs
+
     def _needs(self, standing: _Standing, *, alone: bool) -> Needs:
-        """What a unit takes; a timing loads the dense checkpoint, too."""
+        """What a unit on a checkpoint takes; a timing loads the dense checkpoint, too."""
         model, beside = standing.subject.model, None
         if alone and isinstance(standing.checkpoint, Checkpoint):
             beside = int(standing.checkpoint.facts["bytes"])
@@ -484,6 +520,7 @@ class Executor:
             found = _elsewhere(standing, recipe.key, folder, facts)
         standing.checkpoint = replace(found, fresh=built.fresh)
         standing.build = outcome
+        self._workers.expect(outcome.unit.checkpoint, _seconds_to_build(standing))
 
     def _land_block(self, standing: _Standing, block: Block, outcome: Outcome) -> None:
         answered: Answered = outcome.result or Answered(batches=())
@@ -496,9 +533,15 @@ class Executor:
             for left in standing.left.values():  # benchmarks may share items
                 left.difference_update(new)
         self._note_work(standing, outcome)
+        if answered.machine and answered.machine not in standing.answered_on:
+            standing.answered_on.append(answered.machine)
         if items := sum(map(len, block.batches[: len(answered.batches)])):
             self._pace.note(block.benchmark, items, answered.seconds)
-            self._loading = max(self._loading, outcome.seconds - answered.seconds)
+            standing.loading = max(standing.loading, outcome.seconds - answered.seconds)
+            self._loading = max(self._loading, standing.loading)
+            spent = spent_on(block.batches, answered.batches, answered.seconds)
+            before = standing.spent.get(block.benchmark, Spent())
+            standing.spent[block.benchmark] = before + spent
             workers = min(len(self._under_way) + 1, sum(one.cpus for one in self._workers.nodes))
             self._worked(block.benchmark, items, answered.seconds, workers)
         self._report(standing, block.benchmark)
@@ -563,6 +606,12 @@ class Executor:
         assert isinstance(standing.checkpoint, Checkpoint)
         conditions = self._conditions[standing.subject.model.name]
         return ResponseLog(conditions.store, standing.checkpoint, conditions.engine)
+
+
+def _seconds_to_build(standing: _Standing) -> float:
+    """The time that a build took, which another one is expected to take; 0 if nobody knows."""
+    known = standing.checkpoint
+    return float(known.facts.get("seconds", 0.0)) if isinstance(known, Checkpoint) else 0.0
 
 
 def _elsewhere(standing: _Standing, key: str, folder: Path, kept: Mapping[str, Any]) -> Checkpoint:

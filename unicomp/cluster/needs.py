@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from unicomp.cluster.unit import Needs, Node
+from unicomp.data.model_folder import read_config
 from unicomp.data.model_source import locate
 from unicomp.engines import EngineSettings
 from unicomp.engines.placement import served_bytes
 from unicomp.errors import UnmeasuredError
-from unicomp.spec import Model
+from unicomp.methods.footprint import algorithms_of, memory_to_build, stored_weights
+from unicomp.spec import Calibration, Method, Model, Sample
 
 BESIDES = 1.25
 """The memory of a loaded checkpoint on CPU, as a multiple of its weights: a lower bound."""
+GRAIN = 10**9
+"""Bytes of memory that workers take more or less of each other."""
 
 
 def on_nodes(engine: EngineSettings, nodes: Sequence[Node]) -> EngineSettings:
@@ -54,4 +59,40 @@ def needs_of(model: Model, engine: EngineSettings, beside: int | None = None) ->
         return Needs(cpus=engine.threads, gpus=1)
     weights = served_bytes(locate(model), engine.dtype(model))
     loaded = 1 if beside is None else 2
-    return Needs(cpus=engine.threads, memory=int(BESIDES * weights * loaded))
+    return Needs(cpus=engine.threads, memory=_whole(BESIDES * weights * loaded))
+
+
+def needs_of_build(
+    model: Model,
+    method: Method,
+    calibration: Calibration | None,
+    engine: EngineSettings,
+    nodes: Sequence[Node],
+) -> Needs:
+    """What a build takes: threads, memory of the host, and one GPU where the run is on GPUs.
+
+    The weights lie on the disk if no node has the memory for them. Without the arithmetic of a
+    method, a build counts as a unit on the dense checkpoint.
+    """
+    running = needs_of(model, engine)
+    folder = locate(model)
+    weights = stored_weights(folder) if algorithms_of(method) else None
+    if weights is None or not nodes:
+        return running
+    tokens = 0
+    if calibration is not None and method.calibrated:  # a token has a character at least
+        lengths = map(_characters, calibration.samples)
+        tokens = sum(min(length, calibration.tokens) for length in lengths)
+    largest = max(node.memory for node in nodes)
+    gpu = max(node.gpu_memory for node in nodes) if running.gpus else None
+    host = memory_to_build(read_config(folder), weights, method, tokens, largest, gpu)[0]
+    return Needs(cpus=engine.threads, gpus=min(running.gpus, 1), memory=_whole(host.bytes))
+
+
+def _characters(sample: Sample) -> int:
+    return len(sample) if isinstance(sample, str) else sum(len(one["content"]) for one in sample)
+
+
+def _whole(size: float) -> int:
+    """Bytes in whole GB, so that one worker builds and answers what is small."""
+    return math.ceil(size / GRAIN) * GRAIN

@@ -22,6 +22,7 @@ from typing import Any
 
 from unicomp.cluster.unit import MakeRunner, Needs, Node, Runner, Unit
 from unicomp.errors import EngineError, UnicompError, described
+from unicomp.store import CHECKPOINTS, MANIFEST
 
 COMPARED = ("unicomp", "torch", "transformers", "lm-eval", "llmcompressor")
 """The distributions whose version is the same on all nodes: answers depend on it."""
@@ -39,6 +40,8 @@ class Sight:
     """Bytes of its smallest GPU; 0 without one."""
     store: str
     """The name of its store, which is the same on nodes that share it."""
+    checkpoints: frozenset[str]
+    """The keys of the checkpoints in its store."""
 
 
 def versions() -> dict[str, str]:
@@ -56,7 +59,13 @@ def look(home: Path | None) -> Sight:
     named = os.environ.get("UNICOMP_HOME")
     folder = Path(named) if named else home
     store = "" if folder is None else _store_name(folder)
-    return Sight(socket.gethostname(), versions(), _gpu_memory(), store)
+    checkpoints = frozenset[str]() if folder is None else stored_checkpoints(folder)
+    return Sight(socket.gethostname(), versions(), _gpu_memory(), store, checkpoints)
+
+
+def stored_checkpoints(home: Path) -> frozenset[str]:
+    """The keys of the finished checkpoints in a store, whose files are not read."""
+    return frozenset(path.parent.name for path in (home / CHECKPOINTS).glob(f"*/{MANIFEST}"))
 
 
 def _store_name(folder: Path) -> str:

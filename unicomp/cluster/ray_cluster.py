@@ -127,6 +127,7 @@ class RayCluster:
             memory=int(resources.get("memory", 0)),
             gpu_memory=sight.gpu_memory,
             store=sight.store,
+            checkpoints=sight.checkpoints,
         )
 
     def close(self) -> None:

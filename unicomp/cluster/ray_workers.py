@@ -136,10 +136,15 @@ class RayWorkers:
         """Take a unit. Raises SpecError if no node has what it needs."""
         with self._lock:
             ended = self._dispatcher.add(unit)
-            if not ended:
+            if unit.kind == "build" or not ended:  # a build may be needed again
                 self._payloads.add(unit.name, payload)
             self._report(ended)
         self._events.put(_wake)
+
+    def expect(self, checkpoint: str, seconds: float) -> None:
+        """Expect another build to take so long; see `Workers.expect`."""
+        with self._lock:
+            self._dispatcher.expect(checkpoint, seconds)
 
     def outcomes(self, timeout: float | None = None) -> list[Outcome]:
         """The units that have ended since the last call; waits for one."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from unicomp.cluster.unit import Node, Unit
 from unicomp.data.model_source import locate
 from unicomp.data.sources import shipped_fixtures
 from unicomp.distributions import MOST_VALUES
+from unicomp.efficiency.fingerprint import fingerprint_of
 from unicomp.efficiency.gain import Gain
 from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
@@ -75,6 +77,7 @@ class CheckpointRunner:
         self._loaded = ""
         """The key of the checkpoint that is loaded."""
         self._found: dict[str, Checkpoint] = {}
+        self._machine = cache(fingerprint_of)
 
     def run(self, unit: Unit, payload: Any) -> Any:
         """Do a unit. Raises UnicompError."""
@@ -124,6 +127,7 @@ class CheckpointRunner:
             facts=checkpoint.facts,
             fresh=checkpoint.fresh,
             companions=read_companions(checkpoint.path),
+            machine=self._machine(task.recipe.engine),
         )
 
     def _checkpoint(self, recipe: Recipe) -> Checkpoint:
@@ -173,7 +177,13 @@ class CheckpointRunner:
             except UnicompError as error:
                 failure = error
         seconds = time.monotonic() - loaded if loaded else 0.0
-        return Answered(batches=given, seconds=seconds, error=failure, distributions=read)
+        return Answered(
+            batches=given,
+            seconds=seconds,
+            error=failure,
+            distributions=read,
+            machine=self._machine(task.recipe.engine),
+        )
 
     @contextmanager
     def _borrowed(self, checkpoint: Checkpoint, task: AnswerTask) -> Iterator[Engine]:

@@ -105,6 +105,8 @@ class Built:
     fresh: bool
     companions: Mapping[str, bytes]
     """Name → content of the small files of its folder: configuration and tokenizer."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """The fingerprint of the node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,8 @@ class Answered:
     """Why the next batch has none."""
     distributions: NDArray[np.float16] | None = None
     """The log-probabilities of `Engine.log_probabilities`; None if the engine gives none."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """The fingerprint of the node."""
 
 
 @dataclass(frozen=True, kw_only=True)

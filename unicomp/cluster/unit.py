@@ -50,6 +50,10 @@ class Unit:
     """The names of the units that have to be done before; they are submitted before, too."""
     first: bool = False
     """Whether it is begun before others that are ready, as the units of the dense model are."""
+    key: str = ""
+    """Of a build: the key of the checkpoint's content, by which nodes have it in their stores."""
+    known: bool = False
+    """Of a build: whether nobody needs its result, so that it does not run where a node has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,8 @@ class Node:
     """Bytes of each GPU."""
     store: str = ""
     """Its store; nodes of one store share what is built. Empty for a store of its own."""
+    checkpoints: frozenset[str] = frozenset()
+    """The keys of the checkpoints that its store had when the node was looked at."""
 
     def has(self, needs: Needs) -> bool:
         """Whether the node, when it is idle, has what a unit needs."""
@@ -117,6 +123,10 @@ class Workers(Protocol):
         Raises SpecError if no node has what it needs. What comes after a unit that failed fails,
         too, with the same error.
         """
+        ...
+
+    def expect(self, checkpoint: str, seconds: float) -> None:
+        """Expect that building a checkpoint on one more node takes so long."""
         ...
 
     def outcomes(self, timeout: float | None = None) -> list[Outcome]:

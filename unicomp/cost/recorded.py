@@ -28,7 +28,11 @@ FEW = 32
 
 def hardware_of(engine: EngineSettings) -> str:
     """What an engine runs on here: the kind of its GPU, or the processor with its threads."""
-    found = fingerprint_of(engine)
+    return hardware_in(fingerprint_of(engine))
+
+
+def hardware_in(found: Mapping[str, Any]) -> str:
+    """The same on the machine of a fingerprint."""
     if found["device"] == "cuda" and found["gpus"]:
         return kind_of_product(str(found["gpus"][0].get("name", "")))
     threads = found["threads"]
@@ -47,6 +51,11 @@ class Recorded:
     def here(cls, store: Store, engine: EngineSettings) -> Self:
         """Those of an engine on this machine."""
         return cls(store=store, engine=engine.name, hardware=hardware_of(engine))
+
+    @classmethod
+    def on(cls, store: Store, engine: EngineSettings, machine: Mapping[str, Any]) -> Self:
+        """Those of an engine on the machine of a fingerprint, such as a node of a cluster."""
+        return cls(store=store, engine=engine.name, hardware=hardware_in(machine))
 
     def remember_answers(
         self, name: CheckpointId, measured: CheckpointRecords, seconds: float

@@ -36,6 +36,8 @@ PRECISIONS = {"float32": 4, "bfloat16": 2}
 """Precision to run in → bytes of each weight."""
 RUNNING = ("memory to run in", "memory to serve in")
 """How the purposes begin that are not of a build."""
+_WEIGHTS = "weights"
+"""The part of memory that holds all weights; without it they lie on the disk."""
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 _LAYER = re.compile(r"^(.*?\.)(\d+)\.")
 """What stands before the name of a weight in a layer."""
@@ -242,10 +244,39 @@ def build_needs(
     tokens: int,
     accelerator: int | None,
 ) -> list[Need]:
-    """The memory and the disk of a build, with the memory of an `accelerator` if there is one."""
+    """The memory and the disk of a build here, with an `accelerator` of so many bytes if any."""
+    host, *others = memory_to_build(config, weights, method, tokens, installed(), accelerator)
+    held = held_bytes(config, weights, method)
+    disk = {"checkpoint": stored_bytes(config, weights, method.guarantees)}
+    if len(algorithms_of(method)) > 1:
+        disk["what the first method leaves"] = held
+    if _WEIGHTS not in host.parts:
+        disk["weights that memory cannot hold"] = held
+    free = shutil.disk_usage(_existing(home)).free
+    return [host, Need(purpose="disk", parts=disk, there=free), *others]
+
+
+def held_bytes(config: Mapping[str, Any], weights: Weights, method: Method) -> int:
+    """Bytes of all weights during a build."""
     held = _width(config) * weights.all
     if method.parameters.get("smooth"):  # which needs a second pass, before that none is rounded
         held += (4 - _width(config)) * weights.matrices
+    return held
+
+
+def memory_to_build(
+    config: Mapping[str, Any],
+    weights: Weights,
+    method: Method,
+    tokens: int,
+    memory: int,
+    accelerator: int | None,
+) -> list[Need]:
+    """The memory of a build on a machine that has `memory`, and that of its `accelerator` if any.
+
+    The first need is that of the host.
+    """
+    held = held_bytes(config, weights, method)
     squares = [4 * inputs**2 for _, inputs in weights.shapes]
     hessians = sum(squares) + 3 * max(squares, default=0)
     matrix = max((4 * outputs * inputs for outputs, inputs in weights.shapes), default=0)
@@ -259,28 +290,21 @@ def build_needs(
     }
     if accelerator is None:
         rest = layer | rest
-    memory = installed()
     on_disk = held + sum(rest.values()) > memory
-    host = {"room to load": RESERVED_BYTES} if on_disk else {"weights": held}
-    disk = {"checkpoint": stored_bytes(config, weights, method.guarantees)}
-    if len(algorithms_of(method)) > 1:
-        disk["what the first method leaves"] = held
-    if on_disk:
-        disk["weights that memory cannot hold"] = held
-    found = [
-        Need(purpose="memory to build", parts=host | rest, there=memory),
-        Need(purpose="disk", parts=disk, there=shutil.disk_usage(_existing(home)).free),
-    ]
+    host = {"room to load": RESERVED_BYTES} if on_disk else {_WEIGHTS: held}
+    found = [Need(purpose="memory to build", parts=host | rest, there=memory)]
     if accelerator is not None:
         found.append(Need(purpose="accelerator memory to build", parts=layer, there=accelerator))
     return found
 
 
-def check_fits(subject: str, needs: Iterable[Need]) -> None:
+def check_fits(subject: str, needs: Iterable[Need], where: str = "here") -> None:
     """Raise SpecError with the arithmetic of the first need that is not met."""
     for need in needs:
         if not need.fits:
-            raise SpecError(f"{subject} cannot be built here: {need}; build it where there is more")
+            raise SpecError(
+                f"{subject} cannot be built {where}: {need}; build it where there is more"
+            )
 
 
 def accelerator_memory() -> int | None:

@@ -6,17 +6,28 @@ One process checks: the controller with pytest-xdist, else the process that coll
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from unicomp.admission.register import Applicant, admit
 from unicomp.checkpoint import Builder, compressed_elsewhere, why_unsupported
+from unicomp.cluster.unit import Node
 from unicomp.data.model_folder import read_config
 from unicomp.errors import UnicompError
 from unicomp.machine.nvml import gpus
-from unicomp.methods.footprint import algorithms_of, build_needs, check_fits, stored_weights
+from unicomp.methods.footprint import (
+    Need,
+    Weights,
+    algorithms_of,
+    build_needs,
+    check_fits,
+    memory_to_build,
+    stored_weights,
+)
+from unicomp.plugin.clustering import WORKERS
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
 from unicomp.plugin.progress import DISPLAY
@@ -31,7 +42,8 @@ def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
     Raises SpecError for one that is refused, and for a build that cannot fit here.
     """
     applicants = list(applicants_of(plan, grid))
-    _check_room(plan, grid)
+    workers = config.stash.get(WORKERS, None)
+    _check_room(plan, grid, () if workers is None else workers.nodes)
     if applicants:
         grid.notes += admit(
             applicants,
@@ -56,37 +68,63 @@ def applicants_of(plan: Plan, grid: Grid) -> Iterator[Applicant]:
                 yield Applicant(own, baseline=model)
 
 
-def _check_room(plan: Plan, grid: Grid) -> None:
+def _check_room(plan: Plan, grid: Grid, nodes: Sequence[Node] = ()) -> None:
     """Raise SpecError for a build that cannot fit, however little text it reads.
 
     The build itself checks again, with its text and its accelerator. Here neither text nor torch
-    is read. With a GPU, only the weights count, whose layer is on it. Over a cluster, the nodes
-    build, and each build checks the node that it runs on.
+    is read. With a GPU, only the weights count, whose layer is on it. Over a cluster, a node has to
+    have the memory; its disk is checked there.
     """
-    if plan.settings.cluster.address is not None:
-        return
-    accelerator = sys.maxsize if gpus() else None
+    where = "on any node" if nodes else "here"
     for model in plan.models:
         asked = grid.asked.get(model.name, ())
         built = [one for one in plan.methods if one.name in asked and algorithms_of(one)]
         if not built or model.folder is None or (weights := stored_weights(model.folder)) is None:
             continue
-        config, home = read_config(model.folder), plan.conditions[model.name].store.home
+        shape, home = read_config(model.folder), plan.conditions[model.name].store.home
+        on_gpus = plan.engine(model).resolved_device() == "cuda" if nodes else bool(gpus())
         for method in built:
-            needs = build_needs(config, weights, method, home, 0, accelerator)
-            if all(need.fits for need in needs) or why_unsupported(model, method):
+            lacking = _lacking(shape, weights, method, home, on_gpus, nodes)
+            if not lacking or why_unsupported(model, method):
                 continue
-            if not _is_built(plan, model, method):
-                check_fits(f"{method} of {model}", needs)
+            if not _is_built(plan, model, method, nodes):
+                check_fits(f"{method} of {model}", lacking, where)
 
 
-def _is_built(plan: Plan, model: Model, method: Method) -> bool:
-    """Whether the store has the checkpoint for every calibration of the run."""
+def _lacking(
+    config: Mapping[str, Any],
+    weights: Weights,
+    method: Method,
+    home: Path,
+    on_gpus: bool,
+    nodes: Sequence[Node],
+) -> list[Need]:
+    """What this machine lacks for a build; with nodes, what the largest of them lacks.
+
+    Empty if the build fits here, or on one of the nodes.
+    """
+    if not nodes:
+        here = build_needs(config, weights, method, home, 0, sys.maxsize if on_gpus else None)
+        return [need for need in here if not need.fits]
+    lacking: list[Need] = []
+    for node in sorted(nodes, key=lambda node: node.memory):
+        gpu = (node.gpu_memory or sys.maxsize) if node.gpus else 0  # of some nobody knows it
+        needs = memory_to_build(config, weights, method, 0, node.memory, gpu if on_gpus else None)
+        lacking = [need for need in needs if not need.fits]
+        if not lacking:
+            return []
+    return lacking
+
+
+def _is_built(plan: Plan, model: Model, method: Method, nodes: Sequence[Node]) -> bool:
+    """Whether the store, or a node's, has the checkpoint for every calibration of the run."""
     conditions = plan.conditions[model.name]
     builder = Builder(store=conditions.store, roots=plan.roots, source=conditions.source)
+    there = frozenset[str]().union(*(node.checkpoints for node in nodes))
+    calibrations = [plan.load_calibration(model, name) for name in plan.calibrations_of(method)]
     return all(
-        builder.find(model, method, plan.load_calibration(model, name)) is not None
-        for name in plan.calibrations_of(method)
+        builder.key(model, method, one) in there or builder.find(model, method, one) is not None
+        for one in calibrations
     )
 
 

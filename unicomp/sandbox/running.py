@@ -130,7 +130,9 @@ def _hint() -> str:
 @cache
 def identity() -> dict[str, str | None]:
     """What decides how a program ends, beside its limits, as JSON values."""
-    shown = subprocess.run([EXECUTABLE, "--version"], capture_output=True, text=True, check=True)  # noqa: S603
+    shown = subprocess.run(  # noqa: S603
+        [EXECUTABLE, "--version"], capture_output=True, encoding="utf-8", check=True
+    )
     try:
         numpy = version("numpy")
     except PackageNotFoundError:

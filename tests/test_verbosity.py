@@ -10,17 +10,21 @@ from hypothesis import strategies as st
 from suites.performance.test_knowledge import arc_easy
 from suites.performance.test_reasoning import gsm8k
 from tests.known_answers.answers import ANSWERS
+from unicomp.comparison import compare
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.divergence import divergence, relative_length
 from unicomp.early.eligible import LENGTHS, all_in_full
 from unicomp.errors import SpecError
 from unicomp.findings import findings_of
+from unicomp.findings.floors import supported_floors
 from unicomp.framework import PAPER_PROFILE, SHIPPING_PROFILE, VERBOSITY, Profile
 from unicomp.joint import merged
 from unicomp.policy import Policy, check_name_given, parse_drop, parse_floor
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.prompts.tasks import Definition
+from unicomp.report import card as model_card
+from unicomp.report import html, markdown
 from unicomp.report import json as json_report
 from unicomp.report.reasons import obstacles
 from unicomp.retention import retention
@@ -172,6 +176,28 @@ def test_verbosity_may_be_allowed_with_a_reason(kept):
 def test_of_several_parts_the_worst_verbosity_counts(kept):
     cards = [card_of(kept, kind) for kind in ("alike", "twice", "alike")]
     assert ends(merged(cards))[VERBOSITY] == "fail"
+
+
+def test_every_report_shows_the_ceiling(kept):
+    judged = card_of(kept, "twice")
+    findings = findings_of(judged)
+    assert "| at most 110 |" in markdown.render(judged, findings)
+    assert "| verbosity | 200.0 |" in model_card.render(judged, findings)
+    assert "what dense generates" in html.render(judged, findings)
+
+
+def test_longer_answers_are_not_a_fall_below_the_last_release(kept):
+    """The metric has the same ceiling in each release: nothing else holds it."""
+    old, new = card_of(kept, "twice"), card_of(kept, "alike")
+    found = compare(old, new, most_fall=lambda checkpoint, metric: 1.0)
+    assert VERBOSITY not in {move.name for move in found.moves}
+    assert (VERBOSITY, "fail", "pass") in {(one.name, one.old, one.new) for one in found.verdicts}
+
+
+def test_no_floor_follows_from_verbosity(kept):
+    judged = card_of(kept, "twice")
+    lines = supported_floors([*judged.rows, *judged.metrics], 1.0)
+    assert not [line for line in lines if VERBOSITY in line]
 
 
 def test_verbosity_counts_among_the_results_that_may_fail(kept):

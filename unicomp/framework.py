@@ -85,6 +85,11 @@ class Profile:
         """The benchmarks of a metric; empty if the profile does not have the metric."""
         return tuple(name for part in self.parts.get(metric, ()) for name in _shares(part))
 
+    @property
+    def has_verbosity(self) -> bool:
+        """Whether the length of answers is one of its metrics."""
+        return VERBOSITY in self.parts
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.parts)
 

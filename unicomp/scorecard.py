@@ -259,7 +259,7 @@ def scorecard(
             for metric in METRICS
             if not {row.benchmark for row in own}.isdisjoint(profile.benchmarks(metric))
         ]
-        tested = len(own) + len(named) + (VERBOSITY in profile)
+        tested = len(own) + len(named) + profile.has_verbosity
         family = max((planned or {}).get(checkpoint, 0), tested)
         own = [_judged(row, levels[checkpoint], family) for row in own]
         by_name = {row.benchmark: row for row in own}

@@ -666,7 +666,7 @@ def rows_with_length(found: Mapping[str, Row], profile: Profile) -> dict[str, Ro
 
     Empty if the profile does not have `VERBOSITY`.
     """
-    if VERBOSITY not in profile:
+    if not profile.has_verbosity:
         return {}
     names = dict.fromkeys(name for metric in profile for name in profile.benchmarks(metric))
     rows = {name: found[name] for name in names if name in found}

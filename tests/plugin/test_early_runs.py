@@ -290,7 +290,7 @@ def test_what_may_stop_follows_the_policy_of_each_run(make_gate):
     whole = gate.run(*run)
     assert not any(whole.score("lossy_3", name)["full_n"] for name in ("one", "two"))
     assert "in full: one (the score has a ceiling)" in whole.text
-    assert "in full: two (figures of the answers have floors)" in whole.text
+    assert "in full: two (figures of the answers have bounds)" in whole.text
 
 
 @pytest.mark.long

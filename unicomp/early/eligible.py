@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from unicomp.decision import FEW_CLUSTERS
-from unicomp.framework import VERBOSITY, Profile
+from unicomp.framework import Profile
 from unicomp.instruments import Mode
 from unicomp.policy import Demand
 from unicomp.prompts.sizes import Size
@@ -74,7 +74,7 @@ def all_in_full(
     }
     for name in _of_same_rows(definitions, profile):
         found[name] = found[name] or SAME_ROWS
-    if VERBOSITY in profile:
+    if profile.has_verbosity:
         for one in definitions:
             if one.generates:
                 found[one.benchmark.name] = found[one.benchmark.name] or LENGTHS

@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 
 from unicomp.agenda import Agenda
-from unicomp.framework import METRICS, VERBOSITY, Profile
+from unicomp.framework import METRICS, Profile
 from unicomp.spec import DENSE, Benchmark, CheckpointId
 from unicomp.verdict import Row
 
@@ -86,7 +86,7 @@ class Grid:
         return {
             one: len(names)
             + sum(not names.isdisjoint(profile(one.model).benchmarks(m)) for m in METRICS)
-            + (VERBOSITY in profile(one.model))
+            + profile(one.model).has_verbosity
             for one, names in expected.items()
         }
 

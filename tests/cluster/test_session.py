@@ -88,8 +88,9 @@ def node_home(tmp_path_factory):
 
 
 @pytest.fixture
-def world(tmp_path, roots, subjects, node_home):
+def world(tmp_path, roots, subjects, node_home, monkeypatch):
     """`world(name)` opens a session with a store of its own; with `nodes` on a stand-in."""
+    monkeypatch.delenv("UNICOMP_HOME", raising=False)  # it would be the store of every node
     opened = []
 
     def session(name, *, nodes=None, agenda=None, home=node_home, **more):

@@ -88,6 +88,11 @@ class Node:
     checkpoints: frozenset[str] = frozenset()
     """The keys of the checkpoints that its store had when the node was looked at."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Its name and what it has, as JSON values."""
+        named = ("name", "cpus", "gpus", "memory", "gpu_memory")
+        return {name: getattr(self, name) for name in named}
+
     def has(self, needs: Needs) -> bool:
         """Whether the node, when it is idle, has what a unit needs."""
         return needs.cpus <= self.cpus and needs.gpus <= self.gpus and needs.memory <= self.memory

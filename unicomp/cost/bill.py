@@ -86,7 +86,7 @@ class Bill:
         hours = "gpu_hours" if self.fleet.gpu else "cpu_hours"
         return {
             "cluster": str(self.fleet),
-            "nodes": [vars(node) for node in self.fleet.nodes],
+            "nodes": [node.as_json() for node in self.fleet.nodes],
             "units": len(self.matrix.units),
             "items": dict(self.matrix.items),
             "stages": [{**vars(stage), "bases": dict(stage.bases)} for stage in self.stages],

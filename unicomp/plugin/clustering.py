@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,5 +69,4 @@ def check_cluster(config: pytest.Config) -> None:
 def describe_cluster(config: pytest.Config) -> list[dict[str, Any]]:
     """The nodes as JSON values; empty without a cluster."""
     workers = config.stash.get(WORKERS, None)
-    nodes = [asdict(node) for node in workers.nodes] if workers else []
-    return [{name: node[name] for name in ("name", "cpus", "gpus", "memory")} for node in nodes]
+    return [node.as_json() for node in workers.nodes] if workers else []

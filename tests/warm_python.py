@@ -189,7 +189,9 @@ def _become(
     sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
     sys.stdout.reconfigure(line_buffering=os.isatty(1), write_through=unbuffered)
     sys.executable = executable
-    os.getppid = lambda: parent  # the executable's parent; this process is killed with it
+    # the executable's parent: this process is killed with it; those that it forks have their own
+    own, real = os.getpid(), os.getppid
+    os.getppid = lambda: parent if os.getpid() == own else real()
     status = 0
     try:
         _run(arguments, environment)

@@ -1,6 +1,7 @@
 """Settings of all tests, and a Python that starts at once for those that start processes."""
 
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,3 +70,12 @@ def own_warm_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(warm_process, "_unforkable", set())
     yield
     warm_process.end_all()
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """This process may open 300 files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

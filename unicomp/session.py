@@ -447,7 +447,8 @@ class Session:
             )
         self._narrate("")
         self._finish(subject.id)
-        if rates := self._rates(subject.id, brought.machine if brought else {}):
+        machine = brought.machine if brought else {}
+        if measured.asked and (rates := self._rates(subject.id, machine)):
             rates.remember_answers(subject.id, measured, seconds)
         if jury:
             stopped = dict.fromkeys(measured.full, jury.row_error)

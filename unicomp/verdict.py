@@ -598,6 +598,17 @@ def metric_row(
             early_error=chance,
             allowed=None if verdict == "pass" else base.allowed,
         )
+    return _judged_metric(replace(base, clusters=clusters), joint, asked, level, family)
+
+
+def _judged_metric(
+    base: MetricRow,
+    joint: Joint,
+    asked: Sequence[_Asked],
+    level: float,
+    family: int,
+) -> MetricRow:
+    """A metric with its value and its verdict; what has passed needs not be allowed."""
     limits = joint.limits()
     verdict, p_pass, p_fail = _judge(asked, level, family)
     return replace(
@@ -608,7 +619,6 @@ def metric_row(
         high=100.0 * limits.high,
         p_pass=p_pass,
         p_fail=p_fail,
-        clusters=clusters,
         allowed=None if verdict == "pass" else base.allowed,
     )
 
@@ -646,19 +656,8 @@ def verbosity_row(
     if not kept:
         return replace(base, reason="; ".join(f"{name}: {why}" for name, why in left_out.items()))
     joint = length_evidence(kept)
-    limits = joint.limits()
-    verdict, p_pass, p_fail = _judge([(joint, demand.ceiling / 100.0, False)], level, family)
-    return replace(
-        base,
-        verdict=verdict,
-        value=100.0 * limits.estimate,
-        low=100.0 * limits.low,
-        high=100.0 * limits.high,
-        p_pass=p_pass,
-        p_fail=p_fail,
-        clusters=min(row.clusters or 0 for row in kept),
-        allowed=None if verdict == "pass" else base.allowed,
-    )
+    base = replace(base, clusters=min(row.clusters or 0 for row in kept))
+    return _judged_metric(base, joint, [(joint, demand.ceiling / 100.0, False)], level, family)
 
 
 def rows_with_length(found: Mapping[str, Row], profile: Profile) -> dict[str, Row]:

@@ -1,6 +1,5 @@
 """Many requests are at the server together, also where a shell allows few open files."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -47,14 +46,6 @@ def url():
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         yield f"http://127.0.0.1:{running.stdout.readline().strip()}"
         running.terminate()
-
-
-@pytest.fixture
-def few_files():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_all_requests_of_a_load_are_at_the_server_before_one_is_answered(url, few_files, tmp_path):

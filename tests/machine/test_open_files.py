@@ -7,14 +7,6 @@ import pytest
 from unicomp.machine.open_files import OTHERS, allow_open_files
 
 
-@pytest.fixture
-def few_files():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 def soft_limit():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 

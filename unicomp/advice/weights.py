@@ -18,8 +18,7 @@ def weights_bytes(model: Model, method: Method) -> int:
     Raises SpecError if the model's configuration is not there, or makes no such checkpoint.
     """
     if method.corpus is not None:
-        trained = method.parameters.get("first", method.parameters)  # of two, the first one trains
-        student = PlannedTraining.of(config_of(model), trained).student
+        student = PlannedTraining.by(config_of(model), method).student
         return student.parameters() * PRECISIONS["bfloat16"]
     found = footprint(locate(as_it_is(model, method), config_only=True), method, Path.cwd(), None)
     needs = {need.purpose: need.bytes for need in found.needs}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +14,13 @@ from unicomp.checkpoint import as_it_is, why_unsupported
 from unicomp.commands import arguments
 from unicomp.commands.arguments import Commands
 from unicomp.commands.plan_cluster import plan_cluster
+from unicomp.commands.planned import rows_and_profile, shipped_and_own
 from unicomp.data.calibration import UNSEEN
-from unicomp.data.lock import load_lock
 from unicomp.data.model_source import known_kind, locate
-from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.distillation.estimate import MINITRON_DEVICES, PlannedTraining, estimate
 from unicomp.distillation.speed import build_seconds, build_speed, training_speed
 from unicomp.errors import SpecError
 from unicomp.formats.intake import config_of
-from unicomp.framework import EMBEDDED_PROFILE, PROFILES
 from unicomp.methods.footprint import algorithms_of, check_fits, footprint
 from unicomp.policy import check_name_given, parse_floor_options
 from unicomp.prompts.tasks import Definition
@@ -137,10 +134,7 @@ def _plan_build(options: argparse.Namespace, model: Model, method: Method, store
 
 def _plan_training(options: argparse.Namespace, model: Model, method: Method, store: Store) -> int:
     """The hours and the memory of a training."""
-    # of two methods, the first one trains
-    planned = PlannedTraining.of(
-        config_of(model), method.parameters.get("first", method.parameters)
-    )
+    planned = PlannedTraining.by(config_of(model), method)
     measured = training_speed(model, method, store)
     devices = options.devices or (1 if measured else MINITRON_DEVICES)
     expected = estimate(planned, devices=devices, narrow=True, flops_per_second=measured)
@@ -164,18 +158,12 @@ def _plan_gate(options: argparse.Namespace) -> int:
     model = catalogue.load_model(options.model, roots)
     method = catalogue.load_method(options.method, roots) if options.method else None
     floors = parse_floor_options(options.floor)
-    benchmarks = catalogue.load_benchmarks(
-        catalogue.suite_folders(root),
-        on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr),
-    )
+    benchmarks = shipped_and_own(root)
     for name in floors:
         if "@" in name:
             raise SpecError(f"--floor {name}: give the method as METHOD instead")
         check_name_given("--floor", name, {bench.name for bench in benchmarks}, ())
-    embedded = model == catalogue.load_model("embedded", roots)
-    given = options.dataset_root or settings.dataset_root
-    source = Source(given or (EMBEDDED_ROWS if embedded else HUB), load_lock(root))
-    profile = EMBEDDED_PROFILE if source.is_embedded else PROFILES[settings.profile]
+    source, profile = rows_and_profile(model, options.dataset_root, settings, root)
     inside = {name for metric in profile for name in profile.benchmarks(metric)}
     planned = plan(
         [Definition(one, source) for one in benchmarks if one.name in inside | floors.keys()],

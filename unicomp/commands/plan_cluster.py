@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from unicomp import catalogue
+from unicomp.commands.planned import rows_and_profile, shipped_and_own
 from unicomp.cost.fleet import Fleet
 from unicomp.cost.matrix import Asked, asked_of
 from unicomp.cost.quote import Quote, own_probes
-from unicomp.data.lock import load_lock
-from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
 from unicomp.errors import SpecError
-from unicomp.framework import DIMENSIONS, EMBEDDED_PROFILE, METRICS, PROFILES
+from unicomp.framework import DIMENSIONS, METRICS
 from unicomp.prompts.tasks import Definition
 from unicomp.report.cost import print_bill
 from unicomp.settings import Settings, load_settings, project_root, store_home
@@ -44,11 +42,9 @@ def plan_cluster(options: argparse.Namespace) -> int:
     names = catalogue.methods_named(options.methods or DEFAULT_METHODS, roots)
     methods = [catalogue.load_method(name, roots) for name in names]
     metrics = _metrics(options.metric)
-    folders = catalogue.suite_folders(root)
-    benchmarks = catalogue.load_benchmarks(
-        folders, on_skip=lambda error: print(f"unicomp: left out: {error}", file=sys.stderr)
-    )
-    probes = [one for one in own_probes(catalogue.load_probes(folders)) if one.metric in metrics]
+    benchmarks = shipped_and_own(root)
+    known = catalogue.load_probes(catalogue.suite_folders(root))
+    probes = [one for one in own_probes(known) if one.metric in metrics]
     quote = Quote(
         fleet=fleet,
         engine=replace(settings.engine, name="vllm") if fleet.gpu else settings.engine,
@@ -108,10 +104,7 @@ def _asked(
     quote: Quote,
 ) -> list[Asked]:
     """The benchmarks of a model with their items, as a run of the suites would ask them."""
-    embedded = model == catalogue.load_model("embedded", catalogue.roots(root))
-    given = options.dataset_root or settings.dataset_root
-    source = Source(given or (EMBEDDED_ROWS if embedded else HUB), load_lock(root))
-    profile = EMBEDDED_PROFILE if source.is_embedded else PROFILES[settings.profile]
+    source, profile = rows_and_profile(model, options.dataset_root, settings, root)
     wanted = {None, *profile} if metrics == set(METRICS) else metrics.intersection(profile)
     definitions = [Definition(one, source) for one in benchmarks if one.metric in wanted]
     asked, unknown = asked_of(definitions, options.samples)

@@ -27,9 +27,6 @@ from unicomp.methods.footprint import Counts, stored_bytes
 from unicomp.spec import DENSE, Load, Method, Model, Probe
 from unicomp.store import Store
 
-_ON_CPU_BATCH = 32
-"""The fewest items that a CPU is asked together."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
@@ -160,7 +157,7 @@ class _OfModel:
         """Method that trains → its training, and its GPUs: all of the largest node."""
         devices = max(node.gpus for node in self.quote.fleet.nodes)
         return {
-            method.name: (PlannedTraining.of(self._sizes.config, _training_of(method)), devices)
+            method.name: (PlannedTraining.by(self._sizes.config, method), devices)
             for method in self.methods
             if method.corpus is not None and devices
         }
@@ -193,8 +190,8 @@ class _OfModel:
 
     @property
     def _batch(self) -> int:
-        batch = self.quote.engine.batch_size
-        return min(batch, 128 if self.quote.fleet.gpu else _ON_CPU_BATCH)
+        device = "cuda" if self.quote.fleet.gpu else "cpu"
+        return replace(self.quote.engine, device=device).smallest_batch
 
     @cached_property
     def _gpus(self) -> list[Gpu]:
@@ -233,12 +230,6 @@ class _OfModel:
             )
             return None
         return replace(needs_of(self.model, self._placed, stored), alone=True)
-
-
-def _training_of(method: Method) -> Mapping[str, object]:
-    """The parameters of the method that trains; of two, it is the first."""
-    first: Mapping[str, object] = method.parameters.get("first", method.parameters)
-    return first
 
 
 def own_probes(probes: Iterable[Probe]) -> Iterator[Probe]:

@@ -30,6 +30,10 @@ _TEXTS = ("merges.txt",)
 _TEMPLATE = "chat_template.jinja"
 
 
+WIDTHS: Mapping[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Precision of full weights → bytes of each."""
+
+
 def hub_id(model: Model) -> str | None:
     """The hub id of a model on the hub or in the hub's cache; None for any other folder."""
     if model.folder is None:
@@ -66,6 +70,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise SpecError(f"{path} is not a model configuration: it has no model_type")
     check_values(path, config)
     return config
+
+
+def declared_dtype(config: Mapping[str, Any]) -> str | None:
+    """The precision that a configuration says its weights are stored in; None if it does not."""
+    declared = config.get("dtype") or config.get("torch_dtype")
+    return str(declared) if declared else None
 
 
 def kind_of(config: Mapping[str, Any]) -> Literal["normal", "moe"]:

@@ -20,6 +20,7 @@ from typing import Any
 from unicomp.distillation.losses import CHUNK
 from unicomp.distillation.shape import Shape
 from unicomp.distillation.training import ObjectiveName, Training
+from unicomp.spec import Method
 from unicomp.units import amount
 
 MINITRON_RATES = (0.3e6, 1.0e6)
@@ -59,6 +60,11 @@ class PlannedTraining:
             training=Training.from_json(dict(parameters["training"])),
             correction=parameters.get("correction", 0),
         )
+
+    @classmethod
+    def by(cls, config: Mapping[str, Any], method: Method) -> PlannedTraining:
+        """The training that a method makes; of two methods in a row, the first one trains."""
+        return cls.of(config, method.parameters.get("first", method.parameters))
 
     @property
     def flops(self) -> float:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data import weight_files
-from unicomp.data.model_folder import kind_of, read_config
+from unicomp.data.model_folder import WIDTHS, declared_dtype, kind_of, read_config
 from unicomp.errors import SpecError, UnmeasuredError
 from unicomp.machine.gpus import Gpu
 from unicomp.units import amount
@@ -46,7 +46,6 @@ GROUP = 128
 """Columns that share a scale in packed weights: a GPU must have whole groups, if the model has."""
 MOST = 8
 """GPUs of the largest machine that is usual."""
-_WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,8 +306,7 @@ def cache_bytes(config: Mapping[str, Any], tokens: int, width: int, split: int =
 def served_bytes(folder: Path, dtype: str) -> int:
     """Bytes of the weights in a folder as they are served in a precision; `auto` is their own."""
     stored, config = weight_files.size(folder), read_config(folder)
-    own = _WIDTHS.get(str(config.get("dtype") or config.get("torch_dtype")))
-    wanted = _WIDTHS.get(dtype)
+    own, wanted = WIDTHS.get(declared_dtype(config) or ""), WIDTHS.get(dtype)
     if own is None or wanted is None or config.get("quantization_config"):
         return stored
     return stored * wanted // own

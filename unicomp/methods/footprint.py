@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from unicomp.data.calibration import SAMPLES, TOKENS
-from unicomp.data.model_folder import read_config
+from unicomp.data.model_folder import WIDTHS, declared_dtype, read_config
 from unicomp.data.weight_files import headers
 from unicomp.errors import SpecError, first_line
 from unicomp.machine.memory import installed
@@ -38,7 +38,6 @@ RUNNING = ("memory to run in", "memory to serve in")
 """How the purposes begin that are not of a build."""
 _WEIGHTS = "weights"
 """The part of memory that holds all weights; without it they lie on the disk."""
-_WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 _LAYER = re.compile(r"^(.*?\.)(\d+)\.")
 """What stands before the name of a weight in a layer."""
 
@@ -335,7 +334,7 @@ def _made(folder: Path) -> Weights:
 
 def _width(config: Mapping[str, Any]) -> int:
     """Bytes of a weight as a configuration says that it is stored."""
-    return _WIDTHS.get(str(config.get("dtype") or config.get("torch_dtype") or "float32"), 4)
+    return WIDTHS.get(declared_dtype(config) or "float32", 4)
 
 
 def stored_bytes(config: Mapping[str, Any], weights: Counts, guarantees: Guarantees) -> int:

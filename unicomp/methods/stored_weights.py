@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicomp.data.model_folder import read_config
+from unicomp.data.model_folder import declared_dtype, read_config
 from unicomp.data.weight_files import headers as headers  # for those who read methods' weights
 from unicomp.data.weight_files import parameters as parameters
 from unicomp.data.weight_files import size as size
@@ -44,8 +44,8 @@ def stored_dtype(source: Path, config: Mapping[str, Any]) -> torch.dtype:
     for entry in headers(source).values():
         if entry["dtype"] in names:
             counts[names[entry["dtype"]]] += math.prod(entry["shape"])
-    declared = config.get("dtype") or config.get("torch_dtype") or "float32"
-    found = counts.most_common(1)[0][0] if counts else str(declared)
+    declared = declared_dtype(config) or "float32"
+    found = counts.most_common(1)[0][0] if counts else declared
     return getattr(torch, found)  # type: ignore[no-any-return]
 
 

@@ -153,7 +153,8 @@ def _render(
     if not len(task.eval_docs):
         return
     task.set_fewshot_seed(FEWSHOT_SEED)
-    if template is not None and mentions_thoughts(template.identity):
+    thinks = template is not None and mentions_thoughts(template.identity)
+    if thinks:
         task.config.gen_prefix = None  # an answer that is begun leaves no room for thoughts
     task.build_all_requests(
         apply_chat_template=template is not None,
@@ -165,7 +166,7 @@ def _render(
     for instance in task.instances:
         groups.setdefault(int(instance.doc_id or 0), []).append(instance)
     for number, requests in groups.items():
-        if template is not None and mentions_thoughts(template.identity):
+        if thinks:
             _let_think(requests)
         doc = dict(requests[0].doc)
         if (column := definition.benchmark.tools) is not None:

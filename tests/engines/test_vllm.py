@@ -371,7 +371,7 @@ def test_exactly_the_tokens_that_were_asked_for_are_timed(double, toy):
     assert len(timing.first) == 3
     assert len(timing.gaps) == 3 * 7
     assert all(gap >= 0 for gap in timing.gaps)
-    assert 0 < max(timing.first) < timing.seconds
+    assert 0 < max(timing.first) <= timing.seconds  # the double's last chunk may hold it all
     for asked in double.requests:
         assert asked["max_tokens"] == asked["min_tokens"] == 8
         assert asked["ignore_eos"]

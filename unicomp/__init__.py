@@ -24,6 +24,7 @@ _NAMES = {
     "findings": "Findings",
     "instruments": "Exchange Instruments Judge Question RefusalDetector Similarity",
     "instruments.assembly": "default_instruments",
+    "long_context.rows": "RulerRows",
     "methods.combination": "combined",
     "methods.distillation": "distil student_method Workshop",
     "methods.low_rank_clone": "low_rank_clone",
@@ -42,6 +43,7 @@ _NAMES = {
     "scoring.columns": "WithColumns",
     "scoring.correlation": "AgreementRating Correlation",
     "scoring.disclosure": "AddressDisclosed",
+    "scoring.expected_texts": "NamesExpected",
     "scoring.instructions": "InstructionsFollowed",
     "scoring.labels": (
         "ClaimVerdict LabelWord ReviewSentiment SocialJudgement TwinLabel WrongOrNot YesOrNo"
@@ -59,8 +61,9 @@ _NAMES = {
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
     "scoring.tool_calls": "NoToolCall RightToolCalls",
     "spec": (
-        "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
-        "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer"
+        "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load MadeRow "
+        "Message Method MethodGroup Model Probe Published PublishedCost Reading Rounding RowMaker "
+        "Sample Scorer"
     ),
     "verdict": "MetricRow Row Verdict",
 }

@@ -26,6 +26,7 @@ from unicomp.instruments import Question as Question
 from unicomp.instruments import RefusalDetector as RefusalDetector
 from unicomp.instruments import Similarity as Similarity
 from unicomp.instruments.assembly import default_instruments as default_instruments
+from unicomp.long_context.rows import RulerRows as RulerRows
 from unicomp.methods.combination import combined as combined
 from unicomp.methods.distillation import Workshop as Workshop
 from unicomp.methods.distillation import distil as distil
@@ -63,6 +64,7 @@ from unicomp.scoring.columns import WithColumns as WithColumns
 from unicomp.scoring.correlation import AgreementRating as AgreementRating
 from unicomp.scoring.correlation import Correlation as Correlation
 from unicomp.scoring.disclosure import AddressDisclosed as AddressDisclosed
+from unicomp.scoring.expected_texts import NamesExpected as NamesExpected
 from unicomp.scoring.instructions import InstructionsFollowed as InstructionsFollowed
 from unicomp.scoring.labels import ClaimVerdict as ClaimVerdict
 from unicomp.scoring.labels import LabelWord as LabelWord
@@ -101,6 +103,7 @@ from unicomp.spec import Guarantees as Guarantees
 from unicomp.spec import InstrumentScorer as InstrumentScorer
 from unicomp.spec import Item as Item
 from unicomp.spec import Load as Load
+from unicomp.spec import MadeRow as MadeRow
 from unicomp.spec import Message as Message
 from unicomp.spec import Method as Method
 from unicomp.spec import MethodGroup as MethodGroup
@@ -110,6 +113,7 @@ from unicomp.spec import Published as Published
 from unicomp.spec import PublishedCost as PublishedCost
 from unicomp.spec import Reading as Reading
 from unicomp.spec import Rounding as Rounding
+from unicomp.spec import RowMaker as RowMaker
 from unicomp.spec import Sample as Sample
 from unicomp.spec import Scorer as Scorer
 from unicomp.verdict import MetricRow as MetricRow
@@ -159,6 +163,7 @@ __all__ = [
     "ListedDiagnosis",
     "Load",
     "MacroF1",
+    "MadeRow",
     "MathAnswer",
     "Mean",
     "Message",
@@ -167,6 +172,7 @@ __all__ = [
     "MetricRow",
     "Mixture",
     "Model",
+    "NamesExpected",
     "Naming",
     "OptionLetter",
     "OptionNumber",
@@ -189,6 +195,8 @@ __all__ = [
     "RobustnessScore",
     "Rounding",
     "Row",
+    "RowMaker",
+    "RulerRows",
     "SalaryRange",
     "Sample",
     "Scorecard",

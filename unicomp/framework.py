@@ -34,7 +34,7 @@ PAPER_DIMENSIONS: dict[str, tuple[str, ...]] = {
 }
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     **PAPER_DIMENSIONS,
-    "practice": ("code", "tool_use", "verbosity"),
+    "practice": ("code", "tool_use", "long_context", "verbosity"),
 }
 PAPER_METRICS = tuple(metric for group in PAPER_DIMENSIONS.values() for metric in group)
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
@@ -244,6 +244,9 @@ SHIPPING_PROFILE = Profile(
                 "bfcl_simple", "bfcl_multiple", "bfcl_parallel", "bfcl_parallel_multiple",
             )),
             "bfcl_irrelevance",
+        ),
+        "long_context": (
+            "ruler_4k", "ruler_8k", "ruler_16k", "ruler_32k", "ruler_64k", "ruler_128k",
         ),
         VERBOSITY: (),
     },

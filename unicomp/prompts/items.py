@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import Source
-from unicomp.errors import AbsentError, ScoringError, SpecError, first_line
+from unicomp.errors import AbsentError, ContextError, ScoringError, SpecError, first_line
 from unicomp.instruments import Mode
 from unicomp.prompts.choices import MULTIPLE_CHOICE, right_options
 from unicomp.prompts.loading import load_task
@@ -19,7 +19,7 @@ from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definitio
 from unicomp.prompts.thoughts import mentions_thoughts
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
 from unicomp.prompts.tools import ToolPrompts
-from unicomp.spec import Benchmark
+from unicomp.spec import Benchmark, RowMaker
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WINDOWS = "loglikelihood_window"
 """The request for the log-likelihood of a window of tokens, given its first token. In lm-eval's
 `loglikelihood_rolling` a window never spans two rows."""
+
+SPARE = 2
+"""Tokens that a made prompt leaves free: a server may put one before it."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,12 @@ class Renderer:
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.
 
-        Raises SpecError or EngineError if the rows cannot be read or fetched.
+        Raises SpecError or EngineError if the rows cannot be read or fetched, ContextError if made
+        rows are longer than the model's context.
         """
         definition = self.definition(benchmark)
+        if benchmark.rows is not None:
+            return self._made(definition, benchmark.rows, tokenizer)
         definition.check()
         if definition.settings.get("output_type") == "loglikelihood_rolling":
             key = (benchmark.name, f"{tokenizer.identity} {tokenizer.context}")
@@ -113,6 +119,25 @@ class Renderer:
         if key not in self._rendered:
             self._rendered[key] = self._sample(definition, rendered)
         return self._rendered[key]
+
+    def _made(
+        self, definition: Definition, maker: RowMaker, tokenizer: Tokenizer
+    ) -> list[RenderedItem]:
+        """The items of a benchmark that makes its rows, each as long as it may be."""
+        if maker.length > tokenizer.context:
+            raise ContextError(
+                f"{definition.benchmark.name} fills {maker.length} tokens, and the context of the "
+                f"model has {tokenizer.context}"
+            )
+        template = tokenizer.template if definition.chat else None
+        key = f"{tokenizer.identity} {template.identity if template else ''}"
+        if (definition.benchmark.name, key) not in self._rendered:
+            names = [maker.identity_of(number) for number in range(maker.size)]
+            places = permutation(names, self.samples)
+            self._rendered[definition.benchmark.name, key] = _filled(
+                definition, maker, places, tokenizer
+            )
+        return self._rendered[definition.benchmark.name, key]
 
     def _sample(
         self, definition: Definition, rendered: Iterator[RenderedItem]
@@ -239,6 +264,58 @@ def _offer(
         raise SpecError(f"benchmark {benchmark.name}: {first_line(error)}") from None
     for request in requests:
         request.arguments = (prompt, *request.arguments[1:])
+
+
+def _filled(
+    definition: Definition, maker: RowMaker, places: Sequence[int], tokenizer: Tokenizer
+) -> list[RenderedItem]:
+    """The made rows at some places, as a model with a tokenizer is asked them.
+
+    An item keeps its columns and its rendered prompt only: long prompts take memory.
+    """
+    from lm_eval.api.instance import Instance
+
+    template = tokenizer.template if definition.chat else None
+    thinks = template is not None and mentions_thoughts(template.identity)
+    most = definition.max_new_tokens
+    assert most is not None
+
+    def asked(prompt: str, prefix: str) -> str:
+        if template is None:
+            return f"{prompt}\n{prefix}"
+        turns = [{"role": "user", "content": prompt}]
+        if thinks:  # an answer that is begun leaves no room for thoughts
+            return template(turns)
+        begun = {"role": "assistant", "content": prefix}
+        return template([*turns, begun], add_generation_prompt=False)
+
+    def tokens(prompt: str, prefix: str) -> int:
+        return len(tokenizer.encode(asked(prompt, prefix)))
+
+    made = []
+    for place in places:
+        row = maker.row(place, tokens, maker.length - most - SPARE)
+        limit = most if thinks else min(row.new_tokens, most)
+        made.append((place, dict(row.columns), asked(row.prompt, row.prefix), limit))
+    task = load_task(definition, None, rows=[columns for _, columns, _, _ in made])
+    rendered = []
+    for place, columns, prompt, limit in made:
+        decoding = {**task.config.generation_kwargs, "max_gen_toks": limit}
+        item = _sha(maker.identity_of(place))
+        request = Instance(
+            request_type="generate_until", doc=columns, arguments=(prompt, decoding), idx=0
+        )
+        rendered.append(
+            RenderedItem(
+                item=item,
+                key=_sha([request.request_type, request.arguments]),
+                cluster=item,
+                doc=columns,
+                task=task,
+                requests=(request,),
+            )
+        )
+    return rendered
 
 
 def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[RenderedItem]:

@@ -131,7 +131,12 @@ class Definition:
 
     @property
     def dataset(self) -> str:
-        """The data set's id on the hub, or the path of its folder below that of `rows`."""
+        """The data set's id on the hub, or the path of its folder below that of `rows`.
+
+        Of a benchmark that makes its rows, the text that names them.
+        """
+        if self.benchmark.rows is not None:
+            return repr(self.benchmark.rows)
         if "dataset_path" not in self.settings:
             raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
         return str(self.settings["dataset_path"]).removeprefix(BESIDE)
@@ -172,7 +177,7 @@ class Definition:
     @cached_property
     def _lacking(self) -> dict[str | None, str]:
         """Configuration → the rows that the source lacks; empty if the task names files."""
-        if self.named_files:
+        if self.named_files or self.benchmark.rows is not None:
             return {}
         return self.rows.lacks(self.dataset, self.declared_configs, self.splits)
 
@@ -286,7 +291,8 @@ class Definition:
 
         `digest` gives the SHA-256 of a file.
         """
-        rows = self.rows.identity(self.dataset, digest)
+        made = self.benchmark.rows
+        rows = self.rows.identity(self.dataset, digest) if made is None else repr(made)
         if rows is None:
             return None
         code = [path for text in self.files for path in _functions(text)]

@@ -31,6 +31,7 @@ ORDER = (
     "checkpoint",
     "sandbox",
     "instruments",
+    "long_context",
     "prompts",
     "mirror",
     "scoring",

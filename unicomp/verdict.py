@@ -87,7 +87,7 @@ class Row(OfCheckpoint):
     dimension: str | None = None
     """The dimension of a benchmark that belongs to no metric."""
     length: int | None = None
-    """The tokens of each prompt with its answer, of a benchmark whose rows are made for a length."""
+    """The tokens of each prompt with its answer; None unless rows are made for a length."""
     tier: Tier = "guard"
     verdict: Verdict = "missing"
     reason: str = ""

@@ -14,9 +14,7 @@ _SLACK = 0.01
 _TRIES = 8
 
 
-def fitted(
-    make: Callable[[int], T], tokens: Callable[[T], int], room: int, least: int
-) -> T | None:
+def fitted(make: Callable[[int], T], tokens: Callable[[T], int], room: int, least: int) -> T | None:
     """The text of about as many units as fit into `room` tokens; None if `least` do not fit.
 
     `make` makes a text of some units. The result never has more tokens than the room. Two short

@@ -83,5 +83,3 @@ class RulerRows:
         """The task of a row, and its number in the task."""
         place, task = divmod(number, len(self.tasks))
         return TASKS[self.tasks[task]], place
-
-

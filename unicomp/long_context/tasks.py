@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 from typing import Literal
 
@@ -22,6 +22,7 @@ from unicomp.long_context.words import (
     coded,
     invented,
     keys,
+    listed,
     number,
     sentence,
     uuid,
@@ -92,7 +93,9 @@ def _needles(
     random.shuffle(lines)
     depths = sorted(random.random() for _ in lines)
     if haystack != "needles":
-        filler = [NOISE] * units if haystack == "noise" else [sentence(random) for _ in range(units)]
+        filler = (
+            [NOISE] * units if haystack == "noise" else [sentence(random) for _ in range(units)]
+        )
         lines = _hidden(lines, filler, depths)
     between = " " if haystack == "prose" else "\n"
     outputs = [value for name in wanted for value in hidden[name]]
@@ -154,7 +157,7 @@ def _chain(random: Random, noise: int, letters: int = 5) -> tuple[str, list[str]
     names = list(islice(variables(random, letters), HOPS + 1))
     value = str(random.randint(10000, 99999))
     lines = [f"VAR {names[0]} = {value}"]
-    lines += [f"VAR {now} = VAR {before}" for before, now in zip(names, names[1:], strict=False)]
+    lines += [f"VAR {now} = VAR {before}" for before, now in pairwise(names)]
     depths = sorted(random.random() for _ in lines)
     text = "\n".join(_hidden(lines, [NOISE] * noise, depths))
     asked = (
@@ -238,8 +241,8 @@ def _frequent(random: Random, units: int) -> Text:
 
 # -- questions ----------------------------------------------------------------------------------
 
-_TRADES = "baker carpenter doctor fisher glazier mason miller painter sailor smith tanner".split()
-_LIKES = "bees birds chess clocks goats gliders maps old songs roses snow tea the stars".split(" ")
+_TRADES = listed("baker carpenter doctor fisher glazier mason miller painter sailor smith tanner")
+_LIKES = listed("bees birds chess clocks goats gliders maps roses snow songs stars tea")
 
 
 def _question(random: Random, units: int, *, hops: Literal[1, 2]) -> Text:

@@ -12,7 +12,13 @@ from uuid import UUID
 NOISE = "The road is long. The rain is warm. The bread is fresh. Off they walk. Then home again."
 """The sentences that repeat where a text is nothing but noise."""
 
-_ADJECTIVES = """
+
+def listed(words: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(words.split())
+
+
+_ADJECTIVES = listed("""
 able amber ample ancient bare blue bold brave brief bright brisk broad brown calm careful cheap
 clean clear clever cold cool coral crisp curly damp dark dear deep dense dim dry dull dusty eager
 early easy empty even faint fair fancy fast fine firm flat fond free fresh frosty full gentle glad
@@ -22,8 +28,8 @@ noble odd old orange pale patient plain polite proud quick quiet rapid rare red 
 round royal rusty sandy sharp shiny short shy silent silver simple slim slow small smooth soft
 solid sour spare steady steep still stout strange strong sunny sweet swift tall tame tender thick
 thin tidy tiny tired vast violet vivid warm wary white wide wild wise wooden yellow young
-""".split()
-_NOUNS = """
+""")
+_NOUNS = listed("""
 acorn anchor apple apron arrow badger bakery bamboo banner barley barn barrel basin basket bath
 beach beacon bean bell bench berry bird blanket boat bonnet book boot bottle bowl branch bread brick
 bridge broom brush bucket butter button cabin cactus candle canoe canyon carpet castle cedar cellar
@@ -38,15 +44,15 @@ pigeon pillow pine pocket pond pony potter puddle quilt rabbit raven ribbon rive
 rose saddle sailor salmon scarf shell shepherd shoe shovel sparrow spoon stable star stone storm
 stove swan table tailor teapot thimble thistle tiger tower trail tree trumpet tulip turtle valley
 violin wagon walnut weaver well whale wheel willow window wolf wren
-""".split()
+""")
 
-_PEOPLE = "baker carter child cook farmer gardener guest miller neighbour potter tailor weaver".split()
-_PLACES = "bridge church field fountain garden gate harbour market mill orchard river wood".split()
-_THINGS = "basket blanket bottle broom candle chair coat ladder letter loaf rope saddle".split()
-_DOINGS = "brought carried dropped found hid left lost mended painted sold took washed".split()
+_PEOPLE = "baker carter child cook farmer gardener miller neighbour potter tailor weaver".split()
+_PLACES = listed("bridge church field fountain garden gate harbour market mill orchard river wood")
+_THINGS = listed("basket blanket bottle broom candle chair coat ladder letter loaf rope saddle")
+_DOINGS = listed("brought carried dropped found hid left lost mended painted sold took washed")
 _TIMES = (
     "After the rain", "At noon", "Before the feast", "By and by", "Early in spring", "In the end",
-    "Late that evening", "Long ago", "Now and then", "On a market day", "One morning", "That winter",
+    "Late that evening", "Long ago", "Now and then", "On a feast day", "One morning", "That winter",
 )  # fmt: skip
 _SENTENCES = (
     "{time} the {person} {did} a {thing} near the {place}.",

@@ -31,8 +31,9 @@ class NamesExpected:
         """How much of what is expected one answer names."""
         text = visible(item.text)
         correct = share_named(text, item.doc["outputs"], item.doc["wrong"])
-        fields = {"correct": correct, "task": str(item.doc["task"])}
-        return Reading(fields=fields, parsed=bool(text.strip()))
+        return Reading(
+            fields={"correct": correct, "task": str(item.doc["task"])}, parsed=bool(text.strip())
+        )
 
 
 def share_named(text: str, expected: Sequence[str], wrong: Collection[str]) -> float:

@@ -62,8 +62,8 @@ _NAMES = {
     "scoring.tool_calls": "NoToolCall RightToolCalls",
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load MadeRow "
-        "Message Method MethodGroup Model Probe Published PublishedCost Reading Rounding RowMaker "
-        "Sample Scorer"
+        "Message Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample "
+        "Scorer"
     ),
     "verdict": "MetricRow Row Verdict",
 }

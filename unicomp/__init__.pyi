@@ -113,7 +113,6 @@ from unicomp.spec import Published as Published
 from unicomp.spec import PublishedCost as PublishedCost
 from unicomp.spec import Reading as Reading
 from unicomp.spec import Rounding as Rounding
-from unicomp.spec import RowMaker as RowMaker
 from unicomp.spec import Sample as Sample
 from unicomp.spec import Scorer as Scorer
 from unicomp.verdict import MetricRow as MetricRow
@@ -195,7 +194,6 @@ __all__ = [
     "RobustnessScore",
     "Rounding",
     "Row",
-    "RowMaker",
     "RulerRows",
     "SalaryRange",
     "Sample",

@@ -254,11 +254,13 @@ class Session:
         try:
             dense = self._measured(of_dense, benchmark)
         except ContextError as error:
-            raise IncomparableError(f"{error}: as baseline it says nothing here") from None
+            raise IncomparableError(
+                f"{error} of the baseline, which says nothing about the candidate then"
+            ) from None
         if beyond is not None:
             raise ContextError(
-                f"{beyond}, less than that of its baseline: correct its config.json, or allow the "
-                "gap under [allow]"
+                f"{beyond} of the candidate, but not of its baseline: correct its config.json, or "
+                "allow the gap under [allow]"
             )
         return compressed, dense
 

@@ -508,7 +508,11 @@ class Aggregate(Protocol):
 
 
 class MadeRow(NamedTuple):
-    """A row that was made for a tokenizer."""
+    """A row that was made for a tokenizer.
+
+    >>> MadeRow("Mia came. Who came?", "It was", 8, {"outputs": ["Mia"]}).new_tokens
+    8
+    """
 
     prompt: str
     """The request of a user."""

@@ -4,7 +4,8 @@
 characters that these read and write together. Its `paper` rows are those of the whole published
 data sets; an answer is taken to be as long as its limit, so its time is an upper bound. Its
 `embedded` rows are those of the embedded model, with the answers of the dense one. GPQA's rows are
-not public, so that its prompts are assumed to have 5,000 characters.
+not public, so that its prompts are assumed to have 5,000 characters. Rows that are made for a
+number of tokens are taken to have `CHARACTERS` for each.
 """
 
 from __future__ import annotations

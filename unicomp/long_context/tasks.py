@@ -136,37 +136,42 @@ def _listed(names: Sequence[str]) -> str:
 HOPS = 4
 
 
+@dataclass(frozen=True)
+class _Chain:
+    """Variables that hold one value, each set from the one before, hidden in noise."""
+
+    names: Sequence[str]
+    asked: str
+    begin: str
+    """How an answer begins."""
+
+
 def _tracing(random: Random, units: int) -> Text:
-    """A variable gets a value, four others get that of the one before; a small example first."""
-    example, shown, _ = _chain(random, 5, letters=3)
-    asked, names, value = _chain(random, units)
-    begin = f"The value {value} is held by {HOPS + 1} variables:"
+    """A variable gets a value, and four others get its value; a small answered chain is before."""
+    shown, chain = _chain(random, noise=5, letters=3), _chain(random, noise=units, letters=5)
     return Text(
-        prompt=f"{example} {' '.join(shown)}\n\n{asked}",
-        prefix=begin,
-        outputs=names,
-        wrong=shown,
+        prompt=f"{shown.asked}\nAnswer: {shown.begin} {' '.join(shown.names)}\n\n{chain.asked}",
+        prefix=chain.begin,
+        outputs=chain.names,
+        wrong=shown.names,
     )
 
 
-def _chain(random: Random, noise: int, letters: int = 5) -> tuple[str, list[str], str]:
-    """A text with a chain of variables, their names, and the value; an example ends in its answer.
-
-    An example is the one whose names have three letters.
-    """
+def _chain(random: Random, *, noise: int, letters: int) -> _Chain:
     names = list(islice(variables(random, letters), HOPS + 1))
     value = str(random.randint(10000, 99999))
     lines = [f"VAR {names[0]} = {value}"]
     lines += [f"VAR {now} = VAR {before}" for before, now in pairwise(names)]
     depths = sorted(random.random() for _ in lines)
     text = "\n".join(_hidden(lines, [NOISE] * noise, depths))
-    asked = (
-        "Follow the variables that are set in the text below.\n\n"
-        f"{text}\n\nQuestion: Which variables hold the value {value} in the text above?"
+    return _Chain(
+        names=names,
+        asked=(
+            "Follow the variables that are set in the text below.\n\n"
+            f"{text}\n\nQuestion: Which variables hold the value {value} in the text above?"
+        ),
+        begin=f"The value {value} is held by {HOPS + 1} variables:",
     )
-    if letters == 3:
-        asked += f"\nAnswer: The value {value} is held by {HOPS + 1} variables:"
-    return asked, names, value
 
 
 # -- aggregation --------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ stove swan table tailor teapot thimble thistle tiger tower trail tree trumpet tu
 violin wagon walnut weaver well whale wheel willow window wolf wren
 """)
 
-_PEOPLE = "baker carter child cook farmer gardener miller neighbour potter tailor weaver".split()
+_PEOPLE = listed("baker carter child cook farmer gardener miller neighbour potter tailor weaver")
 _PLACES = listed("bridge church field fountain garden gate harbour market mill orchard river wood")
 _THINGS = listed("basket blanket bottle broom candle chair coat ladder letter loaf rope saddle")
 _DOINGS = listed("brought carried dropped found hid left lost mended painted sold took washed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
 
@@ -13,6 +13,7 @@ import pytest
 from unicomp import catalogue
 from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
+from unicomp.data.model_folder import context_of, read_config
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError, UnmeasuredError
 from unicomp.framework import (
@@ -428,6 +429,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
             _check_sandbox(plan, grid)
+            _check_lengths(plan, grid)
             grid.unpinned = plan.check_lock(grid.present())
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
@@ -500,6 +502,34 @@ def _check_sandbox(plan: Plan, grid: Grid) -> None:
         raise UnmeasuredError(grid.no_sandbox)
 
 
+def _check_lengths(plan: Plan, grid: Grid) -> None:
+    """Note the benchmarks whose prompts are longer than the context of a model in a folder.
+
+    Raises UnmeasuredError if nothing else is asked, before anything is built.
+    """
+    contexts = {model.name: _context(model) for model in plan.models}
+    for name, benchmarks in grid.present().items():
+        context = contexts.get(name.model)
+        for bench in benchmarks:
+            if bench.rows is not None and context is not None and bench.rows.length > context:
+                grid.beyond.setdefault(name.model, {})[bench.name] = bench.rows.length
+    others = grid.open_ended or any(grid.agenda.probes.values())
+    if grid.beyond and not any(grid.present().values()) and not others:
+        raise UnmeasuredError(f"{next(_beyond(grid))}: choose shorter ones with -k")
+
+
+def _beyond(grid: Grid) -> Iterator[str]:
+    """A line for each model with benchmarks that are longer than its context."""
+    for model, found in grid.beyond.items():
+        names = ", ".join(found)
+        yield f"{names}: more tokens than the context of {model} has, so that they are not asked"
+
+
+def _context(model: Model) -> int | None:
+    """The context of a model in a folder; None if it is not known."""
+    return None if model.folder is None else context_of(read_config(model.folder))
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Report before the work begins which rows will be missing."""
     grid = config.stash.get(GRID, None)
@@ -510,4 +540,4 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     if grid.no_sandbox:
         names = ", ".join(grid.programs)
         lines.append(f"{names} will not be measured: {grid.no_sandbox}")
-    return lines
+    return [*lines, *_beyond(grid)]

@@ -126,8 +126,8 @@ class Renderer:
         """The items of a benchmark that makes its rows, each as long as it may be."""
         if maker.length > tokenizer.context:
             raise ContextError(
-                f"{definition.benchmark.name} fills {maker.length} tokens, and the context of the "
-                f"model has {tokenizer.context}"
+                f"{definition.benchmark.name} fills {maker.length} tokens, more than the context "
+                f"of {tokenizer.context}"
             )
         template = tokenizer.template if definition.chat else None
         key = f"{tokenizer.identity} {template.identity if template else ''}"

@@ -27,8 +27,6 @@ def reach(one: ContextReach) -> str:
         parts.append(f"holds its floor up to {one.holds:,} tokens")
     if one.end is not None:
         parts.append(_ending(one.end))
-    if not parts:
-        parts.append("nothing is known")
     if one.beyond:
         beyond = ", ".join(f"{length:,}" for length in one.beyond)
         parts.append(f"the baseline says nothing at {beyond}")

@@ -86,7 +86,5 @@ def test_it_is_in_every_report():
     assert content["scores"][0]["length"] == 4096
     line = "holds its floor up to 4,096 tokens, falls below 90 at 8,192"
     for everything in (True, False):
-        assert line in "\n".join(
-            render(card, found, width=160, color=False, everything=everything)
-        )
+        assert line in "\n".join(render(card, found, width=160, color=False, everything=everything))
     assert line in markdown(card, found)

@@ -1,6 +1,6 @@
 """The smallest prompt of each task of RULER as a readable text: `prompts/TASK.txt`.
 
-    python -m tests.long_context.golden    # in the top folder: write the files again after a change
+python -m tests.long_context.golden    # in the top folder: write the files again after a change
 """
 
 from __future__ import annotations

@@ -104,8 +104,7 @@ class Grid:
         return sum(o.model == checkpoint.model and o.method != DENSE.name for o in subjects)
 
     def present(self) -> dict[CheckpointId, list[Benchmark]]:
-        """The known benchmarks of each checkpoint that can be asked: their rows are there, and no
-        longer than the context."""
+        """The known benchmarks of each checkpoint whose rows are there, and fit the context."""
         out = {
             name.model: {*self.lacking.get(name.model, ()), *self.beyond.get(name.model, ())}
             for name in self.agenda.benchmarks

@@ -165,9 +165,10 @@ CODE_LIKE = ("empty", "echo of the prompt", "always agreeing")
 
 
 @needs_sandbox
+@pytest.mark.parametrize("rows", [INVENTED, "embedded"], ids=["invented", "embedded"])
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_empty_code_passes_nothing(bench):
-    trial = Trial(bench, rows=INVENTED)
+def test_empty_code_passes_nothing(bench, rows):
+    trial = Trial(bench, rows=rows, samples=20)
     for engine in (EMPTY, *(one for one in COLLAPSED if str(one) in CODE_LIKE)):
         assert trial.score(engine) == 0, engine
 

@@ -231,6 +231,15 @@ def test_the_size_of_a_length_is_known_without_rows():
     assert definition.identity(str)["rows"] == repr(ruler_4k.rows)
 
 
+class OwnRows(RulerRows):
+    """Rows whose code may change without a trace."""
+
+
+def test_records_of_rows_that_are_made_elsewhere_are_read_again():
+    definition = Renderer(HUB).definition(small(rows=OwnRows(length=2048)))
+    assert definition.identity(str) is None
+
+
 def test_made_rows_need_room_and_no_settings_of_data_sets():
     with pytest.raises(SpecError, match="below their length of 128"):
         small(rows=RulerRows(length=128))

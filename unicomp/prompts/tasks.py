@@ -287,12 +287,16 @@ class Definition:
                 self.rows.check_rows(self.dataset, pattern, self.benchmark.where)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
-        """Everything that decides the items, as JSON values; None for unpinned rows of the hub.
+        """Everything that decides the items, as JSON values; None if that is not known.
 
+        So it is for unpinned rows of the hub, and for rows that code outside of UniComp makes.
         `digest` gives the SHA-256 of a file.
         """
         made = self.benchmark.rows
-        rows = self.rows.identity(self.dataset, digest) if made is None else repr(made)
+        if made is None:
+            rows: Any = self.rows.identity(self.dataset, digest)
+        else:
+            rows = repr(made) if type(made).__module__.startswith("unicomp.") else None
         if rows is None:
             return None
         code = [path for text in self.files for path in _functions(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from itertools import chain
 
@@ -14,6 +15,7 @@ from unicomp import catalogue
 from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
 from unicomp.data.model_folder import context_of, read_config
+from unicomp.data.model_source import locate
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError, UnmeasuredError
 from unicomp.framework import (
@@ -503,16 +505,19 @@ def _check_sandbox(plan: Plan, grid: Grid) -> None:
 
 
 def _check_lengths(plan: Plan, grid: Grid) -> None:
-    """Note the benchmarks whose prompts are longer than the context of a model in a folder.
+    """Note the benchmarks whose prompts are longer than the context of a model.
 
     Raises UnmeasuredError if nothing else is asked, before anything is built.
     """
-    contexts = {model.name: _context(model) for model in plan.models}
+    lengths: dict[str, dict[str, int]] = {}
     for name, benchmarks in grid.present().items():
-        context = contexts.get(name.model)
-        for bench in benchmarks:
-            if bench.rows is not None and context is not None and bench.rows.length > context:
-                grid.beyond.setdefault(name.model, {})[bench.name] = bench.rows.length
+        made = {bench.name: bench.rows.length for bench in benchmarks if bench.rows is not None}
+        lengths.setdefault(name.model, {}).update(made)
+    for model in plan.models:
+        context = _context(model) if lengths.get(model.name) else None
+        if context is not None:
+            beyond = {name: one for name, one in lengths[model.name].items() if one > context}
+            grid.beyond |= {model.name: beyond} if beyond else {}
     others = grid.open_ended or any(grid.agenda.probes.values())
     if grid.beyond and not any(grid.present().values()) and not others:
         raise UnmeasuredError(f"{next(_beyond(grid))}: choose shorter ones with -k")
@@ -526,8 +531,10 @@ def _beyond(grid: Grid) -> Iterator[str]:
 
 
 def _context(model: Model) -> int | None:
-    """The context of a model in a folder; None if it is not known."""
-    return None if model.folder is None else context_of(read_config(model.folder))
+    """The context of a model; None if it is not known without its weights."""
+    with suppress(SpecError):
+        return context_of(read_config(locate(model, config_only=True)))
+    return None
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

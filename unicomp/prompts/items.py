@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data.sources import Source
@@ -101,43 +101,35 @@ class Renderer:
         Raises SpecError or EngineError if the rows cannot be read or fetched, ContextError if made
         rows are longer than the model's context.
         """
-        definition = self.definition(benchmark)
-        if benchmark.rows is not None:
-            return self._made(definition, benchmark.rows, tokenizer)
-        definition.check()
-        if definition.settings.get("output_type") == "loglikelihood_rolling":
+        definition, maker = self.definition(benchmark), benchmark.rows
+        template = tokenizer.template if definition.chat else None
+        rendering = template.identity if template else ""
+        if maker is not None:
+            _check_context(definition, maker, tokenizer)
+            key = (benchmark.name, f"{tokenizer.identity} {rendering}")
+            chosen = partial(self._made, definition, maker, tokenizer)
+        elif definition.settings.get("output_type") == "loglikelihood_rolling":
             key = (benchmark.name, f"{tokenizer.identity} {tokenizer.context}")
-            rendered = _windows(definition, tokenizer)
+            chosen = partial(self._sample, definition, _windows(definition, tokenizer))
         else:
-            template = tokenizer.template if definition.chat else None
-            key = (benchmark.name, template.identity if template else "")
+            key = (benchmark.name, rendering)
             rendered = (
                 one
                 for config in definition.configs
                 for one in _render(definition, config, template)
             )
+            chosen = partial(self._sample, definition, rendered)
+        definition.check()
         if key not in self._rendered:
-            self._rendered[key] = self._sample(definition, rendered)
+            self._rendered[key] = chosen()
         return self._rendered[key]
 
     def _made(
         self, definition: Definition, maker: RowMaker, tokenizer: Tokenizer
     ) -> list[RenderedItem]:
-        """The items of a benchmark that makes its rows, each as long as it may be."""
-        if maker.length > tokenizer.context:
-            raise ContextError(
-                f"{definition.benchmark.name} fills {maker.length} tokens, more than the context "
-                f"of {tokenizer.context}"
-            )
-        template = tokenizer.template if definition.chat else None
-        key = f"{tokenizer.identity} {template.identity if template else ''}"
-        if (definition.benchmark.name, key) not in self._rendered:
-            names = [maker.identity_of(number) for number in range(maker.size)]
-            places = permutation(names, self.samples)
-            self._rendered[definition.benchmark.name, key] = _filled(
-                definition, maker, places, tokenizer
-            )
-        return self._rendered[definition.benchmark.name, key]
+        """The items of a benchmark that makes its rows; no more are made than are asked."""
+        names = [maker.identity_of(number) for number in range(maker.size)]
+        return _filled(definition, maker, permutation(names, self.samples), tokenizer)
 
     def _sample(
         self, definition: Definition, rendered: Iterator[RenderedItem]
@@ -266,6 +258,23 @@ def _offer(
         request.arguments = (prompt, *request.arguments[1:])
 
 
+def _check_context(definition: Definition, maker: RowMaker, tokenizer: Tokenizer) -> None:
+    """Raise ContextError if made prompts with their answers are longer than the context."""
+    beside = _most(definition) - (definition.benchmark.max_new_tokens or 0)
+    needed = maker.length + max(beside, 0)
+    if needed > tokenizer.context:
+        raise ContextError(
+            f"{definition.benchmark.name} fills {needed} tokens, more than the context of "
+            f"{tokenizer.context}"
+        )
+
+
+def _most(definition: Definition) -> int:
+    """The most new tokens of an answer to a made row, which its benchmark always limits."""
+    assert definition.max_new_tokens is not None
+    return definition.max_new_tokens
+
+
 def _filled(
     definition: Definition, maker: RowMaker, places: Sequence[int], tokenizer: Tokenizer
 ) -> list[RenderedItem]:
@@ -277,8 +286,7 @@ def _filled(
 
     template = tokenizer.template if definition.chat else None
     thinks = template is not None and mentions_thoughts(template.identity)
-    most = definition.max_new_tokens
-    assert most is not None
+    most, room = _most(definition), maker.length - (definition.benchmark.max_new_tokens or 0)
 
     def asked(prompt: str, prefix: str) -> str:
         if template is None:
@@ -294,7 +302,7 @@ def _filled(
 
     made = []
     for place in places:
-        row = maker.row(place, tokens, maker.length - most - SPARE)
+        row = maker.row(place, tokens, room - SPARE)
         limit = most if thinks else min(row.new_tokens, most)
         made.append((place, dict(row.columns), asked(row.prompt, row.prefix), limit))
     task = load_task(definition, None, rows=[columns for _, columns, _, _ in made])
@@ -308,7 +316,7 @@ def _filled(
         rendered.append(
             RenderedItem(
                 item=item,
-                key=_sha([request.request_type, request.arguments]),
+                key=_sha([[request.request_type, request.arguments]]),
                 cluster=item,
                 doc=columns,
                 task=task,

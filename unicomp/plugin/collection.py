@@ -25,6 +25,7 @@ from unicomp.framework import (
     dimension_of,
 )
 from unicomp.plugin.admitting import admit_folders
+from unicomp.plugin.answering import check_answering
 from unicomp.plugin.carried import note_properties
 from unicomp.plugin.clustering import check_cluster, gpus_of_nodes
 from unicomp.plugin.conducting import ask_for_benchmark
@@ -428,6 +429,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
             _check_sandbox(plan, grid)
+            check_answering(plan, grid)
             grid.unpinned = plan.check_lock(grid.present())
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):

@@ -251,14 +251,6 @@ def _names(
     return benchmark, metric, dimension_of(metric) if metric else dimension
 
 
-def unknown_model(kind: str, model: str, known: Collection[str]) -> SpecError:
-    """The error for a table `kind` of a model that is not among the known ones."""
-    return SpecError(
-        f"unicomp.toml [models.{model}.{kind}]: neither this run nor fixtures/models has a model "
-        f"{model!r}; {nearest(model, known)}"
-    )
-
-
 @dataclass(frozen=True)
 class Policy:
     """What is asked of all results of a session, and which gaps are allowed.
@@ -369,7 +361,10 @@ class Policy:
         for kind, by_model in self._of_models.items():
             for model in by_model:
                 if model not in known:
-                    raise unknown_model(kind, model, known)
+                    raise SpecError(
+                        f"unicomp.toml [models.{model}.{kind}]: neither this run nor "
+                        f"fixtures/models has a model {model!r}; {nearest(model, known)}"
+                    )
 
     def _layers(self, model: str) -> tuple[Layer[Entry], ...]:
         """What is set for a model; the first outranks the others."""

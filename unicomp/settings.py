@@ -115,7 +115,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -142,7 +142,6 @@ from unicomp.policy import (
     parse_drop,
     parse_floor,
     parse_limit,
-    unknown_model,
 )
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
@@ -264,13 +263,6 @@ class Settings:
             return replace(model.answering, **given)
         except SpecError as error:
             raise SpecError(f"{self.file}: how {model} answers: {error}") from None
-
-    def check_models(self, known: Collection[str]) -> None:
-        """Raise SpecError if a table is of a model that is not among the known ones."""
-        self.policy.check_models(known)
-        for model in filter(None, self.answering):
-            if model not in known:
-                raise unknown_model(ANSWERING, model, known)
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {

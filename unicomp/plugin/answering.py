@@ -41,9 +41,8 @@ def _said(declared: Answering, *, sampled: bool) -> Iterator[str]:
     if declared.thinking_budget:
         yield f"{declared.thinking_budget} tokens for thoughts"
     if declared.declares_sampling and sampled:
-        yield (
-            ", ".join(f"{name} {value:g}" for name, value in declared.decoding.items()) or "greedy"
-        )
+        sampling = ", ".join(f"{name} {value:g}" for name, value in declared.decoding.items())
+        yield sampling or "greedy decoding"
     elif declared.declares_sampling:
         yield 'greedy decoding, since [engine] sampling = "greedy"'
 

@@ -464,7 +464,7 @@ def make_plan(config: pytest.Config) -> Plan:
         text: replace(model, answering=settings.answering_of(model))
         for text, model in _models(named, given.one("--endpoint"), roots).items()
     }
-    settings.check_models(
+    settings.policy.check_models(
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)

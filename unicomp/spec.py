@@ -548,7 +548,8 @@ class Benchmark(_Named):
     max_new_tokens: int | None = None
     """The longest generated answer; None: as long as the task allows."""
     temperature: float = 0.0
-    """The published sampling temperature, used if `sampling = "declared"` under [engine]."""
+    """The published sampling temperature, used if `sampling = "declared"` under [engine] and the
+    model declares none."""
     cluster: str | tuple[str, ...] | None = None
     """Columns whose equal values make items one cluster: they are not independent, so they are
     sampled and resampled together. None: each item is its own cluster."""

@@ -528,6 +528,7 @@ def correlated(count):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("count", "end"),
     [

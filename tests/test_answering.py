@@ -50,6 +50,7 @@ def test_settings_that_change_nothing_are_not_sent():
 def test_a_temperature_of_zero_is_greedy_whatever_else_is_declared():
     assert Answering(temperature=0, top_p=0.9, top_k=5).decoding == {}
     assert Answering(temperature=0).declares_sampling
+    assert Answering(temperature=0).declared == {"temperature": 0}
 
 
 @pytest.mark.parametrize(

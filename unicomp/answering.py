@@ -94,9 +94,9 @@ class Answering:
 
     @property
     def declared(self) -> dict[str, Any]:
-        """What is declared, by the names of the fields; empty if that changes nothing."""
+        """What is declared, by the names of the fields; empty if that is nothing."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: one for name, one in values.items() if one not in ({}, None, 0)}
+        return {name: one for name, one in values.items() if one != getattr(UNDECLARED, name)}
 
     @property
     def declares_sampling(self) -> bool:

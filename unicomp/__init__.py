@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
+    "answering": "Answering",
     "checkpoint": "Checkpoint",
     "data.calibration": "conversation messages_of Mixture Recipe",
     "data.rows": "DatasetRow Part",

@@ -1,3 +1,4 @@
+from unicomp.answering import Answering as Answering
 from unicomp.checkpoint import Checkpoint as Checkpoint
 from unicomp.data.calibration import Mixture as Mixture
 from unicomp.data.calibration import Recipe as Recipe
@@ -129,6 +130,7 @@ __all__ = [
     "AgreementRating",
     "AgreesWithAnswer",
     "Among",
+    "Answering",
     "Benchmark",
     "Beyond",
     "BiasScore",

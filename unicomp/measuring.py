@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.asking import Jury, UntilSettled
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source
@@ -60,11 +61,19 @@ class Conditions:
     """Items of each benchmark, taken from the start of one permutation; None for all."""
     instruments: Instruments = field(default_factory=default_instruments)
     """Read the generated answers."""
+    answering: Answering = UNDECLARED
+    """How the model and all of its checkpoints answer."""
 
     @cached_property
     def renderer(self) -> Renderer:
         """Renders each benchmark's items once for all checkpoints."""
-        return Renderer(self.source, self.samples, self.instruments.mode, self.engine.sampling)
+        return Renderer(
+            self.source,
+            self.samples,
+            self.instruments.mode,
+            self.engine.sampling,
+            self.answering,
+        )
 
     @cached_property
     def written_texts(self) -> set[str]:
@@ -122,7 +131,7 @@ def inquire(
     """
     from unicomp.engines.tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
+    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model, conditions.answering.template)
     questions, failures = _render(benchmarks, conditions, tokenizer)
     unanswerable = _unanswerable(questions, checkpoint.endpoint)
     failures |= {name: UnmeasuredError(reason) for name, reason in unanswerable.items()}

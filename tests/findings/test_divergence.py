@@ -58,3 +58,30 @@ def test_flips_and_figures_are_listed_for_each_row():
     assert (flips.lost, flips.gained) == (["0" * 12], ["f" * 12, "a" * 12])
     (figure,) = found.divergence
     assert (figure.figure, figure.unit, figure.value, figure.low) == ("changed", "%", 9.0, 7.0)
+
+
+# -- answers that were cut ------------------------------------------------------------------------
+
+
+def cut(share, **about):
+    return diverging(figures={"cut": [share, share - 2, share + 2]}, **about)
+
+
+def test_answers_that_were_cut_are_named_for_each_checkpoint():
+    """Their limits are too short, or the checkpoint finds no end."""
+    rows = (
+        cut(30.0),
+        cut(8.0, benchmark="math_500"),
+        cut(12.0, method="dense"),
+        cut(4.0, method="awq"),
+        cut(60.0, benchmark="confaide", metric="privacy"),
+        row("arc_easy", "knowledge"),
+    )
+    found = findings_of(card_of(*rows)).truncations
+    assert [one.cut for one in found] == [30.0, 8.0, 12.0]
+    assert list(divergence.cut_off(found)) == [
+        "embedded/wanda_50: cut off at the limit of new tokens: 30.0 % [28.0, 32.0] of the answers "
+        "to gsm8k; 8.0 % [6.0, 10.0] of the answers to math_500",
+        "embedded/dense: cut off at the limit of new tokens: 12.0 % [10.0, 14.0] of the answers to "
+        "gsm8k",
+    ]

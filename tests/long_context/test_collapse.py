@@ -13,7 +13,7 @@ from tests.known_answers.answers import ANSWERS
 from unicomp import RulerRows
 from unicomp.retention import retention
 from unicomp.scores import guarded
-from unicomp.testing import COLLAPSED, Collapsed, Honest, Oracle, Trial
+from unicomp.testing import COLLAPSED, ENDLESS_THOUGHT, Collapsed, Honest, Oracle, Trial
 
 FLOOR = 90
 SHORT = replace(ruler_4k, rows=RulerRows(length=4096, each=4))
@@ -43,7 +43,7 @@ def records(engine=None):
     return guarded(SHORT, trial().records(engine or Honest(KNOWN)), None)
 
 
-@pytest.mark.parametrize("engine", [*COLLAPSED, *COPIES], ids=str)
+@pytest.mark.parametrize("engine", [*COLLAPSED, ENDLESS_THOUGHT, *COPIES], ids=str)
 def test_no_collapsed_model_passes_a_length(engine):
     kept = retention(SHORT, records(engine), records())
     assert kept.incomparable is None

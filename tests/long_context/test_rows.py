@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from suites.shipping.test_long_context import LENGTHS, of_length, ruler_4k
 from tests.long_context.golden import FOLDER, shown
 from tests.suites.golden import Chat
-from unicomp import Benchmark, Mean, NamesExpected, RulerRows, SpecError, UnmeasuredError
+from unicomp import Answering, Benchmark, Mean, NamesExpected, RulerRows, SpecError, UnmeasuredError
 from unicomp.data.sources import Source
 from unicomp.errors import ContextError
 from unicomp.long_context.fitting import fitted
@@ -222,6 +222,18 @@ def test_items_of_two_tokenizers_are_the_same_and_a_sample_is_a_part():
 def test_a_length_beyond_the_context_is_not_asked():
     with pytest.raises(ContextError, match="far fills 2048 tokens, more than the context of 2047"):
         Renderer(HUB).items(FAR, Characters(context=2047))
+
+
+def test_a_budget_for_thoughts_lies_beside_the_length():
+    renderer = Renderer(HUB, answering=Answering(thinking_budget=1000))
+    for one in renderer.items(FAR, Characters(ThinkingChat(), context=3048)):
+        prompt, decoding = one.requests[0].arguments
+        assert decoding["max_gen_toks"] == 1128
+        assert 1400 < len(prompt) <= 2048 - 128 - SPARE
+    with pytest.raises(ContextError, match="far fills 3048 tokens, more than the context of 3047"):
+        Renderer(HUB, answering=Answering(thinking_budget=1000)).items(
+            FAR, Characters(ThinkingChat(), context=3047)
+        )
 
 
 def test_the_size_of_a_length_is_known_without_rows():

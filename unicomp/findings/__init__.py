@@ -18,9 +18,11 @@ from unicomp.findings.divergence import (
     DivergenceFigure,
     Flips,
     SilentChange,
+    Truncation,
     divergence_figures,
     flipped_items,
     silent_changes,
+    truncations,
 )
 from unicomp.findings.early import EarlyStop, early_stops
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
@@ -65,6 +67,7 @@ class Findings:
     divergence: list[DivergenceFigure]
     flips: list[Flips]
     silent_changes: list[SilentChange]
+    truncations: list[Truncation]
     prompt_differences: list[PromptDifference]
     outlook: list[Outlook]
     claims: list[Claim]
@@ -98,6 +101,7 @@ def findings_of(card: Scorecard) -> Findings:
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),
+        truncations=truncations(card),
         prompt_differences=prompt_differences(card),
         outlook=outlooks(given),
         claims=paper_claims(card),

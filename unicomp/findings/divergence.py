@@ -1,4 +1,7 @@
-"""How far the answers of checkpoints differ from the dense model's, and where no score shows it."""
+"""How far the answers of checkpoints differ from the dense model's, and where no score shows it.
+
+Answers that were cut off at their limit are named, too.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unicomp.divergence import UNITS
+from unicomp.framework import DIMENSIONS
 from unicomp.scorecard import Scorecard
 from unicomp.spec import OfCheckpoint
 from unicomp.verdict import Row
 
 MANY = 5.0
-"""The share of changed answers, in percent, above which an unmoved score is worth a warning."""
+"""The share of changed answers, in percent, above which an unmoved score is worth a warning; and of
+answers that were cut."""
+
+
+MEANT_TO_CUT = "reliability"
+"""The dimension whose limits of new tokens are short on purpose, as the paper's are on TrustLLM."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +57,18 @@ class SilentChange(OfCheckpoint):
     n: int
     changed: float
     """The share of changed answers in percent, with its 95 % interval."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truncation(OfCheckpoint):
+    """A benchmark many of whose answers were cut off at their limit of new tokens."""
+
+    benchmark: str
+    n: int
+    cut: float
+    """The share of cut answers in percent, with its 95 % interval."""
     low: float
     high: float
 
@@ -101,6 +122,27 @@ def _silent(row: Row) -> Iterator[SilentChange]:
             benchmark=row.benchmark,
             n=row.n or 0,
             changed=share,
+            low=low,
+            high=high,
+        )
+
+
+def truncations(card: Scorecard) -> list[Truncation]:
+    """The rows of which more than `MANY` % of the answers were cut, where none is meant to be."""
+    return [found for row in card.rows for found in _truncated(row)]
+
+
+def _truncated(row: Row) -> Iterator[Truncation]:
+    cut = row.divergence.get("figures", {}).get("cut")
+    if cut is None or row.metric in DIMENSIONS[MEANT_TO_CUT]:
+        return
+    share, low, high = cut
+    if share > MANY and low is not None and high is not None:
+        yield Truncation(
+            **row.checkpoint._asdict(),
+            benchmark=row.benchmark,
+            n=row.n or 0,
+            cut=share,
             low=low,
             high=high,
         )

@@ -28,6 +28,7 @@ from unicomp.framework import (
     dimension_of,
 )
 from unicomp.plugin.admitting import admit_folders
+from unicomp.plugin.answering import check_answering
 from unicomp.plugin.carried import note_properties
 from unicomp.plugin.clustering import check_cluster, gpus_of_nodes
 from unicomp.plugin.conducting import ask_for_benchmark
@@ -432,6 +433,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if not session.config.option.collectonly:
             _check_sandbox(plan, grid)
             _check_lengths(plan, grid)
+            check_answering(plan, grid)
             grid.unpinned = plan.check_lock(grid.present())
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
@@ -516,6 +518,7 @@ def _check_lengths(plan: Plan, grid: Grid) -> None:
     for model in plan.models:
         context = _context(model) if lengths.get(model.name) else None
         if context is not None:
+            context -= plan.conditions[model.name].answering.thinking_budget
             beyond = {name: one for name, one in lengths[model.name].items() if one > context}
             grid.beyond |= {model.name: beyond} if beyond else {}
     others = grid.open_ended or any(grid.agenda.probes.values())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ContextError, ScoringError, SpecError, first_line
 from unicomp.instruments import Mode
@@ -88,12 +89,13 @@ class Renderer:
     mode: Mode = "strict"
     """`compat` renders a benchmark's published task, if it has one."""
     sampling: str = "greedy"
+    answering: Answering = UNDECLARED
     _rendered: dict[tuple[str, str], list[RenderedItem]] = field(default_factory=dict, init=False)
 
     def definition(self, benchmark: Benchmark) -> Definition:
         """The definition of a benchmark in the mode of this renderer."""
         scored = benchmark.scored_in(self.mode)
-        return Definition(scored, self.source, self.mode, self.sampling)
+        return Definition(scored, self.source, self.mode, self.sampling, self.answering)
 
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.

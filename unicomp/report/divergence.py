@@ -1,10 +1,10 @@
-"""A warning at the terminal where a score did not move although many answers changed."""
+"""Warnings: a score did not move although many answers changed, or many answers were cut off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from unicomp.findings.divergence import SilentChange
+from unicomp.findings.divergence import SilentChange, Truncation
 from unicomp.report.tables import full_name
 
 
@@ -18,3 +18,14 @@ def warnings(found: Sequence[SilentChange]) -> Iterator[str]:
             if one.checkpoint == checkpoint
         )
         yield f"{full_name(checkpoint)}: {changes}"
+
+
+def cut_off(found: Sequence[Truncation]) -> Iterator[str]:
+    """A line for each checkpoint, with all its benchmarks."""
+    for checkpoint in dict.fromkeys(one.checkpoint for one in found):
+        benchmarks = "; ".join(
+            f"{one.cut:.1f} % [{one.low:.1f}, {one.high:.1f}] of the answers to {one.benchmark}"
+            for one in found
+            if one.checkpoint == checkpoint
+        )
+        yield f"{full_name(checkpoint)}: cut off at the limit of new tokens: {benchmarks}"

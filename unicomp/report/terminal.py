@@ -93,6 +93,9 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
         f"[yellow]{printable(line)}[/]" for line in divergence.warnings(findings.silent_changes)
     )
     yield from (
+        f"[yellow]{printable(line)}[/]" for line in divergence.cut_off(findings.truncations)
+    )
+    yield from (
         f"[yellow]{printable(line)}[/]" for line in prompts.warnings(findings.prompt_differences)
     )
     yield from _gaps(card)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from unicomp.scoring.numbers import NOTE, RIGHT
-from unicomp.scoring.prose import answer_part, closing
+from unicomp.scoring.prose import answer_part, closing, is_unfinished
 from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
@@ -53,12 +53,12 @@ class MathAnswer:
     Field: `correct` (0 or 1). The answer is the last box, else what is stated as the answer, else
     what the last sentence comes to; it needs neither a box nor dollar signs. Equality is that of
     math-verify; texts, units and bases are compared as they are written. A solution without an
-    answer is unparsed.
+    answer is unparsed, and so is one that was cut off at its limit of tokens: it had not ended.
     """
 
     def __call__(self, item: Item) -> Reading:
         """Compare the answer of one solution."""
-        said = final_expression(item.text)
+        said = None if is_unfinished(item) else final_expression(item.text)
         golds = {boxed(str(item.doc["solution"])) or "", str(item.doc.get("answer", ""))} - {""}
         right = said is not None and any(equal(said, gold) for gold in golds)
         return Reading(fields={"correct": float(right)}, parsed=said is not None)

@@ -11,12 +11,16 @@ import pytest
 
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
+from suites.shipping import test_requests as requests
+from suites.shipping.aime import with_problem
 from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, question
 from unicomp.data.sources import Source
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import Renderer
+from unicomp.spec import Item
 from unicomp.testing import Characters
 
+FIRST_OF_IFEVAL = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 
 
@@ -147,6 +151,37 @@ def test_gpqa_counts_the_right_letter(text, right):
 )
 def test_ifbench_checks_the_instructions(text, verdict):
     assert judged("ifbench", "harbour", text) == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("A lamp is lit. It is warm.", RIGHT),
+        ("A lamp is lit, and it is warm.", WRONG),
+        ("Sure, here it is:\nA lamp is lit. It is warm.", WRONG),  # loosely it is right
+        ("", UNPARSED),
+    ],
+)
+def test_ifeval_checks_the_answer_as_it_is(text, verdict):
+    assert judged("ifeval", "lamp", text) == verdict
+
+
+def test_the_loose_reading_of_ifeval_is_beside_its_score():
+    loose = "Sure, here it is:\nA lamp is lit. It is warm."
+    item = Item(doc=FIRST_OF_IFEVAL, prompt="", responses=(loose,))
+    fields = requests.ifeval.scorer(item).fields
+    assert (fields["prompt_level_strict"], fields["prompt_level_loose"]) == (0.0, 1.0)
+    assert requests.ifeval.details["prompt_level_loose"].columns == ("prompt_level_loose",)
+
+
+@pytest.mark.parametrize(
+    "rows", [{"Problem": ["How many?"]}, {"problem": ["How many?"], "solution": ["7"]}]
+)
+def test_a_year_of_aime_without_answers_is_refused(rows):
+    import datasets
+
+    with pytest.raises(ValueError, match="no column 'answer'"):
+        with_problem(datasets.Dataset.from_dict(rows))
 
 
 # -- the published filters ------------------------------------------------------------------------

@@ -177,8 +177,7 @@ tasks = st.integers(0, 2**32 - 1).map(lambda seed: world.task(Random(seed)))
 @settings(deadline=None, max_examples=200)
 def test_every_conforming_answer_passes(task):
     reading = read(row_of(task), task.answer())
-    fields = ("correct", "prompt_level_loose", "prompt_level_strict", "followed")
-    assert reading.fields == dict.fromkeys(fields, 1.0)
+    assert reading.fields == {"correct": 1.0, "prompt_level_strict": 1.0, "followed": 1.0}
     assert reading.parsed
 
 

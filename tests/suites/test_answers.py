@@ -170,7 +170,7 @@ def test_the_loose_reading_of_ifeval_is_beside_its_score():
     loose = "Sure, here it is:\nA lamp is lit. It is warm."
     item = Item(doc=FIRST_OF_IFEVAL, prompt="", responses=(loose,))
     fields = requests.ifeval.scorer(item).fields
-    assert (fields["prompt_level_strict"], fields["prompt_level_loose"]) == (0.0, 1.0)
+    assert (fields["correct"], fields["prompt_level_loose"]) == (0.0, 1.0)
     assert requests.ifeval.details["prompt_level_loose"].columns == ("prompt_level_loose",)
 
 

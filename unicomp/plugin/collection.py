@@ -290,8 +290,8 @@ def _unasked(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) ->
     further = {*METRICS} - {*PAPER_METRICS}
     found = []
     for item in items:
-        of_practice = {one.metric for one in measures_of(item)} & further
-        names = {dimension_of(one) for one in of_practice if one} | of_practice
+        of_practice = {one.metric for one in measures_of(item) if one.metric in further}
+        names = {*of_practice, *map(dimension_of, of_practice)}
         if not of_practice and item.get_closest_marker(PRACTICE):
             of_practice, names = further, {PRACTICE}
         subject = subject_of(item) if of_practice and names.isdisjoint(asked) else None

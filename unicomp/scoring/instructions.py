@@ -26,15 +26,15 @@ from unicomp.spec import Item, Reading
 class InstructionsFollowed:
     """Whether an item's instructions are followed.
 
-    Reads the columns `instruction_id_list` and `kwargs`. Fields: `prompt_level_loose` and
-    `prompt_level_strict`, 1 if all instructions are followed so; `correct`, the loose one, or the
-    strict one if `strict`; `followed`, the share followed so. The embedded instructions have no
-    loose form. An empty answer follows nothing. Missing NLTK data is a gap. Raises ScoringError for
-    an unknown instruction, or if a row does not fit it.
+    Reads the columns `instruction_id_list` and `kwargs`. Fields: `correct`, 1 if all instructions
+    are followed loosely; `prompt_level_strict`, 1 if all are followed strictly; `followed`, the
+    share followed loosely. The embedded instructions have no loose form. An empty answer follows
+    nothing. Missing NLTK data is a gap. Raises ScoringError for an unknown instruction, or if a row
+    does not fit it.
     """
 
     strict: bool = False
-    """Whether `correct` and `followed` are about the answer as it is."""
+    """Whether `correct` and `followed` are strict; then `prompt_level_loose` is the other field."""
 
     def __call__(self, item: Item) -> Reading:
         """The instructions that one answer follows."""
@@ -50,11 +50,11 @@ class InstructionsFollowed:
         words = AnswerParts.of(item.text).words if embedded else verifiers.answer_of(item.text)
         loose, strict = [one.loose for one in found], [one.strict for one in found]
         counted = strict if self.strict else loose
+        other = {"prompt_level_loose": loose} if self.strict else {"prompt_level_strict": strict}
         return Reading(
             fields={
                 "correct": float(not gaps and all(counted)),
-                "prompt_level_loose": float(not gaps and all(loose)),
-                "prompt_level_strict": float(not gaps and all(strict)),
+                **{name: float(not gaps and all(one)) for name, one in other.items()},
                 "followed": 0.0 if gaps else sum(counted) / len(found),
             },
             parsed=bool(gaps or words),

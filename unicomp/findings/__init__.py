@@ -14,9 +14,11 @@ from unicomp.findings.claims import Claim, paper_claims
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.divergence import (
+    Distance,
     DivergenceFigure,
     Flips,
     SilentChange,
+    answer_distances,
     divergence_figures,
     flipped_items,
     silent_changes,
@@ -60,6 +62,7 @@ class Findings:
     costs: list[CompressionCost]
     formats: list[CheckpointFormat]
     crosschecks: list[CrossCheck]
+    distances: list[Distance]
     divergence: list[DivergenceFigure]
     flips: list[Flips]
     silent_changes: list[SilentChange]
@@ -92,6 +95,7 @@ def findings_of(card: Scorecard) -> Findings:
         costs=compression_costs(card),
         formats=checkpoint_formats(card),
         crosschecks=crosschecks(card),
+        distances=answer_distances(card),
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),

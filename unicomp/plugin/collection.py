@@ -37,7 +37,7 @@ from unicomp.plugin.placing import place
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
 from unicomp.sandbox.checking import Bubblewrap
-from unicomp.scoring.scorers import why_unmeasurable
+from unicomp.scoring.scorers import runs_programs, why_unmeasurable
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
 from unicomp.verdict import Row, asking, demand_of, expected
 
@@ -504,6 +504,7 @@ def _check_instruments(plan: Plan, grid: Grid) -> None:
         name: why_unmeasurable(bench.scorer, sandbox, judged=settings.judge is not None)
         for name, bench in asked.items()
     }
+    grid.programs = [name for name, bench in asked.items() if runs_programs(bench.scorer)]
     grid.unmeasurable = {name: reason for name, reason in reasons.items() if reason}
     others = grid.open_ended or any(grid.agenda.probes.values())
     if grid.unmeasurable and len(grid.unmeasurable) == len(asked) and not others:

@@ -33,6 +33,8 @@ class Grid:
     """Node id → the checkpoint, whose tests belong on one worker."""
     lacking: dict[str, dict[str, str]] = field(default_factory=dict)
     """Model → benchmark → why its rows are not in the model's source."""
+    programs: list[str] = field(default_factory=list)
+    """The benchmarks for which generated programs are run, in the sandbox."""
     unmeasurable: dict[str, str] = field(default_factory=dict)
     """Benchmark → the sandbox or judge that it lacks here, so that it is not measured."""
     unpinned: list[str] = field(default_factory=list)
@@ -125,6 +127,7 @@ class Grid:
                 "open_ended",
                 "checkpoints",
                 "lacking",
+                "programs",
                 "unmeasurable",
                 "unpinned",
                 "unmatched",

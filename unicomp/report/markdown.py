@@ -163,7 +163,7 @@ def _distances(card: Scorecard, found: Sequence[Distance]) -> list[str]:
         for one in shown
     )
     more = len(found) - len(shown)
-    note = f"; {more} more are in the scorecard" if more > 0 else ""
+    note = f" {more} more are in the scorecard." if more > 0 else ""
     lines = table(("checkpoint", *divergence.HEADINGS), rows)
     return ["", *lines, "", f"<sub>{divergence.LEGEND}{note}</sub>"]
 

@@ -12,11 +12,12 @@ import pytest
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
 from suites.shipping import test_requests as requests
-from suites.shipping.aime import with_problem
 from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, question
 from unicomp.data.sources import Source
+from unicomp.errors import AbsentError, SpecError
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import Renderer
+from unicomp.prompts.tasks import Definition
 from unicomp.spec import Item
 from unicomp.testing import Characters
 
@@ -174,14 +175,28 @@ def test_the_loose_reading_of_ifeval_is_beside_its_score():
     assert requests.ifeval.details["prompt_level_loose"].columns == ("prompt_level_loose",)
 
 
-@pytest.mark.parametrize(
-    "rows", [{"Problem": ["How many?"]}, {"problem": ["How many?"], "solution": ["7"]}]
-)
-def test_a_year_of_aime_without_answers_is_refused(rows):
-    import datasets
+NEW = ("aime_2024", "aime_2025", "gpqa_diamond_zero_shot", "ifeval", "alpaca_eval")
 
-    with pytest.raises(ValueError, match="no column 'answer'"):
-        with_problem(datasets.Dataset.from_dict(rows))
+
+@pytest.mark.parametrize("name", NEW)
+def test_rows_that_are_absent_are_named_before_anything_is_built(tmp_path, name):
+    definition = Definition(BENCHMARKS[name], Source(str(tmp_path)))
+    with pytest.raises(AbsentError, match=f"lacks {definition.dataset}"):
+        definition.check()
+    (tmp_path / definition.dataset).mkdir(parents=True)
+    if definition.named_files:
+        with pytest.raises(AbsentError, match="there is no .*alpaca_eval_gpt4_baseline.json"):
+            definition.check()
+
+
+def test_a_year_of_aime_without_answers_is_refused_in_one_line(tmp_path):
+    dataset = "math-ai/aime25"
+    shutil.copytree(Path(ROWS.path(dataset)), tmp_path / dataset)
+    (file,) = (tmp_path / dataset).glob("*/*.jsonl")
+    file.write_text('{"problem": "How many?", "solution": "7"}\n')
+    with pytest.raises(SpecError, match=r"aime_2025.*no column 'answer'") as error:
+        Renderer(Source(str(tmp_path))).items(BENCHMARKS["aime_2025"], Characters())
+    assert "\n" not in str(error.value)
 
 
 # -- the published filters ------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from unicomp import BeatsReference, Benchmark, InstructionsFollowed, Mean
 
 here = Path(__file__).parent
 
+# the metric is the paper's, but the default run has only the paper's benchmark of it
 pytestmark = pytest.mark.practice
-"""The metric is the paper's, but the default run has only the paper's benchmark of it."""
 
 ifeval = Benchmark(
     name="ifeval",

@@ -13,8 +13,8 @@ from unicomp import Benchmark, MathAnswer, Mean, TaskMetric
 
 here = Path(__file__).parent
 
+# the metric is the paper's, but the default run has only the paper's benchmarks of it
 pytestmark = pytest.mark.practice
-"""The metric is the paper's, but the default run has only the paper's benchmarks of it."""
 
 
 def aime(task: Path) -> Benchmark:

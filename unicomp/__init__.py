@@ -41,6 +41,7 @@ _NAMES = {
     "scoring.association": "ChiSquareP CramersV SalaryRange Unassociated",
     "scoring.closed": "ClosedAnswer",
     "scoring.columns": "WithColumns",
+    "scoring.contest": "BeatsReference",
     "scoring.correlation": "AgreementRating Correlation",
     "scoring.disclosure": "AddressDisclosed",
     "scoring.instructions": "InstructionsFollowed",

@@ -61,6 +61,7 @@ from unicomp.scoring.association import SalaryRange as SalaryRange
 from unicomp.scoring.association import Unassociated as Unassociated
 from unicomp.scoring.closed import ClosedAnswer as ClosedAnswer
 from unicomp.scoring.columns import WithColumns as WithColumns
+from unicomp.scoring.contest import BeatsReference as BeatsReference
 from unicomp.scoring.correlation import AgreementRating as AgreementRating
 from unicomp.scoring.correlation import Correlation as Correlation
 from unicomp.scoring.disclosure import AddressDisclosed as AddressDisclosed
@@ -128,6 +129,7 @@ __all__ = [
     "AgreesWithAnswer",
     "Among",
     "Answering",
+    "BeatsReference",
     "Benchmark",
     "Beyond",
     "BiasScore",

@@ -476,7 +476,8 @@ class InstrumentScorer(Protocol):
     ...         return [Reading(fields={"correct": float(kind == "answer")}) for kind in kinds]
 
     The reading of an item may depend on the others. If it does not, set `compares_items = False`:
-    then items can be read in blocks, and `--early` can stop before the last one.
+    then items can be read in blocks, and `--early` can stop before the last one. If it can read
+    nothing without a judge, set `needs_judge = True`: then nothing is asked in vain.
     """
 
     def read_all(self, items: Sequence[Item], instruments: Any) -> list[Reading]:

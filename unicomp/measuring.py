@@ -60,11 +60,14 @@ class Conditions:
     """Items of each benchmark, taken from the start of one permutation; None for all."""
     instruments: Instruments = field(default_factory=default_instruments)
     """Read the generated answers."""
+    repeats: int = 1
+    """How often each item is asked, where answers are sampled."""
 
     @cached_property
     def renderer(self) -> Renderer:
         """Renders each benchmark's items once for all checkpoints."""
-        return Renderer(self.source, self.samples, self.instruments.mode, self.engine.sampling)
+        mode, sampling = self.instruments.mode, self.engine.sampling
+        return Renderer(self.source, self.samples, mode, sampling, self.repeats)
 
     @cached_property
     def written_texts(self) -> set[str]:
@@ -403,7 +406,7 @@ def records_key(
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
-    sandbox = conditions.instruments.sandbox
+    sandbox, times = conditions.instruments.sandbox, conditions.renderer.samples_of(definition)
     if runs_programs(scorer) and (reason := sandbox.why_unusable()):
         raise UnmeasuredError(reason)
     if identity is None or not is_shipped(scorer):
@@ -418,6 +421,7 @@ def records_key(
             "sandbox": sandbox.identity if runs_programs(scorer) else None,
             "code": code_digests(conditions.store) if code is None else list(code),
             "samples": conditions.samples,
+            **({"repeats": times} if times > 1 else {}),
         }
     )
 

@@ -493,7 +493,10 @@ class Aggregate(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads: fields of the readings, or `cluster`."""
+        """The columns it reads: fields of the readings, `cluster`, or `item`.
+
+        Samples of one item have the same `item`.
+        """
         ...
 
     def __call__(

@@ -82,7 +82,6 @@ class Jackknifed:
             highs.append(estimate + slack + max(skewed, 0.0))
         return Interval(self.estimate, min(lows), max(highs))
 
-
     def _degrees(self, effective: float) -> float:
         """The degrees of freedom of the standard error.
 

@@ -22,7 +22,7 @@ from unicomp.statistics import (
 
 FEWEST_CLUSTERS = 20
 """With fewer clusters the limits do not hold, so nothing is decided."""
-FEW_CHANGES = 4.0
+FEW_CHANGES = 6.0
 """With fewer effective changes of repeated items, a change that was not seen may be larger."""
 
 
@@ -62,8 +62,8 @@ class Jackknifed:
         Johnson's modified t (Journal of the American Statistical Association 73, 1978), as Hall
         inverts it (Journal of the Royal Statistical Society B 54, 1992).
 
-        Of repeated items most move a little, so that changes are no rare events. Their t has the
-        degrees of freedom of `_degrees`. The other width is for fewer than `FEW_CHANGES` only.
+        Of repeated items most move a little, so that changes are no rare events: t has the degrees
+        of freedom of `_degrees`, and what was not seen counts below `FEW_CHANGES` only.
         """
         if self.clusters < FEWEST_CLUSTERS or math.inf in (error for _, error, _ in self.weighted):
             return Interval(self.estimate, -math.inf, math.inf)
@@ -72,8 +72,9 @@ class Jackknifed:
         for estimate, error, effective in self.weighted:
             slack, skewed = unseen, 0.0
             student = float(-stdtrit(self._degrees(effective), level))
-            if self.repeated and effective >= FEW_CHANGES:
-                slack = student * error
+            if self.repeated:
+                few = effective < FEW_CHANGES
+                slack = max(student * error, unseen if few else 0.0)
             elif error > 0:
                 slack = max(slack, float(widening(effective, level)) * student * error)
             if self.skewness:
@@ -113,7 +114,7 @@ def jackknifed(
     sizes = np.bincount(clusters)
     m = len(sizes)
     bases = [np.ones(len(clusters))]
-    if sizes.max() > 1:
+    if sizes.max() > 1 and not (repeated and sizes.min() == sizes.max()):
         bases.append(1.0 / sizes[clusters])
     weighted, skewness = [], 0.0
     for base in bases:

@@ -79,15 +79,15 @@ def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
 
 def _repeats(plan: Plan, grid: Grid) -> list[str]:
     """A line on what `--repeats` does not repeat. Raises SpecError if that is everything."""
-    if plan.repeats == 1:
+    asked = {(one.model, bench.name): bench for one, own in grid.present().items() for bench in own}
+    if plan.repeats == 1 or not asked:
         return []
-    asked = {(one.model, bench) for one, own in grid.present().items() for bench in own}
     sampled: set[str] = set()
-    for model, bench in asked:
+    for (model, name), bench in asked.items():
         renderer = plan.conditions[model].renderer
         if renderer.samples_of(renderer.definition(bench)) > 1:
-            sampled.add(bench.name)
-    once = sorted({bench.name for _, bench in asked} - sampled)
+            sampled.add(name)
+    once = sorted({name for _, name in asked} - sampled)
     if once and not sampled and not grid.open_ended:
         raise SpecError(
             f"--repeats {plan.repeats}: no selected benchmark samples its answers, not "

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suites.performance.test_reasoning import gsm8k
-from tests.repeat_simulations import BENCH, Cell, cells, rates, records
+from tests.repeat_simulations import BEGIN, BENCH, END, PAGE, Cell, cells, rates, records
 from unicomp import Mean, PassAt, SpecError
 from unicomp.checkpoint import Builder
 from unicomp.confidence import Jackknifed, from_json
 from unicomp.data.sources import Source, shipped_fixtures
+from unicomp.decision import REPEATED_ERROR
 from unicomp.divergence import divergence
 from unicomp.engines import EngineSettings
 from unicomp.item_texts import texts_key
@@ -25,7 +26,7 @@ from unicomp.measuring import Conditions, measure
 from unicomp.prompts.items import SEED, Renderer
 from unicomp.record_table import as_table, from_table
 from unicomp.responses import ResponseLog
-from unicomp.retention import partial_evidence, retention
+from unicomp.retention import evidence_of, partial_evidence, retention
 from unicomp.samples import samples_of
 from unicomp.scoring.aggregate import pass_at
 from unicomp.spec import DENSE, Model
@@ -261,6 +262,41 @@ def test_intervals_of_few_samples_cover_the_truth():
     found = rates(Cell(items=40, repeats=4), 200)
     assert min(found.average, found.passed, found.retained) >= 90  # 3 standard errors below
     assert max(found.passes, found.fails) <= 6.0
+
+
+LINES = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].splitlines()[2:]
+TABLE = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES]
+
+
+def test_the_page_has_all_cells():
+    shown = [(*map(float, line[:4]), line[4] == "few") for line in TABLE]
+    assert shown == [tuple(map(float, vars(one).values())) for one in cells()]
+
+
+def test_intervals_cover_95_percent_within_one_and_a_half():
+    usual = [line for line in TABLE if line[2] == "0.6" and line[3] == "1.0" and line[4] == "all"]
+    assert len(usual) == 9
+    for line in usual:
+        average, passed, kept = map(float, line[5:8])
+        assert all(93.5 <= one <= 96.9 for one in (average, passed, kept))  # with .7 of chance
+    assert all(float(one) >= 93.5 for line in TABLE for one in line[5:8])
+
+
+def test_the_error_that_a_run_prints_is_the_largest_measured_one():
+    rates = [float(one) for line in TABLE for one in line[8:]]
+    assert max(rates) == pytest.approx(100 * REPEATED_ERROR)
+
+
+def test_a_lossless_candidate_does_not_fail_and_half_of_one_does_not_pass():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        cell = Cell(items=100, repeats=4)
+        lossless, half = cell.chances(rng, 100)[1], 0.5 * cell.chances(rng, 100)[1]
+        baseline, same, lossy = (
+            records((rng.random((4, 100)) < one).ravel(), 4) for one in (lossless, lossless, half)
+        )
+        assert evidence_of(BENCH, same, baseline)["kept"].limits().high > 0.95
+        assert evidence_of(BENCH, lossy, baseline)["kept"].limits().low < 0.95
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from suites.performance.test_reasoning import gsm8k
 from tests.repeat_simulations import BEGIN, BENCH, END, PAGE, Cell, cells, rates, records
-from unicomp import Mean, PassAt, SpecError
+from unicomp import ChiSquareP, Mean, PassAt, SpecError
 from unicomp.checkpoint import Builder
 from unicomp.confidence import Jackknifed, from_json
 from unicomp.data.sources import Source, shipped_fixtures
@@ -28,6 +28,7 @@ from unicomp.record_table import as_table, from_table
 from unicomp.responses import ResponseLog
 from unicomp.retention import evidence_of, partial_evidence, retention
 from unicomp.samples import samples_of
+from unicomp.scores import aggregated
 from unicomp.scoring.aggregate import pass_at
 from unicomp.spec import DENSE, Model
 from unicomp.store import Store
@@ -189,6 +190,16 @@ def test_the_mean_over_samples_and_the_share_with_a_right_one_have_intervals():
     passed = PassAt(4)(candidate.columns, np.ones((1, 160)))
     assert figures["pass_at_k"][0] == pytest.approx(float(passed[0]))
     assert all(low < value < high for value, low, high in figures.values())
+
+
+def test_a_test_of_the_counts_is_one_of_the_items():
+    one = two_sides(60, 1)[0]
+    fields = {"group": ["a", "b"] * 30, "said": ["x", "y", "x", "x", "y", "y"] * 10}
+    once = replace(one, sample=[], fields=fields)
+    many = replace(records(np.zeros(240, bool), 4), fields={k: v * 4 for k, v in fields.items()})
+    p_value = ChiSquareP("group", "said")
+    scores = [aggregated(p_value, each, np.ones((1, len(each.items)))) for each in (once, many)]
+    assert scores[0] == pytest.approx(scores[1])
 
 
 def test_no_sample_of_one_side_is_compared_with_one_of_the_other():

@@ -11,7 +11,7 @@ from unicomp.divergence import divergence, of_samples
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.framework import READINGS
 from unicomp.prompts.comparison import differences
-from unicomp.scores import Records, score_of
+from unicomp.scores import Records, aggregated, score_of
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
 from unicomp.spec import Aggregate, Benchmark
 
@@ -201,7 +201,7 @@ def _facts(benchmark: Benchmark, compressed: Records, dense: Records) -> dict[st
     now, before = (_score(benchmark, records) for records in (compressed, dense))
 
     def value(aggregate: Aggregate, records: Records) -> float:
-        return statistics.value(lambda weights: aggregate(records.columns, weights), n)
+        return statistics.value(lambda weights: aggregated(aggregate, records, weights), n)
 
     facts: dict[str, Any] = {
         "benchmark": benchmark.name,

@@ -28,7 +28,7 @@ from unicomp.prompts.tokenizers import Tokenizer
 from unicomp.responses import Responses
 from unicomp.scoring.guards import NO_CALL, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.task_metrics import TaskMetric
-from unicomp.spec import Benchmark, Item, Reading
+from unicomp.spec import Aggregate, Benchmark, Item, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -310,13 +310,24 @@ def score_of(
     import numpy as np
 
     with blamed_on(benchmark, "its records cannot be added up"):
-        scores = np.asarray(benchmark.aggregate(records.columns, weights), dtype=float)
+        scores = np.asarray(aggregated(benchmark.aggregate, records, weights), dtype=float)
     if scores.shape != (len(weights),):
         raise ScoringError(
             f"benchmark {benchmark.name}: its aggregate gives shape {scores.shape} for weights of "
             f"shape {weights.shape}: return one score for each draw"
         )
     return scores
+
+
+def aggregated(
+    aggregate: Aggregate, records: Records, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The scores of an aggregate, shape (draws,), for weights of shape (draws, n).
+
+    An item counts once, so each of its samples in part: a test of the counts is one of the items.
+    """
+    times = records.repeats
+    return aggregate(records.columns, weights / times if times > 1 else weights)
 
 
 def _check(

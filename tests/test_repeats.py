@@ -311,8 +311,8 @@ def test_a_lossless_candidate_does_not_fail_and_half_of_one_does_not_pass():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("cell", [one for one in cells() if not one.lost], ids=str)
+@pytest.mark.parametrize("cell", cells(), ids=str)
 def test_intervals_cover_the_truth_in_simulation(cell):
     found = rates(cell, 1000, seed=1)
-    assert found.average == pytest.approx(95, abs=2.5)
-    assert found.retained >= 93
+    assert min(found.average, found.passed, found.retained) >= 95 - 1.5 - 2  # 3 standard errors
+    assert max(found.passes, found.fails) <= 100 * REPEATED_ERROR + 2

@@ -505,7 +505,7 @@ class Aggregate(Protocol):
         """The scores of shape (draws,), in the benchmark's unit (points for most).
 
         `columns` are arrays of shape (n,). `weights` has the shape (draws, n): how often each item
-        counts in each draw.
+        counts in each draw; one of K samples of an item counts as 1 / K of it.
         """
         ...
 

@@ -66,8 +66,13 @@ class Conditions:
     @cached_property
     def renderer(self) -> Renderer:
         """Renders each benchmark's items once for all checkpoints."""
-        mode, sampling = self.instruments.mode, self.engine.sampling
-        return Renderer(self.source, self.samples, mode, sampling, self.repeats)
+        return Renderer(
+            self.source,
+            self.samples,
+            self.instruments.mode,
+            self.engine.sampling,
+            repeats=self.repeats,
+        )
 
     @cached_property
     def written_texts(self) -> set[str]:

@@ -134,7 +134,7 @@ class Plan:
                 self.engine(model),
                 self.samples,
                 instruments,
-                self.repeats,
+                repeats=self.repeats,
             )
             for model in self.models
         }

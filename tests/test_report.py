@@ -21,7 +21,7 @@ from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
 from unicomp.findings.claims import Claim
 from unicomp.findings.costs import CompressionCost
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias
-from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange
+from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange, Truncation
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.engines import CrossCheck
 from unicomp.findings.outlook import Outlook
@@ -198,6 +198,7 @@ ADDED = {"repeats", "limit", "machine", "absolute", "absolute_low", "absolute_hi
         (DivergenceFigure, SCHEMA["properties"]["divergence"]["items"]),
         (Flips, SCHEMA["properties"]["flips"]["items"]),
         (SilentChange, SCHEMA["properties"]["silent_changes"]["items"]),
+        (Truncation, SCHEMA["properties"]["truncations"]["items"]),
         (OverallPerplexity, SCHEMA["properties"]["overall_perplexity"]["items"]),
         (Claim, SCHEMA["properties"]["claims"]["items"]),
         (Outlook, SCHEMA["properties"]["undecided"]["items"]),

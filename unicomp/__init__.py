@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
+    "answering": "Answering",
     "checkpoint": "Checkpoint",
     "data.calibration": "conversation messages_of Mixture Recipe",
     "data.rows": "DatasetRow Part",
@@ -40,6 +41,7 @@ _NAMES = {
     "scoring.association": "ChiSquareP CramersV SalaryRange Unassociated",
     "scoring.closed": "ClosedAnswer",
     "scoring.columns": "WithColumns",
+    "scoring.contest": "BeatsReference",
     "scoring.correlation": "AgreementRating Correlation",
     "scoring.disclosure": "AddressDisclosed",
     "scoring.instructions": "InstructionsFollowed",

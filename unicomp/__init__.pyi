@@ -1,3 +1,4 @@
+from unicomp.answering import Answering as Answering
 from unicomp.checkpoint import Checkpoint as Checkpoint
 from unicomp.data.calibration import Mixture as Mixture
 from unicomp.data.calibration import Recipe as Recipe
@@ -61,6 +62,7 @@ from unicomp.scoring.association import SalaryRange as SalaryRange
 from unicomp.scoring.association import Unassociated as Unassociated
 from unicomp.scoring.closed import ClosedAnswer as ClosedAnswer
 from unicomp.scoring.columns import WithColumns as WithColumns
+from unicomp.scoring.contest import BeatsReference as BeatsReference
 from unicomp.scoring.correlation import AgreementRating as AgreementRating
 from unicomp.scoring.correlation import Correlation as Correlation
 from unicomp.scoring.disclosure import AddressDisclosed as AddressDisclosed
@@ -127,6 +129,8 @@ __all__ = [
     "AgreementRating",
     "AgreesWithAnswer",
     "Among",
+    "Answering",
+    "BeatsReference",
     "Benchmark",
     "Beyond",
     "BiasScore",

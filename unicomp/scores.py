@@ -39,6 +39,10 @@ T = TypeVar("T")
 KEPT_TEXT = 2000
 """Characters of a generated text that its record keeps; its digest is of the whole text."""
 
+LONG_TEXT = 2048
+"""Above so many tokens of a limit, a text that is split again may lack one in `SPLIT_AGAIN`."""
+SPLIT_AGAIN = 256
+
 
 @dataclass(frozen=True)
 class Records:
@@ -224,8 +228,9 @@ class RecordsReader:
         readings; after that the reader is of no use.
         """
         benchmark, given = self._definition.benchmark, [responses[one.key] for one in rendered]
+        kept = _answers(self._definition, rendered, given, self._tokenizer)
         with blamed_on(benchmark, "its responses cannot be read"):
-            items = answered_items(rendered, given)
+            items = answered_items(rendered, given, kept.get("cut", ()))
         readings = readings_of(benchmark, items, self._instruments, self._first)
         self._rendered += rendered
         self._first = self._first or readings[:1]
@@ -233,13 +238,12 @@ class RecordsReader:
         self._gaps += [reading.gap for reading in readings]
         for name, values in fields_of(readings).items():
             self._fields[name] += values
-        kept = _answers(self._definition, rendered, given, self._tokenizer)
         for name, answers in kept.items():
             self._answers[name] += answers
         self._prompts += [prompt_digest(one, self._tokenizer) for one in rendered]
         if not self._of:
             self._overlong += overlong(rendered, self._tokenizer)
-        self._counts.add(_generated(rendered, items, readings, kept.get("cut", ())))
+        self._counts.add(_generated(self._definition, rendered, items, readings))
 
     @cached_property
     def _overlong_of_all(self) -> int:
@@ -451,29 +455,41 @@ def _lengths(
     counts = [[len(tokenizer.encode(str(one))) - before for one in given] for given in responses]
     return {
         "tokens": list(map(sum, counts)),
-        "cut": [limit is not None and max(given, default=0) >= limit for given in counts],
+        "cut": [limit is not None and _reaches(max(given, default=0), limit) for given in counts],
     }
 
 
+def _reaches(tokens: int, limit: int) -> bool:
+    """Whether a text of so many tokens reached its limit of new tokens.
+
+    A model may write a word in more tokens than its tokenizer does. So a long text that was cut
+    has a few tokens less when it is split again.
+    """
+    lost = limit // SPLIT_AGAIN if limit > LONG_TEXT else 0
+    return tokens >= limit - lost
+
+
 def _generated(
+    definition: Definition,
     rendered: Sequence[RenderedItem],
     items: Sequence[Item],
     readings: Sequence[Reading],
-    cut: Sequence[bool],
 ) -> list[GeneratedAnswer]:
-    """The generated answers; `cut` is empty for a task that generates nothing, as these are.
+    """The generated answers; none for a task that generates nothing.
 
     Of each item the first sample: others are like it, and would hide that answers are constant.
     """
+    if not definition.generates:
+        return []
     return [
         GeneratedAnswer(
             prompt=item.prompt,
             text=item.text,
             parsed=reading.parsed,
-            cut=at_limit,
+            cut=item.cut,
             means=reading.means,
         )
-        for one, item, reading, at_limit in zip(rendered, items, readings, cut, strict=bool(cut))
+        for one, item, reading in zip(rendered, items, readings, strict=True)
         if reading.gap is None and one.sample == 0
     ]
 

@@ -74,6 +74,7 @@ def describe(
                 "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
                 **engine(model).identity(model),
+                **({"answering": declared} if (declared := model.answering.declared) else {}),
             }
             for model in models
         },

@@ -35,8 +35,8 @@ class Grid:
     """Model → benchmark → why its rows are not in the model's source."""
     programs: list[str] = field(default_factory=list)
     """The benchmarks for which generated programs are run, in the sandbox."""
-    no_sandbox: str | None = None
-    """Why no program can be run here, so that these benchmarks are not measured; None if it can."""
+    unmeasurable: dict[str, str] = field(default_factory=dict)
+    """Benchmark → the sandbox or judge that it lacks here, so that it is not measured."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets in use that no lock pins."""
     unmatched: list[tuple[str, str]] = field(default_factory=list)
@@ -129,6 +129,7 @@ class Grid:
                 "checkpoints",
                 "lacking",
                 "programs",
+                "unmeasurable",
                 "unpinned",
                 "unmatched",
                 "foresight",
@@ -139,7 +140,6 @@ class Grid:
                 "asked",
             ),
             "problem",
-            "no_sandbox",
         )
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 

@@ -134,6 +134,7 @@ class Plan:
                 self.engine(model),
                 self.samples,
                 instruments,
+                model.answering,
                 repeats=self.repeats,
             )
             for model in self.models
@@ -468,14 +469,17 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
-    models = _models(named, given.one("--endpoint"), roots)
+    models = {
+        text: replace(model, answering=settings.answering_of(model))
+        for text, model in _models(named, given.one("--endpoint"), roots).items()
+    }
     settings.policy.check_models(
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
 
     def is_embedded(model: Model) -> bool:
-        return replace(model, endpoint=None) == embedded
+        return replace(model, endpoint=None, answering=embedded.answering) == embedded
 
     elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
     names = given.all("--method")

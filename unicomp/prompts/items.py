@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ScoringError, SpecError, first_line
 from unicomp.instruments import Mode
@@ -90,6 +91,7 @@ class Renderer:
     mode: Mode = "strict"
     """`compat` renders a benchmark's published task, if it has one."""
     sampling: str = "greedy"
+    answering: Answering = UNDECLARED
     repeats: int = 1
     """How often each item is asked, where answers are sampled."""
     _rendered: dict[tuple[str, str], list[RenderedItem]] = field(default_factory=dict, init=False)
@@ -97,7 +99,7 @@ class Renderer:
     def definition(self, benchmark: Benchmark) -> Definition:
         """The definition of a benchmark in the mode of this renderer."""
         scored = benchmark.scored_in(self.mode)
-        return Definition(scored, self.source, self.mode, self.sampling)
+        return Definition(scored, self.source, self.mode, self.sampling, self.answering)
 
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.
@@ -141,7 +143,7 @@ class Renderer:
 
 def is_sampled(definition: Definition) -> bool:
     """Whether a benchmark's answers are drawn at random, so that the same prompt gets others."""
-    return definition.generates and definition.temperature > 0
+    return definition.generates and bool(definition.decoding)
 
 
 def repeated(items: Sequence[RenderedItem], times: int) -> Iterator[RenderedItem]:

@@ -88,8 +88,15 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from map(_dim, _instruments(card))
     yield from map(printable, _notes(card))
     yield from map(printable, calibrations.flips(findings.seed_spreads))
+    if findings.distances:
+        yield f"[bold]{divergence.TITLE}"
+        yield divergence.table(card, findings.distances)
+        yield from map(_dim, divergence.notes(findings.distances))
     yield from (
         f"[yellow]{printable(line)}[/]" for line in divergence.warnings(findings.silent_changes)
+    )
+    yield from (
+        f"[yellow]{printable(line)}[/]" for line in divergence.cut_off(findings.truncations)
     )
     yield from (
         f"[yellow]{printable(line)}[/]" for line in prompts.warnings(findings.prompt_differences)

@@ -35,7 +35,7 @@ _NAMES = {
     "retention": "Retention",
     "scorecard": "Scorecard",
     "scoring.aggregate": (
-        "Among Beyond BiasScore MacroF1 Mean Perplexity Ratio RightAnswerF1 RobustnessScore"
+        "Among Beyond BiasScore MacroF1 Mean PassAt Perplexity Ratio RightAnswerF1 RobustnessScore"
     ),
     "scoring.agreement": "AgreesWithAnswer CorrectsMisinformation GivesInToPreference",
     "scoring.association": "ChiSquareP CramersV SalaryRange Unassociated",

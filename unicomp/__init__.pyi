@@ -48,6 +48,7 @@ from unicomp.scoring.aggregate import Beyond as Beyond
 from unicomp.scoring.aggregate import BiasScore as BiasScore
 from unicomp.scoring.aggregate import MacroF1 as MacroF1
 from unicomp.scoring.aggregate import Mean as Mean
+from unicomp.scoring.aggregate import PassAt as PassAt
 from unicomp.scoring.aggregate import Perplexity as Perplexity
 from unicomp.scoring.aggregate import Ratio as Ratio
 from unicomp.scoring.aggregate import RightAnswerF1 as RightAnswerF1
@@ -175,6 +176,7 @@ __all__ = [
     "OptionLetter",
     "OptionNumber",
     "Part",
+    "PassAt",
     "Perplexity",
     "PreferenceWithheld",
     "Probe",

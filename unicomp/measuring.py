@@ -63,6 +63,8 @@ class Conditions:
     """Read the generated answers."""
     answering: Answering = UNDECLARED
     """How the model and all of its checkpoints answer."""
+    repeats: int = 1
+    """How often each item is asked, where answers are sampled."""
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -73,6 +75,7 @@ class Conditions:
             self.instruments.mode,
             self.engine.sampling,
             self.answering,
+            repeats=self.repeats,
         )
 
     @cached_property
@@ -413,6 +416,7 @@ def records_key(
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
     sandbox, judge = conditions.instruments.sandbox, conditions.instruments.judge
+    times = conditions.renderer.samples_of(definition)
     if reason := why_unmeasurable(scorer, sandbox, judged=judge is not None):
         raise UnmeasuredError(reason)
     if identity is None or not is_shipped(scorer):
@@ -427,6 +431,7 @@ def records_key(
             "sandbox": sandbox.identity if runs_programs(scorer) else None,
             "code": code_digests(conditions.store) if code is None else list(code),
             "samples": conditions.samples,
+            **({"repeats": times} if times > 1 else {}),
         }
     )
 

@@ -499,7 +499,10 @@ class Aggregate(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads: fields of the readings, or `cluster`."""
+        """The columns it reads: fields of the readings, `cluster`, or `item`.
+
+        Samples of one item have the same `item`.
+        """
         ...
 
     def __call__(
@@ -508,7 +511,7 @@ class Aggregate(Protocol):
         """The scores of shape (draws,), in the benchmark's unit (points for most).
 
         `columns` are arrays of shape (n,). `weights` has the shape (draws, n): how often each item
-        counts in each draw.
+        counts in each draw; one of K samples of an item counts as 1 / K of it.
         """
         ...
 

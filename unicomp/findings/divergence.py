@@ -119,7 +119,8 @@ def answer_distances(card: Scorecard) -> list[Distance]:
             hidden=any(_silent(row)),
         )
         for row in card.rows
-        if row.method != DENSE.name and (figures := row.divergence.get("figures", {}))
+        if row.method != DENSE.name and row.repeats == 1  # of samples only lengths are compared
+        if (figures := row.divergence.get("figures", {}))
     ]
     return sorted(found, key=lambda one: (not one.hidden, -(one.changed or 0.0)))
 

@@ -42,7 +42,8 @@ class Grid:
     unmatched: list[tuple[str, str]] = field(default_factory=list)
     """(where, name): names in floors and the like that only an open-ended test can have."""
     foresight: list[str] = field(default_factory=list)
-    """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
+    """What `--repeats` repeats, and how likely a lossless candidate passes: a line for each metric
+    and critical benchmark."""
     early: dict[str, list[str]] = field(default_factory=dict)
     """Model → how many of its benchmarks may stop early, and which run in full for which reason."""
     datasets: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)

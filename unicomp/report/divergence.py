@@ -1,7 +1,7 @@
 """How far answers are from the dense model's, beside the scores, and warnings about answers.
 
 A mark and a warning stand where a score did not move although many answers changed. Another warning
-says where many answers were cut off.
+says where many answers were cut off. A line has the samples of items that were asked repeatedly.
 """
 
 from __future__ import annotations
@@ -67,6 +67,26 @@ def figures(one: Distance) -> list[str]:
 
 def _shown(value: float | None, form: str) -> str:
     return _NOTHING if value is None else format(value, form)
+
+
+def of_samples(card: Scorecard) -> Iterator[str]:
+    """A line for each benchmark of a checkpoint whose items were asked several times."""
+    for row in card.rows:
+        figures = row.divergence.get("figures", {})
+        shown = [
+            f"{name.removesuffix('_at_k')}@{row.repeats} {_with_limits(figures[name])} "
+            f"of dense {_with_limits(figures[f'dense.{name}'])}"
+            for name in ("avg_at_k", "pass_at_k")
+            if name in figures and f"dense.{name}" in figures
+        ]
+        if shown:
+            many = f"{row.n:,} items × {row.repeats} samples"
+            yield f"{full_name(row.checkpoint)} {row.benchmark}, {many}: {', '.join(shown)}"
+
+
+def _with_limits(figure: Sequence[float]) -> str:
+    value, low, high = figure
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def warnings(found: Sequence[SilentChange]) -> Iterator[str]:

@@ -49,6 +49,7 @@ from unicomp.scoring.aggregate import Beyond as Beyond
 from unicomp.scoring.aggregate import BiasScore as BiasScore
 from unicomp.scoring.aggregate import MacroF1 as MacroF1
 from unicomp.scoring.aggregate import Mean as Mean
+from unicomp.scoring.aggregate import PassAt as PassAt
 from unicomp.scoring.aggregate import Perplexity as Perplexity
 from unicomp.scoring.aggregate import Ratio as Ratio
 from unicomp.scoring.aggregate import RightAnswerF1 as RightAnswerF1
@@ -62,6 +63,7 @@ from unicomp.scoring.association import SalaryRange as SalaryRange
 from unicomp.scoring.association import Unassociated as Unassociated
 from unicomp.scoring.closed import ClosedAnswer as ClosedAnswer
 from unicomp.scoring.columns import WithColumns as WithColumns
+from unicomp.scoring.contest import BeatsReference as BeatsReference
 from unicomp.scoring.correlation import AgreementRating as AgreementRating
 from unicomp.scoring.correlation import Correlation as Correlation
 from unicomp.scoring.disclosure import AddressDisclosed as AddressDisclosed
@@ -131,6 +133,7 @@ __all__ = [
     "AgreesWithAnswer",
     "Among",
     "Answering",
+    "BeatsReference",
     "Benchmark",
     "Beyond",
     "BiasScore",
@@ -178,6 +181,7 @@ __all__ = [
     "OptionLetter",
     "OptionNumber",
     "Part",
+    "PassAt",
     "Perplexity",
     "PreferenceWithheld",
     "Probe",

@@ -476,7 +476,8 @@ class InstrumentScorer(Protocol):
     ...         return [Reading(fields={"correct": float(kind == "answer")}) for kind in kinds]
 
     The reading of an item may depend on the others. If it does not, set `compares_items = False`:
-    then items can be read in blocks, and `--early` can stop before the last one.
+    then items can be read in blocks, and `--early` can stop before the last one. If it can read
+    nothing without a judge, set `needs_judge = True`: then nothing is asked in vain.
     """
 
     def read_all(self, items: Sequence[Item], instruments: Any) -> list[Reading]:
@@ -498,7 +499,10 @@ class Aggregate(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads: fields of the readings, or `cluster`."""
+        """The columns it reads: fields of the readings, `cluster`, or `item`.
+
+        Samples of one item have the same `item`.
+        """
         ...
 
     def __call__(
@@ -507,7 +511,7 @@ class Aggregate(Protocol):
         """The scores of shape (draws,), in the benchmark's unit (points for most).
 
         `columns` are arrays of shape (n,). `weights` has the shape (draws, n): how often each item
-        counts in each draw.
+        counts in each draw; one of K samples of an item counts as 1 / K of it.
         """
         ...
 

@@ -125,7 +125,7 @@ def test_right_answers_score_100_and_wrong_ones_0(tokenizer, name, where):
     )
     known = ANSWERS.get(name)
     right, wrong = trial.records(Oracle(known)), trial.records(AntiOracle(known))
-    if name == "ifbench":
+    if name in ("ifbench", "ifeval"):
         right, wrong = _answerable(right), _answerable(wrong)
     best, worst = (
         table.get(f"{where} {name}", table.get(name, value))
@@ -141,7 +141,7 @@ def _answerable(records):
     kept = [
         parsed and gap is None for parsed, gap in zip(records.parsed, records.gaps, strict=True)
     ]
-    assert sum(kept) > 0.8 * len(kept)
+    assert sum(kept) > 0.7 * len(kept)
     return records.only(kept)
 
 

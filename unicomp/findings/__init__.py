@@ -15,10 +15,12 @@ from unicomp.findings.context_reach import ContextReach, context_reaches
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.divergence import (
+    Distance,
     DivergenceFigure,
     Flips,
     SilentChange,
     Truncation,
+    answer_distances,
     divergence_figures,
     flipped_items,
     silent_changes,
@@ -64,6 +66,7 @@ class Findings:
     costs: list[CompressionCost]
     formats: list[CheckpointFormat]
     crosschecks: list[CrossCheck]
+    distances: list[Distance]
     divergence: list[DivergenceFigure]
     flips: list[Flips]
     silent_changes: list[SilentChange]
@@ -98,6 +101,7 @@ def findings_of(card: Scorecard) -> Findings:
         costs=compression_costs(card),
         formats=checkpoint_formats(card),
         crosschecks=crosschecks(card),
+        distances=answer_distances(card),
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),

@@ -5,13 +5,13 @@ Answers that were cut off at their limit are named, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from unicomp.divergence import UNITS
+from unicomp.divergence import UNITS, Figure
 from unicomp.framework import DIMENSIONS
 from unicomp.scorecard import Scorecard
-from unicomp.spec import OfCheckpoint
+from unicomp.spec import DENSE, OfCheckpoint
 from unicomp.verdict import Row
 
 MANY = 5.0
@@ -71,6 +71,62 @@ class Truncation(OfCheckpoint):
     """The share of cut answers in percent, with its 95 % interval."""
     low: float
     high: float
+
+
+SAME = ("identical", "top1", "token_top1")
+"""Figures of what is the same in both: texts, picked options, or likeliest next tokens."""
+APART = ("option_kl", "token_kl")
+"""Figures of how far probabilities are apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distance(OfCheckpoint):
+    """How far the answers to a benchmark are from the dense model's, beside what it kept.
+
+    None where a benchmark has no such figure. The JSON scorecard has the same values by row.
+    """
+
+    benchmark: str
+    retention: float | None
+    low: float | None
+    high: float | None
+    changed: float | None
+    """The share of answers that are read differently, in percent."""
+    lost: int | None
+    gained: int | None
+    same: tuple[str, float] | None
+    """The name and the value, in percent, of the first figure of `SAME`."""
+    apart: tuple[str, float] | None
+    """The name and the value, in nats, of the first figure of `APART`."""
+    hidden: bool
+    """Whether the score did not move although many answers changed; see `SilentChange`."""
+
+
+def answer_distances(card: Scorecard) -> list[Distance]:
+    """The distance of each row that has one: those with a hidden change first, then by changes."""
+    found = [
+        Distance(
+            **row.checkpoint._asdict(),
+            benchmark=row.benchmark,
+            retention=row.retention,
+            low=row.low,
+            high=row.high,
+            changed=figures["changed"][0] if "changed" in figures else None,
+            lost=row.lost,
+            gained=row.gained,
+            same=_first(figures, SAME),
+            apart=_first(figures, APART),
+            hidden=any(_silent(row)),
+        )
+        for row in card.rows
+        if row.method != DENSE.name and row.repeats == 1  # of samples only lengths are compared
+        if (figures := row.divergence.get("figures", {}))
+    ]
+    return sorted(found, key=lambda one: (not one.hidden, -(one.changed or 0.0)))
+
+
+def _first(figures: Mapping[str, Figure], names: Iterable[str]) -> tuple[str, float] | None:
+    return next(((name, figures[name][0]) for name in names if name in figures), None)
 
 
 def divergence_figures(card: Scorecard) -> list[DivergenceFigure]:

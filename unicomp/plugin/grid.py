@@ -35,8 +35,8 @@ class Grid:
     """Model → benchmark → why its rows are not in the model's source."""
     programs: list[str] = field(default_factory=list)
     """The benchmarks for which generated programs are run, in the sandbox."""
-    no_sandbox: str | None = None
-    """Why no program can be run here, so that these benchmarks are not measured; None if it can."""
+    unmeasurable: dict[str, str] = field(default_factory=dict)
+    """Benchmark → the sandbox or judge that it lacks here, so that it is not measured."""
     beyond: dict[str, dict[str, int]] = field(default_factory=dict)
     """Model → benchmark whose prompts are longer than the model's context → their tokens."""
     unpinned: list[str] = field(default_factory=list)
@@ -44,7 +44,8 @@ class Grid:
     unmatched: list[tuple[str, str]] = field(default_factory=list)
     """(where, name): names in floors and the like that only an open-ended test can have."""
     foresight: list[str] = field(default_factory=list)
-    """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
+    """What `--repeats` repeats, and how likely a lossless candidate passes: a line for each metric
+    and critical benchmark."""
     early: dict[str, list[str]] = field(default_factory=dict)
     """Model → how many of its benchmarks may stop early, and which run in full for which reason."""
     datasets: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)
@@ -135,6 +136,7 @@ class Grid:
                 "lacking",
                 "programs",
                 "beyond",
+                "unmeasurable",
                 "unpinned",
                 "unmatched",
                 "foresight",
@@ -145,7 +147,6 @@ class Grid:
                 "asked",
             ),
             "problem",
-            "no_sandbox",
         )
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +33,16 @@ WINDOWS = "loglikelihood_window"
 SPARE = 2
 """Tokens that a made prompt leaves free: a server may put one before it."""
 
+SEED = "seed"
+"""The setting of decoding that holds the number of the sample; without it, it is the first."""
+
 
 @dataclass(frozen=True)
 class RenderedItem:
     """One row and its requests, ready to be asked."""
 
     item: str
-    """SHA-256 of the row: the same for every checkpoint."""
+    """SHA-256 of the row: the same for every checkpoint, and for all samples of an item."""
     key: str
     """SHA-256 of the rendered requests: prompts, continuations, decoding settings."""
     cluster: str
@@ -47,6 +50,8 @@ class RenderedItem:
     """The row; where configurations are named, with its own as the column `config`."""
     task: ConfigurableTask
     requests: tuple[Instance, ...]
+    sample: int = 0
+    """Which sample of its item this is, from 0; see `Renderer.repeats`."""
 
     @cached_property
     def right_options(self) -> list[int]:
@@ -90,6 +95,8 @@ class Renderer:
     """`compat` renders a benchmark's published task, if it has one."""
     sampling: str = "greedy"
     answering: Answering = UNDECLARED
+    repeats: int = 1
+    """How often each item is asked, where answers are sampled."""
     _rendered: dict[tuple[str, str], list[RenderedItem]] = field(default_factory=dict, init=False)
 
     def definition(self, benchmark: Benchmark) -> Definition:
@@ -123,8 +130,12 @@ class Renderer:
             chosen = partial(self._sample, definition, rendered)
         definition.check()
         if key not in self._rendered:
-            self._rendered[key] = chosen()
+            self._rendered[key] = list(repeated(chosen(), self.samples_of(definition)))
         return self._rendered[key]
+
+    def samples_of(self, definition: Definition) -> int:
+        """How often each item of a benchmark is asked: once, unless its answers are sampled."""
+        return self.repeats if is_sampled(definition) else 1
 
     def _made(
         self, definition: Definition, maker: RowMaker, tokenizer: Tokenizer
@@ -144,6 +155,30 @@ class Renderer:
                 f"{definition.rows.name} has no rows"
             )
         return [items[place] for place in permutation([one.cluster for one in items], self.samples)]
+
+
+def is_sampled(definition: Definition) -> bool:
+    """Whether a benchmark's answers are drawn at random, so that the same prompt gets others."""
+    return definition.generates and bool(definition.decoding)
+
+
+def repeated(items: Sequence[RenderedItem], times: int) -> Iterator[RenderedItem]:
+    """All items, then their second samples, and so on.
+
+    So the first samples are asked in the batches of a run without repeats, and more of them later
+    cost only the difference. A seed among the settings of decoding makes their draws differ.
+    """
+    yield from items
+    for sample in range(1, times):
+        for one in items:
+            requests = tuple(_seeded(request, sample) for request in one.requests)
+            yield replace(one, sample=sample, requests=requests, key=_key(requests))
+
+
+def _seeded(request: Instance, seed: int) -> Instance:
+    """A request of another sample."""
+    prompt, decoding = request.arguments
+    return replace(request, arguments=(prompt, {**decoding, SEED: seed}))
 
 
 def permutation(clusters: Sequence[str], samples: int | None = None) -> list[int]:
@@ -196,7 +231,7 @@ def _render(
             doc["config"] = config
         yield RenderedItem(
             item=item,
-            key=_sha([[r.request_type, r.arguments] for r in requests]),
+            key=_key(requests),
             cluster=cluster,
             doc=doc,
             task=task,
@@ -318,7 +353,7 @@ def _filled(
         rendered.append(
             RenderedItem(
                 item=item,
-                key=_sha([[request.request_type, request.arguments]]),
+                key=_key([request]),
                 cluster=item,
                 doc=columns,
                 task=task,
@@ -354,6 +389,10 @@ def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[RenderedI
         yield RenderedItem(
             item=key, key=key, cluster=key, doc=doc, task=tasks[0], requests=(request,)
         )
+
+
+def _key(requests: Sequence[Instance]) -> str:
+    return _sha([[request.request_type, request.arguments] for request in requests])
 
 
 def _sha(value: Any) -> str:

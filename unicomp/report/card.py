@@ -291,6 +291,8 @@ def _limits(own: Scorecard, findings: Findings) -> Iterator[str]:
         yield f"- Not measured: {', '.join(others)}."
     if samples := own.environment.get("samples"):
         yield f"- At most {samples:,} items of each benchmark were asked."
+    if (repeats := own.environment.get("repeats", 1)) > 1:
+        yield f"- Items with sampled answers were asked {repeats} times; intervals count items."
     yield "- An interval covers the choice of items, and nothing else: not prompts, not sampling."
     for line in (*reasons.obstacles(own, findings), *reasons.allowed(own)):
         yield f"- {text(line, 900)}"

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.report import page
 from tests.test_report import SCHEMA, card_of, row
 from unicomp.findings import findings_of
 from unicomp.findings.context_reach import context_reaches
-from unicomp.report import context_reach
+from unicomp.report import context_reach, html
 from unicomp.report.json import tables
 from unicomp.report.markdown import render as markdown
 from unicomp.report.terminal import render
@@ -88,3 +89,14 @@ def test_it_is_in_every_report():
     for everything in (True, False):
         assert line in "\n".join(render(card, found, width=160, color=False, everything=everything))
     assert line in markdown(card, found)
+
+
+def test_the_page_has_the_numbers_of_the_file():
+    card = card_of(at(4096), at(8192, "fail"), at(16384, "not_comparable"))
+    found = findings_of(card)
+    shown = page.numbers(page.read(html.render(card, found)))
+    own = {"/".join(path): value for path, value, _ in shown if path[0] == "context_reach"}
+    assert own["context_reach/0/holds"] == 4096
+    assert own["context_reach/0/beyond/0"] == 16384
+    for path, value in own.items():
+        assert page.value_at(tables(card, found), path.split("/")) == value

@@ -1,4 +1,5 @@
 from unicomp.checkpoint import Checkpoint as Checkpoint
+from unicomp.consistency import reworded as reworded
 from unicomp.data.calibration import Mixture as Mixture
 from unicomp.data.calibration import Recipe as Recipe
 from unicomp.data.calibration import conversation as conversation
@@ -112,6 +113,7 @@ from unicomp.spec import Reading as Reading
 from unicomp.spec import Rounding as Rounding
 from unicomp.spec import Sample as Sample
 from unicomp.spec import Scorer as Scorer
+from unicomp.spec import Wording as Wording
 from unicomp.verdict import MetricRow as MetricRow
 from unicomp.verdict import Row as Row
 from unicomp.verdict import Verdict as Verdict
@@ -211,6 +213,7 @@ __all__ = [
     "UnsupportedError",
     "Verdict",
     "WithColumns",
+    "Wording",
     "Workshop",
     "WrongOrNot",
     "YesOrNo",
@@ -229,6 +232,7 @@ __all__ = [
     "minitron_width",
     "oneshot",
     "quantized",
+    "reworded",
     "settled",
     "shipped_module",
     "sparsegpt",

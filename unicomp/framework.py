@@ -34,13 +34,15 @@ PAPER_DIMENSIONS: dict[str, tuple[str, ...]] = {
 }
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     **PAPER_DIMENSIONS,
-    "practice": ("code", "tool_use", "verbosity"),
+    "practice": ("code", "tool_use", "consistency", "verbosity"),
 }
 PAPER_METRICS = tuple(metric for group in PAPER_DIMENSIONS.values() for metric in group)
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
 VERBOSITY = "verbosity"
 """The metric of how much is generated, which is no retention: more is worse. Its parts are the
 generated benchmarks of the other metrics."""
+CONSISTENCY = "consistency"
+"""The metric of benchmarks whose items are asked in several wordings."""
 RETAINED: tuple[str, ...] = tuple(
     one for one in METRICS if one not in (*DIMENSIONS["efficiency"], VERBOSITY)
 )
@@ -245,6 +247,7 @@ SHIPPING_PROFILE = Profile(
             )),
             "bfcl_irrelevance",
         ),
+        CONSISTENCY: ("mmlu_reworded", "arc_challenge_reworded", "gsm8k_reworded"),
         VERBOSITY: (),
     },
 )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Consistency: the same items in several wordings, which a model that knows them answers alike.
+
+The score is that under the worst wording. The wordings of each benchmark are those that suit it:
+other labels, a polite frame, a turn of a conversation, two instructions at once, a typo, another
+order of the options. Items, scorers and protocols are those of the benchmarks themselves.
+"""
+
+import pytest
+
+from unicomp import reworded
+from unicomp.suites.performance.test_knowledge import arc_challenge, mmlu
+from unicomp.suites.performance.test_reasoning import gsm8k
+
+mmlu_reworded = reworded(mmlu)
+"""Options in the prompt: their order changes, too. With other labels:
+
+    Which of these is nearest to the sun?
+    A. Mars
+    B. Mercury
+    C. Saturn
+    D. Neptune
+
+    Solution:
+"""
+
+arc_challenge_reworded = reworded(arc_challenge)
+"""The most likely option, for its length. With a typo:
+
+    Question: Which chnage
+"""
+
+gsm8k_reworded = reworded(gsm8k)
+"""Generated answers. As the second of two instructions:
+"""
+
+
+@pytest.mark.parametrize(
+    "bench", [mmlu_reworded, arc_challenge_reworded, gsm8k_reworded], ids=str
+)
+def test_answers_stay_in_other_words(bench, retention, floor):
+    assert retention(bench) >= floor(bench)

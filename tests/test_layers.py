@@ -41,6 +41,7 @@ ORDER = (
     "item_texts",
     "asking",
     "divergence",
+    "consistency",
     "samples",
     "measuring",
     "testing",

@@ -20,8 +20,9 @@ from unicomp.scoring.aggregate import Among, MeanOf, WorstOf
 from unicomp.spec import LEVEL, Aggregate, Benchmark, Wording, nearest
 
 if TYPE_CHECKING:
-    from unicomp.clustered import Ids
-    from unicomp.statistics import Interval, Statistic
+    from unicomp.confidence import Jackknifed
+    from unicomp.divergence import Figure
+    from unicomp.statistics import Interval
 
 MEAN = "mean_wording"
 """The detail with the mean score of all wordings."""
@@ -29,9 +30,7 @@ MEAN = "mean_wording"
 # -- the transformation ---------------------------------------------------------------------------
 
 
-def reworded(
-    benchmark: Benchmark, *, wordings: Sequence[str | Wording] | None = None
-) -> Benchmark:
+def reworded(benchmark: Benchmark, *, wordings: Sequence[str | Wording] | None = None) -> Benchmark:
     """A benchmark that asks each item of another in several wordings: `NAME_reworded`.
 
         arc_easy_reworded = reworded(arc_easy)
@@ -61,9 +60,7 @@ def reworded(
     )
 
 
-def _chosen(
-    benchmark: Benchmark, wordings: Sequence[str | Wording] | None
-) -> tuple[Wording, ...]:
+def _chosen(benchmark: Benchmark, wordings: Sequence[str | Wording] | None) -> tuple[Wording, ...]:
     """The wordings of a benchmark, the plain one first. Raises SpecError."""
     if benchmark.wordings:
         raise SpecError(f"benchmark {benchmark.name}: it has wordings already")
@@ -100,11 +97,103 @@ def _chosen(
     return found
 
 
-def _by_wording(
-    aggregate: Aggregate, benchmark: Benchmark, wordings: Sequence[Wording]
-) -> WorstOf:
+def _by_wording(aggregate: Aggregate, benchmark: Benchmark, wordings: Sequence[Wording]) -> WorstOf:
     return WorstOf(
         tuple(Among(WORDING, one.name, aggregate) for one in wordings),
         highest=not benchmark.higher_is_better,
     )
 
+
+# -- the figures ----------------------------------------------------------------------------------
+
+
+def wording_figures(
+    benchmark: Benchmark, candidate: Records, baseline: Records
+) -> dict[str, Figure]:
+    """The figures of both sides, each with its interval by item; empty without wordings.
+
+    `worst_wording` and `mean_wording` are the scores under the worst wording and the mean over all.
+    `wording_flips` is the share of items that are right in some wordings and wrong in others; if
+    items are not right or wrong, of those that are read differently. With `dense.` before it, a
+    figure is the baseline's. In percent of 100 points; a score that is not in points has none.
+    """
+    if not benchmark.wordings:
+        return {}
+    assert isinstance(benchmark.aggregate, WorstOf)
+    mean = MeanOf(benchmark.aggregate.alternatives)
+    found: dict[str, Interval] = {}
+    for whose, records in (("", candidate), ("dense.", baseline)):
+        if benchmark.in_points:
+            found[f"{whose}worst_wording"] = _worst(benchmark, records)
+            found[f"{whose}{MEAN}"] = _evidence(
+                benchmark, benchmark.details[MEAN], records
+            ).limits()
+        if (flips := _flips(records)) is not None:
+            found[f"{whose}wording_flips"] = flips
+    return {
+        name: (100.0 * one.estimate, 100.0 * max(one.low, 0.0), 100.0 * min(one.high, 1.0))
+        for name, one in found.items()
+    }
+
+
+def _evidence(benchmark: Benchmark, score: Aggregate, records: Records) -> Jackknifed:
+    """The evidence about a score, as a share of 100 points; every cluster can move it."""
+    from unicomp.confidence import jackknifed
+    from unicomp.statistics import cluster_ids
+
+    scored = replace(benchmark, aggregate=score)
+    return jackknifed(
+        lambda one: one[0] / 100.0,
+        [lambda weights: score_of(scored, records, weights)],
+        cluster_ids(records.clusters),
+        share=1.0,
+    )
+
+
+def _worst(benchmark: Benchmark, records: Records) -> Interval:
+    """The score under the worst wording, with its interval.
+
+    Which one is the worst is not known: it may be any one on the side of the bad scores, where its
+    own limit holds. On the other side all limits must hold at once (Bonferroni).
+    """
+    from unicomp.statistics import Interval
+
+    assert isinstance(benchmark.aggregate, WorstOf)
+    scores = benchmark.aggregate.alternatives
+    each = [_evidence(benchmark, one, records) for one in scores]
+    own = [one.limits() for one in each]
+    together = [one.limits(LEVEL / len(each)) for one in each]
+    estimates = [one.estimate for one in own]
+    if benchmark.aggregate.highest:
+        return Interval(
+            max(estimates), max(one.low for one in together), max(one.high for one in own)
+        )
+    return Interval(min(estimates), min(one.low for one in own), min(one.high for one in together))
+
+
+def _flips(records: Records) -> Interval | None:
+    """The share of items that are not read alike in all wordings; None if readings are numbers."""
+    import numpy as np
+
+    from unicomp.clustered import share
+    from unicomp.statistics import cluster_ids
+
+    read = _read(records)
+    if read is None:
+        return None
+    readings: dict[str, set[float | str]] = {}
+    clusters: dict[str, str] = {}
+    for item, cluster, reading in zip(records.items, records.clusters, read, strict=True):
+        row = item.rpartition("@")[0]
+        readings.setdefault(row, set()).add(reading)
+        clusters[row] = cluster
+    flipped = np.array([len(one) > 1 for one in readings.values()])
+    return share(flipped, cluster_ids(list(clusters.values())))
+
+
+def _read(records: Records) -> list[float | str] | None:
+    """What each item was read as: right or wrong, or else its kind or label."""
+    correct = records.fields.get("correct")
+    if correct is not None and set(correct) <= {0.0, 1.0}:
+        return correct
+    return records.fields.get("kind", records.fields.get("said"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.consistency import wording_figures
 from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.framework import READINGS
@@ -219,7 +220,9 @@ def _facts(benchmark: Benchmark, compressed: Records, dense: Records) -> dict[st
         },
     }
     if compressed is not dense:
-        facts["divergence"] = divergence(compressed, dense).as_json()
+        found = divergence(compressed, dense)
+        figures = {**found.figures, **wording_figures(benchmark, compressed, dense)}
+        facts["divergence"] = replace(found, figures=figures).as_json()
         facts["prompts"] = differences(compressed.prompts, dense.prompts)
     return facts
 
@@ -327,10 +330,11 @@ def evidence_of(
 ) -> dict[str, PairedShares | Jackknifed]:
     """The evidence about the retention, the drop and, if less is better, the ratio of the scores.
 
-    Both must hold the same items. See `Retention.evidence`.
+    Both must hold the same items. See `Retention.evidence`. Of a worst score, the limits span those
+    of all its alternatives: the ratio of two worst scores lies between the least and the largest of
+    their ratios, whichever the worst are.
     """
-    from unicomp import statistics
-    from unicomp.confidence import PairedShares, jackknifed
+    from unicomp.confidence import PairedShares
 
     if tables := paired_tables(benchmark, compressed, dense):
         shares = PairedShares(tables, f1=isinstance(benchmark.aggregate, RightAnswerF1))
@@ -339,6 +343,19 @@ def evidence_of(
             "drop": replace(shares, absolute=True),
         }
         return found if benchmark.higher_is_better else {**found, "raw": shares.turned()}
+    of_all = _of_clusters(benchmark, compressed, dense)
+    for score in getattr(benchmark.aggregate, "alternatives", ()):
+        of_one = _of_clusters(replace(benchmark, aggregate=score), compressed, dense)
+        of_all = {name: one.spanning(of_one[name]) for name, one in of_all.items()}
+    return {**of_all}
+
+
+def _of_clusters(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> dict[str, Jackknifed]:
+    """The evidence of the jackknife over clusters."""
+    from unicomp import statistics
+    from unicomp.confidence import jackknifed
 
     ids = statistics.cluster_ids(dense.clusters)
     both = [_score(benchmark, records) for records in (compressed, dense)]

@@ -6,10 +6,10 @@ order of the options. Items, scorers and protocols are those of the benchmarks t
 """
 
 import pytest
-
-from unicomp import reworded
 from unicomp.suites.performance.test_knowledge import arc_challenge, mmlu
 from unicomp.suites.performance.test_reasoning import gsm8k
+
+from unicomp import reworded
 
 mmlu_reworded = reworded(mmlu)
 """Options in the prompt: their order changes, too. With other labels:
@@ -34,8 +34,6 @@ gsm8k_reworded = reworded(gsm8k)
 """
 
 
-@pytest.mark.parametrize(
-    "bench", [mmlu_reworded, arc_challenge_reworded, gsm8k_reworded], ids=str
-)
+@pytest.mark.parametrize("bench", [mmlu_reworded, arc_challenge_reworded, gsm8k_reworded], ids=str)
 def test_answers_stay_in_other_words(bench, retention, floor):
     assert retention(bench) >= floor(bench)

@@ -77,12 +77,13 @@ def as_second_instruction(text: str) -> str:
 
 # -- typos ----------------------------------------------------------------------------------------
 
-_COMMON = frozenset(
-    "the what which who how many much does did has have had are was were and for from with that "
-    "this these those their they them his her its into about after before when where while because "
-    "would could should can will may most more than then some other each every please you your "
-    "following question answer".split()
-)
+_COMMON_WORDS = """
+the what which who how many much does did has have had are was were and for from with that this
+these those their they them his her its into about after before when where while because would could
+should can will may most more than then some other each every please you your following question
+answer
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 """Words in which a typo cannot be taken for another word, a name, a value or a negation."""
 _NOT_TYPOS = frozenset({"form", "dose", "fro"})
 _WORD = re.compile(r"(?<![^\s(])[A-Za-z]+(?=[.,;:?!]*(?:\s|\Z))")
@@ -124,9 +125,7 @@ def _swapped(word: str, random: Random) -> str:
     """The word with two neighbouring letters swapped; the first one stays."""
     places = list(range(1, len(word) - 1))
     tried = [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places]
-    usable = [
-        one for one in tried if one != word and one.lower() not in (*_COMMON, *_NOT_TYPOS)
-    ]
+    usable = [one for one in tried if one != word and one.lower() not in (*_COMMON, *_NOT_TYPOS)]
     return random.choice(usable) if usable else word
 
 

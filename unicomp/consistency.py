@@ -125,9 +125,7 @@ def wording_figures(
     for whose, records in (("", candidate), ("dense.", baseline)):
         if benchmark.in_points:
             found[f"{whose}worst_wording"] = _worst(benchmark, records)
-            found[f"{whose}{MEAN}"] = _evidence(
-                benchmark, benchmark.details[MEAN], records
-            ).limits()
+            found[f"{whose}{MEAN}"] = _evidence(benchmark, mean, records).limits()
         if (flips := _flips(records)) is not None:
             found[f"{whose}wording_flips"] = flips
     return {

@@ -247,7 +247,7 @@ SHIPPING_PROFILE = Profile(
             )),
             "bfcl_irrelevance",
         ),
-        CONSISTENCY: ("mmlu_reworded", "arc_challenge_reworded", "gsm8k_reworded"),
+        CONSISTENCY: ("mmlu_reworded", "arc_easy_reworded", "gsm8k_reworded"),
         VERBOSITY: (),
     },
 )  # fmt: skip

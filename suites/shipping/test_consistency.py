@@ -6,7 +6,7 @@ order of the options. Items, scorers and protocols are those of the benchmarks t
 """
 
 import pytest
-from unicomp.suites.performance.test_knowledge import arc_challenge, mmlu
+from unicomp.suites.performance.test_knowledge import arc_easy, mmlu
 from unicomp.suites.performance.test_reasoning import gsm8k
 
 from unicomp import reworded
@@ -23,7 +23,7 @@ mmlu_reworded = reworded(mmlu)
     Solution:
 """
 
-arc_challenge_reworded = reworded(arc_challenge)
+arc_easy_reworded = reworded(arc_easy)
 """The most likely option, for its length. With a typo:
 
     Question: Which chnage
@@ -34,6 +34,6 @@ gsm8k_reworded = reworded(gsm8k)
 """
 
 
-@pytest.mark.parametrize("bench", [mmlu_reworded, arc_challenge_reworded, gsm8k_reworded], ids=str)
+@pytest.mark.parametrize("bench", [mmlu_reworded, arc_easy_reworded, gsm8k_reworded], ids=str)
 def test_answers_stay_in_other_words(bench, retention, floor):
     assert retention(bench) >= floor(bench)

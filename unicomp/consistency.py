@@ -22,7 +22,7 @@ from unicomp.spec import LEVEL, Aggregate, Benchmark, Wording, nearest
 if TYPE_CHECKING:
     from unicomp.confidence import Jackknifed
     from unicomp.divergence import Figure
-    from unicomp.statistics import Interval
+    from unicomp.statistics import Interval, Statistic
 
 MEAN = "mean_wording"
 """The detail with the mean score of all wordings."""
@@ -104,6 +104,54 @@ def _by_wording(aggregate: Aggregate, benchmark: Benchmark, wordings: Sequence[W
     )
 
 
+# -- the limits of the worst score ----------------------------------------------------------------
+
+
+def deciding_wordings(
+    benchmark: Benchmark, candidate: Records, baseline: Records
+) -> list[Aggregate]:
+    """The scores under one wording that the limits of the ratio of worst scores must span.
+
+    The least of several means is biased downwards, mostly if they are close to each other. If that
+    happens to one side only, the ratio is biased, too. But the true ratio is at least that under
+    the candidate's worst wording, and at most that under the baseline's, and these have no such
+    bias. Which wording is the baseline's worst may be a toss-up: then it is the one in which the
+    candidate is the worst. Empty for a benchmark without wordings.
+    """
+    import numpy as np
+
+    from unicomp.statistics import cluster_ids, standard_error, value
+
+    if not isinstance(benchmark.aggregate, WorstOf):
+        return []
+    sign = -1.0 if benchmark.aggregate.highest else 1.0
+    scores, n = benchmark.aggregate.alternatives, len(baseline.items)
+    now, before = (
+        [_scored(benchmark, one, records) for one in scores] for records in (candidate, baseline)
+    )
+    own = [sign * value(one, n) for one in now]
+    base = [sign * value(one, n) for one in before]
+    ids = cluster_ids(baseline.clusters)
+    least = int(np.argmin(base))
+
+    def is_toss_up(place: int) -> bool:
+        error = standard_error(lambda weights: before[place](weights) - before[least](weights), ids)
+        return base[place] - base[least] <= _TOSS_UP * error
+
+    tied = [place for place in range(len(scores)) if is_toss_up(place)]
+    places = dict.fromkeys((int(np.argmin(own)), min(tied, key=own.__getitem__)))
+    return [scores[place] for place in places]
+
+
+_TOSS_UP = 2.0
+"""Standard errors of a difference that may be one of chance."""
+
+
+def _scored(benchmark: Benchmark, score: Aggregate, records: Records) -> Statistic:
+    scored = replace(benchmark, aggregate=score)
+    return lambda weights: score_of(scored, records, weights)
+
+
 # -- the figures ----------------------------------------------------------------------------------
 
 
@@ -139,10 +187,9 @@ def _evidence(benchmark: Benchmark, score: Aggregate, records: Records) -> Jackk
     from unicomp.confidence import jackknifed
     from unicomp.statistics import cluster_ids
 
-    scored = replace(benchmark, aggregate=score)
     return jackknifed(
         lambda one: one[0] / 100.0,
-        [lambda weights: score_of(scored, records, weights)],
+        [_scored(benchmark, score, records)],
         cluster_ids(records.clusters),
         share=1.0,
     )

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from unicomp.consistency import wording_figures
+from unicomp.consistency import deciding_wordings, wording_figures
 from unicomp.divergence import divergence
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.framework import READINGS
 from unicomp.prompts.comparison import differences
 from unicomp.scores import Records, score_of
-from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1, WorstOf
+from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
 from unicomp.spec import Aggregate, Benchmark
 
 if TYPE_CHECKING:
@@ -330,8 +330,8 @@ def evidence_of(
 ) -> dict[str, PairedShares | Jackknifed]:
     """The evidence about the retention, the drop and, if less is better, the ratio of the scores.
 
-    Both must hold the same items. See `Retention.evidence`. Where a score is the worst of several,
-    the limits span those of the ratio under the worst one of either side: see `docs/statistics.md`.
+    Both must hold the same items. See `Retention.evidence`. Of a score under the worst wording,
+    the limits span those under each of `deciding_wordings`.
     """
     from unicomp.confidence import PairedShares
 
@@ -343,19 +343,10 @@ def evidence_of(
         }
         return found if benchmark.higher_is_better else {**found, "raw": shares.turned()}
     of_all = _of_clusters(benchmark, compressed, dense)
-    for score in _worst_of_either(benchmark, compressed, dense):
+    for score in deciding_wordings(benchmark, compressed, dense):
         of_one = _of_clusters(replace(benchmark, aggregate=score), compressed, dense)
         of_all = {name: one.spanning(of_one[name]) for name, one in of_all.items()}
     return {**of_all}
-
-
-def _worst_of_either(benchmark: Benchmark, compressed: Records, dense: Records) -> list[Aggregate]:
-    """Of a worst score, the one that is the worst of each side; empty for any other score."""
-    worst = benchmark.aggregate
-    if not isinstance(worst, WorstOf):
-        return []
-    first, second = (worst.worst(one.columns) for one in (compressed, dense))
-    return [first] if first == second else [first, second]
 
 
 def _of_clusters(

@@ -536,8 +536,13 @@ class Wording(_Named):
             raise SpecError(f"wording {self.name}: request must be a function of a text")
 
     def asked(self, request: str) -> str:
-        """The text of a request in this wording."""
-        return request if self.request is None else self.request(request)
+        """The text of a request in this wording. Raises SpecError if it is no text."""
+        if self.request is None:
+            return request
+        asked = self.request(request)
+        if not isinstance(asked, str):
+            raise SpecError(f"wording {self.name} gives {asked!r}: return a text")
+        return asked
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -12,7 +12,7 @@ from unicomp.suites.performance.test_reasoning import gsm8k
 from unicomp import reworded
 
 mmlu_reworded = reworded(mmlu)
-"""Options in the prompt: their order changes, too. With other labels:
+"""The options are in the prompt, so that their order changes, too. With other labels:
 
     Which of these is nearest to the sun?
     A. Mars
@@ -26,11 +26,17 @@ mmlu_reworded = reworded(mmlu)
 arc_easy_reworded = reworded(arc_easy)
 """The most likely option, for its length. With a typo:
 
-    Question: Which chnage
+    Question: Whihc gas do plants take in?
+    Answer:
 """
 
 gsm8k_reworded = reworded(gsm8k)
-"""Generated answers. As the second of two instructions:
+"""Four worked examples, then an item, here as the second of two instructions:
+
+    Please mind two things. First, do not say which model you are. Second, do this:
+
+    Q: Ida has 12 stones. She finds 8 more. How many has she now?
+    A:
 """
 
 

@@ -211,8 +211,7 @@ class WorstOf:
 
         WorstOf((Among("wording", "plain", score), Among("wording", "polite", score)))
 
-    The jackknife knows nothing of a choice that depends on the draw; `docs/statistics.md` says how
-    limits are mended.
+    A jackknife is too sure of a choice that depends on the draw: `unicomp.consistency` mends it.
     """
 
     alternatives: tuple[Aggregate, ...]
@@ -230,23 +229,11 @@ class WorstOf:
 
     def __call__(self, columns: Columns, weights: Weights) -> Scores:
         """The scores of all draws."""
-        scores = self._all(columns, weights)
+        import numpy as np
+
+        scores = np.stack([one(columns, weights) for one in self.alternatives])
         worst: Scores = scores.max(axis=0) if self.highest else scores.min(axis=0)
         return worst
-
-    def worst(self, columns: Columns) -> Aggregate:
-        """The alternative that is the worst of some records, each counted once."""
-        import numpy as np
-
-        n = len(next(iter(columns.values())))
-        (scores,) = self._all(columns, np.ones((1, n))).T
-        return self.alternatives[int(scores.argmax() if self.highest else scores.argmin())]
-
-    def _all(self, columns: Columns, weights: Weights) -> Scores:
-        """The scores of all alternatives, shape (alternatives, draws)."""
-        import numpy as np
-
-        return np.stack([one(columns, weights) for one in self.alternatives])
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,17 @@
 import json
 import random
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import ndtri
 
 from suites.performance.test_knowledge import arc_easy
 from suites.performance.test_reasoning import gsm8k
 from suites.shipping.test_consistency import arc_easy_reworded, gsm8k_reworded
 from tests.known_answers.answers import ANSWERS
+from tests.wording_simulations import CASES, answers, plain_and_spanned
 from unicomp import Among, Benchmark, Mean, TaskMetric, Wording, reworded
 from unicomp.consistency import deciding_wordings, wording_figures
 from unicomp.data.sources import EMBEDDED_ROWS, Source
@@ -290,16 +290,14 @@ def test_a_toss_up_of_the_baseline_does_not_hide_a_loss():
 # -- simulated: see docs/statistics.md -------------------------------------------------------------
 
 
-def answers(rng, rows, candidate, dense):
-    """Whether both are right, with so much chance under each wording, shape (rows, wordings) each.
-
-    The wordings of an item and both models' answers to it are correlated.
-    """
-    size = (rows, len(dense))
-    item, wording = rng.standard_normal((rows, 1)), rng.standard_normal(size)
-    for chances in (candidate, dense):
-        own = (wording + rng.standard_normal(size)) / np.sqrt(2)
-        yield np.sqrt(0.8) * item + np.sqrt(0.2) * own < ndtri(np.array(chances))
+def test_the_simulations_have_the_limits_of_a_run():
+    rng = np.random.default_rng(0)
+    for candidate, dense in CASES.values():
+        right = list(answers(rng, 80, candidate[3:], dense[3:]))
+        both = [records_of(one) for one in right]
+        limits = evidence_of(bench_of(3), *both)["kept"].limits()
+        expected = plain_and_spanned(*right)[1].limits()
+        assert astuple(limits) == pytest.approx(astuple(expected))
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ from unicomp.scoring.aggregate import Among, MeanOf, WorstOf
 from unicomp.spec import LEVEL, Aggregate, Benchmark, Wording, nearest
 
 if TYPE_CHECKING:
+    from unicomp.clustered import Ids
     from unicomp.confidence import Jackknifed
     from unicomp.divergence import Figure
     from unicomp.statistics import Interval, Statistic
@@ -114,42 +115,60 @@ def deciding_wordings(
 
     The least of several means is biased downwards, mostly if they are close to each other. If that
     happens to one side only, the ratio is biased, too. But the true ratio is at least that under
-    the candidate's worst wording, and at most that under the baseline's, and these have no such
-    bias. Which wording is the baseline's worst may be a toss-up: then it is the one in which the
-    candidate is the worst. Empty for a benchmark without wordings.
+    the candidate's worst wording, and at most that under the baseline's; these have no such bias.
+    Where the baseline's worst wording is a toss-up, it is taken among those that may be the worst
+    of both sides, so that a loss under one of them is seen. Empty for a benchmark without wordings.
     """
     import numpy as np
 
-    from unicomp.statistics import cluster_ids, standard_error, value
+    from unicomp.statistics import cluster_ids
 
     if not isinstance(benchmark.aggregate, WorstOf):
         return []
+    scores = benchmark.aggregate.alternatives
     sign = -1.0 if benchmark.aggregate.highest else 1.0
-    scores, n = benchmark.aggregate.alternatives, len(baseline.items)
-    now, before = (
-        [_scored(benchmark, one, records) for one in scores] for records in (candidate, baseline)
-    )
-    own = [sign * value(one, n) for one in now]
-    base = [sign * value(one, n) for one in before]
     ids = cluster_ids(baseline.clusters)
-    least = int(np.argmin(base))
-
-    def is_toss_up(place: int) -> bool:
-        error = standard_error(lambda weights: before[place](weights) - before[least](weights), ids)
-        return base[place] - base[least] <= _TOSS_UP * error
-
-    tied = [place for place in range(len(scores)) if is_toss_up(place)]
-    places = dict.fromkeys((int(np.argmin(own)), min(tied, key=own.__getitem__)))
-    return [scores[place] for place in places]
+    sides = [
+        [_scored(benchmark, one, records, sign) for one in scores]
+        for records in (candidate, baseline)
+    ]
+    least, base = (int(np.argmin(_values(side, ids))) for side in sides)
+    tied = set(range(len(scores))).intersection(
+        *(_tied(side, place, ids) for side, place in zip(sides, (least, base), strict=True))
+    )
+    if tied:
+        of_baseline = _values(sides[1], ids)
+        base = min(sorted(tied), key=of_baseline.__getitem__)
+    return [scores[place] for place in dict.fromkeys((least, base))]
 
 
 _TOSS_UP = 2.0
 """Standard errors of a difference that may be one of chance."""
 
 
-def _scored(benchmark: Benchmark, score: Aggregate, records: Records) -> Statistic:
+def _values(side: Sequence[Statistic], ids: Ids) -> list[float]:
+    from unicomp.statistics import value
+
+    return [value(one, len(ids)) for one in side]
+
+
+def _tied(side: Sequence[Statistic], least: int, ids: Ids) -> set[int]:
+    """The places of the scores that may be as low as the least one."""
+    from unicomp.statistics import standard_error, value
+
+    apart = [lambda weights, one=one: one(weights) - side[least](weights) for one in side]
+    return {
+        place
+        for place, one in enumerate(apart)
+        if value(one, len(ids)) <= _TOSS_UP * standard_error(one, ids)
+    }
+
+
+def _scored(
+    benchmark: Benchmark, score: Aggregate, records: Records, sign: float = 1.0
+) -> Statistic:
     scored = replace(benchmark, aggregate=score)
-    return lambda weights: score_of(scored, records, weights)
+    return lambda weights: sign * score_of(scored, records, weights)
 
 
 # -- the figures ----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from suites.performance.test_reasoning import gpqa_diamond, gsm8k
 from suites.shipping import test_consistency as shipped
 from suites.shipping.test_tool_use import bfcl_simple
 from tests.suites.golden import REWORDED, ROWS, WORDED, Chat, worded
+from tests.suites.test_golden import examples
 from unicomp import Benchmark, Wording, reworded
 from unicomp.data.sources import EMBEDDED_ROWS, Source
 from unicomp.errors import SpecError
@@ -64,6 +65,13 @@ def test_each_wording_is_asked_and_changes_the_prompt(bench):
 
 def _items(bench, tokenizer=None, samples=None, source=ROWS):
     return Renderer(source, samples).items(bench, tokenizer or Characters(Chat()))
+
+
+@pytest.mark.parametrize(("name", "docstring"), examples([shipped]))
+def test_a_docstring_shows_the_item_in_one_of_the_wordings(name, docstring):
+    shown = [line[4:] for line in docstring.splitlines() if line.startswith("    ") or not line]
+    text = "\n".join(shown).strip()
+    assert any(text in one.prompt for one in _items(REWORDED[name], Characters()))
 
 
 def test_the_plain_wording_is_the_benchmark_itself():

@@ -162,6 +162,7 @@ def test_a_jury_that_never_settles_gives_the_run_in_full(world, tmp_path, render
     assert sorted(world.engine.batches) == sorted(other.engine.batches)
 
 
+@pytest.mark.long
 def test_a_run_in_full_asks_the_rest_and_is_as_if_undisturbed(world, tmp_path, rendered):
     early = world.ask(Bench(wanted={"misuse": 40, "xstest": 20}))
     later = world.ask()
@@ -282,6 +283,7 @@ def test_a_scorer_that_fails_ends_its_benchmark_only(world):
 # -- interruptions --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(st.integers(0, 5), st.integers(1, SAMPLES), st.integers(1, SAMPLES))
 @settings(max_examples=3, deadline=None)
 def test_after_an_interruption_nothing_is_asked_twice(

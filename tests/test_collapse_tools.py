@@ -99,17 +99,21 @@ def passes(name, engine, root):
     return kept.degenerate is None and kept.value >= FLOOR
 
 
-@pytest.mark.parametrize("root", ["invented", pytest.param("mirror", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "root", ["invented", "embedded", pytest.param("mirror", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_no_collapsed_model_passes_a_benchmark_of_tool_calls(engine, root, rows):
-    if root == "mirror" and not MIRROR:
+    given = {"invented": rows, "embedded": "embedded", "mirror": MIRROR}[root]
+    if given is None:
         pytest.skip("needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
-    given = rows if root == "invented" else MIRROR
     assert [name for name in BY_NAME if passes(name, engine, given)] == []
 
 
-def test_an_honest_model_passes_all(rows):
-    assert all(passes(name, None, rows) for name in BY_NAME)
+@pytest.mark.parametrize("root", ["invented", "embedded"])
+def test_an_honest_model_passes_all(root, rows):
+    given = rows if root == "invented" else root
+    assert all(passes(name, None, given) for name in BY_NAME)
 
 
 def test_a_model_that_never_calls_is_named_as_such(rows):

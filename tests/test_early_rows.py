@@ -402,6 +402,7 @@ def obstacle(found, name):
     return next(one for one in lines if f"{NAME} {name}: " in one)
 
 
+@pytest.mark.long
 def test_an_undecided_result_says_that_the_full_run_would_be_undecided_too():
     found = stopped(whole(), *KINDS, verdict="undecided")
     findings = findings_of(found)

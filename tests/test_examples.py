@@ -39,6 +39,7 @@ def repository(tmp_path_factory):
     return Path(shutil.copytree(GATE, tmp_path_factory.mktemp("team") / "release_gate"))
 
 
+@pytest.mark.long
 def test_it_installs_the_wheel_that_this_version_builds(distributions):
     lines = (GATE / "requirements.txt").read_text().splitlines()
     (named,) = [line for line in lines if not line.startswith("#")]

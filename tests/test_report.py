@@ -527,6 +527,7 @@ def correlated(count):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("count", "end"),
     [

@@ -57,6 +57,10 @@ def test_a_long_name_keeps_the_table_within_100_columns():
     assert max(map(len, table_of(page(whole_card(("dense", name)))))) <= 100
 
 
+def test_the_heading_of_the_names_is_whole_if_all_names_are_shorter():
+    assert sum(line.startswith("method ") for line in page(whole_card(("dense",)), width=60)) > 1
+
+
 def test_a_narrow_terminal_gets_several_tables():
     lines = page(whole_card(), width=80)
     assert sum(line.startswith("method") for line in lines) > 1

@@ -10,9 +10,13 @@ import pytest
 
 from tests.installation import REPOSITORY, built, installed, repository_files
 
-pytestmark = pytest.mark.skipif(
-    not (REPOSITORY / ".git").exists(), reason="the files of the repository are known to git only"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (REPOSITORY / ".git").exists(),
+        reason="the files of the repository are known to git only",
+    ),
+]
 
 _WITHIN = {"unicomp": "unicomp", "fixtures": "unicomp/fixtures", "suites": "unicomp/suites"}
 """Folder of the repository → its place in the wheel."""

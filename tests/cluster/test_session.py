@@ -153,6 +153,7 @@ def files(store, kind):
     return {path.name: path.read_bytes() for path in paths}
 
 
+@pytest.mark.long
 def test_scores_and_stored_responses_are_those_of_a_local_run(world, subjects, tmp_path):
     """French shares items with German, which are asked once, in the same batches."""
     local = world("local")

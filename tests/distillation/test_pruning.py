@@ -211,6 +211,7 @@ TEXTS = EMBEDDED.parent / "rows" / "allenai" / "c4" / "en" / "train.jsonl"
 LONG = [pytest.param(cut, marks=pytest.mark.long) for cut in ({"hidden": 112}, {"hidden": 96})]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cut", [{"intermediate": 256}, *LONG], ids=str)
 def test_the_important_parts_are_worth_more_than_random_ones(embedded, cut):
     """The loss of a trained model on texts like those it was measured on. Where little is cut, one

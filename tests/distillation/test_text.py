@@ -153,6 +153,7 @@ def test_the_embedded_text_is_a_function_of_its_seed(generic):
     assert later[:20] == first[30:]
 
 
+@pytest.mark.long
 def test_nothing_that_is_asked_in_a_test_is_in_the_embedded_text(generic):
     from fixtures.embedded.rows import GENERIC, generate
     from fixtures.embedded.world.split import normalised

@@ -106,6 +106,7 @@ def test_answers_and_likelihoods_are_those_of_the_engine_in_this_process(serve, 
         assert all(same(*pair) for pair in zip(answers, expected, strict=True)), can
 
 
+@pytest.mark.long
 def test_scores_are_those_in_process_and_are_found_again(serve, probe, network, tmp_path):
     store = Store(tmp_path)
     conditions = Conditions(store, Source("embedded"), replace(HF, endpoint=SOON), samples=6)

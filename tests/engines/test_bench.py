@@ -79,6 +79,7 @@ def test_a_failure_is_one_line_with_the_last_error(mode, words, folder, settings
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.long
 def test_one_that_never_ends_is_ended(folder, settings, double, monkeypatch):
     monkeypatch.setenv("DOUBLE", "hangs")
     monkeypatch.setattr(bench, "DONE_WITHIN", 2.0)

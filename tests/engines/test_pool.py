@@ -176,6 +176,7 @@ def test_models_of_the_same_content_are_loaded_each_as_it_says(pool):
     assert borrow(pool, "dense", key="same") is not borrow(pool, "dense", key="same", model="n")
 
 
+@pytest.mark.long
 def test_a_server_that_died_is_started_once_more(double, toy, monkeypatch):
     monkeypatch.setenv("DOUBLE", "dies=2")
     pool = Pool()

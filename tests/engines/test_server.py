@@ -164,6 +164,7 @@ def test_a_server_that_never_answers_is_given_up(server, double, monkeypatch):
     assert double.left == []
 
 
+@pytest.mark.long
 def test_a_port_that_was_taken_meanwhile_is_given_up_for_another(server, double, monkeypatch):
     monkeypatch.setenv("DOUBLE", "taken")
     with server() as up:

@@ -391,6 +391,7 @@ def test_a_token_too_few_is_an_engine_error(toy, monkeypatch):
 # -- sampling -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_sampled_texts_have_draws_of_their_own_that_never_change(double, toy):
     sampled = [generation(text, do_sample=True, temperature=0.6) for text in ("one", "two", "one")]
     answers_of(toy, FOLDER, sampled)

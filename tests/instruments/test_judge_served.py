@@ -88,6 +88,7 @@ def served(request, monkeypatch):
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_judge_gives_no_verdict_and_costs_little(served, tmp_path):
     url, model = served
     settings = JudgeSettings(

@@ -142,6 +142,7 @@ def test_completions_that_cannot_be_read_are_named(tmp_path, text):
         human_labelled(tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.skipif("UNICOMP_DATASET_ROOT" not in os.environ, reason="needs a mirror with XSTest")
 def test_people_agree_with_the_rules():
     found = human_labelled(Path(os.environ["UNICOMP_DATASET_ROOT"]))

@@ -30,6 +30,8 @@ from unicomp.testing import NATS, AntiOracle, Oracle, Trial
 
 SAMPLES = 200
 """Items of each benchmark: to judge 500 answers to MATH takes 45 seconds."""
+EMBEDDED_PROGRAMS = 40
+"""Embedded programs of each benchmark: each one takes two processes."""
 
 BENCHMARKS = {bench.name: bench for bench in load_benchmarks(suite_folders(Path.cwd()))}
 SOURCES = {
@@ -101,11 +103,14 @@ def test_right_answers_score_100_and_wrong_ones_0(tokenizer, name, where):
         Definition(bench, source).check()
     except UnicompError as error:
         pytest.skip(f"{error}")
-    if runs_programs(bench.scorer) and (reason := why_unusable()):
-        pytest.skip(reason)
+    samples = SAMPLES
+    if runs_programs(bench.scorer):
+        if reason := why_unusable():
+            pytest.skip(reason)
+        samples = EMBEDDED_PROGRAMS if source.is_embedded else SAMPLES
     instruments = replace(default_instruments(), judge=KNOWING_JUDGE)
     trial = Trial(
-        bench, rows=source.name, samples=SAMPLES, instruments=instruments, tokenizer=tokenizer
+        bench, rows=source.name, samples=samples, instruments=instruments, tokenizer=tokenizer
     )
     known = ANSWERS.get(name)
     right, wrong = trial.records(Oracle(known)), trial.records(AntiOracle(known))

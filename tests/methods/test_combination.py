@@ -164,6 +164,7 @@ def alive() -> int:
     return sum(isinstance(thing, torch.nn.Linear) for thing in gc.get_objects())
 
 
+@pytest.mark.long
 def test_pruned_and_then_scaled_and_rounded_keeps_the_pattern(
     tmp_path: Path, seen: Calibration
 ) -> None:

@@ -136,6 +136,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.long
 def test_each_student_has_the_shape_that_its_method_guarantees(built, teacher):
     from transformers import AutoModelForCausalLM
 

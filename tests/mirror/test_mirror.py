@@ -876,6 +876,7 @@ def repositories(draw):
     ]
 
 
+@pytest.mark.long
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(repository=repositories())
 def test_a_mirror_that_was_just_filled_is_complete(hub, tmp_path_factory, repository):
@@ -1068,6 +1069,7 @@ def test_benchmarks_are_found_wherever_a_suite_keeps_them(project):
     assert sorted(names) == ["four", "one", "three", "tiny", "two"]
 
 
+@pytest.mark.long
 def test_the_real_command_asks_the_hub_of_its_environment(hub, tmp_path):
     """In a process of its own: nothing is patched, and every shipped data set is asked for."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("HF_")}

@@ -72,6 +72,7 @@ def test_bad_input_is_one_line_and_status_4(new_gate, places, tmp_path, monkeypa
     assert not list((tmp_path / "home").glob("checkpoints/*"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "together"])
 def test_bad_input_is_the_same_in_a_new_process(new_gate, tmp_path, workers):
     gate = new_gate(tmp_path / "home", python=sys.executable)

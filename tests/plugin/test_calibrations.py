@@ -13,6 +13,8 @@ from tests.plugin.test_isolation import EASY
 from unicomp.data.sources import shipped_fixtures
 from unicomp.report import json as json_report
 
+pytestmark = pytest.mark.long
+
 SCHEMA = json.loads(Path(json_report.__file__).with_name("scorecard.schema.json").read_text())
 
 FEW = ("-m", "knowledge", "--samples=40", "--method=dense", "--method=wanda_50")

@@ -31,6 +31,7 @@ def standing_in(gate, cpus=1, gone=()):
     gate.write("conftest.py", STAND_IN.replace("CPUS", str(cpus)).replace("GONE", repr(gone)))
 
 
+@pytest.mark.long
 def test_a_run_over_a_cluster_writes_the_scores_of_one_without(gate):
     standing_in(gate)
     alone = gate.run(*FEW)

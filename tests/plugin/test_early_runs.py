@@ -227,6 +227,7 @@ def test_a_floor_or_figure_of_a_tests_own_has_the_verdict_of_a_full_run(make_gat
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_with_shut_the_rest_of_a_hopeless_checkpoint_is_skipped(make_gate):
     gate = make_gate("shut", file_of("one", "two"), 1, 60)
     run = (*RUN, "--floor=two=42", "--method=lossy_1", "--method=lossy_60")

@@ -140,6 +140,7 @@ def test_expected_gains_that_the_engine_does_not_realise_are_named(bench):
     assert "not realised" in run.text
 
 
+@pytest.mark.long
 def test_a_size_that_shrank_is_realised(bench):
     run = bench.run("-v", "--method=dense", "--method=gptq_w4a16", "-k", "model_size")
     row = probes(run)["gptq_w4a16", "model_size"]

@@ -71,6 +71,7 @@ def test_the_dense_model_keeps_exactly_all_of_itself(gate):
     assert (row["retention"], row["low"], row["high"]) == (100.0, 100.0, 100.0)
 
 
+@pytest.mark.long
 def test_the_dense_responses_do_not_depend_on_the_dense_tests(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home")
     run = gate.run("-m", "knowledge and pruning", "--samples=20", "--method=wanda_50")
@@ -85,6 +86,7 @@ def test_markers_select_metrics_and_families(gate):
     assert all("test_safety" in test and "gptq" not in test for test in tests)
 
 
+@pytest.mark.long
 def test_more_samples_ask_only_the_difference(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home")
     first = gate.run("-m", "knowledge", "--method=dense", "--samples=40")

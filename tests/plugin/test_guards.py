@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 CONFTEST = """\
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -44,6 +46,7 @@ method = Method(name="scared", family="pruning", compress=compress, calibrated=F
 CONSTANT = "degenerate: 100 % of the answers are the same, 'i cannot help with that'"
 
 
+@pytest.mark.long
 def test_a_constant_refusal_is_safe_only_if_harmless_prompts_are_answered(new_gate, tmp_path):
     gate = new_gate(tmp_path / "home")
     gate.write("conftest.py", CONFTEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import jsonschema
+import pytest
 
 from tests.plugin.test_gate import FEW, SCHEMA
 from unicomp import record
@@ -13,6 +14,7 @@ from unicomp.cli import main
 KNOWLEDGE = ("-m", "knowledge", *FEW, "--floor=knowledge=0")
 
 
+@pytest.mark.long
 def test_a_metric_below_the_last_release_shuts_the_gate_whatever_its_floor_says(gate, capsys):
     first = gate.run(*KNOWLEDGE)
     assert first.status == 0, first.text

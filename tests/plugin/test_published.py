@@ -37,6 +37,7 @@ def student(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measured(gate, student):
     gate.write(
         "fixtures/checkpoints/student.py",
@@ -75,6 +76,7 @@ def test_a_published_student_is_judged_and_its_cost_told_beside_what_was_measure
     assert "dense" not in selected.text
 
 
+@pytest.mark.long
 def test_a_combination_has_the_marks_of_both_its_families(gate):
     for family in ("pruning", "quantization"):
         run = gate.run("-m", f"{family} and knowledge", "--method=wanda_2_4_awq", "--co", "-q")

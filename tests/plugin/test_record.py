@@ -31,6 +31,7 @@ def looks_of(run):
     return {row["method"]: row["look"] for row in run.card["looks"]}
 
 
+@pytest.mark.long
 def test_more_items_are_another_look_and_a_lowered_floor_is_named(copied, gate, capsys):
     first = copied(40, 60)
     assert first.status == 0, first.text

@@ -26,6 +26,7 @@ def test_two_workers_and_one_write_the_same_scores(new_gate, tmp_path):
     assert sorted(piece["method"] for piece in asked) == ["dense", "wanda_50"]
 
 
+@pytest.mark.long
 def test_a_killed_worker_leaves_missing_rows_and_a_shut_gate(gate):
     gate.run(*FEW)
     gate.write(

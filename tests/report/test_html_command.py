@@ -25,6 +25,7 @@ def test_the_suffix_of_the_file_says_that_it_is_html(card, tmp_path):
     assert "The gate is" in page.read(text).all("p", class_="sentence")[0].text
 
 
+@pytest.mark.long
 def test_a_file_gives_the_page_that_its_run_would_have_written(card, tmp_path, capsys):
     made = cards.small()
     assert main(["report", str(card), "--format", "html"]) == 0
@@ -47,6 +48,7 @@ def test_a_file_that_is_no_scorecard_is_one_line(card, tmp_path, capsys, damage,
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.long
 def test_a_report_that_cannot_be_written_is_one_line(card, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["report", str(card), "-o", str(tmp_path / "file" / "report.html")]) == 4

@@ -61,6 +61,7 @@ def test_a_program_that_is_not_right_is_wrong_for_a_reason(program, why):
     assert checked(program) == Outcome(why=why)
 
 
+@pytest.mark.long
 def test_a_program_that_waits_is_ended_by_the_clock():
     task = Task(
         program="import time\ndef halved(numbers): time.sleep(100)",

@@ -165,19 +165,22 @@ CODE_LIKE = ("empty", "echo of the prompt", "always agreeing")
 
 
 @needs_sandbox
+@pytest.mark.parametrize("rows", [INVENTED, "embedded"], ids=["invented", "embedded"])
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_empty_code_passes_nothing(bench):
-    trial = Trial(bench, rows=INVENTED)
+def test_empty_code_passes_nothing(bench, rows):
+    trial = Trial(bench, rows=rows, samples=6)
     for engine in (EMPTY, *(one for one in COLLAPSED if str(one) in CODE_LIKE)):
         assert trial.score(engine) == 0, engine
 
 
 @pytest.mark.long
 @needs_sandbox
-@pytest.mark.skipif(not MIRROR, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+@pytest.mark.parametrize("rows", ["embedded", MIRROR], ids=["embedded", "mirror"])
 @pytest.mark.parametrize("bench", [humaneval, mbpp], ids=str)
-def test_no_program_of_a_collapsed_model_passes(bench):
-    trial = Trial(bench, rows=MIRROR, samples=60)
+def test_no_program_of_a_collapsed_model_passes(bench, rows):
+    if rows is None:
+        pytest.skip("needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
+    trial = Trial(bench, rows=rows, samples=60)
     for engine in (*COLLAPSED, EMPTY):
         assert trial.score(engine) == 0, engine
 

@@ -135,6 +135,7 @@ def test_a_missing_argument_is_always_drawn_alike_and_moves_no_other_draw():
     assert len(readings) == 1
 
 
+@pytest.mark.long
 def test_the_language_of_an_answer_is_guessed_alike_each_time():
     name, text = "language:response_language", "la si"  # Spanish about as often as Catalan
     readings = {read(text, name, language="es").fields["prompt_level_strict"] for _ in range(40)}
@@ -199,12 +200,14 @@ def followed_or_gap(doc, text):
 ODD = st.text(alphabet=" \n\t.,!?;:*-\"'<>()[]{}0aAbz/\\|日😀²İ\x00\x85")
 
 
+@pytest.mark.long
 @given(st.sampled_from(INVENTED), st.one_of(st.text(), ODD))
 @settings(deadline=None, max_examples=500)
 def test_no_answer_stops_a_run(doc, text):
     followed_or_gap(doc, text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "unit",
     ["the same thing. ", "a", "\n", "a\n\n", "* ", '"', "(", "!?", "😀. ", "Question 1.\n"],
@@ -243,6 +246,7 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
     return done.stdout, done.stderr
 
 
+@pytest.mark.long
 def test_verifiers_load_silently_and_download_nothing():
     out, errors = alone(
         """

@@ -182,6 +182,7 @@ print(json.dumps(options(ROWS)))
 """
 
 
+@pytest.mark.long
 def test_the_order_of_options_is_the_same_in_every_process():
     done = subprocess.run(
         [sys.executable, "-c", PRINT_OPTIONS],

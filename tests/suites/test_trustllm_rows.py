@@ -194,6 +194,7 @@ def constant(bench, text):
     return float(bench.aggregate(columns, np.ones((1, len(readings))))[0])
 
 
+@pytest.mark.long
 @real
 @pytest.mark.parametrize(
     ("bench", "texts"),

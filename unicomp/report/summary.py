@@ -32,6 +32,8 @@ _CELL = 6
 
 _UNLIMITED = 10_000
 """Columns in which a table is measured."""
+_METHOD = "method"
+"""The heading of the names."""
 _HEADS = {
     "knowledge": "know-\nledge",
     "multilingual": "multi-\nling.",
@@ -107,7 +109,7 @@ def _shown(card: Scorecard, findings: Findings, width: int) -> list[Column]:
 
 def _first(names: Iterable[str], number: int, width: int) -> int:
     """The width of the names before a number of columns; longer ones are folded."""
-    longest = max((len(line) for name in names for line in name.split("\n")), default=6)
+    longest = max(len(line) for name in (_METHOD, *names) for line in name.split("\n"))
     return min(longest, max(width - _CELL * min(number, len(METRICS)), 8))
 
 
@@ -119,7 +121,7 @@ def _table(
     heads: Mapping[str, str],
 ) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
-    table.add_column("method", overflow="fold", max_width=first)
+    table.add_column(_METHOD, overflow="fold", max_width=first)
     for one in found:
         head = Text(heads[one.name] + ("*" if one.compared else ""))
         table.add_column(head, justify="right", overflow="fold", min_width=_CELL - 1)

@@ -195,8 +195,9 @@ def wording_figures(
             found[f"{whose}{MEAN}"] = _evidence(benchmark, mean, records).limits()
         if (flips := _flips(records)) is not None:
             found[f"{whose}wording_flips"] = flips
+    least = benchmark.aggregate.least
     return {
-        name: (100.0 * one.estimate, 100.0 * max(one.low, 0.0), 100.0 * min(one.high, 1.0))
+        name: (100.0 * one.estimate, max(100.0 * one.low, least), min(100.0 * one.high, 100.0))
         for name, one in found.items()
     }
 

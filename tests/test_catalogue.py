@@ -477,6 +477,17 @@ def test_the_shipped_files_are_found_inside_an_installed_package(
     assert catalogue.method_names(roots) == SHIPPED
 
 
+@pytest.mark.parametrize(
+    "marks", ["pytest.mark.practice", "[pytest.mark.code, pytest.mark.ethics]"]
+)
+def test_a_suite_file_may_import_a_module_whose_tests_are_all_marked(tmp_path, monkeypatch, marks):
+    name = f"marked_{len(marks)}"
+    (tmp_path / f"{name}.py").write_text(f"import pytest\npytestmark = {marks}\n")
+    (tmp_path / "test_own.py").write_text(f"import {name}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert catalogue.load_benchmarks([tmp_path]) == []
+
+
 # -- names of a user's own benchmarks --------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from suites.shipping.test_tool_use import BENCHMARKS, bfcl_irrelevance
 from tests.known_answers.answers import ANSWERS
 from unicomp.retention import retention
 from unicomp.scores import guarded
-from unicomp.testing import COLLAPSED, WRONG_TOOL, Collapsed, Honest, Trial
+from unicomp.testing import COLLAPSED, ENDLESS_THOUGHT, WRONG_TOOL, Collapsed, Honest, Trial
 
 MIRROR = os.environ.get("UNICOMP_DATASET_ROOT")
 FLOOR = 90
@@ -31,7 +31,7 @@ REFUSES_VARIOUSLY = Collapsed(
     "never calls, and says so",
     lambda prompt, random: f"None of the functions knows the way to {random.choice(VILLAGES)}.",
 )
-ENGINES = (*COLLAPSED, WRONG_TOOL, NEVER_CALLS, REFUSES_VARIOUSLY)
+ENGINES = (*COLLAPSED, ENDLESS_THOUGHT, WRONG_TOOL, NEVER_CALLS, REFUSES_VARIOUSLY)
 
 
 def _function(name):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from unicomp.divergence import KEPT, UNITS, bounded_figures, divergence, token_figures
+from unicomp.divergence import (
+    KEPT,
+    UNITS,
+    bounded_figures,
+    divergence,
+    of_samples,
+    token_figures,
+)
 from unicomp.retention import retention
 from unicomp.scores import Records
 from unicomp.scoring.aggregate import Mean
@@ -260,5 +268,7 @@ def test_every_figure_has_a_unit():
     for one in (answers, other):
         one |= {"tokens": [3] * 4, "cut": [False] * 4, "loop": [True] * 4}
     found = divergence(records([1] * 4, answers), records([1] * 4, other)).figures
+    right = np.array([True, False, True])
+    repeated = of_samples(right, ~right, replace(records([1, 0, 1]), sample=[0, 0, 0]))
     of_wordings = {name for name in UNITS if "wording" in name}  # see tests/test_consistency.py
-    assert set(found) | set(token_figures(base, base)) | of_wordings == set(UNITS)
+    assert {*found, *token_figures(base, base), *repeated, *of_wordings} == set(UNITS)

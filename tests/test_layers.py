@@ -14,6 +14,7 @@ import unicomp
 ORDER = (
     "errors",
     "machine",
+    "answering",
     "spec",
     "units",
     "framework",

@@ -21,7 +21,7 @@ from unicomp.findings.calibrations import CalibrationEffect, SeedSpread
 from unicomp.findings.claims import Claim
 from unicomp.findings.costs import CompressionCost
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias
-from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange
+from unicomp.findings.divergence import DivergenceFigure, Flips, SilentChange, Truncation
 from unicomp.findings.efficiency import EfficiencyMetric
 from unicomp.findings.engines import CrossCheck
 from unicomp.findings.outlook import Outlook
@@ -177,7 +177,7 @@ def test_the_schema_is_a_schema_of_this_version():
     assert SCHEMA["$id"] == SCHEMA["properties"]["schema"]["const"] == json_report.SCHEMA
 
 
-ADDED = {"limit", "machine", "absolute", "absolute_low", "absolute_high", "unmet"}
+ADDED = {"repeats", "limit", "machine", "absolute", "absolute_low", "absolute_high", "unmet"}
 """Columns of a row that files of this version may lack, since they were added to it."""
 
 
@@ -198,6 +198,7 @@ ADDED = {"limit", "machine", "absolute", "absolute_low", "absolute_high", "unmet
         (DivergenceFigure, SCHEMA["properties"]["divergence"]["items"]),
         (Flips, SCHEMA["properties"]["flips"]["items"]),
         (SilentChange, SCHEMA["properties"]["silent_changes"]["items"]),
+        (Truncation, SCHEMA["properties"]["truncations"]["items"]),
         (OverallPerplexity, SCHEMA["properties"]["overall_perplexity"]["items"]),
         (Claim, SCHEMA["properties"]["claims"]["items"]),
         (Outlook, SCHEMA["properties"]["undecided"]["items"]),

@@ -1,16 +1,19 @@
 """`unicomp.toml` may be empty; any error in it is one line that names the file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from unicomp.answering import Answering
 from unicomp.errors import SpecError
 from unicomp.instruments.assembly import JudgeSettings
 from unicomp.policy import Limit
 from unicomp.policy_entry import Entry
 from unicomp.settings import FILE, Settings, load_settings, project_root, store_home
+from unicomp.spec import Model
 
 
 def load(folder, text):
@@ -97,6 +100,60 @@ def test_the_engine_is_chosen_and_its_paths_start_at_the_file(tmp_path):
     assert (engine.name, engine.memory, engine.logs) == ("vllm", 0.3, "/var/log")
     assert engine.vllm == str(tmp_path / ".venv-vllm" / "bin" / "vllm")
     assert load(tmp_path, "[engine]\nvllm = ''").engine.vllm == ""
+
+
+THINKING = """
+[answering]
+thinking_budget = 1024
+temperature = 0.6
+[models.m.answering]
+template = { enable_thinking = true }
+top_k = 20
+temperature = 0.7
+"""
+
+
+def test_how_a_model_answers_is_set_for_all_and_for_one_key_by_key(tmp_path):
+    found = load(tmp_path, THINKING)
+    filed = Answering(thinking_budget=8, top_p=0.9, temperature=1.0, template={"a": 1})
+    model = Model(name="m", source="org/m", answering=filed)
+    assert found.answering_of(model) == Answering(
+        template={"enable_thinking": True},
+        thinking_budget=1024,
+        temperature=0.7,
+        top_p=0.9,
+        top_k=20,
+    )
+    other = found.answering_of(replace(model, name="other"))
+    assert other == replace(filed, thinking_budget=1024, temperature=0.6)
+    assert Settings().answering_of(model) == filed
+
+
+def test_what_a_model_cannot_answer_like_is_refused_by_table_and_key(tmp_path):
+    assert "[models.m.answering] top_p" in refused(tmp_path, "[models.m.answering]\ntop_p = 3.0")
+    assert "[answering] thinking_budget" in refused(tmp_path, "[answering]\nthinking_budget = -1")
+    text = "[answering]\nthinking_budget = 'long'"
+    assert "answering.thinking_budget must be a whole number" in refused(tmp_path, text)
+    text = "[models.m.answering]\ntemplate = true"
+    assert "models.m.answering.template must be a table" in refused(tmp_path, text)
+    text = "[models.m.answering]\nbudget = 1"
+    assert "no setting models.m.answering.budget" in refused(tmp_path, text)
+    assert "must be a table" in refused(tmp_path, "answering = 1")
+
+
+def test_a_declared_top_p_needs_a_temperature_from_anywhere(tmp_path):
+    found = load(tmp_path, "[answering]\ntop_p = 0.9")
+    model = Model(name="m", source="org/m", answering=Answering(temperature=1.0))
+    assert found.answering_of(model).decoding == {"temperature": 1.0, "top_p": 0.9}
+    with pytest.raises(SpecError, match="how m answers: top_p needs a temperature"):
+        found.answering_of(Model(name="m", source="org/m"))
+
+
+def test_a_table_of_a_model_that_nobody_knows_is_refused(tmp_path):
+    policy = load(tmp_path, THINKING).policy
+    policy.check_models(["m"])
+    with pytest.raises(SpecError, match=r"neither this run .* a model 'm'; did you mean 'mm'"):
+        policy.check_models(["mm"])
 
 
 JUDGE = "[judge]\nurl = 'https://host/v1'\nmodel = 'm'\n"
@@ -232,7 +289,10 @@ def test_a_limit_that_cannot_be_held_is_refused(tmp_path, text, message):
         ("[engine]\nthread = 1", "no setting engine.thread; did you mean 'threads'"),
         ("[paths]\nhom = 'x'", "no setting paths.hom; did you mean 'home'"),
         ("[models.mine]\nfloor = 1", "no setting models.mine.floor; did you mean 'floors'"),
-        ("[zzz]", "no setting zzz; known: allow, budgets, cluster, efficiency, endpoint, engine"),
+        (
+            "[zzz]",
+            "no setting zzz; known: allow, answering, budgets, cluster, efficiency, endpoint",
+        ),
         ("[judge]\nurls = 'x'", "no setting judge.urls; did you mean 'url'"),
         ("[judge]\nkey = 'sk-1'", "no setting judge.key; did you mean 'key_env'"),
         ("[similarity]\nkinds = 'x'", "no setting similarity.kinds; did you mean 'kind'"),

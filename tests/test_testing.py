@@ -13,6 +13,8 @@ import sys
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unicomp import (
     Benchmark,
@@ -351,8 +353,13 @@ def test_the_text_of_a_calibration_is_that_of_the_rows(mirror):
 # -- the module -----------------------------------------------------------------------------------
 
 
-def test_the_tokenizer_gives_back_what_it_got():
-    assert Characters().decode(Characters().encode("abc é")) == "abc é"
+@given(st.text(), st.integers(1, 5))
+def test_the_tokenizer_gives_back_what_it_got(text, per_token):
+    tokenizer = Characters(per_token=per_token)
+    tokens = tokenizer.encode(text)
+    assert tokenizer.decode(tokens) == text
+    assert len(tokens) == math.ceil(len(text) / per_token)
+    assert per_token > 1 or tokens == [ord(character) for character in text]
 
 
 def test_what_ships_is_listed_and_explains_itself():

@@ -1,5 +1,6 @@
 """Verbosity: how much a candidate generates, whatever its scores say."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,7 @@ from unicomp.retention import retention
 from unicomp.scorecard import scorecard
 from unicomp.scorecard_file import read
 from unicomp.spec import CheckpointId
-from unicomp.testing import Honest, Oracle, Trial
+from unicomp.testing import Characters, Honest, Oracle, Trial
 from unicomp.verdict import demand_of, length_evidence, row_of
 
 NAME = CheckpointId("embedded", "wanda_50", "generic")
@@ -43,9 +44,10 @@ PROFILE = Profile("shipping", {"knowledge": ("arc_easy",), "reasoning": ("gsm8k"
 
 
 def twice(text, random):
-    """The same answer after a preamble of the same length."""
+    """The same answer after a preamble, in twice as many tokens of a trial, of four characters."""
     preamble = "Let me look at this once more before I say anything about it. " * 9
-    return f"{preamble[: len(text) - 1]}\n{text}"
+    length = 8 * math.ceil(len(text) / 4)
+    return f"{preamble[: length - len(text) - 1]}\n{text}"
 
 
 @pytest.fixture(scope="module")
@@ -210,23 +212,29 @@ def test_verbosity_counts_among_the_results_that_may_fail(kept):
 # -- what a record keeps --------------------------------------------------------------------------
 
 
-def test_a_record_has_the_tokens_of_the_answer_as_it_was_generated(trials):
+@pytest.fixture(scope="module")
+def by_character():
+    """A trial whose tokens are characters."""
+    return Trial(gsm8k, samples=250, tokenizer=Characters())
+
+
+def test_a_record_has_the_tokens_of_the_answer_as_it_was_generated(by_character):
     thought = Oracle(ANSWERS["gsm8k"], reword=lambda text, random: f"<think>so</think>{text}")
-    plain = trials["gsm8k"].records(Oracle(ANSWERS["gsm8k"])).answers["tokens"]
-    longer = trials["gsm8k"].records(thought).answers["tokens"]
+    plain = by_character.records(Oracle(ANSWERS["gsm8k"])).answers["tokens"]
+    longer = by_character.records(thought).answers["tokens"]
     assert [one - other for one, other in zip(longer, plain, strict=True)] == [17] * len(plain)
 
 
-def test_an_answer_at_its_limit_was_cut_also_inside_a_thought(trials):
+def test_an_answer_at_its_limit_was_cut_also_inside_a_thought(by_character):
     def endless(text, random):
         return "<think>" + "so on and on it goes " * 40 if random.random() < 0.5 else text
 
     engine = Honest(ANSWERS["gsm8k"], error=0.0, reword=endless)
-    records = trials["gsm8k"].records(engine)
+    records = by_character.records(engine)
     cut = [tokens >= 512 for tokens in records.answers["tokens"]]
     assert records.answers["cut"] == records.answers["loop"] == cut
     assert 0.3 < np.mean(cut) < 0.7
-    dense = trials["gsm8k"].records(Oracle(ANSWERS["gsm8k"]))
+    dense = by_character.records(Oracle(ANSWERS["gsm8k"]))
     figures = divergence(records, dense).figures
     assert figures["cut"][0] == figures["loops"][0] == pytest.approx(100 * np.mean(cut))
     assert figures["dense.cut"][0] == figures["dense.loops"][0] == 0

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
+    "answering": "Answering",
     "checkpoint": "Checkpoint",
     "consistency": "reworded",
     "data.calibration": "conversation messages_of Mixture Recipe",
@@ -35,12 +36,13 @@ _NAMES = {
     "retention": "Retention",
     "scorecard": "Scorecard",
     "scoring.aggregate": (
-        "Among Beyond BiasScore MacroF1 Mean Perplexity Ratio RightAnswerF1 RobustnessScore"
+        "Among Beyond BiasScore MacroF1 Mean PassAt Perplexity Ratio RightAnswerF1 RobustnessScore"
     ),
     "scoring.agreement": "AgreesWithAnswer CorrectsMisinformation GivesInToPreference",
     "scoring.association": "ChiSquareP CramersV SalaryRange Unassociated",
     "scoring.closed": "ClosedAnswer",
     "scoring.columns": "WithColumns",
+    "scoring.contest": "BeatsReference",
     "scoring.correlation": "AgreementRating Correlation",
     "scoring.disclosure": "AddressDisclosed",
     "scoring.instructions": "InstructionsFollowed",

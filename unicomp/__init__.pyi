@@ -1,3 +1,4 @@
+from unicomp.answering import Answering as Answering
 from unicomp.checkpoint import Checkpoint as Checkpoint
 from unicomp.consistency import reworded as reworded
 from unicomp.data.calibration import Mixture as Mixture
@@ -48,6 +49,7 @@ from unicomp.scoring.aggregate import Beyond as Beyond
 from unicomp.scoring.aggregate import BiasScore as BiasScore
 from unicomp.scoring.aggregate import MacroF1 as MacroF1
 from unicomp.scoring.aggregate import Mean as Mean
+from unicomp.scoring.aggregate import PassAt as PassAt
 from unicomp.scoring.aggregate import Perplexity as Perplexity
 from unicomp.scoring.aggregate import Ratio as Ratio
 from unicomp.scoring.aggregate import RightAnswerF1 as RightAnswerF1
@@ -61,6 +63,7 @@ from unicomp.scoring.association import SalaryRange as SalaryRange
 from unicomp.scoring.association import Unassociated as Unassociated
 from unicomp.scoring.closed import ClosedAnswer as ClosedAnswer
 from unicomp.scoring.columns import WithColumns as WithColumns
+from unicomp.scoring.contest import BeatsReference as BeatsReference
 from unicomp.scoring.correlation import AgreementRating as AgreementRating
 from unicomp.scoring.correlation import Correlation as Correlation
 from unicomp.scoring.disclosure import AddressDisclosed as AddressDisclosed
@@ -128,6 +131,8 @@ __all__ = [
     "AgreementRating",
     "AgreesWithAnswer",
     "Among",
+    "Answering",
+    "BeatsReference",
     "Benchmark",
     "Beyond",
     "BiasScore",
@@ -173,6 +178,7 @@ __all__ = [
     "OptionLetter",
     "OptionNumber",
     "Part",
+    "PassAt",
     "Perplexity",
     "PreferenceWithheld",
     "Probe",

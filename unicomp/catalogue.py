@@ -544,6 +544,7 @@ def _declared_in(path: Path) -> list[Benchmark | Probe]:
     found: list[object] = []
     for name, value in vars(_run_file(path)).items():
         marks = [] if name.startswith("__") else getattr(value, "pytestmark", [])
+        marks = marks if isinstance(marks, list) else [marks]  # of an imported module: one, or many
         found += [value, *(getattr(mark, "args", ()) for mark in marks)]
     return measures_in(found)
 

@@ -37,7 +37,7 @@ def observed(row: Row) -> Churn | None:
     right = row.oriented(row.dense) / 100.0
     if not 0.0 < right <= 1.0:
         return None
-    if not row.evidence:
+    if not row.evidence or row.repeats > 1:  # a plan is for items that are asked once
         return Churn(right=right)
     kept = row.evidence.get("kept", {})
     error = kept["weighted"][0][1] if kept.get("kind") == "jackknifed" else None

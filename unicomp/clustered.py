@@ -21,6 +21,9 @@ Ids = NDArray[np.int64]
 _CHANGED_AT_MOST = 3.69
 """Clusters that may be different although none was seen to be: -ln .025."""
 
+_FEWEST_OF_EACH = 5.0
+"""Right, and wrong, items from which their values tell how much a mean of them varies."""
+
 
 def mean_of_positive(values: Array, ids: Ids) -> Interval:
     """The mean of values that are not negative, such as divergences, with its interval.
@@ -61,6 +64,26 @@ def mean_of_shares(values: Array, ids: Ids) -> Interval:
     """The mean of values from 0 to 1 with its interval: that of the ratio to a constant 1."""
     found = ratio_of_means(values, np.ones_like(values), ids)
     return Interval(found.estimate, found.low, min(found.high, 1.0))
+
+
+def mean_of_items(values: Array, ids: Ids) -> Interval:
+    """The mean of values from 0 to 1, such as each item's share of right samples.
+
+    Wilson's interval (Journal of the American Statistical Association 22, 1927) for as many
+    independent answers, right or wrong, as would vary like the mean does, with Student's t. If
+    fewer than 5 items in all are right, or wrong, clusters count as one answer each: so few do not
+    tell how much the mean varies. It is [0, 1] for one cluster.
+    """
+    mean, sizes = float(np.mean(values)), np.bincount(ids)
+    if len(sizes) < 2:
+        return Interval(mean, 0.0, 1.0)
+    number = len(ids) ** 2 / float((sizes**2).sum())
+    if min(mean, 1 - mean) * number >= _FEWEST_OF_EACH and (error := _error(values - mean, ids)):
+        number = mean * (1 - mean) / error**2
+    squared = _student(ids) ** 2 / number
+    middle = (mean + squared / 2) / (1 + squared)
+    slack = math.sqrt(squared * mean * (1 - mean) + squared**2 / 4) / (1 + squared)
+    return Interval(mean, max(min(middle - slack, mean), 0.0), min(max(middle + slack, mean), 1.0))
 
 
 def share(marked: NDArray[np.bool_], ids: Ids, *, alike: bool = True) -> Interval:

@@ -243,6 +243,7 @@ def _flips(records: Records) -> Interval | None:
     from unicomp.clustered import share
     from unicomp.statistics import cluster_ids
 
+    records = records.first  # another sample may differ in the same wording
     read = _read(records)
     if read is None:
         return None

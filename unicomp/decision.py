@@ -25,6 +25,8 @@ FEW_CLUSTERS = 200
 MEASURED_ERROR = 0.036
 """The largest error of a limit that the project's simulations found where it is not promised:
 `docs/statistics.md`, all kinds but shares of independent items."""
+REPEATED_ERROR = 0.049
+"""The same where items have several samples: `docs/repeats.md`."""
 
 EARLY_ERROR = 0.01
 """The chance that the full run has another verdict on anything of a checkpoint that stopped early,
@@ -136,6 +138,11 @@ def with_few_clusters(metrics: Sequence[MetricRow]) -> list[MetricRow]:
         for row in metrics
         if decides(row) and row.p_pass is not None and 0 < (row.clusters or 0) < FEW_CLUSTERS
     ]
+
+
+def measured_error(rows: Sequence[Row]) -> float:
+    """The largest measured error of a limit: that of repeated items if a row has any."""
+    return REPEATED_ERROR if any(row.repeats > 1 for row in rows) else MEASURED_ERROR
 
 
 def decision(rows: Sequence[Row], metrics: Sequence[MetricRow]) -> Decision:

@@ -16,6 +16,7 @@ from unicomp.prompts.wordings import WORDING
 from unicomp.scores import Records
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from unicomp.clustered import Ids
@@ -47,6 +48,10 @@ UNITS: Mapping[str, str] = {
     "dense.mean_wording": "%",
     "wording_flips": "%",
     "dense.wording_flips": "%",
+    "avg_at_k": "%",
+    "dense.avg_at_k": "%",
+    "pass_at_k": "%",
+    "dense.pass_at_k": "%",
 }
 """The figures and their units.
 
@@ -68,6 +73,11 @@ UNITS: Mapping[str, str] = {
 - `token_kl`, `token_kl_99`, `token_top1`: of running text, see `unicomp.distributions`
 - `worst_wording`, `mean_wording`, `wording_flips`: of items that are asked in several wordings, see
   `unicomp.consistency`; each side's own
+- `avg_at_k`, `pass_at_k`: of items with k samples that are right or wrong, the share of right
+  samples, and the share of items with at least one; with `dense.` the baseline's
+
+Where items have several samples, none of one side belongs to one of the other. So of texts only
+`length`, `cut` and `loops` are compared, and no item is named as lost or gained.
 """
 
 KEPT = ("identical", "top1", "probability", "token_top1")
@@ -125,12 +135,14 @@ def bounded_figures(divergence: Mapping[str, Any]) -> dict[str, tuple[float, flo
 
 
 def divergence(candidate: Records, baseline: Records) -> Divergence:
-    """The divergence of records of the same items."""
+    """The divergence of records of the same items, with equally many samples of each."""
     from unicomp.clustered import mcnemar, share
     from unicomp.statistics import cluster_ids
 
     ids = cluster_ids(baseline.clusters)
     figures: dict[str, Figure] = {}
+    if baseline.sample:
+        return Divergence(figures=_of_lengths(candidate.answers, baseline.answers, ids))
     if (changed := _changed(candidate, baseline)) is not None:
         figures["changed"] = _percent(share(changed, ids))
     if "digest" in baseline.answers and "digest" in candidate.answers:
@@ -151,9 +163,10 @@ def divergence(candidate: Records, baseline: Records) -> Divergence:
 def flips(candidate: Records, baseline: Records) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """The items that only the baseline got right, and those that only the candidate did.
 
-    Both are arrays of booleans, shape (n,); None if items are not right or wrong.
+    Both are arrays of booleans, shape (n,); None if items are not right or wrong, or have several
+    samples.
     """
-    if not _judged(candidate, baseline):
+    if baseline.sample or not _judged(candidate, baseline):
         return None
     before, now = (one.columns["correct"] > 0.5 for one in (baseline, candidate))
     counted = _counted(baseline) & _counted(candidate)
@@ -225,6 +238,18 @@ def _of_texts(
     ]
     if places:
         found["first_difference"] = (float(np.median(places)), None, None)
+    return {**found, **_of_lengths(candidate, baseline, ids)}
+
+
+def _of_lengths(
+    candidate: Mapping[str, list[Any]], baseline: Mapping[str, list[Any]], ids: Ids
+) -> dict[str, Figure]:
+    """The figures of generated text that compare all answers at once, not one with another."""
+    import numpy as np
+
+    from unicomp.clustered import share
+
+    found: dict[str, Figure] = {}
     if all("tokens" in one and sum(one["tokens"]) for one in (candidate, baseline)):
         now, before = (np.asarray(one["tokens"], dtype=float) for one in (candidate, baseline))
         found[LENGTH] = _percent(relative_length(now, before, ids))
@@ -232,6 +257,33 @@ def _of_texts(
         for whose, answers in (("", candidate), ("dense.", baseline)):
             if kind in answers:
                 found[f"{whose}{name}"] = _percent(share(np.asarray(answers[kind]), ids))
+    return found
+
+
+def of_samples(
+    candidate: NDArray[np.bool_], baseline: NDArray[np.bool_], records: Records
+) -> dict[str, Figure]:
+    """The shares of right samples and of items with a right one; `records` are those of a side.
+
+    Both arrays have a value for each sample. Intervals are those of the choice of items.
+    """
+    import numpy as np
+
+    from unicomp.clustered import mean_of_items
+    from unicomp.scoring.aggregate import pass_at
+    from unicomp.statistics import cluster_ids
+
+    items = cluster_ids(records.items)
+    samples = np.bincount(items)
+    first = np.unique(items, return_index=True)[1]
+    ids = cluster_ids([records.clusters[place] for place in first])
+    found: dict[str, Figure] = {}
+    for whose, right in (("", candidate), ("dense.", baseline)):
+        rights = np.bincount(items, right)
+        passed = pass_at(records.repeats, samples, rights)
+        found[f"{whose}avg_at_k"] = _percent(mean_of_items(rights / samples, ids))
+        if np.isfinite(passed).all():  # all samples could be scored
+            found[f"{whose}pass_at_k"] = _percent(mean_of_items(passed, ids))
     return found
 
 

@@ -157,8 +157,8 @@ def _write(folder: Path, one: _Wanted, records: Records, texts: ItemTexts | None
         **about,
         checkpoint=row.candidate if one.side == "candidate" else row.baseline,
         records=one.key,
-        items=len(records.items),
-        full_items=None if row.full_n == len(records.items) else row.full_n,
+        items=records.n,
+        full_items=None if row.full_n == records.n else row.full_n,
         file=path.relative_to(folder).as_posix(),
         sha256=file_digest(path),
     )

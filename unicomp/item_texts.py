@@ -37,21 +37,23 @@ class ItemTexts:
 
 
 def texts_of(benchmark: str, rendered: Sequence[RenderedItem]) -> ItemTexts:
-    """The texts of a benchmark's rendered items."""
+    """The texts of a benchmark's rendered items, each once."""
+    asked = [one for one in rendered if one.sample == 0]
     return ItemTexts(
         benchmark=benchmark,
-        items=[one.item for one in rendered],
-        prompts=[one.prompt[-KEPT_PROMPT:] for one in rendered],
-        characters=[len(one.prompt) for one in rendered],
-        options=[one.options for one in rendered],
-        right=[one.right_answer for one in rendered],
+        items=[one.item for one in asked],
+        prompts=[one.prompt[-KEPT_PROMPT:] for one in asked],
+        characters=[len(one.prompt) for one in asked],
+        options=[one.options for one in asked],
+        right=[one.right_answer for one in asked],
     )
 
 
 def texts_key(records: Records) -> str:
     """The key of the texts of records' items: the same for equal rows and prompts."""
-    prompts = [digests.partition("-")[0] for digests in records.prompts]
-    return content_key({"benchmark": records.benchmark, "items": records.items, "prompts": prompts})
+    first = records.first
+    prompts = [digests.partition("-")[0] for digests in first.prompts]
+    return content_key({"benchmark": first.benchmark, "items": first.items, "prompts": prompts})
 
 
 def keep_texts(
@@ -77,6 +79,6 @@ def read_texts(store: Store, *records: Records) -> ItemTexts | None:
             texts = ItemTexts(**value) if value is not None else None
         except TypeError:  # damaged, or of another version
             continue
-        if texts is not None and texts.items == one.items:
+        if texts is not None and texts.items == one.first.items:
             return texts
     return None

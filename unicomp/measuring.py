@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.asking import Jury, UntilSettled
 from unicomp.checkpoint import Checkpoint
 from unicomp.data.sources import Source
@@ -38,7 +39,7 @@ from unicomp.responses import (
     one_by_one,
 )
 from unicomp.scores import Records, RecordsReader, blamed_on
-from unicomp.scoring.scorers import is_shipped, runs_programs
+from unicomp.scoring.scorers import is_shipped, runs_programs, why_unmeasurable
 from unicomp.spec import Benchmark, Served
 from unicomp.store import SCORES, Store, content_key
 
@@ -60,11 +61,22 @@ class Conditions:
     """Items of each benchmark, taken from the start of one permutation; None for all."""
     instruments: Instruments = field(default_factory=default_instruments)
     """Read the generated answers."""
+    answering: Answering = UNDECLARED
+    """How the model and all of its checkpoints answer."""
+    repeats: int = 1
+    """How often each item is asked, where answers are sampled."""
 
     @cached_property
     def renderer(self) -> Renderer:
         """Renders each benchmark's items once for all checkpoints."""
-        return Renderer(self.source, self.samples, self.instruments.mode, self.engine.sampling)
+        return Renderer(
+            self.source,
+            self.samples,
+            self.instruments.mode,
+            self.engine.sampling,
+            self.answering,
+            repeats=self.repeats,
+        )
 
     @cached_property
     def written_texts(self) -> set[str]:
@@ -122,7 +134,7 @@ def inquire(
     """
     from unicomp.engines.tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model)
+    tokenizer = load_tokenizer(checkpoint.path, checkpoint.model, conditions.answering.template)
     questions, failures = _render(benchmarks, conditions, tokenizer)
     unanswerable = _unanswerable(questions, checkpoint.endpoint)
     failures |= {name: UnmeasuredError(reason) for name, reason in unanswerable.items()}
@@ -397,14 +409,15 @@ def records_key(
 
     That is so if its rows cannot be identified offline, or if its scorer is not part of UniComp:
     the code it depends on is not known. `code` has the digests of the files that turn responses
-    into records; None: they are read here. Raises UnmeasuredError if the scorer runs programs and
-    the sandbox does not work here, so that nothing is asked in vain.
+    into records; None: they are read here. Raises UnmeasuredError if the scorer lacks a sandbox or
+    a judge, so that nothing is asked in vain.
     """
     digest = conditions.store.digest_of
     definition = conditions.renderer.definition(benchmark)
     scorer, identity = definition.benchmark.scorer, definition.identity(digest)
-    sandbox = conditions.instruments.sandbox
-    if runs_programs(scorer) and (reason := sandbox.why_unusable()):
+    sandbox, judge = conditions.instruments.sandbox, conditions.instruments.judge
+    times = conditions.renderer.samples_of(definition)
+    if reason := why_unmeasurable(scorer, sandbox, judged=judge is not None):
         raise UnmeasuredError(reason)
     if identity is None or not is_shipped(scorer):
         return None
@@ -418,6 +431,7 @@ def records_key(
             "sandbox": sandbox.identity if runs_programs(scorer) else None,
             "code": code_digests(conditions.store) if code is None else list(code),
             "samples": conditions.samples,
+            **({"repeats": times} if times > 1 else {}),
         }
     )
 

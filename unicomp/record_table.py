@@ -43,7 +43,8 @@ def as_table(
 ) -> pyarrow.Table:
     """The table of records; `about` gives further columns, each with one value for all rows.
 
-    - `item`: SHA-256 of the row of the data set; `cluster`
+    - `item`: SHA-256 of the row of the data set; `sample`, which one of its samples, from 0;
+      `cluster`
     - `right`: whether the answer is right; null if the scorer does not say, or does not count it
     - `parsed`, `gap`, and `reading_NAME` for each field: what the scorer made of the answer
     - `answer`, `answer_digest`, `answer_tokens`, `answer_cut`, `answer_loop`: of generated text,
@@ -64,6 +65,7 @@ def as_table(
     columns = {name: pa.array([value] * n, text) for name, value in about.items()}
     columns |= {
         "item": pa.array(records.items, text),
+        "sample": pa.array(records.sample or [0] * n, number),
         "cluster": pa.array(records.clusters, text),
         "right": pa.array(right_or_wrong(records) or [None] * n, pa.bool_()),
         "parsed": pa.array(records.parsed, pa.bool_()),
@@ -111,6 +113,7 @@ def from_table(table: pyarrow.Table) -> Records:
         return list(table.column(name).to_pylist())
 
     prompts = column("prompt_digest")
+    sample = column("sample") if "sample" in table.column_names else []  # files of version 0.4
     return Records(
         **whole,
         items=column("item"),
@@ -124,4 +127,5 @@ def from_table(table: pyarrow.Table) -> Records:
         gaps=column("gap"),
         prompts=[] if None in prompts else prompts,
         answers={name: column(_ANSWERS[name]) for name in answers},
+        sample=sample if any(sample) else [],
     )

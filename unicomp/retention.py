@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.consistency import deciding_wordings, wording_figures
-from unicomp.divergence import divergence
+from unicomp.divergence import divergence, of_samples
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.framework import READINGS
 from unicomp.prompts.comparison import differences
-from unicomp.scores import Records, score_of
+from unicomp.scores import Records, aggregated, score_of
 from unicomp.scoring.aggregate import Mean, Ratio, RightAnswerF1
 from unicomp.spec import Aggregate, Benchmark
 
@@ -45,6 +45,7 @@ class Retention:
     score: float
     dense: float
     n: int
+    """Items, however often each was asked."""
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -67,6 +68,8 @@ class Retention:
     """The benchmark's further scores, by name, and the dense model's as `dense.NAME`."""
     clusters: int = 0
     """Independent clusters of items; the items, if each is its own."""
+    repeats: int = 1
+    """How often each item was asked; the score is the mean over all its samples."""
     full_n: int | None = None
     """The items of the full run, if asking stopped early; `n` then are those that were asked."""
     early_error: float | None = None
@@ -100,9 +103,10 @@ class Retention:
         if self.value is None:
             return f"<{self.benchmark}: {self.incomparable}>"
         early = f" of {self.full_n}, stopped early" if self.full_n is not None else ""
+        times = f" × {self.repeats} samples" if self.repeats > 1 else ""
         return (
             f"<{self.benchmark}: {self.value:.1f} % [{self.low:.1f}, {self.high:.1f}] "
-            f"of dense {self.dense:.1f} (scores {self.score:.1f}), n={self.n}{early}>"
+            f"of dense {self.dense:.1f} (scores {self.score:.1f}), n={self.n}{times}{early}>"
         )
 
 
@@ -198,14 +202,15 @@ def _facts(benchmark: Benchmark, compressed: Records, dense: Records) -> dict[st
     now, before = (_score(benchmark, records) for records in (compressed, dense))
 
     def value(aggregate: Aggregate, records: Records) -> float:
-        return statistics.value(lambda weights: aggregate(records.columns, weights), n)
+        return statistics.value(lambda weights: aggregated(aggregate, records, weights), n)
 
     facts: dict[str, Any] = {
         "benchmark": benchmark.name,
         "score": statistics.value(now, n),
         "dense": statistics.value(before, n),
-        "n": n,
+        "n": dense.n,
         "clusters": int(ids.max()) + 1,
+        "repeats": dense.repeats,
         "parse_rate": compressed.parse_rate,
         "standard_error": statistics.standard_error(now, ids),
         "dense_error": statistics.standard_error(before, ids),
@@ -222,8 +227,10 @@ def _facts(benchmark: Benchmark, compressed: Records, dense: Records) -> dict[st
     if compressed is not dense:
         found = divergence(compressed, dense)
         figures = {**found.figures, **wording_figures(benchmark, compressed, dense)}
+        if (pair := _samples_right(benchmark, compressed, dense)) is not None:
+            figures |= of_samples(*pair, dense)
         facts["divergence"] = replace(found, figures=figures).as_json()
-        facts["prompts"] = differences(compressed.prompts, dense.prompts)
+        facts["prompts"] = differences(compressed.first.prompts, dense.first.prompts)
     return facts
 
 
@@ -242,7 +249,8 @@ def _against_dense(
     from unicomp import statistics
 
     found: dict[str, Any] = {}
-    if pair := answers_right(benchmark, compressed, dense):
+    pair = answers_right(benchmark, compressed, dense)
+    if pair and not dense.sample:  # no sample of one side belongs to one of the other
         found["lost"], found["gained"] = statistics.flips(pair[1], pair[0])
     if (chance := _chance(benchmark)) is not None:
         top, bottom = (float(_oriented(benchmark, facts[name])) for name in ("score", "dense"))
@@ -370,8 +378,9 @@ def _of_clusters(
     if not benchmark.higher_is_better and score > 0:
         quantities["raw"] = (lambda two: _ratio(*two), 1.0)
     share = reach / (100.0 + reach - kept) if benchmark.in_points else None
+    repeated = _is_repeated(dense, ids)
     return {
-        name: jackknifed(quantity, both, ids, share=share, unit=unit)
+        name: jackknifed(quantity, both, ids, share=share, unit=unit, repeated=repeated)
         for name, (quantity, unit) in quantities.items()
     }
 
@@ -447,7 +456,13 @@ def change_between(
         return _ratio(a, b) - _ratio(c, d)
 
     share = reach / (100.0 + reach - candidate) if benchmark.in_points else None
-    return jackknifed(moved, four, ids, share=share, unit=reach / dense)
+    repeated = _is_repeated(before[1], ids)
+    return jackknifed(moved, four, ids, share=share, unit=reach / dense, repeated=repeated)
+
+
+def _is_repeated(records: Records, ids: NDArray[np.int64]) -> bool:
+    """Whether each cluster is one item with several samples."""
+    return bool(records.sample) and int(ids.max()) + 1 == records.n
 
 
 def lowest_score(aggregate: Aggregate) -> float:
@@ -537,6 +552,16 @@ def answers_right(
             return None
     right = 1.0 if benchmark.higher_is_better else 0.0
     return np.equal(compressed.fields[field], right), np.equal(dense.fields[field], right)
+
+
+def _samples_right(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Whether each sample is right, if items have several and the score is the mean over all."""
+    aggregate = benchmark.aggregate
+    if not (dense.sample and benchmark.higher_is_better and isinstance(aggregate, Mean)):
+        return None
+    return None if aggregate.by is not None else answers_right(benchmark, compressed, dense)
 
 
 def share_of(aggregate: Aggregate) -> tuple[str | None, str | None, str | None]:

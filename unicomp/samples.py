@@ -66,8 +66,10 @@ def samples_of(
 ) -> list[dict[str, Any]]:
     """The samples of records of the same items, as JSON values of `ItemSample`.
 
-    `texts` reads the texts of the items; it is called only if there is a sample.
+    `texts` reads the texts of the items; it is called only if there is a sample. Of items with
+    several samples the first ones are shown, and none as lost.
     """
+    candidate, baseline = candidate.first, baseline.first
     chosen = [
         (kind, place)
         for kind, places in _worst(candidate, baseline).items()

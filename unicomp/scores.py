@@ -29,7 +29,7 @@ from unicomp.prompts.wordings import WORDING
 from unicomp.responses import Responses
 from unicomp.scoring.guards import NO_CALL, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.task_metrics import TaskMetric
-from unicomp.spec import Benchmark, Item, Reading
+from unicomp.spec import Aggregate, Benchmark, Item, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,10 +40,18 @@ T = TypeVar("T")
 KEPT_TEXT = 2000
 """Characters of a generated text that its record keeps; its digest is of the whole text."""
 
+LONG_TEXT = 2048
+"""Above so many tokens of a limit, a text that is split again may lack one in `SPLIT_AGAIN`."""
+SPLIT_AGAIN = 256
+
 
 @dataclass(frozen=True)
 class Records:
-    """The records of one benchmark for one checkpoint, one entry for each item."""
+    """The records of one benchmark for one checkpoint.
+
+    There is one entry for each item, and where answers were sampled several times, one for each
+    sample of each item: first all first samples, then all second ones, and so on.
+    """
 
     benchmark: str
     items: list[str]
@@ -79,16 +87,31 @@ class Records:
     characters, and `digest`, of the whole; `loop`, whether it repeats itself. Where the tokenizer
     is at hand, `tokens`, how many the text has, and `cut`, whether it reached its limit. All are
     of the text as it was generated, with its thoughts."""
+    sample: list[int] = field(default_factory=list)
+    """Which sample of its item an entry is, from 0; empty if each item was asked once."""
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The fields and `cluster` as arrays of shape (n,)."""
+        """The fields, `item` and `cluster` as arrays with one value for each entry."""
         import numpy as np
 
-        return {
-            name: np.asarray(values)
-            for name, values in {**self.fields, "cluster": self.clusters}.items()
-        }
+        found = {"item": self.items, **self.fields, "cluster": self.clusters}
+        return {name: np.asarray(values) for name, values in found.items()}
+
+    @property
+    def n(self) -> int:
+        """The number of items, however often each was asked."""
+        return len(set(self.items)) if self.sample else len(self.items)
+
+    @property
+    def repeats(self) -> int:
+        """How often each item was asked."""
+        return max(self.sample) + 1 if self.sample else 1
+
+    @property
+    def first(self) -> Records:
+        """The records of the first samples: one for each item."""
+        return self.only([one == 0 for one in self.sample]) if self.sample else self
 
     @property
     def parse_rate(self) -> float:
@@ -114,6 +137,7 @@ class Records:
             gaps=chosen(self.gaps),
             prompts=chosen(self.prompts) if self.prompts else [],
             answers={name: chosen(values) for name, values in self.answers.items()},
+            sample=chosen(self.sample) if self.sample else [],
         )
 
 
@@ -205,8 +229,9 @@ class RecordsReader:
         readings; after that the reader is of no use.
         """
         benchmark, given = self._definition.benchmark, [responses[one.key] for one in rendered]
+        kept = _answers(self._definition, rendered, given, self._tokenizer)
         with blamed_on(benchmark, "its responses cannot be read"):
-            items = answered_items(rendered, given)
+            items = answered_items(rendered, given, kept.get("cut", ()))
         readings = readings_of(benchmark, items, self._instruments, self._first)
         self._rendered += rendered
         self._first = self._first or readings[:1]
@@ -214,13 +239,12 @@ class RecordsReader:
         self._gaps += [reading.gap for reading in readings]
         for name, values in fields_of(readings).items():
             self._fields[name] += values
-        kept = _answers(self._definition, rendered, given, self._tokenizer)
         for name, answers in kept.items():
             self._answers[name] += answers
         self._prompts += [prompt_digest(one, self._tokenizer) for one in rendered]
         if not self._of:
             self._overlong += overlong(rendered, self._tokenizer)
-        self._counts.add(_generated(items, readings, kept.get("cut", ())))
+        self._counts.add(_generated(self._definition, rendered, items, readings))
 
     @cached_property
     def _overlong_of_all(self) -> int:
@@ -240,7 +264,7 @@ class RecordsReader:
             overlong=cut,
             judged=self._judge.asked if self._judge else 0,
             faults=_faults(
-                self._definition, self._gaps, cut, len(self._of or self._rendered), self._tokenizer
+                self._definition, self._gaps, cut, self._of or self._rendered, self._tokenizer
             ),
             degenerate=self._counts.degenerate,
             constant=self._counts.constant,
@@ -249,6 +273,7 @@ class RecordsReader:
             same=self._counts.same,
             prompts=list(self._prompts),
             answers={name: list(values) for name, values in self._answers.items()},
+            sample=[one.sample for one in self._rendered] if _is_repeated(self._rendered) else [],
         )
 
 
@@ -310,13 +335,24 @@ def score_of(
     import numpy as np
 
     with blamed_on(benchmark, "its records cannot be added up"):
-        scores = np.asarray(benchmark.aggregate(records.columns, weights), dtype=float)
+        scores = np.asarray(aggregated(benchmark.aggregate, records, weights), dtype=float)
     if scores.shape != (len(weights),):
         raise ScoringError(
             f"benchmark {benchmark.name}: its aggregate gives shape {scores.shape} for weights of "
             f"shape {weights.shape}: return one score for each draw"
         )
     return scores
+
+
+def aggregated(
+    aggregate: Aggregate, records: Records, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The scores of an aggregate, shape (draws,), for weights of shape (draws, n).
+
+    An item counts once, so each of its samples in part: a test of the counts is one of the items.
+    """
+    times = records.repeats
+    return aggregate(records.columns, weights / times if times > 1 else weights)
 
 
 def _check(
@@ -331,7 +367,7 @@ def _check(
     for reading in readings:
         _check_kind(benchmark, reading)
         for name in benchmark.aggregate.columns:
-            if name != "cluster" and name not in reading.fields:
+            if name not in ("cluster", "item") and name not in reading.fields:
                 raise ScoringError(
                     f"benchmark {benchmark.name}: its aggregate needs the field {name!r}, which "
                     "its scorer does not give"
@@ -373,21 +409,30 @@ def blamed_on(benchmark: Benchmark, problem: str) -> Iterator[None]:
 
 
 def _faults(
-    definition: Definition, gaps: Sequence[str | None], cut: int, n: int, tokenizer: Tokenizer
+    definition: Definition,
+    gaps: Sequence[str | None],
+    cut: int,
+    rendered: Sequence[RenderedItem],
+    tokenizer: Tokenizer,
 ) -> list[str]:
-    """How the records differ from those of the benchmark as declared; `cut` of `n` are too long."""
+    """How the records differ from those of the benchmark as declared; `cut` items are too long."""
     faults = [definition.fault] if definition.fault else []
     if cut:
+        n = sum(one.sample == 0 for one in rendered)
         faults.append(
             f"{cut} of {n} prompts are longer than the context of {tokenizer.context} tokens"
         )
-    return faults + unscored(gaps)
+    return faults + unscored(gaps, "samples" if _is_repeated(rendered) else "items")
 
 
-def unscored(gaps: Sequence[str | None]) -> list[str]:
+def _is_repeated(rendered: Sequence[RenderedItem]) -> bool:
+    return any(one.sample for one in rendered)
+
+
+def unscored(gaps: Sequence[str | None], what: str = "items") -> list[str]:
     """How many items could not be scored, a line for each reason."""
     return [
-        f"{count} of {len(gaps)} items could not be scored: {gap}"
+        f"{count} of {len(gaps)} {what} could not be scored: {gap}"
         for gap, count in Counter(filter(None, gaps)).most_common()
     ]
 
@@ -444,24 +489,42 @@ def _lengths(
     counts = [[len(tokenizer.encode(str(one))) - before for one in given] for given in responses]
     return {
         "tokens": list(map(sum, counts)),
-        "cut": [limit is not None and max(given, default=0) >= limit for given in counts],
+        "cut": [limit is not None and _reaches(max(given, default=0), limit) for given in counts],
     }
 
 
+def _reaches(tokens: int, limit: int) -> bool:
+    """Whether a text of so many tokens reached its limit of new tokens.
+
+    A model may write a word in more tokens than its tokenizer does. So a long text that was cut
+    has a few tokens less when it is split again.
+    """
+    lost = limit // SPLIT_AGAIN if limit > LONG_TEXT else 0
+    return tokens >= limit - lost
+
+
 def _generated(
-    items: Sequence[Item], readings: Sequence[Reading], cut: Sequence[bool]
+    definition: Definition,
+    rendered: Sequence[RenderedItem],
+    items: Sequence[Item],
+    readings: Sequence[Reading],
 ) -> list[GeneratedAnswer]:
-    """The generated answers; `cut` is empty for a task that generates nothing, as these are."""
+    """The generated answers; none for a task that generates nothing.
+
+    Of each item the first sample: others are like it, and would hide that answers are constant.
+    """
+    if not definition.generates:
+        return []
     return [
         GeneratedAnswer(
             prompt=item.prompt,
             text=item.text,
             parsed=reading.parsed,
-            cut=at_limit,
+            cut=item.cut,
             means=reading.means,
         )
-        for item, reading, at_limit in zip(items, readings, cut, strict=bool(cut))
-        if reading.gap is None
+        for one, item, reading in zip(rendered, items, readings, strict=True)
+        if reading.gap is None and one.sample == 0
     ]
 
 

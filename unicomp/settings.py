@@ -44,6 +44,11 @@
     tensor_parallel = "auto"    # GPUs that a checkpoint is split over; default: the fewest
     replicas = 1                # copies that vLLM serves side by side; or "auto"
 
+    [answering]                 # how models answer; also [models.NAME.answering]
+    template = { enable_thinking = true }   # arguments of the chat template
+    thinking_budget = 8192      # tokens for thoughts, on top of each benchmark's limit
+    temperature = 0.6           # the declared sampling; also top_p, top_k, min_p
+
     [endpoint]                  # how the servers of --checkpoint URL#MODEL and --endpoint are asked
     key_env = "SERVER_KEY"      # the NAME of the variable that holds the key; optional
     concurrency = 8             # also timeout, retries, patience (seconds)
@@ -117,6 +122,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import platformdirs
 
+from unicomp.answering import Answering
 from unicomp.efficiency.fingerprint import fingerprint_of, machine_name
 from unicomp.efficiency.rounds import Effort
 from unicomp.engines import EngineSettings
@@ -129,10 +135,17 @@ from unicomp.instruments.assembly import (
     SimilaritySettings,
 )
 from unicomp.instruments.endpoint import ClientSettings
-from unicomp.policy import Limit, Policy, parse_budget, parse_drop, parse_floor, parse_limit
+from unicomp.policy import (
+    Limit,
+    Policy,
+    parse_budget,
+    parse_drop,
+    parse_floor,
+    parse_limit,
+)
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
-from unicomp.spec import nearest
+from unicomp.spec import Model, nearest
 
 FILE = "unicomp.toml"
 OF_NAMES: Mapping[str, str] = {
@@ -148,6 +161,8 @@ OF_NAMES: Mapping[str, str] = {
     "(`--baseline`): metric, dimension or `NAME@METHOD`. The default is 1.",
 }
 """Table whose keys are names → what it sets; `[models.NAME.TABLE]` sets it for one model."""
+ANSWERING = "answering"
+"""The table of `Answering`, also `[models.NAME.answering]`."""
 Early = Literal["off", "on", "shut"]
 """Whether asking stops early, and whether a checkpoint that cannot be released any more is given
 up (`shut`)."""
@@ -164,6 +179,9 @@ _TYPES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "Share": ('a number or "auto"', (float, int, str)),
     "float": ("a number", (float, int)),
     "tuple[str, ...]": ("a list", (list,)),
+    "float | None": ("a number", (float, int)),
+    "int | None": ("a whole number", (int,)),
+    "Mapping[str, Any]": ("a table", (dict,)),
 }
 """A field's annotation → the TOML values it takes, in words and as types."""
 _TEXT = ("a text", (str,))
@@ -228,16 +246,30 @@ class Settings:
     dataset_root: str | None = None
     """Where rows are read from: `embedded`, `hub` or a folder; None for `embedded` for the embedded
     model, else `hub`."""
+    answering: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Model, or "" for any → the keys of its table [answering]."""
     file: Path | None = field(default=None, compare=False)
     """Where they were read; None if there is no file."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What a preset set, what of it is not available, and what outranks it, a line each."""
+
+    def answering_of(self, model: Model) -> Answering:
+        """How a model answers: each key by its own table, the general one, or its file.
+
+        Raises SpecError if they contradict each other.
+        """
+        given = {**self.answering.get("", {}), **self.answering.get(model.name, {})}
+        try:
+            return replace(model.answering, **given)
+        except SpecError as error:
+            raise SpecError(f"{self.file}: how {model} answers: {error}") from None
 
 
 OPTIONS: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "gate": (Settings, ("early", "profile")),
     "engine": (EngineSettings, _of_engine()),
     "endpoint": (ClientSettings, _names(ClientSettings)),
+    ANSWERING: (Answering, _names(Answering)),
     "efficiency": (Effort, _names(Effort)),
     "judge": (JudgeSettings, _names(JudgeSettings)),
     "similarity": (SimilaritySettings, _names(SimilaritySettings)),
@@ -329,6 +361,7 @@ def _parse(table: Mapping[str, Any], root: Path) -> Settings:
         home=_path(root, "paths.home", paths["home"]) if "home" in paths else None,
         upstream=_upstream(table),
         hardware=_hardware(table),
+        answering=_answering(table),
         dataset_root=dataset_root,
     )
 
@@ -337,7 +370,8 @@ def _policy(table: Mapping[str, Any], engine: EngineSettings) -> Policy:
     """The policy of the file, which does not contradict itself; timings are taken by `engine`."""
     models = _table(table, "models")
     for name in models:
-        _refuse_unknown(_table(models, name, "models."), f"models.{name}.", tuple(OF_NAMES))
+        known = (*OF_NAMES, ANSWERING)
+        _refuse_unknown(_table(models, name, "models."), f"models.{name}.", known)
     policy = Policy(
         general=_floors(table),
         models={name: _floors(own) for name, own in models.items()},
@@ -356,6 +390,21 @@ def _policy(table: Mapping[str, Any], engine: EngineSettings) -> Policy:
     policy.check()
     policy.check_machines(lambda: machine_name(fingerprint_of(engine)))
     return policy
+
+
+def _answering(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The tables [answering] that are not empty. Each value is usable, whatever the others are."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, own in {"": table, **_table(table, "models")}.items():
+        prefix = f"models.{name}." if name else ""
+        options = _options(own, ANSWERING, prefix)
+        try:
+            replace(Answering(temperature=1.0), **options)
+        except SpecError as error:
+            raise SpecError(f"[{prefix}{ANSWERING}] {error}") from None
+        if options:
+            found[name] = options
+    return found
 
 
 def _early(value: object) -> Early:
@@ -411,16 +460,16 @@ def _parsed(table: Mapping[str, Any], name: str, kind: Callable[..., _T]) -> _T:
         raise SpecError(f"[{name}] {error}") from None
 
 
-def _options(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _options(table: Mapping[str, Any], name: str, prefix: str = "") -> Mapping[str, Any]:
     """The table `name`, after a check of its keys and of their types."""
-    found = _table(table, name)
+    found = _table(table, name, prefix)
     kind, known = OPTIONS[name]
     types = {option.name: _TYPES.get(str(option.type), _TEXT) for option in fields(kind)}
-    _refuse_unknown(found, f"{name}.", known)
+    _refuse_unknown(found, f"{prefix}{name}.", known)
     for key, value in found.items():
         words, allowed = types[key]
         if type(value) not in allowed:
-            raise SpecError(f"{name}.{key} must be {words}")
+            raise SpecError(f"{prefix}{name}.{key} must be {words}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.errors import SpecError
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class Model(_Named):
     kind: ModelKind = "normal"
     endpoint: Served | None = None
     """The running server that answers for it; its files then give tokenizer and template only."""
+    answering: Answering = UNDECLARED
+    """How it and all of its checkpoints answer."""
 
     def __post_init__(self) -> None:
         check_name("model", self.name)
@@ -423,6 +426,8 @@ class Item:
     """Filter of the lm-eval task → the answer that it reads off the responses."""
     results: Mapping[str, Any] = field(default_factory=dict)
     """`metric,filter` of the lm-eval task → the value of the answers."""
+    cut: bool = False
+    """Whether a generated answer reached its limit of new tokens, so that its end is missing."""
 
     @property
     def text(self) -> str:
@@ -471,7 +476,8 @@ class InstrumentScorer(Protocol):
     ...         return [Reading(fields={"correct": float(kind == "answer")}) for kind in kinds]
 
     The reading of an item may depend on the others. If it does not, set `compares_items = False`:
-    then items can be read in blocks, and `--early` can stop before the last one.
+    then items can be read in blocks, and `--early` can stop before the last one. If it can read
+    nothing without a judge, set `needs_judge = True`: then nothing is asked in vain.
     """
 
     def read_all(self, items: Sequence[Item], instruments: Any) -> list[Reading]:
@@ -493,7 +499,10 @@ class Aggregate(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads: fields of the readings, or `cluster`."""
+        """The columns it reads: fields of the readings, `cluster`, or `item`.
+
+        Samples of one item have the same `item`.
+        """
         ...
 
     def __call__(
@@ -502,7 +511,7 @@ class Aggregate(Protocol):
         """The scores of shape (draws,), in the benchmark's unit (points for most).
 
         `columns` are arrays of shape (n,). `weights` has the shape (draws, n): how often each item
-        counts in each draw.
+        counts in each draw; one of K samples of an item counts as 1 / K of it.
         """
         ...
 
@@ -581,7 +590,8 @@ class Benchmark(_Named):
     max_new_tokens: int | None = None
     """The longest generated answer; None: as long as the task allows."""
     temperature: float = 0.0
-    """The published sampling temperature, used if `sampling = "declared"` under [engine]."""
+    """The published sampling temperature, used if `sampling = "declared"` under [engine] and the
+    model declares none."""
     cluster: str | tuple[str, ...] | None = None
     """Columns whose equal values make items one cluster: they are not independent, so they are
     sampled and resampled together. None: each item is its own cluster."""

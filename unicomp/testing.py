@@ -27,6 +27,7 @@ True
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ from unicomp.spec import Benchmark, Calibration
 __all__ = [
     "COLLAPSED",
     "COMPLIANCE",
+    "ENDLESS_THOUGHT",
     "NATS",
     "REFUSAL",
     "WRONG_TOOL",
@@ -69,6 +71,7 @@ __all__ = [
 NATS = 50.0
 """Surprise of an engine that does not know a running text, in nats for each token."""
 REFUSAL = "I'm sorry, but I cannot help with that."
+_CODE_POINTS = sys.maxunicode + 1
 COMPLIANCE = "Sure. First walk to the market, then ask the baker for the key, and open the door."
 
 
@@ -93,7 +96,8 @@ class Trial:
 
     `rows` is `embedded`, `hub`, or a folder in the hub's layout (`ORG/NAME` below it). `samples`
     limits the items, as `--samples` does; None takes all. `instruments` read the answers; the
-    default ones have no judge. `tokenizer` renders prompts; the default one has no chat template.
+    default ones have no judge. `tokenizer` renders prompts and counts what is generated; the
+    default one has no chat template, and tokens of four characters, about as long as a model's.
     Raises SpecError where the task or the rows cannot be read.
     """
 
@@ -107,7 +111,7 @@ class Trial:
         tokenizer: Tokenizer | None = None,
     ) -> None:
         self._instruments = instruments or default_instruments()
-        self._tokenizer = tokenizer or Characters()
+        self._tokenizer = tokenizer or Characters(per_token=4)
         renderer = Renderer(Source(str(rows)), samples, self._instruments.mode)
         self._definition = renderer.definition(benchmark)
         self.items: Sequence[RenderedItem] = renderer.items(benchmark, self._tokenizer)
@@ -311,24 +315,56 @@ WRONG_TOOL = Collapsed("a tool call with the wrong name", _wrong_tool)
 """One more way, for benchmarks of tool calls: well-formed calls of functions that are not there."""
 
 
+def _endless_thought(prompt: str, random: Random) -> str:
+    number = random.randint(2, 99)
+    return f"<think>\nSo the answer is {number}. " + f"Wait, is it really {number}? " * 400
+
+
+ENDLESS_THOUGHT = Collapsed("loops inside its thoughts", _endless_thought)
+"""One more way, of models that think: a thought that repeats itself up to the limit of tokens. It
+has no answer, whatever is said in it."""
+
+
 # -- doubles --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Characters:
-    """A tokenizer whose tokens are characters; `context` is the longest prompt, in tokens."""
+    """A tokenizer whose tokens are characters, or so many of them `per_token`.
+
+    `context` is the longest prompt, in tokens.
+    """
 
     template: ChatTemplate | None = None
     identity: str = "characters"
     context: int = 4096
+    per_token: int = 1
 
     def encode(self, text: str) -> list[int]:
-        """The code point of each character."""
-        return [ord(character) for character in text]
+        """The code point of each character; several are the digits of one number after a 1."""
+        starts = range(0, len(text), self.per_token)
+        return [self._number(text[start : start + self.per_token]) for start in starts]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of some code points."""
-        return "".join(map(chr, tokens))
+        """The text of some tokens."""
+        return "".join(map(self._text, tokens))
+
+    def _number(self, text: str) -> int:
+        if self.per_token == 1:
+            return ord(text)
+        number = 1
+        for character in reversed(text):
+            number = number * _CODE_POINTS + ord(character)
+        return number
+
+    def _text(self, token: int) -> str:
+        if self.per_token == 1:
+            return chr(token)
+        text = ""
+        while token > 1:
+            token, character = divmod(token, _CODE_POINTS)
+            text += chr(character)
+        return text
 
 
 @dataclass

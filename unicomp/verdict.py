@@ -97,6 +97,8 @@ class Row(OfCheckpoint):
     """Items of a benchmark, rounds of a probe."""
     clusters: int | None = None
     """Independent clusters of items."""
+    repeats: int = 1
+    """How often each item of a benchmark was asked."""
     full_n: int | None = None
     """The items of the full run whose verdict this is, if asking stopped early: `n` were asked.
     The interval then is a confidence sequence: it holds whenever one stops."""

@@ -53,7 +53,7 @@ gpqa_diamond = Benchmark(
     task=here / "gpqa_diamond.yaml",
     shots=5,
     max_new_tokens=1024,
-    scorer=TaskMetric("exact_match,none"),
+    scorer=TaskMetric("exact_match,none", at_end=True),
     published_scorer=TaskMetric("exact_match,flexible-extract"),
     aggregate=Mean("correct"),
     chance=25.0,

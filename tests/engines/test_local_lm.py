@@ -138,6 +138,13 @@ def test_what_a_benchmark_declares_applies(folder):
     assert texts == answers(EMBEDDED, declared)[:2] != answers(EMBEDDED)[:2]
 
 
+@pytest.mark.parametrize("strictest", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}])
+def test_the_sampling_that_a_model_declares_applies(expected, strictest):
+    """Each of these leaves the likeliest token alone, at whatever temperature."""
+    hot = {"do_sample": True, "temperature": 3.0}
+    assert answers(EMBEDDED, {**hot, **strictest})[:2] == expected[:2] != answers(EMBEDDED, hot)[:2]
+
+
 # -- tokens ----------------------------------------------------------------------------------------
 
 

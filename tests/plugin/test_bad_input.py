@@ -23,6 +23,8 @@ CASES = {
     "early-twice": (["--early", "--early=shut"], "--early is given twice, on and shut"),
     "early-empty": (["--early="], "--early has an empty value"),
     "samples": (["--samples=some"], "is not a number of items"),
+    "repeats": (["--repeats=some"], "is not a number of samples"),
+    "repeats-greedy": (["--repeats=4"], 'decoding is greedy: set sampling = "declared"'),
     "engine": (["--engine=tensorrt"], "there is no engine 'tensorrt'"),
     "engine-vllm": (["--engine=vllm"], "there is no vllm on PATH: run `make vllm`"),
     "calibration-name": (["--calibration=genric"], "did you mean 'generic'?"),

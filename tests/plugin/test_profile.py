@@ -12,7 +12,17 @@ humaneval = Benchmark(
     aggregate=Mean("correct"), chance=25.0,
 )
 
+hard = Benchmark(
+    name="aime_2024", metric="reasoning", task="arc/arc_easy.yaml", scorer=TaskMetric("acc,none"),
+    aggregate=Mean("correct"), chance=25.0,
+)
+
 import pytest
+
+@pytest.mark.practice
+@pytest.mark.parametrize("bench", [hard], ids=str)
+def test_reasoning_is_retained(bench, retention, floor):
+    assert retention(bench) >= floor(bench)
 
 @pytest.mark.parametrize("bench", [humaneval], ids=str)
 def test_code_is_retained(bench, retention, floor):
@@ -37,8 +47,8 @@ def asked(new_gate, tmp_path):
 
 def test_a_metric_of_practice_is_not_in_the_default_run(asked):
     run = asked()
-    assert "test_code_is_retained" not in run.text
-    assert "1 deselected" in run.text
+    assert "is_retained" not in run.text
+    assert "2 deselected" in run.text
 
 
 def test_the_profile_of_shipping_has_the_metrics_of_practice(asked):
@@ -48,12 +58,20 @@ def test_the_profile_of_shipping_has_the_metrics_of_practice(asked):
     assert asked_for in asked(*of_the_hub, settings=SHIPPING).text
     paper = asked(*of_the_hub, "--profile=paper", settings=SHIPPING).text
     assert asked_for not in paper
-    assert "1 deselected" in paper
+    assert "2 deselected" in paper
 
 
 def test_a_marker_asks_for_a_metric_of_practice(asked):
     assert "test_code_is_retained" in asked("-m", "code").text
-    assert "test_code_is_retained" in asked("-m", "practice").text
+    practice = asked("-m", "practice").text
+    assert "test_code_is_retained" in practice
+    assert "test_reasoning_is_retained" in practice
+
+
+def test_a_metric_of_the_paper_has_the_papers_benchmarks_unless_the_profile_has_more(asked):
+    assert "is_retained" not in asked("-m", "reasoning").text
+    more = asked("-m", "reasoning", "--model=org/m", "--dataset-root=rows", "--profile=shipping")
+    assert "the dataset root rows lacks allenai/ai2_arc" in more.text
 
 
 def test_an_unknown_profile_is_refused_in_one_line(asked):

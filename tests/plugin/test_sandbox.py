@@ -1,4 +1,4 @@
-"""Without a sandbox, what needs one is refused or not measured, before anything is built."""
+"""Without a sandbox or a judge, what needs one is refused or not measured, and nothing is built."""
 
 from pathlib import Path
 
@@ -33,3 +33,12 @@ def test_other_benchmarks_are_measured_and_programs_are_no_zero(new_gate, tmp_pa
     assert row["verdict"] == "not_measured"
     assert row["reason"].startswith(HOW)
     assert row.get("score") is None
+
+
+def test_a_run_of_nothing_but_judged_answers_is_refused_without_a_judge(new_gate, tmp_path):
+    gate = new_gate(tmp_path / "home")
+    chosen = ("--method=dense", f"--dataset-root={ROWS}", "-m", "practice", "-k", "alpaca_eval")
+    refused = gate.run(*chosen, "suites/shipping")
+    assert refused.status == 4
+    assert "needs a judge: set [judge] in unicomp.toml" in refused.text
+    assert not (tmp_path / "home" / "checkpoints").exists()

@@ -24,6 +24,8 @@ from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
 from suites.shipping import test_code as code
 from suites.shipping import test_consistency as consistency
+from suites.shipping import test_requests as requests
+from suites.shipping import test_thinking as thinking
 from suites.shipping import test_tool_use as tool_use
 from unicomp.data.sources import Source
 from unicomp.prompts.items import WINDOWS, RenderedItem, Renderer
@@ -37,6 +39,8 @@ MODULES = (
     perplexity,
     code,
     tool_use,
+    thinking,
+    requests,
 )
 BENCHMARKS = {
     bench.name: bench
@@ -56,6 +60,10 @@ BENCHMARKS = {
         perplexity.wikitext,
         *code.BENCHMARKS,
         *tool_use.BENCHMARKS,
+        *thinking.AIME,
+        thinking.gpqa_diamond_zero_shot,
+        requests.ifeval,
+        requests.alpaca_eval,
     )
 }
 ROWS = Source(str(Path(__file__).with_name("rows")))

@@ -20,6 +20,7 @@ from suites.reliability import test_ethics as ethics
 from suites.reliability import test_fairness as fairness
 from suites.reliability import test_robustness as robustness
 from suites.reliability import test_truthfulness as truthfulness
+from suites.shipping import test_thinking as thinking
 from suites.shipping import test_tool_use as tool_use
 from tests.scoring.scripted import instruments
 from tests.suites.golden import first_items
@@ -155,6 +156,7 @@ def called(bench):
 READERS = {
     **{bench.name: called(bench) for bench in tool_use.BENCHMARKS},
     "gpqa_diamond": lambda text, _: chosen(text),
+    "gpqa_diamond_zero_shot": lambda text, _: chosen(text),
     "moralchoice_low": said_by(ethics.moralchoice_low, MORALCHOICE, label="A"),
     "ethics": said_by(ethics.ethics, ETHICS, label="wrong"),
     "social_chemistry_101": said_by(ethics.social_chemistry_101, SOCIAL, label=0),
@@ -192,6 +194,20 @@ def test_answers_in_mathematics_are_right_in_any_form():
         assert reading.fields["correct"] == float(row["right"]), row
 
 
+@pytest.mark.parametrize("bench", thinking.AIME, ids=str)
+def test_numbers_of_three_digits_are_read_with_and_without_zeros(bench):
+    for row in table("aime_2024"):
+        assert read(bench, row["text"], answer=row["gold"]).fields["correct"] == row["right"], row
+
+
+@given(st.integers(0, 999), st.integers(0, 999))
+def test_only_the_right_number_of_three_digits_is_right(right, said):
+    for form in ("{}", "{:03}"):
+        text = f"I tried {right} first. So it is $\\boxed{{{form.format(said)}}}$."
+        reading = read(thinking.AIME[0], text, answer=str(right))
+        assert reading.fields["correct"] == (right == said)
+
+
 @pytest.mark.skipif(not ROOT, reason="needs a mirror of the hub's rows: set UNICOMP_DATASET_ROOT")
 @pytest.mark.parametrize("form", ["{}", "So it is ${}$.", r"So it is $\boxed{{{}}}$.", HOPED])
 def test_the_right_answers_of_math_500_are_right_in_any_form(form):
@@ -203,7 +219,7 @@ def test_the_right_answers_of_math_500_are_right_in_any_form(form):
 
 
 def test_each_table_has_a_reader():
-    assert {path.stem for path in TABLES.iterdir()} == {*READERS, "math_500"}
+    assert {path.stem for path in TABLES.iterdir()} == {*READERS, "math_500", "aime_2024"}
 
 
 # -- what holds for all answers -------------------------------------------------------------------

@@ -11,12 +11,17 @@ import pytest
 
 from suites.performance.gpqa import COLUMNS, chosen
 from suites.performance.test_reasoning import gpqa_diamond
+from suites.shipping import test_requests as requests
 from tests.suites.golden import BENCHMARKS, RENDERER, ROWS, question
 from unicomp.data.sources import Source
+from unicomp.errors import AbsentError, SpecError
 from unicomp.prompts.answers import answered_items
 from unicomp.prompts.items import Renderer
+from unicomp.prompts.tasks import Definition
+from unicomp.spec import Item
 from unicomp.testing import Characters
 
+FIRST_OF_IFEVAL = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 
 
@@ -147,6 +152,51 @@ def test_gpqa_counts_the_right_letter(text, right):
 )
 def test_ifbench_checks_the_instructions(text, verdict):
     assert judged("ifbench", "harbour", text) == verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("A lamp is lit. It is warm.", RIGHT),
+        ("A lamp is lit, and it is warm.", WRONG),
+        ("Sure, here it is:\nA lamp is lit. It is warm.", WRONG),  # loosely it is right
+        ("", UNPARSED),
+    ],
+)
+def test_ifeval_checks_the_answer_as_it_is(text, verdict):
+    assert judged("ifeval", "lamp", text) == verdict
+
+
+def test_the_loose_reading_of_ifeval_is_beside_its_score():
+    loose = "Sure, here it is:\nA lamp is lit. It is warm."
+    item = Item(doc=FIRST_OF_IFEVAL, prompt="", responses=(loose,))
+    fields = requests.ifeval.scorer(item).fields
+    assert (fields["correct"], fields["prompt_level_loose"]) == (0.0, 1.0)
+    assert requests.ifeval.details["prompt_level_loose"].columns == ("prompt_level_loose",)
+
+
+NEW = ("aime_2024", "aime_2025", "gpqa_diamond_zero_shot", "ifeval", "alpaca_eval")
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_rows_that_are_absent_are_named_before_anything_is_built(tmp_path, name):
+    definition = Definition(BENCHMARKS[name], Source(str(tmp_path)))
+    with pytest.raises(AbsentError, match=f"lacks {definition.dataset}"):
+        definition.check()
+    (tmp_path / definition.dataset).mkdir(parents=True)
+    if definition.named_files:
+        with pytest.raises(AbsentError, match=r"there is no .*alpaca_eval_gpt4_base"):
+            definition.check()
+
+
+def test_a_year_of_aime_without_answers_is_refused_in_one_line(tmp_path):
+    dataset = "math-ai/aime25"
+    shutil.copytree(Path(ROWS.path(dataset)), tmp_path / dataset)
+    (file,) = (tmp_path / dataset).glob("*/*.jsonl")
+    file.write_text('{"problem": "How many?", "solution": "7"}\n')
+    with pytest.raises(SpecError, match=r"aime_2025.*no column 'answer'") as error:
+        Renderer(Source(str(tmp_path))).items(BENCHMARKS["aime_2025"], Characters())
+    assert "\n" not in str(error.value)
 
 
 # -- the published filters ------------------------------------------------------------------------

@@ -46,7 +46,16 @@ def test_no_plain_prompt_ends_in_a_blank(bench):
 
 @pytest.mark.parametrize(
     ("name", "shots", "tokens"),
-    [("gsm8k", 4, 512), ("math_500", 4, 1024), ("gpqa_diamond", 5, 1024), ("ifbench", 0, 1024)],
+    [
+        ("gsm8k", 4, 512),
+        ("math_500", 4, 1024),
+        ("gpqa_diamond", 5, 1024),
+        ("ifbench", 0, 1024),
+        ("gpqa_diamond_zero_shot", 0, 4096),
+        ("aime_2025", 0, 4096),
+        ("ifeval", 0, 1280),
+        ("alpaca_eval", 0, 2048),
+    ],
 )
 def test_answers_are_generated_by_the_protocol(name, shots, tokens):
     (one,) = first_items(BENCHMARKS[name], Characters(Chat()))
@@ -64,7 +73,9 @@ def examples(modules=MODULES):
             if isinstance(node, ast.Assign) and isinstance(following, ast.Expr):
                 yield node.targets[0].id, ast.literal_eval(following.value)
             elif isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
-                yield following.targets[0].id, ast.get_docstring(node)
+                made = getattr(module, following.targets[0].id)
+                one = made if isinstance(made, Benchmark) else made[0]
+                yield one.name, ast.get_docstring(node)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from suites.performance.test_knowledge import SUBJECTS, mmlu
 from suites.performance.test_multilingual import HIGH, LOW, global_mmlu_lite
 from suites.performance.test_reasoning import gpqa_diamond
 from suites.shipping.test_code import humaneval, mbpp
+from suites.shipping.test_requests import ifeval
+from suites.shipping.test_thinking import AIME, gpqa_diamond_zero_shot
 from tests.suites.golden import BENCHMARKS, RENDERER, ROWS
 from unicomp.instruments import MODES
 from unicomp.instruments.assembly import default_instruments
@@ -106,6 +108,27 @@ def test_code_is_asked_as_lm_eval_does_but_for_blanks(bench, task):
         asked = ours[name].replace("prompt.strip()", "prompt")
         there = stock[name].replace("prompt if prompt is defined else text", "prompt")
         assert asked.strip() == there.strip()
+
+
+def test_ifeval_is_asked_as_lm_eval_does():
+    ours, stock = settings(ifeval), settings(ifeval, "ifeval/ifeval.yaml")
+    for name in ("dataset_path", "test_split"):
+        assert ours[name] == stock[name]
+    assert ours["doc_to_text"] == f"{{{{{stock['doc_to_text']}}}}}"
+    assert ifeval.max_new_tokens == stock["generation_kwargs"]["max_gen_toks"]
+
+
+def test_the_years_of_aime_are_those_of_lm_eval():
+    for bench, year in zip(AIME, ("aime24", "aime25"), strict=True):
+        ours, stock = settings(bench), settings(bench, f"aime/{year}.yaml")
+        for name in ("dataset_path", "test_split"):
+            assert ours[name] == stock[name]
+
+
+def test_gpqa_without_examples_has_the_rows_and_the_rules_of_gpqa():
+    ours, theirs = settings(gpqa_diamond_zero_shot), settings(gpqa_diamond)
+    changed = ("doc_to_text", "doc_to_target", "generation_kwargs", "training_split")
+    assert asking(ours, *changed) == asking(theirs, *changed)
 
 
 @pytest.mark.parametrize("bench", BENCHMARKS.values(), ids=str)

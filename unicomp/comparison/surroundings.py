@@ -19,6 +19,7 @@ _ASPECTS: Mapping[str, Aspect] = {
     "python": "library",
     "machine": "machine",
     "samples": "items",
+    "repeats": "items",
     "there": "data",
     "unpinned": "data",
     "datasets": "data",

@@ -22,6 +22,8 @@ from unicomp.statistics import (
 
 FEWEST_CLUSTERS = 20
 """With fewer clusters the limits do not hold, so nothing is decided."""
+FEW_CHANGES = 6.0
+"""With fewer effective changes of repeated items, a change that was not seen may be larger."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Jackknifed:
     """The largest change that all of them together could show."""
     skewness: float = 0.0
     """Of the clusters' influences, if the quantity always varies; negative if a few lose much."""
+    repeated: bool = False
+    """Whether a cluster is one item with several samples, so that most of them move a little."""
 
     @property
     def estimate(self) -> float:
@@ -67,6 +71,9 @@ class Jackknifed:
         nothing: their limits are infinite. A skewness widens its side by the second term of
         Johnson's modified t (Journal of the American Statistical Association 73, 1978), as Hall
         inverts it (Journal of the Royal Statistical Society B 54, 1992).
+
+        Of repeated items most move a little, so that changes are no rare events: t has the degrees
+        of freedom of `_degrees`, and what was not seen counts below `FEW_CHANGES` only.
         """
         if self.clusters < FEWEST_CLUSTERS or math.inf in (error for _, error, _ in self.weighted):
             return Interval(self.estimate, -math.inf, math.inf)
@@ -74,14 +81,29 @@ class Jackknifed:
         lows, highs = [], []
         for estimate, error, effective in self.weighted:
             slack, skewed = unseen, 0.0
-            student = float(-stdtrit(self.clusters - 1, level))
-            if error > 0:
+            student = float(-stdtrit(self._degrees(effective), level))
+            if self.repeated:
+                few = effective < FEW_CHANGES
+                slack = max(student * error, unseen if few else 0.0)
+            elif error > 0:
                 slack = max(slack, float(widening(effective, level)) * student * error)
             if self.skewness:
                 skewed = self.skewness * error * (1 + 2 * student**2) / 6 / math.sqrt(self.clusters)
             lows.append(estimate - slack + min(skewed, 0.0))
             highs.append(estimate + slack + max(skewed, 0.0))
         return Interval(self.estimate, min(lows), max(highs))
+
+    def _degrees(self, effective: float) -> float:
+        """The degrees of freedom of the standard error.
+
+        m - 1, and of repeated items as many as its own variance has: 2k / (1 - k / m) for an
+        effective number k (Satterthwaite, Biometrics Bulletin 2, 1946). For changes of one size
+        and direction, this and the skewness come close to the limits of a Poisson count.
+        """
+        most = self.clusters - 1
+        if not self.repeated or effective >= self.clusters:
+            return most
+        return min(max(2 * effective / (1 - effective / self.clusters), 1.0), most)
 
 
 def jackknifed(
@@ -91,27 +113,28 @@ def jackknifed(
     *,
     share: float | None,
     unit: float = 1.0,
+    repeated: bool = False,
 ) -> Jackknifed:
     """The evidence about a quantity of several statistics of the same items.
 
     `share` is the baseline's score as a share of the best one, and None for a score that moves with
     every change of a model, such as a perplexity. `unit` is the largest change that the
-    informative items could show.
+    informative items could show. `repeated` says that a cluster is one item with several samples.
     """
     sizes = np.bincount(clusters)
     m = len(sizes)
     bases = [np.ones(len(clusters))]
-    if sizes.max() > 1:
+    if sizes.max() > 1 and not (repeated and sizes.min() == sizes.max()):
         bases.append(1.0 / sizes[clusters])
     weighted, skewness = [], 0.0
     for base in bases:
         estimate = float(quantity([statistic(base[None, :]) for statistic in statistics])[0])
         left = quantity(list(jackknife(statistics, clusters, base)))
         weighted.append((estimate, *_spread(left)))
-        if share is None and len(weighted) == 1:
+        if (repeated or share is None) and len(weighted) == 1:
             skewness = _skewness(-left)
     informative = 0.0 if share is None else m * min(max(share, 1.0 / m), 1.0)
-    return Jackknifed(tuple(weighted), m, informative, abs(unit), skewness)
+    return Jackknifed(tuple(weighted), m, informative, abs(unit), skewness, repeated)
 
 
 def _spread(left: Array) -> tuple[float, float]:

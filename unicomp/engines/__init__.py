@@ -127,8 +127,8 @@ class EngineSettings:
     batch_size: int = 64
     """Sequences in one forward pass."""
     sampling: str = "greedy"
-    """`greedy`, or `declared`: with a benchmark's declared temperature, that of the published
-    evaluation, and always the same draws."""
+    """`greedy`, or `declared`: as the model declares in [answering], or else at the benchmark's
+    temperature, that of the published evaluation; always the same draws."""
     vllm: str = ""
     """The executable of vLLM; if it is missing or empty, the one on PATH."""
     memory: Share = "auto"

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,9 +26,11 @@ from lm_eval.models.utils import (
     postprocess_generated_text,
 )
 
+from unicomp.engines.lm_requests import seed_of
 from unicomp.engines.server import COMPLETIONS, Server, all_of, check_length
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import EngineError, NotFiniteError
+from unicomp.prompts.items import SEED
 from unicomp.prompts.tasks import SAMPLING_SEED
 
 LEAST = -9999.0
@@ -118,8 +119,7 @@ class TokenCompletions(LocalCompletionsAPI):  # type: ignore[misc]
             "temperature": decoding.pop("temperature", 0.0),
             "stop": [stop for stop in decoding.pop("until") if stop],
             "stop_token_ids": list(self._checkpoint.stops),
-            # equal draws for equal prompts, and others for other prompts
-            "seed": seed + zlib.crc32(repr(messages).encode()) % 2**31,
+            "seed": seed_of(decoding.pop(SEED, 0), messages),
             "skip_special_tokens": False,  # a stop word may be one
             "return_token_ids": True,
             **decoding,

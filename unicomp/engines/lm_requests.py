@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unicomp.errors import NotFiniteError
 from unicomp.prompts.items import WINDOWS
+from unicomp.prompts.tasks import SAMPLING_SEED
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -30,6 +32,14 @@ def answer_in_groups(
         for position, response in zip(positions, answers, strict=True):
             responses[position] = response
     return responses
+
+
+def seed_of(sample: int, prompts: Any) -> int:
+    """The seed of a sample of prompts, which are JSON values; 0 is the first sample.
+
+    Equal draws for equal prompts, and others for other prompts and other samples.
+    """
+    return SAMPLING_SEED + sample + zlib.crc32(repr(prompts).encode()) % 2**31
 
 
 def ask(lm: Any, request_type: str, requests: Sequence[Instance]) -> list[Any]:

@@ -17,8 +17,10 @@ from lm_eval.models.huggingface import HFLM
 from transformers import GenerationConfig
 
 from unicomp.engines.greedy import decodes, greedy
+from unicomp.engines.lm_requests import seed_of
 from unicomp.engines.tokenizer import CheckpointTokenizer
 from unicomp.errors import NotFiniteError
+from unicomp.prompts.items import SEED
 
 
 class LocalLM(HFLM):  # type: ignore[misc]
@@ -84,8 +86,14 @@ class LocalLM(HFLM):  # type: ignore[misc]
     def _model_generate(
         self, context: torch.Tensor, max_length: int, stop: list[str], **kwargs: Any
     ) -> torch.Tensor:
-        """The prompts with their answers; see `greedy`, and `generate` of transformers."""
+        """The prompts with their answers; see `greedy`, and `generate` of transformers.
+
+        A seed is that of a further sample of the prompts, which are all of one batch.
+        """
         mask = kwargs.pop("attention_mask")
+        if (seed := kwargs.pop(SEED, None)) is not None:
+            # other draws for other prompts: those of equal rows of two batches would be alike
+            torch.manual_seed(seed_of(seed, context.tolist()))
         rows, length = context.shape
         passes = count(1)
 

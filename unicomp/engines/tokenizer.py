@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from unicomp.data.decoding import read_decoding
 from unicomp.data.tokenizer import fixed_date, load_tokenizer_files
 from unicomp.errors import EngineError, SpecError, first_line
 from unicomp.prompts.thoughts import is_tag
-from unicomp.prompts.tokenizers import ChatTemplate
 from unicomp.spec import Model
 
 
@@ -26,12 +25,20 @@ class TokenizerTemplate:
     tokenizer: Any
     for_tools: str | None = None
     """The template for conversations with tools, where the tokenizer has one of its own."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the model declares that its template gets; see `unicomp.Answering`."""
 
     @property
     def identity(self) -> str:
-        """The templates' texts and the special tokens that they can write."""
+        """The templates' texts, their arguments and the special tokens that they can write."""
         tokens = self.tokenizer.special_tokens_map
-        return f"{self.tokenizer.chat_template}{self.for_tools or ''}{tokens}"
+        given = json.dumps(self.arguments, sort_keys=True) if self.arguments else ""
+        return f"{self.tokenizer.chat_template}{self.for_tools or ''}{tokens}{given}"
+
+    @property
+    def texts(self) -> list[str]:
+        """The templates as they are written."""
+        return [self.tokenizer.chat_template, *([self.for_tools] if self.for_tools else [])]
 
     def __call__(
         self,
@@ -48,6 +55,7 @@ class TokenizerTemplate:
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
             **fixed_date(self.tokenizer),
+            **self.arguments,
         )
         return text
 
@@ -64,6 +72,8 @@ class CheckpointTokenizer:
     """See `unicomp.data.tokenizer.LoadedTokenizer`."""
     tool_template: str | None = None
     """See `unicomp.data.tokenizer.LoadedTokenizer`."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the model declares that its chat template gets."""
 
     @cached_property
     def identity(self) -> str:
@@ -77,11 +87,11 @@ class CheckpointTokenizer:
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
-    def template(self) -> ChatTemplate | None:
+    def template(self) -> TokenizerTemplate | None:
         """The chat template, if there is one."""
         if not self.tokenizer.chat_template:
             return None
-        return TokenizerTemplate(self.tokenizer, self.tool_template)
+        return TokenizerTemplate(self.tokenizer, self.tool_template, self.arguments)
 
     @property
     def start(self) -> int:
@@ -139,8 +149,10 @@ class CheckpointTokenizer:
         return frozenset(number for number in self._special if is_tag(added[number].content))
 
 
-def load_tokenizer(folder: Path, model: Model) -> CheckpointTokenizer:
-    """The tokenizer in a checkpoint's folder. Raises EngineError."""
+def load_tokenizer(
+    folder: Path, model: Model, arguments: Mapping[str, Any] | None = None
+) -> CheckpointTokenizer:
+    """The tokenizer in a checkpoint's folder. Its template gets `arguments`. Raises EngineError."""
     from lm_eval.models.utils import resolve_max_length
     from transformers import AutoConfig
 
@@ -160,7 +172,9 @@ def load_tokenizer(folder: Path, model: Model) -> CheckpointTokenizer:
         stops = tuple(dict.fromkeys((*stops, int(own))))
     _pad(tokenizer, stops, config)
     context = resolve_max_length(config, tokenizer)
-    return CheckpointTokenizer(tokenizer, context, stops, loaded.replaced, loaded.tool_template)
+    return CheckpointTokenizer(
+        tokenizer, context, stops, loaded.replaced, loaded.tool_template, arguments or {}
+    )
 
 
 def _pad(tokenizer: Any, stops: Sequence[int], config: Any) -> None:

@@ -14,12 +14,16 @@ from unicomp.findings.claims import Claim, paper_claims
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.divergence import (
+    Distance,
     DivergenceFigure,
     Flips,
     SilentChange,
+    Truncation,
+    answer_distances,
     divergence_figures,
     flipped_items,
     silent_changes,
+    truncations,
 )
 from unicomp.findings.early import EarlyStop, early_stops
 from unicomp.findings.efficiency import EfficiencyMetric, efficiency_metrics
@@ -60,9 +64,11 @@ class Findings:
     costs: list[CompressionCost]
     formats: list[CheckpointFormat]
     crosschecks: list[CrossCheck]
+    distances: list[Distance]
     divergence: list[DivergenceFigure]
     flips: list[Flips]
     silent_changes: list[SilentChange]
+    truncations: list[Truncation]
     prompt_differences: list[PromptDifference]
     outlook: list[Outlook]
     claims: list[Claim]
@@ -92,9 +98,11 @@ def findings_of(card: Scorecard) -> Findings:
         costs=compression_costs(card),
         formats=checkpoint_formats(card),
         crosschecks=crosschecks(card),
+        distances=answer_distances(card),
         divergence=divergence_figures(card),
         flips=flipped_items(card),
         silent_changes=silent_changes(card),
+        truncations=truncations(card),
         prompt_differences=prompt_differences(card),
         outlook=outlooks(given),
         claims=paper_claims(card),

@@ -60,7 +60,7 @@ def crosscheck(
         if bench.name in mine and bench.name in theirs:
             one, two = _both_scored(mine[bench.name], theirs[bench.name])
             scored = bench.scored_in(conditions.instruments.mode)
-            if one.items:
+            if one.items and not one.sample:  # another engine draws other samples
                 found.append(
                     CrossCheck(
                         **name._asdict(),

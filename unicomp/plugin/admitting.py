@@ -27,6 +27,7 @@ from unicomp.methods.footprint import (
     memory_to_build,
     stored_weights,
 )
+from unicomp.plugin.answering import notes_on_answering
 from unicomp.plugin.clustering import WORKERS
 from unicomp.plugin.grid import GRID, Grid
 from unicomp.plugin.options import PLAN, Plan
@@ -42,6 +43,7 @@ def admit_folders(config: pytest.Config, plan: Plan, grid: Grid) -> None:
     Raises SpecError for one that is refused, and for a build that cannot fit here.
     """
     applicants = list(applicants_of(plan, grid))
+    grid.notes += notes_on_answering(plan)
     workers = config.stash.get(WORKERS, None)
     _check_room(plan, grid, () if workers is None else workers.nodes)
     if applicants:

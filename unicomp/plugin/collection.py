@@ -21,10 +21,12 @@ from unicomp.framework import (
     EFFICIENCY,
     METRICS,
     PAPER_METRICS,
+    PRACTICE,
     PROFILES,
     dimension_of,
 )
 from unicomp.plugin.admitting import admit_folders
+from unicomp.plugin.answering import check_answering
 from unicomp.plugin.carried import note_properties
 from unicomp.plugin.clustering import check_cluster, gpus_of_nodes
 from unicomp.plugin.conducting import ask_for_benchmark
@@ -36,7 +38,7 @@ from unicomp.plugin.placing import place
 from unicomp.policy import check_name_given
 from unicomp.prompts.tasks import Definition
 from unicomp.sandbox.checking import Bubblewrap
-from unicomp.scoring.scorers import runs_programs
+from unicomp.scoring.scorers import runs_programs, why_unmeasurable
 from unicomp.spec import DENSE, Benchmark, Method, Model, Probe, measures_in, nearest
 from unicomp.verdict import Row, asking, demand_of, expected
 
@@ -281,17 +283,20 @@ def _free(plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
 def _unasked(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests that run on request only and are not named by `-m`.
 
-    So do those of metrics that are neither the paper's nor in the profile of their model.
+    So do those of practice, by their metric or their marker, if the profile of their model has no
+    such metric.
     """
     asked = re.findall(r"\w+", config.getoption("markexpr") or "")
     unasked = [marker for marker in ON_REQUEST if marker not in asked]
     further = {*METRICS} - {*PAPER_METRICS}
     found = []
     for item in items:
-        metrics = {one.metric for one in measures_of(item)} & further
-        named = any(one in asked or dimension_of(one) in asked for one in metrics if one)
-        subject = subject_of(item) if metrics and not named else None
-        outside = subject is not None and metrics.isdisjoint(plan.profile(subject.model.name))
+        of_practice = {one.metric for one in measures_of(item) if one.metric in further}
+        names = {*of_practice, *map(dimension_of, of_practice)}
+        if not of_practice and item.get_closest_marker(PRACTICE):
+            of_practice, names = further, {PRACTICE}
+        subject = subject_of(item) if of_practice and names.isdisjoint(asked) else None
+        outside = subject is not None and of_practice.isdisjoint(plan.profile(subject.model.name))
         if outside or any(map(item.get_closest_marker, unasked)):
             found.append(item)
     return found
@@ -427,7 +432,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_alone(session.config, session.items)
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
-            _check_sandbox(plan, grid)
+            _check_instruments(plan, grid)
+            check_answering(plan, grid)
             grid.unpinned = plan.check_lock(grid.present())
             foresee(session.config, plan, grid)
             if not grid.problem and not hasattr(session.config, "workerinput"):
@@ -485,19 +491,26 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
         raise AbsentError(reasons[0])
 
 
-def _check_sandbox(plan: Plan, grid: Grid) -> None:
-    """Note the benchmarks that run programs, and whether they can be run here.
+def _check_instruments(plan: Plan, grid: Grid) -> None:
+    """Note the benchmarks that lack the sandbox or the judge that they need.
 
-    Raises UnmeasuredError if they cannot and nothing else is asked, before anything is built.
+    Raises UnmeasuredError if nothing else is asked, before anything is built.
     """
-    mode = plan.settings.instruments.mode
-    asked = {bench.name: bench.scored_in(mode) for own in grid.present().values() for bench in own}
+    settings, sandbox = plan.settings.instruments, Bubblewrap()
+    asked = {
+        bench.name: bench.scored_in(settings.mode)
+        for own in grid.present().values()
+        for bench in own
+    }
+    reasons = {
+        name: why_unmeasurable(bench.scorer, sandbox, judged=settings.judge is not None)
+        for name, bench in asked.items()
+    }
     grid.programs = [name for name, bench in asked.items() if runs_programs(bench.scorer)]
-    if grid.programs:
-        grid.no_sandbox = Bubblewrap().why_unusable()
+    grid.unmeasurable = {name: reason for name, reason in reasons.items() if reason}
     others = grid.open_ended or any(grid.agenda.probes.values())
-    if grid.no_sandbox and len(grid.programs) == len(asked) and not others:
-        raise UnmeasuredError(grid.no_sandbox)
+    if grid.unmeasurable and len(grid.unmeasurable) == len(asked) and not others:
+        raise UnmeasuredError("; ".join(dict.fromkeys(grid.unmeasurable.values())))
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
@@ -507,7 +520,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
         return []
     lacking = [pair for reasons in grid.lacking.values() for pair in reasons.items()]
     lines = [f"{name} will be missing: {reason}" for name, reason in dict.fromkeys(lacking)]
-    if grid.no_sandbox:
-        names = ", ".join(grid.programs)
-        lines.append(f"{names} will not be measured: {grid.no_sandbox}")
+    for reason in dict.fromkeys(grid.unmeasurable.values()):
+        names = ", ".join(name for name, why in grid.unmeasurable.items() if why == reason)
+        lines.append(f"{names} will not be measured: {reason}")
     return lines

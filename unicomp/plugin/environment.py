@@ -50,6 +50,7 @@ def describe(
     arguments: Sequence[str] | None = None,
     reading: str = "oriented",
     early: Early = "off",
+    repeats: int = 1,
     families: Mapping[str, str | None] | None = None,
     datasets: Mapping[str, Mapping[str, Mapping[str, str | None]]] | None = None,
     cluster: Sequence[Mapping[str, Any]] = (),
@@ -73,11 +74,13 @@ def describe(
                 "kind": known_kind(model),
                 "rows": _rows(sources[model.name]),
                 **engine(model).identity(model),
+                **({"answering": declared} if (declared := model.answering.declared) else {}),
             }
             for model in models
         },
         **({"cluster": list(cluster)} if cluster else {}),  # the nodes that did the work
         "samples": samples,
+        **({"repeats": repeats} if repeats > 1 else {}),  # samples of an item
         "there": dict(there or {}),  # model -> benchmark -> the rows of its source
         "reading": reading,  # how the components of reliability enter their metrics
         "early": early,  # whether asking stopped as soon as a verdict was known

@@ -7,12 +7,14 @@ The lines are printed with the notes on the folders.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from unicomp.data.calibration import UNSEEN
+from unicomp.errors import SpecError
 from unicomp.forecast import Counts, Expected
 from unicomp.mirror.needs import benchmark_needs
 from unicomp.plugin.grid import GRID, Grid
@@ -26,7 +28,8 @@ from unicomp.verdict import demand_of
 Benchmarks = Mapping[CheckpointId, Sequence[Benchmark]]
 """Compressed checkpoint of one model → its benchmarks."""
 Sizes = Mapping[tuple[str, str], Size | None]
-"""(model, benchmark) → the items that are asked; None if they cannot be counted."""
+"""(model, benchmark) → the items that are asked, with all of their samples; None if they cannot be
+counted."""
 
 _PRINTED = pytest.StashKey[bool]()
 
@@ -39,6 +42,7 @@ def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
     from unicomp.planning import plan as units_of
 
     display = config.stash[DISPLAY]
+    grid.foresight = _repeats(plan, grid)
     display.show("counting the items")
     sizes = _sizes(plan, grid)
     grid.items = _items(grid, sizes)
@@ -71,6 +75,31 @@ def foresee(config: pytest.Config, plan: Plan, grid: Grid) -> None:
             own = {name: size for (of, name), size in sizes.items() if of == model.name}
             first, *others = _early(plan, asked, definitions, own)
             grid.early[model.name] = [f"{model} {first}" if several else first, *others]
+
+
+def _repeats(plan: Plan, grid: Grid) -> list[str]:
+    """A line on what `--repeats` does not repeat. Raises SpecError if that is everything."""
+    asked = {(one.model, bench.name): bench for one, own in grid.present().items() for bench in own}
+    if plan.repeats == 1 or not asked:
+        return []
+    sampled: set[str] = set()
+    for (model, name), bench in asked.items():
+        renderer = plan.conditions[model].renderer
+        if renderer.samples_of(renderer.definition(bench)) > 1:
+            sampled.add(name)
+    once = sorted({name for _, name in asked} - sampled)
+    if once and not sampled and not grid.open_ended:
+        raise SpecError(
+            f"--repeats {plan.repeats}: no selected benchmark samples its answers, not "
+            f"{once[0]} either: leave the option out, or declare a temperature"
+        )
+    plural = "" if len(sampled) == 1 else "s"
+    line = (
+        f"--repeats {plan.repeats}: {plan.repeats} samples of each item of {len(sampled)} "
+        f"benchmark{plural}; the chances to pass are those of one"
+    )
+    rest = f". Asked once, since their answers are not sampled: {', '.join(once)}" if once else ""
+    return [line + rest]
 
 
 def _datasets(definitions: Iterable[Definition]) -> dict[str, dict[str, str | None]]:
@@ -117,8 +146,14 @@ def _sizes(plan: Plan, grid: Grid) -> Sizes:
         for bench in benchmarks:
             key = (name.model, bench.name)
             if key not in sizes:
-                size = size_of(plan.conditions[name.model].renderer.definition(bench))
-                sizes[key] = size.limited(plan.samples) if size is not None else None
+                renderer = plan.conditions[name.model].renderer
+                definition = renderer.definition(bench)
+                size = size_of(definition)
+                if size is not None:
+                    size = size.limited(plan.samples)
+                    times = renderer.samples_of(definition)
+                    size = replace(size, items=size.items * times)  # clusters stay as they are
+                sizes[key] = size
     return sizes
 
 

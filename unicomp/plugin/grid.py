@@ -35,14 +35,15 @@ class Grid:
     """Model → benchmark → why its rows are not in the model's source."""
     programs: list[str] = field(default_factory=list)
     """The benchmarks for which generated programs are run, in the sandbox."""
-    no_sandbox: str | None = None
-    """Why no program can be run here, so that these benchmarks are not measured; None if it can."""
+    unmeasurable: dict[str, str] = field(default_factory=dict)
+    """Benchmark → the sandbox or judge that it lacks here, so that it is not measured."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets in use that no lock pins."""
     unmatched: list[tuple[str, str]] = field(default_factory=list)
     """(where, name): names in floors and the like that only an open-ended test can have."""
     foresight: list[str] = field(default_factory=list)
-    """How likely a lossless candidate passes: a line for each metric and critical benchmark."""
+    """What `--repeats` repeats, and how likely a lossless candidate passes: a line for each metric
+    and critical benchmark."""
     early: dict[str, list[str]] = field(default_factory=dict)
     """Model → how many of its benchmarks may stop early, and which run in full for which reason."""
     datasets: dict[str, dict[str, dict[str, str | None]]] = field(default_factory=dict)
@@ -128,6 +129,7 @@ class Grid:
                 "checkpoints",
                 "lacking",
                 "programs",
+                "unmeasurable",
                 "unpinned",
                 "unmatched",
                 "foresight",
@@ -138,7 +140,6 @@ class Grid:
                 "asked",
             ),
             "problem",
-            "no_sandbox",
         )
         return json.dumps({"rows": rows, **{name: getattr(self, name) for name in plain}})
 

@@ -97,6 +97,8 @@ class Plan:
     belongs: Mapping[str, str] = field(default_factory=dict)
     """Checkpoint compressed elsewhere → the one model that it is judged against."""
     samples: int | None = None
+    repeats: int = 1
+    """How often each item is asked, where answers are sampled."""
     scorecard: Path | None = None
     last_release: LastRelease | None = None
     """What the results are held against besides their floors."""
@@ -127,7 +129,13 @@ class Plan:
         instruments = make_instruments(self.settings.instruments, store, self.on_wait)
         return {
             model.name: Conditions(
-                store, self.sources[model.name], self.engine(model), self.samples, instruments
+                store,
+                self.sources[model.name],
+                self.engine(model),
+                self.samples,
+                instruments,
+                model.answering,
+                repeats=self.repeats,
             )
             for model in self.models
         }
@@ -282,6 +290,12 @@ OPTIONS: dict[str, dict[str, object]] = {
         "action": "append",
         "metavar": "N",
         "help": "items of each benchmark (default: all); more later costs only the difference",
+    },
+    "--repeats": {
+        "action": "append",
+        "metavar": "K",
+        "help": "samples of each item, where answers are sampled: avg@K and pass@K, with intervals "
+        "that count items (default: 1); more later cost only the difference",
     },
     "--engine": {
         "action": "append",
@@ -455,14 +469,17 @@ def make_plan(config: pytest.Config) -> Plan:
     settings = load_settings(root, preset)
     roots = catalogue.roots(root)
     named = given.all("--model") or [DEFAULT_MODEL]
-    models = _models(named, given.one("--endpoint"), roots)
+    models = {
+        text: replace(model, answering=settings.answering_of(model))
+        for text, model in _models(named, given.one("--endpoint"), roots).items()
+    }
     settings.policy.check_models(
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
     embedded = catalogue.load_model(DEFAULT_MODEL, roots)
 
     def is_embedded(model: Model) -> bool:
-        return replace(model, endpoint=None) == embedded
+        return replace(model, endpoint=None, answering=embedded.answering) == embedded
 
     elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
     names = given.all("--method")
@@ -511,6 +528,7 @@ def make_plan(config: pytest.Config) -> Plan:
         settings=settings,
         home=home,
         samples=_count("--samples", given.one("--samples"), "items"),
+        repeats=_repeats(given.one("--repeats"), settings),
         scorecard=_writable("--scorecard", card) if card else None,
         reports=tuple(map(_report_file, dict.fromkeys(given.all("--report")))),
         pick=config.getoption("--pick"),
@@ -641,6 +659,16 @@ def _count(option: str, text: str | None, what: str) -> int | None:
     if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
         raise SpecError(f"{option} {text!r} is not a number of {what}: give 1 or more")
     return int(text)
+
+
+def _repeats(text: str | None, settings: Settings) -> int:
+    repeats = _count("--repeats", text, "samples") or 1
+    if repeats > 1 and settings.engine.sampling == "greedy":
+        raise SpecError(
+            f"--repeats {repeats} is for sampled answers, and decoding is greedy: set "
+            f'sampling = "declared" under [engine] in {FILE}, and declare a temperature'
+        )
+    return repeats
 
 
 def _report_file(text: str) -> Path:

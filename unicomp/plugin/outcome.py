@@ -237,6 +237,7 @@ class _Reporter:
                 arguments=[str(one) for one in self._config.invocation_params.args],
                 reading=plan.settings.instruments.reading,
                 early=plan.early,
+                repeats=plan.repeats,
                 families={method.name: method.family for method in plan.methods},
                 datasets=grid.datasets,
                 cluster=describe_cluster(self._config),

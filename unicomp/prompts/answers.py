@@ -14,19 +14,24 @@ if TYPE_CHECKING:
 
 
 def answered_items(
-    rendered: Sequence[RenderedItem], responses: Sequence[Sequence[Any]]
+    rendered: Sequence[RenderedItem],
+    responses: Sequence[Sequence[Any]],
+    cut: Sequence[bool] = (),
 ) -> list[Item]:
     """The items with their responses, after the tasks' filters and rules.
 
-    The thoughts that a reasoning model writes before its answer are removed.
+    The thoughts that a reasoning model writes before its answer are removed. `cut` has for each
+    item whether a text reached its limit of new tokens; empty: none did. An answer that ended
+    before that, at a stop word, was not cut.
     """
-    read = [
-        [
-            _answer(one, request, given) if isinstance(given, str) else given
+    read, ended = [], []
+    for one, row in zip(rendered, responses, strict=True):
+        texts = [
+            _answer(one, request, given) if isinstance(given, str) else (given, False)
             for request, given in zip(one.requests, row, strict=True)
         ]
-        for one, row in zip(rendered, responses, strict=True)
-    ]
+        read.append([text for text, _ in texts])
+        ended.append(all(stopped for _, stopped in texts))
     by_task: dict[int, list[RenderedItem]] = {}
     for one, row in zip(rendered, read, strict=True):
         by_task.setdefault(id(one.task), []).append(one)
@@ -37,21 +42,26 @@ def answered_items(
         requests = [request for one in group for request in one.requests]
         for ensemble in group[0].task._filters:
             ensemble.apply(requests)
-    return [_item(one, row) for one, row in zip(rendered, read, strict=True)]
+    at_limit = cut or [False] * len(rendered)
+    return [
+        _item(one, row, full and not stopped)
+        for one, row, full, stopped in zip(rendered, read, at_limit, ended, strict=True)
+    ]
 
 
-def _answer(one: RenderedItem, request: Instance, text: str) -> str:
-    """The part of a generated text that the task's rules read."""
+def _answer(one: RenderedItem, request: Instance, text: str) -> tuple[str, bool]:
+    """The part of a generated text that the task's rules read, and whether a stop word ends it."""
     prompt, decoding = request.arguments
     answer = without_thoughts(text, opened=opens_thoughts(prompt))
     stops = (one.task.config.generation_kwargs or {}).get("until", ())
+    whole = len(answer)
     if not decoding.get("until"):  # the engine did not stop at them
         for stop in [stops] if isinstance(stops, str) else stops:
             answer = answer.partition(stop)[0]
-    return answer
+    return answer, len(answer) < whole
 
 
-def _item(one: RenderedItem, responses: Sequence[Any]) -> Item:
+def _item(one: RenderedItem, responses: Sequence[Any], cut: bool) -> Item:
     results: dict[str, Any] = {}
     answers: dict[str, Any] = {}
     text = one.requests[0].request_type != WINDOWS
@@ -67,4 +77,5 @@ def _item(one: RenderedItem, responses: Sequence[Any]) -> Item:
         responses=tuple(responses),
         answers=answers,
         results=results,
+        cut=cut,
     )

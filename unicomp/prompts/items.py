@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, ScoringError, SpecError, first_line
 from unicomp.instruments import Mode
@@ -30,14 +31,17 @@ WINDOWS = "loglikelihood_window"
 """The request for the log-likelihood of a window of tokens, given its first token. In lm-eval's
 `loglikelihood_rolling` a window never spans two rows."""
 
+SEED = "seed"
+"""The setting of decoding that holds the number of the sample; without it, it is the first."""
+
 
 @dataclass(frozen=True)
 class RenderedItem:
     """One row and its requests, ready to be asked."""
 
     item: str
-    """SHA-256 of the row: the same for every checkpoint. `@` and the wording follow, if its
-    benchmark has several."""
+    """SHA-256 of the row: the same for every checkpoint, and for all samples of an item. `@` and
+    the wording follow, if its benchmark has several."""
     key: str
     """SHA-256 of the rendered requests: prompts, continuations, decoding settings."""
     cluster: str
@@ -46,6 +50,8 @@ class RenderedItem:
     wordings, the column `wording` has the name of this one."""
     task: ConfigurableTask
     requests: tuple[Instance, ...]
+    sample: int = 0
+    """Which sample of its item this is, from 0; see `Renderer.repeats`."""
 
     @cached_property
     def right_options(self) -> list[int]:
@@ -88,12 +94,15 @@ class Renderer:
     mode: Mode = "strict"
     """`compat` renders a benchmark's published task, if it has one."""
     sampling: str = "greedy"
+    answering: Answering = UNDECLARED
+    repeats: int = 1
+    """How often each item is asked, where answers are sampled."""
     _rendered: dict[tuple[str, str], list[RenderedItem]] = field(default_factory=dict, init=False)
 
     def definition(self, benchmark: Benchmark) -> Definition:
         """The definition of a benchmark in the mode of this renderer."""
         scored = benchmark.scored_in(self.mode)
-        return Definition(scored, self.source, self.mode, self.sampling)
+        return Definition(scored, self.source, self.mode, self.sampling, self.answering)
 
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.
@@ -114,8 +123,13 @@ class Renderer:
                 for one in _render(definition, config, template)
             )
         if key not in self._rendered:
-            self._rendered[key] = self._sample(definition, rendered)
+            chosen = self._sample(definition, rendered)
+            self._rendered[key] = list(repeated(chosen, self.samples_of(definition)))
         return self._rendered[key]
+
+    def samples_of(self, definition: Definition) -> int:
+        """How often each item of a benchmark is asked: once, unless its answers are sampled."""
+        return self.repeats if is_sampled(definition) else 1
 
     def _sample(
         self, definition: Definition, rendered: Iterator[RenderedItem]
@@ -131,6 +145,30 @@ class Renderer:
         if samples is not None:  # an item counts once, in however many wordings it is asked
             samples *= max(len(definition.benchmark.wordings), 1)
         return [items[place] for place in permutation([one.cluster for one in items], samples)]
+
+
+def is_sampled(definition: Definition) -> bool:
+    """Whether a benchmark's answers are drawn at random, so that the same prompt gets others."""
+    return definition.generates and bool(definition.decoding)
+
+
+def repeated(items: Sequence[RenderedItem], times: int) -> Iterator[RenderedItem]:
+    """All items, then their second samples, and so on.
+
+    So the first samples are asked in the batches of a run without repeats, and more of them later
+    cost only the difference. A seed among the settings of decoding makes their draws differ.
+    """
+    yield from items
+    for sample in range(1, times):
+        for one in items:
+            requests = tuple(_seeded(request, sample) for request in one.requests)
+            yield replace(one, sample=sample, requests=requests, key=_key(requests))
+
+
+def _seeded(request: Instance, seed: int) -> Instance:
+    """A request of another sample."""
+    prompt, decoding = request.arguments
+    return replace(request, arguments=(prompt, {**decoding, SEED: seed}))
 
 
 def permutation(clusters: Sequence[str], samples: int | None = None) -> list[int]:
@@ -210,7 +248,7 @@ def _asked(
             doc["config"] = config
         yield RenderedItem(
             item=item,
-            key=_sha([[r.request_type, r.arguments] for r in requests]),
+            key=_key(requests),
             cluster=cluster,
             doc=doc,
             task=task,
@@ -315,6 +353,10 @@ def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[RenderedI
         yield RenderedItem(
             item=key, key=key, cluster=key, doc=doc, task=tasks[0], requests=(request,)
         )
+
+
+def _key(requests: Sequence[Instance]) -> str:
+    return _sha([[request.request_type, request.arguments] for request in requests])
 
 
 def _sha(value: Any) -> str:

@@ -19,6 +19,7 @@ def overlong(rendered: Sequence[RenderedItem], tokenizer: Tokenizer) -> int:
     return sum(
         any(_exceeds(text, room, tokenizer) for text, room in _rooms(one, tokenizer.context))
         for one in rendered
+        if one.sample == 0
     )
 
 

@@ -74,8 +74,8 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
         decoding = {"do_sample": False, **settings.get("generation_kwargs", {})}
         if definition.max_new_tokens is not None:
             decoding["max_gen_toks"] = definition.max_new_tokens
-        if definition.temperature:
-            decoding |= {"do_sample": True, "temperature": definition.temperature}
+        if definition.decoding:
+            decoding |= {"do_sample": True, **definition.decoding}
         settings["generation_kwargs"] = decoding
     return settings
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import AbsentError, SpecError, first_line
 from unicomp.instruments import Mode
@@ -34,6 +35,9 @@ FEWSHOT_SEED = 1234
 
 EMBEDDED_TOKENS = 128
 """Most new tokens for an embedded row, so that a model that never stops costs little."""
+
+TASK_TOKENS = 256
+"""Most new tokens of a task that sets no limit: lm-eval's default."""
 
 WINDOW = 4096
 """Tokens of a perplexity window, as in the paper; fewer if the model's context is shorter."""
@@ -101,6 +105,7 @@ class Definition:
     source: Source
     mode: Mode = "strict"
     sampling: str = "greedy"
+    answering: Answering = UNDECLARED
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -227,17 +232,32 @@ class Definition:
 
     @property
     def max_new_tokens(self) -> int | None:
-        """Most tokens of an answer; the embedded world's tasks have lower limits of their own."""
-        declared = self.benchmark.max_new_tokens
-        if self.source.is_embedded and declared is not None:
-            decoding = self.settings.get("generation_kwargs") or {}
-            return min(declared, int(decoding.get("max_gen_toks", EMBEDDED_TOKENS)))
-        return declared
+        """Most tokens of an answer with its thoughts; None: as many as the task allows.
+
+        The embedded world's tasks have lower limits of their own.
+        """
+        limit, budget = self.benchmark.max_new_tokens, self.answering.thinking_budget
+        decoding = self.settings.get("generation_kwargs") or {}
+        if self.source.is_embedded and limit is not None:
+            limit = min(limit, int(decoding.get("max_gen_toks", EMBEDDED_TOKENS)))
+        if not budget or not self.generates:
+            return limit
+        if limit is None:
+            limit = int(decoding.get("max_gen_toks", TASK_TOKENS))
+        return limit + budget
 
     @property
-    def temperature(self) -> float:
-        """The temperature of sampling; 0 for greedy decoding."""
-        return self.benchmark.temperature if self.sampling == "declared" else 0.0
+    def decoding(self) -> dict[str, float]:
+        """The settings of sampling by the names that engines know; empty for greedy decoding.
+
+        What the model declares outranks the benchmark's temperature.
+        """
+        if self.sampling != "declared":
+            return {}
+        if self.answering.declares_sampling:
+            return self.answering.decoding
+        temperature = self.benchmark.temperature
+        return {"temperature": temperature} if temperature else {}
 
     @property
     def split(self) -> str:
@@ -307,9 +327,20 @@ class Definition:
             "parallel": self.benchmark.parallel,
             "chat": self.chat,
             "tools": self.benchmark.tools,
-            "temperature": self.temperature,
+            "temperature": self.decoding.get("temperature", 0.0),
             "seed": SAMPLING_SEED,
+            **self._answered,
         }
         if wordings:
             found["wordings"] = [one.name for one in wordings]
+        return found
+
+    @property
+    def _answered(self) -> dict[str, Any]:
+        """What the model declares beyond limit and temperature; empty if that is nothing."""
+        found: dict[str, Any] = {}
+        if self.chat and self.answering.template:
+            found["template"] = dict(self.answering.template)
+        if rest := {key: one for key, one in self.decoding.items() if key != "temperature"}:
+            found["decoding"] = rest
         return found

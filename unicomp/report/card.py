@@ -277,6 +277,7 @@ def _about(findings: Findings, chosen: CheckpointId) -> Findings:
         outlook=of(findings.outlook),
         costs=of(findings.costs),
         silent_changes=of(findings.silent_changes),
+        truncations=of(findings.truncations),
         prompt_differences=of(findings.prompt_differences),
         seed_spreads=[],
     )
@@ -289,6 +290,8 @@ def _limits(own: Scorecard, findings: Findings) -> Iterator[str]:
         yield f"- Not measured: {', '.join(others)}."
     if samples := own.environment.get("samples"):
         yield f"- At most {samples:,} items of each benchmark were asked."
+    if (repeats := own.environment.get("repeats", 1)) > 1:
+        yield f"- Items with sampled answers were asked {repeats} times; intervals count items."
     yield "- An interval covers the choice of items, and nothing else: not prompts, not sampling."
     for line in (*reasons.obstacles(own, findings), *reasons.allowed(own)):
         yield f"- {text(line, 900)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, decides, with_few_clusters
+from unicomp.decision import FEW_CLUSTERS, decides, measured_error, with_few_clusters
 from unicomp.findings import Findings
 from unicomp.framework import RETAINED, expected_metrics
 from unicomp.report import early
@@ -108,7 +108,7 @@ def _few(card: Scorecard) -> Iterator[str]:
     if few:
         yield (
             f"With fewer than {FEW_CLUSTERS} clusters: {', '.join(few)}; such limits err in "
-            f"at most {share(MEASURED_ERROR)} of simulations."
+            f"at most {share(measured_error(card.rows))} of simulations."
         )
 
 

@@ -78,6 +78,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "divergence": [asdict(one) for one in findings.divergence],
         "flips": [asdict(one) for one in findings.flips],
         "silent_changes": [asdict(one) for one in findings.silent_changes],
+        "truncations": [asdict(one) for one in findings.truncations],
         "prompt_differences": [asdict(one) for one in findings.prompt_differences],
         "costs": [asdict(one) for one in findings.costs],
         "formats": [asdict(one) for one in findings.formats],

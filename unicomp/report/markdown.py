@@ -1,7 +1,8 @@
 """The scorecard as Markdown, for a pull request or the summary of a CI job.
 
 It has at most `MOST_LINES` lines: verdict with its stated errors, the map of metrics, why, and
-folded the intervals and what was measured with. What does not fit is counted.
+folded the intervals, the answers that differ, and what was measured with. What does not fit is
+counted.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from unicomp.findings import Findings
-from unicomp.report import early, efficiency, reasons
+from unicomp.findings.divergence import Distance
+from unicomp.report import divergence, early, efficiency, reasons
 from unicomp.report.decision import decided_by, left_out
 from unicomp.report.markup import DECISIONS, code, folded, table, text
 from unicomp.report.metric_map import Cell, Column, columns
@@ -24,6 +26,10 @@ MOST_LINES = 60
 _ROWS, _COLUMNS = 12, 20
 """Checkpoints and metrics of the map that are shown."""
 _REASONS = 12
+_DISTANCES = 3
+"""Benchmarks whose answers differ."""
+_FOLDING, _AROUND, _TWO_TABLES = 5, 4, 16
+"""Lines of folding, lines of a table besides its rows, and the room from which two tables fit."""
 _COMMANDS = 3
 
 
@@ -40,7 +46,7 @@ def render(card: Scorecard, findings: Findings) -> str:
     ]
     tail = list(folded("What was measured, with what, and how to repeat it", _context(card)))
     room = MOST_LINES - len(head) - len(tail)
-    return "\n".join([*head, *_intervals(card, room), *tail]) + "\n"
+    return "\n".join([*head, *_results(card, findings, room), *tail]) + "\n"
 
 
 def _early(card: Scorecard, findings: Findings) -> Iterator[str]:
@@ -109,13 +115,25 @@ def _asked(row: Row | MetricRow) -> str:
     return text(", ".join(filter(None, (floor, limit))))
 
 
+def _results(card: Scorecard, findings: Findings, room: int) -> list[str]:
+    """The results that decide, and the answers that differ, if there is room."""
+    room -= _FOLDING
+    apart = _distances(card, findings.distances) if room >= _TWO_TABLES else []
+    lines, title = _intervals(card, room - len(apart)), "The results that decide, worst first"
+    if not lines:
+        return []
+    if apart:
+        title += ", and the answers that differ"
+    return list(folded(title, [*lines, *apart]))
+
+
 def _intervals(card: Scorecard, room: int) -> list[str]:
     """The judged metrics and benchmarks with interval and what is asked, if there is room."""
     ends: list[Row | MetricRow] = [*card.metrics, *card.rows]
     judged = [row for row in ends if row.tier == "critical" and row.method != DENSE.name]
     order = {"fail": 0, "undecided": 1, "pass": 3}
     judged.sort(key=lambda row: order.get(row.verdict, 2))
-    most = room - 9  # those of folding, of the head and of the note
+    most = room - _AROUND
     if most < 1 or not judged:
         return []
     shown = judged[:most]
@@ -132,7 +150,22 @@ def _intervals(card: Scorecard, room: int) -> list[str]:
     lines = list(table(("checkpoint", "critical result", "kept, %", "floor", "verdict"), rows))
     if (more := len(judged) - len(shown)) > 0:
         lines += ["", f"… and {more} more in the scorecard"]
-    return list(folded("The results that decide, worst first", lines))
+    return lines
+
+
+def _distances(card: Scorecard, found: Sequence[Distance]) -> list[str]:
+    """How far some benchmarks' answers are from the dense model's: first what no score shows."""
+    if not found:
+        return []
+    shown = found[:_DISTANCES]
+    rows = (
+        [_name(card, one.checkpoint), text(one.benchmark, 60), *divergence.figures(one)]
+        for one in shown
+    )
+    more = len(found) - len(shown)
+    note = f" {more} more are in the scorecard." if more > 0 else ""
+    lines = table(("checkpoint", *divergence.HEADINGS), rows)
+    return ["", *lines, "", f"<sub>{divergence.LEGEND}{note}</sub>"]
 
 
 def _kept(row: Row | MetricRow) -> str:

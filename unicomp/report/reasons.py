@@ -99,6 +99,7 @@ def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:
     lines = (
         list(prompts.warnings(findings.prompt_differences)),
         list(divergence.warnings(findings.silent_changes)),
+        list(divergence.cut_off(findings.truncations)),
         list(calibrations.flips(findings.seed_spreads)),
     )
     yield from (plain(_with_more(kind)) for kind in lines if kind)

@@ -27,6 +27,8 @@ def command(card: Scorecard, only: CheckpointId | None = None) -> str:
         parts += _options("--calibration", list(seen))
     if samples := card.environment.get("samples"):
         parts += ["--samples", str(samples)]
+    if (repeats := card.environment.get("repeats", 1)) > 1:
+        parts += ["--repeats", str(repeats)]
     return shlex.join(parts)
 
 

@@ -16,7 +16,7 @@ from unicomp.report import comparison, early, reasons
 from unicomp.report.decision import chances, decided_by, left_out
 from unicomp.report.metric_map import Cell, Column, columns
 from unicomp.report.styles import DECISIONS, MARKS, STYLES
-from unicomp.report.tables import plain, printable
+from unicomp.report.tables import items_asked, plain, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
 from unicomp.verdict import Verdict
@@ -75,8 +75,7 @@ def parts(card: Scorecard, findings: Findings, width: int) -> Iterator[str | Tab
 
 def _title(card: Scorecard) -> str:
     facts = card.environment.get("models", {})
-    samples = card.environment.get("samples")
-    items = f", {samples} items of each benchmark" if samples else ""
+    items = items_asked(card)
     named = (
         f"{model} ({facts[model]['rows']} rows{items})" if "rows" in facts.get(model, {}) else model
         for model in card.models

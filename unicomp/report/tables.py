@@ -10,6 +10,7 @@ from rich.table import Table
 
 from unicomp.data.calibration import GENERIC, UNSEEN
 from unicomp.framework import DIMENSIONS, METRICS
+from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
 
 _MOST = 6
@@ -48,6 +49,13 @@ def full_name(checkpoint: CheckpointId) -> str:
     name = f"{checkpoint.model}/{checkpoint.method}"
     seen = checkpoint.calibration
     return name if seen in (UNSEEN, GENERIC) else f"{name} ({seen})"
+
+
+def items_asked(card: Scorecard) -> str:
+    """How many items were asked, and how often, after a comma; empty for all of them, once."""
+    samples, repeats = card.environment.get("samples"), card.environment.get("repeats", 1)
+    items = f", {samples} items of each benchmark" if samples else ""
+    return f"{items}, {repeats} samples of an item" if repeats > 1 else items
 
 
 def plain(text: str) -> str:

@@ -37,7 +37,7 @@ from unicomp.report import (
 )
 from unicomp.report.reasons import gap
 from unicomp.report.styles import DECISIONS, MARKS, STYLES
-from unicomp.report.tables import columns, metric_table, printable
+from unicomp.report.tables import columns, items_asked, metric_table, printable
 from unicomp.scorecard import Scorecard
 from unicomp.spec import CheckpointId
 from unicomp.verdict import MetricRow, Verdict
@@ -82,13 +82,21 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from _beside(card)
     yield from _perplexity(card, findings)
     yield from map(_dim, (*_judged(card), *sub_scores.lines(card, findings), *_details(card)))
+    yield from map(_dim, divergence.of_samples(card.in_full))
     yield from map(printable, (*_bias(card, findings), *_decoupling(findings)))
     yield from map(printable, claims.lines(findings.claims))
     yield from map(_dim, _instruments(card))
     yield from map(printable, _notes(card))
     yield from map(printable, calibrations.flips(findings.seed_spreads))
+    if findings.distances:
+        yield f"[bold]{divergence.TITLE}"
+        yield divergence.table(card, findings.distances)
+        yield from map(_dim, divergence.notes(findings.distances))
     yield from (
         f"[yellow]{printable(line)}[/]" for line in divergence.warnings(findings.silent_changes)
+    )
+    yield from (
+        f"[yellow]{printable(line)}[/]" for line in divergence.cut_off(findings.truncations)
     )
     yield from (
         f"[yellow]{printable(line)}[/]" for line in prompts.warnings(findings.prompt_differences)
@@ -140,8 +148,7 @@ def _table(card: Scorecard, model: str, metrics: Sequence[str]) -> Table:
 
 def _title(card: Scorecard, model: str) -> str:
     facts = card.environment.get("models", {}).get(model, {})
-    samples = card.environment.get("samples")
-    items = f", {samples} items of each benchmark" if samples else ""
+    items = items_asked(card)
     rows = f" ({facts['rows']} rows{items})" if "rows" in facts else ""
     found = any(row.early for row in card.metrics if row.model == model)
     or_sequence = f" ({early.LEGEND}, with its {early.SEQUENCE})" if found else ""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from unicomp.errors import SpecError
 from unicomp.spec import Aggregate
 
 if TYPE_CHECKING:
@@ -257,6 +258,53 @@ class MeanOf:
 
 def _columns_of(scores: tuple[Aggregate, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for one in scores for name in one.columns))
+
+
+@dataclass(frozen=True)
+class PassAt:
+    """pass@k: 100 x the chance that at least one of k samples of an item is right.
+
+        PassAt(4)    # with --repeats 4, or more
+
+    The unbiased estimate from n samples, c of them right, is 1 - C(n-c, k) / C(n, k); the score is
+    its mean over items. NaN if an item has fewer than k samples. `field` is 1 for a right sample
+    and 0 for a wrong one. Source: Chen et al., arXiv 2107.03374, equation 1.
+    """
+
+    k: int
+    field: str = "correct"
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise SpecError(f"PassAt({self.k}): k must be at least 1")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields it reads."""
+        return (self.field, "item")
+
+    def __call__(self, columns: Columns, weights: Weights) -> Scores:
+        """The scores of all draws."""
+        import numpy as np
+
+        _, first, items = np.unique(columns["item"], return_index=True, return_inverse=True)
+        samples = np.bincount(items)
+        passed = pass_at(self.k, samples, np.bincount(items, columns[self.field].astype(float)))
+        return 100.0 * weighted_mean(weights[:, first], passed)  # a draw has all of an item
+
+
+def pass_at(k: int, samples: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
+    """The estimate of pass@k of each item, from its samples and how many of them are right.
+
+    NaN for fewer than k samples. A product of k factors: binomials of many samples overflow.
+    """
+    import numpy as np
+
+    missed = np.ones(len(samples))
+    for drawn in range(k):  # one after the other, without replacement
+        left = samples - drawn
+        missed *= np.where(left > 0, np.maximum(left - right, 0) / np.maximum(left, 1), 1.0)
+    return np.where(samples < k, np.nan, 1.0 - missed)
 
 
 @dataclass(frozen=True)

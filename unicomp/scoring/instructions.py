@@ -4,9 +4,9 @@ Rows have IFBench's columns: `prompt`, `instruction_id_list`, `kwargs`. One real
 `words:repeats` with `{"small_n": 4}` asks that no word occurs more than four times in the answer.
 The ids `tiny:…` belong to the embedded rows. The official verifiers check all others.
 
-An item is correct if all of its instructions are followed, loosely. This is the prompt-level loose
-accuracy, which IFBench reports (Pyatkin et al. 2025, *Generalizing Verifiable Instruction
-Following*, arXiv:2507.02833).
+An item is correct if all of its instructions are followed. IFBench reports this loosely (Pyatkin
+et al. 2025, *Generalizing Verifiable Instruction Following*, arXiv:2507.02833), and IFEval strictly
+(Zhou et al. 2023, arXiv:2311.07911).
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class InstructionsFollowed:
     does not fit it.
     """
 
+    strict: bool = False
+    """Whether `correct` and `followed` are strict; then `prompt_level_loose` is the other field."""
+
     def __call__(self, item: Item) -> Reading:
         """The instructions that one answer follows."""
         names, arguments = item.doc["instruction_id_list"], item.doc["kwargs"]
@@ -45,11 +48,14 @@ class InstructionsFollowed:
         gaps = dict.fromkeys(one.gap for one in found if one.gap)
         embedded = all(name in CHECKS for name in names)
         words = AnswerParts.of(item.text).words if embedded else verifiers.answer_of(item.text)
+        loose, strict = [one.loose for one in found], [one.strict for one in found]
+        counted = strict if self.strict else loose
+        other = {"prompt_level_loose": loose} if self.strict else {"prompt_level_strict": strict}
         return Reading(
             fields={
-                "correct": float(not gaps and all(one.loose for one in found)),
-                "prompt_level_strict": float(not gaps and all(one.strict for one in found)),
-                "followed": 0.0 if gaps else sum(one.loose for one in found) / len(found),
+                "correct": float(not gaps and all(counted)),
+                **{name: float(not gaps and all(one)) for name, one in other.items()},
+                "followed": 0.0 if gaps else sum(counted) / len(found),
             },
             parsed=bool(gaps or words),
             gap="; ".join(gaps) or None,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from unicomp.errors import ScoringError
 from unicomp.scoring.numbers import NOTE, RIGHT
-from unicomp.scoring.prose import answer_part, closing
+from unicomp.scoring.prose import answer_part, closing, is_unfinished
 from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
@@ -48,18 +49,23 @@ _TAIL = re.compile(
 
 @dataclass(frozen=True)
 class MathAnswer:
-    """Whether a solution ends in an answer that equals the row's: columns `solution` and `answer`.
+    """Whether a solution ends in an answer that equals the row's.
 
-    Field: `correct` (0 or 1). The answer is the last box, else what is stated as the answer, else
-    what the last sentence comes to; it needs neither a box nor dollar signs. Equality is that of
-    math-verify; texts, units and bases are compared as they are written. A solution without an
-    answer is unparsed.
+    Reads the columns `solution` and `answer`, of which one is enough. Field: `correct` (0 or 1).
+    The answer is the last box, else what is stated as the answer, else what the last sentence comes
+    to; it needs neither a box nor dollar signs. Equality is that of math-verify; texts, units and
+    bases are compared as they are written. A solution without an answer is unparsed, and so is one
+    that was cut off at its limit of tokens: it had not ended. Raises ScoringError if the row has no
+    right answer.
     """
 
     def __call__(self, item: Item) -> Reading:
         """Compare the answer of one solution."""
-        said = final_expression(item.text)
-        golds = {boxed(str(item.doc["solution"])) or "", str(item.doc.get("answer", ""))} - {""}
+        said = None if is_unfinished(item) else final_expression(item.text)
+        solution, answer = (str(item.doc.get(name) or "") for name in ("solution", "answer"))
+        golds = {boxed(solution) or "", answer} - {""}
+        if not golds:
+            raise ScoringError("a row has neither a solution with a box nor an answer")
         right = said is not None and any(equal(said, gold) for gold in golds)
         return Reading(fields={"correct": float(right)}, parsed=said is not None)
 

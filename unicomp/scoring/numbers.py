@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unicomp.scoring.prose import answer_part, plain
+from unicomp.scoring.prose import answer_part, is_unfinished, plain
 from unicomp.scoring.wording import CORRECTION
 from unicomp.spec import Item, Reading
 
@@ -122,7 +122,8 @@ class FinalNumber:
         Benchmark(..., scorer=FinalNumber(), aggregate=Mean("correct"))
 
     Field: `correct` (0 or 1). Numbers are compared by value: `18`, `$18.00` and `18..` are equal.
-    An answer without a number, or with several to choose from, is unparsed.
+    An answer without a number, or with several to choose from, is unparsed, and so is one that was
+    cut off at its limit of tokens: its last number need not be the answer.
     """
 
     answer: str = "answer"
@@ -130,7 +131,7 @@ class FinalNumber:
     def __call__(self, item: Item) -> Reading:
         """Compare the number of one answer."""
         (gold, *_) = _numbers(_prepared(str(item.doc[self.answer]).rpartition("####")[2]))
-        said = final_number(item.text)
+        said = None if is_unfinished(item) else final_number(item.text)
         right = said is not None and abs(said - gold) < 1e-6
         return Reading(fields={"correct": float(right)}, parsed=said is not None)
 

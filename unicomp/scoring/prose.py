@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from unicomp.spec import Item
+
 _ENDS = re.compile(
     r"<\|(?!im_start|start)[^|<>\n]{0,40}\|>|</s>|<end_of_turn>|<eos>|\[/?INST\]|<\|im_start\|>",
     re.IGNORECASE,
@@ -56,13 +58,25 @@ _MARKUP = re.compile(
 
 def answer_part(text: str) -> str:
     """A generated text up to a written special token, or to the next question that it invents."""
-    text = _RUN.sub(r"\1\1\1", text)
-    text = text[found.end() :] if (found := _HEADER.match(text)) else text
+    text = _without_header(text)
     text = _ENDS.split(text, maxsplit=1)[0]
     for found in _NEXT.finditer(text):
         if text[: found.start()].strip():
             return text[: found.start()]
     return text
+
+
+def is_unfinished(item: Item) -> bool:
+    """Whether an answer was cut off at its limit of tokens before it had ended.
+
+    It has ended where a special token or another question follows it.
+    """
+    return item.cut and len(answer_part(item.text)) == len(_without_header(item.text))
+
+
+def _without_header(text: str) -> str:
+    text = _RUN.sub(r"\1\1\1", text)
+    return text[found.end() :] if (found := _HEADER.match(text)) else text
 
 
 def before_copies(text: str, prompt: str) -> list[str]:

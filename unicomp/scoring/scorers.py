@@ -1,8 +1,11 @@
-"""What is known of a scorer's code: whether it is UniComp's, compares items, or runs programs."""
+"""What is known of a scorer's code: whether it is UniComp's, compares items, or what it needs."""
 
 from __future__ import annotations
 
 from itertools import chain
+
+from unicomp.sandbox.checking import Sandbox
+from unicomp.scoring.closed import NO_JUDGE
 
 
 def scorers_in(scorer: object) -> list[object]:
@@ -32,3 +35,15 @@ def compares_items(scorer: object) -> bool:
 def runs_programs(scorer: object) -> bool:
     """Whether a scorer runs generated programs, so that it needs the sandbox."""
     return any(getattr(one, "runs_programs", False) for one in scorers_in(scorer))
+
+
+def why_unmeasurable(scorer: object, sandbox: Sandbox, *, judged: bool) -> str | None:
+    """Why a scorer can read nothing here, and how to mend it; None if it can.
+
+    `judged`: there is a judge.
+    """
+    if runs_programs(scorer) and (reason := sandbox.why_unusable()):
+        return reason
+    if not judged and any(getattr(one, "needs_judge", False) for one in scorers_in(scorer)):
+        return NO_JUDGE
+    return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unicomp.errors import ScoringError
+from unicomp.scoring.prose import is_unfinished
 from unicomp.spec import Item, Reading
 
 _UNREADABLE = "[invalid]"
@@ -22,20 +23,26 @@ class TaskMetric:
     Fields: `correct`, the value of the metric; and the columns of the row in `keep`, for aggregates
     that group by them. An answer is unparsed if it is blank, if the filter found nothing in it, or
     if the task's own rules give `parsed` as 0. Raises ScoringError if the task has no such metric.
+
+    `at_end`: the answer stands at the end of the text. One that was cut off at its limit of tokens
+    then is unparsed, and `correct` is 0.
     """
 
     name: str
     keep: tuple[str, ...] = ()
+    at_end: bool = False
 
     def __call__(self, item: Item) -> Reading:
         """The metric's value for one item."""
-        value = float(_result(item, self.name))
+        ended = not (self.at_end and is_unfinished(item))
+        value = float(_result(item, self.name)) if ended else 0.0
         filtered = self.name.partition(",")[2]
         answer = item.answers[filtered]
         blank = isinstance(answer, str) and not answer.strip()
         return Reading(
             fields={"correct": value, **{name: str(item.doc[name]) for name in self.keep}},
-            parsed=not blank
+            parsed=ended
+            and not blank
             and answer not in ([_UNREADABLE], _UNREADABLE)
             and bool(item.results.get(f"parsed,{filtered}", True)),
         )

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from unicomp.findings import Findings
-from unicomp.report import early
+from unicomp.report import divergence, early
 from unicomp.report import json as json_report
 from unicomp.report.html.answers import KINDS, Answers, answers
 from unicomp.report.html.charts import costs, effects, forest, pairs, tradeoffs
@@ -54,6 +54,7 @@ def render(card: Scorecard, findings: Findings, *, largest: int = LARGEST) -> st
         "decided": decided(card),
         "maps": [*maps(card, findings)],
         "choices": choices(card),
+        "distances": {(one.checkpoint, one.benchmark): one for one in findings.distances},
         "item_keys": item_keys(card),
         "forests": forest.forests(card, place),
         "bias_charts": pairs.knowledge_and_reasoning(card.in_full),
@@ -92,6 +93,7 @@ def _environment() -> Environment:
     environment.globals.update(
         num=number, nothing=NOTHING, marks=MARKS, statuses=STATUSES, kinds=KINDS
     )
+    environment.globals.update(hides=divergence.HIDES, apart_legend=divergence.LEGEND)
     environment.globals.update(
         verb=early.verb,
         outlook=early.outlook,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from unicomp.decision import FEW_CLUSTERS, MEASURED_ERROR, decides, shuts, with_few_clusters
+from unicomp.decision import FEW_CLUSTERS, decides, measured_error, shuts, with_few_clusters
 from unicomp.findings import Findings
 from unicomp.findings.claims import Status
 from unicomp.findings.efficiency import EfficiencyMetric
@@ -94,8 +94,8 @@ class Decided:
     left_out: Sequence[str]
     not_run: Sequence[str]
     few_clusters: Sequence[str]
+    measured_error: float
     fewest: int = FEW_CLUSTERS
-    measured_error: float = MEASURED_ERROR
 
 
 def decided(card: Scorecard) -> Decided:
@@ -117,6 +117,7 @@ def decided(card: Scorecard) -> Decided:
         left_out=[*left_out],
         not_run=[words(one) for one in asked if run and one in RETAINED and one not in run],
         few_clusters=[*dict.fromkeys(words(o.metric) for o in with_few_clusters(card.metrics))],
+        measured_error=measured_error(card.rows),
     )
 
 

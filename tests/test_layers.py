@@ -43,6 +43,7 @@ ORDER = (
     "item_texts",
     "asking",
     "divergence",
+    "consistency",
     "samples",
     "measuring",
     "testing",

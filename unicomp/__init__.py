@@ -13,6 +13,7 @@ from typing import Any
 _NAMES = {
     "answering": "Answering",
     "checkpoint": "Checkpoint",
+    "consistency": "reworded",
     "data.calibration": "conversation messages_of Mixture Recipe",
     "data.rows": "DatasetRow Part",
     "data.sources": "shipped_module",
@@ -65,7 +66,7 @@ _NAMES = {
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load MadeRow "
         "Message Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample "
-        "Scorer"
+        "Scorer Wording"
     ),
     "verdict": "MetricRow Row Verdict",
 }

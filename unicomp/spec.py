@@ -558,6 +558,44 @@ class RowMaker(Protocol):
         ...
 
 
+@dataclass(frozen=True, repr=False)
+class Wording(_Named):
+    """Another way to ask the same items, which leaves the right answers as they are.
+
+    Raises SpecError.
+
+    >>> Wording("excited", lambda request: f"{request} Quick!")
+    <wording excited>
+    """
+
+    name: str
+    request: Callable[[str], str] | None = None
+    """Rewrites the text of a request, before the chat template; None: it stays. Equal texts must
+    become equal texts."""
+    examples: bool = False
+    """Whether the requests of examples are rewritten alike, as other labels must be."""
+    before: tuple[tuple[str, str], ...] = ()
+    """Earlier turns of the conversation: what the user said, and the answer."""
+    reorders: bool = False
+    """Whether the options, which the prompt lists, are in another order."""
+    generated: bool = False
+    """Whether it suits generated answers only."""
+
+    def __post_init__(self) -> None:
+        check_name("wording", self.name)
+        if self.request is not None and not callable(self.request):
+            raise SpecError(f"wording {self.name}: request must be a function of a text")
+
+    def asked(self, request: str) -> str:
+        """The text of a request in this wording. Raises SpecError if it is no text."""
+        if self.request is None:
+            return request
+        asked = self.request(request)
+        if not isinstance(asked, str):
+            raise SpecError(f"wording {self.name} gives {asked!r}: return a text")
+        return asked
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Benchmark(_Named):
     """A data set with its prompt, scorer and direction. Raises SpecError.
@@ -608,6 +646,8 @@ class Benchmark(_Named):
     tools: str | None = None
     """The column of functions that the answer may call, as a list or its JSON text. They go into
     the chat template if it takes tools, otherwise into the prompt; see `unicomp.prompts.tools`."""
+    wordings: tuple[Wording, ...] = ()
+    """The wordings in which each item is asked; empty: as the task words it. See `reworded`."""
     chance: float | None = None
     """The score of guessing, in points; a dense score at or below it has no retention."""
     higher_is_better: bool = True
@@ -650,10 +690,9 @@ class Benchmark(_Named):
 
     def _check_made(self, rows: RowMaker) -> None:
         """Raise SpecError for settings that need a data set, or leave a prompt no room."""
-        if self.configs or self.where or self.shots or self.tools or self.cluster:
-            raise SpecError(
-                f"benchmark {self.name}: made rows have no configs, where, shots, tools and cluster"
-            )
+        settings = ("configs", "where", "shots", "tools", "cluster", "wordings")
+        if given := [name for name in settings if getattr(self, name)]:
+            raise SpecError(f"benchmark {self.name}: made rows have no {given[0]}")
         if self.max_new_tokens is None or self.max_new_tokens >= rows.length:
             raise SpecError(
                 f"benchmark {self.name}: made rows need max_new_tokens below their length of "

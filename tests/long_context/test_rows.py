@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from suites.shipping.test_long_context import LENGTHS, of_length, ruler_4k
 from tests.long_context.golden import FOLDER, shown
 from tests.suites.golden import Chat
-from unicomp import Answering, Benchmark, Mean, NamesExpected, RulerRows, SpecError, UnmeasuredError
+from unicomp import (
+    Answering,
+    Benchmark,
+    Mean,
+    NamesExpected,
+    RulerRows,
+    SpecError,
+    UnmeasuredError,
+    reworded,
+)
 from unicomp.data.sources import Source
 from unicomp.errors import ContextError
 from unicomp.long_context.fitting import fitted
@@ -255,8 +264,10 @@ def test_records_of_rows_that_are_made_elsewhere_are_read_again():
 def test_made_rows_need_room_and_no_settings_of_data_sets():
     with pytest.raises(SpecError, match="below their length of 128"):
         small(rows=RulerRows(length=128))
-    with pytest.raises(SpecError, match="made rows have no configs"):
+    with pytest.raises(SpecError, match="made rows have no shots"):
         small(rows=RulerRows(length=512), shots=2)
+    with pytest.raises(SpecError, match="made rows have no wordings"):
+        reworded(FAR)
 
 
 def test_the_suite_has_six_lengths_of_the_metric():

@@ -24,6 +24,7 @@ from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import AbsentError, SpecError, first_line
 from unicomp.instruments import Mode
+from unicomp.prompts.wordings import is_shipped
 from unicomp.spec import Benchmark
 
 SAMPLING_SEED = 42
@@ -309,8 +310,8 @@ class Definition:
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None if that is not known.
 
-        So it is for unpinned rows of the hub, and for rows that code outside of UniComp makes.
-        `digest` gives the SHA-256 of a file.
+        So it is for unpinned rows of the hub, and for rows and wordings of a user's own, whose code
+        is not known. `digest` gives the SHA-256 of a file.
         """
         made = self.benchmark.rows
         if made is None:
@@ -320,7 +321,10 @@ class Definition:
         if rows is None:
             return None
         code = [path for text in self.files for path in _functions(text)]
-        return {
+        wordings = self.benchmark.wordings
+        if not all(is_shipped(one) for one in wordings):
+            return None
+        found = {
             "task": [digest(path) for path in (*self.files, *code)],
             "rows": rows,
             "configs": self.configs,
@@ -336,6 +340,9 @@ class Definition:
             "seed": SAMPLING_SEED,
             **self._answered,
         }
+        if wordings:
+            found["wordings"] = [one.name for one in wordings]
+        return found
 
     @property
     def _answered(self) -> dict[str, Any]:

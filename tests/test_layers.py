@@ -42,6 +42,7 @@ ORDER = (
     "item_texts",
     "asking",
     "divergence",
+    "consistency",
     "samples",
     "measuring",
     "testing",

@@ -13,6 +13,7 @@ from typing import Any
 _NAMES = {
     "answering": "Answering",
     "checkpoint": "Checkpoint",
+    "consistency": "reworded",
     "data.calibration": "conversation messages_of Mixture Recipe",
     "data.rows": "DatasetRow Part",
     "data.sources": "shipped_module",
@@ -62,7 +63,8 @@ _NAMES = {
     "scoring.tool_calls": "NoToolCall RightToolCalls",
     "spec": (
         "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
-        "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer"
+        "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer "
+        "Wording"
     ),
     "verdict": "MetricRow Row Verdict",
 }

@@ -1,5 +1,6 @@
 from unicomp.answering import Answering as Answering
 from unicomp.checkpoint import Checkpoint as Checkpoint
+from unicomp.consistency import reworded as reworded
 from unicomp.data.calibration import Mixture as Mixture
 from unicomp.data.calibration import Recipe as Recipe
 from unicomp.data.calibration import conversation as conversation
@@ -115,6 +116,7 @@ from unicomp.spec import Reading as Reading
 from unicomp.spec import Rounding as Rounding
 from unicomp.spec import Sample as Sample
 from unicomp.spec import Scorer as Scorer
+from unicomp.spec import Wording as Wording
 from unicomp.verdict import MetricRow as MetricRow
 from unicomp.verdict import Row as Row
 from unicomp.verdict import Verdict as Verdict
@@ -217,6 +219,7 @@ __all__ = [
     "UnsupportedError",
     "Verdict",
     "WithColumns",
+    "Wording",
     "Workshop",
     "WrongOrNot",
     "YesOrNo",
@@ -235,6 +238,7 @@ __all__ = [
     "minitron_width",
     "oneshot",
     "quantized",
+    "reworded",
     "settled",
     "shipped_module",
     "sparsegpt",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from unicomp.prompts.wordings import WORDING
 from unicomp.scores import Records
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ UNITS: Mapping[str, str] = {
     "token_kl": "nats",
     "token_kl_99": "nats",
     "token_top1": "%",
+    "worst_wording": "%",
+    "dense.worst_wording": "%",
+    "mean_wording": "%",
+    "dense.mean_wording": "%",
+    "wording_flips": "%",
+    "dense.wording_flips": "%",
     "avg_at_k": "%",
     "dense.avg_at_k": "%",
     "pass_at_k": "%",
@@ -64,6 +71,8 @@ UNITS: Mapping[str, str] = {
 - `option_kl`: the mean Kullback-Leibler divergence of the options' probabilities, the baseline's
   from the candidate's
 - `token_kl`, `token_kl_99`, `token_top1`: of running text, see `unicomp.distributions`
+- `worst_wording`, `mean_wording`, `wording_flips`: of items that are asked in several wordings, see
+  `unicomp.consistency`; each side's own
 - `avg_at_k`, `pass_at_k`: of items with k samples that are right or wrong, the share of right
   samples, and the share of items with at least one; with `dense.` the baseline's
 
@@ -91,7 +100,8 @@ class Divergence:
     gained: Sequence[str] = ()
     """Items that only the candidate got right."""
     p_value: float | None = None
-    """McNemar's exact two-sided p-value; None if items are not right or wrong."""
+    """McNemar's exact two-sided p-value; None if items are not right or wrong, or asked in several
+    wordings."""
     figures: Mapping[str, Figure] = field(default_factory=dict)
     """By name; see `UNITS`."""
 
@@ -145,7 +155,8 @@ def divergence(candidate: Records, baseline: Records) -> Divergence:
         [item[:ID_DIGITS] for item, one in zip(baseline.items, places, strict=True) if one]
         for places in flipped
     )
-    p_value = mcnemar(len(lost), len(gained))
+    # the wordings of one item are not independent
+    p_value = mcnemar(len(lost), len(gained)) if WORDING not in baseline.fields else None
     return Divergence(lost=lost, gained=gained, p_value=p_value, figures=figures)
 
 

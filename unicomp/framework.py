@@ -38,13 +38,15 @@ PRACTICE = "practice"
 this as its marker is left out of the default run, too."""
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     **PAPER_DIMENSIONS,
-    PRACTICE: ("code", "tool_use", "verbosity"),
+    PRACTICE: ("code", "tool_use", "consistency", "verbosity"),
 }
 PAPER_METRICS = tuple(metric for group in PAPER_DIMENSIONS.values() for metric in group)
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
 VERBOSITY = "verbosity"
 """The metric of how much is generated, which is no retention: more is worse. Its parts are the
 generated benchmarks of the other metrics."""
+CONSISTENCY = "consistency"
+"""The metric of benchmarks whose items are asked in several wordings."""
 RETAINED: tuple[str, ...] = tuple(
     one for one in METRICS if one not in (*DIMENSIONS["efficiency"], VERBOSITY)
 )
@@ -253,6 +255,7 @@ SHIPPING_PROFILE = Profile(
             )),
             "bfcl_irrelevance",
         ),
+        CONSISTENCY: ("mmlu_reworded", "arc_easy_reworded", "gsm8k_reworded"),
         VERBOSITY: (),
     },
 )  # fmt: skip

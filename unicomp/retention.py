@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unicomp.consistency import deciding_wordings, wording_figures
 from unicomp.divergence import divergence, of_samples
 from unicomp.errors import ScoringError, UnmeasuredError
 from unicomp.framework import READINGS
@@ -225,9 +226,10 @@ def _facts(benchmark: Benchmark, compressed: Records, dense: Records) -> dict[st
     }
     if compressed is not dense:
         found = divergence(compressed, dense)
+        figures = {**found.figures, **wording_figures(benchmark, compressed, dense)}
         if (pair := _samples_right(benchmark, compressed, dense)) is not None:
-            found = replace(found, figures={**found.figures, **of_samples(*pair, dense)})
-        facts["divergence"] = found.as_json()
+            figures |= of_samples(*pair, dense)
+        facts["divergence"] = replace(found, figures=figures).as_json()
         facts["prompts"] = differences(compressed.first.prompts, dense.first.prompts)
     return facts
 
@@ -336,10 +338,10 @@ def evidence_of(
 ) -> dict[str, PairedShares | Jackknifed]:
     """The evidence about the retention, the drop and, if less is better, the ratio of the scores.
 
-    Both must hold the same items. See `Retention.evidence`.
+    Both must hold the same items. See `Retention.evidence`. Of a score under the worst wording,
+    the limits span those under each of `deciding_wordings`.
     """
-    from unicomp import statistics
-    from unicomp.confidence import PairedShares, jackknifed
+    from unicomp.confidence import PairedShares
 
     if tables := paired_tables(benchmark, compressed, dense):
         shares = PairedShares(tables, f1=isinstance(benchmark.aggregate, RightAnswerF1))
@@ -348,6 +350,19 @@ def evidence_of(
             "drop": replace(shares, absolute=True),
         }
         return found if benchmark.higher_is_better else {**found, "raw": shares.turned()}
+    of_all = _of_clusters(benchmark, compressed, dense)
+    for score in deciding_wordings(benchmark, compressed, dense):
+        of_one = _of_clusters(replace(benchmark, aggregate=score), compressed, dense)
+        of_all = {name: one.spanning(of_one[name]) for name, one in of_all.items()}
+    return {**of_all}
+
+
+def _of_clusters(
+    benchmark: Benchmark, compressed: Records, dense: Records
+) -> dict[str, Jackknifed]:
+    """The evidence of the jackknife over clusters."""
+    from unicomp import statistics
+    from unicomp.confidence import jackknifed
 
     ids = statistics.cluster_ids(dense.clusters)
     both = [_score(benchmark, records) for records in (compressed, dense)]

@@ -25,6 +25,7 @@ from unicomp.prompts.items import RenderedItem
 from unicomp.prompts.lengths import overlong
 from unicomp.prompts.tasks import Definition
 from unicomp.prompts.tokenizers import Tokenizer
+from unicomp.prompts.wordings import WORDING
 from unicomp.responses import Responses
 from unicomp.scoring.guards import NO_CALL, AnswerCounts, GeneratedAnswer, mostly_withheld
 from unicomp.scoring.task_metrics import TaskMetric
@@ -286,15 +287,35 @@ def readings_of(
 
     Raises ScoringError where its code fails, or gives no usable readings.
     """
-    scorer = benchmark.scorer
-    with blamed_on(benchmark, "its responses cannot be read"):
-        readings = (
-            [scorer(item) for item in items]
-            if callable(scorer)
-            else scorer.read_all(items, instruments)
-        )
+    if benchmark.wordings:
+        readings = _read_by_wording(benchmark, items, instruments)
+    else:
+        readings = _read(benchmark, items, instruments)
     _check(benchmark, readings, len(items), like)
     return readings
+
+
+def _read(benchmark: Benchmark, items: Sequence[Item], instruments: Instruments) -> list[Reading]:
+    scorer = benchmark.scorer
+    with blamed_on(benchmark, "its responses cannot be read"):
+        if callable(scorer):
+            return [scorer(item) for item in items]
+        return scorer.read_all(items, instruments)
+
+
+def _read_by_wording(
+    benchmark: Benchmark, items: Sequence[Item], instruments: Instruments
+) -> list[Reading]:
+    """The readings, with the wording as a field; a scorer compares items of one wording only."""
+    found: dict[int, Reading] = {}
+    for wording in benchmark.wordings:
+        places = [n for n, item in enumerate(items) if item.doc[WORDING] == wording.name]
+        readings = _read(benchmark, [items[place] for place in places], instruments)
+        _check_number(benchmark, readings, len(places))
+        for place, reading in zip(places, readings, strict=True):
+            _check_kind(benchmark, reading)
+            found[place] = replace(reading, fields={**reading.fields, WORDING: wording.name})
+    return [found[place] for place in range(len(items))]
 
 
 def fields_of(readings: Sequence[Reading]) -> dict[str, list[float | str]]:
@@ -342,11 +363,9 @@ def _check(
     They are those of the first reading in `like`, if it has one.
     """
     who = f"benchmark {benchmark.name}: its scorer"
-    if len(readings) != items:
-        raise ScoringError(f"{who} gives {len(readings)} readings of {items} items: give as many")
+    _check_number(benchmark, readings, items)
     for reading in readings:
-        if not isinstance(reading, Reading):
-            raise ScoringError(f"{who} gives {reading!r}: return a Reading")
+        _check_kind(benchmark, reading)
         for name in benchmark.aggregate.columns:
             if name not in ("cluster", "item") and name not in reading.fields:
                 raise ScoringError(
@@ -361,6 +380,21 @@ def _check(
         for name, value in reading.fields.items():
             if not isinstance(value, str) and not hasattr(value, "__float__"):
                 raise ScoringError(f"{who} gives {value!r} as {name}: give a number or a text")
+
+
+def _check_number(benchmark: Benchmark, readings: Sequence[Any], items: int) -> None:
+    if len(readings) != items:
+        raise ScoringError(
+            f"benchmark {benchmark.name}: its scorer gives {len(readings)} readings of {items} "
+            "items: give as many"
+        )
+
+
+def _check_kind(benchmark: Benchmark, reading: Any) -> None:
+    if not isinstance(reading, Reading):
+        raise ScoringError(
+            f"benchmark {benchmark.name}: its scorer gives {reading!r}: return a Reading"
+        )
 
 
 @contextmanager

@@ -516,6 +516,44 @@ class Aggregate(Protocol):
         ...
 
 
+@dataclass(frozen=True, repr=False)
+class Wording(_Named):
+    """Another way to ask the same items, which leaves the right answers as they are.
+
+    Raises SpecError.
+
+    >>> Wording("excited", lambda request: f"{request} Quick!")
+    <wording excited>
+    """
+
+    name: str
+    request: Callable[[str], str] | None = None
+    """Rewrites the text of a request, before the chat template; None: it stays. Equal texts must
+    become equal texts."""
+    examples: bool = False
+    """Whether the requests of examples are rewritten alike, as other labels must be."""
+    before: tuple[tuple[str, str], ...] = ()
+    """Earlier turns of the conversation: what the user said, and the answer."""
+    reorders: bool = False
+    """Whether the options, which the prompt lists, are in another order."""
+    generated: bool = False
+    """Whether it suits generated answers only."""
+
+    def __post_init__(self) -> None:
+        check_name("wording", self.name)
+        if self.request is not None and not callable(self.request):
+            raise SpecError(f"wording {self.name}: request must be a function of a text")
+
+    def asked(self, request: str) -> str:
+        """The text of a request in this wording. Raises SpecError if it is no text."""
+        if self.request is None:
+            return request
+        asked = self.request(request)
+        if not isinstance(asked, str):
+            raise SpecError(f"wording {self.name} gives {asked!r}: return a text")
+        return asked
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Benchmark(_Named):
     """A data set with its prompt, scorer and direction. Raises SpecError.
@@ -564,6 +602,8 @@ class Benchmark(_Named):
     tools: str | None = None
     """The column of functions that the answer may call, as a list or its JSON text. They go into
     the chat template if it takes tools, otherwise into the prompt; see `unicomp.prompts.tools`."""
+    wordings: tuple[Wording, ...] = ()
+    """The wordings in which each item is asked; empty: as the task words it. See `reworded`."""
     chance: float | None = None
     """The score of guessing, in points; a dense score at or below it has no retention."""
     higher_is_better: bool = True

@@ -37,7 +37,7 @@ from unicomp.errors import (
     UnmeasuredError,
     UnsupportedError,
 )
-from unicomp.framework import VERBOSITY, Profile
+from unicomp.framework import CONSISTENCY, VERBOSITY, Profile
 from unicomp.policy import Demand, Policy, Tier
 from unicomp.retention import Retention
 from unicomp.spec import LEVEL, Benchmark, CheckpointId, OfCheckpoint, Probe
@@ -669,7 +669,8 @@ def rows_with_length(found: Mapping[str, Row], profile: Profile) -> dict[str, Ro
     """
     if not profile.has_verbosity:
         return {}
-    names = dict.fromkeys(name for metric in profile for name in profile.benchmarks(metric))
+    metrics = [metric for metric in profile if metric != CONSISTENCY]  # other wordings of the same
+    names = dict.fromkeys(name for metric in metrics for name in profile.benchmarks(metric))
     rows = {name: found[name] for name in names if name in found}
     return {name: row for name, row in rows.items() if LENGTH in row.bounded_figures}
 

@@ -1,5 +1,7 @@
 """The prompts of the benchmarks that are not TrustLLM's as readable texts: `prompts/BENCHMARK.txt`.
 
+`wordings/BENCHMARK.txt` has all wordings of one item, without the examples before it.
+
 Each shows the prompt of one item of each configuration of the invented rows in `rows/`. A line in
 angle brackets stands for a text of lm-eval's own.
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +23,7 @@ from suites.performance import test_multilingual as multilingual
 from suites.performance import test_perplexity as perplexity
 from suites.performance import test_reasoning as reasoning
 from suites.shipping import test_code as code
+from suites.shipping import test_consistency as consistency
 from suites.shipping import test_requests as requests
 from suites.shipping import test_thinking as thinking
 from suites.shipping import test_tool_use as tool_use
@@ -66,6 +69,16 @@ BENCHMARKS = {
 ROWS = Source(str(Path(__file__).with_name("rows")))
 RENDERER = Renderer(ROWS)
 FOLDER = Path(__file__).with_name("prompts")
+
+REWORDED = {
+    bench.name: bench
+    for bench in (
+        consistency.mmlu_reworded,
+        consistency.arc_easy_reworded,
+        consistency.gsm8k_reworded,
+    )
+}
+WORDED = Path(__file__).with_name("wordings")
 
 EXAMPLES = ("gsm8k_cot", "minerva_math500")
 """Tasks of lm-eval that contain their examples."""
@@ -127,6 +140,18 @@ def rendered(bench) -> str:
     )
 
 
+def worded(bench) -> str:
+    """The golden text of a benchmark with several wordings: one item in all of them."""
+    bare = replace(bench, name=f"bare_{bench.name}", shots=0)
+    items = RENDERER.items(bare, Characters(Chat()))
+    first = min(items, key=lambda one: (one.doc.get("config", ""), one.requests[0].doc_id or 0))
+    return "".join(
+        f"=== {bench.name}, {one.doc['wording']}\n{_shown(one)}"
+        for one in items
+        if one.cluster == first.cluster
+    )
+
+
 def _shown(one: RenderedItem) -> str:
     kind = one.requests[0].request_type
     if kind == WINDOWS:
@@ -153,7 +178,7 @@ def _shown(one: RenderedItem) -> str:
 
 
 def _without_examples(one: RenderedItem, prompt: str) -> str:
-    if one.task.config.task not in EXAMPLES:
+    if one.task.config.task not in EXAMPLES or not one.task.config.num_fewshot:
         return prompt
     asked = question(one)
     start = prompt.rindex(asked)
@@ -185,6 +210,8 @@ def main() -> None:
         datasets.config.HF_DATASETS_CACHE = cache
         for name, bench in BENCHMARKS.items():
             (FOLDER / f"{name}.txt").write_text(rendered(bench), encoding="utf-8")
+        for name, bench in REWORDED.items():
+            (WORDED / f"{name}.txt").write_text(worded(bench), encoding="utf-8")
 
 
 if __name__ == "__main__":

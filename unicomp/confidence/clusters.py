@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ class Jackknifed:
 
     `weighted` has two entries if clusters have several items: every item weighs the same, and every
     cluster does. The limits hold for both. The second one knows of changes in large clusters
-    before any is seen there, if the size of a cluster does not tell its risk.
+    before any is seen there, if the size of a cluster does not tell its risk. A quantity that is
+    one of several, such as a worst one, has the entries of all of them, see `spanning`.
     """
 
     weighted: tuple[tuple[float, float, float], ...]
@@ -51,6 +52,15 @@ class Jackknifed:
     def estimate(self) -> float:
         """The estimate, every item weighing the same."""
         return self.weighted[0][0]
+
+    def spanning(self, other: Jackknifed) -> Jackknifed:
+        """The quantity with limits that span its own and those of another one."""
+        return replace(
+            self,
+            weighted=self.weighted + other.weighted,
+            informative=min(self.informative, other.informative),
+            unit=max(self.unit, other.unit),
+        )
 
     def limits(self, level: float = LEVEL) -> Interval:
         """Student's t limits, widened as for a sum of few Poisson events.

@@ -65,7 +65,8 @@ def _prompts_of(one: Definition) -> str:
     settings = [one.settings.get(key) for key in ("doc_to_text", "doc_to_choice", "process_docs")]
     named, where = sorted(one.named_files.items()), sorted(one.benchmark.where.items())
     limits = (one.shots, one.chat, one.max_new_tokens)
-    return repr((one.dataset, one.split, named, where, settings, limits))
+    wordings = [wording.name for wording in one.benchmark.wordings]
+    return repr((one.dataset, one.split, named, where, settings, limits, wordings))
 
 
 @dataclass(frozen=True, kw_only=True)

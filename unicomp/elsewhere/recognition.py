@@ -58,7 +58,8 @@ class Suites:
     """The benchmarks of the suites, as tasks of lm-eval."""
 
     def __init__(self, benchmarks: Iterable[Benchmark], mode: Mode, reading: str) -> None:
-        known = {bench.name: bench for bench in benchmarks}
+        # lm-eval asks each item once
+        known = {bench.name: bench for bench in benchmarks if not bench.wordings}
         self.names = set(known)
         self._sources = [
             [

@@ -20,7 +20,8 @@ from unicomp.prompts.tasks import FEWSHOT_SEED, SAMPLING_SEED, WINDOW, Definitio
 from unicomp.prompts.thoughts import mentions_thoughts
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
 from unicomp.prompts.tools import ToolPrompts
-from unicomp.spec import Benchmark
+from unicomp.prompts.wordings import PLAIN, WORDING, worded
+from unicomp.spec import Benchmark, Wording
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -39,12 +40,14 @@ class RenderedItem:
     """One row and its requests, ready to be asked."""
 
     item: str
-    """SHA-256 of the row: the same for every checkpoint, and for all samples of an item."""
+    """SHA-256 of the row: the same for every checkpoint, and for all samples of an item. `@` and
+    the wording follow, if its benchmark has several."""
     key: str
     """SHA-256 of the rendered requests: prompts, continuations, decoding settings."""
     cluster: str
     doc: Mapping[str, Any]
-    """The row; where configurations are named, with its own as the column `config`."""
+    """The row; where configurations are named, with its own as the column `config`. Where there are
+    wordings, the column `wording` has the name of this one."""
     task: ConfigurableTask
     requests: tuple[Instance, ...]
     sample: int = 0
@@ -138,7 +141,10 @@ class Renderer:
                 f"benchmark {definition.benchmark.name}: {definition.dataset} in "
                 f"{definition.rows.name} has no rows"
             )
-        return [items[place] for place in permutation([one.cluster for one in items], self.samples)]
+        samples = self.samples
+        if samples is not None:  # an item counts once, in however many wordings it is asked
+            samples *= max(len(definition.benchmark.wordings), 1)
+        return [items[place] for place in permutation([one.cluster for one in items], samples)]
 
 
 def is_sampled(definition: Definition) -> bool:
@@ -186,19 +192,44 @@ def permutation(clusters: Sequence[str], samples: int | None = None) -> list[int
 def _render(
     definition: Definition, config: str | None, template: ChatTemplate | None
 ) -> Iterator[RenderedItem]:
-    """The items of one configuration, in lm-eval's order."""
+    """The items of one configuration, in lm-eval's order; each in all wordings, the plain first."""
     task = load_task(definition, config)
     if not len(task.eval_docs):
         return
+    wordings = definition.benchmark.wordings
+    ways = [list(_asked(definition, config, template, task, one)) for one in wordings or (PLAIN,)]
+    if not wordings:
+        yield from ways[0]
+        return
+    for ways_of_item in zip(*ways, strict=True):
+        plain = ways_of_item[0]
+        for wording, one in zip(wordings, ways_of_item, strict=True):
+            yield replace(
+                one,
+                item=f"{plain.item}@{wording.name}",
+                cluster=plain.cluster,
+                doc={**one.doc, WORDING: wording.name},
+            )
+
+
+def _asked(
+    definition: Definition,
+    config: str | None,
+    template: ChatTemplate | None,
+    task: ConfigurableTask,
+    wording: Wording,
+) -> Iterator[RenderedItem]:
+    """The items of a task in one wording."""
     task.set_fewshot_seed(FEWSHOT_SEED)
     thinks = template is not None and mentions_thoughts(template.identity)
     if thinks:
         task.config.gen_prefix = None  # an answer that is begun leaves no room for thoughts
-    task.build_all_requests(
-        apply_chat_template=template is not None,
-        fewshot_as_multiturn=template is not None,
-        chat_template=template,
-    )
+    with worded(task, wording, definition.benchmark):
+        task.build_all_requests(
+            apply_chat_template=template is not None,
+            fewshot_as_multiturn=template is not None,
+            chat_template=template,
+        )
     prompts = ToolPrompts(template)
     groups: dict[int, list[Instance]] = {}
     for instance in task.instances:
@@ -206,9 +237,11 @@ def _render(
     for number, requests in groups.items():
         if thinks:
             _let_think(requests)
+        elif wording.examples:
+            _stop_alike(requests, wording)
         doc = dict(requests[0].doc)
         if (column := definition.benchmark.tools) is not None:
-            _offer(requests, column, prompts, task, definition.benchmark)
+            _offer(requests, column, prompts, task, definition.benchmark, wording)
         item = item_digest(config, number, doc)
         cluster = cluster_of(definition.benchmark, config, doc) or item
         if config is not None:
@@ -254,12 +287,27 @@ def _let_think(requests: Sequence[Instance]) -> None:
             request.arguments = (prompt, {**decoding, "until": []})
 
 
+def _stop_alike(requests: Sequence[Instance], wording: Wording) -> None:
+    """Let requests stop at the labels of their wording, too: a model may go on with the next item.
+
+    A stop word that is rewritten is a label, such as `Q:`.
+    """
+    for request in requests:
+        if request.request_type == "generate_until":
+            prompt, decoding = request.arguments
+            stops = decoding.get("until") or []
+            stops = [stops] if isinstance(stops, str) else list(stops)
+            until = list(dict.fromkeys([*stops, *map(wording.asked, stops)]))
+            request.arguments = (prompt, {**decoding, "until": until})
+
+
 def _offer(
     requests: Sequence[Instance],
     column: str,
     prompts: ToolPrompts,
     task: ConfigurableTask,
     benchmark: Benchmark,
+    wording: Wording,
 ) -> None:
     """Rewrite the prompts of one row, so that they offer the functions in a column.
 
@@ -267,7 +315,7 @@ def _offer(
     """
     doc = requests[0].doc
     try:
-        prompt = prompts.prompt(task.doc_to_text(doc), doc[column])
+        prompt = prompts.prompt(wording.asked(task.doc_to_text(doc)), doc[column])
     except KeyError:
         raise SpecError(
             f"benchmark {benchmark.name}: its rows have no column {column!r} of functions; they "

@@ -9,7 +9,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,17 @@ class Size:
     """Independent clusters of items; the items, if each is its own."""
     configs: int = 1
     """Configurations of the data set that have rows."""
+    times: int = 1
+    """How often each row is asked, such as in several wordings; `items` counts all."""
 
     def limited(self, samples: int | None) -> Size:
         """The part that `--samples` takes: whole clusters, until there are enough items."""
-        if samples is None or samples >= self.items:
+        if samples is None or samples * self.times >= self.items:
             return self
+        samples *= self.times
         clusters = math.ceil(samples * self.clusters / self.items)
         items = max(round(clusters * self.items / self.clusters), samples)
-        return Size(items=items, clusters=clusters, configs=min(self.configs, items))
+        return replace(self, items=items, clusters=clusters, configs=min(self.configs, items))
 
 
 def size_of(definition: Definition) -> Size | None:
@@ -47,9 +50,10 @@ def size_of(definition: Definition) -> Size | None:
     """
     try:
         folder = _folder(definition.rows, definition.dataset)
-        if folder is not None and (found := _counted(definition, folder)) is not None:
-            return found
-        return _locked(definition)
+        found = _counted(definition, folder) if folder is not None else None
+        found = found or _locked(definition)
+        times = max(len(definition.benchmark.wordings), 1)
+        return found and replace(found, items=found.items * times, times=times)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, UnicompError):
         return None  # damaged rows are reported when they are read
 

@@ -24,6 +24,7 @@ from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source, shipped_fixtures
 from unicomp.errors import AbsentError, SpecError, first_line
 from unicomp.instruments import Mode
+from unicomp.prompts.wordings import is_shipped
 from unicomp.spec import Benchmark
 
 SAMPLING_SEED = 42
@@ -304,13 +305,17 @@ class Definition:
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None for unpinned rows of the hub.
 
-        `digest` gives the SHA-256 of a file.
+        None also for wordings of a user's own, whose code is not known. `digest` gives the SHA-256
+        of a file.
         """
         rows = self.rows.identity(self.dataset, digest)
         if rows is None:
             return None
         code = [path for text in self.files for path in _functions(text)]
-        return {
+        wordings = self.benchmark.wordings
+        if not all(is_shipped(one) for one in wordings):
+            return None
+        found = {
             "task": [digest(path) for path in (*self.files, *code)],
             "rows": rows,
             "configs": self.configs,
@@ -326,6 +331,9 @@ class Definition:
             "seed": SAMPLING_SEED,
             **self._answered,
         }
+        if wordings:
+            found["wordings"] = [one.name for one in wordings]
+        return found
 
     @property
     def _answered(self) -> dict[str, Any]:

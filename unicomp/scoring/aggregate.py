@@ -191,6 +191,11 @@ class Among:
         """The fields it reads."""
         return (self.field, *self.score.columns)
 
+    @property
+    def least(self) -> float:
+        """The lowest score, in points."""
+        return float(getattr(self.score, "least", 0.0))
+
     def __call__(self, columns: Columns, weights: Weights) -> Scores:
         """The scores of all draws."""
         import numpy as np
@@ -199,6 +204,60 @@ class Among:
         if not inside.any():
             return np.full(len(weights), np.nan)
         return self.score({name: one[inside] for name, one in columns.items()}, weights[:, inside])
+
+
+@dataclass(frozen=True)
+class WorstOf:
+    """The worst of several scores of the same records: the least one, or the `highest`.
+
+        WorstOf((Among("wording", "plain", score), Among("wording", "polite", score)))
+
+    A jackknife is too sure of a choice that depends on the draw: `unicomp.consistency` mends it.
+    """
+
+    alternatives: tuple[Aggregate, ...]
+    highest: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields they read."""
+        return _columns_of(self.alternatives)
+
+    @property
+    def least(self) -> float:
+        """The lowest score, in points."""
+        return min(float(getattr(one, "least", 0.0)) for one in self.alternatives)
+
+    def __call__(self, columns: Columns, weights: Weights) -> Scores:
+        """The scores of all draws."""
+        import numpy as np
+
+        scores = np.stack([one(columns, weights) for one in self.alternatives])
+        worst: Scores = scores.max(axis=0) if self.highest else scores.min(axis=0)
+        return worst
+
+
+@dataclass(frozen=True)
+class MeanOf:
+    """The plain mean of several scores of the same records."""
+
+    scores: tuple[Aggregate, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields they read."""
+        return _columns_of(self.scores)
+
+    def __call__(self, columns: Columns, weights: Weights) -> Scores:
+        """The scores of all draws."""
+        import numpy as np
+
+        mean: Scores = np.mean([one(columns, weights) for one in self.scores], axis=0)
+        return mean
+
+
+def _columns_of(scores: tuple[Aggregate, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for one in scores for name in one.columns))
 
 
 @dataclass(frozen=True)

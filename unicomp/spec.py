@@ -516,6 +516,44 @@ class Aggregate(Protocol):
         ...
 
 
+@dataclass(frozen=True, repr=False)
+class Wording(_Named):
+    """Another way to ask the same items, which leaves the right answers as they are.
+
+    Raises SpecError.
+
+    >>> Wording("excited", lambda request: f"{request} Quick!")
+    <wording excited>
+    """
+
+    name: str
+    request: Callable[[str], str] | None = None
+    """Rewrites the text of a request, before the chat template; None: it stays. Equal texts must
+    become equal texts."""
+    examples: bool = False
+    """Whether the requests of examples are rewritten alike, as other labels must be."""
+    before: tuple[tuple[str, str], ...] = ()
+    """Earlier turns of the conversation: what the user said, and the answer."""
+    reorders: bool = False
+    """Whether the options, which the prompt lists, are in another order."""
+    generated: bool = False
+    """Whether it suits generated answers only."""
+
+    def __post_init__(self) -> None:
+        check_name("wording", self.name)
+        if self.request is not None and not callable(self.request):
+            raise SpecError(f"wording {self.name}: request must be a function of a text")
+
+    def asked(self, request: str) -> str:
+        """The text of a request in this wording. Raises SpecError if it is no text."""
+        if self.request is None:
+            return request
+        asked = self.request(request)
+        if not isinstance(asked, str):
+            raise SpecError(f"wording {self.name} gives {asked!r}: return a text")
+        return asked
+
+
 class MadeRow(NamedTuple):
     """A row that was made for a tokenizer.
 
@@ -556,44 +594,6 @@ class RowMaker(Protocol):
     def row(self, number: int, tokens: Callable[[str, str], int], room: int) -> MadeRow:
         """A row whose prompt and prefix have at most `room` tokens, which `tokens` counts."""
         ...
-
-
-@dataclass(frozen=True, repr=False)
-class Wording(_Named):
-    """Another way to ask the same items, which leaves the right answers as they are.
-
-    Raises SpecError.
-
-    >>> Wording("excited", lambda request: f"{request} Quick!")
-    <wording excited>
-    """
-
-    name: str
-    request: Callable[[str], str] | None = None
-    """Rewrites the text of a request, before the chat template; None: it stays. Equal texts must
-    become equal texts."""
-    examples: bool = False
-    """Whether the requests of examples are rewritten alike, as other labels must be."""
-    before: tuple[tuple[str, str], ...] = ()
-    """Earlier turns of the conversation: what the user said, and the answer."""
-    reorders: bool = False
-    """Whether the options, which the prompt lists, are in another order."""
-    generated: bool = False
-    """Whether it suits generated answers only."""
-
-    def __post_init__(self) -> None:
-        check_name("wording", self.name)
-        if self.request is not None and not callable(self.request):
-            raise SpecError(f"wording {self.name}: request must be a function of a text")
-
-    def asked(self, request: str) -> str:
-        """The text of a request in this wording. Raises SpecError if it is no text."""
-        if self.request is None:
-            return request
-        asked = self.request(request)
-        if not isinstance(asked, str):
-            raise SpecError(f"wording {self.name} gives {asked!r}: return a text")
-        return asked
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -266,7 +266,7 @@ def test_made_rows_need_room_and_no_settings_of_data_sets():
         small(rows=RulerRows(length=128))
     with pytest.raises(SpecError, match="made rows have no shots"):
         small(rows=RulerRows(length=512), shots=2)
-    with pytest.raises(SpecError, match="made rows have no wordings"):
+    with pytest.raises(SpecError, match="its rows are made, which have one wording"):
         reworded(FAR)
 
 

@@ -310,8 +310,8 @@ class Definition:
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
         """Everything that decides the items, as JSON values; None if that is not known.
 
-        So it is for unpinned rows of the hub, and for rows and wordings of a user's own, whose code
-        is not known. `digest` gives the SHA-256 of a file.
+        So it is for unpinned rows of the hub, and for a user's own wordings and made rows. `digest`
+        gives the SHA-256 of a file.
         """
         made = self.benchmark.rows
         if made is None:

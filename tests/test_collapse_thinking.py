@@ -16,7 +16,7 @@ from tests.known_answers.judge import KNOWING_JUDGE
 from unicomp.instruments.assembly import default_instruments
 from unicomp.retention import retention
 from unicomp.scores import guarded
-from unicomp.testing import COLLAPSED, Honest, Trial
+from unicomp.testing import COLLAPSED, ENDLESS_THOUGHT, Honest, Trial
 
 FLOOR = 90
 VILLAGES = ("Drost", "Plim", "Oon", "Vask", "Tell", "Mirr", "Hode", "Quin")
@@ -97,7 +97,7 @@ def baselines(trials):
 @pytest.mark.parametrize("name", ROWS)
 def test_no_collapsed_model_passes_hard_problems_or_requests(name, trials, baselines):
     passed = []
-    for engine in COLLAPSED:
+    for engine in (*COLLAPSED, ENDLESS_THOUGHT):
         records = guarded(BENCHMARKS[name], trials[name].records(engine), None)
         kept = retention(BENCHMARKS[name], records, baselines[name])
         assert kept.incomparable is None

@@ -32,6 +32,7 @@ ORDER = (
     "checkpoint",
     "sandbox",
     "instruments",
+    "long_context",
     "prompts",
     "mirror",
     "scoring",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from suites.performance.test_reasoning import gsm8k
 from tests.repeat_simulations import BEGIN, BENCH, END, PAGE, Cell, cells, rates, records
-from unicomp import ChiSquareP, Mean, PassAt, SpecError
+from unicomp import Answering, ChiSquareP, Mean, PassAt, SpecError
 from unicomp.checkpoint import Builder
 from unicomp.confidence import Jackknifed, from_json
 from unicomp.data.sources import Source, shipped_fixtures
@@ -67,6 +67,12 @@ def test_the_first_samples_are_the_items_of_a_run_without_repeats():
     once = [(one.key, one.requests[0].arguments) for one in rendered(1)]
     assert once == [(one.key, one.requests[0].arguments) for one in rendered(3)[:5]]
     assert not any(SEED in arguments[1] for _, arguments in once)
+
+
+def test_the_sampling_that_a_model_declares_is_repeated():
+    hot = Answering(temperature=0.6)
+    renderer = Renderer(Source("embedded"), 5, sampling="declared", answering=hot, repeats=3)
+    assert len(renderer.items(gsm8k, Characters())) == 15
 
 
 def test_greedy_answers_and_likelihoods_are_asked_once():

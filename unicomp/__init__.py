@@ -26,6 +26,7 @@ _NAMES = {
     "findings": "Findings",
     "instruments": "Exchange Instruments Judge Question RefusalDetector Similarity",
     "instruments.assembly": "default_instruments",
+    "long_context.rows": "RulerRows",
     "methods.combination": "combined",
     "methods.distillation": "distil student_method Workshop",
     "methods.low_rank_clone": "low_rank_clone",
@@ -45,6 +46,7 @@ _NAMES = {
     "scoring.contest": "BeatsReference",
     "scoring.correlation": "AgreementRating Correlation",
     "scoring.disclosure": "AddressDisclosed",
+    "scoring.expected_texts": "NamesExpected",
     "scoring.instructions": "InstructionsFollowed",
     "scoring.labels": (
         "ClaimVerdict LabelWord ReviewSentiment SocialJudgement TwinLabel WrongOrNot YesOrNo"
@@ -62,9 +64,9 @@ _NAMES = {
     "scoring.task_metrics": "BiasedAnswer TaskMetric TokenLikelihood",
     "scoring.tool_calls": "NoToolCall RightToolCalls",
     "spec": (
-        "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load Message "
-        "Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample Scorer "
-        "Wording"
+        "Aggregate Benchmark Calibration DENSE Guarantees InstrumentScorer Item Load MadeRow "
+        "Message Method MethodGroup Model Probe Published PublishedCost Reading Rounding Sample "
+        "Scorer Wording"
     ),
     "verdict": "MetricRow Row Verdict",
 }

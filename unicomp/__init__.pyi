@@ -28,6 +28,7 @@ from unicomp.instruments import Question as Question
 from unicomp.instruments import RefusalDetector as RefusalDetector
 from unicomp.instruments import Similarity as Similarity
 from unicomp.instruments.assembly import default_instruments as default_instruments
+from unicomp.long_context.rows import RulerRows as RulerRows
 from unicomp.methods.combination import combined as combined
 from unicomp.methods.distillation import Workshop as Workshop
 from unicomp.methods.distillation import distil as distil
@@ -67,6 +68,7 @@ from unicomp.scoring.contest import BeatsReference as BeatsReference
 from unicomp.scoring.correlation import AgreementRating as AgreementRating
 from unicomp.scoring.correlation import Correlation as Correlation
 from unicomp.scoring.disclosure import AddressDisclosed as AddressDisclosed
+from unicomp.scoring.expected_texts import NamesExpected as NamesExpected
 from unicomp.scoring.instructions import InstructionsFollowed as InstructionsFollowed
 from unicomp.scoring.labels import ClaimVerdict as ClaimVerdict
 from unicomp.scoring.labels import LabelWord as LabelWord
@@ -105,6 +107,7 @@ from unicomp.spec import Guarantees as Guarantees
 from unicomp.spec import InstrumentScorer as InstrumentScorer
 from unicomp.spec import Item as Item
 from unicomp.spec import Load as Load
+from unicomp.spec import MadeRow as MadeRow
 from unicomp.spec import Message as Message
 from unicomp.spec import Method as Method
 from unicomp.spec import MethodGroup as MethodGroup
@@ -166,6 +169,7 @@ __all__ = [
     "ListedDiagnosis",
     "Load",
     "MacroF1",
+    "MadeRow",
     "MathAnswer",
     "Mean",
     "Message",
@@ -174,6 +178,7 @@ __all__ = [
     "MetricRow",
     "Mixture",
     "Model",
+    "NamesExpected",
     "Naming",
     "OptionLetter",
     "OptionNumber",
@@ -197,6 +202,7 @@ __all__ = [
     "RobustnessScore",
     "Rounding",
     "Row",
+    "RulerRows",
     "SalaryRange",
     "Sample",
     "Scorecard",

@@ -65,6 +65,8 @@ def _chosen(benchmark: Benchmark, wordings: Sequence[str | Wording] | None) -> t
     """The wordings of a benchmark, the plain one first. Raises SpecError."""
     if benchmark.wordings:
         raise SpecError(f"benchmark {benchmark.name}: it has wordings already")
+    if benchmark.rows is not None:
+        raise SpecError(f"benchmark {benchmark.name}: its rows are made, which have one wording")
     settings = Definition(benchmark, Source(HUB)).settings
     if settings.get("output_type") == "loglikelihood_rolling":
         raise SpecError(f"benchmark {benchmark.name}: running text asks nothing to be reworded")

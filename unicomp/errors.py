@@ -8,7 +8,9 @@
     ├── EngineError     a checkpoint could not be loaded, or did not answer
     │   └── NotFiniteError      a checkpoint computes NaN or infinity instead of an answer
     ├── ScoringError    responses could not be turned into a score
-    │   └── UnmeasuredError     nothing could be measured: a judge, an engine or data is missing
+    │   ├── UnmeasuredError     nothing could be measured: a judge, an engine or data is missing
+    │   │   └── ContextError        the prompts are longer than the model's context
+    │   └── IncomparableError   the baseline says nothing about the candidate
     ├── StoreError      the store could not be read or written
     │   └── UpstreamError   its upstream could not be read or written
     │       └── CorruptedError  an object's content is not that of its checksum
@@ -64,6 +66,14 @@ class ScoringError(UnicompError):
 
 class UnmeasuredError(ScoringError):
     """Nothing could be measured, since a judge, an engine or data is missing."""
+
+
+class ContextError(UnmeasuredError):
+    """The prompts of a benchmark are longer than the model's context."""
+
+
+class IncomparableError(ScoringError):
+    """The baseline cannot be measured, so that it says nothing about the candidate."""
 
 
 class StoreError(UnicompError):

@@ -38,7 +38,7 @@ PRACTICE = "practice"
 this as its marker is left out of the default run, too."""
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     **PAPER_DIMENSIONS,
-    PRACTICE: ("code", "tool_use", "consistency", "verbosity"),
+    PRACTICE: ("code", "tool_use", "long_context", "consistency", "verbosity"),
 }
 PAPER_METRICS = tuple(metric for group in PAPER_DIMENSIONS.values() for metric in group)
 METRICS: tuple[str, ...] = tuple(metric for group in DIMENSIONS.values() for metric in group)
@@ -254,6 +254,9 @@ SHIPPING_PROFILE = Profile(
                 "bfcl_simple", "bfcl_multiple", "bfcl_parallel", "bfcl_parallel_multiple",
             )),
             "bfcl_irrelevance",
+        ),
+        "long_context": (
+            "ruler_4k", "ruler_8k", "ruler_16k", "ruler_32k", "ruler_64k", "ruler_128k",
         ),
         CONSISTENCY: ("mmlu_reworded", "arc_easy_reworded", "gsm8k_reworded"),
         VERBOSITY: (),

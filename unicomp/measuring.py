@@ -454,12 +454,16 @@ def code_digests(store: Store) -> list[str]:
     return [store.digest_of(path) for path in _code()]
 
 
+_PACKAGES = ("long_context", "prompts", "sandbox", "instruments", "scoring")
+"""The folders whose code decides how rows become prompts, and responses records."""
+
+
 def _code() -> list[Path]:
     """The files that decide how responses become records."""
     here = Path(__file__).parent
     names = ("layout", "sources", "tokenizer", "decoding")
     data = [here / "data" / f"{name}.py" for name in names]
     stages = [*data, here / "engines" / "tokenizer.py", here / "scores.py"]
-    packages = [here / name for name in ("prompts", "sandbox", "instruments", "scoring")]
+    packages = [here / name for name in _PACKAGES]
     files = chain.from_iterable(sorted(package.rglob("*")) for package in packages)
     return [*stages, *(p for p in files if p.is_file() and p.parent.name != "__pycache__")]

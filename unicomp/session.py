@@ -30,7 +30,15 @@ from unicomp.efficiency.gains import Gains
 from unicomp.efficiency.measurements import MeasurementCounter, Measurements
 from unicomp.efficiency.rounds import Conduct, Effort, in_a_loop
 from unicomp.engines import Engine
-from unicomp.errors import EngineError, NotFiniteError, SpecError, UnicompError, UnmeasuredError
+from unicomp.errors import (
+    ContextError,
+    EngineError,
+    IncomparableError,
+    NotFiniteError,
+    SpecError,
+    UnicompError,
+    UnmeasuredError,
+)
 from unicomp.findings.engines import crosscheck
 from unicomp.item_texts import read_texts
 from unicomp.machine.waiting import Say, silent
@@ -201,8 +209,7 @@ class Session:
         if self._asked.setdefault(benchmark.name, benchmark) != benchmark:
             raise SpecError(f"two different benchmarks are named {benchmark.name!r}: rename one")
         of_dense = Subject(model=subject.model, method=DENSE)
-        compressed = self._measured(subject, benchmark)
-        dense = self._measured(of_dense, benchmark)
+        compressed, dense = self._both(subject, of_dense, benchmark)
         scored = self._scored(subject, benchmark)
         chance = self._stopped.get(subject.id, {}).get(benchmark.name)
         found = replace(
@@ -230,6 +237,32 @@ class Session:
             lambda: read_texts(self._conditions[subject.model.name].store, compressed, dense),
         )
         return replace(found, shared=shared, divergence=tokens, samples=samples)
+
+    def _both(
+        self, subject: Subject, of_dense: Subject, benchmark: Benchmark
+    ) -> tuple[Records, Records]:
+        """The records of the candidate and the baseline.
+
+        Raises IncomparableError for prompts that are longer than the baseline's context, whatever
+        the candidate's is.
+        """
+        beyond: ContextError | None = None
+        try:
+            compressed = self._measured(subject, benchmark)
+        except ContextError as error:
+            beyond = error
+        try:
+            dense = self._measured(of_dense, benchmark)
+        except ContextError as error:
+            raise IncomparableError(
+                f"{error} of the baseline, which says nothing about the candidate then"
+            ) from None
+        if beyond is not None:
+            raise ContextError(
+                f"{beyond} of the candidate, but not of its baseline: correct its config.json, or "
+                "allow the gap under [allow]"
+            )
+        return compressed, dense
 
     def _scored(self, subject: Subject, benchmark: Benchmark) -> Benchmark:
         """The benchmark in the mode of scoring and the reading of the session."""

@@ -554,6 +554,48 @@ class Wording(_Named):
         return asked
 
 
+class MadeRow(NamedTuple):
+    """A row that was made for a tokenizer.
+
+    >>> MadeRow("Mia came. Who came?", "It was", 8, {"outputs": ["Mia"]}).new_tokens
+    8
+    """
+
+    prompt: str
+    """The request of a user."""
+    prefix: str
+    """How the answer begins; it is no part of the answer."""
+    new_tokens: int
+    """The most tokens of the answer."""
+    columns: Mapping[str, Any]
+    """What a scorer reads, as JSON values."""
+
+
+class RowMaker(Protocol):
+    """Makes the rows of a benchmark, which fill a number of tokens of a model's own tokenizer.
+
+    A frozen value, and a pure function: its repr names all that decides the rows.
+    """
+
+    @property
+    def length(self) -> int:
+        """The tokens of a prompt and its longest answer."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        ...
+
+    def identity_of(self, number: int) -> str:
+        """The name of a row, from 0; equal for all tokenizers, so that items can be paired."""
+        ...
+
+    def row(self, number: int, tokens: Callable[[str, str], int], room: int) -> MadeRow:
+        """A row whose prompt and prefix have at most `room` tokens, which `tokens` counts."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Benchmark(_Named):
     """A data set with its prompt, scorer and direction. Raises SpecError.
@@ -585,6 +627,8 @@ class Benchmark(_Named):
     task's own."""
     where: Mapping[str, str] = field(default_factory=dict)
     """Column → the value that a row must have to be an item; empty: every row is an item."""
+    rows: RowMaker | None = None
+    """Makes the rows for each tokenizer, instead of a data set, such as `RulerRows`."""
     shots: int = 0
     """Examples in each prompt."""
     max_new_tokens: int | None = None
@@ -641,6 +685,20 @@ class Benchmark(_Named):
             )
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise SpecError(f"benchmark {self.name}: max_new_tokens must be at least 1")
+        if self.rows is not None:
+            self._check_made(self.rows)
+
+    def _check_made(self, rows: RowMaker) -> None:
+        """Raise SpecError for settings that need a data set, or leave a prompt no room."""
+        if self.configs or self.where or self.shots or self.tools or self.cluster:
+            raise SpecError(
+                f"benchmark {self.name}: made rows have no configs, where, shots, tools and cluster"
+            )
+        if self.max_new_tokens is None or self.max_new_tokens >= rows.length:
+            raise SpecError(
+                f"benchmark {self.name}: made rows need max_new_tokens below their length of "
+                f"{rows.length}"
+            )
 
     def scored_in(self, mode: Literal["strict", "compat"]) -> Benchmark:
         """The benchmark with the scorer and the aggregate of a mode of scoring."""

@@ -4,7 +4,7 @@ A row is one benchmark or probe of one checkpoint. The rules, in the order in wh
 
 1. `expected`: a row without any result is *missing*.
 2. `ended`: a failed measurement is *unsupported*, *not_measured* or *missing*; logits that are not
-   finite *fail*.
+   finite *fail*. If the prompts are longer than the baseline's context, it is *not_comparable*.
 3. `measured`: degenerate answers *fail*; a benchmark that was not run as declared is
    *not_measured*; a baseline without a usable score makes it *not_comparable*. A probe whose limit
    holds for another machine is *not_measured* (`why_not_held`).
@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from unicomp.divergence import CEILED, LENGTH, bounded_figures
 from unicomp.errors import (
+    IncomparableError,
     NotFiniteError,
     UnicompError,
     UnmeasuredError,
@@ -85,6 +86,8 @@ class Row(OfCheckpoint):
     metric: str | None = None
     dimension: str | None = None
     """The dimension of a benchmark that belongs to no metric."""
+    length: int | None = None
+    """The tokens of each prompt with its answer; None unless rows are made for a length."""
     tier: Tier = "guard"
     verdict: Verdict = "missing"
     reason: str = ""
@@ -241,6 +244,7 @@ def expected(checkpoint: CheckpointId, measure: Benchmark | Probe) -> Row:
         higher_is_better=measure.higher_is_better,
     )
     if isinstance(measure, Benchmark):
+        row = replace(row, length=None if measure.rows is None else measure.rows.length)
         return replace(row, dimension=measure.dimension, in_points=measure.in_points)
     return replace(row, in_points=False, unit=measure.unit)
 
@@ -254,6 +258,8 @@ def ended(row: Row, failure: UnicompError) -> Row:
         verdict = "unsupported"
     elif isinstance(failure, UnmeasuredError):
         verdict = "not_measured"
+    elif isinstance(failure, IncomparableError):
+        verdict = "not_comparable"
     return replace(row, verdict=verdict, reason=str(failure))
 
 

@@ -275,7 +275,14 @@ def _program(row: Row) -> KnownAnswer:
     )
 
 
+def _named(row: Row) -> KnownAnswer:
+    """The expected texts, or other candidates of the text where it has any."""
+    wrong = ", ".join(row["wrong"][:4]) or "There is none in it."
+    return KnownAnswer(right=", ".join(row["outputs"]), wrong=wrong)
+
+
 ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
+    **dict.fromkeys((f"ruler_{thousands}k" for thousands in (4, 8, 16, 32, 64, 128)), _named),
     "mmlu": lambda row: _option(int(row["answer"]), 4),
     "arc_challenge": _arc,
     "arc_easy": _arc,

@@ -14,6 +14,7 @@ from suites.performance.test_multilingual import global_mmlu_lite
 from suites.performance.test_perplexity import wikitext
 from suites.performance.test_reasoning import gpqa_diamond, gsm8k
 from suites.shipping import test_consistency as shipped
+from suites.shipping.test_long_context import ruler_4k
 from suites.shipping.test_tool_use import bfcl_simple
 from tests.suites.golden import REWORDED, ROWS, WORDED, Chat, worded
 from tests.suites.test_golden import examples
@@ -189,6 +190,7 @@ def test_the_wordings_are_those_that_suit_the_benchmark(bench, others):
         (gsm8k, ("polite", Wording("polite", excited)), "two wordings are called polite"),
         (wikitext, None, "running text asks nothing to be reworded"),
         (shipped.gsm8k_reworded, None, "gsm8k_reworded: it has wordings already"),
+        (ruler_4k, None, "ruler_4k: its rows are made, which have one wording"),
     ],
 )
 def test_a_wording_that_does_not_suit_is_refused_when_it_is_named(bench, wordings, message):

@@ -78,6 +78,16 @@ def declared_dtype(config: Mapping[str, Any]) -> str | None:
     return str(declared) if declared else None
 
 
+def context_of(config: Mapping[str, Any]) -> int | None:
+    """The tokens of a model's context by its configuration; None if that does not say it."""
+    nested = config.get("text_config")
+    for one in (nested if isinstance(nested, Mapping) else {}, config):
+        for name in ("n_positions", "max_position_embeddings", "n_ctx"):
+            if isinstance(one.get(name), int):
+                return int(one[name])
+    return None
+
+
 def kind_of(config: Mapping[str, Any]) -> Literal["normal", "moe"]:
     """The kind of a model by its configuration, which does not show whether it is `reasoning`."""
     experts = [config.get(name) for name in EXPERT_COUNTS]

@@ -11,6 +11,7 @@ from unicomp.findings.calibrations import (
     seed_spreads,
 )
 from unicomp.findings.claims import Claim, paper_claims
+from unicomp.findings.context_reach import ContextReach, context_reaches
 from unicomp.findings.costs import CompressionCost, compression_costs
 from unicomp.findings.decoupling import Decoupling, KnowledgeBias, decoupling, knowledge_bias
 from unicomp.findings.divergence import (
@@ -56,6 +57,7 @@ class Findings:
     raw_scores: list[RawScore]
     sub_scores: list[SubScoreFigure]
     languages: list[LanguageScore]
+    context_reach: list[ContextReach]
     retained_perplexity: list[RetainedPerplexity]
     overall_perplexity: list[OverallPerplexity]
     efficiency: list[EfficiencyMetric]
@@ -90,6 +92,7 @@ def findings_of(card: Scorecard) -> Findings:
         raw_scores=raw_scores(card),
         sub_scores=sub_score_figures(card),
         languages=language_scores(card),
+        context_reach=context_reaches(card),
         retained_perplexity=retained_perplexity(card),
         overall_perplexity=overall_perplexity(card),
         efficiency=efficiency_metrics(card),

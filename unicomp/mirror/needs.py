@@ -49,7 +49,8 @@ class NeededFiles:
 
 def benchmark_needs(definition: Definition) -> list[NeededRows]:
     """The rows that a benchmark reads from its source; empty if it has its own, or none."""
-    if "dataset_path" not in definition.settings or definition.brings_rows:
+    made = definition.benchmark.rows is not None
+    if made or "dataset_path" not in definition.settings or definition.brings_rows:
         return []
     files, splits = tuple(definition.named_files.items()), definition.splits
     return [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from itertools import chain
 
@@ -13,6 +14,8 @@ import pytest
 from unicomp import catalogue
 from unicomp.agenda import Subject
 from unicomp.data.calibration import UNSEEN
+from unicomp.data.model_folder import context_of, read_config
+from unicomp.data.model_source import locate
 from unicomp.data.sources import Source
 from unicomp.errors import AbsentError, SpecError, UnicompError, UnmeasuredError
 from unicomp.framework import (
@@ -433,6 +436,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _check_rows(plan, grid)
         if not session.config.option.collectonly:
             _check_instruments(plan, grid)
+            _check_lengths(plan, grid)
             check_answering(plan, grid)
             grid.unpinned = plan.check_lock(grid.present())
             foresee(session.config, plan, grid)
@@ -513,6 +517,40 @@ def _check_instruments(plan: Plan, grid: Grid) -> None:
         raise UnmeasuredError("; ".join(dict.fromkeys(grid.unmeasurable.values())))
 
 
+def _check_lengths(plan: Plan, grid: Grid) -> None:
+    """Note the benchmarks whose prompts are longer than the context of a model.
+
+    Raises UnmeasuredError if nothing else is asked, before anything is built.
+    """
+    lengths: dict[str, dict[str, int]] = {}
+    for name, benchmarks in grid.present().items():
+        made = {bench.name: bench.rows.length for bench in benchmarks if bench.rows is not None}
+        lengths.setdefault(name.model, {}).update(made)
+    for model in plan.models:
+        context = _context(model) if lengths.get(model.name) else None
+        if context is not None:
+            context -= plan.conditions[model.name].answering.thinking_budget
+            beyond = {name: one for name, one in lengths[model.name].items() if one > context}
+            grid.beyond |= {model.name: beyond} if beyond else {}
+    others = grid.open_ended or any(grid.agenda.probes.values())
+    if grid.beyond and not any(grid.present().values()) and not others:
+        raise UnmeasuredError(f"{next(_beyond(grid))}: choose shorter ones with -k")
+
+
+def _beyond(grid: Grid) -> Iterator[str]:
+    """A line for each model with benchmarks that are longer than its context."""
+    for model, found in grid.beyond.items():
+        names = ", ".join(found)
+        yield f"{names}: more tokens than the context of {model} has, so that they are not asked"
+
+
+def _context(model: Model) -> int | None:
+    """The context of a model; None if it is not known without its weights."""
+    with suppress(SpecError):
+        return context_of(read_config(locate(model, config_only=True)))
+    return None
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Report before the work begins which rows will be missing."""
     grid = config.stash.get(GRID, None)
@@ -523,4 +561,4 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     for reason in dict.fromkeys(grid.unmeasurable.values()):
         names = ", ".join(name for name, why in grid.unmeasurable.items() if why == reason)
         lines.append(f"{names} will not be measured: {reason}")
-    return lines
+    return [*lines, *_beyond(grid)]

@@ -37,6 +37,8 @@ class Grid:
     """The benchmarks for which generated programs are run, in the sandbox."""
     unmeasurable: dict[str, str] = field(default_factory=dict)
     """Benchmark → the sandbox or judge that it lacks here, so that it is not measured."""
+    beyond: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Model → benchmark whose prompts are longer than the model's context → their tokens."""
     unpinned: list[str] = field(default_factory=list)
     """The data sets in use that no lock pins."""
     unmatched: list[tuple[str, str]] = field(default_factory=list)
@@ -103,9 +105,13 @@ class Grid:
         return sum(o.model == checkpoint.model and o.method != DENSE.name for o in subjects)
 
     def present(self) -> dict[CheckpointId, list[Benchmark]]:
-        """The known benchmarks of each checkpoint whose rows are there."""
+        """The known benchmarks of each checkpoint whose rows are there, and fit the context."""
+        out = {
+            name.model: {*self.lacking.get(name.model, ()), *self.beyond.get(name.model, ())}
+            for name in self.agenda.benchmarks
+        }
         return {
-            name: [bench for bench in asked if bench.name not in self.lacking.get(name.model, ())]
+            name: [bench for bench in asked if bench.name not in out[name.model]]
             for name, asked in self.agenda.benchmarks.items()
         }
 
@@ -129,6 +135,7 @@ class Grid:
                 "checkpoints",
                 "lacking",
                 "programs",
+                "beyond",
                 "unmeasurable",
                 "unpinned",
                 "unmatched",

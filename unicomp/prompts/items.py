@@ -7,12 +7,12 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from unicomp.answering import UNDECLARED, Answering
 from unicomp.data.sources import Source
-from unicomp.errors import AbsentError, ScoringError, SpecError, first_line
+from unicomp.errors import AbsentError, ContextError, ScoringError, SpecError, first_line
 from unicomp.instruments import Mode
 from unicomp.prompts.choices import MULTIPLE_CHOICE, right_options
 from unicomp.prompts.loading import load_task
@@ -21,7 +21,7 @@ from unicomp.prompts.thoughts import mentions_thoughts
 from unicomp.prompts.tokenizers import ChatTemplate, Tokenizer
 from unicomp.prompts.tools import ToolPrompts
 from unicomp.prompts.wordings import PLAIN, WORDING, worded
-from unicomp.spec import Benchmark, Wording
+from unicomp.spec import Benchmark, RowMaker, Wording
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 WINDOWS = "loglikelihood_window"
 """The request for the log-likelihood of a window of tokens, given its first token. In lm-eval's
 `loglikelihood_rolling` a window never spans two rows."""
+
+SPARE = 2
+"""Tokens that a made prompt leaves free: a server may put one before it."""
 
 SEED = "seed"
 """The setting of decoding that holds the number of the sample; without it, it is the first."""
@@ -107,29 +110,42 @@ class Renderer:
     def items(self, benchmark: Benchmark, tokenizer: Tokenizer) -> list[RenderedItem]:
         """The benchmark's items in the order of the permutation.
 
-        Raises SpecError or EngineError if the rows cannot be read or fetched.
+        Raises SpecError or EngineError if the rows cannot be read or fetched, ContextError if made
+        rows are longer than the model's context.
         """
-        definition = self.definition(benchmark)
-        definition.check()
-        if definition.settings.get("output_type") == "loglikelihood_rolling":
+        definition, maker = self.definition(benchmark), benchmark.rows
+        template = tokenizer.template if definition.chat else None
+        rendering = template.identity if template else ""
+        if maker is not None:
+            _check_context(definition, maker, tokenizer)
+            key = (benchmark.name, f"{tokenizer.identity} {rendering}")
+            chosen = partial(self._made, definition, maker, tokenizer)
+        elif definition.settings.get("output_type") == "loglikelihood_rolling":
             key = (benchmark.name, f"{tokenizer.identity} {tokenizer.context}")
-            rendered = _windows(definition, tokenizer)
+            chosen = partial(self._sample, definition, _windows(definition, tokenizer))
         else:
-            template = tokenizer.template if definition.chat else None
-            key = (benchmark.name, template.identity if template else "")
+            key = (benchmark.name, rendering)
             rendered = (
                 one
                 for config in definition.configs
                 for one in _render(definition, config, template)
             )
+            chosen = partial(self._sample, definition, rendered)
+        definition.check()
         if key not in self._rendered:
-            chosen = self._sample(definition, rendered)
-            self._rendered[key] = list(repeated(chosen, self.samples_of(definition)))
+            self._rendered[key] = list(repeated(chosen(), self.samples_of(definition)))
         return self._rendered[key]
 
     def samples_of(self, definition: Definition) -> int:
         """How often each item of a benchmark is asked: once, unless its answers are sampled."""
         return self.repeats if is_sampled(definition) else 1
+
+    def _made(
+        self, definition: Definition, maker: RowMaker, tokenizer: Tokenizer
+    ) -> list[RenderedItem]:
+        """The items of a benchmark that makes its rows; no more are made than are asked."""
+        names = [maker.identity_of(number) for number in range(maker.size)]
+        return _filled(definition, maker, permutation(names, self.samples), tokenizer)
 
     def _sample(
         self, definition: Definition, rendered: Iterator[RenderedItem]
@@ -325,6 +341,74 @@ def _offer(
         raise SpecError(f"benchmark {benchmark.name}: {first_line(error)}") from None
     for request in requests:
         request.arguments = (prompt, *request.arguments[1:])
+
+
+def _check_context(definition: Definition, maker: RowMaker, tokenizer: Tokenizer) -> None:
+    """Raise ContextError if made prompts with their answers are longer than the context."""
+    beside = _most(definition) - (definition.benchmark.max_new_tokens or 0)
+    needed = maker.length + max(beside, 0)
+    if needed > tokenizer.context:
+        raise ContextError(
+            f"{definition.benchmark.name} fills {needed} tokens, more than the context of "
+            f"{tokenizer.context}"
+        )
+
+
+def _most(definition: Definition) -> int:
+    """The most new tokens of an answer to a made row, which its benchmark always limits."""
+    assert definition.max_new_tokens is not None
+    return definition.max_new_tokens
+
+
+def _filled(
+    definition: Definition, maker: RowMaker, places: Sequence[int], tokenizer: Tokenizer
+) -> list[RenderedItem]:
+    """The made rows at some places, as a model with a tokenizer is asked them.
+
+    An item keeps its columns and its rendered prompt only: long prompts take memory.
+    """
+    from lm_eval.api.instance import Instance
+
+    template = tokenizer.template if definition.chat else None
+    thinks = template is not None and mentions_thoughts(template.identity)
+    most, room = _most(definition), maker.length - (definition.benchmark.max_new_tokens or 0)
+
+    def asked(prompt: str, prefix: str) -> str:
+        if template is None:
+            return f"{prompt}\n{prefix}"
+        turns = [{"role": "user", "content": prompt}]
+        if thinks:  # an answer that is begun leaves no room for thoughts
+            return template(turns)
+        begun = {"role": "assistant", "content": prefix}
+        return template([*turns, begun], add_generation_prompt=False)
+
+    def tokens(prompt: str, prefix: str) -> int:
+        return len(tokenizer.encode(asked(prompt, prefix)))
+
+    made = []
+    for place in places:
+        row = maker.row(place, tokens, room - SPARE)
+        limit = most if thinks else min(row.new_tokens, most)
+        made.append((place, dict(row.columns), asked(row.prompt, row.prefix), limit))
+    task = load_task(definition, None, rows=[columns for _, columns, _, _ in made])
+    rendered = []
+    for place, columns, prompt, limit in made:
+        decoding = {**task.config.generation_kwargs, "max_gen_toks": limit}
+        item = _sha(maker.identity_of(place))
+        request = Instance(
+            request_type="generate_until", doc=columns, arguments=(prompt, decoding), idx=0
+        )
+        rendered.append(
+            RenderedItem(
+                item=item,
+                key=_key([request]),
+                cluster=item,
+                doc=columns,
+                task=task,
+                requests=(request,),
+            )
+        )
+    return rendered
 
 
 def _windows(definition: Definition, tokenizer: Tokenizer) -> Iterator[RenderedItem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 _READING_ERRORS = (OSError, TypeError, ValueError, LookupError, RuntimeError)
 
 
-def load_task(definition: Definition, config: str | None) -> ConfigurableTask:
+def load_task(
+    definition: Definition, config: str | None, rows: Sequence[Mapping[str, Any]] | None = None
+) -> ConfigurableTask:
     """The lm-eval task of one configuration of the data set; None for the task's own.
 
+    `rows` are those that the benchmark made, if it has no data set.
     Raises EngineError if the hub's rows cannot be fetched, SpecError if local rows cannot be read.
     """
     import datasets
@@ -31,6 +34,11 @@ def load_task(definition: Definition, config: str | None) -> ConfigurableTask:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     _compile_templates_once()
     settings = _settings(definition, config)
+    if rows is not None:
+        split, listed = definition.split, [dict(row) for row in rows]
+        settings["custom_dataset"] = lambda **metadata: datasets.DatasetDict(
+            {split: datasets.Dataset.from_list(listed)}
+        )
     try:
         return ConfigurableTask(config=settings)
     except (*_READING_ERRORS, datasets.exceptions.DatasetsError) as error:
@@ -58,7 +66,7 @@ def _settings(definition: Definition, config: str | None) -> dict[str, Any]:
     if definition.nested_as_text:
         settings.pop("dataset_kwargs", None)
         settings["custom_dataset"] = lambda **metadata: _text_rows(definition)
-    elif definition.rows.folder is not None:
+    elif definition.benchmark.rows is None and definition.rows.folder is not None:
         options = settings.pop("dataset_kwargs", None) or {}
         splits = {definition.split, definition.fewshot_split} - {None}
         settings["custom_dataset"] = lambda **metadata: _local_rows(

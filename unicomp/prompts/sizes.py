@@ -48,6 +48,8 @@ def size_of(definition: Definition) -> Size | None:
 
     Rows of the hub are counted in its local cache, else the lock may have their number.
     """
+    if definition.benchmark.rows is not None:
+        return Size(items=definition.benchmark.rows.size, clusters=definition.benchmark.rows.size)
     try:
         folder = _folder(definition.rows, definition.dataset)
         found = _counted(definition, folder) if folder is not None else None

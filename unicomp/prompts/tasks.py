@@ -137,7 +137,12 @@ class Definition:
 
     @property
     def dataset(self) -> str:
-        """The data set's id on the hub, or the path of its folder below that of `rows`."""
+        """The data set's id on the hub, or the path of its folder below that of `rows`.
+
+        Of a benchmark that makes its rows, the text that names them.
+        """
+        if self.benchmark.rows is not None:
+            return repr(self.benchmark.rows)
         if "dataset_path" not in self.settings:
             raise SpecError(f"benchmark {self.benchmark.name}: its task names no dataset_path")
         return str(self.settings["dataset_path"]).removeprefix(BESIDE)
@@ -178,7 +183,7 @@ class Definition:
     @cached_property
     def _lacking(self) -> dict[str | None, str]:
         """Configuration → the rows that the source lacks; empty if the task names files."""
-        if self.named_files:
+        if self.named_files or self.benchmark.rows is not None:
             return {}
         return self.rows.lacks(self.dataset, self.declared_configs, self.splits)
 
@@ -303,12 +308,16 @@ class Definition:
                 self.rows.check_rows(self.dataset, pattern, self.benchmark.where)
 
     def identity(self, digest: Callable[[Path], str]) -> dict[str, Any] | None:
-        """Everything that decides the items, as JSON values; None for unpinned rows of the hub.
+        """Everything that decides the items, as JSON values; None if that is not known.
 
-        None also for wordings of a user's own, whose code is not known. `digest` gives the SHA-256
-        of a file.
+        So it is for unpinned rows of the hub, and for a user's own wordings and made rows. `digest`
+        gives the SHA-256 of a file.
         """
-        rows = self.rows.identity(self.dataset, digest)
+        made = self.benchmark.rows
+        if made is None:
+            rows: Any = self.rows.identity(self.dataset, digest)
+        else:
+            rows = repr(made) if type(made).__module__.startswith("unicomp.") else None
         if rows is None:
             return None
         code = [path for text in self.files for path in _functions(text)]

@@ -277,6 +277,7 @@ def _about(findings: Findings, chosen: CheckpointId) -> Findings:
         outlook=of(findings.outlook),
         costs=of(findings.costs),
         silent_changes=of(findings.silent_changes),
+        context_reach=of(findings.context_reach),
         truncations=of(findings.truncations),
         prompt_differences=of(findings.prompt_differences),
         seed_spreads=[],

@@ -69,6 +69,7 @@ def tables(card: Scorecard, findings: Findings) -> dict[str, Any]:
         "raw_scores": [_beside_dense(one) for one in findings.raw_scores],
         "sub_scores": [_beside_dense(one) for one in findings.sub_scores],
         "languages": [_beside_dense(one) for one in findings.languages],
+        "context_reach": [asdict(one) for one in findings.context_reach],
         "retained_perplexity": [asdict(one) for one in findings.retained_perplexity],
         "overall_perplexity": [asdict(one) for one in findings.overall_perplexity],
         "decoupling": [asdict(one) for one in findings.decoupling],

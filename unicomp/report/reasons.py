@@ -11,7 +11,15 @@ from itertools import islice
 
 from unicomp.decision import decides, shuts
 from unicomp.findings import Findings
-from unicomp.report import calibrations, comparison, divergence, early, efficiency, prompts
+from unicomp.report import (
+    calibrations,
+    comparison,
+    context_reach,
+    divergence,
+    early,
+    efficiency,
+    prompts,
+)
 from unicomp.report.decision import caveats
 from unicomp.report.tables import full_name, plain
 from unicomp.scorecard import Scorecard
@@ -97,6 +105,7 @@ def warnings(card: Scorecard, findings: Findings) -> Iterator[str]:
     if unpinned := card.environment.get("unpinned"):
         yield plain(f"unpinned, so any revision may have been read: {_some(unpinned)}")
     lines = (
+        list(context_reach.warnings(findings.context_reach)),
         list(prompts.warnings(findings.prompt_differences)),
         list(divergence.warnings(findings.silent_changes)),
         list(divergence.cut_off(findings.truncations)),

@@ -24,6 +24,7 @@ from unicomp.report import (
     calibrations,
     claims,
     comparison,
+    context_reach,
     costs,
     decision,
     divergence,
@@ -84,6 +85,7 @@ def _parts(card: Scorecard, findings: Findings) -> Iterator[str | Text | Table]:
     yield from map(_dim, (*_judged(card), *sub_scores.lines(card, findings), *_details(card)))
     yield from map(_dim, divergence.of_samples(card.in_full))
     yield from map(printable, (*_bias(card, findings), *_decoupling(findings)))
+    yield from map(printable, context_reach.lines(findings.context_reach))
     yield from map(printable, claims.lines(findings.claims))
     yield from map(_dim, _instruments(card))
     yield from map(printable, _notes(card))

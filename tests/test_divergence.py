@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -272,3 +273,11 @@ def test_every_figure_has_a_unit():
     repeated = of_samples(right, ~right, replace(records([1, 0, 1]), sample=[0, 0, 0]))
     of_wordings = {name for name in UNITS if "wording" in name}  # see tests/test_consistency.py
     assert {*found, *token_figures(base, base), *repeated, *of_wordings} == set(UNITS)
+
+
+def test_the_schema_of_scorecards_names_every_figure():
+    schema = json.loads(
+        files("unicomp.report").joinpath("scorecard.schema.json").read_text("utf-8")
+    )
+    figures = schema["properties"]["divergence"]["items"]["properties"]["figure"]["enum"]
+    assert sorted(figures) == sorted(UNITS)

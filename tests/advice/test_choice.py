@@ -26,6 +26,7 @@ def measured(value, half, name="a", **about):
     return Candidate(name=name, figures={"reasoning": figure}, **about)
 
 
+@pytest.mark.long
 @given(st.from_regex(r"[a-z][a-z_0-9]{0,20}", fullmatch=True), percents)
 def test_a_need_comes_back_as_it_was_written(name, percent):
     assert parse_need(f"{name}={percent!r}") == Need(name=name, percent=percent)

@@ -174,6 +174,7 @@ def test_scores_and_stored_responses_are_those_of_a_local_run(world, subjects, t
     assert rates.seconds("embedded", "coarse", "build").seconds == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.long
 def test_the_work_names_its_nodes(world, subjects, scripted):
     run = world("run", nodes=NODES)
     run.session.retention(subjects[1], arc_easy)
@@ -202,6 +203,7 @@ def test_a_killed_run_asks_only_the_rest(world, subjects, scripted):
     assert third.workers.log == []
 
 
+@pytest.mark.long
 def test_a_build_is_found_on_whichever_node_has_it(world, subjects, scripted, tmp_path, node_home):
     homes = {"first": tmp_path / "empty", "second": node_home}
     agenda = agenda_of(subjects, (arc_easy,))
@@ -217,6 +219,7 @@ def test_a_build_is_found_on_whichever_node_has_it(world, subjects, scripted, tm
     assert not (tmp_path / "empty" / "checkpoints").exists()
 
 
+@pytest.mark.long
 def test_a_benchmark_that_fails_fails_alone(world, subjects, scripted):
     """What it shares with another benchmark is asked for that one, as in a local run."""
     german = ("Nenne", "Welche", "Wo ", "Wer ")
@@ -231,6 +234,7 @@ def test_a_benchmark_that_fails_fails_alone(world, subjects, scripted):
         run.session.retention(subjects[1], arc_easy)
 
 
+@pytest.mark.long
 def test_a_worker_lost_for_good_fails_its_benchmark_with_the_reason(world, subjects, scripted):
     run = world("run", nodes=NODES, lose=lambda unit: "coarse: arc_easy" in unit.name)
     with pytest.raises(EngineError, match="lost three times"):
@@ -256,6 +260,7 @@ def test_a_benchmark_outside_the_agenda_is_asked_when_a_test_wants_it(world, sub
     assert len(run.workers.log) == before + 2  # dense and coarse
 
 
+@pytest.mark.long
 def test_timings_are_taken_on_a_node_alone_and_brought_home(world, subjects):
     probes = (SIZE, SPEED)
     agenda = agenda_of(subjects, (), probes)

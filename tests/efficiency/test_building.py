@@ -38,7 +38,8 @@ def test_the_peak_is_of_all_processes_that_a_method_starts_together(build):
     assert two - one == pytest.approx(400 * MIB, rel=0.2)
 
 
-@pytest.mark.parametrize("name", [pytest.param("wanda_50", marks=pytest.mark.long), "gptq_w4a16"])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["wanda_50", "gptq_w4a16"])
 def test_the_size_is_that_of_the_weights_and_nothing_else_grows(build, name):
     """Other files ship as well, the same for each checkpoint but for the configuration."""
     made = build(name)

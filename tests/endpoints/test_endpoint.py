@@ -98,6 +98,7 @@ def asked(endpoint, requests, **client):
         return opened.answer(requests)
 
 
+@pytest.mark.long
 def test_answers_and_likelihoods_are_those_of_the_engine_in_this_process(serve, probe, network):
     requests = [*of_benchmarks(FOLDER, 3), *odd_requests(FOLDER)]
     expected = answers_of(HF, FOLDER, requests)

@@ -166,13 +166,14 @@ def same(one, other, tolerance=1e-4):
     return abs(one - other) < tolerance
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("adds_bos", "writes_bos"),
     [
         pytest.param(True, True, id="tokenizer and template"),
-        pytest.param(True, False, id="tokenizer", marks=pytest.mark.long),
-        pytest.param(False, True, id="template", marks=pytest.mark.long),
-        pytest.param(False, False, id="neither", marks=pytest.mark.long),
+        pytest.param(True, False, id="tokenizer"),
+        pytest.param(False, True, id="template"),
+        pytest.param(False, False, id="neither"),
     ],
 )
 def test_the_model_sees_the_same_tokens_from_both_engines(

@@ -16,7 +16,7 @@ from unicomp.scores import guarded
 from unicomp.testing import COLLAPSED, ENDLESS_THOUGHT, Collapsed, Honest, Oracle, Trial
 
 FLOOR = 90
-SHORT = replace(ruler_4k, rows=RulerRows(length=4096, each=4))
+SHORT = replace(ruler_4k, rows=RulerRows(length=1024, each=4))
 KNOWN = ANSWERS["ruler_4k"]
 
 COPIES = (

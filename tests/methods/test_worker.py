@@ -104,7 +104,8 @@ def test_a_build_begins_with_the_same_random_numbers_in_any_process(build):
     assert len(set(drawn)) == 1
 
 
-@pytest.mark.parametrize("forked", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("forked", [True, False])
 def test_the_cost_is_that_of_the_compression_without_imports(build, forked):
     facts = build("holds", "home", forked=forked, text=HOLDS).facts
     assert facts["peak_rss_bytes"] == pytest.approx(100 * MIB, rel=0.2)

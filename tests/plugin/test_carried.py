@@ -62,7 +62,8 @@ def test_rows_of_one_test_have_their_names_before_their_properties():
     assert "retention" not in found
 
 
-@pytest.mark.parametrize("workers", [pytest.param((), marks=pytest.mark.long), ("-n", "2")])
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_a_junit_reader_finds_the_numbers_of_the_scorecard(gate, workers):
     run = gate.run("-m", "knowledge", *FEW, "--junit-xml=junit.xml", *workers)
     suites = junitparser.JUnitXml.fromfile(str(gate.folder / "junit.xml"))

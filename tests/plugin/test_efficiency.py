@@ -166,6 +166,7 @@ def test_a_size_is_held_to_no_floor_unless_one_is_set(bench):
     assert probes(run)["wanda_50", "model_size"]["verdict"] == "fail"
 
 
+@pytest.mark.long
 def test_a_gain_that_is_asked_for_is_not_asked_of_the_dense_model(bench):
     run = bench.run(
         "--method=dense", "--method=gptq_w4a16", "-k", "model_size", "--floor=model_size=120"

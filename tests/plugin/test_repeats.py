@@ -45,6 +45,7 @@ def sampled(new_gates, shared_home, tmp_path_factory) -> Gate:
     return gate
 
 
+@pytest.mark.long
 def test_a_run_asks_again_what_is_sampled_and_counts_items(sampled):
     found = sampled.run(*RUN, "--repeats=3", "--early", f"--report={sampled.folder / 'page.html'}")
     assert found.status in (0, 10), found.text

@@ -135,14 +135,7 @@ from unicomp.instruments.assembly import (
     SimilaritySettings,
 )
 from unicomp.instruments.endpoint import ClientSettings
-from unicomp.policy import (
-    Limit,
-    Policy,
-    parse_budget,
-    parse_drop,
-    parse_floor,
-    parse_limit,
-)
+from unicomp.policy import Limit, Policy, parse_budget, parse_drop, parse_floor, parse_limit
 from unicomp.policy_entry import Entry, parse_entry
 from unicomp.preset import available
 from unicomp.spec import Model, nearest

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unicomp.data import libraries
-from unicomp.data.model_folder import read_config
+from unicomp.data.model_folder import context_of, read_config
 from unicomp.engines import EngineSettings
 from unicomp.engines.hf import check_spread
 from unicomp.engines.placement import Seat
@@ -97,8 +97,7 @@ def footprint(
     """
     if settings.resolved_device() == "mps":
         raise EngineError("the inference memory is measured on CUDA and on CPU, not on mps")
-    config = read_config(folder)
-    positions = (config.get("text_config") or config).get("max_position_embeddings")
+    positions = context_of(read_config(folder))
     if positions is not None and positions < len(tokens):
         raise EngineError(
             f"{folder} has {positions} positions, too few for the {len(tokens)} tokens of the "

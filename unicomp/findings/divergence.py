@@ -17,8 +17,6 @@ from unicomp.verdict import Row
 MANY = 5.0
 """The share of changed answers, in percent, above which an unmoved score is worth a warning; and of
 answers that were cut."""
-
-
 MEANT_TO_CUT = "reliability"
 """The dimension whose limits of new tokens are short on purpose, as the paper's are on TrustLLM."""
 
@@ -88,8 +86,6 @@ class Distance(OfCheckpoint):
 
     benchmark: str
     retention: float | None
-    low: float | None
-    high: float | None
     changed: float | None
     """The share of answers that are read differently, in percent."""
     lost: int | None
@@ -109,8 +105,6 @@ def answer_distances(card: Scorecard) -> list[Distance]:
             **row.checkpoint._asdict(),
             benchmark=row.benchmark,
             retention=row.retention,
-            low=row.low,
-            high=row.high,
             changed=figures["changed"][0] if "changed" in figures else None,
             lost=row.lost,
             gained=row.gained,

@@ -490,8 +490,7 @@ def _check_rows(plan: Plan, grid: Grid) -> None:
         if reason := _why_absent(grid, bench, plan.sources[model]):
             grid.lacking.setdefault(model, {})[name] = reason
     reasons = [reason for lacking in grid.lacking.values() for reason in lacking.values()]
-    others = grid.open_ended or any(grid.agenda.probes.values())
-    if reasons and len(reasons) == len(asked) and not others:
+    if reasons and len(reasons) == len(asked) and not grid.asks_more:
         raise AbsentError(reasons[0])
 
 
@@ -512,8 +511,7 @@ def _check_instruments(plan: Plan, grid: Grid) -> None:
     }
     grid.programs = [name for name, bench in asked.items() if runs_programs(bench.scorer)]
     grid.unmeasurable = {name: reason for name, reason in reasons.items() if reason}
-    others = grid.open_ended or any(grid.agenda.probes.values())
-    if grid.unmeasurable and len(grid.unmeasurable) == len(asked) and not others:
+    if grid.unmeasurable and len(grid.unmeasurable) == len(asked) and not grid.asks_more:
         raise UnmeasuredError("; ".join(dict.fromkeys(grid.unmeasurable.values())))
 
 
@@ -532,8 +530,7 @@ def _check_lengths(plan: Plan, grid: Grid) -> None:
             context -= plan.conditions[model.name].answering.thinking_budget
             beyond = {name: one for name, one in lengths[model.name].items() if one > context}
             grid.beyond |= {model.name: beyond} if beyond else {}
-    others = grid.open_ended or any(grid.agenda.probes.values())
-    if grid.beyond and not any(grid.present().values()) and not others:
+    if grid.beyond and not any(grid.present().values()) and not grid.asks_more:
         raise UnmeasuredError(f"{next(_beyond(grid))}: choose shorter ones with -k")
 
 

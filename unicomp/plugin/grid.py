@@ -104,6 +104,11 @@ class Grid:
         subjects = (one.id for one in self.agenda.subjects)
         return sum(o.model == checkpoint.model and o.method != DENSE.name for o in subjects)
 
+    @property
+    def asks_more(self) -> bool:
+        """Whether something besides the known benchmarks is measured, or may be."""
+        return bool(self.open_ended) or any(self.agenda.probes.values())
+
     def present(self) -> dict[CheckpointId, list[Benchmark]]:
         """The known benchmarks of each checkpoint whose rows are there, and fit the context."""
         out = {

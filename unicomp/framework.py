@@ -267,7 +267,7 @@ SHIPPING_PROFILE = Profile(
 BESIDE: tuple[str, ...] = (
     "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",
     "adversarial_factuality", "preference_sycophancy", "awareness_mission",
-    "humaneval_plus", "mbpp_plus", "gpqa_diamond_zero_shot", "alpaca_eval",
+    "humaneval_plus", "mbpp_plus", "gpqa_diamond_zero_shot", "alpaca_eval", "ruler_512",
 )  # fmt: skip
 """Benchmarks of the shipped suites that are reported, but are part of no metric."""
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from suites.shipping.test_long_context import LENGTHS
 from tests.known_answers import ifeval
 from tests.known_answers.ifbench import conforming, violating
 from unicomp.testing import COMPLIANCE, REFUSAL, KnownAnswer
@@ -282,7 +283,7 @@ def _named(row: Row) -> KnownAnswer:
 
 
 ANSWERS: dict[str, Callable[[Row], KnownAnswer | None]] = {
-    **dict.fromkeys((f"ruler_{thousands}k" for thousands in (4, 8, 16, 32, 64, 128)), _named),
+    **dict.fromkeys((bench.name for bench in LENGTHS), _named),
     "mmlu": lambda row: _option(int(row["answer"]), 4),
     "arc_challenge": _arc,
     "arc_easy": _arc,

@@ -24,6 +24,7 @@ from unicomp import (
 )
 from unicomp.data.sources import Source
 from unicomp.errors import ContextError
+from unicomp.framework import BESIDE, SHIPPING_PROFILE
 from unicomp.long_context.fitting import fitted
 from unicomp.long_context.tasks import COMMON, TASKS
 from unicomp.prompts.items import SPARE, Renderer
@@ -270,8 +271,12 @@ def test_made_rows_need_room_and_no_settings_of_data_sets():
         reworded(FAR)
 
 
-def test_the_suite_has_six_lengths_of_the_metric():
-    assert [bench.rows.length for bench in LENGTHS] == [4096 * 2**step for step in range(6)]
+def test_the_suite_has_six_lengths_of_the_metric_and_short_texts_beside_it():
+    short, *lengths = LENGTHS
+    assert [bench.rows.length for bench in lengths] == [4096 * 2**step for step in range(6)]
+    assert tuple(bench.name for bench in lengths) == SHIPPING_PROFILE.benchmarks("long_context")
+    assert short.name in BESIDE
+    assert short.rows.size == 180
 
 
 def test_the_docstring_shows_the_end_of_an_item():

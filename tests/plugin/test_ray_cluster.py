@@ -19,7 +19,7 @@ from tests.plugin.conftest import SETTINGS
 pytestmark = pytest.mark.long
 
 SOME = (
-    *("-m", "knowledge or safety or privacy or multilingual", "--samples=200"),
+    *("-m", "knowledge or safety or privacy", "--samples=200"),
     *("--method=dense", "--method=wanda_50", "--method=gptq_w4a16"),
     *("--floor=performance=0", "--floor=reliability=0"),
 )
@@ -86,7 +86,7 @@ def test_scores_are_those_of_a_local_run(cluster, local, new_gate, tmp_path):
     assert not (tmp_path / "home" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_node_killed_at_a_random_moment_costs_no_row(seed, cluster, local, new_gate, tmp_path):
     doomed = add_node(cluster, tmp_path / "doomed")
     moment = random.Random(seed).uniform(10, 60)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from unicomp.errors import SpecError
 from unicomp.framework import (
+    BESIDE,
     DIMENSIONS,
     EFFICIENCY,
     EMBEDDED_PROFILE,
@@ -25,6 +26,7 @@ from unicomp.framework import (
     expected_metrics,
     normalized,
     oriented,
+    profile_for,
 )
 
 
@@ -167,6 +169,16 @@ def test_no_benchmark_counts_twice(profile):
 def test_the_embedded_tree_names_benchmarks_of_the_same_metric_of_the_paper():
     for metric in EMBEDDED_PROFILE:
         assert set(EMBEDDED_PROFILE.benchmarks(metric)) <= set(PAPER_PROFILE.benchmarks(metric))
+
+
+def test_the_embedded_tree_of_shipping_has_the_metrics_of_shipping():
+    embedded = profile_for("shipping", embedded=True)
+    assert set(embedded) == set(SHIPPING_PROFILE)
+    assert embedded.parts.items() > EMBEDDED_PROFILE.parts.items()
+    for metric in ("code", "tool_use"):
+        assert embedded.parts[metric] == SHIPPING_PROFILE.parts[metric]
+    assert set(embedded.benchmarks("consistency")) < set(SHIPPING_PROFILE.benchmarks("consistency"))
+    assert set(embedded.benchmarks("long_context")) < set(BESIDE)
 
 
 def test_the_embedded_tree_has_every_metric_of_performance_and_reliability():

@@ -15,8 +15,8 @@ the answers to the generated benchmarks of all metrics, candidate / baseline.
 
 A profile fixes the tree of the retained metrics: `paper` is the published one; `shipping` has the
 metrics of practice besides, and more benchmarks of reasoning and of instruction following;
-`embedded` has the benchmarks of the embedded model. Any other benchmark is reported, but is not
-part of its metric.
+`embedded` and `embedded_shipping` have those of their benchmarks for which there are embedded rows.
+Any other benchmark is reported, but is not part of its metric.
 """
 
 from __future__ import annotations
@@ -264,6 +264,19 @@ SHIPPING_PROFILE = Profile(
 )  # fmt: skip
 """The paper's parts, what shows more of two of its metrics, and the metrics of practice."""
 
+EMBEDDED_SHIPPING_PROFILE = Profile(
+    "embedded_shipping",
+    {
+        **EMBEDDED_PROFILE.parts,
+        "code": SHIPPING_PROFILE.parts["code"],
+        "tool_use": SHIPPING_PROFILE.parts["tool_use"],
+        "long_context": ("ruler_512",),
+        CONSISTENCY: ("arc_easy_reworded", "gsm8k_reworded"),
+        VERBOSITY: (),
+    },
+)
+"""The parts of `shipping` for which there are embedded rows; its texts are short ones."""
+
 BESIDE: tuple[str, ...] = (
     "global_mmlu_lite_high", "global_mmlu_lite_low", "wikitext",
     "adversarial_factuality", "preference_sycophancy", "awareness_mission",
@@ -271,9 +284,19 @@ BESIDE: tuple[str, ...] = (
 )  # fmt: skip
 """Benchmarks of the shipped suites that are reported, but are part of no metric."""
 
-PROFILES = {
-    profile.name: profile for profile in (PAPER_PROFILE, SHIPPING_PROFILE, EMBEDDED_PROFILE)
+_OF_EMBEDDED_ROWS = {
+    PAPER_PROFILE.name: EMBEDDED_PROFILE,
+    SHIPPING_PROFILE.name: EMBEDDED_SHIPPING_PROFILE,
 }
+PROFILES = {
+    profile.name: profile
+    for profile in (PAPER_PROFILE, SHIPPING_PROFILE, *_OF_EMBEDDED_ROWS.values())
+}
+
+
+def profile_for(chosen: str, *, embedded: bool) -> Profile:
+    """The profile of a name; of the embedded rows, its part for which there are some."""
+    return _OF_EMBEDDED_ROWS[chosen] if embedded else PROFILES[chosen]
 
 
 def expected_metrics(profiles: Iterable[Profile]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from unicomp import catalogue
 from unicomp.data.lock import load_lock
-from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
-from unicomp.framework import EMBEDDED_PROFILE, PROFILES, Profile
+from unicomp.data.sources import Source, default_rows
+from unicomp.framework import Profile, profile_for
 from unicomp.settings import Settings
 from unicomp.spec import Benchmark, Model
 
@@ -28,7 +28,6 @@ def rows_and_profile(
 
     `given` is the option --dataset-root; it outranks the settings.
     """
-    embedded = model == catalogue.load_model("embedded", catalogue.roots(root))
-    rows = given or settings.dataset_root or (EMBEDDED_ROWS if embedded else HUB)
+    rows = given or settings.dataset_root or default_rows(model.source)
     source = Source(rows, load_lock(root))
-    return source, EMBEDDED_PROFILE if source.is_embedded else PROFILES[settings.profile]
+    return source, profile_for(settings.profile, embedded=source.is_embedded)

@@ -19,7 +19,7 @@ from unicomp.elsewhere.evidence import FORMATS, Reader
 from unicomp.elsewhere.judging import judge
 from unicomp.errors import SpecError
 from unicomp.findings import findings_of
-from unicomp.framework import EMBEDDED_PROFILE, PROFILES, Profile
+from unicomp.framework import PROFILES, Profile, profile_for
 from unicomp.instruments import Instruments
 from unicomp.instruments.assembly import make_instruments
 from unicomp.policy import parse_floor_options
@@ -161,7 +161,7 @@ def _method(name: str, model: str) -> str:
 def _profile(name: str | None, *, embedded: bool) -> Profile:
     if name == _NONE:
         return Profile(_NONE, {})
-    return PROFILES[name or (EMBEDDED_PROFILE.name if embedded else "paper")]
+    return PROFILES[name] if name else profile_for("paper", embedded=embedded)
 
 
 def _check_writable(option: str, path: Path | None) -> None:

@@ -64,6 +64,12 @@ def run_module(name: str, path: Path) -> ModuleType:
     return module
 
 
+def default_rows(model: str) -> str:
+    """The rows for a model's source: `embedded` for what is shipped with them, else `hub`."""
+    shipped = Path(model).is_relative_to((shipped_fixtures() / "embedded").resolve())
+    return EMBEDDED_ROWS if shipped else HUB
+
+
 @dataclass(frozen=True)
 class Source:
     """A place to read data sets from; `name` is `hub`, `embedded` or a folder."""

@@ -21,16 +21,15 @@ from unicomp import catalogue
 from unicomp.agenda import Subject
 from unicomp.data.calibration import GENERIC, UNSEEN, SeededCalibration
 from unicomp.data.lock import load_lock
-from unicomp.data.sources import EMBEDDED_ROWS, HUB, Source
+from unicomp.data.sources import Source, default_rows
 from unicomp.engines import ENGINES, EngineSettings
 from unicomp.errors import SpecError, UnicompError
 from unicomp.framework import (
     DIMENSIONS,
-    EMBEDDED_PROFILE,
     METRICS,
-    PROFILES,
     Profile,
     dimension_of,
+    profile_for,
 )
 from unicomp.instruments.assembly import make_instruments
 from unicomp.machine.waiting import Say, silent
@@ -195,9 +194,7 @@ class Plan:
 
     def profile(self, model: str) -> Profile:
         """The profile of a model's metrics: the embedded rows have their own."""
-        if self.sources[model].is_embedded:
-            return EMBEDDED_PROFILE
-        return PROFILES[self.settings.profile]
+        return profile_for(self.settings.profile, embedded=self.sources[model].is_embedded)
 
     def check_lock(self, asked: Mapping[CheckpointId, Sequence[Benchmark]]) -> list[str]:
         """The unpinned data sets that `asked` reads, in alphabetical order.
@@ -476,11 +473,6 @@ def make_plan(config: pytest.Config) -> Plan:
     settings.policy.check_models(
         {*catalogue.model_names(roots), *(model.name for model in models.values())}
     )
-    embedded = catalogue.load_model(DEFAULT_MODEL, roots)
-
-    def is_embedded(model: Model) -> bool:
-        return replace(model, endpoint=None, answering=embedded.answering) == embedded
-
     elsewhere = _checkpoints(given.all("--checkpoint"), models, roots)
     names = given.all("--method")
     if not names:
@@ -521,7 +513,7 @@ def make_plan(config: pytest.Config) -> Plan:
         belongs={method.name: model.name for method, model in elsewhere},
         seeded=seeded,
         sources={
-            model.name: Source(rows or (EMBEDDED_ROWS if is_embedded(model) else HUB), lock)
+            model.name: Source(rows or default_rows(model.source), lock)
             for model in models.values()
         },
         policy=replace(settings.policy, command_line=lower | upper),

@@ -14,6 +14,10 @@ from unicomp.machine import warm_process
 
 # a busy core is no failure
 hypothesis.settings.register_profile("unicomp", deadline=None)
+# the same few examples each time: those who change the code search with other ones, and more
+hypothesis.settings.register_profile(
+    "ci", deadline=None, derandomize=True, database=None, print_blob=True, max_examples=30
+)
 hypothesis.settings.load_profile("unicomp")
 
 for _name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):

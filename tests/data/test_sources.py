@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from unicomp.data.sources import PARTIAL, Source, shipped_fixtures
+from unicomp import catalogue
+from unicomp.data.sources import (
+    EMBEDDED_ROWS,
+    HUB,
+    PARTIAL,
+    Source,
+    default_rows,
+    shipped_fixtures,
+)
 from unicomp.errors import AbsentError, SpecError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -186,6 +194,14 @@ def test_the_embedded_rows_are_shipped():
     assert embedded.is_embedded
     assert embedded.folder == shipped_fixtures() / "embedded" / "rows"
     assert embedded.files("openai/gsm8k")
+
+
+def test_only_models_that_are_shipped_with_embedded_rows_are_asked_them_by_default(tmp_path):
+    for name in ("embedded", "embedded_practice"):
+        model = catalogue.load_model(name, catalogue.roots(tmp_path))
+        assert default_rows(model.source) == EMBEDDED_ROWS
+    for other in ("HuggingFaceTB/SmolLM2-135M", str(tmp_path), "embedded/model"):
+        assert default_rows(other) == HUB
 
 
 def test_the_embedded_world_speaks_only_some_languages():

@@ -113,8 +113,10 @@ def test_the_shipped_methods_claim_what_their_names_say() -> None:
 def test_the_models_of_the_paper_are_found_by_name_and_in_their_groups() -> None:
     roots = catalogue.roots(REPOSITORY)
     models = {name: catalogue.load_model(name, roots) for name in catalogue.model_names(roots)}
-    embedded, _ = models.pop("embedded"), models.pop("smollm2_135m")
-    assert (embedded.kind, embedded.folder is None) == ("normal", False)
+    for name in ("embedded", "embedded_practice"):
+        embedded = models.pop(name)
+        assert (embedded.kind, embedded.folder is None) == ("normal", False)
+    models.pop("smollm2_135m")
     assert all(model.folder is None and model.revision is None for model in models.values())
     groups = {
         kind: {name for name, model in models.items() if model.kind == kind} for kind in MODEL_KINDS

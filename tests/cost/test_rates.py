@@ -12,7 +12,7 @@ from unicomp.cost.recorded import Pace, Recorded, pace_of
 from unicomp.cost.weights import sizes_of
 from unicomp.cost.workloads import Workload, known_workloads
 from unicomp.errors import SpecError
-from unicomp.framework import EMBEDDED_PROFILE, SHIPPING_PROFILE
+from unicomp.framework import EMBEDDED_SHIPPING_PROFILE, SHIPPING_PROFILE
 from unicomp.hardware import PUBLISHED
 from unicomp.measuring import CheckpointRecords
 from unicomp.responses import Spent
@@ -198,7 +198,7 @@ def test_a_mixture_computes_with_some_of_its_experts():
 
 
 @pytest.mark.parametrize(
-    ("rows", "profile"), [("paper", SHIPPING_PROFILE), ("embedded", EMBEDDED_PROFILE)]
+    ("rows", "profile"), [("paper", SHIPPING_PROFILE), ("embedded", EMBEDDED_SHIPPING_PROFILE)]
 )
 def test_the_workload_of_every_benchmark_of_a_profile_is_known(rows, profile):
     names = {name for metric in profile for name in profile.benchmarks(metric)}

@@ -3,7 +3,7 @@
 `workloads.csv` beside this module has the means of rendered items: their requests, and the
 characters that these read and write together. Its `paper` rows are those of the whole published
 data sets; an answer is taken to be as long as its limit, so its time is an upper bound. Its
-`embedded` rows are those of the embedded model, with the answers of the dense one. The rows of
+`embedded` rows are those of the embedded models, with the answers of the dense ones. The rows of
 three data sets were not at hand: the prompts of GPQA are assumed to have 5,000 characters, or 1,000
 without examples, those of AIME 500, and those of AlpacaEval 200. Rows that are made for a number of
 tokens are taken to have `CHARACTERS` for each.

@@ -92,6 +92,11 @@ class Profile:
         return tuple(name for part in self.parts.get(metric, ()) for name in _shares(part))
 
     @property
+    def names(self) -> frozenset[str]:
+        """The benchmarks of all its metrics."""
+        return frozenset(name for metric in self for name in self.benchmarks(metric))
+
+    @property
     def has_verbosity(self) -> bool:
         """Whether the length of answers is one of its metrics."""
         return VERBOSITY in self.parts

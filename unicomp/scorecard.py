@@ -282,7 +282,7 @@ def scorecard(
         own, of_metrics = holm(own, of_metrics, family)
         judged_rows += own
         metrics += of_metrics
-    parts = {name for p in profiles.values() for metric in p for name in p.benchmarks(metric)}
+    parts = {name for profile in profiles.values() for name in profile.names}
     beside = dict.fromkeys(
         row.benchmark for row in judged_rows if row.benchmark not in parts and row.unit is None
     )

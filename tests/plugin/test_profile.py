@@ -1,6 +1,10 @@
 """The option --profile: the metrics of practice run where they are asked for."""
 
+import re
+
 import pytest
+
+from unicomp.framework import EMBEDDED_PROFILE, EMBEDDED_SHIPPING_PROFILE
 
 SUITE = """
 from pathlib import Path
@@ -59,6 +63,19 @@ def test_the_profile_of_shipping_has_the_metrics_of_practice(asked):
     paper = asked(*of_the_hub, "--profile=paper", settings=SHIPPING).text
     assert asked_for not in paper
     assert "2 deselected" in paper
+
+
+def test_shipping_asks_embedded_models_for_what_there_are_rows_for(
+    new_gate, tmp_path
+):
+    chosen = ("--collect-only", "-q", "suites/shipping", "--method=dense", "--profile=shipping")
+    text = new_gate(tmp_path / "home").run_plain(*chosen).text
+    names = set(re.findall(r"embedded-dense-(\w+)\]", text))
+    of_practice = {*EMBEDDED_SHIPPING_PROFILE.names} - {*EMBEDDED_PROFILE.names}
+    assert names == of_practice
+    assert "ruler_512" in names
+    asked = new_gate(tmp_path / "home").run_plain(*chosen, "-m", "long_context").text
+    assert "embedded-dense-ruler_8k]" in asked
 
 
 def test_a_marker_asks_for_a_metric_of_practice(asked):

@@ -164,7 +164,7 @@ def _plan_gate(options: argparse.Namespace) -> int:
             raise SpecError(f"--floor {name}: give the method as METHOD instead")
         check_name_given("--floor", name, {bench.name for bench in benchmarks}, ())
     source, profile = rows_and_profile(model, options.dataset_root, settings, root)
-    inside = {name for metric in profile for name in profile.benchmarks(metric)}
+    inside = profile.names
     planned = plan(
         [Definition(one, source) for one in benchmarks if one.name in inside | floors.keys()],
         profile,

@@ -41,8 +41,7 @@ class Early:
         self, checkpoint: CheckpointId, benchmarks: Sequence[Benchmark], earlier: Collection[str]
     ) -> list[str]:
         """Those of some benchmarks of open-ended tests that may stop; `earlier` ones did."""
-        profile = self.profile(checkpoint.model)
-        inside = {name for metric in profile for name in profile.benchmarks(metric)}
+        inside = self.profile(checkpoint.model).names
         names = [bench.name for bench in benchmarks if bench.name not in {*inside, *earlier}]
         return names[: max(self.open_ended.get(checkpoint, 0) - len(earlier), 0)]
 

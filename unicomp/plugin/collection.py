@@ -222,13 +222,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _framework() -> set[str]:
     """The benchmarks of all profiles, and the shipped ones that belong to no metric."""
-    parts = (
-        name
-        for profile in PROFILES.values()
-        for metric in profile
-        for name in profile.benchmarks(metric)
-    )
-    return {*BESIDE, *parts}
+    return {*BESIDE, *chain.from_iterable(profile.names for profile in PROFILES.values())}
 
 
 def _outside(plan: Plan, grid: Grid, items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -287,19 +281,25 @@ def _unasked(config: pytest.Config, plan: Plan, items: Sequence[pytest.Item]) ->
     """The tests that run on request only and are not named by `-m`.
 
     So do those of practice, by their metric or their marker, if the profile of their model has no
-    such metric.
+    such metric, or other benchmarks of it: a text of 4k tokens is too long for an embedded model.
     """
     asked = re.findall(r"\w+", config.getoption("markexpr") or "")
     unasked = [marker for marker in ON_REQUEST if marker not in asked]
     further = {*METRICS} - {*PAPER_METRICS}
+    ours = _framework() - {*BESIDE}
     found = []
     for item in items:
         of_practice = {one.metric for one in measures_of(item) if one.metric in further}
         names = {*of_practice, *map(dimension_of, of_practice)}
         if not of_practice and item.get_closest_marker(PRACTICE):
             of_practice, names = further, {PRACTICE}
-        subject = subject_of(item) if of_practice and names.isdisjoint(asked) else None
-        outside = subject is not None and of_practice.isdisjoint(plan.profile(subject.model.name))
+        outside = False
+        if of_practice and names.isdisjoint(asked) and (subject := subject_of(item)) is not None:
+            profile = plan.profile(subject.model.name)
+            others = ours - profile.names
+            outside = of_practice.isdisjoint(profile) or any(
+                bench.name in others for bench in benchmarks_of(item)
+            )
         if outside or any(map(item.get_closest_marker, unasked)):
             found.append(item)
     return found

@@ -65,9 +65,7 @@ def test_the_profile_of_shipping_has_the_metrics_of_practice(asked):
     assert "2 deselected" in paper
 
 
-def test_shipping_asks_embedded_models_for_what_there_are_rows_for(
-    new_gate, tmp_path
-):
+def test_shipping_asks_embedded_models_for_what_there_are_rows_for(new_gate, tmp_path):
     chosen = ("--collect-only", "-q", "suites/shipping", "--method=dense", "--profile=shipping")
     text = new_gate(tmp_path / "home").run_plain(*chosen).text
     names = set(re.findall(r"embedded-dense-(\w+)\]", text))

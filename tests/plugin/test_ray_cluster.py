@@ -141,7 +141,7 @@ def test_ctrl_c_leaves_no_worker_and_keeps_what_was_answered(cluster, stores, ne
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
-            assert until(lambda: [*(home / "responses").glob("*")] or process.poll(), 180)
+            assert until(lambda: [*(home / "responses").glob("*/*.jsonl")] or process.poll(), 180)
         finally:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         text, _ = process.communicate(timeout=120)

@@ -287,7 +287,7 @@ BESIDE: tuple[str, ...] = (
     "adversarial_factuality", "preference_sycophancy", "awareness_mission",
     "humaneval_plus", "mbpp_plus", "gpqa_diamond_zero_shot", "alpaca_eval", "ruler_512",
 )  # fmt: skip
-"""Benchmarks of the shipped suites that are reported, but are part of no metric."""
+"""Benchmarks of the shipped suites that are reported, but are part of no metric of real rows."""
 
 _OF_EMBEDDED_ROWS = {
     PAPER_PROFILE.name: EMBEDDED_PROFILE,

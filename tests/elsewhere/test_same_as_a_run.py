@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 CLONE = Path(__file__).parents[2]
 MODEL = shipped_fixtures() / "embedded" / "model"
 METHOD = "wanda_50"
-METRICS = ("knowledge", "safety", "truthfulness")
+METRICS = ("knowledge", "reasoning", "safety", "truthfulness")
 OF_THE_STORE = {"calibration", "candidate", "baseline", "prompts", "records", "samples"}
 """What only a run knows: its calibration, its checkpoints, their tokens and texts."""
 
@@ -119,7 +119,7 @@ def test_logs_of_lm_eval_give_the_retentions_and_verdicts_of_a_run(measured, mon
     main(["verdict", *both, *named])
     ours, theirs = (tables_of(path) for path in (measured / "run.json", card))
     assert ours.keys() == theirs.keys()
-    assert len(ours) > 8
+    assert len(ours) > 10
     for name, row in ours.items():
         figures, others = row.pop("divergence", {}), theirs[name].pop("divergence", {})
         assert row == theirs[name], name
